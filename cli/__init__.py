@@ -1,0 +1,1 @@
+"""The command `dfd`: a thin module a verb."""

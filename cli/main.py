@@ -1,0 +1,77 @@
+"""The one command `dfd`; each verb's module is imported only when it runs."""
+
+import importlib
+import importlib.metadata
+import sys
+
+import click
+
+# verb -> what `dfd --help` says of it
+VERBS = {
+    "serve": "Run the daemon.",
+    "listen": "Judge the microphone live.",
+    "replay": "Stream recordings to a daemon; scores and latency.",
+    "detect": "Score recordings without a daemon.",
+    "info": "Show what a daemon offers.",
+    "train": "Train a detector.",
+    "evaluate": "Measure a detector on labelled recordings.",
+}
+
+# third-party module -> the extra that brings it
+EXTRAS = {
+    "grpc_health": "serve",
+    "grpc_reflection": "serve",
+    "onnxruntime": "silero",
+    "prometheus_client": "serve",
+    "safetensors": "serve",
+    "scipy": "train",
+    "silero_vad": "silero",
+    "soxr": "serve",
+    "torch": "serve",
+    "torchaudio": "serve",
+    "tqdm": "train",
+    "transformers": "serve",
+    "webrtcvad": "serve",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds a verb's command in `dfd.cli.<verb>` when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names every verb, in the order of `VERBS`."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports one verb; None where there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"dfd.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(importlib.metadata.version("dfd"), prog_name="dfd")
+def cli() -> None:
+    """Tell in real time whether the voice on an audio stream is a person or a machine."""
+
+
+def main() -> None:
+    """Runs `dfd`; a missing extra is one line and exit status 2."""
+    try:
+        cli.main(prog_name="dfd")
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in EXTRAS:
+            raise
+        click.echo(
+            f"dfd: this needs the package {name}: pip install 'dfd[{EXTRAS[name]}]'", err=True
+        )
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Clients of the daemon: a typed client, replay, microphone, displays."""

@@ -1,0 +1,1 @@
+"""The server: service, scheduler, limits, auth, metrics, life cycle."""

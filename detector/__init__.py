@@ -1,0 +1,1 @@
+"""The classifier: the only room that knows torch."""

@@ -1,0 +1,48 @@
+"""What a served model is, for rooms that must not know torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Affine map from raw spoof log-odds to an LLR: `scale * log_odds + offset`."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The facts of a loaded model.
+
+    Attributes:
+        window_samples, hop_samples: at `sample_rate_hz`.
+        device: "cpu", "cuda:0".
+        precision: "fp32", "bf16", "fp16", as chosen.
+        engine: "torchscript".
+        batch_buckets: batch sizes that were compiled and warmed, ascending.
+        padding: how a window shorter than the model's is filled: "mask" (zeros that the
+            network does not see) or "zero" (zeros that it does).
+        evidence_correlation: correlation of LLRs of windows of one stream, in [0, 1].
+        rolling_threshold, cumulative_threshold: default P(spoof) that raises an alert.
+        min_speech_seconds: speech below which a window is not worth scoring.
+        trained_bandwidth_hz: narrowest audio bandwidth seen in training.
+    """
+
+    name: str
+    version: str
+    weights_sha256: str
+    sample_rate_hz: int
+    window_samples: int
+    hop_samples: int
+    device: str
+    precision: str
+    engine: str
+    batch_buckets: tuple[int, ...]
+    padding: str
+    calibration: Calibration
+    evidence_correlation: float
+    rolling_threshold: float
+    cumulative_threshold: float
+    min_speech_seconds: float
+    trained_bandwidth_hz: float
