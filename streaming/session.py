@@ -2,15 +2,30 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
+from dfd.streaming.decode import decode
+from dfd.streaming.judge import Judge
 from dfd.streaming.options import SessionOptions
+from dfd.streaming.resample import Resampler
+from dfd.streaming.track import Track
 from dfd.streaming.types import (
     ChannelSummary,
     FeedEvent,
+    Reason,
     ResolveEvent,
+    Samples,
+    StreamError,
+    StreamWarning,
     Window,
     WindowStatus,
 )
-from dfd.streaming.vad import Vad
+from dfd.streaming.vad import Vad, make_vad
+
+# A chunk placed further ahead than this is a mistake, not a gap.
+MAX_GAP_SECONDS = 24 * 3600.0
+# A lossy call has a gap every second: the client is told of the sum now and then.
+_GAP_WARNING_INTERVAL_SECONDS = 10.0
 
 
 class StreamSession:
@@ -18,17 +33,31 @@ class StreamSession:
 
     Args:
         options: what the stream is and how it is judged.
-        make_vad: makes the voice activity detector of one track; None makes the one
+        new_vad: makes the voice activity detector of one track; None makes the one
             that `options.vad` names.
 
     Raises:
-        StreamError: by `feed`, for a partial frame, a non-finite sample or an offset
-            that runs backwards.
+        ModuleNotFoundError: where the detector asked for is not installed.
     """
 
-    def __init__(
-        self, options: SessionOptions, make_vad: Callable[[], Vad] | None = None
-    ) -> None: ...
+    def __init__(self, options: SessionOptions, new_vad: Callable[[], Vad] | None = None) -> None:
+        rate = options.model.sample_rate_hz
+        channels = options.effective_channels
+        self.options = options
+        self._columns = None if len(channels) == options.audio_format.channel_count else channels
+        vads = [new_vad() if new_vad else make_vad(options.vad, rate) for _ in channels]
+        self._tracks = [Track(c, options, v) for c, v in zip(channels, vads, strict=True)]
+        self._judges = {channel: Judge(channel, options) for channel in channels}
+        self._resampler = self._new_resampler()
+        self._frames_in = 0
+        self._gap_frames = 0
+        self._next_gap_warning_seconds = 0.0
+        self._finished = False
+
+    @property
+    def audio_seconds(self) -> float:
+        """Length of the time line so far, gaps included."""
+        return self._frames_in / self.options.audio_format.sample_rate_hz
 
     def feed(self, content: bytes, sample_offset: int | None = None) -> list[FeedEvent]:
         """Takes whole interleaved frames in the declared format.
@@ -41,10 +70,28 @@ class StreamSession:
             Windows (in order within a channel), speech activity and warnings that the
             audio made due. Every window must be given to `resolve` once, in the order
             of its channel.
+
+        Raises:
+            StreamError: PARTIAL_FRAME, NON_FINITE_SAMPLES, OFFSET_BACKWARD or
+                OFFSET_TOO_FAR; the session then stands as before the call.
         """
+        samples = decode(content, self.options.audio_format)
+        events = self._place(sample_offset)
+        self._frames_in += len(samples)
+        if self._columns is not None:
+            samples = samples[:, self._columns]
+        events += self._write(self._resampler.push(samples))
+        return events
 
     def finish(self) -> list[FeedEvent]:
         """Ends the audio: flushes the resampler and gives each track's last partial window."""
+        if self._finished:
+            return []
+        self._finished = True
+        events = self._flush()
+        for track in self._tracks:
+            events += track.finish()
+        return events
 
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None = None
@@ -54,10 +101,69 @@ class StreamSession:
         Returns:
             The window's result, then the alerts it raised or cleared.
         """
+        return self._judges[window.channel].resolve(window, status, spoof_llr)
 
     def summary(self) -> list[ChannelSummary]:
         """What the stream says so far, a channel each."""
+        return [
+            judge.summary(track)
+            for judge, track in zip(self._judges.values(), self._tracks, strict=True)
+        ]
 
-    @property
-    def audio_seconds(self) -> float:
-        """Length of the time line so far, gaps included."""
+    def _new_resampler(self) -> Resampler:
+        return Resampler(
+            self.options.audio_format.sample_rate_hz,
+            self.options.model.sample_rate_hz,
+            len(self.options.effective_channels),
+        )
+
+    def _model_position(self, frames: int) -> int:
+        rate = self.options.model.sample_rate_hz
+        return frames * rate // self.options.audio_format.sample_rate_hz
+
+    def _place(self, sample_offset: int | None) -> list[FeedEvent]:
+        """Moves the time line to an offset that lies ahead."""
+        if sample_offset is None or sample_offset == self._frames_in:
+            return []
+        rate = self.options.audio_format.sample_rate_hz
+        missing = sample_offset - self._frames_in
+        if missing < 0:
+            raise StreamError(
+                "OFFSET_BACKWARD",
+                f"sample_offset is {sample_offset}, but {self._frames_in} frames were already "
+                "received; offsets count frames from the start of the stream and never go back",
+            )
+        if missing > MAX_GAP_SECONDS * rate:
+            raise StreamError(
+                "OFFSET_TOO_FAR",
+                f"sample_offset is {sample_offset}, more than {MAX_GAP_SECONDS / 3600:g} hours "
+                f"after the last frame, {self._frames_in}; start a new stream",
+            )
+        events = self._flush()
+        at_seconds = self.audio_seconds
+        self._resampler = self._new_resampler()
+        self._frames_in = sample_offset
+        self._gap_frames += missing
+        target = self._model_position(sample_offset)
+        for track in self._tracks:
+            events += track.skip(target - track.end)
+        if at_seconds >= self._next_gap_warning_seconds:
+            self._next_gap_warning_seconds = at_seconds + _GAP_WARNING_INTERVAL_SECONDS
+            message = (
+                f"{missing / rate:.3f} s of audio are missing, "
+                f"{self._gap_frames / rate:.3f} s in all so far"
+            )
+            events.append(StreamWarning(Reason.AUDIO_GAP, message, None, at_seconds))
+        return events
+
+    def _flush(self) -> list[FeedEvent]:
+        """Takes the rest out of the resampler, up to where the audio received ends."""
+        rest = self._resampler.flush()
+        end = self._model_position(self._frames_in)
+        return self._write(rest[: max(0, end - self._tracks[0].end)])
+
+    def _write(self, samples: Samples) -> list[FeedEvent]:
+        events: list[FeedEvent] = []
+        for column, track in enumerate(self._tracks):
+            events += track.write(np.ascontiguousarray(samples[:, column]))
+        return events

@@ -101,7 +101,6 @@ class Window:
             than the model's window when provisional or final, or by the stream's own
             `window_seconds`.
         speech_seconds: speech inside, by voice activity detection.
-        fresh_speech_seconds: the part of it that no earlier whole window held.
         gap_seconds: lost audio inside; those samples are zero.
         provisional: an early window before the first whole one; later evidence replaces it.
         final: the partial window at the end of the stream.
@@ -116,7 +115,6 @@ class Window:
     sample_rate_hz: int
     samples: Samples
     speech_seconds: float
-    fresh_speech_seconds: float
     gap_seconds: float
     provisional: bool
     final: bool

@@ -1,0 +1,67 @@
+"""Where the speech of a track is: frame flags with hangover, over the last seconds."""
+
+import numpy as np
+
+
+class SpeechProfile:
+    """Frame-wise speech of the last `capacity_frames`, summed over any range of samples.
+
+    Attributes:
+        active: whether speech is on, hangover included.
+        total_samples: speech since the start, hangover included.
+    """
+
+    def __init__(self, frame_samples: int, hangover_frames: int, capacity_frames: int) -> None:
+        self._frame_samples = frame_samples
+        self._hangover_frames = hangover_frames
+        self._flags = np.zeros(capacity_frames, np.int64)
+        self._frames = 0
+        self._hangover_left = 0
+        self.active = False
+        self.total_samples = 0
+
+    @property
+    def end(self) -> int:
+        """Absolute position up to which frames were appended."""
+        return self._frames * self._frame_samples
+
+    def append(self, *, speech: bool) -> bool:
+        """Takes the next frame; returns whether activity began or ended with it."""
+        if speech:
+            self._hangover_left = self._hangover_frames
+        elif self._hangover_left:
+            self._hangover_left -= 1
+            speech = True
+        self._flags[self._frames % len(self._flags)] = speech
+        self._frames += 1
+        if speech:
+            self.total_samples += self._frame_samples
+        changed = speech is not self.active
+        self.active = speech
+        return changed
+
+    def cut(self) -> None:
+        """Ends the hangover: what follows is a gap."""
+        self._hangover_left = 0
+
+    def jump(self, frames: int) -> None:
+        """Goes on at an absolute frame after a gap longer than the capacity."""
+        self._flags.fill(0)
+        self._frames = frames
+        self.active = False
+        self.cut()
+
+    def speech_samples(self, start: int, end: int) -> int:
+        """Speech in [start, end), of which the oldest frame must still be held."""
+        size = self._frame_samples
+        first, last = start // size, min((end - 1) // size, self._frames - 1)
+        if last < first:
+            return 0
+        indices = np.arange(first, last + 1)
+        flags = self._flags[indices % len(self._flags)]
+        total = int(flags.sum()) * size
+        if flags[0]:
+            total -= start - first * size
+        if flags[-1] and (last + 1) * size > end:
+            total -= (last + 1) * size - end
+        return total

@@ -1,0 +1,31 @@
+"""Which parts of a track were lost."""
+
+from collections import deque
+
+
+class GapMap:
+    """Gaps as half-open ranges of absolute positions, ascending, forgotten when old.
+
+    Attributes:
+        total_samples: everything lost since the start.
+    """
+
+    def __init__(self) -> None:
+        self._gaps: deque[tuple[int, int]] = deque()
+        self.total_samples = 0
+
+    def add(self, start: int, end: int) -> None:
+        """Adds a gap after all others; one that touches the last is joined to it."""
+        self.total_samples += end - start
+        if self._gaps and self._gaps[-1][1] == start:
+            start = self._gaps.pop()[0]
+        self._gaps.append((start, end))
+
+    def overlap(self, start: int, end: int) -> int:
+        """Lost samples in [start, end)."""
+        return sum(max(0, min(end, stop) - max(start, begin)) for begin, stop in self._gaps)
+
+    def forget(self, before: int) -> None:
+        """Drops the gaps that end at or before a position."""
+        while self._gaps and self._gaps[0][1] <= before:
+            self._gaps.popleft()

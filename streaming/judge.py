@@ -1,0 +1,108 @@
+"""One channel's judgement: window scores in, results and alerts out, a summary at the end."""
+
+import math
+
+from dfd.streaming.alerts import AlertState
+from dfd.streaming.evidence import Evidence
+from dfd.streaming.options import SessionOptions
+from dfd.streaming.quality import SignalQuality
+from dfd.streaming.track import Track
+from dfd.streaming.types import (
+    ChannelSummary,
+    ResolveEvent,
+    Score,
+    Trigger,
+    Window,
+    WindowResult,
+    WindowStatus,
+)
+from dfd.streaming.verdict import TrackFacts, decide
+
+
+class Judge:
+    """Keeps the evidence, the alerts and the counts of one channel."""
+
+    def __init__(self, channel: int, options: SessionOptions) -> None:
+        self._channel = channel
+        self._options = options
+        self._evidence = Evidence(
+            options.effective_window_seconds,
+            options.model.evidence_correlation,
+            options.rolling_windows,
+        )
+        self._alerts = [AlertState(t, channel, options.alert_policy) for t in Trigger]
+        self._quality = SignalQuality(options.model.sample_rate_hz)
+        self._counts = dict.fromkeys(WindowStatus, 0)
+        self._first_alert_seconds: float | None = None
+
+    def resolve(
+        self, window: Window, status: WindowStatus, spoof_llr: float | None
+    ) -> list[ResolveEvent]:
+        """Takes what became of a window; a score that is no number is a failure."""
+        if status is WindowStatus.SCORED and (spoof_llr is None or not math.isfinite(spoof_llr)):
+            status = WindowStatus.FAILED
+        self._counts[status] += 1
+        own: Score | None = None
+        alerts: list[ResolveEvent] = []
+        if status is WindowStatus.SCORED and spoof_llr is not None:
+            own = self._evidence.add(window, spoof_llr)
+            self._quality.observe(window.samples)
+            alerts = self._update_alerts(window)
+        result = WindowResult(
+            window=window,
+            status=status,
+            window_score=own,
+            rolling_score=self._evidence.rolling,
+            cumulative_score=self._evidence.cumulative,
+        )
+        return [result, *alerts]
+
+    def _update_alerts(self, window: Window) -> list[ResolveEvent]:
+        scores = {
+            Trigger.ROLLING: self._evidence.rolling,
+            Trigger.CUMULATIVE: self._evidence.cumulative,
+        }
+        changes: list[ResolveEvent] = []
+        for state, score in zip(self._alerts, scores.values(), strict=True):
+            assert score is not None
+            change = state.update(score, window.end_seconds)
+            if change is None:
+                continue
+            changes.append(change)
+            if self._first_alert_seconds is None:
+                self._first_alert_seconds = change.offset_seconds
+        return changes
+
+    def summary(self, track: Track) -> ChannelSummary:
+        """The judgement of the channel whose audio went through `track`."""
+        audio_seconds = track.end / self._options.model.sample_rate_hz
+        scored = self._counts[WindowStatus.SCORED]
+        shed = self._counts[WindowStatus.SHED]
+        verdict, reasons = decide(
+            TrackFacts(
+                cumulative=self._evidence.cumulative,
+                alerted=self._first_alert_seconds is not None,
+                spoof_threshold=self._options.alert_policy.cumulative_threshold,
+                gap_fraction=track.gap_seconds / audio_seconds if audio_seconds else 0.0,
+                shed_fraction=shed / (scored + shed) if shed else 0.0,
+                clipped_fraction=self._quality.clipped_fraction,
+                bandwidth_hz=self._quality.bandwidth_hz,
+                trained_bandwidth_hz=self._options.model.trained_bandwidth_hz,
+            )
+        )
+        return ChannelSummary(
+            channel=self._channel,
+            verdict=verdict,
+            inconclusive_reasons=reasons,
+            cumulative_score=self._evidence.cumulative,
+            peak_rolling_score=self._evidence.peak_rolling,
+            mean_spoof_probability=self._evidence.mean_spoof_probability,
+            audio_seconds=audio_seconds,
+            speech_seconds=track.speech_seconds,
+            gap_seconds=track.gap_seconds,
+            first_alert_seconds=self._first_alert_seconds,
+            windows_scored=scored,
+            windows_shed=shed,
+            windows_insufficient_speech=self._counts[WindowStatus.INSUFFICIENT_SPEECH],
+            windows_failed=self._counts[WindowStatus.FAILED],
+        )

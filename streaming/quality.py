@@ -1,0 +1,50 @@
+"""Signs in the signal that a score should be trusted less."""
+
+import numpy as np
+
+from dfd.streaming.types import Samples
+
+_CLIP_LEVEL = 0.999
+_SEGMENT_SAMPLES = 1024
+_SEGMENTS = 8
+_BAND_HZ = 250.0
+# Speech falls off by some 40 dB to the top of the telephone band; what lies this far
+# below the strongest band is a filter's stop band or noise.
+_FLOOR_DB = 55.0
+
+
+class SignalQuality:
+    """Clipping and bandwidth over the scored windows of one track."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate = sample_rate_hz
+        self._window = np.hanning(_SEGMENT_SAMPLES).astype(np.float32)
+        self._power = np.zeros(_SEGMENT_SAMPLES // 2 + 1)
+        self._samples = 0
+        self._clipped = 0
+
+    def observe(self, samples: Samples) -> None:
+        """Takes the samples of a window worth scoring, float32 (n,)."""
+        self._samples += len(samples)
+        self._clipped += int(np.count_nonzero(np.abs(samples) >= _CLIP_LEVEL))
+        if len(samples) < _SEGMENT_SAMPLES:
+            return
+        starts = np.linspace(0, len(samples) - _SEGMENT_SAMPLES, _SEGMENTS).astype(int)
+        segments = np.stack([samples[at : at + _SEGMENT_SAMPLES] for at in starts])
+        self._power += np.square(np.abs(np.fft.rfft(segments * self._window))).sum(axis=0)
+
+    @property
+    def clipped_fraction(self) -> float:
+        """Part of the samples at full scale, in [0, 1]."""
+        return self._clipped / self._samples if self._samples else 0.0
+
+    @property
+    def bandwidth_hz(self) -> float:
+        """Top of the highest quarter-kilohertz band with any energy; the whole if unknown."""
+        bins = round(_BAND_HZ * _SEGMENT_SAMPLES / self._rate)
+        bands = len(self._power) // bins
+        power = self._power[: bands * bins].reshape(bands, bins).mean(axis=1)
+        if not power.any():
+            return self._rate / 2
+        present = np.flatnonzero(power >= power.max() * 10.0 ** (-_FLOOR_DB / 10.0))
+        return float((present[-1] + 1) * bins * self._rate / _SEGMENT_SAMPLES)

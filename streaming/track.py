@@ -1,0 +1,181 @@
+"""One channel on its time line: contiguous audio and gaps in, windows out.
+
+Windows lie on a grid of hops that starts at position 0 and are never shifted, so how the
+audio came in chunks changes nothing. Every decision is taken at the end of a voice
+activity frame.
+"""
+
+import math
+
+from dfd.streaming.activity import SpeechProfile
+from dfd.streaming.gaps import GapMap
+from dfd.streaming.options import SessionOptions
+from dfd.streaming.ring import RingBuffer
+from dfd.streaming.types import FeedEvent, Samples, SpeechActivity, Window
+from dfd.streaming.vad import Vad
+
+# Audio is taken in pieces of at most this, so that the ring holds a window and a piece.
+_BLOCK_SECONDS = 0.5
+# A window with a larger part lost is not scored, however much speech the rest holds.
+_MAX_GAP_FRACTION = 0.5
+
+
+class Track:
+    """Cuts one channel, at the model's rate, into windows.
+
+    Memory is bounded: the ring holds one window and half a second, whatever the call's
+    length.
+    """
+
+    def __init__(self, channel: int, options: SessionOptions, vad: Vad) -> None:
+        self._channel = channel
+        self._rate = options.model.sample_rate_hz
+        self._window = round(options.effective_window_seconds * self._rate)
+        self._hop = round(options.effective_hop_seconds * self._rate)
+        self._min_speech = options.effective_min_speech_seconds
+        self._vad = vad
+        self._frame = vad.frame_samples
+        self._block = round(_BLOCK_SECONDS * self._rate)
+        capacity = self._window + self._block + self._frame
+        self._ring = RingBuffer(capacity)
+        self._profile = SpeechProfile(
+            self._frame,
+            math.ceil(options.vad.hangover_seconds * self._rate / self._frame),
+            capacity // self._frame + 2,
+        )
+        self._gaps = GapMap()
+        self._provisional = [round(s * self._rate) for s in sorted(options.provisional_seconds)]
+        self._next_start = 0
+        self._last_end = 0
+        self._sequence = 0
+        self._padding = 0
+
+    @property
+    def end(self) -> int:
+        """Length of the time line in samples, gaps included."""
+        return self._ring.end - self._padding
+
+    @property
+    def speech_seconds(self) -> float:
+        """Speech so far."""
+        return self._profile.total_samples / self._rate
+
+    @property
+    def gap_seconds(self) -> float:
+        """Audio lost so far."""
+        return self._gaps.total_samples / self._rate
+
+    def write(self, samples: Samples) -> list[FeedEvent]:
+        """Takes float32 (n,), the audio that follows."""
+        events: list[FeedEvent] = []
+        for at in range(0, len(samples), self._block):
+            self._ring.write(samples[at : at + self._block])
+            self._advance(events)
+        return events
+
+    def skip(self, count: int) -> list[FeedEvent]:
+        """Takes a gap of `count` samples; time and memory are bounded however long."""
+        events: list[FeedEvent] = []
+        if count <= 0:
+            return events
+        target = self._ring.end + count
+        self._gaps.add(self._ring.end, target)
+        # As zeros until no window holds audio from before the gap, then in one jump.
+        zeros = min(count, self._window + self._hop + self._frame)
+        while zeros:
+            step = min(zeros, self._block)
+            self._ring.skip(step)
+            self._advance(events)
+            zeros -= step
+        if self._ring.end < target:
+            self._jump(target, events)
+        return events
+
+    def finish(self) -> list[FeedEvent]:
+        """Ends the track: the last partial window, if any audio is in no whole one."""
+        events: list[FeedEvent] = []
+        end = self._ring.end
+        rest = end - self._profile.end
+        if rest:
+            # The last frame is completed with silence for the detector's sake only.
+            self._padding = self._frame - rest
+            self._ring.skip(self._padding)
+            self._advance(events, until=end)
+        start = self._next_start
+        if end > max(self._last_end, start) and self._gaps.overlap(start, end) < end - start:
+            events.append(self._cut(start, end, final=True))
+        if self._profile.active:
+            events.append(SpeechActivity(self._channel, False, end / self._rate))
+        return events
+
+    def _advance(self, events: list[FeedEvent], until: int | None = None) -> None:
+        """Judges the frames that are complete and cuts what they make due."""
+        start = self._profile.end
+        count = (self._ring.end - start) // self._frame
+        if not count:
+            return
+        flags = self._vad.speech(self._ring.read(start, start + count * self._frame))
+        for index in range(count):
+            begin = start + index * self._frame
+            end = begin + self._frame
+            lost = self._gaps.overlap(begin, end) == self._frame
+            if lost:
+                self._profile.cut()
+            if self._profile.append(speech=bool(flags[index]) and not lost):
+                offset = begin / self._rate
+                events.append(SpeechActivity(self._channel, self._profile.active, offset))
+            self._cut_due(end if until is None else min(end, until), events)
+        self._gaps.forget(self._ring.end - self._ring.capacity)
+
+    def _cut_due(self, end: int, events: list[FeedEvent]) -> None:
+        while self._next_start + self._window <= end:
+            start, stop = self._next_start, self._next_start + self._window
+            self._next_start += self._hop
+            self._last_end = stop
+            if self._gaps.overlap(start, stop) == self._window:
+                continue
+            window = self._cut(start, stop)
+            if window.scoreable:
+                self._provisional.clear()
+            events.append(window)
+        if self._provisional and self._profile.total_samples >= self._provisional[0]:
+            self._provisional.pop(0)
+            window = self._cut(max(0, end - self._window), end, provisional=True)
+            if window.scoreable:
+                events.append(window)
+                self._sequence += 1
+
+    def _cut(
+        self, start: int, end: int, *, provisional: bool = False, final: bool = False
+    ) -> Window:
+        lost = self._gaps.overlap(start, end)
+        speech = self._profile.speech_samples(start, end) / self._rate
+        window = Window(
+            channel=self._channel,
+            sequence=self._sequence,
+            start_sample=start,
+            end_sample=end,
+            sample_rate_hz=self._rate,
+            samples=self._ring.read(start, end),
+            speech_seconds=speech,
+            gap_seconds=lost / self._rate,
+            provisional=provisional,
+            final=final,
+            scoreable=speech >= self._min_speech and lost <= _MAX_GAP_FRACTION * (end - start),
+        )
+        if not provisional:
+            self._sequence += 1
+        return window
+
+    def _jump(self, target: int, events: list[FeedEvent]) -> None:
+        """Skips to near `target`, inside a gap that reaches back at least a window."""
+        if self._profile.active:
+            offset = self._profile.end / self._rate
+            events.append(SpeechActivity(self._channel, False, offset))
+        self._ring.skip(target - self._ring.end)
+        self._profile.jump(target // self._frame)
+        self._vad.reset()
+        # The first window of the grid that reaches beyond the gap.
+        skipped = max(0, (target - self._window - self._next_start) // self._hop + 1)
+        self._next_start += skipped * self._hop
+        self._last_end = max(self._last_end, target)

@@ -1,0 +1,64 @@
+"""Voice activity detection, a detector and its state for every track."""
+
+from typing import Protocol
+
+import numpy as np
+import webrtcvad
+from numpy.typing import NDArray
+
+from dfd.streaming.options import VadEngine, VadOptions
+from dfd.streaming.types import Samples
+
+
+class Vad(Protocol):
+    """Tells speech from other sound, a frame at a time, in order."""
+
+    @property
+    def frame_samples(self) -> int:
+        """Length of a frame."""
+
+    def speech(self, samples: Samples) -> NDArray[np.bool_]:
+        """Judges float32 (n * frame_samples,), the next n frames: bool (n,)."""
+
+    def reset(self) -> None:
+        """Forgets what was heard, as after a long gap."""
+
+
+class WebRtcVad:
+    """WebRTC's Gaussian mixture detector (py-webrtcvad), 20 ms frames."""
+
+    def __init__(self, sample_rate_hz: int, aggressiveness: int) -> None:
+        self._rate = sample_rate_hz
+        self._aggressiveness = aggressiveness
+        self._frame_samples = sample_rate_hz // 50
+        self.reset()
+
+    @property
+    def frame_samples(self) -> int:
+        """Length of a frame, 20 ms."""
+        return self._frame_samples
+
+    def reset(self) -> None:
+        """Starts anew."""
+        self._vad = webrtcvad.Vad(self._aggressiveness)
+
+    def speech(self, samples: Samples) -> NDArray[np.bool_]:
+        """Judges the next frames."""
+        pcm = np.clip(samples * 32768.0, -32768.0, 32767.0).astype("<i2").tobytes()
+        size = 2 * self._frame_samples
+        frames = (pcm[at : at + size] for at in range(0, len(pcm), size))
+        is_speech, rate = self._vad.is_speech, self._rate
+        return np.fromiter((is_speech(frame, rate) for frame in frames), np.bool_)
+
+
+def make_vad(options: VadOptions, sample_rate_hz: int) -> Vad:
+    """Makes the detector that the options name.
+
+    Raises:
+        ModuleNotFoundError: for Silero, where its packages are missing.
+    """
+    if options.engine is VadEngine.SILERO:
+        from dfd.streaming.silero import SileroVad
+
+        return SileroVad(sample_rate_hz, options.speech_threshold)
+    return WebRtcVad(sample_rate_hz, options.aggressiveness)
