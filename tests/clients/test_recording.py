@@ -1,0 +1,167 @@
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfd.clients.audio import AudioFormat, Encoding
+from dfd.clients.errors import UserError
+from dfd.clients.recording import open_recording
+
+
+def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray:
+    time = np.arange(round(rate * seconds)) / rate
+    wave = 0.5 * np.sin(2 * np.pi * 440 * time)
+    return np.stack([wave * (k + 1) / channels for k in range(channels)], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "encoding"),
+    [
+        ("wav", "PCM_16", "linear16"),
+        ("wav", "PCM_U8", "linear16"),
+        ("wav", "ULAW", "linear16"),
+        ("wav", "ALAW", "linear16"),
+        ("wav", "GSM610", "linear16"),
+        ("flac", "PCM_16", "linear16"),
+        ("flac", "PCM_24", "float32"),
+        ("wav", "PCM_24", "float32"),
+        ("wav", "FLOAT", "float32"),
+        ("wav", "DOUBLE", "float32"),
+        ("ogg", "VORBIS", "float32"),
+        ("mp3", "MPEG_LAYER_III", "float32"),
+    ],
+)
+def test_nothing_is_lost(tmp_path: Path, suffix: str, subtype: str, encoding: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, tone(16000, 0.7), 16000, subtype=subtype)
+    recording = open_recording(path)
+    assert recording.audio_format.encoding == encoding
+    assert recording.audio_format.sample_rate_hz == 16000
+    read = b"".join(recording.chunks(0.1))
+    dtype = "<i2" if encoding == "linear16" else "<f4"
+    samples = np.frombuffer(read, dtype).astype(np.float64)
+    if encoding == "linear16":
+        samples /= 32768
+    expected, _ = soundfile.read(path, dtype="float64")
+    assert recording.frames == len(expected)
+    assert recording.seconds == pytest.approx(len(expected) / 16000)
+    np.testing.assert_allclose(samples, expected, atol=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    channels=st.integers(1, 8),
+    rate=st.sampled_from([8000, 11025, 16000, 44100, 48000]),
+    frames=st.integers(1, 3000),
+    chunk_seconds=st.floats(1e-6, 0.5),
+)
+def test_chunks_are_whole_and_add_up(
+    tmp_path_factory: pytest.TempPathFactory,
+    channels: int,
+    rate: int,
+    frames: int,
+    chunk_seconds: float,
+) -> None:
+    path = tmp_path_factory.mktemp("chunks") / "a.wav"
+    samples = np.arange(frames * channels, dtype=np.int16).reshape(frames, channels)
+    soundfile.write(path, samples, rate)
+    recording = open_recording(path)
+    assert recording.audio_format == AudioFormat(Encoding.LINEAR16, rate, channels)
+    chunks = list(recording.chunks(chunk_seconds))
+    size = max(1, round(chunk_seconds * rate)) * recording.audio_format.bytes_per_frame
+    assert all(len(chunk) == size for chunk in chunks[:-1])
+    assert 0 < len(chunks[-1]) <= size
+    assert b"".join(chunks) == samples.tobytes()
+    assert b"".join(recording.chunks(chunk_seconds)) == samples.tobytes()  # and again
+
+
+def test_what_libsndfile_cannot_read_goes_through_ffmpeg(tmp_path: Path) -> None:
+    source, path = tmp_path / "a.wav", tmp_path / "a.m4a"
+    soundfile.write(source, tone(16000, 1.0, 2), 16000)
+    command = ["ffmpeg", "-v", "error", "-i", source, "-c:a", "aac", path]
+    try:
+        subprocess.run(command, check=True)
+    except FileNotFoundError:
+        pytest.skip("ffmpeg is not installed")
+    recording = open_recording(path)
+    assert recording.audio_format == AudioFormat(Encoding.FLOAT32, 16000, 2)
+    samples = np.frombuffer(b"".join(recording.chunks(0.25)), "<f4").reshape(-1, 2)
+    assert len(samples) == recording.frames
+    assert recording.seconds == pytest.approx(1.0, abs=0.2)
+    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.1)
+
+
+def test_without_ffmpeg_the_user_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.m4a"
+    path.write_bytes(b"no audio at all")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="install ffmpeg"):
+        open_recording(path)
+
+
+def write_text(path: Path) -> None:
+    path.write_text("this is no audio")
+
+
+def write_nothing(path: Path) -> None:
+    path.touch()
+
+
+def write_header_only(path: Path) -> None:
+    soundfile.write(path, np.zeros((0, 1)), 16000)
+
+
+def write_low_rate(path: Path) -> None:
+    soundfile.write(path, tone(4000, 0.5), 4000)
+
+
+def write_high_rate(path: Path) -> None:
+    soundfile.write(path, tone(96000, 0.1), 96000)
+
+
+def write_many_channels(path: Path) -> None:
+    soundfile.write(path, tone(16000, 0.1, 9), 16000)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: None, "does not exist"),
+        (Path.mkdir, "is a folder"),
+        (write_nothing, "is empty"),
+        (write_header_only, "holds no audio"),
+        (write_text, "no audio file|no format"),
+        (write_low_rate, "4000 Hz is outside 8000 to 48000"),
+        (write_high_rate, "96000 Hz is outside 8000 to 48000"),
+        (write_many_channels, "9 channels"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path: Path, write: object, message: str) -> None:
+    path = tmp_path / "a.wav"
+    assert callable(write)
+    write(path)
+    with pytest.raises(UserError, match=message) as caught:
+        open_recording(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(16000, 0.1), 16000)
+    path.chmod(0)
+    with pytest.raises(UserError, match="Permission denied"):
+        open_recording(path)
+
+
+def test_infinite_samples_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array([0.0, np.inf, 0.0], np.float32), 16000, subtype="FLOAT")
+    with pytest.raises(UserError, match="NaN or infinite"):
+        list(open_recording(path).chunks(1.0))
