@@ -88,7 +88,7 @@ class Track:
             self._advance(events)
             zeros -= step
         if self._ring.end < target:
-            self._jump(target, events)
+            self._jump(target)
         return events
 
     def finish(self) -> list[FeedEvent]:
@@ -167,11 +167,8 @@ class Track:
             self._sequence += 1
         return window
 
-    def _jump(self, target: int, events: list[FeedEvent]) -> None:
-        """Skips to near `target`, inside a gap that reaches back at least a window."""
-        if self._profile.active:
-            offset = self._profile.end / self._rate
-            events.append(SpeechActivity(self._channel, False, offset))
+    def _jump(self, target: int) -> None:
+        """Skips to `target`, inside a gap that reaches back more than a window."""
         self._ring.skip(target - self._ring.end)
         self._profile.jump(target // self._frame)
         self._vad.reset()

@@ -30,9 +30,11 @@ class LoudnessVad:
         self.resets += 1
 
 
-def tone(seconds: float, rate: int = RATE, amplitude: float = 0.5, hz: float = 440.0) -> Samples:
+def tone(seconds: float, rate: int = RATE, amplitude: float = 0.5) -> Samples:
+    """Loud all along, and as wide as a telephone's band."""
     time = np.arange(round(seconds * rate)) / rate
-    return (amplitude * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+    both = np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 3_300 * time)
+    return (amplitude / 1.1 * both).astype(np.float32)
 
 
 def silence(seconds: float, rate: int = RATE) -> Samples:

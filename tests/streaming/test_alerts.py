@@ -1,0 +1,90 @@
+import itertools
+import math
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfd.streaming.alerts import AlertState
+from dfd.streaming.options import AlertPolicy
+from dfd.streaming.types import Alert, Score, Trigger
+
+
+def score(probability: float) -> Score:
+    probability = min(max(probability, 1e-9), 1 - 1e-9)
+    return Score(math.log(probability / (1 - probability)), 4.0)
+
+
+def run(policy: AlertPolicy, probabilities: Iterable[float]) -> list[tuple[int, bool]]:
+    """The index of each alert and whether it was cleared; a window comes every 2 s."""
+    state = AlertState(Trigger.ROLLING, 0, policy)
+    changes = []
+    for index, probability in enumerate(probabilities):
+        change = state.update(score(probability), 2.0 * index)
+        if change:
+            assert change.cleared is not state.raised
+            changes.append((index, change.cleared))
+    return changes
+
+
+def policy(**options: float) -> AlertPolicy:
+    defaults = {"rolling_threshold": 0.8, "hysteresis": 0.2, "cooldown_seconds": 0.0}
+    return AlertPolicy(**{"consecutive_windows": 1, **defaults, **options})  # type: ignore[arg-type]
+
+
+def test_a_crossing_raises_once() -> None:
+    assert run(policy(), [0.5, 0.81, 0.9, 0.99]) == [(1, False)]
+
+
+def test_an_alert_is_cleared_below_the_hysteresis_only() -> None:
+    assert run(policy(), [0.9, 0.7, 0.61, 0.59]) == [(0, False), (3, True)]
+
+
+def test_it_takes_consecutive_windows_to_raise() -> None:
+    probabilities = [0.9, 0.9, 0.5, 0.9, 0.9, 0.9]
+    assert run(policy(consecutive_windows=3), probabilities) == [(5, False)]
+
+
+def test_it_takes_consecutive_windows_to_clear() -> None:
+    probabilities = [0.9, 0.9, 0.1, 0.9, 0.1, 0.1]
+    assert run(policy(consecutive_windows=2), probabilities) == [(1, False), (5, True)]
+
+
+def test_no_new_alert_while_it_cools_down() -> None:
+    probabilities = [0.9, 0.1] + [0.9] * 6
+    assert run(policy(cooldown_seconds=7.0), probabilities) == [
+        (0, False),
+        (1, True),
+        (5, False),
+    ]
+
+
+def test_an_alert_says_what_it_is() -> None:
+    state = AlertState(Trigger.CUMULATIVE, 3, AlertPolicy(0.5, 0.7, consecutive_windows=1))
+    assert state.update(score(0.6), 4.0) is None
+    high = score(0.9)
+    assert state.update(high, 6.0) == Alert(Trigger.CUMULATIVE, 3, 6.0, high, 0.7, cleared=False)
+
+
+def test_an_alert_at_a_low_threshold_can_be_cleared() -> None:
+    low = policy(rolling_threshold=0.15, hysteresis=0.5)
+    assert run(low, [0.5, 0.001]) == [(0, False), (1, True)]
+
+
+@given(
+    st.lists(st.floats(0, 1), max_size=40),
+    st.integers(1, 4),
+    st.floats(0.05, 1.0),
+    st.floats(0.0, 0.9),
+    st.floats(0, 20),
+)
+def test_raised_and_cleared_take_turns(
+    probabilities: list[float], consecutive: int, threshold: float, hysteresis: float, cool: float
+) -> None:
+    rules = AlertPolicy(threshold, threshold, hysteresis, consecutive, cool)
+    changes = run(rules, probabilities)
+    assert [cleared for _, cleared in changes] == [bool(i % 2) for i in range(len(changes))]
+    for (before, cleared), (after, _) in itertools.pairwise(changes):
+        assert after - before >= consecutive
+        if cleared:
+            assert 2.0 * (after - before) >= cool

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from scipy.signal import butter, sosfilt
+
+from dfd.streaming.quality import SignalQuality
+from dfd.streaming.types import Samples
+from tests.streaming.helpers import RATE, silence, speech_like, tone
+
+
+def observed(*windows: Samples) -> SignalQuality:
+    quality = SignalQuality(RATE)
+    for samples in windows:
+        quality.observe(samples)
+    return quality
+
+
+def test_nothing_seen_is_no_complaint() -> None:
+    quality = observed()
+    assert quality.clipped_fraction == 0.0
+    assert quality.bandwidth_hz == RATE / 2
+
+
+def test_clipping_is_counted_over_all_windows() -> None:
+    clipped = np.clip(tone(1.0, amplitude=2.0), -1, 1)
+    part = float(np.mean(np.abs(clipped) >= 0.999))
+    assert part > 0.5
+    assert observed(clipped).clipped_fraction == pytest.approx(part)
+    assert observed(clipped, tone(1.0)).clipped_fraction == pytest.approx(part / 2)
+
+
+@pytest.mark.parametrize("cutoff_hz", [1_000, 2_000, 3_400])
+def test_bandwidth_of_filtered_noise(cutoff_hz: int) -> None:
+    noise = np.random.default_rng(0).standard_normal(4 * RATE)
+    sos = butter(20, cutoff_hz, fs=RATE, output="sos")
+    filtered = (0.1 * sosfilt(sos, noise)).astype(np.float32)
+    # The filter itself needs a third of its cutoff to fall by 55 dB.
+    assert cutoff_hz <= observed(filtered).bandwidth_hz <= 1.4 * cutoff_hz + 250
+
+
+def test_bandwidth_of_a_voice_is_not_narrow() -> None:
+    assert observed(speech_like(4.0)).bandwidth_hz >= 3_000
+
+
+@pytest.mark.parametrize("samples", [silence(4.0), tone(0.05)])
+def test_bandwidth_that_cannot_be_told_is_the_whole(samples: Samples) -> None:
+    assert observed(samples).bandwidth_hz == RATE / 2

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfd.streaming.options import VadEngine, VadOptions
+from dfd.streaming.vad import Vad, WebRtcVad, make_vad
+from tests.streaming.helpers import silence, speech_like
+
+
+def engines() -> list[VadEngine]:
+    try:
+        make_vad(VadOptions(engine=VadEngine.SILERO), 16_000)
+    except ModuleNotFoundError:
+        return [VadEngine.WEBRTC]
+    return list(VadEngine)
+
+
+@pytest.fixture(params=VadEngine)
+def vad(request: pytest.FixtureRequest) -> Vad:
+    try:
+        return make_vad(VadOptions(engine=request.param), 16_000)
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed: pip install 'dfd[silero]'")
+
+
+def whole_frames(vad: Vad, seconds: float) -> int:
+    return round(seconds * 16_000) // vad.frame_samples * vad.frame_samples
+
+
+def test_silence_is_no_speech(vad: Vad) -> None:
+    assert not vad.speech(silence(2.0)[: whole_frames(vad, 2.0)]).any()
+
+
+def test_a_voice_is_speech() -> None:
+    vad = WebRtcVad(16_000, aggressiveness=2)
+    assert vad.speech(speech_like(2.0)).mean() > 0.6
+
+
+@settings(max_examples=10, deadline=None)
+@given(pieces=st.lists(st.integers(1, 40), min_size=1, max_size=4))
+@pytest.mark.parametrize("engine", engines())
+def test_pieces_change_nothing(engine: VadEngine, pieces: list[int]) -> None:
+    options = VadOptions(engine=engine)
+    whole, piecewise = make_vad(options, 16_000), make_vad(options, 16_000)
+    samples = speech_like(3.0)[: whole_frames(whole, 3.0)]
+    expected = whole.speech(samples)
+    flags, at = [], 0
+    while at < len(samples):
+        for frames in pieces:
+            step = frames * whole.frame_samples
+            flags.append(piecewise.speech(samples[at : at + step]))
+            at += step
+    assert np.array_equal(np.concatenate(flags), expected)
+
+
+def test_reset_forgets(vad: Vad) -> None:
+    samples = speech_like(2.0)[: whole_frames(vad, 2.0)]
+    first = vad.speech(samples)
+    vad.reset()
+    assert np.array_equal(vad.speech(samples), first)
+
+
+def test_state_is_a_track_s_own(vad: Vad) -> None:
+    options = VadOptions(
+        engine=VadEngine.WEBRTC if isinstance(vad, WebRtcVad) else VadEngine.SILERO
+    )
+    quiet, other = make_vad(options, 16_000), make_vad(options, 16_000)
+    samples = speech_like(2.0)[: whole_frames(vad, 2.0)]
+    expected = vad.speech(samples)
+    half = whole_frames(vad, 1.0)
+    flags = other.speech(samples[:half])
+    quiet.speech(silence(1.0)[:half])
+    assert np.array_equal(np.concatenate([flags, other.speech(samples[half:])]), expected)
+
+
+def test_silero_needs_its_rate() -> None:
+    pytest.importorskip("onnxruntime", reason="pip install 'dfd[silero]'")
+    with pytest.raises(ValueError, match="16000"):
+        make_vad(VadOptions(engine=VadEngine.SILERO), 8_000)
+
+
+def test_silero_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    silero = pytest.importorskip("dfd.streaming.silero", reason="pip install 'dfd[silero]'")
+    silero._session.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="silero_vad"):
+        make_vad(VadOptions(engine=VadEngine.SILERO), 16_000)
