@@ -1,0 +1,188 @@
+"""`dfd serve`: runs the daemon."""
+
+import asyncio
+import logging
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from dfd.daemon.options import (
+    LOG_FORMATS,
+    LOG_LEVELS,
+    OPTION_NAMES,
+    PRECISIONS,
+    ServeOptions,
+    UserError,
+)
+
+_DEFAULT = ServeOptions()
+_ORIGINS = {
+    ParameterSource.COMMANDLINE: "flag",
+    ParameterSource.ENVIRONMENT: "environment",
+    ParameterSource.DEFAULT_MAP: "file",
+}
+_FILE = click.Path(path_type=Path)
+_SECONDS = click.FLOAT
+
+
+class OneLineError(click.ClickException):
+    """A mistake told in one line; exit status 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Writes the line to standard error."""
+        message = " ".join(self.format_message().split())
+        click.echo(f"dfd serve: {message}", file=file or sys.stderr)
+
+
+class ServeCommand(click.Command):
+    """Tells a wrong option in one line instead of a usage text."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parses the options."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise OneLineError(error.format_message()) from None
+
+
+def read_config(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Takes the options in a TOML file as defaults; its keys are the options' names."""
+    if path is None:
+        return None
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OneLineError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OneLineError(f"the configuration {path} is no TOML: {error}") from None
+    unknown = sorted(table.keys() - set(OPTION_NAMES))
+    if unknown:
+        raise OneLineError(
+            f"{path} has the unknown key {unknown[0]}; the keys are {', '.join(OPTION_NAMES)}"
+        )
+    nested = [name for name, value in table.items() if isinstance(value, (dict, list))]
+    if nested:
+        raise OneLineError(f"{path}: {nested[0]} must be a plain value")
+    context.default_map = {**(context.default_map or {}), **table}
+    return path
+
+
+def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
+    """An option whose default and name are those of `ServeOptions`."""
+    default = getattr(_DEFAULT, name)
+    flag = "--" + name.replace("_", "-")
+    more.setdefault("show_default", default is not None)
+    return click.option(flag, name, default=default, type=kind, help=help_text, **more)
+
+
+_OPTIONS = (
+    _option("host", "Address to listen on.", str),
+    _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
+    _option("model", "Model folder.  [default: the bundled model]", _FILE),
+    _option("device", "auto, cpu, cuda or cuda:N.", str),
+    _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
+    _option("metrics_host", "Address of the metrics page.", str),
+    _option(
+        "metrics_port",
+        "Port of the metrics page; 0 takes a free one, -1 serves none.",
+        click.IntRange(-1, 65535),
+    ),
+    _option("max_streams", "Streams and recordings at once.", int),
+    _option("max_chunk_bytes", "Largest chunk of audio.", int),
+    _option("max_recording_bytes", "Largest recording of Detect.", int),
+    _option("max_channel_count", "Channels of one stream.", int),
+    _option("idle_timeout_seconds", "End a stream that sends nothing.  [default: never]", _SECONDS),
+    _option("max_stream_seconds", "Longest stream.  [default: no limit]", _SECONDS),
+    _option("config_timeout_seconds", "Wait for a stream's configuration.", _SECONDS),
+    _option("max_batch_size", "Windows in one forward pass.", int),
+    _option("max_queue_delay_seconds", "How long a window waits for company.", _SECONDS),
+    _option("deadline_seconds", "A live window that waited longer is shed.", _SECONDS),
+    _option("queue_limit", "Windows waiting before live ones are shed.", int),
+    _option("batch_timeout_seconds", "Give up a forward pass that takes longer.", _SECONDS),
+    _option("windows_in_flight", "Unscored windows before a fast sender is slowed.", int),
+    _option("grace_seconds", "Time for running streams after SIGTERM.", _SECONDS),
+    _option("retry_seconds", "What clients that are turned away are told to wait.", _SECONDS),
+    _option("token_file", "TOML file of bearer tokens.  [default: everyone may in]", _FILE),
+    _option("tls_cert", "Certificate chain, PEM.", _FILE),
+    _option("tls_key", "Key of the certificate, PEM.", _FILE),
+    _option("tls_client_ca", "Ask clients for a certificate that this CA signed.", _FILE),
+    _option("log_level", "Least level that is logged.", click.Choice(LOG_LEVELS)),
+    _option("log_format", "One line an event.", click.Choice(LOG_FORMATS)),
+)
+
+
+@click.command(
+    "serve",
+    cls=ServeCommand,
+    context_settings={
+        "auto_envvar_prefix": "DFD_SERVE",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog="Each option can be set by a flag, by the environment (DFD_SERVE_PORT) or in the "
+    "TOML file of --config (port = 50051), in this order of precedence.",
+)
+@click.option(
+    "--config",
+    type=_FILE,
+    is_eager=True,
+    callback=read_config,
+    expose_value=False,
+    help="TOML file of options.",
+)
+@click.option("--no-metrics", is_flag=True, help="Serve no metrics page.")
+@click.pass_context
+def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
+    """Run the daemon.
+
+    Standard output gets one line, once streams are taken; the log goes to standard error.
+    SIGTERM and SIGINT let running streams end; a second one does not.
+    """
+    origins = {
+        name: _ORIGINS[source]
+        for name in OPTION_NAMES
+        if (source := context.get_parameter_source(name)) in _ORIGINS
+    }
+    if no_metrics:
+        values["metrics_port"], origins["metrics_port"] = -1, "flag"
+    try:
+        status = _serve(ServeOptions(**values), origins)
+    except UserError as error:
+        raise OneLineError(str(error)) from None
+    context.exit(status)
+
+
+for _decorate in _OPTIONS:
+    command = _decorate(command)
+
+
+def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
+    """Serves; returns the exit status."""
+    # gRPC's own lines are no structured log, and say nothing that ours do not
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from dfd.daemon import logs
+    from dfd.daemon.effective import effective_fields
+    from dfd.daemon.server import load_model, run
+
+    logs.configure(options.log_level, options.log_format)
+    logs.log(logging.INFO, "configuration", **effective_fields(options, origins))
+
+    def announce(line: str) -> None:
+        click.echo(line)
+        sys.stdout.flush()
+
+    ending = asyncio.run(run(options, announce, load_model))
+    status = 0 if ending.drained else 1
+    if not ending.device_idle:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # a forward pass cannot be interrupted, nor torch finalised under it
+    return status

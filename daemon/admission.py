@@ -1,0 +1,103 @@
+"""Who gets in: said before any audio is taken, and counted without a leak."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+import grpc
+
+from dfd.daemon.errors import CallError, draining
+from dfd.daemon.metrics import Metrics
+
+
+class Phase(Enum):
+    """Where the daemon stands in its life."""
+
+    WARMING = "warming"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+class Admission:
+    """Slots for streams and recordings; belongs to one event loop."""
+
+    def __init__(self, max_streams: int, retry_seconds: float, metrics: Metrics) -> None:
+        self.max_streams = max_streams
+        self.phase = Phase.WARMING
+        self._retry_seconds = retry_seconds
+        self._metrics = metrics
+        self._active = 0
+        self._empty = asyncio.Event()
+        self._publish()
+
+    @property
+    def active(self) -> int:
+        """Slots in use."""
+        return self._active
+
+    def enter(self, phase: Phase) -> None:
+        """Goes on to another phase."""
+        self.phase = phase
+        self._metrics.ready.set(phase is Phase.SERVING)
+        self._publish()
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Holds a slot.
+
+        Raises:
+            CallError: WARMING_UP, SERVER_DRAINING or SERVER_FULL.
+        """
+        self.check()
+        if self._active >= self.max_streams:
+            raise CallError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "SERVER_FULL",
+                f"all {self.max_streams} streams of this server are taken; "
+                "try again later or connect to another instance",
+                metadata={"max_streams": str(self.max_streams)},
+                retry_seconds=self._retry_seconds,
+            )
+        self._active += 1
+        self._publish()
+        try:
+            yield
+        finally:
+            self._active -= 1
+            self._publish()
+
+    def check(self) -> None:
+        """Refuses while the daemon is not serving.
+
+        Raises:
+            CallError: WARMING_UP or SERVER_DRAINING.
+        """
+        if self.phase is Phase.WARMING:
+            raise CallError(
+                grpc.StatusCode.UNAVAILABLE,
+                "WARMING_UP",
+                "the model is being loaded; try again, or wait until health says SERVING",
+                retry_seconds=self._retry_seconds,
+            )
+        if self.phase is Phase.DRAINING:
+            raise draining(self._retry_seconds)
+
+    async def until_empty(self, timeout_seconds: float) -> bool:
+        """Waits for the last slot; False where the time was over first."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _publish(self) -> None:
+        if self._active:
+            self._empty.clear()
+        else:
+            self._empty.set()
+        self._metrics.slots_max.set(self.max_streams)
+        self._metrics.streams_active.set(self._active)
+        free = self.max_streams - self._active if self.phase is Phase.SERVING else 0
+        self._metrics.slots_free.set(free)

@@ -1,0 +1,150 @@
+"""Bearer tokens: read from a TOML file, compared in constant time, never shown."""
+
+import hashlib
+import hmac
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import grpc
+
+from dfd.daemon.errors import CallError
+from dfd.daemon.options import UserError
+
+_KEYS = {"name", "token", "sha256", "allow"}
+
+
+class Right(Enum):
+    """What a token may allow."""
+
+    DETECT = "detect"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as it is kept: by its digest.
+
+    Attributes:
+        name: shown in the log in the token's stead.
+        digest: SHA-256 of the token.
+    """
+
+    name: str
+    digest: bytes
+    allow: frozenset[Right]
+
+
+class Authenticator:
+    """Checks the `authorization` metadata of calls.
+
+    Args:
+        tokens: None lets everyone in.
+    """
+
+    def __init__(self, tokens: tuple[Token, ...] | None) -> None:
+        self._tokens = tokens
+
+    @property
+    def required(self) -> bool:
+        """Whether a token is asked for."""
+        return self._tokens is not None
+
+    def check(self, metadata: Iterable[tuple[str, str | bytes]] | None, right: Right) -> str | None:
+        """Returns the token's name, None where none is asked for.
+
+        Raises:
+            CallError: TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
+        """
+        if self._tokens is None:
+            return None
+        given = [value for key, value in metadata or () if key == "authorization"]
+        scheme, _, secret = _text(given[0]).partition(" ") if given else ("", "", "")
+        if len(given) != 1 or scheme.lower() != "bearer" or not secret.strip():
+            raise CallError(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "TOKEN_MISSING",
+                "this server asks for a token; send the metadata authorization: Bearer <token>",
+            )
+        digest = hashlib.sha256(secret.strip().encode()).digest()
+        found = None
+        for token in self._tokens:  # all of them: time tells nothing
+            if hmac.compare_digest(token.digest, digest):
+                found = token
+        if found is None:
+            raise CallError(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "TOKEN_UNKNOWN",
+                "the token is not known to this server; check it, or ask for a new one",
+            )
+        if right not in found.allow:
+            raise CallError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "TOKEN_NOT_ALLOWED",
+                f"the token does not allow {right.value}; use one that does",
+                metadata={"needed": right.value},
+            )
+        return found.name
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def read_tokens(path: Path) -> tuple[Token, ...]:
+    """Reads `[[tokens]]` tables with `name`, `token` or `sha256`, and `allow`.
+
+    Raises:
+        UserError: the file cannot be read or is wrong; the message shows no secret.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the token file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"the token file {path} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        # its message names a line and a character, not the text
+        raise UserError(f"the token file {path} is no TOML: {error}") from None
+    entries = table.pop("tokens", None)
+    if table or not isinstance(entries, list) or not entries:
+        raise UserError(f"the token file {path} must hold [[tokens]] tables and nothing else")
+    tokens = tuple(_token(entry, f"{path}, token {at}") for at, entry in enumerate(entries, 1))
+    for kind, values in (
+        ("name", [token.name for token in tokens]),
+        ("secret", [token.digest for token in tokens]),
+    ):
+        if len(set(values)) < len(values):
+            raise UserError(f"{path}: two tokens have the same {kind}; make each its own")
+    return tokens
+
+
+def _token(entry: object, where: str) -> Token:
+    if not isinstance(entry, dict) or not entry.keys() <= _KEYS:
+        raise UserError(f"{where}: the keys of a token are {', '.join(sorted(_KEYS))}")
+    name, secret, digest = entry.get("name"), entry.get("token"), entry.get("sha256")
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{where}: give it a name")
+    if isinstance(secret, str) and secret.strip() and digest is None:
+        digest = hashlib.sha256(secret.strip().encode()).hexdigest()
+    elif secret is not None or not isinstance(digest, str):
+        raise UserError(f"{where}: give either token or sha256, as text")
+    try:
+        raw = bytes.fromhex(digest)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise UserError(f"{where}: sha256 must be 64 hexadecimal digits")
+    return Token(name, raw, _rights(entry.get("allow", ["detect", "info"]), where))
+
+
+def _rights(allow: object, where: str) -> frozenset[Right]:
+    try:
+        if not isinstance(allow, list):
+            raise TypeError
+        return frozenset(Right(right) for right in allow)
+    except (TypeError, ValueError):
+        known = ", ".join(right.value for right in Right)
+        raise UserError(f"{where}: allow is a list of {known}") from None

@@ -1,0 +1,148 @@
+"""Which windows run next, and how many at once: data structures without a clock or a loop."""
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd.streaming.types import Samples, WindowStatus
+
+# A larger bucket is taken when at least this part of it is filled.
+_WORTH_PADDING = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a window in the scheduler.
+
+    Attributes:
+        spoof_llr: None unless scored.
+        queue_seconds: from its submission to its forward pass, or to its being given up.
+        compute_seconds, batch_size: of its forward pass; 0 where there was none.
+    """
+
+    status: WindowStatus
+    spoof_llr: float | None = None
+    queue_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    batch_size: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """The windows of one stream that wait; made by `Scheduler.open_lane`."""
+
+    waiting: int = 0
+    tasks: set["Task"] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A window on its way through the scheduler.
+
+    Attributes:
+        samples: None once it is resolved, so that a dead entry of the queue holds no audio.
+        arrived_at, due_at: on the scheduler's clock.
+        live: whether it may be shed.
+        queued: whether it waits in the queue.
+    """
+
+    lane: Lane
+    samples: Samples | None
+    arrived_at: float
+    due_at: float
+    live: bool
+    future: asyncio.Future[Outcome]
+    queued: bool = False
+
+
+class DueQueue:
+    """Earliest due first; discarded entries are skipped when their turn comes."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Task]] = []
+        self._count = 0
+        self._length = 0
+        self._lanes = 0
+
+    def __len__(self) -> int:
+        """Windows that wait, without the dead entries."""
+        return self._length
+
+    @property
+    def lanes_waiting(self) -> int:
+        """Lanes that have at least one window here."""
+        return self._lanes
+
+    def push(self, task: Task) -> None:
+        """Adds a window."""
+        self._count += 1
+        heapq.heappush(self._heap, (task.due_at, self._count, task))
+        self._length += 1
+        task.queued = True
+        task.lane.waiting += 1
+        self._lanes += task.lane.waiting == 1
+
+    def discard(self, task: Task) -> None:
+        """Forgets a window if it waits; its entry stays until its turn, without its audio."""
+        if task.queued:
+            task.samples = None
+            self._left(task)
+
+    def pop(self) -> Task | None:
+        """The window due first; None where none waits."""
+        while self._heap:
+            task = heapq.heappop(self._heap)[2]
+            if task.queued:
+                self._left(task)
+                return task
+        return None
+
+    def _left(self, task: Task) -> None:
+        task.queued = False
+        self._length -= 1
+        task.lane.waiting -= 1
+        self._lanes -= task.lane.waiting == 0
+
+
+def choose_bucket(waiting: int, buckets: tuple[int, ...]) -> int:
+    """The batch size to run when so many windows wait.
+
+    Only sizes that were warmed are ever run. A size is padded up to when it is nearly
+    filled; otherwise the largest one that can be filled is taken, since on most devices
+    an empty row costs what a full one does.
+    """
+    filled = [size for size in buckets if size <= waiting]
+    for size in buckets:
+        if size > waiting and (not filled or waiting >= _WORTH_PADDING * size):
+            return size
+    return filled[-1]
+
+
+class BatchAssembler:
+    """Lays windows into arrays of fixed shapes that are made once."""
+
+    def __init__(self, window_samples: int, buckets: tuple[int, ...]) -> None:
+        self._window_samples = window_samples
+        self._windows: dict[int, Samples] = {}
+        self._buckets = buckets
+
+    def assemble(self, windows: list[Samples]) -> tuple[Samples, NDArray[np.int64]]:
+        """Makes (B, N) and the lengths (B,); rows beyond the windows are silence.
+
+        The arrays are used again by the next call.
+        """
+        size = next(size for size in self._buckets if size >= len(windows))
+        batch = self._windows.get(size)
+        if batch is None:
+            batch = self._windows[size] = np.zeros((size, self._window_samples), np.float32)
+        lengths = np.full(size, self._window_samples, np.int64)
+        for row, samples in enumerate(windows):
+            length = min(len(samples), self._window_samples)
+            batch[row, :length] = samples[:length]
+            batch[row, length:] = 0.0
+            lengths[row] = length
+        batch[len(windows) :] = 0.0
+        return batch, lengths

@@ -1,0 +1,237 @@
+"""The wire's requests, checked and taken to the core's types."""
+
+import math
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+
+from dfd.daemon.errors import CallError, invalid
+from dfd.detector.spec import ModelSpec
+from dfd.streaming import types as core
+from dfd.streaming.options import (
+    AlertPolicy,
+    AudioFormat,
+    ModelTraits,
+    SessionOptions,
+    VadEngine,
+    VadOptions,
+)
+from dfd.v1 import detection_pb2 as pb
+
+_NANOS = 1_000_000_000
+# far beyond any call, and exactly representable
+_MAX_SECONDS = 10**9
+_MAX_ID_LENGTH = 200
+_MAX_LABELS = 64
+_MAX_LABEL_LENGTH = 1000
+
+ENCODINGS = {
+    pb.AudioFormat.ENCODING_LINEAR16: core.Encoding.LINEAR16,
+    pb.AudioFormat.ENCODING_MULAW: core.Encoding.MULAW,
+    pb.AudioFormat.ENCODING_ALAW: core.Encoding.ALAW,
+    pb.AudioFormat.ENCODING_FLOAT32: core.Encoding.FLOAT32,
+}
+_ENGINES = {
+    pb.VadConfig.ENGINE_UNSPECIFIED: VadEngine.WEBRTC,
+    pb.VadConfig.ENGINE_WEBRTC: VadEngine.WEBRTC,
+    pb.VadConfig.ENGINE_SILERO: VadEngine.SILERO,
+}
+
+
+def parse_stream_request(raw: bytes) -> pb.StreamingDetectRequest:
+    """One message of a stream.
+
+    Raises:
+        CallError: MALFORMED_MESSAGE.
+    """
+    try:
+        return pb.StreamingDetectRequest.FromString(raw)
+    except DecodeError:
+        raise _malformed("StreamingDetectRequest") from None
+
+
+def parse_detect_request(raw: bytes) -> pb.DetectRequest:
+    """The request of `Detect`.
+
+    Raises:
+        CallError: MALFORMED_MESSAGE.
+    """
+    try:
+        return pb.DetectRequest.FromString(raw)
+    except DecodeError:
+        raise _malformed("DetectRequest") from None
+
+
+def _malformed(name: str) -> Exception:
+    return invalid(
+        "MALFORMED_MESSAGE", f"the message is no {name}; use the stubs of dfd/v1/detection.proto"
+    )
+
+
+def duration(seconds: float) -> Duration:
+    """Seconds as the wire counts them."""
+    nanos = round(seconds * _NANOS)
+    return Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
+
+
+def _seconds(value: Duration, name: str) -> float:
+    if not 0 <= value.seconds <= _MAX_SECONDS or not 0 <= value.nanos < _NANOS:
+        raise invalid("INVALID_DURATION", f"{name} is no duration of zero or more; correct it")
+    return value.seconds + value.nanos / _NANOS
+
+
+def _finite(value: float, reason: str, name: str) -> float:
+    if not math.isfinite(value):
+        raise invalid(reason, f"{name} is {value}; give a finite number")
+    return value
+
+
+def check_model(name: str, spec: ModelSpec) -> None:
+    """Knows one model, by its name or by none.
+
+    Raises:
+        CallError: UNKNOWN_MODEL.
+    """
+    if name not in ("", spec.name):
+        raise CallError(
+            grpc.StatusCode.NOT_FOUND,
+            "UNKNOWN_MODEL",
+            f"this server has no such model; leave model empty, or ask for {spec.name}",
+        )
+
+
+def check_identity(config: pb.StreamingDetectConfig) -> None:
+    """Keeps what goes to the log within bounds.
+
+    Raises:
+        CallError: INVALID_STREAM_ID or INVALID_LABELS.
+    """
+    if len(config.stream_id) > _MAX_ID_LENGTH:
+        raise invalid("INVALID_STREAM_ID", f"stream_id is above {_MAX_ID_LENGTH} characters")
+    if len(config.labels) > _MAX_LABELS or any(
+        len(name) + len(text) > _MAX_LABEL_LENGTH for name, text in config.labels.items()
+    ):
+        raise invalid(
+            "INVALID_LABELS",
+            f"labels are at most {_MAX_LABELS}, of {_MAX_LABEL_LENGTH} characters each",
+        )
+
+
+def audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioFormat:
+    """The declared format.
+
+    Raises:
+        CallError: INVALID_ENCODING or INVALID_CHANNEL_COUNT.
+        StreamError: what `AudioFormat` refuses.
+    """
+    encoding = ENCODINGS.get(message.encoding)
+    if encoding is None:
+        raise invalid(
+            "INVALID_ENCODING",
+            "audio_format.encoding is missing or unknown; declare LINEAR16, MULAW, ALAW or FLOAT32",
+        )
+    declared = AudioFormat(encoding, message.sample_rate_hertz, message.channel_count)
+    if message.channel_count > max_channel_count:
+        raise invalid(
+            "INVALID_CHANNEL_COUNT",
+            f"channel_count is {message.channel_count}; this server takes up to "
+            f"{max_channel_count}",
+        )
+    return declared
+
+
+def _vad_options(message: pb.VadConfig) -> VadOptions:
+    engine = _ENGINES.get(message.engine)
+    if engine is None:
+        raise invalid("INVALID_VAD_CONFIG", "vad.engine is unknown; use WEBRTC or SILERO")
+    default = VadOptions()
+    return VadOptions(
+        engine=engine,
+        aggressiveness=(
+            message.aggressiveness if message.HasField("aggressiveness") else default.aggressiveness
+        ),
+        speech_threshold=(
+            message.speech_threshold
+            if message.HasField("speech_threshold")
+            else default.speech_threshold
+        ),
+        hangover_seconds=(
+            _seconds(message.hangover, "vad.hangover")
+            if message.HasField("hangover")
+            else default.hangover_seconds
+        ),
+    )
+
+
+def default_policy(spec: ModelSpec) -> AlertPolicy:
+    """The policy of a stream that sets none: the thresholds of the model's card."""
+    return AlertPolicy(
+        rolling_threshold=spec.rolling_threshold, cumulative_threshold=spec.cumulative_threshold
+    )
+
+
+def alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
+    """A policy with the unset fields filled in."""
+    values = {}
+    for name in ("rolling_threshold", "cumulative_threshold", "hysteresis"):
+        if message.HasField(name):
+            # float32 on the wire: 0.8 must not come back as 0.800000011920929
+            value = _finite(getattr(message, name), "INVALID_ALERT_POLICY", name)
+            values[name] = float(f"{value:.7g}")
+        else:
+            values[name] = getattr(default, name)
+    return AlertPolicy(
+        **values,
+        consecutive_windows=message.consecutive_windows or default.consecutive_windows,
+        cooldown_seconds=(
+            _seconds(message.cooldown, "alert_policy.cooldown")
+            if message.HasField("cooldown")
+            else default.cooldown_seconds
+        ),
+    )
+
+
+def traits(spec: ModelSpec) -> ModelTraits:
+    """What the core has to know of a model."""
+    return ModelTraits(
+        sample_rate_hz=spec.sample_rate_hz,
+        window_samples=spec.window_samples,
+        hop_samples=spec.hop_samples,
+        min_speech_seconds=spec.min_speech_seconds,
+        evidence_correlation=spec.evidence_correlation,
+        trained_bandwidth_hz=spec.trained_bandwidth_hz,
+    )
+
+
+def session_options(
+    config: pb.StreamingDetectConfig | pb.DetectRequest, spec: ModelSpec, max_channel_count: int
+) -> SessionOptions:
+    """What a stream asked for, checked, with every default filled in.
+
+    Raises:
+        CallError, StreamError: the contract forbids it.
+    """
+    channels: tuple[int, ...] = ()
+    window = hop = None
+    if isinstance(config, pb.StreamingDetectConfig):
+        channels = tuple(config.channels)
+        if config.HasField("window_duration"):
+            window = _seconds(config.window_duration, "window_duration")
+        if config.HasField("hop_duration"):
+            hop = _seconds(config.hop_duration, "hop_duration")
+    vad = config.vad
+    return SessionOptions(
+        audio_format=audio_format(config.audio_format, max_channel_count),
+        model=traits(spec),
+        vad=_vad_options(vad),
+        alert_policy=alert_policy(config.alert_policy, default_policy(spec)),
+        channels=channels,
+        window_seconds=window,
+        hop_seconds=hop,
+        min_speech_seconds=(
+            _seconds(vad.min_speech_duration, "vad.min_speech_duration")
+            if vad.HasField("min_speech_duration")
+            else None
+        ),
+    )

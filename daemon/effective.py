@@ -1,0 +1,24 @@
+"""The configuration in force, and where each value came from."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from dfd.daemon.options import ServeOptions
+
+
+def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[str, str]:
+    """Each option as `value (origin)`; paths of secrets are named, their content never.
+
+    Args:
+        options: as they are in force.
+        origins: option name -> flag, environment, file; "default" where it is missing.
+    """
+    shown = {}
+    for option in fields(options):
+        value = getattr(options, option.name)
+        text = "none" if value is None else str(value)
+        if isinstance(value, Path):
+            text = str(value.absolute())
+        shown[option.name] = f"{text} ({origins.get(option.name, 'default')})"
+    return shown

@@ -1,0 +1,71 @@
+"""The ways a stream can end."""
+
+from dataclasses import dataclass
+
+import grpc
+
+from dfd.daemon.errors import CallError, from_stream_error
+from dfd.streaming.types import StreamError
+from dfd.v1 import detection_pb2 as pb
+
+Reason = pb.StreamSummary.EndReason
+
+
+class ClientGoneError(Exception):
+    """The client left; there is nobody to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a stream ends.
+
+    Attributes:
+        name: for metrics and the log, from a fixed set.
+        reason: for the summary.
+        error: the status after the summary; None is OK.
+        fault: there is no summary at all: a fault of our own, or `ClientGoneError`.
+    """
+
+    name: str
+    reason: Reason.ValueType = pb.StreamSummary.END_REASON_UNSPECIFIED
+    error: CallError | None = None
+    fault: Exception | None = None
+
+
+def client_done() -> End:
+    """The client half-closed."""
+    return End("client_done", pb.StreamSummary.END_REASON_CLIENT_DONE)
+
+
+def raised(error: Exception) -> End:
+    """Reader, writer or core raised."""
+    if isinstance(error, StreamError):
+        error = from_stream_error(error)
+    if isinstance(error, CallError):
+        return End("client_error", pb.StreamSummary.END_REASON_CLIENT_ERROR, error)
+    return End("internal_error", fault=error)
+
+
+def draining(error: CallError) -> End:
+    """The server is about to end and waits no longer."""
+    return End("draining", pb.StreamSummary.END_REASON_SERVER_DRAINING, error)
+
+
+def idle(seconds: float) -> End:
+    """The client sent nothing for too long."""
+    error = CallError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "IDLE_TIMEOUT",
+        f"no request came for {seconds:g} s; send silence while there is nothing to say",
+    )
+    return End("idle_timeout", pb.StreamSummary.END_REASON_IDLE_TIMEOUT, error)
+
+
+def too_long(seconds: float) -> End:
+    """The stream is as old as one may be."""
+    error = CallError(
+        grpc.StatusCode.ABORTED,
+        "MAX_DURATION",
+        f"a stream may last {seconds:g} s on this server; start another",
+    )
+    return End("max_duration", pb.StreamSummary.END_REASON_MAX_DURATION, error)

@@ -1,0 +1,95 @@
+"""How a call fails: a status, an `ErrorInfo` for machines and a message that says what to do."""
+
+import contextlib
+from typing import NoReturn
+
+import grpc
+import grpc.aio
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from dfd.streaming.types import StreamError
+
+DOMAIN = "dfd"
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class CallError(Exception):
+    """Ends a call with a status other than OK.
+
+    Attributes:
+        reason: stable and UPPER_SNAKE_CASE, the `ErrorInfo.reason`.
+        metadata: bounded facts for `ErrorInfo.metadata`; never secrets.
+        retry_seconds: adds a `RetryInfo`.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        reason: str,
+        message: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        retry_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.metadata = metadata or {}
+        self.retry_seconds = retry_seconds
+
+    def status(self) -> status_pb2.Status:
+        """The error as `google.rpc.Status` with its details."""
+        details = [any_pb2.Any()]
+        details[0].Pack(
+            error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
+        )
+        if self.retry_seconds is not None:
+            delay = duration_pb2.Duration()
+            delay.FromMilliseconds(round(self.retry_seconds * 1000))
+            details.append(any_pb2.Any())
+            details[1].Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        number: int = self.code.value[0]
+        return status_pb2.Status(code=number, message=self.message, details=details)
+
+
+def invalid(reason: str, message: str) -> CallError:
+    """The caller broke the contract."""
+    return CallError(grpc.StatusCode.INVALID_ARGUMENT, reason, message)
+
+
+def from_stream_error(error: StreamError) -> CallError:
+    """What the streaming core refused, as a status."""
+    return invalid(error.reason, str(error))
+
+
+def internal(stream_id: str) -> CallError:
+    """A fault of the server's own; the traceback is in the log under the same id."""
+    return CallError(
+        grpc.StatusCode.INTERNAL,
+        "INTERNAL_ERROR",
+        f"the server failed on this stream; start it again, or look for {stream_id} in its log",
+        metadata={"stream_id": stream_id},
+    )
+
+
+def draining(retry_seconds: float) -> CallError:
+    """The server is about to end."""
+    return CallError(
+        grpc.StatusCode.UNAVAILABLE,
+        "SERVER_DRAINING",
+        "the server is shutting down; connect again, to another instance if there is one",
+        retry_seconds=retry_seconds,
+    )
+
+
+async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: CallError) -> NoReturn:
+    """Ends the call with the error's status, details and message."""
+    with contextlib.suppress(grpc.aio.InternalError):  # the client has left meanwhile
+        await context.abort(
+            error.code,
+            error.message,
+            trailing_metadata=((STATUS_DETAILS_KEY, error.status().SerializeToString()),),
+        )
+    raise grpc.aio.AbortError("nobody to tell")

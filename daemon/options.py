@@ -1,0 +1,161 @@
+"""Options of the daemon: frozen, with units in their names, checked when made."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+MIB = 1 << 20
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+class UserError(Exception):
+    """A mistake of whoever starts the daemon: told in one line, exit status 2."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Everything that decides how the daemon serves.
+
+    Attributes:
+        host, port: where gRPC listens; port 0 takes a free one.
+        model: a model folder; None serves the bundled one.
+        device, precision: as `dfd.detector.load_detector` takes them.
+        metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
+            -1 serves none.
+        max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
+        max_chunk_bytes, max_recording_bytes: largest audio of one message.
+        max_channel_count: channels of one stream.
+        idle_timeout_seconds: a stream that sends nothing for this long ends; None: never.
+        max_stream_seconds: a stream ends when it is this old; None: never.
+        config_timeout_seconds: how long a call may hold a slot before its configuration.
+        max_batch_size: windows in one forward pass.
+        max_queue_delay_seconds: how long a window waits for others to share its pass.
+        deadline_seconds: a live window that waited longer is shed.
+        queue_limit: windows waiting; beyond it live ones are shed.
+        batch_timeout_seconds: a forward pass that takes longer is given up.
+        windows_in_flight: unresolved windows of one channel before its sender is slowed.
+        grace_seconds: time running streams have to end after SIGTERM.
+        retry_seconds: what a turned-away client is told to wait.
+        token_file: TOML of bearer tokens; None lets everyone in.
+        tls_cert, tls_key, tls_client_ca: PEM files.
+
+    Raises:
+        UserError: a value is impossible.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 50051
+    model: Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9464
+    max_streams: int = 256
+    max_chunk_bytes: int = 16 * MIB
+    max_recording_bytes: int = 64 * MIB
+    max_channel_count: int = 8
+    idle_timeout_seconds: float | None = None
+    max_stream_seconds: float | None = None
+    config_timeout_seconds: float = 30.0
+    max_batch_size: int = 16
+    max_queue_delay_seconds: float = 0.02
+    deadline_seconds: float = 3.0
+    queue_limit: int = 4096
+    batch_timeout_seconds: float = 60.0
+    windows_in_flight: int = 4
+    grace_seconds: float = 30.0
+    retry_seconds: float = 1.0
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    log_level: str = "info"
+    log_format: str = "text"
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.port <= 65535, f"port is {self.port}; use 0 to 65535")
+        _require(
+            -1 <= self.metrics_port <= 65535,
+            f"metrics port is {self.metrics_port}; use 0 to 65535, or -1 for none",
+        )
+        _require(bool(self.host), "host is empty; name an address, 127.0.0.1 for this machine")
+        for name in (
+            "max_streams",
+            "max_chunk_bytes",
+            "max_recording_bytes",
+            "max_batch_size",
+            "queue_limit",
+            "windows_in_flight",
+        ):
+            number: int = getattr(self, name)
+            _require(number >= 1, f"{_spoken(name)} is {number}; use 1 or more")
+        for name in ("max_chunk_bytes", "max_recording_bytes"):
+            _require(getattr(self, name) <= 1024 * MIB, f"{_spoken(name)} is above 1 GiB; use less")
+        _require(
+            1 <= self.max_channel_count <= 8,
+            f"max channel count is {self.max_channel_count}; use 1 to 8",
+        )
+        for name in (
+            "idle_timeout_seconds",
+            "max_stream_seconds",
+            "config_timeout_seconds",
+            "deadline_seconds",
+            "batch_timeout_seconds",
+        ):
+            seconds: float | None = getattr(self, name)
+            _require(
+                seconds is None or (math.isfinite(seconds) and seconds > 0.0),
+                f"{_spoken(name)} is {seconds}; use more than 0",
+            )
+        for name in ("max_queue_delay_seconds", "grace_seconds", "retry_seconds"):
+            delay: float = getattr(self, name)
+            _require(
+                math.isfinite(delay) and delay >= 0.0, f"{_spoken(name)} is {delay}; use 0 or more"
+            )
+        _require(
+            (self.tls_cert is None) == (self.tls_key is None),
+            "TLS takes both a certificate and its key; give --tls-cert and --tls-key",
+        )
+        _require(
+            self.tls_client_ca is None or self.tls_cert is not None,
+            "--tls-client-ca asks for TLS; give --tls-cert and --tls-key too",
+        )
+        _require(
+            self.precision in PRECISIONS,
+            f"precision is {self.precision}; use one of {', '.join(PRECISIONS)}",
+        )
+        _require(
+            self.log_level in LOG_LEVELS,
+            f"log level is {self.log_level}; use one of {', '.join(LOG_LEVELS)}",
+        )
+        _require(
+            self.log_format in LOG_FORMATS,
+            f"log format is {self.log_format}; use one of {', '.join(LOG_FORMATS)}",
+        )
+
+    @property
+    def serves_metrics(self) -> bool:
+        """Whether there is a page for Prometheus."""
+        return self.metrics_port >= 0
+
+    @property
+    def batch_buckets(self) -> tuple[int, ...]:
+        """The batch sizes that are compiled and warmed: powers of two up to the largest."""
+        powers = [1]
+        while powers[-1] * 2 <= self.max_batch_size:
+            powers.append(powers[-1] * 2)
+        return tuple(sorted({*powers, self.max_batch_size}))
+
+
+OPTION_NAMES = tuple(option.name for option in fields(ServeOptions))
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")

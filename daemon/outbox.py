@@ -1,0 +1,69 @@
+"""What waits to be written to one client, in order, by one writer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from dfd.v1 import detection_pb2 as pb
+
+Written = Callable[[], None]
+
+
+class Outbox:
+    """A queue of responses that tells its filler when it is full.
+
+    Args:
+        capacity: messages beyond which `until_room` waits; `put` itself never does.
+    """
+
+    def __init__(self, capacity: int = 64) -> None:
+        self._capacity = capacity
+        self._messages: deque[tuple[pb.StreamingDetectResponse, Written | None]] = deque()
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closed = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the client is behind with its reading."""
+        return not self._room.is_set()
+
+    def put(self, message: pb.StreamingDetectResponse, written: Written | None = None) -> None:
+        """Adds a message; `written` is called once gRPC has taken it."""
+        self._messages.append((message, written))
+        self._added()
+
+    def put_first(self, message: pb.StreamingDetectResponse) -> None:
+        """Adds a message before all that wait."""
+        self._messages.appendleft((message, None))
+        self._added()
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._closed = True
+        self._changed.set()
+
+    async def until_room(self) -> None:
+        """Waits until fewer messages wait than may."""
+        await self._room.wait()
+
+    async def write_all(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Writes what comes until the box is closed and empty."""
+        while True:
+            while self._messages:
+                message, written = self._messages.popleft()
+                await write(message.SerializeToString())
+                if written is not None:
+                    written()
+                if len(self._messages) < self._capacity:
+                    self._room.set()
+            if self._closed:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _added(self) -> None:
+        if len(self._messages) >= self._capacity:
+            self._room.clear()
+        self._changed.set()

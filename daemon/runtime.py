@@ -1,0 +1,110 @@
+"""What the calls of one daemon share."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd.daemon.admission import Admission, Phase
+from dfd.daemon.auth import Authenticator
+from dfd.daemon.errors import CallError, draining
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.options import ServeOptions
+from dfd.daemon.scheduler import Scheduler
+from dfd.detector.spec import ModelSpec
+from dfd.streaming.types import Samples
+
+
+class Detector(Protocol):
+    """What the daemon needs of a loaded model."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The facts of the model."""
+
+    def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainPlan:
+    """How running calls end, in seconds from the start of draining.
+
+    Attributes:
+        grace_seconds: after this the port is closed on whoever is left.
+        end_seconds: streams that have not ended by themselves are ended.
+        hurry_seconds: what is not scored by then is shed.
+    """
+
+    grace_seconds: float
+
+    @property
+    def end_seconds(self) -> float:
+        """Leaves time for the last windows and the summary."""
+        return self.grace_seconds - min(5.0, 0.4 * self.grace_seconds)
+
+    @property
+    def hurry_seconds(self) -> float:
+        """Leaves time for the summary."""
+        return self.grace_seconds - min(1.0, 0.2 * self.grace_seconds)
+
+
+class Drainable(Protocol):
+    """A running call."""
+
+    def drain(self, plan: DrainPlan) -> None:
+        """The server is about to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A warm model and the scheduler before it."""
+
+    spec: ModelSpec
+    scheduler: Scheduler
+
+
+@dataclass(slots=True, eq=False)
+class Runtime:
+    """The daemon's state, belonging to one event loop.
+
+    Attributes:
+        engine: None until the model is warm.
+        calls: streams and recordings that run.
+    """
+
+    options: ServeOptions
+    version: str
+    metrics: Metrics
+    admission: Admission
+    auth: Authenticator
+    engine: Engine | None = None
+    calls: set[Drainable] = field(default_factory=set)
+
+    def warm(self, engine: Engine) -> None:
+        """Starts to serve."""
+        self.engine = engine
+        self.metrics.set_model(engine.spec)
+        self.admission.enter(Phase.SERVING)
+
+    def drain(self, plan: DrainPlan) -> None:
+        """Takes no new calls and tells those that run."""
+        self.admission.enter(Phase.DRAINING)
+        for call in tuple(self.calls):
+            call.drain(plan)
+
+    def engine_or_refuse(self) -> Engine:
+        """The warm model.
+
+        Raises:
+            CallError: WARMING_UP or SERVER_DRAINING.
+        """
+        if self.engine is None:
+            self.admission.check()
+            raise self.drain_error()
+        return self.engine
+
+    def drain_error(self) -> CallError:
+        """What a call that draining cuts short ends with."""
+        return draining(self.options.retry_seconds)

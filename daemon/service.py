@@ -1,0 +1,124 @@
+"""`dfd.v1.DetectionService`: lets calls in, serves them and tells how they failed.
+
+Requests reach the handlers as bytes, so that even what cannot be parsed gets a status
+with a reason.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+from dfd.daemon import describe
+from dfd.daemon.auth import Right
+from dfd.daemon.convert import ENCODINGS, default_policy
+from dfd.daemon.ends import ClientGoneError
+from dfd.daemon.errors import CallError, abort, internal
+from dfd.daemon.logs import log
+from dfd.daemon.recording import Recording
+from dfd.daemon.runtime import Runtime
+from dfd.daemon.stream import Stream
+from dfd.v1 import detection_pb2 as pb
+
+SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
+
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+_Answer = TypeVar("_Answer")
+
+
+class DetectionService:
+    """The three methods of the contract."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a gRPC server has to be given."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "StreamingDetect": grpc.stream_stream_rpc_method_handler(self.streaming_detect),
+                "Detect": grpc.unary_unary_rpc_method_handler(self.detect),
+                "GetServerInfo": grpc.unary_unary_rpc_method_handler(self.get_server_info),
+            },
+        )
+
+    async def streaming_detect(self, _: object, context: _Context) -> None:
+        """Judges a live stream."""
+
+        async def serve(token: str | None) -> str:
+            with self._runtime.admission.slot():
+                stream = Stream(self._runtime, context, token)
+                try:
+                    await stream.run()
+                except (CallError, ClientGoneError):
+                    raise
+                except Exception as error:
+                    raise _FaultError(stream.stream_id) from error
+            return stream.stream_id
+
+        await self._guarded(context, Right.DETECT, serve)
+
+    async def detect(self, request: bytes, context: _Context) -> bytes:
+        """Judges a recording."""
+
+        async def serve(token: str | None) -> bytes:
+            with self._runtime.admission.slot():
+                recording = Recording(self._runtime, context, token)
+                try:
+                    response = await recording.run(request)
+                except CallError:
+                    raise
+                except Exception as error:
+                    raise _FaultError(recording.stream_id) from error
+            return response.SerializeToString()
+
+        return await self._guarded(context, Right.DETECT, serve) or b""
+
+    async def get_server_info(self, _: bytes, context: _Context) -> bytes:
+        """Says what this server offers."""
+
+        async def serve(_: str | None) -> bytes:
+            runtime = self._runtime
+            spec = runtime.engine_or_refuse().spec
+            return pb.GetServerInfoResponse(
+                version=runtime.version,
+                models=[describe.model_message(spec)],
+                encodings=ENCODINGS,
+                limits=describe.limits_message(runtime.options),
+                active_streams=runtime.admission.active,
+                max_streams=runtime.admission.max_streams,
+                default_alert_policy=describe.policy_message(default_policy(spec)),
+            ).SerializeToString()
+
+        return await self._guarded(context, Right.INFO, serve) or b""
+
+    async def _guarded(
+        self,
+        context: _Context,
+        right: Right,
+        serve: Callable[[str | None], Awaitable[_Answer]],
+    ) -> _Answer | None:
+        """Serves one call; whatever it raises becomes this call's status and no other's."""
+        try:
+            token = self._runtime.auth.check(context.invocation_metadata(), right)
+            return await serve(token)
+        except CallError as error:
+            failure = error
+        except ClientGoneError:
+            return None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            stream_id = str(error) if isinstance(error, _FaultError) else "-"
+            log(logging.ERROR, "server fault", exc_info=True, stream_id=stream_id)
+            failure = internal(stream_id)
+        self._runtime.metrics.errors.labels(failure.code.name, failure.reason).inc()
+        return await abort(context, failure)
+
+
+class _FaultError(Exception):
+    """A fault of our own, named by the stream that it ended."""

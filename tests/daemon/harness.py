@@ -1,0 +1,192 @@
+"""A server in the test's own loop, with a classifier that does as it is bid."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import numpy as np
+from google.rpc import error_details_pb2, status_pb2
+from numpy.typing import NDArray
+
+from dfd.daemon.server import Server
+from dfd.detector.spec import Calibration, ModelSpec
+from dfd.v1 import detection_pb2 as pb
+
+RATE = 16_000
+# a window that holds this sample cannot be scored, and takes its whole batch with it
+POISON = 0.8125
+
+
+@dataclass
+class FakeDetector:
+    """Scores a window by its content alone, at once, and does as the test bids."""
+
+    spec: ModelSpec
+    batches: list[list[int]] = field(default_factory=list)
+    before: Callable[[NDArray[np.float32]], None] | None = None
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def score(self, windows: NDArray[np.float32], lengths: NDArray[np.int64]) -> Any:
+        assert windows.dtype == np.float32
+        assert windows.shape == (len(lengths), self.spec.window_samples)
+        assert lengths.dtype == np.int64
+        self.gate.wait(30)
+        self.batches.append(lengths.tolist())
+        if self.before is not None:
+            self.before(windows)
+        if np.any(windows == POISON):
+            raise RuntimeError("poisoned")
+        scores = [
+            20.0 * np.abs(row[:length]).mean() - 2.0
+            for row, length in zip(windows, lengths, strict=True)
+        ]
+        return np.array(scores, np.float32)
+
+
+def make_spec(**changes: Any) -> ModelSpec:
+    values: dict[str, Any] = {
+        "name": "fake",
+        "version": "1",
+        "weights_sha256": "ab" * 32,
+        "sample_rate_hz": RATE,
+        "window_samples": 2 * RATE,
+        "hop_samples": RATE,
+        "device": "cpu",
+        "precision": "fp32",
+        "engine": "none",
+        "batch_buckets": (1, 2, 4, 8),
+        "padding": "mask",
+        "calibration": Calibration(),
+        "evidence_correlation": 0.5,
+        "rolling_threshold": 0.8,
+        "cumulative_threshold": 0.9,
+        "min_speech_seconds": 0.5,
+        "trained_bandwidth_hz": 3400.0,
+    }
+    return ModelSpec(**(values | changes))
+
+
+def noise(seconds: float, seed: int = 0, level: float = 0.1) -> NDArray[np.int16]:
+    samples = np.random.default_rng(seed).normal(0.0, level, round(seconds * RATE))
+    return (np.clip(samples, -0.99, 0.99) * 32767).astype(np.int16)
+
+
+def stream_config(**changes: Any) -> pb.StreamingDetectConfig:
+    """Scores whatever it is given: no speech is asked for."""
+    config = pb.StreamingDetectConfig(
+        audio_format=pb.AudioFormat(
+            encoding=pb.AudioFormat.ENCODING_LINEAR16, sample_rate_hertz=RATE, channel_count=1
+        ),
+        window_results=True,
+    )
+    config.vad.min_speech_duration.SetInParent()
+    config.MergeFrom(pb.StreamingDetectConfig(**changes))
+    return config
+
+
+def config_request(**changes: Any) -> pb.StreamingDetectRequest:
+    return pb.StreamingDetectRequest(config=stream_config(**changes))
+
+
+def audio_request(content: bytes, offset: int | None = None) -> pb.StreamingDetectRequest:
+    return pb.StreamingDetectRequest(audio=pb.AudioChunk(content=content, sample_offset=offset))
+
+
+def chunks(samples: NDArray[np.int16], size: int = 1600) -> list[pb.StreamingDetectRequest]:
+    return [audio_request(samples[at : at + size].tobytes()) for at in range(0, len(samples), size)]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The status of a call with its details unpacked."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    retry_seconds: float | None
+
+
+def unpack(error: grpc.aio.AioRpcError) -> Failure:
+    trailers = dict(error.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    assert status.code == error.code().value[0]
+    assert status.message == error.details()
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    retry_seconds = None
+    for detail in status.details:
+        if detail.Unpack(retry):
+            retry_seconds = retry.retry_delay.ToMilliseconds() / 1000
+        else:
+            assert detail.Unpack(info)
+    assert info.domain == "dfd"
+    return Failure(error.code(), info.reason, status.message, retry_seconds)
+
+
+@dataclass
+class Outcome:
+    """All answers of a stream, sorted, and how it ended."""
+
+    responses: list[pb.StreamingDetectResponse]
+    failure: Failure | None = None
+
+    def of(self, kind: str) -> list[Any]:
+        return [getattr(r, kind) for r in self.responses if r.WhichOneof("response") == kind]
+
+    @property
+    def windows(self) -> list[pb.WindowResult]:
+        return self.of("window")
+
+    @property
+    def summary(self) -> pb.StreamSummary:
+        """There is exactly one, and it comes last."""
+        assert [r.WhichOneof("response") for r in self.responses].count("summary") == 1
+        return self.responses[-1].summary
+
+    def llrs(self, channel: int = 0) -> list[float]:
+        return [w.window_score.spoof_llr for w in self.windows if w.channel == channel]
+
+
+async def read_all(call: Any) -> Outcome:
+    outcome = Outcome([])
+    try:
+        while (response := await call.read()) is not grpc.aio.EOF:
+            outcome.responses.append(response)
+    except grpc.aio.AioRpcError as error:
+        outcome.failure = unpack(error)
+    return outcome
+
+
+@dataclass
+class Harness:
+    """A server in this loop and a client to it."""
+
+    server: Server
+    detector: FakeDetector
+    channel: grpc.aio.Channel
+    stub: Any
+
+    @property
+    def active(self) -> int:
+        return self.server.runtime.admission.active
+
+    async def converse(self, requests: Iterable[pb.StreamingDetectRequest], **how: Any) -> Outcome:
+        async with asyncio.timeout(60):
+            return await read_all(self.stub.StreamingDetect(iter(list(requests)), **how))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def figure(self, name: str, **labels: str) -> float:
+        return self.server.metrics.value(name, **labels)
+
+
+Serve = Callable[..., Awaitable[Harness]]
