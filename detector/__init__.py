@@ -1,1 +1,27 @@
-"""The classifier: the only room that knows torch."""
+"""The classifier: the only room that knows torch.
+
+    model name -> folder of weights (`checkpoint`, `transformers_folder`, `card`)
+    weights -> network on torchaudio's Wav2Vec2 (`backbone`, `head`, `network`)
+    network -> compiled for a device and a precision (`devices`, `precision`, `compile`)
+    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `detector`)
+
+Importing this package, `errors` or `spec` does not import torch; `load_detector` does.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.spec import Calibration, ModelSpec
+
+if TYPE_CHECKING:
+    from dfd.detector.detector import Detector, load_detector
+
+__all__ = ["Calibration", "Detector", "DetectorError", "ModelSpec", "load_detector"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Detector", "load_detector"):
+        from dfd.detector import detector
+
+        return getattr(detector, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

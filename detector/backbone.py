@@ -1,0 +1,168 @@
+"""Wav2Vec2 as torchaudio builds it, filled with tensors under transformers' names.
+
+torchaudio's model is scriptable and its modules carry the names of transformers' (both come
+from fairseq); `torchaudio.models.wav2vec2.utils.import_huggingface_model` relies on that too.
+Reading the tensors directly spares the import of transformers, which takes longer than all
+the rest of the start.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchaudio.models import Wav2Vec2Model, wav2vec2_model
+
+from dfd.detector.jsonfile import Fields
+
+# transformers' prefix -> torchaudio's
+_PREFIXES = {
+    "feature_extractor.": "feature_extractor.",
+    "feature_projection.": "encoder.feature_projection.",
+    "encoder.": "encoder.transformer.",
+}
+POSITION_WEIGHT = "encoder.pos_conv_embed.conv.weight"
+# the two ways in which weight normalisation was written over the years: magnitude, direction
+POSITION_NORMS = (
+    ("encoder.pos_conv_embed.conv.weight_g", "encoder.pos_conv_embed.conv.weight_v"),
+    (
+        "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
+        "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
+    ),
+)
+# only training reads it
+TRAINING_ONLY = frozenset({"masked_spec_embed"})
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneConfig:
+    """The sizes of a Wav2Vec2, under transformers' names."""
+
+    feat_extract_norm: str
+    conv_dim: tuple[int, ...]
+    conv_kernel: tuple[int, ...]
+    conv_stride: tuple[int, ...]
+    conv_bias: bool
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    num_conv_pos_embeddings: int
+    num_conv_pos_embedding_groups: int
+    do_stable_layer_norm: bool
+    layer_norm_eps: float
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples behind one frame: the fewest that give one."""
+        field = 1
+        for kernel, stride in zip(
+            reversed(self.conv_kernel), reversed(self.conv_stride), strict=True
+        ):
+            field = (field - 1) * stride + kernel
+        return field
+
+
+def read_config(fields: Fields) -> BackboneConfig:
+    """Reads the backbone's part of transformers' config.json, with transformers' defaults.
+
+    Raises:
+        DetectorError: it is no Wav2Vec2, or has a part that is not supported here.
+    """
+    fields.text("model_type", "", ("wav2vec2",))
+    fields.text("hidden_act", "gelu", ("gelu",))
+    fields.text("feat_extract_activation", "gelu", ("gelu",))
+    fields.require(not fields.flag("add_adapter", False), "add_adapter", "false")
+    fields.require(fields.content.get("adapter_attn_dim") is None, "adapter_attn_dim", "null")
+    config = BackboneConfig(
+        feat_extract_norm=fields.text("feat_extract_norm", "group", ("group", "layer")),
+        conv_dim=fields.integers("conv_dim", (512,) * 7),
+        conv_kernel=fields.integers("conv_kernel", (10, 3, 3, 3, 3, 2, 2)),
+        conv_stride=fields.integers("conv_stride", (5, 2, 2, 2, 2, 2, 2)),
+        conv_bias=fields.flag("conv_bias", False),
+        hidden_size=fields.integer("hidden_size", 768, 1),
+        num_hidden_layers=fields.integer("num_hidden_layers", 12, 1),
+        num_attention_heads=fields.integer("num_attention_heads", 12, 1),
+        intermediate_size=fields.integer("intermediate_size", 3072, 1),
+        num_conv_pos_embeddings=fields.integer("num_conv_pos_embeddings", 128, 1),
+        num_conv_pos_embedding_groups=fields.integer("num_conv_pos_embedding_groups", 16, 1),
+        do_stable_layer_norm=fields.flag("do_stable_layer_norm", False),
+        layer_norm_eps=fields.number("layer_norm_eps", 1e-5, 0.0, 1.0),
+    )
+    layers = len(config.conv_dim)
+    for key in ("conv_kernel", "conv_stride"):
+        fields.require(len(getattr(config, key)) == layers, key, f"a list of {layers} numbers")
+    for key in ("num_attention_heads", "num_conv_pos_embedding_groups"):
+        divides = config.hidden_size % getattr(config, key) == 0
+        fields.require(divides, key, f"a divisor of hidden_size, {config.hidden_size}")
+    return config
+
+
+def empty_backbone(config: BackboneConfig) -> Wav2Vec2Model:
+    """A backbone whose tensors have sizes but no storage; `fill_backbone` gives them values."""
+    with torch.device("meta"):
+        model = wav2vec2_model(
+            extractor_mode=f"{config.feat_extract_norm}_norm",
+            extractor_conv_layer_config=list(
+                zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True)
+            ),
+            extractor_conv_bias=config.conv_bias,
+            encoder_embed_dim=config.hidden_size,
+            encoder_projection_dropout=0.0,
+            encoder_pos_conv_kernel=config.num_conv_pos_embeddings,
+            encoder_pos_conv_groups=config.num_conv_pos_embedding_groups,
+            encoder_num_layers=config.num_hidden_layers,
+            encoder_num_heads=config.num_attention_heads,
+            encoder_attention_dropout=0.0,
+            encoder_ff_interm_features=config.intermediate_size,
+            encoder_ff_interm_dropout=0.0,
+            encoder_dropout=0.0,
+            encoder_layer_norm_first=config.do_stable_layer_norm,
+            encoder_layer_drop=0.0,
+            aux_num_out=None,
+        )
+        position = model.encoder.transformer.pos_conv_embed
+        torch.nn.utils.parametrize.remove_parametrizations(position.conv, "weight")
+    for part in (model.encoder.feature_projection, model.encoder.transformer):
+        for module in part.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = config.layer_norm_eps
+    model.eval()
+    assert isinstance(model, Wav2Vec2Model)
+    return model
+
+
+def backbone_shapes(model: Wav2Vec2Model) -> dict[str, torch.Size]:
+    """Size of every tensor that the backbone wants, by transformers' name."""
+    return {_public_name(name): value.shape for name, value in model.state_dict().items()}
+
+
+def fill_backbone(model: Wav2Vec2Model, tensors: Mapping[str, Tensor]) -> None:
+    """Takes the tensors that `backbone_shapes` names into an empty backbone."""
+    state = {name: tensors[_public_name(name)] for name in model.state_dict()}
+    model.load_state_dict(state, assign=True)
+    model.requires_grad_(False)
+
+
+def fold_position_norm(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Replaces a weight-normalised positional convolution by its plain weight.
+
+    Args:
+        tensors: by transformers' names, each with `prefix` before it.
+        prefix: "wav2vec2." in a classifier's file.
+    """
+    folded = dict(tensors)
+    for pair in POSITION_NORMS:
+        names = [prefix + name for name in pair]
+        if all(name in folded for name in names):
+            magnitude, direction = (folded.pop(name) for name in names)
+            norm = direction.norm(dim=(0, 1), keepdim=True)
+            folded[prefix + POSITION_WEIGHT] = direction * (magnitude / norm)
+    return folded
+
+
+def _public_name(name: str) -> str:
+    for public, inner in _PREFIXES.items():
+        if name.startswith(inner):
+            return public + name.removeprefix(inner)
+    raise AssertionError(name)

@@ -1,0 +1,40 @@
+"""Fixed batch sizes: TorchScript and the GPU's libraries prepare anew for each new shape."""
+
+from collections.abc import Iterator, Sequence
+
+from dfd.detector.errors import DetectorError
+
+CPU_BUCKETS = (1, 2, 4, 8, 16)
+CUDA_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+
+
+def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:
+    """The batch sizes ascending, each once.
+
+    Raises:
+        DetectorError: there is none, or one is not positive.
+    """
+    ordered = tuple(sorted(set(buckets)))
+    if not ordered or ordered[0] < 1:
+        raise DetectorError(
+            f"the batch sizes are {list(buckets)}: name at least one, each 1 or more"
+        )
+    return ordered
+
+
+def split(count: int, buckets: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Cuts so many windows into batches.
+
+    Args:
+        count: how many windows there are.
+        buckets: batch sizes, ascending.
+
+    Yields:
+        (start, stop, bucket): windows start to stop go in one batch of `bucket` rows, the
+        smallest that holds them; more windows than the largest bucket make several batches.
+    """
+    start = 0
+    while start < count:
+        stop = min(start + buckets[-1], count)
+        yield start, stop, next(bucket for bucket in buckets if bucket >= stop - start)
+        start = stop

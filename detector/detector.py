@@ -1,0 +1,246 @@
+"""A loaded model: batches of windows in, calibrated spoof LLRs out."""
+
+import copy
+import logging
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dfd.detector import precision as precisions
+from dfd.detector.buckets import CPU_BUCKETS, CUDA_BUCKETS, check_buckets, split
+from dfd.detector.checkpoint import BUNDLED, Checkpoint, read_checkpoint
+from dfd.detector.compile import TORCHSCRIPT, Compiled, Target, compile_network, place
+from dfd.detector.devices import prepare_device, resolve_device
+from dfd.detector.errors import DetectorError
+from dfd.detector.signals import probe_signals
+from dfd.detector.spec import Calibration, ModelSpec
+
+# Runs a shape: TorchScript observes the first, optimises at the second.
+_WARM_RUNS = 3
+
+_LOGGER = logging.getLogger("dfd.detector")
+
+
+class Detector:
+    """Scores windows; several threads may call it, one at a time is let through.
+
+    Attributes:
+        spec: the facts of the model as it is loaded.
+    """
+
+    def __init__(
+        self, compiled: Compiled, spec: ModelSpec, device: torch.device, least_samples: int
+    ) -> None:
+        self.spec = spec
+        self._compiled = compiled
+        self._device = device
+        self._least_samples = least_samples
+        self._lock = threading.Lock()
+
+    def score(
+        self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Scores any number of windows.
+
+        A window's score does not depend on the others of the call (to 1e-4 in fp32).
+
+        Args:
+            windows: float32 (B, `spec.window_samples`) at `spec.sample_rate_hz`, full scale
+                1.0. What lies past a length is not read.
+            lengths: int64 (B,), valid samples of each, from 1; past them the network sees
+                nothing or zeros, as `spec.padding` says.
+
+        Returns:
+            float32 (B,): natural log-likelihood ratios, spoof over bona fide. NaN stands
+            where the network gave no finite score, in that window alone.
+
+        Raises:
+            ValueError: wrong shapes, or a length outside 1 to `spec.window_samples`.
+        """
+        count, size = len(windows), self.spec.window_samples
+        if windows.shape != (count, size) or lengths.shape != (count,):
+            raise ValueError(
+                f"windows {windows.shape} and lengths {lengths.shape} are not (B, {size}) and (B,)"
+            )
+        if count and not 1 <= lengths.min() <= lengths.max() <= size:
+            raise ValueError(f"lengths have to be 1 to {size}")
+        scores = np.empty(count, np.float32)
+        with self._lock:
+            for start, stop, bucket in split(count, self.spec.batch_buckets):
+                scores[start:stop] = self._batch(windows[start:stop], lengths[start:stop], bucket)
+        return calibrate(scores, self.spec.calibration)
+
+    def warm(self) -> None:
+        """Runs every batch bucket, with whole windows and with short ones."""
+        size = self.spec.window_samples
+        for bucket in self.spec.batch_buckets:
+            windows = np.zeros((bucket, size), np.float32)
+            for length in (size, max(1, size // 2)):
+                for _ in range(_WARM_RUNS):
+                    self.score(windows, np.full(bucket, length, np.int64))
+
+    def _batch(
+        self, windows: NDArray[np.float32], lengths: NDArray[np.int64], bucket: int
+    ) -> NDArray[np.float32]:
+        """Raw log-odds of one batch, filled up with silent windows."""
+        size = self.spec.window_samples
+        batch = np.zeros((bucket, size), np.float32)
+        # Less than a frame is scored as one, with zeros behind it.
+        valid = np.full(bucket, size, np.int64)
+        valid[: len(lengths)] = np.maximum(lengths, self._least_samples)
+        for row, window, length in zip(batch, windows, lengths, strict=False):
+            row[:length] = window[:length]
+        whole = bool((valid == size).all())
+        with torch.inference_mode():
+            scores = self._compiled(
+                torch.from_numpy(batch).to(self._device),
+                None if whole else torch.from_numpy(valid).to(self._device),
+            )
+        odds: NDArray[np.float32] = scores[: len(windows)].float().cpu().numpy()
+        return np.where(np.isfinite(odds), odds, np.float32(np.nan))
+
+
+def load_detector(
+    model: str = BUNDLED,
+    *,
+    device: str = "auto",
+    precision: str = precisions.AUTO,
+    batch_buckets: Sequence[int] | None = None,
+    threads: int | None = None,
+    engine: str = TORCHSCRIPT,
+    tolerance: float = precisions.TOLERANCE,
+    warm: bool = True,
+) -> Detector:
+    """Reads a model, compiles it and runs it once in every batch size.
+
+    Nothing is downloaded. Half precision is compared with fp32 on made-up signals; the
+    largest difference in probability is logged, and `auto` passes on to the next precision
+    and at last to fp32 where it is too large.
+
+    Args:
+        model: `bundled`, or a folder in the transformers format
+            (`Wav2Vec2ForSequenceClassification`), with or without a `dfd.json`.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
+        precision: `auto` (half where the hardware gains by it), `fp32`, `bf16` or `fp16`.
+        batch_buckets: batch sizes to prepare; None takes 1 to 16 on a CPU, 1 to 64 on a GPU.
+        threads: of torch on the CPU, for the whole process; None leaves torch's choice.
+        engine: what runs the network.
+        tolerance: largest difference in probability from fp32 that `auto` accepts.
+        warm: False leaves the first run of each batch size to the first `score`.
+
+    Raises:
+        DetectorError: one sentence that says what to do.
+    """
+    place_on = resolve_device(device)
+    wanted = precisions.candidates(precision, place_on)
+    default = CUDA_BUCKETS if place_on.type == "cuda" else CPU_BUCKETS
+    buckets = check_buckets(default if batch_buckets is None else batch_buckets)
+    prepare_device(place_on, threads)
+    checkpoint = read_checkpoint(model)
+    chosen, compiled = _compile_first_good(
+        checkpoint, place_on, wanted, engine, tolerance, keep=precision != precisions.AUTO
+    )
+    card = checkpoint.card
+    spec = ModelSpec(
+        name=card.name,
+        version=card.version,
+        weights_sha256=checkpoint.weights_sha256,
+        sample_rate_hz=card.sample_rate_hz,
+        window_samples=card.window_samples,
+        hop_samples=card.hop_samples,
+        device=str(place_on),
+        precision=chosen,
+        engine=engine,
+        batch_buckets=buckets,
+        padding=card.padding,
+        calibration=card.calibration,
+        evidence_correlation=card.evidence_correlation,
+        rolling_threshold=card.rolling_threshold,
+        cumulative_threshold=card.cumulative_threshold,
+        min_speech_seconds=card.min_speech_seconds,
+        trained_bandwidth_hz=card.trained_bandwidth_hz,
+    )
+    detector = Detector(compiled, spec, place_on, checkpoint.least_samples)
+    if warm:
+        detector.warm()
+    _LOGGER.info(
+        "model %s %s (sha256 %s) on %s in %s",
+        spec.name,
+        spec.version,
+        spec.weights_sha256,
+        spec.device,
+        spec.precision,
+    )
+    return detector
+
+
+def calibrate(log_odds: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
+    """LLRs (B,) of raw log-odds (B,)."""
+    return (calibration.scale * log_odds + calibration.offset).astype(np.float32)
+
+
+def _compile_first_good(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    wanted: tuple[str, ...],
+    engine: str,
+    tolerance: float,
+    *,
+    keep: bool,
+) -> tuple[str, Compiled]:
+    """Compiles for the first precision that scores as fp32 does; `keep` only warns."""
+    network = checkpoint.network
+    if wanted == (precisions.FP32,):
+        target = Target(device, torch.float32)
+        return precisions.FP32, compile_network(network, target, engine)
+    place(network, Target(device, torch.float32))
+    reference = _probabilities(network, checkpoint, device)
+    for name in wanted:
+        target = Target(device, precisions.DTYPES[name])
+        compiled = compile_network(copy.deepcopy(network), target, engine)
+        if name == precisions.FP32:
+            return name, compiled
+        difference = float(np.abs(_probabilities(compiled, checkpoint, device) - reference).max())
+        _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", name, difference)
+        if difference <= tolerance:
+            return name, compiled
+        if keep and np.isfinite(difference):
+            _LOGGER.warning(
+                "%s differs from fp32 by up to %.4f in probability; it was asked for and is kept",
+                name,
+                difference,
+            )
+            return name, compiled
+        if keep:
+            raise DetectorError(
+                f"{name} gives no finite score with this model: use --precision auto or fp32"
+            )
+        _LOGGER.warning(
+            "%s differs from fp32 by up to %.4f in probability, more than %.4f: not used",
+            name,
+            difference,
+            tolerance,
+        )
+    raise AssertionError("fp32 is always good")
+
+
+def _probabilities(
+    compiled: Compiled, checkpoint: Checkpoint, device: torch.device
+) -> NDArray[np.float64]:
+    """P(spoof) of the made-up signals, those of whole length apart from the short ones."""
+    card = checkpoint.card
+    windows, lengths = probe_signals(card.window_samples, card.sample_rate_hz)
+    lengths = np.maximum(lengths, checkpoint.least_samples)
+    odds = np.empty(len(windows), np.float32)
+    whole = lengths == card.window_samples
+    with torch.inference_mode():
+        for rows, counts in ((whole, None), (~whole, lengths[~whole])):
+            batch = torch.from_numpy(windows[rows]).to(device)
+            valid = None if counts is None else torch.from_numpy(counts).to(device)
+            odds[rows] = compiled(batch, valid).float().cpu().numpy()
+    llrs = calibrate(odds, card.calibration).astype(np.float64)
+    probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-llrs))
+    return probabilities

@@ -1,0 +1,97 @@
+"""JSON objects beside a model's weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dfd.detector.errors import DetectorError
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Reads a file that holds one JSON object.
+
+    Raises:
+        DetectorError: it is missing, unreadable or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DetectorError(
+            f"{path} is missing: bring the whole folder that the model was saved in"
+        ) from None
+    except OSError as error:
+        raise DetectorError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # not UTF-8, not JSON
+        raise DetectorError(f"{path} is not JSON ({error}): bring it again") from None
+    if not isinstance(content, dict):
+        raise DetectorError(f"{path} is not a JSON object: bring it again")
+    return content
+
+
+class Fields:
+    """The fields of one JSON object, read with their types checked.
+
+    Every getter raises DetectorError, naming file and field, where the value is of another
+    kind; an absent or null field gives the default.
+    """
+
+    def __init__(self, path: Path, content: dict[str, Any]) -> None:
+        self.path = path
+        self.content = content
+
+    def text(self, key: str, default: str, allowed: tuple[str, ...] = ()) -> str:
+        """A string, one of `allowed` where that is given."""
+        value = self._get(key, default)
+        wanted = " or ".join(f'"{word}"' for word in allowed) or "a text"
+        self.require(isinstance(value, str) and (not allowed or value in allowed), key, wanted)
+        return str(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """True or false."""
+        value = self._get(key, default)
+        self.require(isinstance(value, bool), key, "true or false")
+        return bool(value)
+
+    def integer(self, key: str, default: int, least: int, most: int = 2**31 - 1) -> int:
+        """A whole number in a range."""
+        value = self._get(key, default)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        self.require(whole and least <= value <= most, key, f"a whole number from {least}")
+        return int(value)
+
+    def number(self, key: str, default: float, least: float, most: float) -> float:
+        """A finite number in a range."""
+        value = self._get(key, default)
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        self.require(real and least <= value <= most, key, f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """A list of positive whole numbers, not empty."""
+        value = self._get(key, list(default))
+        self.require(
+            isinstance(value, list)
+            and bool(value)
+            and all(
+                isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in value
+            ),
+            key,
+            "a list of positive whole numbers",
+        )
+        return tuple(value)
+
+    def nested(self, key: str) -> "Fields":
+        """An object inside; empty where there is none."""
+        value = self._get(key, {})
+        self.require(isinstance(value, dict), key, "an object")
+        return Fields(self.path, value)
+
+    def require(self, condition: bool, key: str, wanted: str) -> None:
+        """Refuses the file unless a condition on one of its fields holds."""
+        if not condition:
+            value = json.dumps(self.content.get(key), default=str)
+            raise DetectorError(f"{self.path}: {key} is {value}; it has to be {wanted}")
+
+    def _get(self, key: str, default: Any) -> Any:
+        value = self.content.get(key)
+        return default if value is None else value

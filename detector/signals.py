@@ -1,0 +1,55 @@
+"""Made-up signals of several kinds, on which two forms of one network are compared."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SEED = 20_260_101
+
+
+def probe_signals(
+    window_samples: int, sample_rate_hz: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Noise, a tone, speech-like sound plain, quiet, clipped and short, clicks, silence.
+
+    Returns:
+        windows float32 (8, window_samples), zero past each length, and lengths int64 (8,);
+        always the same ones.
+    """
+    generator = np.random.default_rng(_SEED)
+    time = np.arange(window_samples) / sample_rate_hz
+    speech = _speech_like(time, generator)
+    clicks = np.zeros(window_samples)
+    clicks[:: sample_rate_hz // 7] = 0.9
+    windows = np.stack(
+        [
+            0.1 * generator.standard_normal(window_samples),
+            0.5 * np.sin(2 * np.pi * 440.0 * time),
+            speech,
+            1e-3 * speech,
+            np.clip(8.0 * speech, -1.0, 1.0),
+            _speech_like(time, generator),
+            clicks,
+            np.zeros(window_samples),
+        ]
+    ).astype(np.float32)
+    lengths = np.full(len(windows), window_samples, np.int64)
+    lengths[5] = window_samples // 2
+    windows[5, lengths[5] :] = 0.0
+    return windows, lengths
+
+
+def _speech_like(time: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    """Harmonics of a gliding pitch under three formants, in syllables, with some breath."""
+    pitch = 120.0 * (1.0 + 0.2 * np.sin(2 * np.pi * 0.6 * time))
+    phase = 2 * np.pi * np.cumsum(pitch) * (time[1] - time[0])
+    voice = np.zeros_like(time)
+    for harmonic in range(1, 25):
+        frequency = 120.0 * harmonic
+        gain = sum(
+            np.exp(-(((frequency - formant) / 180.0) ** 2)) for formant in (500.0, 1500.0, 2500.0)
+        )
+        voice += (0.05 / harmonic + gain) * np.sin(harmonic * phase)
+    syllables = np.clip(np.sin(2 * np.pi * 3.5 * time), 0.0, None)
+    breath = 0.02 * generator.standard_normal(len(time))
+    spoken: NDArray[np.float64] = 0.1 * syllables * voice + breath
+    return spoken
