@@ -83,7 +83,7 @@ def test_chunks_are_whole_and_add_up(
 def test_what_libsndfile_cannot_read_goes_through_ffmpeg(tmp_path: Path) -> None:
     source, path = tmp_path / "a.wav", tmp_path / "a.m4a"
     soundfile.write(source, tone(16000, 1.0, 2), 16000)
-    command = ["ffmpeg", "-v", "error", "-i", source, "-c:a", "aac", path]
+    command = ["ffmpeg", "-v", "error", "-i", str(source), "-c:a", "aac", str(path)]
     try:
         subprocess.run(command, check=True)
     except FileNotFoundError:

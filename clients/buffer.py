@@ -1,0 +1,122 @@
+"""Audio between a source and the server: bounded, and exact about what was lost."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from dfd.clients.audio import AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Whole frames and where they lie on the time line."""
+
+    start: int
+    frames: int
+    content: bytes
+
+    @property
+    def end(self) -> int:
+        """The frame after its last."""
+        return self.start + self.frames
+
+
+class AudioBuffer:
+    """Two queues on one time line: audio sent but not yet judged, and audio not yet sent.
+
+    Each holds at most `seconds` of audio (one piece always fits). Sent audio beyond that, or
+    judged, is forgotten; it goes to the front again when the connection is lost. Unsent audio
+    beyond that is dropped from its old end when the source is live, and counted; a source that
+    is not live asks `full` and waits. Positions are frames of the declared rate.
+
+    Attributes:
+        position: where the next audio without an offset of its own lies.
+        dropped: frames dropped unsent, in all.
+        finished: no more audio will come.
+    """
+
+    def __init__(self, audio_format: AudioFormat, seconds: float, *, live: bool) -> None:
+        self._format = audio_format
+        self._bound = max(1, audio_format.frames(seconds))
+        self._live = live
+        self._sent: deque[Piece] = deque()
+        self._unsent: deque[Piece] = deque()
+        self._sent_frames = 0
+        self._unsent_frames = 0
+        self.position = 0
+        self.dropped = 0
+        self.finished = False
+
+    def __len__(self) -> int:
+        """Frames not yet sent."""
+        return self._unsent_frames
+
+    @property
+    def full(self) -> bool:
+        """Whether more audio now would be dropped, or should wait."""
+        return self._unsent_frames >= self._bound
+
+    @property
+    def start(self) -> int:
+        """Where the next piece to send begins."""
+        return self._unsent[0].start if self._unsent else self.position
+
+    def append(self, content: bytes, offset: int | None = None) -> None:
+        """Takes audio from the source.
+
+        Raises:
+            ValueError: a partial frame, or an offset before the end of earlier audio.
+        """
+        frames, rest = divmod(len(content), self._format.bytes_per_frame)
+        if rest:
+            raise ValueError(
+                f"{len(content)} bytes are no whole number of frames of"
+                f" {self._format.bytes_per_frame} bytes"
+            )
+        start = self.position if offset is None else offset
+        if start < self.position:
+            raise ValueError(f"offset {start} lies before frame {self.position}, already sent")
+        self.position = start + frames
+        if not frames:
+            return
+        self._unsent.append(Piece(start, frames, content))
+        self._unsent_frames += frames
+        if self._live:
+            self._drop_oldest()
+
+    def take(self, max_bytes: int) -> Piece | None:
+        """Gives the next piece to send, at most so many bytes; None where there is none."""
+        if not self._unsent:
+            return None
+        piece = self._unsent.popleft()
+        most = max(1, max_bytes // self._format.bytes_per_frame)
+        if piece.frames > most:
+            cut = most * self._format.bytes_per_frame
+            rest = Piece(piece.start + most, piece.frames - most, piece.content[cut:])
+            self._unsent.appendleft(rest)
+            piece = Piece(piece.start, most, piece.content[:cut])
+        self._unsent_frames -= piece.frames
+        self._sent.append(piece)
+        self._sent_frames += piece.frames
+        while self._sent_frames > self._bound and len(self._sent) > 1:
+            self._sent_frames -= self._sent.popleft().frames
+        return piece
+
+    def acknowledge(self, frame: int) -> None:
+        """Forgets sent audio that ends at or before a frame: it was judged."""
+        while self._sent and self._sent[0].end <= frame:
+            self._sent_frames -= self._sent.popleft().frames
+
+    def rewind(self) -> None:
+        """Puts sent audio that was not judged back to the front, to be sent again."""
+        self._unsent.extendleft(reversed(self._sent))
+        self._unsent_frames += self._sent_frames
+        self._sent.clear()
+        self._sent_frames = 0
+        if self._live:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        while self._unsent_frames > self._bound and len(self._unsent) > 1:
+            frames = self._unsent.popleft().frames
+            self._unsent_frames -= frames
+            self.dropped += frames

@@ -1,0 +1,204 @@
+"""The typed asynchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc.aio
+
+from dfd.clients import events as ev
+from dfd.clients import requests, wire
+from dfd.clients.audio import AudioFormat, Encoding
+from dfd.clients.connection import metadata, open_channel
+from dfd.clients.errors import UserError
+from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
+from dfd.clients.recording import Recording
+from dfd.clients.status import from_error
+from dfd.clients.stream import DetectionStream
+from dfd.v1 import detection_pb2 as pb
+from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+
+_DEFAULT_OPTIONS = StreamOptions()
+_DEFAULT_RETRY = RetryPolicy()
+
+
+class AsyncDetectionClient:
+    """Speaks to one server; any number of streams at once.
+
+        async with AsyncDetectionClient("localhost:50051") as client:
+            async with client.stream(sample_rate_hz=8000, encoding="mulaw") as stream:
+                await stream.send(audio)
+                await stream.finish()
+                async for event in stream:
+                    print(event)
+
+    Args:
+        server: "host:port"; or a whole `Connection`, and then nothing else of it.
+        token: bearer token.
+        tls_ca: PEM file of the authority to trust.
+        insecure: never TLS; without it only loopback addresses are spoken to in the clear.
+        retry: how a lost or full server is tried again.
+
+    Raises:
+        UserError: an impossible address, token or PEM file.
+    """
+
+    def __init__(
+        self,
+        server: str | Connection = "localhost:50051",
+        *,
+        token: str | None = None,
+        tls_ca: Path | None = None,
+        insecure: bool = False,
+        retry: RetryPolicy = _DEFAULT_RETRY,
+    ) -> None:
+        if isinstance(server, str):
+            server = Connection(server=server, token=token, tls_ca=tls_ca, insecure=insecure)
+        self.connection = server
+        self._retry = retry
+        self._metadata = metadata(server)
+        self._channel = open_channel(server)
+        self._stub = DetectionServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the channel and whatever still runs on it."""
+        await self._channel.close()
+
+    def stream(
+        self,
+        audio_format: AudioFormat | None = None,
+        *,
+        sample_rate_hz: int = 16000,
+        encoding: Encoding | str = Encoding.LINEAR16,
+        channel_count: int = 1,
+        options: StreamOptions = _DEFAULT_OPTIONS,
+        live: bool = True,
+        buffer_seconds: float = 10.0,
+    ) -> DetectionStream:
+        """Makes a stream; enter it to connect.
+
+        Args:
+            audio_format: the format, where it is at hand; or the three that follow.
+            sample_rate_hz: 8000 to 48000.
+            encoding: "linear16", "mulaw", "alaw" or "float32".
+            channel_count: 1 to 8, interleaved.
+            options: what the stream is and how it is judged.
+            live: a live source is never made to wait: what the buffer cannot hold is lost
+                and marked as a gap. False: `send` waits and nothing is lost.
+            buffer_seconds: audio held for a slow or lost server, and again as much of what
+                was sent and not yet judged.
+
+        Raises:
+            UserError: an impossible format.
+        """
+        if audio_format is None:
+            audio_format = AudioFormat(_encoding(encoding), sample_rate_hz, channel_count)
+        return DetectionStream(
+            self._stub,
+            self._metadata,
+            audio_format,
+            options,
+            self._retry,
+            live=live,
+            buffer_seconds=buffer_seconds,
+        )
+
+    async def stream_events(
+        self,
+        chunks: AsyncIterable[bytes] | Iterable[bytes],
+        audio_format: AudioFormat,
+        *,
+        options: StreamOptions = _DEFAULT_OPTIONS,
+        live: bool = False,
+        buffer_seconds: float = 10.0,
+    ) -> AsyncIterator[ev.Event]:
+        """Sends every chunk and gives the events, in one.
+
+        Raises:
+            DetectionError: the stream ended by an error.
+        """
+        stream = self.stream(
+            audio_format, options=options, live=live, buffer_seconds=buffer_seconds
+        )
+        async with stream:
+            sender = asyncio.create_task(stream.send_all(chunks))
+            try:
+                async for event in stream:
+                    yield event
+            finally:
+                if not stream.over:
+                    sender.cancel()
+                done = (await asyncio.gather(sender, return_exceptions=True))[0]
+            if isinstance(done, Exception):
+                raise done
+
+    async def detect(
+        self,
+        recording: Recording,
+        *,
+        model: str = "",
+        vad: VadOptions | None = None,
+        alert_policy: AlertPolicy | None = None,
+    ) -> ev.Detection:
+        """Judges one short recording in one call.
+
+        Raises:
+            DetectionError: the server refused.
+            UserError: the recording is larger than the server takes in one call.
+        """
+        size = recording.frames * recording.audio_format.bytes_per_frame
+        most = (await self.server_info()).limits.max_recording_bytes
+        if most and size > most:
+            raise UserError(
+                f"{recording.path} is {size} bytes of audio and the server takes {most} in one"
+                " call: stream it instead"
+            )
+        request = pb.DetectRequest(
+            audio_format=requests.format_message(recording.audio_format),
+            audio=b"".join(recording.chunks(1.0)),
+            model=model,
+            vad=None if vad is None else requests.vad(vad),
+            alert_policy=None if alert_policy is None else requests.alert_policy(alert_policy),
+        )
+        try:
+            return wire.detection(await self._stub.Detect(request, metadata=self._metadata))
+        except grpc.aio.AioRpcError as error:
+            raise from_error(error) from None
+
+    async def server_info(self, timeout_seconds: float = 10.0) -> ev.ServerInfo:
+        """What the server offers.
+
+        Raises:
+            DetectionError: it cannot be reached, or refused.
+        """
+        request = pb.GetServerInfoRequest()
+        try:
+            answer = await self._stub.GetServerInfo(
+                request, metadata=self._metadata, timeout=timeout_seconds
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_error(error) from None
+        return wire.server_info(answer)
+
+
+def _encoding(word: Encoding | str) -> Encoding:
+    try:
+        return Encoding(word)
+    except ValueError:
+        known = ", ".join(Encoding)
+        raise UserError(f"{word!r} is no encoding: use one of {known}") from None

@@ -1,0 +1,94 @@
+"""The channel to a server: address, TLS and credentials."""
+
+import ipaddress
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from dfd.clients.errors import UserError
+from dfd.clients.options import Connection
+
+# A lost server is tried again by the client's own policy, not by the channel's.
+_CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.primary_user_agent", "dfd-client"),
+)
+
+
+def open_channel(connection: Connection) -> grpc.aio.Channel:
+    """Makes the channel; nothing is sent yet.
+
+    Raises:
+        UserError: the address makes no sense, a PEM file cannot be read, or a token would
+            cross a network in the clear.
+    """
+    check_address(connection.server)
+    if not uses_tls(connection):
+        return grpc.aio.insecure_channel(connection.server, options=_CHANNEL_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=_read(connection.tls_ca),
+        private_key=_read(connection.tls_key),
+        certificate_chain=_read(connection.tls_cert),
+    )
+    return grpc.aio.secure_channel(connection.server, credentials, options=_CHANNEL_OPTIONS)
+
+
+def metadata(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """What travels beside each call.
+
+    Raises:
+        UserError: the token holds something that metadata cannot carry.
+    """
+    token = connection.token
+    if not token:
+        return ()
+    if not token.isascii() or not token.isprintable():
+        raise UserError("the token holds characters that are not printable ASCII: check its file")
+    return (("authorization", f"Bearer {token}"),)
+
+
+def uses_tls(connection: Connection) -> bool:
+    """Whether the connection is encrypted."""
+    if connection.insecure:
+        return False
+    asked = connection.tls_ca or connection.tls_cert or connection.tls_key
+    return asked is not None or not is_loopback(connection.server)
+
+
+def is_loopback(server: str) -> bool:
+    """Whether an address stays on this machine."""
+    host = server.rpartition(":")[0].strip("[]")
+    if server.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_address(server: str) -> None:
+    """Wants HOST:PORT, [IPV6]:PORT or unix:PATH.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if server.startswith("unix:"):
+        return
+    host, colon, port = server.rpartition(":")
+    good_host = bool(host) and "/" not in host and (":" not in host or host.startswith("["))
+    if not colon or not good_host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UserError(f"{server!r} is no address: write HOST:PORT, such as localhost:50051")
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,271 @@
+"""The vocabulary of the client: what a stream tells, as frozen dataclasses.
+
+Times are seconds on the stream's time line, counted from its first frame. Everything but
+`ConnectionLost`, `Reconnected` and `AudioLost`, which the client itself says, comes from
+the server as the wire contract defines it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dfd.clients.options import AlertPolicy
+
+
+class WindowStatus(StrEnum):
+    """What became of a window."""
+
+    UNSPECIFIED = "unspecified"
+    SCORED = "scored"
+    INSUFFICIENT_SPEECH = "insufficient_speech"
+    SHED = "shed"
+    FAILED = "failed"
+
+
+class Trigger(StrEnum):
+    """The score that an alert watches."""
+
+    UNSPECIFIED = "unspecified"
+    ROLLING = "rolling"
+    CUMULATIVE = "cumulative"
+
+
+class Verdict(StrEnum):
+    """The answer on a whole channel."""
+
+    UNSPECIFIED = "unspecified"
+    BONAFIDE = "bonafide"
+    SPOOF = "spoof"
+    INCONCLUSIVE = "inconclusive"
+
+
+class EndReason(StrEnum):
+    """Why a stream ended."""
+
+    UNSPECIFIED = "unspecified"
+    CLIENT_DONE = "client_done"
+    IDLE_TIMEOUT = "idle_timeout"
+    SERVER_DRAINING = "server_draining"
+    MAX_DURATION = "max_duration"
+    CLIENT_ERROR = "client_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Evidence on one side or the other, and the speech behind it.
+
+    Attributes:
+        spoof_probability: calibrated P(spoof) at even prior odds, in [0, 1].
+        spoof_llr: natural log-likelihood ratio, spoof over bona fide; 0 is even. ASVspoof's
+            score files run the other way.
+    """
+
+    spoof_probability: float
+    spoof_llr: float
+    speech_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as it is served."""
+
+    name: str
+    version: str
+    weights_sha256: str
+    window_seconds: float
+    hop_seconds: float
+    sample_rate_hz: int
+    device: str
+    precision: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the server allows; None is no limit, and so is 0 bytes or channels."""
+
+    max_chunk_bytes: int
+    idle_timeout_seconds: float | None
+    max_stream_seconds: float | None
+    max_recording_bytes: int
+    max_channel_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The server took the stream; every default is filled in."""
+
+    stream_id: str
+    model: ModelInfo
+    limits: Limits
+    channels: tuple[int, ...]
+    window_seconds: float
+    hop_seconds: float
+    alert_policy: AlertPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """What became of one window, and the three scores as they stand after it.
+
+    Attributes:
+        provisional: an early window at the start; later evidence replaces it.
+        final: the partial window at the end of the stream.
+        window_score: None unless scored.
+        rolling_score: the last windows, weighted by speech; None until one was scored.
+        cumulative_score: the whole stream so far; None until one was scored.
+        queue_seconds: time spent waiting for a batch.
+        compute_seconds: time of the batch's forward pass.
+        batch_size: windows in that batch; 0 unless scored.
+    """
+
+    channel: int
+    sequence: int
+    start_seconds: float
+    end_seconds: float
+    speech_seconds: float
+    gap_seconds: float
+    status: WindowStatus
+    provisional: bool
+    final: bool
+    window_score: Score | None
+    rolling_score: Score | None
+    cumulative_score: Score | None
+    queue_seconds: float
+    compute_seconds: float
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechActivity:
+    """Speech began or ended on a channel."""
+
+    channel: int
+    began: bool
+    offset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A threshold was crossed, or (`cleared`) crossed back."""
+
+    trigger: Trigger
+    channel: int
+    offset_seconds: float
+    score: Score
+    threshold: float
+    cleared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWarning:
+    """Something worth knowing that does not end the stream; `reason` is a stable word."""
+
+    reason: str
+    message: str
+    channel: int | None
+    offset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSummary:
+    """What the whole stream says of one channel.
+
+    Attributes:
+        inconclusive_reasons: stable words; empty where the verdict is conclusive.
+        mean_spoof_probability: plain mean over the scored windows, the utterance score of
+            file-based systems; None where none was scored.
+        first_alert_seconds: where the first alert was raised; None without one.
+    """
+
+    channel: int
+    verdict: Verdict
+    inconclusive_reasons: tuple[str, ...]
+    cumulative_score: Score | None
+    peak_rolling_score: Score | None
+    mean_spoof_probability: float | None
+    audio_seconds: float
+    speech_seconds: float
+    gap_seconds: float
+    first_alert_seconds: float | None
+    windows_scored: int
+    windows_shed: int
+    windows_insufficient_speech: int
+    windows_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The server's last word on the stream."""
+
+    channels: tuple[ChannelSummary, ...]
+    end_reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The connection broke or the server is leaving; the client tries again.
+
+    Attributes:
+        code, reason, message: as in `DetectionError`.
+        retry_seconds: time until the next attempt.
+        summary: what a draining server said before it left; the evidence ends with it.
+    """
+
+    code: str
+    reason: str
+    message: str
+    retry_seconds: float
+    summary: Summary | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The stream goes on under the same id; the server's evidence starts anew.
+
+    Attributes:
+        offset_seconds: where on the time line it goes on.
+        lost_seconds: audio that no server judged: it did not fit into the buffer. It is a
+            gap on the time line.
+        attempts: connections tried.
+    """
+
+    offset_seconds: float
+    lost_seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLost:
+    """A live source outran the connection and the buffer: a gap on the time line."""
+
+    offset_seconds: float
+    lost_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The judgement of a whole recording, with all its windows."""
+
+    summary: Summary
+    windows: tuple[WindowResult, ...]
+    alerts: tuple[Alert, ...]
+    warnings: tuple[StreamWarning, ...]
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server offers."""
+
+    version: str
+    models: tuple[ModelInfo, ...]
+    encodings: tuple[str, ...]
+    limits: Limits
+    active_streams: int
+    max_streams: int
+    default_alert_policy: AlertPolicy
+
+
+ServerEvent = Started | WindowResult | SpeechActivity | Alert | StreamWarning | Summary
+ClientEvent = ConnectionLost | Reconnected | AudioLost
+Event = ServerEvent | ClientEvent

@@ -1,0 +1,36 @@
+"""From a failed call to a `DetectionError`."""
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from dfd.clients.errors import DetectionError
+
+_DETAILS = "grpc-status-details-bin"
+
+
+def from_call(
+    code: grpc.StatusCode, details: str | None, trailers: grpc.aio.Metadata | None
+) -> DetectionError:
+    """A status with its `ErrorInfo` and `RetryInfo`, where the trailers hold them."""
+    reason, retry_after = "", None
+    for key, value in trailers or ():
+        if key != _DETAILS or not isinstance(value, bytes):
+            continue
+        try:
+            for detail in status_pb2.Status.FromString(value).details:
+                info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+                if detail.Unpack(info):
+                    reason = info.reason
+                elif detail.Unpack(retry):
+                    delay = retry.retry_delay
+                    retry_after = max(0.0, delay.seconds + delay.nanos / 1e9)
+        except DecodeError:
+            continue
+    return DetectionError(code.name, reason, details or "the server gave no reason", retry_after)
+
+
+def from_error(error: grpc.aio.AioRpcError) -> DetectionError:
+    """What a failed call raised."""
+    return from_call(error.code(), error.details(), error.trailing_metadata())

@@ -1,0 +1,185 @@
+"""One live stream that outlives its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dfd.clients import events as ev
+from dfd.clients.audio import AudioFormat
+from dfd.clients.buffer import AudioBuffer
+from dfd.clients.link import Desk, Link
+from dfd.clients.options import RetryPolicy, StreamOptions
+
+if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
+    from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
+
+
+class DetectionStream:
+    """Audio in, events out; made by `AsyncDetectionClient.stream` and used as its context.
+
+    Entering connects and waits for the server's `Started`. Audio is taken by `send` and
+    ended by `finish`; iterating gives the events until the summary. A lost connection is
+    made again under the same id; what the buffer could not hold meanwhile becomes a gap on
+    the time line and is told by `Reconnected`. Leaving the context abandons the stream.
+
+    Attributes:
+        stream_id: names it here, in the server's log and through reconnections.
+        audio_format: how `send` reads bytes.
+    """
+
+    def __init__(
+        self,
+        stub: DetectionServiceAsyncStub,
+        metadata: tuple[tuple[str, str], ...],
+        audio_format: AudioFormat,
+        options: StreamOptions,
+        retry: RetryPolicy,
+        *,
+        live: bool,
+        buffer_seconds: float,
+    ) -> None:
+        self.stream_id = options.stream_id or f"c-{uuid.uuid4().hex}"
+        self.audio_format = audio_format
+        self._live = live
+        self._desk = Desk(AudioBuffer(audio_format, buffer_seconds, live=live))
+        options = replace(options, stream_id=self.stream_id)
+        self._link = Link(stub, metadata, audio_format, options, retry, self._desk, live=live)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def started(self) -> ev.Started:
+        """The server's first answer: model, effective windows and policy, limits.
+
+        Raises:
+            RuntimeError: the stream was not entered yet.
+        """
+        if not self._desk.opened.done():
+            raise RuntimeError("enter the stream first: async with client.stream(...) as stream")
+        return self._desk.opened.result()
+
+    @property
+    def position_seconds(self) -> float:
+        """End of the audio taken so far, on the time line."""
+        return self.audio_format.seconds(self._desk.buffer.position)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """Audio taken and not yet sent."""
+        return self.audio_format.seconds(len(self._desk.buffer))
+
+    @property
+    def lost_seconds(self) -> float:
+        """Audio dropped unjudged so far, because the buffer was full."""
+        return self.audio_format.seconds(self._desk.buffer.dropped)
+
+    @property
+    def over(self) -> bool:
+        """Whether the stream takes no more audio; iterating tells why."""
+        return self._desk.over
+
+    async def __aenter__(self) -> Self:
+        """Connects and waits for `Started`.
+
+        Raises:
+            DetectionError: the server refused the stream, or did not answer in time.
+        """
+        self._task = asyncio.create_task(self._link.run())
+        try:
+            await asyncio.shield(self._desk.opened)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Abandons the stream, whatever state it is in; closing again does nothing."""
+        self._desk.end()
+        self._desk.opened.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def send(self, content: bytes, sample_offset: int | None = None) -> bool:
+        """Takes whole interleaved frames.
+
+        A live stream never waits here: when the buffer is full its oldest audio is dropped
+        and becomes a gap. Any other waits until there is room.
+
+        Args:
+            content: audio in the stream's format.
+            sample_offset: position of the first frame, where audio was lost upstream.
+
+        Returns:
+            False once the stream is over, whose reason iterating tells.
+
+        Raises:
+            ValueError: a partial frame, an offset that runs backwards, or audio after `finish`.
+        """
+        desk = self._desk
+        while not self._live and desk.buffer.full and not desk.over:
+            desk.space.clear()
+            await desk.space.wait()
+        return self.send_nowait(content, sample_offset)
+
+    def send_nowait(self, content: bytes, sample_offset: int | None = None) -> bool:
+        """As `send`, without waiting: for callbacks of the event loop."""
+        if self._desk.buffer.finished:
+            raise ValueError("the stream was finished: start another for more audio")
+        if self._desk.over:
+            return False
+        self._desk.buffer.append(content, sample_offset)
+        self._desk.changed.set()
+        return True
+
+    async def finish(self) -> None:
+        """Ends the audio; the last results and the summary follow."""
+        self._desk.buffer.finished = True
+        self._desk.changed.set()
+
+    async def send_all(self, chunks: AsyncIterable[bytes] | Iterable[bytes]) -> None:
+        """Sends every chunk, then finishes; stops early when the stream is over.
+
+        A source that fails abandons the stream, and what it raised is raised here.
+        """
+        try:
+            if isinstance(chunks, AsyncIterable):
+                async for chunk in chunks:
+                    if not await self.send(chunk):
+                        break
+            else:
+                for chunk in chunks:
+                    if not await self.send(chunk):
+                        break
+                    await asyncio.sleep(0)
+        except BaseException:
+            self._desk.end()
+            raise
+        await self.finish()
+
+    async def __aiter__(self) -> AsyncIterator[ev.Event]:
+        """Gives events until the stream is over.
+
+        Raises:
+            DetectionError: the stream ended by an error.
+        """
+        desk = self._desk
+        while not (desk.over and desk.events.empty()):
+            event = await desk.events.get()
+            if event is None:
+                break
+            yield event
+        if desk.error is not None:
+            raise desk.error

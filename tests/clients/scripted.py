@@ -1,0 +1,313 @@
+"""A small server that keeps the contract, and breaks it on request."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from dfd.clients.requests import duration
+from dfd.v1 import detection_pb2 as pb
+from dfd.v1 import detection_pb2_grpc
+
+WINDOW, HOP = 1.0, 0.5
+
+
+@dataclass
+class Connection:
+    """What one stream sent."""
+
+    config: pb.StreamingDetectConfig
+    chunks: list[pb.AudioChunk] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def first_offset(self) -> int:
+        return self.chunks[0].sample_offset if self.chunks else 0
+
+
+@dataclass
+class Script:
+    """How the server behaves."""
+
+    token: str = ""
+    full_times: int = 0
+    retry_seconds: float = 0.1
+    max_chunk_bytes: int = 1 << 20
+    max_recording_bytes: int = 1 << 22
+    read_delay: float = 0.0  # before every read
+    drain_after: float | None = None  # seconds of audio, once
+    abort_after: float | None = None  # seconds of audio, once
+    abort_code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    alert_after: float | None = None
+    probability: float = 0.9
+    mute: bool = False  # never answers
+
+
+def rich_status(code: grpc.StatusCode, reason: str, message: str, retry: float | None) -> bytes:
+    details = [AnyMessage()]
+    details[0].Pack(error_details_pb2.ErrorInfo(reason=reason, domain="dfd"))
+    if retry is not None:
+        details.append(AnyMessage())
+        nanos = round(retry * 1e9)
+        details[1].Pack(
+            error_details_pb2.RetryInfo(
+                retry_delay=Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
+            )
+        )
+    status = status_pb2.Status(code=code.value[0], message=message, details=details)
+    return bytes(status.SerializeToString())
+
+
+def model() -> pb.ModelInfo:
+    return pb.ModelInfo(
+        name="scripted",
+        version="1",
+        weights_sha256="ab" * 32,
+        window_duration=duration(WINDOW),
+        hop_duration=duration(HOP),
+        sample_rate_hertz=16000,
+        device="cpu",
+        precision="fp32",
+        engine="none",
+    )
+
+
+class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.connections: list[Connection] = []
+        self.attempts = 0
+
+    async def _abort(
+        self,
+        context: Any,
+        code: grpc.StatusCode,
+        reason: str,
+        message: str,
+        retry: float | None = None,
+    ) -> None:
+        trailers = (("grpc-status-details-bin", rich_status(code, reason, message, retry)),)
+        await context.abort(code, message, trailing_metadata=trailers)
+
+    async def _admit(self, context: Any) -> None:
+        script = self.script
+        sent = dict(context.invocation_metadata()).get("authorization", "")
+        if script.token and sent != f"Bearer {script.token}":
+            code = grpc.StatusCode.UNAUTHENTICATED
+            await self._abort(context, code, "BAD_TOKEN", "the token is not known: check it")
+        self.attempts += 1
+        if script.full_times > 0:
+            script.full_times -= 1
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            await self._abort(
+                context, code, "SERVER_FULL", "the server is full", script.retry_seconds
+            )
+
+    def limits(self) -> pb.Limits:
+        return pb.Limits(
+            max_chunk_bytes=self.script.max_chunk_bytes,
+            max_recording_bytes=self.script.max_recording_bytes,
+            max_channel_count=8,
+        )
+
+    async def StreamingDetect(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.StreamingDetectRequest], context: Any
+    ) -> AsyncIterator[pb.StreamingDetectResponse]:
+        await self._admit(context)
+        script = self.script
+        if script.mute:
+            await asyncio.sleep(60)
+        config = (await anext(request_iterator)).config
+        connection = Connection(config)
+        self.connections.append(connection)
+        effective = pb.StreamingDetectConfig()
+        effective.CopyFrom(config)
+        effective.window_duration.CopyFrom(duration(WINDOW))
+        effective.hop_duration.CopyFrom(duration(HOP))
+        effective.alert_policy.rolling_threshold = 0.8
+        yield pb.StreamingDetectResponse(
+            started=pb.StreamStarted(
+                stream_id=config.stream_id,
+                model=model(),
+                effective_config=effective,
+                limits=self.limits(),
+            )
+        )
+        state = Judge(config, script)
+        async for request in request_iterator:
+            if script.read_delay:
+                await asyncio.sleep(script.read_delay)
+            assert request.WhichOneof("request") == "audio"
+            assert len(request.audio.content) <= script.max_chunk_bytes
+            connection.chunks.append(request.audio)
+            for answer in state.feed(request.audio):
+                yield answer
+            if script.abort_after is not None and state.heard >= script.abort_after:
+                script.abort_after = None
+                await self._abort(context, script.abort_code, "SCRIPTED", "as the script says")
+            if script.drain_after is not None and state.heard >= script.drain_after:
+                script.drain_after = None
+                yield state.summary(pb.StreamSummary.END_REASON_SERVER_DRAINING)
+                code = grpc.StatusCode.UNAVAILABLE
+                await self._abort(context, code, "SERVER_DRAINING", "shutting down", 0.05)
+        connection.done = True
+        yield state.summary(pb.StreamSummary.END_REASON_CLIENT_DONE)
+
+    async def Detect(self, request: pb.DetectRequest, context: Any) -> pb.DetectResponse:  # noqa: N802
+        await self._admit(context)
+        config = pb.StreamingDetectConfig(audio_format=request.audio_format, window_results=True)
+        state = Judge(config, self.script)
+        answers = list(state.feed(pb.AudioChunk(content=request.audio)))
+        return pb.DetectResponse(
+            summary=state.summary(pb.StreamSummary.END_REASON_CLIENT_DONE).summary,
+            windows=[answer.window for answer in answers if answer.HasField("window")],
+            model=model(),
+        )
+
+    async def GetServerInfo(  # noqa: N802
+        self, request: pb.GetServerInfoRequest, context: Any
+    ) -> pb.GetServerInfoResponse:
+        await self._admit(context)
+        return pb.GetServerInfoResponse(
+            version="0.1",
+            models=[model()],
+            encodings=[pb.AudioFormat.ENCODING_LINEAR16, pb.AudioFormat.ENCODING_MULAW],
+            limits=self.limits(),
+            active_streams=1,
+            max_streams=8,
+            default_alert_policy=pb.AlertPolicy(rolling_threshold=0.8, consecutive_windows=2),
+        )
+
+
+class Judge:
+    """Windows of a second every half second; the score hangs on nothing but the script."""
+
+    def __init__(self, config: pb.StreamingDetectConfig, script: Script) -> None:
+        self.config = config
+        self.script = script
+        width = {1: 2, 2: 1, 3: 1, 4: 4}[config.audio_format.encoding]
+        self.frame_bytes = width * config.audio_format.channel_count
+        self.rate = config.audio_format.sample_rate_hertz
+        self.position = 0
+        self.gap = 0
+        self.sequence = 0
+        self.alerted = False
+
+    @property
+    def heard(self) -> float:
+        return (self.position - self.gap) / self.rate
+
+    def score(self) -> pb.Score:
+        return pb.Score(
+            spoof_probability=self.script.probability, spoof_llr=2.0, speech_duration=duration(1.0)
+        )
+
+    def feed(self, chunk: pb.AudioChunk) -> list[pb.StreamingDetectResponse]:
+        answers = []
+        if chunk.HasField("sample_offset"):
+            assert chunk.sample_offset >= self.position
+            self.gap += chunk.sample_offset - self.position
+            self.position = chunk.sample_offset
+            missed = int((self.position / self.rate - WINDOW) / HOP) + 1
+            self.sequence = max(self.sequence, missed)
+        assert len(chunk.content) % self.frame_bytes == 0
+        self.position += len(chunk.content) // self.frame_bytes
+        while self.position / self.rate >= (end := WINDOW + HOP * self.sequence):
+            if self.config.window_results:
+                count = self.config.audio_format.channel_count
+                answers += [self.window(channel, end) for channel in range(count)]
+            self.sequence += 1
+            after = self.script.alert_after
+            if after is not None and end >= after and not self.alerted:
+                self.alerted = True
+                answers.append(
+                    pb.StreamingDetectResponse(
+                        alert=pb.Alert(
+                            trigger=pb.Alert.TRIGGER_ROLLING,
+                            offset=duration(end),
+                            score=self.score(),
+                            threshold=0.8,
+                        )
+                    )
+                )
+        return answers
+
+    def window(self, channel: int, end: float) -> pb.StreamingDetectResponse:
+        return pb.StreamingDetectResponse(
+            window=pb.WindowResult(
+                channel=channel,
+                sequence=self.sequence,
+                start_offset=duration(end - WINDOW),
+                end_offset=duration(end),
+                speech_duration=duration(0.8),
+                status=pb.WindowResult.STATUS_SCORED,
+                window_score=self.score(),
+                rolling_score=self.score(),
+                cumulative_score=self.score(),
+                timing=pb.Timing(
+                    queue_delay=duration(0.002), compute_duration=duration(0.01), batch_size=1
+                ),
+            )
+        )
+
+    def summary(self, reason: pb.StreamSummary.EndReason.ValueType) -> pb.StreamingDetectResponse:
+        channels = [
+            pb.ChannelSummary(
+                channel=channel,
+                verdict=pb.VERDICT_SPOOF if self.sequence else pb.VERDICT_INCONCLUSIVE,
+                inconclusive_reasons=[] if self.sequence else ["TOO_LITTLE_SPEECH"],
+                cumulative_score=self.score() if self.sequence else None,
+                mean_spoof_probability=self.script.probability,
+                audio_duration=duration(self.position / self.rate),
+                speech_duration=duration(0.8 * self.heard),
+                gap_duration=duration(self.gap / self.rate),
+                windows_scored=self.sequence,
+            )
+            for channel in range(self.config.audio_format.channel_count)
+        ]
+        return pb.StreamingDetectResponse(
+            summary=pb.StreamSummary(channels=channels, end_reason=reason)
+        )
+
+
+class ScriptedServer:
+    """The service on a loopback port; the port outlives `kill`."""
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script or Script()
+        self.service = ScriptedService(self.script)
+        self.port = 0
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def connections(self) -> list[Connection]:
+        return self.service.connections
+
+    async def start(self) -> None:
+        self._server = grpc.aio.server()
+        detection_pb2_grpc.add_DetectionServiceServicer_to_server(self.service, self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await self._server.start()
+
+    async def kill(self) -> None:
+        """Stops at once: calls in flight break as if the process had died."""
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+    async def __aenter__(self) -> "ScriptedServer":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.kill()
