@@ -1,0 +1,35 @@
+"""What transformers makes of a window, by its plain forward pass."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+LENGTHS = (4_000, 4_000, 2_500, 1_001, 4_000, 777, 4_000)
+
+
+def transformers_log_odds(
+    folder: Path,
+    windows: NDArray[np.float32],
+    lengths: tuple[int, ...],
+    *,
+    mask: bool,
+    spoof: int = 1,
+) -> NDArray[np.float32]:
+    """Scores windows one by one, each normalised alone and then padded with zeros."""
+    from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+
+    model = Wav2Vec2ForSequenceClassification.from_pretrained(folder).eval()
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    scores = []
+    for window, length in zip(windows, lengths, strict=True):
+        features = extractor(window[:length], sampling_rate=16_000, return_tensors="pt")
+        values = torch.zeros(1, windows.shape[1])
+        values[:, :length] = features.input_values
+        attention = torch.zeros(1, windows.shape[1], dtype=torch.long)
+        attention[:, :length] = 1
+        with torch.no_grad():
+            logits = model(values, attention_mask=attention if mask else None).logits[0]
+        scores.append(float(logits[spoof] - logits[1 - spoof]))
+    return np.array(scores, np.float32)

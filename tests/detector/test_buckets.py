@@ -1,0 +1,33 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfd.detector.buckets import check_buckets, split
+from dfd.detector.errors import DetectorError
+
+
+def test_ascending_and_once() -> None:
+    assert check_buckets([4, 1, 4]) == (1, 4)
+
+
+@pytest.mark.parametrize("buckets", [[], [0, 1], [-1]])
+def test_refused(buckets: list[int]) -> None:
+    with pytest.raises(DetectorError, match="name at least one"):
+        check_buckets(buckets)
+
+
+def test_examples() -> None:
+    assert list(split(0, (1, 2, 4))) == []
+    assert list(split(3, (1, 2, 4))) == [(0, 3, 4)]
+    assert list(split(9, (1, 2, 4))) == [(0, 4, 4), (4, 8, 4), (8, 9, 1)]
+
+
+@given(st.integers(0, 200), st.lists(st.integers(1, 64), min_size=1))
+def test_every_window_goes_once_in_the_smallest_bucket(count: int, sizes: list[int]) -> None:
+    buckets = check_buckets(sizes)
+    position = 0
+    for start, stop, bucket in split(count, buckets):
+        assert start == position < stop
+        assert bucket == min(size for size in buckets if size >= stop - start)
+        position = stop
+    assert position == count

@@ -1,0 +1,290 @@
+import json
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dfd.detector import Calibration, Detector, DetectorError, load_detector
+from dfd.detector import precision as precisions
+from dfd.detector.checkpoint import bundled_folder
+
+from .conftest import BUCKETS, CARD, WINDOW, MakeFolder
+from .reference import LENGTHS, transformers_log_odds
+
+SPOOF_FIRST = {"id2label": {0: "Fake", 1: "Real"}, "label2id": {"Fake": 0, "Real": 1}}
+LAYER = {"feat_extract_norm": "layer", "conv_bias": True}
+STABLE = {**LAYER, "do_stable_layer_norm": True}
+FAMILY: dict[str, dict[str, Any]] = {
+    "group": {"feat_extract_norm": "group"},
+    "group-stable": {"feat_extract_norm": "group", "do_stable_layer_norm": True},
+    "layer": LAYER,
+    "layer-stable": STABLE,
+    "layer-weighted": {**LAYER, "use_weighted_layer_sum": True},
+    "stable-weighted": {**STABLE, "use_weighted_layer_sum": True},
+    "spoof-first": {**LAYER, **SPOOF_FIRST},
+    "odd-position-kernel": {**LAYER, "num_conv_pos_embeddings": 15},
+    "raw": {**LAYER, "do_normalize": False},
+    "loose-epsilon": {**LAYER, "layer_norm_eps": 1e-2},
+}
+
+
+def load(folder: Path, **options: Any) -> Detector:
+    return load_detector(str(folder), **({"batch_buckets": BUCKETS, "warm": False} | options))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_scores_are_those_of_transformers(
+    name: str, make_folder: MakeFolder, windows: NDArray[np.float32]
+) -> None:
+    folder = make_folder(**FAMILY[name])
+    detector = load(folder)
+    mask = "group" not in name
+    assert detector.spec.padding == ("mask" if mask else "zero")
+    expected = transformers_log_odds(
+        folder, windows, LENGTHS, mask=mask, spoof=0 if name == "spoof-first" else 1
+    )
+    lengths = np.array(LENGTHS, np.int64)
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(detector.score(windows, lengths), expected, atol=1e-4)
+    singly = [detector.score(windows[i : i + 1], lengths[i : i + 1])[0] for i in range(7)]
+    np.testing.assert_allclose(singly, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("norm", "padding"), [("group", "mask"), ("layer", "zero")])
+def test_the_card_decides_on_padding(
+    norm: str, padding: str, make_folder: MakeFolder, windows: NDArray[np.float32]
+) -> None:
+    folder = make_folder({**CARD, "padding": padding}, feat_extract_norm=norm, conv_bias=True)
+    expected = transformers_log_odds(folder, windows, LENGTHS, mask=padding == "mask")
+    scores = load(folder).score(windows, np.array(LENGTHS, np.int64))
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def test_samples_past_the_length_are_not_read(folder: Path, windows: NDArray[np.float32]) -> None:
+    detector = load(folder)
+    lengths = np.array(LENGTHS, np.int64)
+    spoiled = windows.copy()
+    for row, length in zip(spoiled, LENGTHS, strict=True):
+        row[length:] = np.nan
+    np.testing.assert_array_equal(
+        detector.score(spoiled, lengths), detector.score(windows, lengths)
+    )
+
+
+def test_calibration_is_affine_and_named_in_the_spec(
+    make_folder: MakeFolder, windows: NDArray[np.float32]
+) -> None:
+    lengths = np.array(LENGTHS, np.int64)
+    raw = load(make_folder()).score(windows, lengths)
+    calibrated = load(make_folder({**CARD, "calibration": {"scale": 0.5, "offset": -1.25}}))
+    assert calibrated.spec.calibration == Calibration(0.5, -1.25)
+    scores = calibrated.score(windows, lengths)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, 0.5 * raw - 1.25, atol=1e-5)
+
+
+def test_spec_says_what_was_loaded(folder: Path) -> None:
+    spec = load(folder, device="cpu", precision="fp32", batch_buckets=(4, 1, 1)).spec
+    assert (spec.device, spec.precision, spec.engine) == ("cpu", "fp32", "torchscript")
+    assert spec.batch_buckets == (1, 4)
+    assert spec.name == folder.name
+    assert len(spec.weights_sha256) == 64
+    assert spec.version == spec.weights_sha256[:12]
+    assert (spec.sample_rate_hz, spec.window_samples, spec.hop_samples) == (16_000, 4_000, 2_000)
+
+
+def test_without_a_card_the_window_is_four_seconds(make_folder: MakeFolder) -> None:
+    detector = load(make_folder(None))
+    assert (detector.spec.window_samples, detector.spec.hop_samples) == (64_000, 32_000)
+    assert detector.spec.calibration == Calibration()
+    assert detector.score(np.zeros((1, 64_000), np.float32), np.array([64_000])).shape == (1,)
+
+
+def test_no_windows_no_scores(folder: Path) -> None:
+    scores = load(folder).score(np.zeros((0, WINDOW), np.float32), np.zeros(0, np.int64))
+    assert scores.shape == (0,)
+
+
+@pytest.mark.parametrize("padding", ["mask", "zero"])
+def test_one_sample_silence_and_full_scale_are_scored(
+    padding: str, make_folder: MakeFolder
+) -> None:
+    detector = load(make_folder({**CARD, "padding": padding}, **LAYER))
+    windows = np.zeros((3, WINDOW), np.float32)
+    windows[0, 0] = 1.0
+    windows[2] = np.where(np.arange(WINDOW) % 2, 1.0, -1.0)
+    scores = detector.score(windows, np.array([1, WINDOW, WINDOW]))
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "lengths"),
+    [
+        ((2, WINDOW - 1), [1, 1]),
+        ((2, WINDOW), [1]),
+        ((1, WINDOW), [0]),
+        ((1, WINDOW), [WINDOW + 1]),
+    ],
+)
+def test_wrong_shapes_are_refused(shape: tuple[int, int], lengths: list[int], folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"have to be|are not"):
+        load(folder).score(np.zeros(shape, np.float32), np.array(lengths, np.int64))
+
+
+def test_a_window_without_a_finite_score_is_nan_alone(
+    folder: Path, windows: NDArray[np.float32]
+) -> None:
+    detector = load(folder)
+    lengths = np.full(2, WINDOW, np.int64)
+    good = detector.score(windows[:2], lengths)
+    spoiled = windows[:2].copy()
+    spoiled[1, 0] = np.inf
+    scores = detector.score(spoiled, lengths)
+    assert np.isnan(scores[1])
+    np.testing.assert_allclose(scores[0], good[0], atol=1e-5)
+
+
+def test_warm_runs_every_bucket_whole_and_short(folder: Path) -> None:
+    detector = load(folder)
+    seen = set()
+    compiled = detector._compiled
+
+    def watch(windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        seen.add((len(windows), lengths is None))
+        return compiled(windows, lengths)
+
+    detector._compiled = watch
+    detector.warm()
+    assert seen == {(bucket, whole) for bucket in BUCKETS for whole in (True, False)}
+
+
+def test_threads_may_share_a_detector(folder: Path, windows: NDArray[np.float32]) -> None:
+    detector = load(folder)
+    lengths = np.array(LENGTHS, np.int64)
+    expected = detector.score(windows, lengths)
+    found: list[NDArray[np.float32]] = []
+
+    def work() -> None:
+        found.extend(detector.score(windows, lengths) for _ in range(3))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 9
+    for scores in found:
+        np.testing.assert_array_equal(scores, expected)
+
+
+def test_threads_are_set_and_checked(folder: Path) -> None:
+    load(folder, threads=2)
+    assert torch.get_num_threads() == 2
+    with pytest.raises(DetectorError, match="use 1 or more"):
+        load(folder, threads=0)
+
+
+def test_another_engine_is_refused(folder: Path) -> None:
+    with pytest.raises(DetectorError, match='"onnx" is no engine: use torchscript'):
+        load(folder, engine="onnx")
+
+
+class TestPrecision:
+    """bf16 computes on any CPU, only slowly: enough to see what is done with its scores."""
+
+    @pytest.fixture(autouse=True)
+    def _offers_bf16(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(precisions, "fast_precisions", lambda device: ("bf16",))
+
+    def test_auto_takes_a_half_precision_that_agrees(
+        self, folder: Path, windows: NDArray[np.float32], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lengths = np.array(LENGTHS, np.int64)
+        expected = load(folder, precision="fp32").score(windows, lengths)
+        with caplog.at_level(logging.INFO, "dfd.detector"):
+            detector = load(folder, tolerance=0.2)
+        assert detector.spec.precision == "bf16"
+        assert "bf16: largest difference in probability from fp32 is 0." in caplog.text
+        scores = detector.score(windows, lengths)
+        np.testing.assert_allclose(scores, expected, atol=0.5)
+        assert not np.array_equal(scores, expected)
+
+    def test_auto_falls_back_where_it_differs(
+        self, folder: Path, windows: NDArray[np.float32], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lengths = np.array(LENGTHS, np.int64)
+        expected = load(folder, precision="fp32").score(windows, lengths)
+        detector = load(folder, tolerance=1e-7)
+        assert detector.spec.precision == "fp32"
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "more than 0.0000: not used" in caplog.text
+        np.testing.assert_array_equal(detector.score(windows, lengths), expected)
+
+    def test_auto_falls_back_where_activations_overflow(
+        self,
+        make_folder: MakeFolder,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(precisions, "fast_precisions", lambda device: ("fp16",))
+        folder = overflowing(make_folder)
+        assert load(folder).spec.precision == "fp32"
+        assert "fp16 differs from fp32 by up to nan" in caplog.text
+        with pytest.raises(DetectorError, match="fp16 gives no finite score with this model"):
+            load(folder, precision="fp16")
+
+    def test_a_precision_that_was_asked_for_is_kept_with_a_warning(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        detector = load(folder, precision="bf16", tolerance=1e-7)
+        assert detector.spec.precision == "bf16"
+        assert "it was asked for and is kept" in caplog.text
+
+
+def overflowing(make_folder: MakeFolder) -> Path:
+    """A model that float32 scores and whose activations fp16 cannot hold."""
+    from safetensors.torch import load_file, save_file
+
+    folder = make_folder(feat_extract_norm="layer", conv_bias=True)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["wav2vec2.encoder.layers.0.feed_forward.output_dense.bias"].fill_(1e5)
+    tensors["wav2vec2.encoder.layers.0.feed_forward.output_dense.bias"][::2] = -1e5
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_torch_and_transformers_are_imported_only_when_needed() -> None:
+    code = (
+        "import sys, dfd.detector, dfd.detector.spec, dfd.detector.errors\n"
+        "assert 'torch' not in sys.modules\n"
+        "dfd.detector.load_detector\n"
+        "assert 'torch' in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_has_no_other_names() -> None:
+    import dfd.detector
+
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        dfd.detector.nothing  # noqa: B018
+
+
+def test_bundled_weights_score() -> None:
+    if not (bundled_folder() / "model.safetensors").exists():
+        pytest.skip("no bundled weights in this tree")
+    detector = load_detector(batch_buckets=(1, 2), warm=False)
+    spec = detector.spec
+    assert spec.name != "bundled", "the card names the model"
+    assert json.loads((bundled_folder() / "dfd.json").read_text())["name"] == spec.name
+    windows = np.zeros((2, spec.window_samples), np.float32)
+    windows[1] = 0.1 * np.random.default_rng(0).standard_normal(spec.window_samples)
+    lengths = np.array([spec.window_samples, spec.window_samples // 2])
+    assert np.isfinite(detector.score(windows, lengths)).all()

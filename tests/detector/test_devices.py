@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from dfd.detector.devices import prepare_device, resolve_device
+from dfd.detector.errors import DetectorError
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu() -> None:
+    assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
+    for word in ("cuda", "cuda:0"):
+        with pytest.raises(DetectorError, match=f"{word} was asked for and no usable GPU"):
+            resolve_device(word)
+
+
+@pytest.mark.usefixtures("gpus")
+def test_with_gpus() -> None:
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 0)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(DetectorError, match="cuda:2 was asked for and there are 2 GPUs"):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize("word", ["gpu", "cuda:", "cuda:x", "", "mps", "CPU"])
+def test_other_words(word: str) -> None:
+    with pytest.raises(DetectorError, match="is no device: use auto, cpu, cuda or cuda:N"):
+        resolve_device(word)
+
+
+def test_fp32_on_a_gpu_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    prepare_device(torch.device("cuda", 0), None)
+    assert not torch.backends.cudnn.allow_tf32
