@@ -18,29 +18,12 @@ needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no o
 def certify(folder: Path, name: str) -> tuple[Path, Path]:
     """A certificate signed by itself for this machine."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        f"-subj /CN={name} -addext subjectAltName=IP:127.0.0.1,DNS:localhost"
+    )
     subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            f"/CN={name}",
-            "-keyout",
-            str(key),
-            "-out",
-            str(cert),
-            "-addext",
-            "subjectAltName=IP:127.0.0.1,DNS:localhost",
-        ],
-        check=True,
-        capture_output=True,
+        [*command.split(), "-keyout", key, "-out", cert], check=True, capture_output=True
     )
     return cert, key
 
