@@ -1,0 +1,132 @@
+"""Audio made from a corpus before training and kept beside its cache: codecs and copy synthesis.
+
+Both are rendered row by row with a generator of their own, so an interrupted rendering continues
+where it stopped and the result does not depend on the order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfd.training.batches import Bank
+from dfd.training.cache import AudioCache, FloatArray, level
+from dfd.training.codecs import pick_codec, through_codec
+from dfd.training.copysynth import METHODS
+from dfd.training.corpus import Recording
+
+Render = Callable[[FloatArray, np.random.Generator], tuple[FloatArray, str]]
+
+
+@dataclass(frozen=True)
+class BankOptions:
+    """How often each kind of audio is drawn, and which copy synthesis is rendered.
+
+    ``copy_synthesis`` gives a weight to each method; a bona fide recording is resynthesised by
+    ``copies`` of them. Shares are relative, per label; the original recordings' are
+    ``original_share`` of both.
+    """
+
+    original_share: float = 0.45
+    codec_share: float = 0.25
+    copy_share: float = 0.3
+    copies: int = 1
+    copy_synthesis: tuple[tuple[str, float], ...] = (
+        ("world", 0.35),
+        ("griffin-lim", 0.25),
+        ("mel-phase", 0.15),
+        ("lpc", 0.1),
+        ("phase-vocoder", 0.15),
+    )
+
+
+def codec_bank(
+    recordings: Sequence[Recording],
+    cache: AudioCache,
+    folder: Path,
+    options: BankOptions,
+    progress: Callable[[], None] | None = None,
+) -> Bank:
+    """Every recording of both classes through one random codec."""
+
+    def render(samples: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, str]:
+        codec = pick_codec(generator)
+        return through_codec(samples, codec), codec.name
+
+    rows = list(range(len(recordings)))
+    samples, _ = _render(cache, rows, folder / "codec", 7, render, progress)
+    share = options.codec_share
+    return Bank("codec", recordings, samples, cache.lengths, share, share)
+
+
+def copy_bank(
+    recordings: Sequence[Recording],
+    cache: AudioCache,
+    folder: Path,
+    options: BankOptions,
+    seed: int,
+    progress: Callable[[], None] | None = None,
+) -> Bank:
+    """Every bona fide recording through one random vocoder; the spoofs keep their source."""
+    names = [name for name, _ in options.copy_synthesis]
+    weights = np.array([weight for _, weight in options.copy_synthesis])
+
+    def render(samples: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, str]:
+        name = names[int(generator.choice(len(names), p=weights / weights.sum()))]
+        return METHODS[name](samples, generator), name
+
+    rows = [
+        row
+        for row, recording in enumerate(recordings)
+        if recording.label == 0 and cache.lengths[row] > 0
+    ]
+    samples, made = _render(cache, rows, folder / f"copy-{seed}", seed, render, progress)
+    spoofs = [
+        replace(recordings[row], label=1, system=f"copy:{name}")
+        for row, name in zip(rows, made, strict=True)
+    ]
+    share = options.copy_share / options.copies
+    return Bank(f"copy-{seed}", spoofs, samples, cache.lengths[rows], 0.0, share)
+
+
+def _render(
+    cache: AudioCache,
+    rows: Sequence[int],
+    stem: Path,
+    seed: int,
+    render: Render,
+    progress: Callable[[], None] | None,
+) -> tuple[np.memmap[Any, np.dtype[np.int16]], list[str]]:
+    """Render ``rows`` of the cache into ``stem``.i16, their names into ``stem``.names.json."""
+    shape = (len(rows), cache.samples.shape[1])
+    data, names_path = stem.with_suffix(".i16"), stem.with_suffix(".names.json")
+    names: list[str] = json.loads(names_path.read_text()) if names_path.exists() else []
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    made: np.memmap[Any, np.dtype[np.int16]] = np.memmap(
+        data, dtype=np.int16, mode="r+" if data.exists() else "w+", shape=shape
+    )
+    for slot in range(len(names), len(rows)):
+        row = rows[slot]
+        wave, name = _one(cache, row, seed, render)
+        made[slot, : wave.size] = np.round(wave * 32767.0).astype(np.int16)
+        names.append(name)
+        if progress is not None:
+            progress()
+        if slot % 100 == 99 or slot + 1 == len(rows):
+            made.flush()
+            names_path.write_text(json.dumps(names))
+    return made, names
+
+
+def _one(cache: AudioCache, row: int, seed: int, render: Render) -> tuple[FloatArray, str]:
+    if cache.lengths[row] == 0:
+        return np.zeros(0, np.float32), ""
+    wave, name = render(cache.waveform(row), np.random.default_rng((seed, row)))
+    if not np.isfinite(wave).all():
+        wave = np.zeros_like(wave)
+    return level(wave), name

@@ -1,0 +1,112 @@
+"""Which recordings make a training batch: balanced by label, then by source and system.
+
+Sources and systems are drawn with the square root of their size as weight, so that a demo page
+with 700 clips does not drown one with 20, nor the reverse.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dfd.training.cache import AudioCache
+from dfd.training.corpus import Recording
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Recordings of one origin with their audio, and how often they are drawn.
+
+    ``share_of_bonafide`` and ``share_of_spoof`` are relative to the other banks; row ``i`` of
+    ``samples`` int16 (N, row) belongs to ``recordings[i]``.
+    """
+
+    name: str
+    recordings: Sequence[Recording]
+    samples: npt.NDArray[np.int16]
+    lengths: IntArray
+    share_of_bonafide: float = 1.0
+    share_of_spoof: float = 1.0
+
+
+def bank_of(
+    name: str, cache: AudioCache, recordings: Sequence[Recording], shares: tuple[float, float]
+) -> Bank:
+    """The bank of a decoded manifest; unreadable recordings (length 0) are never drawn."""
+    return Bank(name, recordings, cache.samples, cache.lengths, shares[0], shares[1])
+
+
+class Sampler:
+    """Draws waveforms for training batches from several banks."""
+
+    def __init__(self, banks: Sequence[Bank], seed: int) -> None:
+        self.banks = banks
+        self.generator = np.random.default_rng(seed)
+        self._rows: list[tuple[IntArray, IntArray, FloatArray]] = []
+        for label in (0, 1):
+            self._rows.append(self._table(label))
+
+    def _table(self, label: int) -> tuple[IntArray, IntArray, FloatArray]:
+        """Bank, row and probability of every usable recording of one label."""
+        where, rows, weights = [], [], []
+        for number, bank in enumerate(self.banks):
+            share = bank.share_of_spoof if label else bank.share_of_bonafide
+            picked = [
+                row
+                for row, recording in enumerate(bank.recordings)
+                if recording.label == label and bank.lengths[row] > 0
+            ]
+            if not picked or share <= 0:
+                continue
+            weight = balanced_weights([bank.recordings[row] for row in picked])
+            where.append(np.full(len(picked), number))
+            rows.append(np.array(picked))
+            weights.append(weight / weight.sum() * share)
+        if not where:
+            raise ValueError(f"no recordings of label {label} to train on")
+        weight = np.concatenate(weights)
+        return np.concatenate(where), np.concatenate(rows), weight / weight.sum()
+
+    def draw(self, batch: int, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Random crops: waves float32 (B, N), lengths int64 (B,), labels int64 (B,).
+
+        A recording shorter than ``samples`` is taken whole and zero-padded.
+        """
+        labels = np.arange(batch) % 2
+        waves = np.zeros((batch, samples), dtype=np.float32)
+        lengths = np.zeros(batch, dtype=np.int64)
+        for slot, label in enumerate(labels):
+            where, rows, weight = self._rows[label]
+            pick = int(self.generator.choice(len(rows), p=weight))
+            bank = self.banks[where[pick]]
+            row = int(rows[pick])
+            have = int(bank.lengths[row])
+            start = int(self.generator.integers(0, max(1, have - samples + 1)))
+            crop = bank.samples[row, start : min(have, start + samples)]
+            waves[slot, : crop.size] = crop.astype(np.float32) / 32768.0
+            lengths[slot] = crop.size
+        return (torch.from_numpy(waves), torch.from_numpy(lengths), torch.from_numpy(labels))
+
+
+def balanced_weights(recordings: Sequence[Recording]) -> FloatArray:
+    """Weight of each recording: root of its source's size, shared out by root of its system's."""
+    sources = Counter(recording.source for recording in recordings)
+    systems = Counter((recording.source, recording.system) for recording in recordings)
+    norm: Counter[str] = Counter()
+    for (source, _), size in systems.items():
+        norm[source] += float(np.sqrt(size))  # type: ignore[assignment]
+    weights = []
+    for recording in recordings:
+        size = systems[(recording.source, recording.system)]
+        share = np.sqrt(size) / norm[recording.source] / size
+        weights.append(np.sqrt(sources[recording.source]) * share)
+    return np.array(weights)

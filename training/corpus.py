@@ -1,0 +1,78 @@
+"""Rows of a corpus manifest: a tab-separated file with the columns ``file`` and ``label`` at least.
+
+Further columns (``split``, ``system``, ``source``, ``speaker``, ``original_rate_hz``,
+``seconds``) are read where they are present and default otherwise.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+LABELS = {"bonafide": 0, "spoof": 1}
+
+
+class CorpusError(Exception):
+    """A manifest or an audio folder that cannot be used; the message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One row of a manifest.
+
+    ``label`` is 0 for bona fide and 1 for spoof; ``file`` is relative to the audio root.
+    """
+
+    file: str
+    label: int
+    split: str = ""
+    system: str = ""
+    source: str = ""
+    speaker: str = ""
+    original_rate_hz: int = 16000
+
+
+def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
+    """Read a manifest, optionally only the rows of one split.
+
+    Raises ``CorpusError`` where the file cannot be read, a needed column is missing, a label is
+    unknown, or no row is left.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, delimiter="\t")
+            columns = set(reader.fieldnames or ())
+            missing = {"file", "label"} - columns
+            if missing:
+                raise CorpusError(f"{path}: no column {', '.join(sorted(missing))} (tab-separated)")
+            rows = [_row(path, number, row) for number, row in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"cannot read the manifest {path}: {error}") from error
+    if split is not None:
+        if "split" not in columns:
+            raise CorpusError(f"{path}: no column split, so no rows of split {split!r}")
+        rows = [row for row in rows if row.split == split]
+    if not rows:
+        wanted = "" if split is None else f" of split {split!r}"
+        raise CorpusError(f"{path}: no rows{wanted}")
+    return rows
+
+
+def _row(path: Path, number: int, row: dict[str, str | None]) -> Recording:
+    label = (row.get("label") or "").strip()
+    if label not in LABELS:
+        raise CorpusError(f"{path}:{number}: label {label!r} is neither bonafide nor spoof")
+    file = (row.get("file") or "").strip()
+    if not file:
+        raise CorpusError(f"{path}:{number}: no file")
+    rate = (row.get("original_rate_hz") or "").strip()
+    return Recording(
+        file=file,
+        label=LABELS[label],
+        split=row.get("split") or "",
+        system=row.get("system") or "",
+        source=row.get("source") or "",
+        speaker=row.get("speaker") or "",
+        original_rate_hz=int(rate) if rate.isdigit() else 16000,
+    )

@@ -1,0 +1,186 @@
+"""The training loop: one optimiser, an averaged copy of the weights, checkpoints to resume from."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dfd.training.augment import augment, normalise
+from dfd.training.batches import Sampler
+from dfd.training.cache import SAMPLE_RATE_HZ
+from dfd.training.recipe import FitOptions, Recipe
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+class LogOdds(nn.Module):
+    """A ``Wav2Vec2ForSequenceClassification`` as windows (B, N), lengths (B,) to log-odds (B,).
+
+    Windows are normalised here, so any level will do.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, windows: Tensor, lengths: Tensor) -> Tensor:
+        """Spoof log-odds; samples beyond ``lengths`` are masked."""
+        device = next(self.model.parameters()).device
+        windows, lengths = windows.to(device), lengths.to(device)
+        waves = normalise(windows, lengths)
+        mask = None
+        if bool((lengths < windows.shape[1]).any()):
+            positions = torch.arange(windows.shape[1], device=device)
+            mask = (positions < lengths.unsqueeze(1)).long()
+        logits: Tensor = self.model(waves, attention_mask=mask).logits
+        return logits[:, 1] - logits[:, 0]
+
+
+@dataclass
+class Progress:
+    """What the loop tells after each step; ``dev`` holds figures only after an evaluation."""
+
+    step: int
+    steps: int
+    loss: float
+    dev: dict[str, float] | None = None
+
+
+def learning_rate_factor(step: int, options: FitOptions) -> float:
+    """Linear warm-up to 1, then a cosine down to 0.02."""
+    if step < options.warm_up_steps:
+        return (step + 1) / options.warm_up_steps
+    rest = max(1, options.steps - options.warm_up_steps)
+    part = min(1.0, (step - options.warm_up_steps) / rest)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part))
+
+
+def batch_shape(options: FitOptions, generator: np.random.Generator) -> tuple[int, int]:
+    """Clips (even) and samples per clip of the next batch."""
+    weights = np.array(options.crop_weights)
+    seconds = float(generator.choice(options.crop_seconds, p=weights / weights.sum()))
+    clips = max(2, int(options.batch_seconds / seconds) // 2 * 2)
+    return min(clips, 48), int(seconds * SAMPLE_RATE_HZ)
+
+
+def fit(
+    model: nn.Module,
+    sampler: Sampler,
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int,
+    device: torch.device,
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    report: Callable[[Progress], None],
+    resume: bool = False,
+) -> nn.Module:
+    """Train ``model`` (see ``LogOdds``) in place and return its averaged copy.
+
+    Writes ``checkpoint.pt`` and a line of ``log.jsonl`` at every evaluation below ``out``;
+    ``resume`` continues from there, with the same random numbers as an unbroken run.
+    """
+    options = recipe.fit
+    model.to(device).train()
+    average = copy.deepcopy(model).eval()
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": options.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98))
+    draws = torch.Generator(device=device).manual_seed(seed)
+    shapes = np.random.default_rng((seed, 1))
+    state = _State(model, average, optimizer, draws, shapes, sampler)
+    out.mkdir(parents=True, exist_ok=True)
+    first = state.load(out / CHECKPOINT) if resume and (out / CHECKPOINT).exists() else 0
+    if first == 0:
+        torch.manual_seed(seed)
+        (out / LOG).unlink(missing_ok=True)
+    started, smooth = time.monotonic(), float("nan")
+    for step in range(first, options.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * learning_rate_factor(step, options)
+        drawn = sampler.draw(*batch_shape(options, shapes))
+        waves, lengths, labels = (part.to(device) for part in drawn)
+        with torch.no_grad():
+            waves = augment(waves, lengths, recipe.augment, draws)
+        loss = _loss(model(waves, lengths), labels, options.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
+        optimizer.step()
+        _follow(average, model, min(options.average_decay, (step + 1) / (step + 20)))
+        value = float(loss.detach())
+        smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
+        done = step + 1
+        dev: dict[str, float] | None = None
+        if done % options.evaluate_every_steps == 0 or done == options.steps:
+            dev = evaluate(average)
+            state.save(out / CHECKPOINT, done)
+            entry = {"step": done, "loss": smooth, "seconds": time.monotonic() - started, **dev}
+            with (out / LOG).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(entry) + "\n")
+        report(Progress(done, options.steps, smooth, dev))
+    return average
+
+
+def _loss(log_odds: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    targets = labels.float() * (1 - 2 * smoothing) + smoothing
+    return nn.functional.binary_cross_entropy_with_logits(log_odds, targets)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+        slow.lerp_(fast, 1 - decay)
+
+
+@dataclass
+class _State:
+    """Everything that a resumed run needs to go on as if it had not stopped."""
+
+    model: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    draws: torch.Generator
+    shapes: np.random.Generator
+    sampler: Sampler
+
+    def save(self, path: Path, step: int) -> None:
+        state = {
+            "step": step,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "draws": self.draws.get_state(),
+            "torch": torch.get_rng_state(),
+            "shapes": json.dumps(self.shapes.bit_generator.state),
+            "sampler": json.dumps(self.sampler.generator.bit_generator.state),
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> int:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.draws.set_state(state["draws"])
+        torch.set_rng_state(state["torch"])
+        self.shapes.bit_generator.state = json.loads(state["shapes"])
+        self.sampler.generator.bit_generator.state = json.loads(state["sampler"])
+        return int(state["step"])

@@ -1,0 +1,109 @@
+"""A whole recipe, from a corpus folder to a model folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dfd.training.banks import codec_bank, copy_bank
+from dfd.training.batches import Bank, Sampler, bank_of
+from dfd.training.cache import AudioCache, build_cache
+from dfd.training.corpus import CorpusError, Recording, read_manifest
+from dfd.training.evaluate import summary
+from dfd.training.export import ServingOptions, measure_serving, write_folder
+from dfd.training.loop import LogOdds, Progress, fit
+from dfd.training.network import build_network
+from dfd.training.recipe import Recipe
+from dfd.training.scoring import WindowOptions, pool, score_windows
+
+# Opens a progress bar: (what is done, how many steps) to a function called after each step.
+Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+
+
+def train(
+    recipe: Recipe,
+    corpus: Path,
+    out: Path,
+    *,
+    cache_folder: Path,
+    seed: int,
+    device: torch.device,
+    bar: Bar,
+    report: Callable[[Progress], None],
+    resume: bool = False,
+    serving: ServingOptions | None = None,
+) -> dict[str, Any]:
+    """Run ``recipe`` on ``corpus`` (``manifest.tsv`` and the audio beside it) into ``out``.
+
+    The model folder is ``out / "model"``; returns what was written to its ``dfd.json``. Raises
+    ``CorpusError`` for what the user can mend.
+    """
+    manifest = corpus / "manifest.tsv"
+    rows, cache = _decoded(manifest, "train", cache_folder, bar)
+    dev_rows, dev_cache = _decoded(manifest, "dev", cache_folder, bar)
+    banks = render_banks(recipe, rows, cache, cache_folder, bar)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps({"seed": seed, **asdict(recipe)}, indent=2) + "\n")
+
+    torch.manual_seed(seed)
+    network = build_network(recipe.network)
+    average = fit(
+        LogOdds(network),
+        Sampler(banks, seed),
+        recipe,
+        out,
+        seed=seed,
+        device=device,
+        evaluate=lambda model: watch(model, dev_rows, dev_cache),
+        report=report,
+        resume=resume,
+    )
+    facts = measure_serving(average, dev_rows, dev_cache, serving or ServingOptions())
+    model: Any = average.model
+    write_folder(model, facts, out / "model")
+    return facts
+
+
+def render_banks(
+    recipe: Recipe, rows: list[Recording], cache: AudioCache, folder: Path, bar: Bar
+) -> list[Bank]:
+    """The banks that a recipe draws from; what was rendered before is reused."""
+    options = recipe.banks
+    banks = [bank_of("original", cache, rows, (options.original_share, options.original_share))]
+    if options.codec_share > 0:
+        with bar("codecs", len(rows)) as tick:
+            banks.append(codec_bank(rows, cache, folder, options, tick))
+    humans = sum(row.label == 0 for row in rows)
+    for copy in range(options.copies if options.copy_share > 0 else 0):
+        with bar(f"copy synthesis {copy + 1}", humans) as tick:
+            banks.append(copy_bank(rows, cache, folder, options, copy, tick))
+    return banks
+
+
+def watch(model: nn.Module, rows: list[Recording], cache: AudioCache) -> dict[str, float]:
+    """Dev figures of raw scores, 4 s of each recording."""
+    windows = score_windows(model, cache, seconds=WindowOptions().window_samples / 16_000)
+    scores = pool(windows, 1.0)
+    usable = ~np.isnan(scores)
+    kept = [row for row, keep in zip(rows, usable, strict=True) if keep]
+    return summary(scores[usable], kept)
+
+
+def _decoded(
+    manifest: Path, split: str, folder: Path, bar: Bar
+) -> tuple[list[Recording], AudioCache]:
+    rows = read_manifest(manifest, split)
+    with bar(f"decoding {split}", len(rows)) as tick:
+        cache = build_cache(rows, manifest.parent, folder, progress=tick)
+    usable = sum(cache.lengths > 0)
+    if usable == 0:
+        raise CorpusError(f"no recording of split {split} below {manifest.parent} can be read")
+    return rows, cache
