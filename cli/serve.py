@@ -85,9 +85,10 @@ def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
 _OPTIONS = (
     _option("host", "Address to listen on.", str),
     _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
-    _option("model", "Model folder.  [default: the bundled model]", _FILE),
+    _option("model", "Model folder, or bundled.", str),
     _option("device", "auto, cpu, cuda or cuda:N.", str),
     _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
+    _option("threads", "Threads of torch on the CPU.  [default: torch's choice]", int),
     _option("metrics_host", "Address of the metrics page.", str),
     _option(
         "metrics_port",
@@ -101,7 +102,7 @@ _OPTIONS = (
     _option("idle_timeout_seconds", "End a stream that sends nothing.  [default: never]", _SECONDS),
     _option("max_stream_seconds", "Longest stream.  [default: no limit]", _SECONDS),
     _option("config_timeout_seconds", "Wait for a stream's configuration.", _SECONDS),
-    _option("max_batch_size", "Windows in one forward pass.", int),
+    _option("max_batch_size", "Windows in one forward pass.  [default: by the device]", int),
     _option("max_queue_delay_seconds", "How long a window waits for company.", _SECONDS),
     _option("deadline_seconds", "A live window that waited longer is shed.", _SECONDS),
     _option("queue_limit", "Windows waiting before live ones are shed.", int),

@@ -25,8 +25,8 @@ class ServeOptions:
 
     Attributes:
         host, port: where gRPC listens; port 0 takes a free one.
-        model: a model folder; None serves the bundled one.
-        device, precision: as `dfd.detector.load_detector` takes them.
+        model: a model folder, or "bundled".
+        device, precision, threads: as `dfd.detector.load_detector` takes them.
         metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
             -1 serves none.
         max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
@@ -35,7 +35,7 @@ class ServeOptions:
         idle_timeout_seconds: a stream that sends nothing for this long ends; None: never.
         max_stream_seconds: a stream ends when it is this old; None: never.
         config_timeout_seconds: how long a call may hold a slot before its configuration.
-        max_batch_size: windows in one forward pass.
+        max_batch_size: windows in one forward pass; None leaves it to the device.
         max_queue_delay_seconds: how long a window waits for others to share its pass.
         deadline_seconds: a live window that waited longer is shed.
         queue_limit: windows waiting; beyond it live ones are shed.
@@ -52,9 +52,10 @@ class ServeOptions:
 
     host: str = "127.0.0.1"
     port: int = 50051
-    model: Path | None = None
+    model: str = "bundled"
     device: str = "auto"
     precision: str = "auto"
+    threads: int | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     max_streams: int = 256
@@ -64,7 +65,7 @@ class ServeOptions:
     idle_timeout_seconds: float | None = None
     max_stream_seconds: float | None = None
     config_timeout_seconds: float = 30.0
-    max_batch_size: int = 16
+    max_batch_size: int | None = None
     max_queue_delay_seconds: float = 0.02
     deadline_seconds: float = 3.0
     queue_limit: int = 4096
@@ -91,11 +92,12 @@ class ServeOptions:
             "max_chunk_bytes",
             "max_recording_bytes",
             "max_batch_size",
+            "threads",
             "queue_limit",
             "windows_in_flight",
         ):
-            number: int = getattr(self, name)
-            _require(number >= 1, f"{_spoken(name)} is {number}; use 1 or more")
+            number: int | None = getattr(self, name)
+            _require(number is None or number >= 1, f"{_spoken(name)} is {number}; use 1 or more")
         for name in ("max_chunk_bytes", "max_recording_bytes"):
             _require(getattr(self, name) <= 1024 * MIB, f"{_spoken(name)} is above 1 GiB; use less")
         _require(
@@ -146,8 +148,10 @@ class ServeOptions:
         return self.metrics_port >= 0
 
     @property
-    def batch_buckets(self) -> tuple[int, ...]:
-        """The batch sizes that are compiled and warmed: powers of two up to the largest."""
+    def batch_buckets(self) -> tuple[int, ...] | None:
+        """The batch sizes to compile and warm: powers of two up to the largest."""
+        if self.max_batch_size is None:
+            return None
         powers = [1]
         while powers[-1] * 2 <= self.max_batch_size:
             powers.append(powers[-1] * 2)

@@ -45,6 +45,7 @@ def load_model(options: ServeOptions) -> Detector:
             device=options.device,
             precision=options.precision,
             batch_buckets=options.batch_buckets,
+            threads=options.threads,
         )
     except DetectorError as error:
         raise UserError(str(error)) from error

@@ -29,6 +29,7 @@ class FakeDetector:
     spec: ModelSpec
     batches: list[list[int]] = field(default_factory=list)
     before: Callable[[NDArray[np.float32]], None] | None = None
+    poison: float | None = POISON
     gate: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -42,7 +43,7 @@ class FakeDetector:
         self.batches.append(lengths.tolist())
         if self.before is not None:
             self.before(windows)
-        if np.any(windows == POISON):
+        if self.poison is not None and np.any(windows == self.poison):
             raise RuntimeError("poisoned")
         scores = [
             20.0 * np.abs(row[:length]).mean() - 2.0

@@ -190,6 +190,7 @@ async def test_whatever_is_sent_ends_only_its_own_stream(
 ) -> None:
     caplog.set_level(logging.INFO)
     h = await serve(max_chunk_bytes=200_000)
+    h.detector.poison = None
     samples = noise(6.0)
     clean = await h.converse([config_request(), *chunks(samples)])
     honest = asyncio.create_task(h.converse([config_request(), *chunks(samples, 320)]))

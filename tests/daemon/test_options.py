@@ -11,7 +11,7 @@ def test_the_defaults_are_possible() -> None:
     options = ServeOptions()
     assert options.host == "127.0.0.1"
     assert options.serves_metrics
-    assert options.batch_buckets == (1, 2, 4, 8, 16)
+    assert options.batch_buckets is None
     assert not ServeOptions(metrics_port=-1).serves_metrics
 
 
