@@ -1,0 +1,77 @@
+"""A verb's mistakes in one line each: no traceback, no usage text, exit status 2."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+
+class OneLineError(click.ClickException):
+    """A mistake told in one line on standard error; exit status 2."""
+
+    exit_code = 2
+
+    def __init__(self, verb: str, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+        self.verb = verb
+
+    def show(self, file: Any = None) -> None:
+        """Writes the line."""
+        click.echo(f"dfd {self.verb}: {self.format_message()}", file=file or sys.stderr)
+
+
+class Verb(click.Command):
+    """A command of a client: wrong options, `UserError` and `DetectionError` are one line."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parses the options."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            message = f"{error.format_message().rstrip('.')}; see dfd {self.name} --help"
+            raise OneLineError(self.name or "", message) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the verb."""
+        from dfd.clients.errors import DetectionError, UserError
+
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise OneLineError(self.name or "", str(error)) from None
+        except DetectionError as error:
+            message = explain(error, ctx.params.get("server") or "the server")
+            raise OneLineError(self.name or "", message) from None
+        except BrokenPipeError:
+            # whoever read the output has gone; keep Python from failing on it once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
+
+
+def explain(error: Any, server: str) -> str:
+    """A `DetectionError` as a sentence that says what to do."""
+    said = error.message.rstrip(".")
+    low = said.lower()
+    if error.code == "UNAVAILABLE" and not error.reason:
+        if "ssl" in low or "handshake" in low or "certificate" in low:
+            return (
+                f"no encrypted connection to {server}: name its authority with --tls-ca, or use"
+                f" --insecure where it speaks plain text ({_last(said)})"
+            )
+        return (
+            f"no server answers at {server}: start one with dfd serve, or name another with"
+            f" --server ({_last(said)})"
+        )
+    if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return f"{server} refused: {said}; set DFD_TOKEN or --token-file to a token it knows"
+    if error.code == "RESOURCE_EXHAUSTED":
+        return f"{server} is full: {said}; try again later"
+    if error.code == "DEADLINE_EXCEEDED" and not error.reason:
+        return f"{server} did not answer in time: see whether it is overloaded"
+    return f"{server}: {said}" + (f" ({error.reason})" if error.reason else f" ({error.code})")
+
+
+def _last(said: str) -> str:
+    """The end of gRPC's long account, where the cause stands."""
+    return said.rpartition(": ")[2]

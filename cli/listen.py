@@ -1,0 +1,118 @@
+"""`dfd listen`: judges the microphone live."""
+
+from typing import Any
+
+import click
+
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import Verb
+
+
+@click.command(
+    "listen",
+    cls=Verb,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0; 1 with --fail-on-alert when there was an alert; 2 on a mistake.",
+)
+@server_options
+@click.option(
+    "--device",
+    "--input-device",
+    "wanted",
+    metavar="NUMBER|NAME",
+    help="The input, by number or part of its name.  [default: the system's]",
+)
+@click.option("--list-devices", is_flag=True, help="Show the inputs and end.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="End after so much audio.  [default: at Ctrl-C]",
+)
+@click.option("--model", default="", help="Judge by this model.  [default: the server's]")
+@click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
+@click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
+@click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
+def command(
+    wanted: str | None,
+    list_devices: bool,
+    seconds: float | None,
+    model: str,
+    as_json: bool,
+    events: str | None,
+    fail_on_alert: bool,
+    **server: Any,
+) -> None:
+    """Listen to the microphone and show whether a person or a machine is speaking.
+
+    Ctrl-C ends it with a summary.
+    """
+    import asyncio
+    import signal
+    import sys
+
+    from rich.console import Console
+
+    from dfd.clients import microphone
+    from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.errors import UserError
+    from dfd.clients.listen import Listening, listen
+    from dfd.clients.listen_view import ListenView, summary_lines
+    from dfd.clients.meter import MeterState
+    from dfd.clients.options import RetryPolicy, StreamOptions, VadOptions
+    from dfd.clients.sinks import JsonLinesSink, Sinks
+
+    if list_devices:
+        for one in microphone.list_devices():
+            mark = "*" if one.default else " "
+            click.echo(f"{mark} {one.index:>3}  {one.name}  ({one.default_rate_hz} Hz)")
+        return
+    if as_json and events == "-":
+        raise UserError("--json writes the events to standard output: name a file for --events")
+    where = connection(**server)
+    device = microphone.find_device(wanted)
+    options = StreamOptions(
+        model=model, labels={"source": "microphone"}, vad=VadOptions(activity_events=True)
+    )
+    paths = (["-"] if as_json else []) + ([events] if events is not None else [])
+    # rich measures the terminal by standard output; with --json that is for the events alone
+    console = Console(stderr=as_json, quiet=as_json)
+
+    async def work(sinks: Sinks, view: ListenView) -> Listening:
+        stop, task = asyncio.Event(), asyncio.current_task()
+        assert task is not None
+
+        def end() -> None:
+            """Ends with the summary; asked again, without."""
+            if stop.is_set():
+                task.cancel()
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+        def told(stream_id: str, event: Any) -> None:
+            sinks.emit(stream_id, event)
+            view.event(event)
+
+        async with AsyncDetectionClient(where, retry=RetryPolicy(connect_seconds=3.0)) as client:
+            return await listen(
+                client,
+                device,
+                options,
+                stop=stop,
+                seconds=seconds,
+                on_block=lambda block, elapsed: view.state.hear(block.content, elapsed),
+                on_event=told,
+            )
+
+    state = MeterState(where.server, device.name)
+    with Sinks(JsonLinesSink(path) for path in paths) as sinks, ListenView(console, state) as view:
+        try:
+            result = asyncio.run(work(sinks, view))
+        except asyncio.CancelledError:
+            raise UserError("interrupted before the summary came") from None
+    if result.summary is not None:
+        for line in summary_lines(result.summary, result.lost_seconds):
+            console.print(line, highlight=False, markup=False)
+    if fail_on_alert and result.alerts:
+        sys.exit(1)

@@ -1,0 +1,170 @@
+"""`dfd replay`: streams recordings to a daemon as if they were live."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import Verb
+
+
+class Speed(click.ParamType[float | None]):
+    """A factor above 0, or "max" (None)."""
+
+    name = "factor"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float | None:
+        """Reads the word."""
+        if value is None or value == "max":
+            return None
+        try:
+            speed = float(value)
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value} is no speed: use 1, another factor, or max", param, ctx)
+        return speed
+
+
+@click.command(
+    "replay",
+    cls=Verb,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0; 1 with --fail-on-alert when there was an alert; 2 on a mistake, or"
+    " when a stream failed. Any format is read that libsndfile or, where installed, ffmpeg reads.",
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@server_options
+@click.option(
+    "--speed",
+    type=Speed(),
+    default="1",
+    show_default=True,
+    metavar="FACTOR|max",
+    help="1 is real time; max is as fast as the server takes it.",
+)
+@click.option(
+    "--streams",
+    type=click.IntRange(1, 10000),
+    default=1,
+    show_default=True,
+    help="Streams at once; fewer files are begun again until there are as many.",
+)
+@click.option("--repeat", type=click.IntRange(1), default=1, help="Replay each file so often.")
+@click.option(
+    "--chunk-ms",
+    type=click.FloatRange(1, 10000),
+    default=100.0,
+    show_default=True,
+    help="Audio in one message.",
+)
+@click.option(
+    "--ramp",
+    type=click.FloatRange(0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Begin the streams spread over this time; not at --speed max.",
+)
+@click.option("--model", default="", help="Judge by this model.  [default: the server's]")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="For the server's log.")
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    help="Write every event as a JSON line and the report last; - is standard output.",
+)
+@click.option("--events", metavar="FILE", help="Write every event as a JSON line.")
+@click.option("--summary", is_flag=True, help="Show nothing but the tables at the end.")
+@click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
+def command(
+    files: tuple[Path, ...],
+    speed: float | None,
+    streams: int,
+    repeat: int,
+    chunk_ms: float,
+    ramp: float,
+    model: str,
+    labels: tuple[str, ...],
+    json_path: str | None,
+    events: str | None,
+    summary: bool,
+    fail_on_alert: bool,
+    **server: Any,
+) -> None:
+    """Stream FILES to a daemon as live audio; show scores, alerts and latency.
+
+    Each file is a stream of its own. Scores are the same at any speed.
+    """
+    import asyncio
+    import json
+    import sys
+    import time
+
+    from rich.console import Console
+
+    from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.errors import UserError
+    from dfd.clients.options import RetryPolicy, StreamOptions
+    from dfd.clients.recording import open_recording
+    from dfd.clients.replay import ReplayOptions, plan, run
+    from dfd.clients.replay_view import ReplayView, print_report
+    from dfd.clients.report import make_report
+    from dfd.clients.sinks import JsonLinesSink, Sinks
+
+    options = ReplayOptions(
+        speed=speed,
+        streams=streams,
+        repeat=repeat,
+        chunk_seconds=chunk_ms / 1000,
+        ramp_seconds=0.0 if speed is None else ramp,
+        stream=StreamOptions(model=model, labels=_labels(labels)),
+    )
+    where = connection(**server)
+    replays = plan([open_recording(path) for path in files], options)
+    lines = None if json_path is None else JsonLinesSink(json_path)
+    every = [] if lines is None else [lines]
+    if events is not None:
+        every.append(JsonLinesSink(events))
+    sinks = Sinks(every)
+    # --json - has standard output for itself
+    console = Console(stderr=json_path == "-" or events == "-")
+
+    async def work() -> None:
+        retry = RetryPolicy(connect_seconds=5.0)
+        async with AsyncDetectionClient(where, retry=retry) as client:
+            await client.server_info()  # one line, and not one for each file, where there is none
+            with ReplayView(console, replays, quiet=summary) as view:
+
+                def told(replay: Any, event: Any) -> None:
+                    sinks.emit(replay.stream_id, event, file=replay.name)
+                    view.event(replay, event)
+
+                await run(client, replays, options, told)
+
+    began = time.monotonic()
+    with sinks:
+        try:
+            asyncio.run(work())
+        except KeyboardInterrupt:
+            raise UserError("interrupted before the end") from None
+        report = make_report(replays, options, where.server, time.monotonic() - began)
+        if lines is not None:
+            lines.write(json.dumps({"report": report}, ensure_ascii=False))
+    print_report(console, report)
+    failed = [replay for replay in replays if replay.error is not None]
+    if failed:
+        raise UserError(f"{len(failed)} of {len(replays)} streams failed: {failed[0].error}")
+    if fail_on_alert and report["alerts"]:
+        sys.exit(1)
+
+
+def _labels(words: tuple[str, ...]) -> dict[str, str]:
+    from dfd.clients.errors import UserError
+
+    pairs = [word.partition("=") for word in words]
+    wrong = [key for key, equals, _ in pairs if not equals or not key]
+    if wrong:
+        raise UserError(f"{wrong[0]!r} is no label: write KEY=VALUE")
+    return {key: value for key, _, value in pairs}

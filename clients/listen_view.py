@@ -1,0 +1,96 @@
+"""What `dfd listen` shows: the meter on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from dfd.clients import events as ev
+from dfd.clients import words
+from dfd.clients.meter import MeterState, render
+
+
+class ListenView:
+    """Draws a `MeterState` in place, or says what changes line by line."""
+
+    def __init__(self, console: Console, state: MeterState) -> None:
+        self._console = console
+        self.state = state
+        self._live: Live | None = None
+        if console.is_terminal:
+            self._live = Live(
+                get_renderable=lambda: render(state), console=console, refresh_per_second=10
+            )
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def event(self, event: ev.Event) -> None:
+        """Takes what the stream says."""
+        self.state.take(event)
+        if self._live is None and (line := plain_line(event, self.state)):
+            self._console.print(Text(line), soft_wrap=True)
+
+
+def plain_line(event: ev.Event, state: MeterState) -> str:
+    """An event as a line of text; empty where it is not worth one."""
+    match event:
+        case ev.Started():
+            return f"listening to {state.device}; {state.model} at {state.server}"
+        case ev.WindowResult():
+            where = f"{event.end_seconds:7.1f} s"
+            if event.status is not ev.WindowStatus.SCORED:
+                return f"{where}  {event.status.value.replace('_', ' ')}"
+            return (
+                f"{where}  window {words.probability(event.window_score)}"
+                f"  rolling {words.probability(event.rolling_score)}"
+                f"  stream {words.probability(event.cumulative_score)}  {state.verdict()}"
+            )
+        case ev.Alert():
+            what = "cleared" if event.cleared else "ALERT"
+            return (
+                f"{event.offset_seconds:7.1f} s  {what}: {event.trigger} score"
+                f" {event.score.spoof_probability:.2f}, threshold {event.threshold:.2f}"
+            )
+        case ev.StreamWarning() | ev.ConnectionLost() | ev.Reconnected() | ev.AudioLost():
+            return f"           {state.note}"
+    return ""
+
+
+def summary_lines(summary: ev.Summary, lost_seconds: float) -> list[str]:
+    """The last words: the verdict, and what it stands on."""
+    lines = []
+    for channel in summary.channels:
+        lines.append(words.verdict(channel))
+        score = channel.cumulative_score
+        if score is not None:
+            lines.append(
+                f"P(spoof) {score.spoof_probability:.3f}, LLR {score.spoof_llr:.2f}"
+                f" (natural log, above 0 is synthetic)"
+            )
+        alert = channel.first_alert_seconds
+        said = "no alert" if alert is None else f"first alert at {words.clock(alert)}"
+        lines.append(
+            f"{channel.audio_seconds:.1f} s heard, {channel.speech_seconds:.1f} s of it speech,"
+            f" {channel.windows_scored} windows scored, {said}"
+        )
+        if channel.gap_seconds or lost_seconds:
+            lines.append(f"{max(channel.gap_seconds, lost_seconds):.1f} s of audio were lost")
+    if summary.end_reason is not ev.EndReason.CLIENT_DONE:
+        lines.append(f"the server ended the stream: {summary.end_reason.value.replace('_', ' ')}")
+    return lines

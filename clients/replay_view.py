@@ -1,0 +1,207 @@
+"""What `dfd replay` shows: a line for each stream while it runs, tables at the end."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dfd.clients import events as ev
+from dfd.clients import words
+from dfd.clients.replay import Replay
+from dfd.clients.report import Report
+
+_STYLES = {"spoof": "bold red", "bonafide": "bold green", "inconclusive": "yellow"}
+_NAMES = {"spoof": "synthetic", "bonafide": "human", "inconclusive": "inconclusive"}
+
+
+class ReplayView:
+    """A live line for each running stream on a terminal; a line a stream elsewhere."""
+
+    def __init__(self, console: Console, replays: list[Replay], *, quiet: bool = False) -> None:
+        self._console = console
+        self._replays = replays
+        self._total = sum(replay.recording.seconds for replay in replays)
+        self._live: Live | None = None
+        self._quiet = quiet
+        if console.is_terminal and not quiet:
+            self._live = Live(
+                get_renderable=self._render, console=console, transient=True, refresh_per_second=8
+            )
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def event(self, replay: Replay, event: ev.Event) -> None:
+        """Says what is worth a line of its own."""
+        if self._quiet:
+            return
+        name = f"{replay.name} at {words.clock(event_seconds(event))}"
+        match event:
+            case ev.Alert() if not event.cleared:
+                self._say(
+                    f"ALERT {name}: {event.trigger} score {event.score.spoof_probability:.2f}"
+                    f" reached {event.threshold:.2f}",
+                    "bold red",
+                )
+            case ev.Alert():
+                self._say(f"cleared {name}: {event.trigger} score", "green")
+            case ev.ConnectionLost():
+                self._say(f"{replay.name}: connection lost, trying again: {event.message}", "red")
+            case ev.Reconnected():
+                self._say(f"{name}: connected again, {event.lost_seconds:.1f} s lost", "yellow")
+            case ev.Summary() if self._live is None:
+                for channel in event.channels:
+                    self._say(f"{replay.name}: {words.verdict(channel)}", "")
+            case _:
+                pass
+
+    def _say(self, line: str, style: str) -> None:
+        self._console.print(Text(line, style=style), soft_wrap=True)
+
+    def _render(self) -> Group:
+        running = [replay for replay in self._replays if replay.running]
+        room = max(3, self._console.height - 4)
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
+        table.add_column(ratio=2)
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True)
+        for replay in running[:room]:
+            table.add_row(*_line(replay))
+        if len(running) > room:
+            table.add_row(f"... and {len(running) - room} more")
+        sent = sum(replay.sent_seconds for replay in self._replays)
+        done = sum(
+            replay.summary is not None or replay.error is not None for replay in self._replays
+        )
+        table.add_row(
+            Text(f"{done} of {len(self._replays)} done, {len(running)} at once", style="bold"),
+            ProgressBar(total=max(self._total, 1e-9), completed=sent),
+            f"{words.clock(sent)}/{words.clock(self._total)}",
+            "",
+        )
+        return Group(table)
+
+
+def _line(replay: Replay) -> tuple[Any, ...]:
+    total = replay.recording.seconds
+    window = replay.latest
+    score = None if window is None else window.cumulative_score
+    raised = any(not alert.cleared for alert in replay.alerts)
+    text = Text("no score yet", style="dim")
+    if score is not None:
+        p = score.spoof_probability
+        text = Text(f"P(spoof) {p:.2f}", style="red" if p >= 0.5 else "green")
+    if raised:
+        text.append(" ALERT", style="bold red")
+    return (
+        Text(replay.name),
+        ProgressBar(total=total, completed=replay.sent_seconds),
+        f"{words.clock(replay.sent_seconds)}/{words.clock(total)}",
+        text,
+    )
+
+
+def event_seconds(event: ev.Event) -> float:
+    """Where on the time line an event lies; 0 where it lies nowhere."""
+    if isinstance(event, ev.WindowResult):
+        return event.end_seconds
+    offset = getattr(event, "offset_seconds", 0.0)
+    return float(offset)
+
+
+def print_report(console: Console, report: Report) -> None:
+    """The tables at the end: scores for each file, windows, latency."""
+    console.print(_files(report))
+    counts = report["windows"]
+    said = [f"{counts['scored']} scored", f"{counts['insufficient_speech']} with too little speech"]
+    said += [f"{counts['shed']} shed", f"{counts['failed']} failed"]
+    console.print(f"Windows: {', '.join(said)}.")
+    if report["latency_ms"] is not None:
+        console.print(_latencies(report))
+        if report["speed"] == "max":
+            console.print("At full speed the result's time holds the wait in flow control.")
+    speed = f", {report['times_real_time']:.1f} times real time" if report["wall_seconds"] else ""
+    model = report["model"] or {"name": "no model"}
+    console.print(
+        f"{report['audio_seconds']:.1f} s of audio in {report['wall_seconds']:.1f} s{speed};"
+        f" {escape(model['name'])} at {escape(report['server'])}."
+    )
+
+
+def _files(report: Report) -> Table:
+    many = any(entry["channel"] for entry in report["files"])
+    folder = _common_folder({entry["file"] for entry in report["files"]})
+    table = Table(title="P(spoof): 1 is synthetic, 0 is human", title_justify="left")
+    table.add_column("file", overflow="fold")
+    if many:
+        table.add_column("channel", justify="right")
+    table.add_column("verdict")
+    for name in ("P(spoof)", "LLR", "mean P", "alert at", "windows"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in report["files"]:
+        row: list[Any] = [Text(entry["file"].removeprefix(folder))]
+        if many:
+            row.append(str(entry["channel"]))
+        if entry["error"] is not None:
+            row += [Text(f"failed: {entry['error']}", style="red"), "-", "-", "-", "-", "-"]
+        else:
+            name = entry["verdict"]
+            text = Text(_NAMES.get(name, name), style=_STYLES.get(name, ""))
+            if entry["inconclusive_reasons"]:
+                text.append(f" ({', '.join(entry['inconclusive_reasons'])})", style="dim")
+            alert = entry["first_alert_seconds"]
+            row += [
+                text,
+                _number(entry["cumulative_spoof_probability"], 3),
+                _number(entry["cumulative_spoof_llr"], 2),
+                _number(entry["mean_spoof_probability"], 3),
+                "-" if alert is None else f"{alert:.1f} s",
+                str(entry["windows_scored"]),
+            ]
+        table.add_row(*row)
+    return table
+
+
+def _common_folder(names: set[str]) -> str:
+    """What the names' beginnings have in common, up to a slash."""
+    try:
+        folder = os.path.commonpath([os.path.dirname(name) for name in names])
+    except ValueError:  # none at all, or relative beside absolute ones
+        return ""
+    return f"{folder}/" if folder not in ("", "/") else ""
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _latencies(report: Report) -> Table:
+    table = Table(title="Latency of scored windows, milliseconds", title_justify="left")
+    table.add_column("")
+    names = ("p50", "p90", "p95", "p99", "max")
+    for name in names:
+        table.add_column(name, justify="right")
+    rows = [("window's end to result", "latency_ms"), ("of it in the queue", "queue_ms")]
+    for label, key in [*rows, ("of it computing", "compute_ms")]:
+        table.add_row(label, *(f"{report[key][name]:.1f}" for name in names))
+    return table
