@@ -1,0 +1,317 @@
+"""`dfd detect`: scores recordings without a daemon, through the daemon's own core."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dfd.clients.errors import UserError
+from dfd.clients.recording import Recording, open_recording
+from dfd.daemon.convert import default_policy, traits
+from dfd.detector import Detector, DetectorError, load_detector
+from dfd.streaming.options import AudioFormat, SessionOptions
+from dfd.streaming.session import StreamSession
+from dfd.streaming.types import (
+    ChannelSummary,
+    Encoding,
+    FeedEvent,
+    StreamError,
+    Verdict,
+    Window,
+    WindowResult,
+    WindowStatus,
+)
+
+_CHUNK_SECONDS = 1.0
+# Nothing waits for an answer here: every size is good, and none needs padding.
+_BATCH_SIZES = tuple(range(1, 17))
+_STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green", Verdict.INCONCLUSIVE: "yellow"}
+
+
+@dataclass(slots=True)
+class TrackScores:
+    """The judgement of one channel of a recording.
+
+    Attributes:
+        results: of the scored windows that count for the mean: whole ones (and the last
+            partial one) where there are any, provisional ones otherwise.
+    """
+
+    summary: ChannelSummary
+    results: list[WindowResult] = field(default_factory=list)
+
+
+def score_recording(recording: Recording, detector: Detector) -> list[TrackScores]:
+    """Judges each channel of a recording as the daemon would judge it as a stream.
+
+    Windows are scored in the detector's largest batches; however many there are, no more
+    than one batch of them is held.
+
+    Raises:
+        UserError: the file broke off or cannot be decoded further.
+        StreamError: the core refuses its audio.
+    """
+    spec = detector.spec
+    found = recording.audio_format
+    session = StreamSession(
+        SessionOptions(
+            audio_format=AudioFormat(
+                Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
+            ),
+            model=traits(spec),
+            alert_policy=default_policy(spec),
+        )
+    )
+    waiting: list[Window] = []
+    results: list[WindowResult] = []
+    for window in _windows(session, recording):
+        waiting.append(window)
+        if len(waiting) == spec.batch_buckets[-1]:
+            results += _resolve(session, waiting, detector)
+            waiting.clear()
+    results += _resolve(session, waiting, detector)
+    return [TrackScores(summary, _counted(results, summary)) for summary in session.summary()]
+
+
+def _windows(session: StreamSession, recording: Recording) -> Iterator[Window]:
+    def only(events: list[FeedEvent]) -> Iterator[Window]:
+        return (event for event in events if isinstance(event, Window))
+
+    for chunk in recording.chunks(_CHUNK_SECONDS):
+        yield from only(session.feed(chunk))
+    yield from only(session.finish())
+
+
+def _resolve(
+    session: StreamSession, windows: list[Window], detector: Detector
+) -> list[WindowResult]:
+    """Scores one batch of windows and tells the session, in their order."""
+    scoreable = [window for window in windows if window.scoreable]
+    batch = np.zeros((len(scoreable), detector.spec.window_samples), np.float32)
+    lengths = np.array([len(window.samples) for window in scoreable], np.int64)
+    for row, window in zip(batch, scoreable, strict=True):
+        row[: len(window.samples)] = window.samples
+    scores = iter(detector.score(batch, lengths).tolist())
+    results = []
+    for window in windows:
+        if window.scoreable:
+            events = session.resolve(window, WindowStatus.SCORED, next(scores))
+        else:
+            events = session.resolve(window, WindowStatus.INSUFFICIENT_SPEECH)
+        results += [event for event in events if isinstance(event, WindowResult)]
+    return results
+
+
+def _counted(results: list[WindowResult], summary: ChannelSummary) -> list[WindowResult]:
+    scored = [
+        result
+        for result in results
+        if result.window.channel == summary.channel and result.status is WindowStatus.SCORED
+    ]
+    return [result for result in scored if not result.window.provisional] or scored
+
+
+def report(
+    path: str, track: TrackScores, threshold: float, *, window_scores: bool
+) -> dict[str, Any]:
+    """The JSON object of one channel.
+
+    `spoof_probability` is the utterance score of file-based systems: the plain mean of the
+    windows' P(spoof). `prediction` and `confidence` follow from it and from the threshold.
+    `cumulative_spoof_probability` and `spoof_llr` are the evidence added up as on a stream,
+    weighted by speech and not counting overlaps twice; `verdict` and `reasons` follow from
+    these and from the model's own threshold. All are null where no window was scored.
+    """
+    summary = track.summary
+    mean, cumulative = summary.mean_spoof_probability, summary.cumulative_score
+    fields: dict[str, Any] = {
+        "file": path,
+        "channel": summary.channel,
+        "spoof_probability": mean,
+        "bonafide_probability": None if mean is None else 1.0 - mean,
+        "prediction": _prediction(mean, threshold),
+        "confidence": None if mean is None else max(mean, 1.0 - mean),
+        "utterance_duration_sec": summary.audio_seconds,
+        "n_windows": len(track.results),
+        "threshold_used": threshold,
+        "verdict": summary.verdict.value,
+        "reasons": [reason.value for reason in summary.inconclusive_reasons],
+        "cumulative_spoof_probability": None
+        if cumulative is None
+        else cumulative.spoof_probability,
+        "spoof_llr": None if cumulative is None else cumulative.spoof_llr,
+        "speech_duration_sec": summary.speech_seconds,
+    }
+    if window_scores:
+        scores = [result.window_score for result in track.results]
+        fields["window_scores"] = [score.spoof_probability for score in scores if score]
+        fields["window_start_sec"] = [result.window.start_seconds for result in track.results]
+    return fields
+
+
+def _prediction(mean: float | None, threshold: float) -> str | None:
+    if mean is None:
+        return None
+    return "spoof" if mean >= threshold else "bonafide"
+
+
+class _Display:
+    """What is written of each recording: JSON at once, or a table at the end."""
+
+    def __init__(self, *, as_json: bool, threshold: float, window_scores: bool) -> None:
+        self._as_json = as_json
+        self._threshold = threshold
+        self._window_scores = window_scores
+        self._rows: list[tuple[str, TrackScores]] = []
+
+    def add(self, path: str, tracks: list[TrackScores]) -> None:
+        for track in tracks:
+            if self._as_json:
+                fields = report(path, track, self._threshold, window_scores=self._window_scores)
+                click.echo(json.dumps(fields))
+            else:
+                self._rows.append((path, track))
+
+    def close(self) -> None:
+        if not self._rows:
+            return
+        several = any(track.summary.channel for _, track in self._rows)
+        table = Table(caption="mean: of the windows' P(spoof); cumulative: evidence added up")
+        table.add_column("file", overflow="fold")
+        if several:
+            table.add_column("channel", justify="right")
+        for name in ("verdict", "prediction"):
+            table.add_column(name)
+        for name in ("mean", "cumulative", "seconds", "speech", "windows"):
+            table.add_column(name, justify="right")
+        for path, track in self._rows:
+            table.add_row(*self._cells(path, track, several))
+        console = Console()
+        if not console.is_terminal:
+            console.width = max(console.width, 160)
+        console.print(table)
+        if self._window_scores:
+            for path, track in self._rows:
+                _print_windows(console, path, track)
+
+    def _cells(self, path: str, track: TrackScores, several: bool) -> Iterator[str]:
+        summary = track.summary
+        words = ", ".join(reason.value.lower() for reason in summary.inconclusive_reasons)
+        verdict = summary.verdict.value + (f" ({words})" if words else "")
+        cumulative = summary.cumulative_score
+        yield escape(path)
+        if several:
+            yield str(summary.channel)
+        yield f"[{_STYLES[summary.verdict]}]{verdict.replace('_', ' ')}[/]"
+        yield _prediction(summary.mean_spoof_probability, self._threshold) or "-"
+        yield _number(summary.mean_spoof_probability)
+        yield _number(None if cumulative is None else cumulative.spoof_probability)
+        yield f"{summary.audio_seconds:.1f}"
+        yield f"{summary.speech_seconds:.1f}"
+        yield str(len(track.results))
+
+
+def _print_windows(console: Console, path: str, track: TrackScores) -> None:
+    console.print(f"{escape(path)}, channel {track.summary.channel}:", highlight=False)
+    for result in track.results:
+        if result.window_score is not None:
+            window = result.window
+            span = f"{window.start_seconds:8.2f} - {window.end_seconds:.2f} s"
+            probability = result.window_score.spoof_probability
+            console.print(f"{span}  {probability:.3f}", highlight=False)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _complain(message: object) -> None:
+    click.echo(f"dfd detect: {' '.join(str(message).split())}", err=True)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each channel.")
+@click.option(
+    "--model",
+    default="bundled",
+    show_default=True,
+    help="The bundled model, or a folder in the transformers format.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Mean P(spoof) from which the prediction is spoof; the verdict has the model's own.",
+)
+@click.option("--window-scores", is_flag=True, help="Give every window's P(spoof) too.")
+def command(
+    files: tuple[str, ...],
+    as_json: bool,
+    model: str,
+    device: str,
+    precision: str,
+    threshold: float,
+    window_scores: bool,
+) -> None:
+    """Score recordings without a daemon.
+
+    Two scores are given: the mean of the windows' P(spoof), which the threshold turns into a
+    prediction, and the cumulative score, the evidence added up as on a live stream, which
+    the verdict follows. Every channel is judged on its own.
+    """
+    display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
+    failed = False
+    detector: Detector | None = None
+    with _progress(len(files)) as progress:
+        task = progress.add_task("scoring", total=len(files))
+        for path in files:
+            try:
+                recording = open_recording(path)
+                if detector is None:
+                    detector = load_detector(
+                        model,
+                        device=device,
+                        precision=precision,
+                        batch_buckets=_BATCH_SIZES,
+                        warm=False,
+                    )
+                display.add(path, score_recording(recording, detector))
+            except DetectorError as error:
+                _complain(error)
+                sys.exit(2)
+            except UserError as error:
+                _complain(error)
+                failed = True
+            except StreamError as error:
+                _complain(f"{path}: {error}")
+                failed = True
+            progress.advance(task)
+    display.close()
+    if failed:
+        sys.exit(2)
+
+
+def _progress(count: int) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=count < 2 or not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),
+    )

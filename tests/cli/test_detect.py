@@ -1,0 +1,315 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import numpy as np
+import pytest
+import soundfile
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+import dfd.cli.detect as detect
+from dfd.cli.main import cli
+from dfd.clients.recording import open_recording
+from dfd.detector import Calibration, Detector, ModelSpec, load_detector
+from dfd.detector.backbone import backbone_shapes, empty_backbone, read_config
+from dfd.detector.jsonfile import Fields
+from dfd.detector.signals import probe_signals
+from dfd.streaming.options import AudioFormat, ModelTraits, SessionOptions
+from dfd.streaming.session import StreamSession
+from dfd.streaming.types import Encoding, StreamError, Window, WindowResult, WindowStatus
+
+Floats = NDArray[np.float32]
+RATE = 16_000
+SPEC = ModelSpec(
+    name="loudness",
+    version="1",
+    weights_sha256="0" * 64,
+    sample_rate_hz=RATE,
+    window_samples=64_000,
+    hop_samples=32_000,
+    device="cpu",
+    precision="fp32",
+    engine="none",
+    batch_buckets=(1, 2, 3),
+    padding="mask",
+    calibration=Calibration(),
+    evidence_correlation=0.5,
+    rolling_threshold=0.8,
+    cumulative_threshold=0.8,
+    min_speech_seconds=0.5,
+    trained_bandwidth_hz=3_400.0,
+)
+
+
+class LoudnessDetector:
+    """Calls loud audio spoof; keeps the size of each batch."""
+
+    def __init__(self) -> None:
+        self.spec = SPEC
+        self.batches: list[int] = []
+
+    def score(self, windows: Floats, lengths: NDArray[np.int64]) -> Floats:
+        assert windows.shape == (len(lengths), SPEC.window_samples)
+        self.batches.append(len(windows))
+        power = (windows.astype(np.float64) ** 2).sum(axis=1) / np.maximum(lengths, 1)
+        return (10.0 * np.log10(power + 1e-9) + 22.0).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LoudnessDetector:
+    detector = LoudnessDetector()
+    if "real_detector" not in request.fixturenames:
+        monkeypatch.setattr(detect, "load_detector", lambda model, **options: detector)
+    return detector
+
+
+@pytest.fixture
+def real_detector() -> None:
+    """Asked for by the tests that load a model."""
+
+
+def speech(seconds: float, rate: int = RATE) -> Floats:
+    windows, _ = probe_signals(round(seconds * rate), rate)
+    spoken: Floats = windows[2]
+    return spoken
+
+
+def write(path: Path, samples: Floats, rate: int = RATE, subtype: str = "PCM_16") -> Path:
+    soundfile.write(path, samples, rate, subtype=subtype)
+    return path
+
+
+def run(*arguments: object) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(cli, ["detect", *map(str, arguments)])
+
+
+def objects(*arguments: object) -> list[dict[str, Any]]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_json_has_the_fields_of_file_based_systems(tmp_path: Path, fake: LoudnessDetector) -> None:
+    path = write(tmp_path / "a.wav", speech(11.0))
+    (found,) = objects(path, "--window-scores")
+    assert found["file"] == str(path)
+    assert found["channel"] == 0
+    assert found["utterance_duration_sec"] == pytest.approx(11.0, abs=0.01)
+    assert found["threshold_used"] == 0.5
+    assert found["n_windows"] == len(found["window_scores"]) == 5
+    assert found["window_start_sec"] == [0.0, 2.0, 4.0, 6.0, 8.0]
+    mean = float(np.mean(found["window_scores"]))
+    assert found["spoof_probability"] == pytest.approx(mean)
+    assert found["bonafide_probability"] == pytest.approx(1.0 - mean)
+    assert found["confidence"] == pytest.approx(max(mean, 1.0 - mean))
+    assert found["prediction"] == ("spoof" if mean >= 0.5 else "bonafide")
+    assert found["verdict"] in ("bonafide", "spoof", "inconclusive")
+    assert isinstance(found["spoof_llr"], float)
+    assert 0.0 < found["cumulative_spoof_probability"] < 1.0
+    assert max(fake.batches) > 1
+
+
+def test_without_being_asked_window_scores_stay_out(tmp_path: Path) -> None:
+    (found,) = objects(write(tmp_path / "a.wav", speech(5.0)))
+    assert "window_scores" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "subtype"),
+    [
+        ("a.wav", 8_000, "PCM_16"),
+        ("a.flac", 44_100, "PCM_24"),
+        ("a.wav", 48_000, "FLOAT"),
+        ("a.wav", 8_000, "ULAW"),
+    ],
+)
+def test_scores_are_those_of_the_core_in_other_chunks_and_batches(
+    name: str, rate: int, subtype: str, tmp_path: Path, fake: LoudnessDetector
+) -> None:
+    path = write(tmp_path / name, speech(7.3, rate), rate, subtype)
+    recording = open_recording(path)
+    found = recording.audio_format
+    session = StreamSession(
+        SessionOptions(AudioFormat(Encoding(found.encoding.value), rate), model=ModelTraits())
+    )
+    events = [event for chunk in recording.chunks(0.02) for event in session.feed(chunk)]
+    expected = []
+    for window in [*events, *session.finish()]:
+        if not isinstance(window, Window):
+            continue
+        row = np.zeros((1, SPEC.window_samples), np.float32)
+        row[0, : len(window.samples)] = window.samples
+        score = float(fake.score(row, np.array([len(window.samples)]))[0])
+        status = WindowStatus.SCORED if window.scoreable else WindowStatus.INSUFFICIENT_SPEECH
+        expected += [
+            event.window_score.spoof_probability
+            for event in session.resolve(window, status, score if window.scoreable else None)
+            if isinstance(event, WindowResult) and event.window_score and not window.provisional
+        ]
+    summary = session.summary()[0]
+    (got,) = objects(path, "--window-scores")
+    assert got["window_scores"] == pytest.approx(expected, abs=1e-6)
+    assert got["spoof_probability"] == pytest.approx(summary.mean_spoof_probability, abs=1e-6)
+    assert summary.cumulative_score is not None
+    assert got["spoof_llr"] == pytest.approx(summary.cumulative_score.spoof_llr, abs=1e-6)
+
+
+def test_every_channel_is_a_track(tmp_path: Path) -> None:
+    spoken = speech(6.0)
+    path = write(tmp_path / "a.wav", np.stack([spoken, 0.02 * spoken], axis=1))
+    loud, quiet = objects(path)
+    assert (loud["channel"], quiet["channel"]) == (0, 1)
+    assert loud["spoof_probability"] > quiet["spoof_probability"] + 0.2
+    result = run(path)
+    assert "channel" in result.stdout
+    assert result.stdout.count("a.wav") == 2
+
+
+def test_the_threshold_decides_the_prediction(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", speech(6.0))
+    predictions = [objects(path, "--threshold", level)[0]["prediction"] for level in (0, 1)]
+    assert predictions == ["spoof", "bonafide"]
+    result = run(path, "--threshold", "1.5")
+    assert result.exit_code == 2
+    assert "--threshold" in result.stderr
+
+
+def test_silence_has_no_score(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", np.zeros(5 * RATE, np.float32))
+    (found,) = objects(path, "--window-scores")
+    for name in ("spoof_probability", "bonafide_probability", "prediction", "confidence"):
+        assert found[name] is None
+    assert found["spoof_llr"] is None
+    assert found["n_windows"] == 0
+    assert found["verdict"] == "inconclusive"
+    assert "TOO_LITTLE_SPEECH" in found["reasons"]
+    assert "too little speech" in run(path).stdout
+
+
+def test_a_short_clip_is_scored_by_its_only_windows(tmp_path: Path) -> None:
+    (found,) = objects(write(tmp_path / "a.wav", speech(1.5)), "--window-scores")
+    assert found["n_windows"] == 1
+    assert found["window_start_sec"] == [0.0]
+
+
+def test_a_window_without_a_finite_score_does_not_count(
+    tmp_path: Path, fake: LoudnessDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        fake, "score", lambda windows, lengths: np.full(len(lengths), np.nan, np.float32)
+    )
+    (found,) = objects(write(tmp_path / "a.wav", speech(6.0)))
+    assert (found["n_windows"], found["spoof_probability"]) == (0, None)
+
+
+def test_the_table_names_both_scores(tmp_path: Path) -> None:
+    path = write(tmp_path / "[red]a.wav", speech(6.0))
+    result = run(path, "--window-scores")
+    assert result.exit_code == 0
+    assert "[red]a.wav" in result.stdout
+    for word in ("verdict", "mean", "cumulative", "evidence added up"):
+        assert word in result.stdout
+    assert "0.00 - 4.00 s" in result.stdout
+    assert result.stderr == ""
+
+
+def test_bad_files_are_one_line_each_and_the_others_are_scored(tmp_path: Path) -> None:
+    good = write(tmp_path / "good.wav", speech(5.0))
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    text = tmp_path / "text.wav"
+    text.write_text("no audio here")
+    headless = write(tmp_path / "none.wav", np.zeros(0, np.float32))
+    missing = tmp_path / "missing.wav"
+    result = run(missing, empty, good, text, headless, tmp_path, "--json")
+    assert result.exit_code == 2
+    assert [json.loads(line)["file"] for line in result.stdout.splitlines()] == [str(good)]
+    lines = result.stderr.splitlines()
+    assert len(lines) == 5
+    for line, path in zip(lines, (missing, empty, text, headless, tmp_path), strict=True):
+        assert line.startswith("dfd detect: ")
+        assert str(path) in line
+
+
+def test_audio_that_the_core_refuses_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StreamError("NON_FINITE_SAMPLES", "the audio holds NaN; send finite samples")
+
+    monkeypatch.setattr(StreamSession, "feed", refuse)
+    path = write(tmp_path / "a.wav", speech(1.0))
+    result = run(path)
+    assert result.exit_code == 2
+    assert result.stderr == f"dfd detect: {path}: the audio holds NaN; send finite samples\n"
+
+
+def test_no_file_is_a_usage_error() -> None:
+    result = run()
+    assert result.exit_code == 2
+    assert "FILE" in result.stderr
+
+
+@pytest.mark.usefixtures("real_detector")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "/no/such/folder"], "there is no model folder /no/such/folder"),
+        (["--device", "gpu"], '"gpu" is no device'),
+        (["--device", "cuda:99"], "cuda:99 was asked for"),
+        (["--precision", "int8"], '"int8" is no precision'),
+    ],
+)
+def test_a_bad_model_is_one_line(options: list[str], message: str, tmp_path: Path) -> None:
+    result = run(write(tmp_path / "a.wav", speech(1.0)), *options)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"dfd detect: {message}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A tiny checkpoint with random weights, written without transformers."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    config = {
+        "model_type": "wav2vec2",
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "conv_dim": [8, 8],
+        "conv_kernel": [400, 3],
+        "conv_stride": [160, 2],
+        "num_conv_pos_embeddings": 4,
+        "num_conv_pos_embedding_groups": 2,
+        "classifier_proj_size": 8,
+        "id2label": {"0": "bonafide", "1": "spoof"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "preprocessor_config.json").write_text("{}")
+    backbone = empty_backbone(read_config(Fields(folder, config)))
+    shapes = {"wav2vec2." + name: size for name, size in backbone_shapes(backbone).items()}
+    shapes |= {"projector.weight": torch.Size([8, 16]), "projector.bias": torch.Size([8])}
+    shapes |= {"classifier.weight": torch.Size([2, 8]), "classifier.bias": torch.Size([2])}
+    torch.manual_seed(0)
+    tensors = {name: 0.3 * torch.randn(size) for name, size in shapes.items()}
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.usefixtures("real_detector")
+def test_a_real_model_end_to_end(tmp_path: Path, model: Path) -> None:
+    path = write(tmp_path / "a.wav", speech(9.0))
+    (found,) = objects(path, "--model", model, "--device", "cpu", "--window-scores")
+    detector = load_detector(str(model), device="cpu", batch_buckets=(1,), warm=False)
+    assert isinstance(detector, Detector)
+    (track,) = detect.score_recording(open_recording(path), detector)
+    singly = [result.window_score for result in track.results]
+    assert found["window_scores"] == pytest.approx(
+        [score.spoof_probability for score in singly if score], abs=1e-5
+    )
