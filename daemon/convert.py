@@ -6,7 +6,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
-from dfd.daemon.errors import CallError, invalid
+from dfd.daemon.errors import CallError, from_stream_error, invalid
 from dfd.detector.spec import ModelSpec
 from dfd.streaming import types as core
 from dfd.streaming.options import (
@@ -118,7 +118,7 @@ def check_identity(config: pb.StreamingDetectConfig) -> None:
         )
 
 
-def audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioFormat:
+def _audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioFormat:
     """The declared format.
 
     Raises:
@@ -171,7 +171,7 @@ def default_policy(spec: ModelSpec) -> AlertPolicy:
     )
 
 
-def alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
+def _alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
     """A policy with the unset fields filled in."""
     values = {}
     for name in ("rolling_threshold", "cumulative_threshold", "hysteresis"):
@@ -210,8 +210,17 @@ def session_options(
     """What a stream asked for, checked, with every default filled in.
 
     Raises:
-        CallError, StreamError: the contract forbids it.
+        CallError: the contract forbids it.
     """
+    try:
+        return _session_options(config, spec, max_channel_count)
+    except core.StreamError as error:
+        raise from_stream_error(error) from None
+
+
+def _session_options(
+    config: pb.StreamingDetectConfig | pb.DetectRequest, spec: ModelSpec, max_channel_count: int
+) -> SessionOptions:
     channels: tuple[int, ...] = ()
     window = hop = None
     if isinstance(config, pb.StreamingDetectConfig):
@@ -222,10 +231,10 @@ def session_options(
             hop = _seconds(config.hop_duration, "hop_duration")
     vad = config.vad
     return SessionOptions(
-        audio_format=audio_format(config.audio_format, max_channel_count),
+        audio_format=_audio_format(config.audio_format, max_channel_count),
         model=traits(spec),
         vad=_vad_options(vad),
-        alert_policy=alert_policy(config.alert_policy, default_policy(spec)),
+        alert_policy=_alert_policy(config.alert_policy, default_policy(spec)),
         channels=channels,
         window_seconds=window,
         hop_seconds=hop,

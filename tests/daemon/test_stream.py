@@ -294,6 +294,21 @@ async def test_a_call_without_config_gives_its_slot_back(serve: Serve) -> None:
     assert h.active == 0
 
 
+@pytest.mark.parametrize(
+    ("rate", "count", "reason"),
+    [(-16000, 1, "INVALID_SAMPLE_RATE"), (16000, 0, "INVALID_CHANNEL_COUNT")],
+)
+async def test_an_impossible_format(serve: Serve, rate: int, count: int, reason: str) -> None:
+    h = await serve()
+    config = config_request()
+    config.config.audio_format.sample_rate_hertz = rate
+    config.config.audio_format.channel_count = count
+    got = await h.converse([config])
+    assert got.failure is not None
+    assert (got.failure.code, got.failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
+    assert got.responses == []
+
+
 async def test_an_unknown_model(serve: Serve) -> None:
     h = await serve()
     got = await h.converse([config_request(model="other")])
