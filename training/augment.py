@@ -18,14 +18,15 @@ from torch import Tensor
 class AugmentOptions:
     """Chances (0 to 1) and ranges of each augmentation."""
 
+    untouched_chance: float = 0.2
     narrow_band_chance: float = 0.25
-    low_pass_chance: float = 0.25
+    low_pass_chance: float = 0.2
     low_pass_hz: tuple[float, float] = (4500.0, 7800.0)
     equaliser_chance: float = 0.5
     equaliser_db: float = 8.0
-    room_chance: float = 0.2
+    room_chance: float = 0.15
     room_decay_seconds: tuple[float, float] = (0.05, 0.4)
-    noise_chance: float = 0.45
+    noise_chance: float = 0.4
     noise_snr_db: tuple[float, float] = (8.0, 40.0)
     impulsive_chance: float = 0.1
     mu_law_chance: float = 0.15
@@ -73,6 +74,7 @@ def augment(
     mixed[rows] = _mu_law(mixed[rows], draws.between(4.0, 12.0)[rows])
     mixed = mixed * _lost_packets(count, options, draws, sample_rate_hz)
     mixed = mixed * _time_mask(count, options, draws, sample_rate_hz)
+    mixed = torch.where(draws.chance(options.untouched_chance), clean, mixed)
     made: Tensor = mixed * _valid(mixed, lengths)
     return made
 

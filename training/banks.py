@@ -59,7 +59,7 @@ def codec_bank(
         return through_codec(samples, codec), codec.name
 
     rows = list(range(len(recordings)))
-    samples, _ = _render(cache, rows, folder / "codec", 7, render, progress)
+    samples, _ = _render(cache, rows, folder / "codec", (7,), render, progress)
     share = options.codec_share
     return Bank("codec", recordings, samples, cache.lengths, share, share)
 
@@ -69,7 +69,7 @@ def copy_bank(
     cache: AudioCache,
     folder: Path,
     options: BankOptions,
-    seed: int,
+    copy: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> Bank:
     """Every bona fide recording through one random vocoder; the spoofs keep their source."""
@@ -85,20 +85,20 @@ def copy_bank(
         for row, recording in enumerate(recordings)
         if recording.label == 0 and cache.lengths[row] > 0
     ]
-    samples, made = _render(cache, rows, folder / f"copy-{seed}", seed, render, progress)
+    samples, made = _render(cache, rows, folder / f"copy-{copy}", (11, 5 + copy), render, progress)
     spoofs = [
         replace(recordings[row], label=1, system=f"copy:{name}")
         for row, name in zip(rows, made, strict=True)
     ]
     share = options.copy_share / options.copies
-    return Bank(f"copy-{seed}", spoofs, samples, cache.lengths[rows], 0.0, share)
+    return Bank(f"copy-{copy}", spoofs, samples, cache.lengths[rows], 0.0, share)
 
 
 def _render(
     cache: AudioCache,
     rows: Sequence[int],
     stem: Path,
-    seed: int,
+    seed: tuple[int, ...],
     render: Render,
     progress: Callable[[], None] | None,
 ) -> tuple[np.memmap[Any, np.dtype[np.int16]], list[str]]:
@@ -123,10 +123,12 @@ def _render(
     return made, names
 
 
-def _one(cache: AudioCache, row: int, seed: int, render: Render) -> tuple[FloatArray, str]:
+def _one(
+    cache: AudioCache, row: int, seed: tuple[int, ...], render: Render
+) -> tuple[FloatArray, str]:
     if cache.lengths[row] == 0:
         return np.zeros(0, np.float32), ""
-    wave, name = render(cache.waveform(row), np.random.default_rng((seed, row)))
+    wave, name = render(cache.waveform(row), np.random.default_rng((seed[0], row, *seed[1:])))
     if not np.isfinite(wave).all():
         wave = np.zeros_like(wave)
     return level(wave), name

@@ -30,13 +30,13 @@ PHASES = 3
 class NetworkOptions:
     """Sizes of the compact Wav2Vec2; the first ``conv_channels`` is ``PHASES`` times the bands."""
 
-    conv_channels: tuple[int, ...] = (384, 192, 192, 192)
+    conv_channels: tuple[int, ...] = (288, 128, 160, 160)
     conv_taps: tuple[int, ...] = (400, 1, 3, 3)
-    conv_strides: tuple[int, ...] = (160, 1, 2, 2)
-    hidden: int = 192
+    conv_strides: tuple[int, ...] = (200, 1, 2, 2)
+    hidden: int = 160
     layers: int = 3
     heads: int = 4
-    feed_forward: int = 512
+    feed_forward: int = 320
     position_taps: int = 15
     position_groups: int = 8
     pooled: int = 128

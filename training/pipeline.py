@@ -19,8 +19,9 @@ from dfd.training.cache import AudioCache, build_cache
 from dfd.training.corpus import CorpusError, Recording, read_manifest
 from dfd.training.evaluate import summary
 from dfd.training.export import ServingOptions, measure_serving, write_folder
-from dfd.training.loop import LogOdds, Progress, fit
+from dfd.training.loop import CHECKPOINT, LogOdds, Progress, fit
 from dfd.training.network import build_network
+from dfd.training.pretrain import pretrain
 from dfd.training.recipe import Recipe
 from dfd.training.scoring import WindowOptions, pool, score_windows
 
@@ -55,9 +56,12 @@ def train(
 
     torch.manual_seed(seed)
     network = build_network(recipe.network)
+    sampler = Sampler(banks, seed)
+    if not (resume and (out / CHECKPOINT).exists()):
+        _pretrain(network, recipe, banks[:1], seed, device, bar)
     average = fit(
         LogOdds(network),
-        Sampler(banks, seed),
+        sampler,
         recipe,
         out,
         seed=seed,
@@ -70,6 +74,21 @@ def train(
     model: Any = average.model
     write_folder(model, facts, out / "model")
     return facts
+
+
+def _pretrain(
+    network: nn.Module, recipe: Recipe, banks: list[Bank], seed: int, device: torch.device, bar: Bar
+) -> None:
+    with bar("spectral regression", recipe.pretrain.steps) as tick:
+        pretrain(
+            network,
+            Sampler(banks, seed),
+            recipe.pretrain,
+            recipe.augment,
+            seed=seed,
+            device=device,
+            report=lambda _share: tick(),
+        )
 
 
 def render_banks(

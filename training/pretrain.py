@@ -11,16 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dfd.training.augment import AugmentOptions, augment, normalise
 from dfd.training.batches import Sampler
-
-if TYPE_CHECKING:
-    from transformers import Wav2Vec2ForSequenceClassification
 
 BANDS = 128
 FFT_SAMPLES = 512
@@ -51,7 +48,7 @@ def log_spectrum(waves: Tensor, taps: int, hop: int, floor: float) -> Tensor:
 
 
 def pretrain(
-    network: Wav2Vec2ForSequenceClassification,
+    network: nn.Module,
     sampler: Sampler,
     options: PretrainOptions,
     augmentation: AugmentOptions,
@@ -64,9 +61,10 @@ def pretrain(
 
     The last read-out predicts as many frames at once as the convolutions after the second skip.
     """
-    network.to(device).train()
-    layers: Any = network.wav2vec2.feature_extractor.conv_layers
-    config = network.config
+    module: Any = network
+    module.to(device).train()
+    layers = module.wav2vec2.feature_extractor.conv_layers
+    config = module.config
     taps, hop = config.conv_kernel[0], config.conv_stride[0]
     skip = math.prod(config.conv_stride[2:])
     early = nn.Linear(config.conv_dim[1], BANDS).to(device)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dfd.training.augment import AugmentOptions
 from dfd.training.banks import BankOptions
 from dfd.training.network import NetworkOptions
+from dfd.training.pretrain import PretrainOptions
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class FitOptions:
     average of the weights that is evaluated and exported.
     """
 
-    steps: int = 3000
+    steps: int = 3600
     batch_seconds: float = 76.0
     crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
-    crop_weights: tuple[float, ...] = (0.15, 0.15, 0.3, 0.25, 0.15)
+    crop_weights: tuple[float, ...] = (0.15, 0.25, 0.35, 0.2, 0.05)
     learning_rate: float = 1e-3
     warm_up_steps: int = 150
     weight_decay: float = 0.05
@@ -39,6 +40,7 @@ class Recipe:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     banks: BankOptions = field(default_factory=BankOptions)
+    pretrain: PretrainOptions = field(default_factory=PretrainOptions)
     fit: FitOptions = field(default_factory=FitOptions)
 
 

@@ -48,7 +48,7 @@ def window_starts(samples: int, options: WindowOptions) -> list[int]:
 
 
 def effective_count(windows: int, correlation: float) -> float:
-    """Give n / (1 + (n - 1) rho): how many independent windows so many correlated ones are worth."""
+    """Give n / (1 + (n - 1) rho), the number of independent windows worth as much."""
     return windows / (1 + (windows - 1) * correlation)
 
 
