@@ -18,7 +18,8 @@ from dfd.detector.errors import DetectorError
 from dfd.detector.signals import probe_signals
 from dfd.detector.spec import Calibration, ModelSpec
 
-# Runs a shape: TorchScript observes the first, optimises at the second.
+# TorchScript observes a first run and optimises at the second; on a GPU its fused kernels
+# are made for each shape anew, on a CPU the other shapes only need their first run.
 _WARM_RUNS = 3
 
 _LOGGER = logging.getLogger("dfd.detector")
@@ -77,9 +78,11 @@ class Detector:
         """Runs every batch bucket, with whole windows and with short ones."""
         size = self.spec.window_samples
         for bucket in self.spec.batch_buckets:
+            first = bucket == self.spec.batch_buckets[0]
+            runs = _WARM_RUNS if first or self._device.type == "cuda" else 1
             windows = np.zeros((bucket, size), np.float32)
             for length in (size, max(1, size // 2)):
-                for _ in range(_WARM_RUNS):
+                for _ in range(runs):
                     self.score(windows, np.full(bucket, length, np.int64))
 
     def _batch(

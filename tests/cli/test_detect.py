@@ -55,7 +55,8 @@ class LoudnessDetector:
         assert windows.shape == (len(lengths), SPEC.window_samples)
         self.batches.append(len(windows))
         power = (windows.astype(np.float64) ** 2).sum(axis=1) / np.maximum(lengths, 1)
-        return (10.0 * np.log10(power + 1e-9) + 22.0).astype(np.float32)
+        scores: Floats = (10.0 * np.log10(power + 1e-9) + 22.0).astype(np.float32)
+        return scores
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,8 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
 
         torch.manual_seed(7)
         config = Wav2Vec2Config(**(SMALL | changes))
-        model = Wav2Vec2ForSequenceClassification(config).eval()
+        build: Any = Wav2Vec2ForSequenceClassification
+        model = build(config).eval()
         with torch.no_grad():
             for name, value in model.named_parameters():
                 # Random norms and biases, and logits of a size that shows differences.
@@ -65,7 +66,8 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
             model.classifier.weight.mul_(4.0)
         folder = tmp_path_factory.mktemp("model")
         model.save_pretrained(folder)
-        Wav2Vec2FeatureExtractor(do_normalize=do_normalize).save_pretrained(folder)
+        extractor: Any = Wav2Vec2FeatureExtractor
+        extractor(do_normalize=do_normalize).save_pretrained(folder)
         if card is not None:
             (folder / "dfd.json").write_text(json.dumps(card))
         return folder

@@ -1,6 +1,7 @@
 """What transformers makes of a window, by its plain forward pass."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ def transformers_log_odds(
     """Scores windows one by one, each normalised alone and then padded with zeros."""
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
-    model = Wav2Vec2ForSequenceClassification.from_pretrained(folder).eval()
+    model: Any = Wav2Vec2ForSequenceClassification.from_pretrained(folder)
+    model.eval()
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     scores = []
     for window, length in zip(windows, lengths, strict=True):

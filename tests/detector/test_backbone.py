@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,7 +29,8 @@ def test_backbone_equals_the_one_that_torchaudio_imports(folder: Path) -> None:
     from torchaudio.models.wav2vec2.utils import import_huggingface_model
     from transformers import Wav2Vec2Model
 
-    original = Wav2Vec2Model.from_pretrained(folder).eval()
+    original: Any = Wav2Vec2Model.from_pretrained(folder)
+    original.eval()
     imported = import_huggingface_model(original).eval()
     fields = Fields(folder, json.loads((folder / "config.json").read_text()))
     ours = empty_backbone(read_config(fields))
@@ -43,7 +45,7 @@ def test_frames_are_counted_as_transformers_counts_them(folder: Path) -> None:
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     checkpoint = read(folder)
-    theirs = Wav2Vec2Model(Wav2Vec2Config.from_pretrained(folder))
+    theirs: Any = Wav2Vec2Model(Wav2Vec2Config.from_pretrained(folder))
     lengths = torch.arange(checkpoint.least_samples, 4_001)
     mask = checkpoint.network._frame_mask(lengths, 70)
     torch.testing.assert_close(mask.sum(1), theirs._get_feat_extract_output_lengths(lengths))

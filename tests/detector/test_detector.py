@@ -36,7 +36,8 @@ FAMILY: dict[str, dict[str, Any]] = {
 
 
 def load(folder: Path, **options: Any) -> Detector:
-    return load_detector(str(folder), **({"batch_buckets": BUCKETS, "warm": False} | options))
+    defaults: dict[str, Any] = {"batch_buckets": BUCKETS, "warm": False}
+    return load_detector(str(folder), **(defaults | options))
 
 
 @pytest.mark.parametrize("name", FAMILY)
