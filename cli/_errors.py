@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+# gRPC's own log would stand beside the one line; set GRPC_VERBOSITY to see it
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 
 class OneLineError(click.ClickException):
     """A mistake told in one line on standard error; exit status 2."""

@@ -62,6 +62,7 @@ def command(
     from dfd.clients.sinks import JsonLinesSink, Sinks
 
     if list_devices:
+        microphone.find_device(None)  # says so where there is none
         for one in microphone.list_devices():
             mark = "*" if one.default else " "
             click.echo(f"{mark} {one.index:>3}  {one.name}  ({one.default_rate_hz} Hz)")

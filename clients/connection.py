@@ -89,6 +89,9 @@ def _read(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if b"-----BEGIN " not in content:
+        raise UserError(f"{path} is no PEM file: name one that begins with -----BEGIN")
+    return content

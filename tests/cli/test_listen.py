@@ -1,0 +1,161 @@
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.clients.command import DFD, clean, dfd
+from tests.clients.pulse import VirtualMicrophone
+from tests.clients.scripted import Script, ScriptedServer
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
+    pytest.importorskip("sounddevice", exc_type=OSError, reason="PortAudio is not installed")
+    virtual = VirtualMicrophone(tmp_path_factory.mktemp("microphone"))
+    yield virtual
+    virtual.close()
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    time = np.arange(16000 * 30) / 16000
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * 440 * time), 16000)
+    return path
+
+
+async def test_what_is_played_is_heard(
+    microphone: VirtualMicrophone, tone: Path, tmp_path: Path
+) -> None:
+    events = tmp_path / "events.jsonl"
+    player = microphone.play(tone)
+    try:
+        async with ScriptedServer(Script(alert_after=2.0)) as server:
+            done = await dfd(
+                "listen", "--server", server.address, "--seconds", 3, "--events", events,
+                "--fail-on-alert", environment=microphone.environment,
+            )  # fmt: skip
+    finally:
+        player.terminate()
+        player.wait()
+    assert done.status == 1, done
+    for word in ("listening to", "ALERT", "Probably a machine (90 %)", "3.0 s heard"):
+        assert word in done.out
+    (connection,) = server.connections
+    assert connection.done
+    assert connection.config.vad.activity_events
+    heard = b"".join(chunk.content for chunk in connection.chunks)
+    samples = np.frombuffer(heard, "<i2").astype(np.float64)
+    rate = connection.config.audio_format.sample_rate_hertz
+    assert len(samples) / rate == pytest.approx(3.0, abs=0.1)
+    last = samples[-rate:] / 32768
+    assert np.sqrt(np.mean(last**2)) == pytest.approx(0.35, abs=0.1)
+    peak = np.argmax(np.abs(np.fft.rfft(last))) * rate / len(last)
+    assert peak == pytest.approx(440, abs=5)
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    assert "started" in lines[0]
+    assert "summary" in lines[-1]
+
+
+async def test_ctrl_c_ends_with_the_summary(microphone: VirtualMicrophone) -> None:
+    async with ScriptedServer() as server:
+        process = await asyncio.create_subprocess_exec(
+            *DFD, "listen", "--json", "--server", server.address,
+            env=clean(microphone.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b'"window"' not in await process.stdout.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    summary = json.loads(out.splitlines()[-1])["summary"]
+    assert summary["end_reason"] == "END_REASON_CLIENT_DONE"
+
+
+async def test_a_terminal_gets_the_meter(microphone: VirtualMicrophone) -> None:
+    controller, terminal = pty.openpty()
+    async with ScriptedServer() as server:
+        process = await asyncio.create_subprocess_exec(
+            *DFD, "listen", "--seconds", "2", "--server", server.address,
+            env=clean(microphone.environment) | {"TERM": "xterm-256color", "LINES": "40"},
+            stdin=terminal, stdout=terminal, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        os.close(terminal)
+
+        def drain() -> bytes:
+            seen = b""
+            while True:
+                try:
+                    seen += os.read(controller, 65536)
+                except OSError:  # the other end is closed
+                    return seen
+
+        screen = (await asyncio.to_thread(drain)).decode()
+        _, err = await process.communicate()
+    os.close(controller)
+    assert (process.returncode, err) == (0, b"")
+    for word in ("level", "rolling", "whole stream", "synthetic", "Ctrl-C ends", "scripted 1"):
+        assert word in screen
+
+
+async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone) -> None:
+    async with ScriptedServer() as server:
+        process = await asyncio.create_subprocess_exec(
+            *DFD, "listen", "--json", "--server", server.address,
+            env=clean(microphone.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b'"window"' not in await process.stdout.readline():
+                pass
+            await server.kill()
+            await asyncio.sleep(0.5)
+            await server.start()
+            while b'"reconnected"' not in (line := await process.stdout.readline()):
+                assert line
+            process.send_signal(signal.SIGINT)
+            out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert json.loads(line)["reconnected"]["lost_duration"] == "0s"
+    assert b'"summary"' in out.splitlines()[-1]
+    first, second = server.connections
+    assert first.config.stream_id == second.config.stream_id
+
+
+async def test_devices(microphone: VirtualMicrophone) -> None:
+    listed = await dfd("listen", "--list-devices", environment=microphone.environment)
+    assert listed.status == 0
+    assert "pulse" in listed.out
+    for wanted in ("99", "no such thing"):
+        done = await dfd("listen", "--device", wanted, environment=microphone.environment)
+        assert done.is_one_line(), done
+        assert "--list-devices" in done.err
+    done = await dfd("listen", "--server", "localhost:1", environment=microphone.environment)
+    assert done.is_one_line()
+    assert "dfd serve" in done.err
+
+
+async def test_no_microphone() -> None:
+    pytest.importorskip("sounddevice", exc_type=OSError, reason="PortAudio is not installed")
+    done = await dfd("listen", "--list-devices", PULSE_SERVER="unix:/none")
+    if done.status == 0:
+        pytest.skip("this machine has a microphone")
+    assert done.is_one_line()
+    assert "no microphone was found" in done.err
+
+
+async def test_without_portaudio(tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    done = await dfd("listen", PYTHONPATH=str(tmp_path))
+    assert done.is_one_line()
+    assert "apt install libportaudio2" in done.err

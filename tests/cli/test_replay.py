@@ -1,0 +1,129 @@
+import json
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+
+from tests.clients.command import dfd, dfd_here
+from tests.clients.scripted import Script, ScriptedServer
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(7)
+    paths = []
+    for number, (rate, seconds, channels) in enumerate([(8000, 2.0, 1), (16000, 3.3, 2)]):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, rng.normal(0, 0.1, (round(rate * seconds), channels)), rate)
+        paths.append(path)
+    return paths
+
+
+async def test_files_become_streams(recordings: list[Path], tmp_path: Path) -> None:
+    out, events = tmp_path / "out.jsonl", tmp_path / "events.jsonl"
+    async with ScriptedServer(Script(alert_after=2.0)) as server:
+        words = ["--server", server.address, "--speed", "max", "--json", out, "--events", events]
+        done = await dfd("replay", *recordings, *words, "--label", "call=7")
+    assert (done.status, done.err) == (0, "")
+    assert "ALERT" in done.out
+    assert "synthetic" in done.out
+    assert "p99" in done.out
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    report = lines.pop()["report"]
+    assert [json.loads(line) for line in events.read_text().splitlines()] == lines
+    assert all({"stream_id", "file"} < line.keys() for line in lines)
+    kinds = {kind for line in lines for kind in line} - {"stream_id", "file"}
+    assert kinds == {"started", "window", "alert", "summary"}
+    # one entry a channel, one latency a scored window
+    files = [(Path(entry["file"]).name, entry["channel"]) for entry in report["files"]]
+    assert files == [("0.wav", 0), ("1.wav", 0), ("1.wav", 1)]
+    first = report["files"][0]
+    assert first["verdict"] == "spoof"
+    assert first["cumulative_spoof_llr"] == 2.0
+    assert first["mean_spoof_probability"] == pytest.approx(0.9)
+    assert [window["end_seconds"] for window in first["windows"]] == [1.0, 1.5, 2.0]
+    assert report["windows"] == {"scored": 13, "insufficient_speech": 0, "shed": 0, "failed": 0}
+    assert report["latency_ms"]["count"] == 13
+    assert report["latency_ms"]["p50"] <= report["latency_ms"]["p99"] <= report["latency_ms"]["max"]
+    assert report["queue_ms"]["p50"] == pytest.approx(2.0)
+    assert report["compute_ms"]["p99"] == pytest.approx(10.0)
+    # everything was sent, and nothing twice
+    sent = [sum(len(chunk.content) for chunk in one.chunks) for one in server.connections]
+    assert sent == [32000, 211200]
+    assert server.connections[0].config.labels == {"call": "7"}
+
+
+async def test_real_time_takes_its_time(recordings: list[Path]) -> None:
+    async with ScriptedServer() as server:
+        done = await dfd(
+            "replay", recordings[0], "--server", server.address, "--speed", 2, "--json", "-",
+            "--summary",
+        )  # fmt: skip
+    report = json.loads(done.out.splitlines()[-1])["report"]
+    assert report["wall_seconds"] >= 1.0
+    # a window's result comes soon after its last sample was sent
+    assert report["latency_ms"]["max"] < 1000
+    assert "p99" in done.err  # the tables, as standard output is taken
+
+
+async def test_several_at_once(recordings: list[Path]) -> None:
+    async with ScriptedServer() as server:
+        words = ["--server", server.address, "--speed", "4", "--streams", 12, "--ramp", 0.2]
+        done = await dfd("replay", *recordings, *words, "--json", "-")
+        report = json.loads(done.out.splitlines()[-1])["report"]
+        assert report["replays"] == 12
+        assert len({one.config.stream_id for one in server.connections}) == 12
+        done = await dfd("replay", recordings[0], "--repeat", 3, "--speed", "max", *words[:2])
+        assert done.out.count("Synthetic") == 3
+
+
+async def test_an_alert_can_be_the_status(recordings: list[Path]) -> None:
+    words = ["--speed", "max", "--fail-on-alert"]
+    async with ScriptedServer(Script(alert_after=1.0)) as server:
+        assert (await dfd("replay", recordings[0], "--server", server.address, *words)).status == 1
+    async with ScriptedServer() as server:
+        assert (await dfd("replay", recordings[0], "--server", server.address, *words)).status == 0
+
+
+async def test_a_stream_that_fails_does_not_stop_the_others(recordings: list[Path]) -> None:
+    script = Script(abort_after=1.0, abort_code=grpc.StatusCode.INTERNAL)
+    async with ScriptedServer(script) as server:
+        done = await dfd("replay", *recordings, "--server", server.address, "--speed", "max")
+    assert done.is_one_line()
+    assert "1 of 2 streams failed" in done.err
+    assert "failed:" in done.out
+    assert "1.wav" in done.out
+
+
+async def test_a_broken_connection_is_told(recordings: list[Path]) -> None:
+    async with ScriptedServer(Script(abort_after=1.0)) as server:
+        done = await dfd("replay", recordings[0], "--server", server.address, "--speed", "max")
+    assert done.status == 0
+    assert "connection lost" in done.out
+    assert "connected again, 0.0 s lost" in done.out
+
+
+def test_mistakes_are_one_line(recordings: list[Path], tmp_path: Path) -> None:
+    empty, text = tmp_path / "empty.wav", tmp_path / "text.wav"
+    empty.touch()
+    text.write_text("no audio")
+    good = recordings[0]
+    for words, said in [
+        ((tmp_path / "none.wav",), "does not exist"),
+        ((empty,), "is empty"),
+        ((text,), "text.wav"),
+        ((tmp_path,), "is a folder"),
+        ((good, "--speed", "0"), "is no speed"),
+        ((good, "--speed", "fast"), "is no speed"),
+        ((good, "--streams", "0"), "--streams"),
+        ((good, "--label", "x"), "KEY=VALUE"),
+        ((), "FILES"),
+        ((good, "--server", "localhost:1"), "dfd serve"),
+        ((good, "--json", recordings[1]), "holds no JSON lines"),
+    ]:
+        done = dfd_here("replay", *words)
+        assert done.is_one_line(), (words, done)
+        assert said in done.err
+    assert soundfile.info(recordings[1]).frames == 52800
