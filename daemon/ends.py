@@ -23,13 +23,16 @@ class End:
         name: for metrics and the log, from a fixed set.
         reason: for the summary.
         error: the status after the summary; None is OK.
-        fault: there is no summary at all: a fault of our own, or `ClientGoneError`.
+        fault: of our own; there is no summary.
+        gone: the client left; there is nobody to tell, and no error kept either, for its
+            traceback would keep the stream alive.
     """
 
     name: str
     reason: Reason.ValueType = pb.StreamSummary.END_REASON_UNSPECIFIED
     error: CallError | None = None
     fault: Exception | None = None
+    gone: bool = False
 
 
 def client_done() -> End:
@@ -43,6 +46,8 @@ def raised(error: Exception) -> End:
         error = from_stream_error(error)
     if isinstance(error, CallError):
         return End("client_error", pb.StreamSummary.END_REASON_CLIENT_ERROR, error)
+    if isinstance(error, ClientGoneError):
+        return End("cancelled", gone=True)
     return End("internal_error", fault=error)
 
 

@@ -59,6 +59,10 @@ class Emission:
     arrived_at: float
 
 
+def _nobody(_: Emission) -> None:
+    """Hears what comes after the end."""
+
+
 class Pipeline:
     """Composes a session with the scheduler; belongs to one event loop.
 
@@ -179,6 +183,9 @@ class Pipeline:
     def close(self) -> None:
         """Leaves the scheduler; to be called once, whatever happened."""
         self._closed = True
+        # no cycles, so that the stream's audio goes with it at once
+        self._emit = _nobody
+        self._fault = None
         self._count_audio()
         self._scheduler.close_lane(self._lane)
         for entries in self._pending.values():

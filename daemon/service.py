@@ -107,7 +107,7 @@ class DetectionService:
             token = self._runtime.auth.check(context.invocation_metadata(), right)
             return await serve(token)
         except CallError as error:
-            failure = error
+            failure = error.with_traceback(None)  # no cycle with this frame
         except ClientGoneError:
             return None
         except asyncio.CancelledError:

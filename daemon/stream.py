@@ -62,7 +62,7 @@ class Stream:
         """
         self._runtime.calls.add(self)
         started_at = time.monotonic()
-        name, error = "internal_error", None
+        name, reason = "internal_error", None
         try:
             try:
                 reader_task, writer_task = await self._start()
@@ -70,6 +70,8 @@ class Stream:
                 name = "refused"
                 raise
             end = await self._end
+            if end.gone:
+                raise ClientGoneError
             if end.fault is not None:
                 raise end.fault
             reader_task.cancel()
@@ -78,8 +80,8 @@ class Stream:
             name = end.name
             if end.error is not None:
                 raise end.error
-        except CallError as call_error:
-            error = call_error
+        except CallError as error:
+            reason = error.reason
             raise
         except (asyncio.CancelledError, ClientGoneError):
             name = "cancelled"
@@ -93,8 +95,10 @@ class Stream:
                 task.cancel()
             if self._pipeline is not None:
                 self._pipeline.close()
-            self._log_end(name, error, time.monotonic() - started_at)
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._log_end(name, reason, time.monotonic() - started_at)
+            # a cancelled task keeps its traceback, and that this stream
+            tasks, self._tasks = self._tasks, []
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def drain(self, plan: DrainPlan) -> None:
         """Warns, and ends the stream when the grace time is nearly over."""
@@ -207,8 +211,9 @@ class Stream:
 
     def _raised(self, error: Exception) -> None:
         end = ends.raised(error)
-        if end.fault is not None and self._pipeline is not None:
-            self._pipeline.fail(end.fault)
+        fault = ClientGoneError() if end.gone else end.fault
+        if fault is not None and self._pipeline is not None:
+            self._pipeline.fail(fault)
         self._request_end(end)
 
     def _request_end(self, end: End) -> None:
@@ -270,7 +275,7 @@ class Stream:
             channels=list(config.channels),
         )
 
-    def _log_end(self, name: str, error: CallError | None, seconds: float) -> None:
+    def _log_end(self, name: str, reason: str | None, seconds: float) -> None:
         channels = []
         audio_seconds = 0.0
         if self._pipeline is not None:
@@ -283,7 +288,7 @@ class Stream:
             stream_id=self.stream_id,
             peer=self._context.peer(),
             end=name,
-            reason=error.reason if error is not None else None,
+            reason=reason,
             seconds=round(seconds, 3),
             audio_seconds=round(audio_seconds, 3),
             channels=channels,

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ import psutil
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
     Harness,
@@ -80,6 +82,31 @@ async def test_a_hundred_clients_that_leave_in_mid_stream(serve: Serve) -> None:
     assert h.figure("dfd_streams_active") == 0
     assert h.figure("dfd_queue_length") == 0
     assert (await h.converse([config_request(), *chunks(noise(3.0))])).failure is None
+
+
+async def test_the_audio_of_a_stream_goes_with_it(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, without waiting for the garbage collector."""
+    sessions: list[weakref.ref[StreamSession]] = []
+    init = StreamSession.__init__
+
+    def note(self: StreamSession, *args: Any, **more: Any) -> None:
+        sessions.append(weakref.ref(self))
+        init(self, *args, **more)
+
+    monkeypatch.setattr(StreamSession, "__init__", note)
+    h = await serve()
+    gc.collect()
+    gc.disable()
+    try:
+        await h.converse([config_request(), *chunks(noise(3.0))])
+        await h.converse([config_request(), *chunks(noise(3.0)), config_request()])
+        await cancelled_clients(h, 3)
+        await h.until(lambda: not any(session() for session in sessions))
+    finally:
+        gc.enable()
+    assert len(sessions) == 5
 
 
 async def test_clients_that_are_killed(serve: Serve) -> None:
