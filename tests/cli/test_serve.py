@@ -50,28 +50,30 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
     torch.manual_seed(1)
-    config = Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        conv_dim=(8, 8, 8),
-        conv_kernel=(10, 3, 2),
-        conv_stride=(8, 4, 2),
-        num_feat_extract_layers=3,
-        num_conv_pos_embeddings=8,
-        num_conv_pos_embedding_groups=2,
-        classifier_proj_size=8,
-        num_labels=2,
-        feat_extract_norm="layer",
-        conv_bias=True,
-        do_stable_layer_norm=True,
-        id2label={0: "bonafide", 1: "spoof"},
-        label2id={"bonafide": 0, "spoof": 1},
-    )
+    values: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "conv_dim": (8, 8, 8),
+        "conv_kernel": (10, 3, 2),
+        "conv_stride": (8, 4, 2),
+        "num_feat_extract_layers": 3,
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+        "classifier_proj_size": 8,
+        "num_labels": 2,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+        "id2label": {0: "bonafide", 1: "spoof"},
+        "label2id": {"bonafide": 0, "spoof": 1},
+    }
+    config = Wav2Vec2Config(**values)
     folder = tmp_path_factory.mktemp("model")
     Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
+    extractor: Any = Wav2Vec2FeatureExtractor
+    extractor(do_normalize=True).save_pretrained(folder)
     card = {"window_samples": 2 * RATE, "hop_samples": RATE}
     (folder / "dfd.json").write_text(json.dumps(card))
     return folder
@@ -219,7 +221,7 @@ def test_a_running_stream_ends_with_a_summary(start: Start) -> None:
         for response in call:
             responses.append(response)  # noqa: PERF402 - kept when it raises
     except grpc.RpcError as error:
-        code = error.code()  # type: ignore[attr-defined]
+        code = error.code()
     ended.set()
     assert code == grpc.StatusCode.UNAVAILABLE
     assert "SERVER_DRAINING" in [r.warning.reason for r in responses]

@@ -6,8 +6,8 @@ from dfd.daemon.coalesce import Coalescer, slices
 
 def test_small_chunks_are_joined() -> None:
     c = Coalescer(2, 8)
+    assert not c.holding
     assert list(c.push(b"ab", None)) == []
-    assert c.holding
     assert list(c.push(b"cdef", 1)) == []
     assert list(c.push(b"gh", None)) == [(b"abcdefgh", None)]
     assert not c.holding

@@ -81,8 +81,9 @@ async def test_what_is_refused(
 
 async def test_garbage(serve: Serve) -> None:
     h = await serve()
+    detect: Any = h.channel.unary_unary("/dfd.v1.DetectionService/Detect")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await h.channel.unary_unary("/dfd.v1.DetectionService/Detect")(b"\xff\xff")
+        await detect(b"\xff\xff")
     assert unpack(caught.value).reason == "MALFORMED_MESSAGE"
 
 

@@ -25,7 +25,7 @@ class Bench:
     def __init__(self, **options: Any) -> None:
         self.detector = FakeDetector(make_spec(window_samples=N))
         self.metrics = Metrics()
-        defaults = {"window_samples": N, "batch_buckets": (1, 2, 4, 8)}
+        defaults: dict[str, Any] = {"window_samples": N, "batch_buckets": (1, 2, 4, 8)}
         self.scheduler = Scheduler(
             self.detector, SchedulerOptions(**(defaults | options)), self.metrics
         )

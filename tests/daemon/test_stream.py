@@ -1,5 +1,6 @@
 import asyncio
 import math
+from typing import Any
 
 import grpc
 import numpy as np
@@ -206,7 +207,7 @@ async def test_what_was_sent_before_a_mistake_is_judged(serve: Serve) -> None:
 async def test_the_config_comes_first(serve: Serve, first: str) -> None:
     h = await serve()
     if first == "garbage":
-        raw = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
+        raw: Any = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
         got = await read_all(raw(iter([b"\xff\xff\xff"])))
         expected = "MALFORMED_MESSAGE"
     else:
@@ -222,7 +223,7 @@ async def test_the_config_comes_first(serve: Serve, first: str) -> None:
 
 async def test_garbage_in_mid_stream(serve: Serve) -> None:
     h = await serve()
-    raw = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
+    raw: Any = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
     got = await read_all(raw(iter([config_request().SerializeToString(), b"\xff\xff"])))
     assert got.failure is not None
     assert got.failure.reason == "MALFORMED_MESSAGE"
