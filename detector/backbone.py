@@ -6,11 +6,13 @@ Reading the tensors directly spares the import of transformers, which takes long
 the rest of the start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchaudio.models import Wav2Vec2Model, wav2vec2_model
 
 from dfd.detector.jsonfile import Fields
@@ -30,8 +32,29 @@ POSITION_NORMS = (
         "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
     ),
 )
+# what torch.nn.init comes down to
+_FILLS = frozenset({Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_})
 # only training reads it
 TRAINING_ONLY = frozenset({"masked_spec_embed"})
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves new parameters as memory was found: they are going to be replaced.
+
+    The meta device would do too, but taking a norm on it imports torch's compiler, which
+    takes seconds.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in _FILLS:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +122,8 @@ def read_config(fields: Fields) -> BackboneConfig:
 
 
 def empty_backbone(config: BackboneConfig) -> Wav2Vec2Model:
-    """A backbone whose tensors have sizes but no storage; `fill_backbone` gives them values."""
-    with torch.device("meta"):
+    """A backbone whose tensors have sizes and any values; `fill_backbone` gives them theirs."""
+    with _WithoutInitialisation():
         model = wav2vec2_model(
             extractor_mode=f"{config.feat_extract_norm}_norm",
             extractor_conv_layer_config=list(
