@@ -20,11 +20,17 @@ def record(event: str, exc_info: bool = False, **fields: object) -> logging.LogR
 def test_text_is_one_line_whatever_a_caller_writes() -> None:
     line = TextFormatter().format(
         record(
-            "stream started", stream_id="a b\n\x1b[31m", labels={"x": 'y"\n'}, n=3, p=0.123456789
+            "stream started",
+            stream_id="a b\n\x1b[31m",
+            labels={"x": 'y"\n'},
+            n=3,
+            p=0.123456789,
+            none=None,
         )
     )
     assert "\n" not in line
     assert "\x1b" not in line
+    assert "none" not in line
     assert r'stream_id="a b\n\u001b[31m"' in line
     assert "n=3 p=0.123457" in line
     assert line[23] == "Z"
