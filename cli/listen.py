@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
@@ -31,6 +32,11 @@ from dfd.cli._errors import Verb
 @click.option("--model", default="", help="Judge by this model.  [default: the server's]")
 @click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
+@click.option(
+    "--on-alert",
+    metavar="COMMAND",
+    help="Run this for every alert and every clearing, its JSON on standard input.",
+)
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
 def command(
     wanted: str | None,
@@ -39,27 +45,33 @@ def command(
     model: str,
     as_json: bool,
     events: str | None,
+    on_alert: str | None,
     fail_on_alert: bool,
     **server: Any,
 ) -> None:
     """Listen to the microphone and show whether a person or a machine is speaking.
 
+    Where no server is named and none answers, one is started for as long as it takes.
     Ctrl-C ends it with a summary.
     """
     import asyncio
+    import contextlib
+    import dataclasses
     import signal
     import sys
 
     from rich.console import Console
 
     from dfd.clients import microphone
+    from dfd.clients.alert_command import CommandSink
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.errors import UserError
     from dfd.clients.listen import Listening, listen
     from dfd.clients.listen_view import ListenView, summary_lines
+    from dfd.clients.local_daemon import answers, local_daemon
     from dfd.clients.meter import MeterState
     from dfd.clients.options import RetryPolicy, StreamOptions, VadOptions
-    from dfd.clients.sinks import JsonLinesSink, Sinks
+    from dfd.clients.sinks import EventSink, JsonLinesSink, Sinks
 
     if list_devices:
         microphone.find_device(None)  # says so where there is none
@@ -106,8 +118,17 @@ def command(
                 on_event=told,
             )
 
-    state = MeterState(where.server, device.name)
-    with Sinks(JsonLinesSink(path) for path in paths) as sinks, ListenView(console, state) as view:
+    with contextlib.ExitStack() as stack:
+        source = click.get_current_context().get_parameter_source("server")
+        if source is ParameterSource.DEFAULT and not answers(where.server):
+            click.echo(f"no server answers at {where.server}: starting one here", err=True)
+            where = dataclasses.replace(where, server=stack.enter_context(local_daemon()))
+        every: list[EventSink] = [JsonLinesSink(path) for path in paths]
+        if on_alert is not None:
+            every.append(CommandSink(on_alert, lambda line: click.echo(f"dfd: {line}", err=True)))
+        sinks = stack.enter_context(Sinks(every))
+        view = ListenView(console, MeterState(where.server, device.name))
+        stack.enter_context(view)
         try:
             result = asyncio.run(work(sinks, view))
         except asyncio.CancelledError:

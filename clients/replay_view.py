@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import Any, Self
 
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -151,12 +152,12 @@ def print_report(console: Console, report: Report) -> None:
 def _files(report: Report) -> Table:
     many = any(entry["channel"] for entry in report["files"])
     folder = _common_folder({entry["file"] for entry in report["files"]})
-    table = Table(title="P(spoof): 1 is synthetic, 0 is human", title_justify="left")
-    table.add_column("file", overflow="fold")
+    table = Table(title="P: 1 is synthetic, 0 is human", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("file", overflow="fold", min_width=20)
     if many:
         table.add_column("channel", justify="right")
-    table.add_column("verdict")
-    for name in ("P(spoof)", "LLR", "mean P", "alert at", "windows"):
+    table.add_column("verdict", min_width=14, overflow="fold")
+    for name in ("P", "LLR", "mean P", "alert", "scored"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in report["files"]:
         row: list[Any] = [Text(entry["file"].removeprefix(folder))]
@@ -168,14 +169,14 @@ def _files(report: Report) -> Table:
             name = entry["verdict"]
             text = Text(_NAMES.get(name, name), style=_STYLES.get(name, ""))
             if entry["inconclusive_reasons"]:
-                text.append(f" ({', '.join(entry['inconclusive_reasons'])})", style="dim")
+                text.append("\n" + "\n".join(entry["inconclusive_reasons"]), style="dim")
             alert = entry["first_alert_seconds"]
             row += [
                 text,
                 _number(entry["cumulative_spoof_probability"], 3),
                 _number(entry["cumulative_spoof_llr"], 2),
                 _number(entry["mean_spoof_probability"], 3),
-                "-" if alert is None else f"{alert:.1f} s",
+                "-" if alert is None else f"{alert:.1f}s",
                 str(entry["windows_scored"]),
             ]
         table.add_row(*row)
@@ -196,7 +197,9 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _latencies(report: Report) -> Table:
-    table = Table(title="Latency of scored windows, milliseconds", title_justify="left")
+    table = Table(
+        title="Latency of scored windows, milliseconds", title_justify="left", box=box.SIMPLE_HEAD
+    )
     table.add_column("")
     names = ("p50", "p90", "p95", "p99", "max")
     for name in names:

@@ -23,7 +23,9 @@ def hint(spoof_probability: float) -> str:
     for least, word in _HINTS:
         if confidence >= least:
             return f"{word.capitalize()} {who} ({_percent(confidence)})"
-    return f"Cannot tell: leans to {who} ({_percent(confidence)})"
+    if confidence >= 0.55:
+        return f"Cannot tell: leans to {who} ({_percent(confidence)})"
+    return "Cannot tell: the evidence is even"
 
 
 def verdict(summary: ChannelSummary) -> str:

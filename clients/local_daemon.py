@@ -1,0 +1,68 @@
+"""A daemon of one's own, for whoever has none running."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+from dfd.clients.errors import UserError
+
+_READY = "dfd ready on "
+_COMMAND = (sys.executable, "-c", "from dfd.cli.main import main; main()")
+
+
+def answers(server: str) -> bool:
+    """Whether anything takes connections at "host:port"."""
+    host, _, port = server.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
+            return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def local_daemon(ready_seconds: float = 120.0) -> Iterator[str]:
+    """Runs `dfd serve` on a free loopback port until the context ends; gives its address.
+
+    Raises:
+        UserError: the daemon is not installed, or does not start.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(
+            "no server answers and none can be started here: pip install 'dfd[serve]', or name"
+            " one with --server"
+        )
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [*_COMMAND, "serve", "--host", "127.0.0.1", "--port", "0", "--no-metrics"],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is the client's; the daemon ends after it
+        )
+        try:
+            until = time.monotonic() + ready_seconds
+            while time.monotonic() < until and process.poll() is None:
+                said.seek(0)
+                first = said.readline()
+                if first.startswith(_READY) and first.endswith("\n"):
+                    yield first.removeprefix(_READY).split()[0]
+                    return
+                time.sleep(0.1)
+            log.seek(0)
+            last = (log.read().strip() or "it did not become ready").splitlines()[-1]
+            raise UserError(f"the daemon did not start: {last}")
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,55 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from dfd.clients import events as ev
+from dfd.clients.alert_command import CommandSink
+from dfd.clients.errors import UserError
+
+ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=False)
+
+
+def test_each_alert_runs_the_command(tmp_path: Path) -> None:
+    out, said = tmp_path / "out", list[str]()
+    sink = CommandSink(f"sh -c 'cat >> {out}'", said.append)
+    sink.emit("s", ev.AudioLost(0.0, 1.0))
+    sink.emit("s", ALERT, call="7")
+    sink.emit("s", ALERT)
+    sink.close()
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["alert"]["trigger"] for line in lines] == ["TRIGGER_ROLLING"] * 2
+    assert lines[0]["call"] == "7"
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("/no/such/program", "cannot be run"),
+        (f"{sys.executable} -c 'import sys; sys.exit(3)'", "failed with status 3"),
+        ("sleep 60", "took more than 0.2 s"),
+    ],
+)
+def test_a_command_that_fails_is_told(command: str, complaint: str) -> None:
+    said: list[str] = []
+    sink = CommandSink(command, said.append, timeout_seconds=0.2 if "sleep" in command else 30)
+    sink.emit("s", ALERT)
+    sink.close()
+    assert len(said) == 1
+    assert complaint in said[0]
+
+
+def test_a_slow_command_holds_up_nothing() -> None:
+    said: list[str] = []
+    sink = CommandSink("sleep 0.05", said.append)
+    for _ in range(300):
+        sink.emit("s", ALERT)
+    assert any("passed over" in line for line in said)
+
+
+def test_a_command_that_cannot_be_read() -> None:
+    for command in ("", "sh -c 'open"):
+        with pytest.raises(UserError):
+            CommandSink(command, print)

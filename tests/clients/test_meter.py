@@ -1,0 +1,78 @@
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dfd.clients import events as ev
+from dfd.clients.meter import MeterState, level_dbfs, render
+
+SCORE = ev.Score(0.98, 4.0, 3.0)
+ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, SCORE, 0.8, cleared=False)
+
+
+def window(status: ev.WindowStatus, score: ev.Score | None) -> ev.WindowResult:
+    return ev.WindowResult(0, 0, 0, 4, 3, 0, status, False, False, score, score, score, 0, 0, 1)
+
+
+def shown(state: MeterState) -> str:
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    console.print(render(state))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_level() -> None:
+    assert level_dbfs(b"") == level_dbfs(bytes(200)) == -100
+    square = np.tile([16384, -16384], 100).astype("<i2").tobytes()
+    assert level_dbfs(square) == pytest.approx(-6.02, abs=0.01)
+    state = MeterState("s", "mic")
+    state.hear(square, 1.0)
+    state.hear(bytes(200), 2.0)
+    assert state.level == pytest.approx(-8.02, abs=0.01)  # the needle falls slowly
+
+
+def test_what_is_said_before_there_is_evidence() -> None:
+    state = MeterState("localhost:1", "mic")
+    assert "Inconclusive so far" in shown(state)
+    state.take(window(ev.WindowStatus.INSUFFICIENT_SPEECH, None))
+    assert "speak for a few seconds" in shown(state)
+    state.take(window(ev.WindowStatus.SHED, None))
+    assert "too busy" in shown(state)
+
+
+def test_evidence_and_alerts() -> None:
+    state = MeterState("localhost:1", "mic")
+    state.take(ev.SpeechActivity(0, True, 0.1))
+    state.take(window(ev.WindowStatus.SCORED, SCORE))
+    state.take(ALERT)
+    screen = shown(state)
+    for word in ("● speech", "0.980", "Almost certainly a machine (98 %)", "ALERT: rolling"):
+        assert word in screen
+    state.take(ev.Alert(ev.Trigger.ROLLING, 0, 9.0, SCORE, 0.8, cleared=True))
+    state.take(ev.SpeechActivity(0, False, 9.0))
+    screen = shown(state)
+    assert "ALERT" not in screen
+    assert "○ no speech" in screen
+    assert state.alerts == 1
+
+
+def test_a_lost_connection_is_never_hidden() -> None:
+    state = MeterState("localhost:1", "mic")
+    state.take(ALERT)
+    state.take(ev.ConnectionLost("UNAVAILABLE", "", "gone", 0.2, None))
+    screen = shown(state)
+    assert "no server at localhost:1" in screen
+    assert "trying again" in screen
+    assert "ALERT" not in screen  # the evidence is gone with the server
+    state.take(ev.Reconnected(9.0, 1.5, 2))
+    state.take(ev.AudioLost(12.0, 0.5))
+    assert "2.0 s lost" in shown(state)
+
+
+def test_the_time_line_is_bounded() -> None:
+    state = MeterState("s", "mic")
+    for _ in range(1000):
+        state.take(window(ev.WindowStatus.SCORED, SCORE))
+    assert len(state.history) <= 120
+    assert all(len(line) <= 80 for line in shown(state).splitlines())
