@@ -44,6 +44,10 @@ class Outbox:
         self._closed = True
         self._changed.set()
 
+    def abandon(self) -> None:
+        """Forgets what was not written; the client is gone."""
+        self._messages.clear()
+
     async def until_room(self) -> None:
         """Waits until fewer messages wait than may."""
         await self._room.wait()

@@ -95,6 +95,7 @@ class Stream:
                 task.cancel()
             if self._pipeline is not None:
                 self._pipeline.close()
+            self._outbox.abandon()
             self._log_end(name, reason, time.monotonic() - started_at)
             # a cancelled task keeps its traceback, and that this stream
             tasks, self._tasks = self._tasks, []
