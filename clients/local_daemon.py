@@ -15,6 +15,7 @@ from dfd.clients.errors import UserError
 
 _READY = "dfd ready on "
 _COMMAND = (sys.executable, "-c", "from dfd.cli.main import main; main()")
+_SERVE = ("serve", "--host=127.0.0.1", "--port=0", "--no-metrics", "--grace-seconds=2")
 
 
 def answers(server: str) -> bool:
@@ -41,7 +42,7 @@ def local_daemon(ready_seconds: float = 120.0) -> Iterator[str]:
         )
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [*_COMMAND, "serve", "--host", "127.0.0.1", "--port", "0", "--no-metrics"],
+            [*_COMMAND, *_SERVE],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=log,
