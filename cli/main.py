@@ -30,7 +30,7 @@ EXTRAS = {
     "torch": "serve",
     "torchaudio": "serve",
     "tqdm": "train",
-    "transformers": "serve",
+    "transformers": "train",
     "webrtcvad": "serve",
 }
 

@@ -1,0 +1,45 @@
+"""What the README shows is true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.e2e.conftest import ROOT, Daemon
+
+README = (ROOT / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    found = [b for b in re.findall(rf"```{language}\n(.*?)```", README, re.S) if containing in b]
+    assert len(found) == 1, f"one {language} block with {containing!r}"
+    return str(found[0])
+
+
+def test_the_ten_lines_of_python_run(daemon: Daemon, synthetic: list[Path]) -> None:
+    code = block("python", "DetectionClient")
+    assert len(code.splitlines()) <= 10
+    code = code.replace("localhost:50051", daemon.address).replace("call.wav", str(synthetic[0]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "spoof" in done.stdout
+
+
+def test_the_commands_named_exist() -> None:
+    for script in re.findall(r"\bscripts/[a-z-]+", README):
+        assert (ROOT / script).is_file(), script
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not link.startswith("http"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_no_page_names_a_folder_of_one_machine() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *Path(ROOT).glob("*/README.md")]
+    for page in pages:
+        assert "/work/" not in page.read_text(), page.name
