@@ -16,9 +16,16 @@ from tests.clients.pulse import VirtualMicrophone
 from tests.clients.scripted import Script, ScriptedServer
 
 
+def need_portaudio() -> None:
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError):
+        pytest.skip("PortAudio is not installed")
+
+
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
-    pytest.importorskip("sounddevice", exc_type=OSError, reason="PortAudio is not installed")
+    need_portaudio()
     virtual = VirtualMicrophone(tmp_path_factory.mktemp("microphone"))
     yield virtual
     virtual.close()
@@ -35,13 +42,14 @@ def tone(tmp_path: Path) -> Path:
 async def test_what_is_played_is_heard(
     microphone: VirtualMicrophone, tone: Path, tmp_path: Path
 ) -> None:
-    events = tmp_path / "events.jsonl"
+    events, alert = tmp_path / "events.jsonl", tmp_path / "alert.json"
     player = microphone.play(tone)
     try:
         async with ScriptedServer(Script(alert_after=2.0)) as server:
             done = await dfd(
                 "listen", "--server", server.address, "--seconds", 3, "--events", events,
-                "--fail-on-alert", environment=microphone.environment,
+                "--fail-on-alert", "--on-alert", f"sh -c 'cat > {alert}'",
+                environment=microphone.environment,
             )  # fmt: skip
     finally:
         player.terminate()
@@ -60,6 +68,7 @@ async def test_what_is_played_is_heard(
     assert np.sqrt(np.mean(last**2)) == pytest.approx(0.35, abs=0.1)
     peak = np.argmax(np.abs(np.fft.rfft(last))) * rate / len(last)
     assert peak == pytest.approx(440, abs=5)
+    assert json.loads(alert.read_text())["alert"]["trigger"] == "TRIGGER_ROLLING"
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     assert "started" in lines[0]
     assert "summary" in lines[-1]
@@ -146,7 +155,7 @@ async def test_devices(microphone: VirtualMicrophone) -> None:
 
 
 async def test_no_microphone() -> None:
-    pytest.importorskip("sounddevice", exc_type=OSError, reason="PortAudio is not installed")
+    need_portaudio()
     done = await dfd("listen", "--list-devices", PULSE_SERVER="unix:/none")
     if done.status == 0:
         pytest.skip("this machine has a microphone")
