@@ -1,0 +1,128 @@
+"""A webhook called for each event: signed with HMAC, tried again with backoff."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from urllib.parse import urlsplit
+
+from dfd.clients.errors import UserError
+from dfd.clients.events import Event
+from dfd.clients.messages import json_line
+from dfd.clients.sinks_worker import Workers
+
+SIGNATURE_HEADER = "X-Dfd-Signature"
+DELIVERY_HEADER = "X-Dfd-Delivery"
+
+
+def sign(secret: str, seconds: int, body: bytes) -> str:
+    """The value of the signature's header: time and HMAC-SHA256 of "time.body" in hex."""
+    digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+def verify(secret: str, header: str, body: bytes, max_age_seconds: float = 300.0) -> bool:
+    """Whether a header is right for a body and not too old: for whoever receives."""
+    fields = dict(part.partition("=")[::2] for part in header.split(","))
+    said = fields.get("t", "")
+    if not said.isdecimal() or abs(time.time() - int(said)) > max_age_seconds:
+        return False
+    return hmac.compare_digest(sign(secret, int(said), body), header)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirected POST would lose its body: it is a failure that is told."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+class WebhookSink:
+    """Posts JSON from threads of its own.
+
+    The same delivery may come twice, when an answer was lost: its `X-Dfd-Delivery` is then
+    the same.
+
+    Args:
+        url: http or https.
+        secret: signs each body.
+        attempts: tries in all; 5xx, 408, 429 and network errors are tried again.
+        first_delay_seconds: doubles with each try, up to ten seconds.
+        timeout_seconds: of one try.
+
+    Raises:
+        UserError: no http URL, or no secret.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        secret: str | None,
+        *,
+        attempts: int = 6,
+        first_delay_seconds: float = 0.5,
+        timeout_seconds: float = 5.0,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(f"{url!r} is no webhook: write http:// or https:// and a host")
+        if not secret:
+            raise UserError(
+                "a webhook is signed: name its secret with --webhook-secret-file or"
+                " DFD_WEBHOOK_SECRET"
+            )
+        self._url = url
+        self._secret = secret
+        self._attempts = attempts
+        self._first_delay_seconds = first_delay_seconds
+        self._timeout_seconds = timeout_seconds
+        self._closing = threading.Event()
+        self._opener = urllib.request.build_opener(_NoRedirect)
+        # the host only: the rest may hold what nobody should read in a log
+        self.workers = Workers(f"webhook {parts.hostname}", self._deliver)
+
+    def emit(self, stream_id: str, event: Event, **more: object) -> None:
+        """Hands one event to a thread."""
+        self.workers.put(json_line(stream_id, event, **more))
+
+    def close(self) -> None:
+        """Lets what waits be tried once more, without the delays."""
+        self._closing.set()
+        self.workers.close(2 * self._timeout_seconds)
+
+    def _deliver(self, line: str) -> None:
+        body = line.encode()
+        delivery = uuid.uuid4().hex
+        delay = self._first_delay_seconds
+        for attempt in range(1, self._attempts + 1):
+            try:
+                self._post(body, delivery)
+                return
+            except urllib.error.HTTPError as error:
+                error.close()
+                reason = f"status {error.code}"
+                if error.code < 500 and error.code not in (408, 429):
+                    raise RuntimeError(f"{reason}; an alert was not delivered") from None
+            except (OSError, http.client.HTTPException) as error:
+                reason = str(error) or type(error).__name__
+            if attempt == self._attempts or self._closing.wait(delay):
+                break
+            delay = min(2 * delay, 10.0)
+        raise RuntimeError(f"{reason}; an alert was not delivered in {attempt} tries")
+
+    def _post(self, body: bytes, delivery: str) -> None:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "dfd",
+            DELIVERY_HEADER: delivery,
+            SIGNATURE_HEADER: sign(self._secret, int(time.time()), body),
+        }
+        request = urllib.request.Request(self._url, body, headers, method="POST")
+        with self._opener.open(request, timeout=self._timeout_seconds) as answer:
+            answer.read(1 << 16)

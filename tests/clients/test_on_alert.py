@@ -1,0 +1,238 @@
+import http.server
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dfd.clients import events as ev
+from dfd.clients.errors import UserError
+from dfd.clients.on_alert import AlertsOnly, JsonLinesLog, on_alert, read_secret
+from dfd.clients.sinks_webhook import DELIVERY_HEADER, SIGNATURE_HEADER, WebhookSink, sign, verify
+from dfd.clients.sinks_worker import Workers
+
+ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=False)
+OTHER = ev.StreamWarning("CLIPPED", "clipped", 0, 1.0)
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+class Receiver:
+    """A webhook's other end; answers with the statuses given, then 200."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.delay = 0.0
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.append((dict(self.headers), body))
+                time.sleep(receiver.delay)
+                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def test_a_webhook_is_signed(receiver: Receiver) -> None:
+    sink = WebhookSink(receiver.url, "secret")
+    sink.emit("s-1", ALERT, call_id="c-1")
+    sink.close()
+    ((headers, body),) = receiver.got
+    assert verify("secret", headers[SIGNATURE_HEADER], body)
+    assert not verify("other", headers[SIGNATURE_HEADER], body)
+    assert not verify("secret", headers[SIGNATURE_HEADER], body + b" ")
+    line = json.loads(body)
+    assert (line["stream_id"], line["call_id"]) == ("s-1", "c-1")
+    assert line["alert"]["trigger"] == "TRIGGER_ROLLING"
+    assert sink.workers.done == 1
+
+
+def test_old_signatures_are_refused() -> None:
+    old = sign("secret", int(time.time()) - 1000, b"x")
+    assert not verify("secret", old, b"x")
+    assert not verify("secret", "", b"x")
+    assert not verify("secret", "t=x,v1=y", b"x")
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_webhook_is_tried_again(receiver: Receiver, status: int) -> None:
+    receiver.statuses = [status, status]
+    sink = WebhookSink(receiver.url, "secret", first_delay_seconds=0.01)
+    sink.emit("s-1", ALERT)
+    until(lambda: sink.workers.done)
+    sink.close()
+    assert len({headers[DELIVERY_HEADER] for headers, _ in receiver.got}) == 1
+    assert len(receiver.got) == 3
+
+
+@pytest.mark.parametrize("status", [400, 404, 302])
+def test_what_will_not_mend_is_not_tried_again(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    receiver.statuses = [status]
+    sink = WebhookSink(receiver.url, "secret", first_delay_seconds=0.01)
+    sink.emit("s-1", ALERT)
+    until(lambda: sink.workers.failed)
+    sink.close()
+    assert len(receiver.got) == 1
+    assert f"status {status}" in caplog.text
+    assert "/hook" not in caplog.text
+
+
+def test_nobody_there_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        sink = WebhookSink(url, "secret", attempts=3, first_delay_seconds=0.01)
+        sink.emit("s-1", ALERT)
+        until(lambda: sink.workers.failed)
+        sink.close()
+    assert "in 3 tries" in caplog.text
+
+
+def test_a_slow_webhook_holds_nobody_up(receiver: Receiver) -> None:
+    receiver.delay = 0.3
+    sink = WebhookSink(receiver.url, "secret")
+    began = time.monotonic()
+    for _ in range(20):
+        sink.emit("s-1", ALERT)
+    assert time.monotonic() - began < 0.3
+    sink.close()
+
+
+def test_closing_does_not_wait_for_the_next_try(receiver: Receiver) -> None:
+    receiver.statuses = [500] * 9
+    sink = WebhookSink(receiver.url, "secret", first_delay_seconds=30.0)
+    sink.emit("s-1", ALERT)
+    until(lambda: receiver.got)
+    sink.close()
+    assert sink.workers.failed == 1
+
+
+@pytest.mark.parametrize("url", ["ftp://a/", "http://", "https:///x", "words"])
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(UserError, match="webhook"):
+        WebhookSink(url, "secret")
+
+
+def test_a_webhook_needs_a_secret() -> None:
+    with pytest.raises(UserError, match="secret"):
+        on_alert("https://a.example/", None)
+
+
+def test_a_command_reads_json(tmp_path: Path) -> None:
+    path = tmp_path / "act.py"
+    path.write_text("import sys; open(sys.argv[1], 'w').write(sys.stdin.read())")
+    sink = on_alert(f"{sys.executable} '{path}' '{tmp_path}/out file'", None)
+    sink.emit("s-1", OTHER)
+    sink.emit("s-1", ALERT, call_id="c-1; rm -rf $HOME")
+    sink.close()
+    line = json.loads((tmp_path / "out file").read_text())
+    assert line["call_id"] == "c-1; rm -rf $HOME"
+    assert line["alert"]["cleared"] is False
+
+
+def test_a_command_that_fails_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink = on_alert("false", None)
+    sink.emit("s-1", ALERT)
+    sink.close()
+    assert "false failed with status 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("", "empty"), ("'half", "cannot be read"), ("/no/such/program -x", "no program")],
+)
+def test_commands_that_are_none(command: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        on_alert(command, None)
+
+
+def test_a_full_queue_drops_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+
+    def wait(_: str) -> None:
+        gate.wait(20)
+
+    workers = Workers("slow", wait, threads=1, backlog=1)
+    assert workers.put("a")
+    until(lambda: workers._queue.empty())
+    assert workers.put("b")
+    assert not workers.put("c")
+    assert workers.dropped == 1
+    assert "dropped" in caplog.text
+    gate.set()
+    workers.close(20)
+    assert workers.done == 2
+
+
+def test_a_file_is_kept_and_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jsonl"
+    for _ in range(2):
+        sink = on_alert(f"file:{path}", None)
+        sink.emit("s-1", OTHER)
+        sink.emit("s-1", ALERT)
+        sink.close()
+    assert [list(json.loads(line)) for line in path.read_text().splitlines()] == [
+        ["stream_id", "alert"],
+        ["stream_id", "alert"],
+    ]
+    with pytest.raises(UserError, match="cannot be written"):
+        JsonLinesLog(tmp_path)
+
+
+def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = AlertsOnly(JsonLinesLog("-"))
+    sink.emit("s-1", ALERT)
+    sink.close()
+    assert '"alert"' in capsys.readouterr().out
+
+
+def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret"
+    with pytest.raises(UserError, match="cannot be read"):
+        read_secret(path)
+    path.write_text("\n")
+    with pytest.raises(UserError, match="empty"):
+        read_secret(path)
+    path.write_text("abc\n")
+    assert read_secret(path) == "abc"
+    monkeypatch.delenv("DFD_WEBHOOK_SECRET", raising=False)
+    assert read_secret(None) is None
+    monkeypatch.setitem(os.environ, "DFD_WEBHOOK_SECRET", "env")
+    assert read_secret(None) == "env"
