@@ -1,0 +1,72 @@
+"""Bounds on what one peer may ask of the bridge."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger("dfd.bridge")
+
+
+class ByteBudget:
+    """A token bucket: so many bytes a second, after a burst.
+
+    Args:
+        bytes_per_second: the rate.
+        burst_seconds: how many seconds' worth may come at once.
+        clock: steady seconds.
+    """
+
+    def __init__(
+        self,
+        bytes_per_second: float,
+        burst_seconds: float = 4.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate = bytes_per_second
+        self._most = bytes_per_second * burst_seconds
+        self._left = self._most
+        self._clock = clock
+        self._then = clock()
+
+    def take(self, count: int) -> bool:
+        """Whether so many bytes more are within bounds."""
+        now = self._clock()
+        self._left = min(self._most, self._left + (now - self._then) * self._rate)
+        self._then = now
+        if count > self._left:
+            return False
+        self._left -= count
+        return True
+
+
+class RefusalLog:
+    """A log line for each peer that is turned away, and one a second in a flood.
+
+    Args:
+        lines_per_second: beyond so many they are counted, not written.
+        clock: steady seconds.
+    """
+
+    def __init__(
+        self, lines_per_second: int = 10, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = lines_per_second
+        self._clock = clock
+        self._second = 0
+        self._lines = 0
+        self._unwritten = 0
+
+    def write(self, source: str, reason: str) -> None:
+        """Says why a peer was turned away."""
+        second = int(self._clock())
+        if second != self._second:
+            if self._unwritten:
+                logger.warning("%d more were turned away in a second", self._unwritten)
+            self._second, self._lines, self._unwritten = second, 0, 0
+        if self._lines >= self._most:
+            self._unwritten += 1
+            return
+        self._lines += 1
+        logger.warning("%s turned away: %s", source, reason)

@@ -1,0 +1,110 @@
+"""What a bridge counts, and how Prometheus reads it where its client is installed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dfd.clients.errors import UserError
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a metric says, and the name of its one label; empty for none."""
+
+    text: str
+    label: str = ""
+
+
+COUNTERS = {
+    "calls": _About("Calls that began.", "protocol"),
+    "calls_ended": _About("Calls that ended.", "reason"),
+    "refused": _About("Connections and packets turned away.", "reason"),
+    "audio_seconds": _About("Audio taken from calls."),
+    "gap_seconds": _About("Audio missing from the time line.", "cause"),
+    "filled_seconds": _About("Silence put where one leg lacked audio."),
+    "packets": _About("RTP packets by what became of them.", "fate"),
+    "notes": _About("What calls told besides audio.", "kind"),
+    "warnings": _About("Warnings of the daemon and of the bridge.", "reason"),
+    "alerts": _About("Alerts raised, and cleared.", "state"),
+    "connections_lost": _About("Times that a stream lost the daemon.", "code"),
+    "reconnections": _About("Times that a stream found the daemon again."),
+    "streams_failed": _About("Streams that the daemon ended by an error.", "code"),
+    "unjudged_calls": _About("Calls that ended without a summary."),
+    "sink_failures": _About("Events that a sink could not take."),
+}
+
+
+class Metrics:
+    """Counters and gauges of one process; adding to them is cheap."""
+
+    def __init__(self) -> None:
+        self._values: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+
+    def add(self, name: str, amount: float = 1.0, label: str = "") -> None:
+        """Adds to a counter of `COUNTERS`."""
+        self._values[name, label] += amount
+
+    def get(self, name: str, label: str | None = None) -> float:
+        """A counter's value; without a label, the sum over its labels."""
+        if label is not None:
+            return self._values.get((name, label), 0.0)
+        return sum(value for (one, _), value in self._values.items() if one == name)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Adds something that is asked for when it is read."""
+        self._gauges[name] = (text, read)
+
+    def collect(self) -> Iterator[Metric]:
+        """Gives everything to Prometheus' client."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        values = dict(self._values)
+        for name, about in COUNTERS.items():
+            labels = [about.label] if about.label else None
+            family = CounterMetricFamily(f"dfd_bridge_{name}", about.text, labels=labels)
+            for (one, label), value in values.items():
+                if one == name:
+                    family.add_metric([label] if labels else [], value)
+            if not labels and (name, "") not in values:
+                family.add_metric([], 0.0)
+            yield family
+        for name, (text, read) in self._gauges.items():
+            yield GaugeMetricFamily(f"dfd_bridge_{name}", text, value=read())
+
+
+def expose(metrics: Metrics, host: str, port: int) -> tuple[Callable[[], None], int]:
+    """Serves the metrics over HTTP from a thread.
+
+    Returns:
+        What stops it, and the port.
+
+    Raises:
+        UserError: the address cannot be bound.
+        ModuleNotFoundError: Prometheus' client is not installed.
+    """
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    class _Registered:
+        def collect(self) -> Iterator[Metric]:
+            return metrics.collect()
+
+    registry = CollectorRegistry()
+    registry.register(_Registered())
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise UserError(f"metrics cannot be served on {host}:{port}: {error.strerror}") from None
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop, server.server_port
