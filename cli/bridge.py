@@ -1,0 +1,280 @@
+"""`dfd bridge`: takes telephone calls and streams them to a daemon."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import Verb
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path)
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_EPILOG = (
+    "Listens on this machine only, unless --listen names another address: media travels in the"
+    " clear. SIGINT and SIGTERM end it once the last results are in. docs/telephony.md has"
+    " configurations to paste."
+)
+_DIALECTS = (
+    "twilio",
+    "chan_websocket",
+    "mod_audio_fork",
+    "mod_audio_stream",
+    "jambonz",
+    "audiohook",
+)
+
+_COMMON = (
+    click.option(
+        "--on-alert",
+        "on_alerts",
+        multiple=True,
+        metavar="COMMAND|URL|file:PATH",
+        help="For each alert: run a command (JSON on its standard input), call a webhook (signed,"
+        " tried again), or add a JSON line to a file. May be given several times.",
+    ),
+    click.option(
+        "--webhook-secret-file",
+        type=_FILE,
+        help="File with the secret that signs webhooks.  [else: env var DFD_WEBHOOK_SECRET]",
+    ),
+    click.option(
+        "--events",
+        metavar="FILE",
+        help="Add every event of every call to a file of JSON lines; - is standard output.",
+    ),
+    click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="On every call."),
+    click.option("--model", default="", help="Judge by this model.  [default: the server's]"),
+    click.option(
+        "--rolling-threshold",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Alert at this rolling spoof probability.  [default: the server's]",
+    ),
+    click.option(
+        "--cumulative-threshold",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Alert at this cumulative spoof probability.  [default: the server's]",
+    ),
+    click.option("--max-calls", type=click.IntRange(1, 10000), default=200, show_default=True),
+    click.option(
+        "--max-bytes-per-second",
+        type=click.IntRange(1000),
+        default=1 << 20,
+        show_default=True,
+        help="Of one call.",
+    ),
+    click.option(
+        "--buffer-seconds",
+        type=click.FloatRange(1, 600),
+        default=30.0,
+        show_default=True,
+        help="Audio of each call kept while the daemon is slow or away.",
+    ),
+    click.option(
+        "--idle-seconds",
+        type=click.FloatRange(1),
+        default=60.0,
+        show_default=True,
+        help="A call on which nothing comes for so long is over.",
+    ),
+    click.option(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="Serve Prometheus metrics there; needs prometheus-client.",
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+    ),
+)
+
+
+def common_options(command: _F) -> _F:
+    """Adds what every bridge has."""
+    for option in reversed(_COMMON):
+        command = option(command)
+    return server_options(command)
+
+
+@click.group("bridge", context_settings=_HELP, epilog=_EPILOG)
+def command() -> None:
+    """Take telephone calls and stream them to a daemon; act on its alerts."""
+
+
+@command.command("audiosocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.option(
+    "--listen", metavar="HOST:PORT", default="127.0.0.1:9092", show_default=True, help="For TCP."
+)
+@common_options
+def audiosocket(listen: str, **common: Any) -> None:
+    """Take calls from Asterisk's AudioSocket."""
+    from dfd.clients.bridges.run import AudioSocketPlan, run
+
+    run(AudioSocketPlan(*_address(listen)), _settings(common))
+
+
+@command.command("rtp", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.option(
+    "--listen",
+    metavar="HOST[:PORT]",
+    help="For UDP; RTCP comes on the next port. One port carries many calls, told apart by"
+    " source.  [default: 127.0.0.1:5004, or what --sdp says]",
+)
+@click.option("--ports", metavar="FIRST-LAST", help="One call on every second port of these.")
+@click.option("--sdp", type=_FILE, help="Session description: payload types, and where to listen.")
+@click.option(
+    "--payload",
+    "payloads",
+    multiple=True,
+    metavar="TYPE=NAME/RATE[/CHANNELS]",
+    help="Meaning of a dynamic payload type, such as 111=opus/48000 or 96=L16/16000.",
+)
+@click.option(
+    "--hold-ms",
+    type=click.FloatRange(0, 2000),
+    default=200.0,
+    show_default=True,
+    help="How long the jitter buffer waits for a packet.",
+)
+@common_options
+def rtp(
+    listen: str | None,
+    ports: str | None,
+    sdp: Path | None,
+    payloads: tuple[str, ...],
+    hold_ms: float,
+    **common: Any,
+) -> None:
+    """Take calls as RTP: PCMU, PCMA, G.722, L16, Opus."""
+    from dfd.clients.bridges.run import plan_rtp, run
+
+    plan = plan_rtp(listen=listen, ports=ports, sdp_path=sdp, payloads=payloads)
+    run(plan, _settings(common, hold_seconds=hold_ms / 1000))
+
+
+@command.command("websocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.option(
+    "--listen", metavar="HOST:PORT", default="127.0.0.1:9093", show_default=True, help="For TCP."
+)
+@click.option("--dialect", type=click.Choice(_DIALECTS), required=True, help="Who speaks.")
+@click.option(
+    "--rate",
+    type=click.IntRange(8000, 192000),
+    default=8000,
+    show_default=True,
+    help="Of forked audio whose peer does not say; ?rate= in the URL wins.",
+)
+@click.option(
+    "--channels",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="Of forked audio whose peer does not say; ?channels= or ?mix= in the URL wins.",
+)
+@click.option(
+    "--twilio-token-file",
+    type=_FILE,
+    help="File with the account's auth token: X-Twilio-Signature is then wanted."
+    "  [else: env var TWILIO_AUTH_TOKEN]",
+)
+@click.option(
+    "--public-url",
+    "public_urls",
+    multiple=True,
+    metavar="WSS_URL",
+    help="The URL that Twilio was given, where a proxy changes it.",
+)
+@click.option("--basic-auth-file", type=_FILE, help="File with USER:PASSWORD wanted of the peer.")
+@click.option("--api-key-file", type=_FILE, help="File with the key wanted in X-API-KEY.")
+@click.option("--listen-cert", type=_FILE, help="PEM file of a certificate: speak wss://.")
+@click.option("--listen-key", type=_FILE, help="PEM file of its key.")
+@common_options
+def websocket(
+    listen: str,
+    dialect: str,
+    rate: int,
+    channels: int,
+    twilio_token_file: Path | None,
+    public_urls: tuple[str, ...],
+    basic_auth_file: Path | None,
+    api_key_file: Path | None,
+    listen_cert: Path | None,
+    listen_key: Path | None,
+    **common: Any,
+) -> None:
+    """Take calls as WebSocket media in one dialect."""
+    from dfd.clients.bridges.run import plan_websocket, run
+
+    host, port = _address(listen)
+    plan = plan_websocket(
+        dialect=dialect,
+        host=host,
+        port=port,
+        rate_hz=rate,
+        channel_count=channels,
+        twilio_token_file=twilio_token_file,
+        public_urls=public_urls,
+        basic_auth_file=basic_auth_file,
+        api_key_file=api_key_file,
+        certificate=listen_cert,
+        key=listen_key,
+    )
+    run(plan, _settings(common))
+
+
+def _address(text: str) -> tuple[str, int]:
+    from dfd.clients.bridges.run import address
+
+    return address(text)
+
+
+def _settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
+    """The common options as `run` takes them."""
+    from dfd.clients.bridges.options import BridgeOptions
+    from dfd.clients.bridges.run import Settings, pairs
+    from dfd.clients.options import AlertPolicy, StreamOptions
+
+    own = {name: common.pop(name) for name in _OWN}
+    policy = AlertPolicy(
+        rolling_threshold=own["rolling_threshold"],
+        cumulative_threshold=own["cumulative_threshold"],
+    )
+    options = BridgeOptions(
+        max_calls=own["max_calls"],
+        max_bytes_per_second=own["max_bytes_per_second"],
+        buffer_seconds=own["buffer_seconds"],
+        idle_seconds=own["idle_seconds"],
+        hold_seconds=hold_seconds,
+        labels=pairs(own["labels"]),
+        stream=StreamOptions(model=own["model"], alert_policy=policy),
+    )
+    return Settings(
+        connection=connection(**common),
+        options=options,
+        on_alerts=own["on_alerts"],
+        webhook_secret_file=own["webhook_secret_file"],
+        events=own["events"],
+        metrics=None if own["metrics"] is None else _address(own["metrics"]),
+        log_level=own["log_level"],
+    )
+
+
+_OWN = (
+    "on_alerts",
+    "webhook_secret_file",
+    "events",
+    "labels",
+    "model",
+    "rolling_threshold",
+    "cumulative_threshold",
+    "max_calls",
+    "max_bytes_per_second",
+    "buffer_seconds",
+    "idle_seconds",
+    "metrics",
+    "log_level",
+)
