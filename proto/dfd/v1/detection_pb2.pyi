@@ -872,9 +872,7 @@ class Warning(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """UPPER_SNAKE_CASE, stable: AUDIO_GAP, WINDOWS_SHED, CLIPPED, BAND_LIMITED,
-    SERVER_DRAINING.
-    """
+    """UPPER_SNAKE_CASE, stable: AUDIO_GAP, WINDOWS_SHED, SERVER_DRAINING."""
     message: _builtins.str
     channel: _builtins.int
     @_builtins.property
