@@ -18,7 +18,7 @@ from torch import Tensor
 class AugmentOptions:
     """Chances (0 to 1) and ranges of each augmentation."""
 
-    untouched_chance: float = 0.2
+    untouched_chance: float = 0.5
     narrow_band_chance: float = 0.25
     low_pass_chance: float = 0.2
     low_pass_hz: tuple[float, float] = (4500.0, 7800.0)

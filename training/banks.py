@@ -32,9 +32,9 @@ class BankOptions:
     ``original_share`` of both.
     """
 
-    original_share: float = 0.45
-    codec_share: float = 0.25
-    copy_share: float = 0.3
+    original_share: float = 0.6
+    codec_share: float = 0.28
+    copy_share: float = 0.12
     copies: int = 1
     copy_synthesis: tuple[tuple[str, float], ...] = (
         ("world", 0.35),

@@ -52,7 +52,9 @@ def through_codec(samples: FloatArray, codec: Codec, *, ffmpeg: str = "ffmpeg") 
     rate = ["-ar", str(codec.rate_hz)]
     encode = [*quiet, *raw, "-i", "pipe:", *rate, "-c:a", codec.encoder, *codec.options]
     encode += ["-f", codec.container, "pipe:"]
-    decode = [*quiet, "-f", codec.container.replace("adts", "aac"), "-i", "pipe:", *raw, "pipe:"]
+    bare = ["-ar", str(codec.rate_hz)] if codec.encoder.startswith("pcm_") else []
+    source = ["-f", codec.container.replace("adts", "aac"), *bare, "-i", "pipe:"]
+    decode = [*quiet, *source, *raw, "pipe:"]
     pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     try:
         encoded = subprocess.run(encode, input=pcm, capture_output=True, check=True).stdout

@@ -57,12 +57,12 @@ def judge(
 
 def load_scorer(model: str, device: str) -> tuple[Scorer, WindowOptions, float]:
     """The detector as served: its scorer, its windows, its cumulative threshold on P(spoof)."""
-    from dfd.detector import load_detector
+    from dfd.detector import DetectorError, load_detector
 
     try:
         detector = load_detector(model, device=device, precision="fp32")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CorpusError(f"cannot load the model {model}: {error}") from error
+    except DetectorError as error:
+        raise CorpusError(str(error)) from error
     spec = detector.spec
     options = WindowOptions(
         window_samples=spec.window_samples,

@@ -27,7 +27,7 @@ FFT_SAMPLES = 512
 class PretrainOptions:
     """Steps of Adam on batches of ``clips`` crops of ``crop_samples``."""
 
-    steps: int = 350
+    steps: int = 250
     clips: int = 24
     crop_samples: int = 24_000
     learning_rate: float = 2e-3
@@ -101,6 +101,7 @@ def pretrain(
         (first_error + last_error).backward()
         optimizer.step()
         spread = target.var(dim=(0, 2)).mean()
-        report(float(1 - (first_error + last_error) / 2 / spread))
+        mean_error = (first_error + last_error).detach() / 2
+        report(float(1 - mean_error / spread))
     for parameter in frozen:
         parameter.requires_grad_(False)

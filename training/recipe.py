@@ -19,17 +19,17 @@ class FitOptions:
     average of the weights that is evaluated and exported.
     """
 
-    steps: int = 3600
-    batch_seconds: float = 76.0
+    steps: int = 4500
+    batch_seconds: float = 36.0
     crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
     crop_weights: tuple[float, ...] = (0.15, 0.25, 0.35, 0.2, 0.05)
     learning_rate: float = 1e-3
-    warm_up_steps: int = 150
+    warm_up_steps: int = 200
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     label_smoothing: float = 0.05
-    average_decay: float = 0.995
-    evaluate_every_steps: int = 200
+    average_decay: float = 0.997
+    evaluate_every_steps: int = 300
 
 
 @dataclass(frozen=True)

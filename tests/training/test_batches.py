@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfd.training.banks import BankOptions, codec_bank, copy_bank
+from dfd.training.batches import Bank, Sampler, balanced_weights
+from dfd.training.cache import AudioCache, build_cache
+from dfd.training.codecs import Codec
+from dfd.training.corpus import Recording, read_manifest
+
+
+def some(count: int, label: int, source: str, system: str) -> list[Recording]:
+    return [Recording("f", label, source=source, system=system)] * count
+
+
+def test_weights_follow_the_roots() -> None:
+    rows = some(100, 1, "a", "x") + some(25, 1, "b", "y") + some(25, 1, "b", "z")
+    weights = balanced_weights(rows)
+    assert weights[:100].sum() == pytest.approx(10.0)
+    assert weights[100:].sum() == pytest.approx(50**0.5)
+    assert weights[100:125].sum() == pytest.approx(weights[125:].sum())
+
+
+def bank(fill: int, label: int, shares: tuple[float, float], length: int = 100) -> Bank:
+    samples = np.full((4, 100), fill, dtype=np.int16)
+    return Bank("b", some(4, label, "s", "t"), samples, np.full(4, length), *shares)
+
+
+def test_draws_both_labels_and_the_shares() -> None:
+    banks = [bank(1, 0, (1, 0)), bank(2, 1, (0, 0.75)), bank(3, 1, (0, 0.25))]
+    waves, lengths, labels = Sampler(banks, 0).draw(2000, 50)
+    assert labels.tolist() == [0, 1] * 1000
+    assert (lengths == 50).all()
+    fills = (waves[:, 0] * 32768).round()
+    assert (fills[labels == 0] == 1).all()
+    assert (fills == 2).sum().item() == pytest.approx(750, abs=60)
+
+
+def test_short_and_unreadable_recordings() -> None:
+    banks = [bank(1, 0, (1, 1), 30), bank(2, 1, (1, 1)), bank(9, 1, (1, 1), 0)]
+    waves, lengths, labels = Sampler(banks, 0).draw(8, 60)
+    assert (lengths[labels == 0] == 30).all()
+    assert not waves[labels == 0, 30:].any()
+    assert (waves * 32768).max() < 8.5
+
+
+def test_both_labels_are_needed() -> None:
+    with pytest.raises(ValueError, match="label 1"):
+        Sampler([bank(1, 0, (1, 1))], 0)
+
+
+@pytest.fixture
+def rows(corpus: Path) -> list[Recording]:
+    return read_manifest(corpus / "manifest.tsv", "train")
+
+
+@pytest.fixture
+def cache(corpus: Path, rows: list[Recording], tmp_path: Path) -> AudioCache:
+    return build_cache(rows, corpus, tmp_path / "cache")
+
+
+def test_copies_are_spoofs_of_the_same_source(
+    rows: list[Recording], cache: AudioCache, tmp_path: Path
+) -> None:
+    options = BankOptions(copy_synthesis=(("mel-phase", 1.0), ("phase-vocoder", 1.0)))
+    ticks: list[int] = []
+    made = copy_bank(rows, cache, tmp_path, options, 0, lambda: ticks.append(1))
+    assert [row.label for row in made.recordings] == [1] * 6
+    assert [row.source for row in made.recordings] == [r.source for r in rows if r.label == 0]
+    assert {row.system for row in made.recordings} == {"copy:mel-phase", "copy:phase-vocoder"}
+    assert made.share_of_bonafide == 0
+    # A second call finds everything rendered.
+    again = copy_bank(rows, cache, tmp_path, options, 0, lambda: ticks.append(1))
+    assert len(ticks) == 6
+    assert np.array_equal(made.samples, again.samples)
+
+
+def test_codecs_keep_labels(
+    rows: list[Recording],
+    cache: AudioCache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def half(samples: np.ndarray, codec: Codec) -> np.ndarray:
+        return samples[: samples.size // 2]
+
+    monkeypatch.setattr("dfd.training.banks.through_codec", half)
+    made = codec_bank(rows, cache, tmp_path, BankOptions())
+    assert [row.label for row in made.recordings] == [row.label for row in rows]
+    assert made.share_of_bonafide == made.share_of_spoof > 0

@@ -1,0 +1,166 @@
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from dfd.training.banks import BankOptions
+from dfd.training.loop import LogOdds, Progress
+from dfd.training.network import NetworkOptions
+from dfd.training.pipeline import train
+from dfd.training.pretrain import PretrainOptions
+from dfd.training.recipe import FitOptions, Recipe
+
+TINY = Recipe(
+    "tiny",
+    network=NetworkOptions(
+        conv_channels=(24, 16, 16, 16),
+        hidden=16,
+        layers=1,
+        heads=2,
+        feed_forward=16,
+        position_groups=2,
+        pooled=8,
+    ),
+    banks=BankOptions(codec_share=0.0, copy_synthesis=(("mel-phase", 1.0),)),
+    pretrain=PretrainOptions(steps=3, clips=4, crop_samples=12_000),
+    fit=FitOptions(
+        steps=6,
+        batch_seconds=6.0,
+        warm_up_steps=2,
+        evaluate_every_steps=3,
+        crop_seconds=(1.0,),
+        crop_weights=(1.0,),
+    ),
+)
+
+
+@contextmanager
+def bar(_title: str, _total: int) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
+def run(
+    corpus: Path,
+    out: Path,
+    cache: Path,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    resume: bool = False,
+) -> list[Progress]:
+    seen: list[Progress] = []
+    train(
+        TINY,
+        corpus,
+        out,
+        cache_folder=cache,
+        seed=3,
+        device=torch.device("cpu"),
+        bar=bar,
+        report=report or seen.append,
+        resume=resume,
+    )
+    return seen
+
+
+@pytest.fixture(scope="session")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    cache, out = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("run")
+    seen = run(corpus, out, cache)
+    assert [entry.step for entry in seen if entry.dev] == [3, 6]
+    return out, cache
+
+
+def test_writes_a_model_folder(trained: tuple[Path, Path]) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = trained[0] / "model"
+    facts = json.loads((folder / "dfd.json").read_text())
+    assert (facts["window_samples"], facts["padding"]) == (64_000, "mask")
+    assert 0 <= facts["evidence_correlation"] <= 1
+    assert 0 < facts["cumulative_threshold"] < 1
+    model = transformers.Wav2Vec2ForSequenceClassification.from_pretrained(folder).eval()
+    assert LogOdds(model)(torch.randn(1, 16_000), torch.tensor([16_000])).isfinite().all()
+    assert json.loads((folder / "preprocessor_config.json").read_text())["do_normalize"] is True
+    lines = (trained[0] / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [3, 6]
+
+
+def test_resumes_to_the_same_weights(
+    corpus: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run(corpus, tmp_path, trained[1], report=stop)
+    seen = run(corpus, tmp_path, trained[1], resume=True)
+    assert [entry.step for entry in seen] == [4, 5, 6]
+    states = [
+        torch.load(out / "checkpoint.pt", weights_only=True)["average"]
+        for out in (trained[0], tmp_path)
+    ]
+    for name, value in states[0].items():
+        assert torch.allclose(value, states[1][name], atol=1e-6), name
+
+
+def test_command_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
+    from dfd.cli.train import command
+
+    base = ["--corpus", str(corpus), "--out", str(tmp_path)]
+    for more, message in (
+        (["--recipe", "none"], "no recipe 'none'"),
+        (["--device", "abacus"], "no device 'abacus'"),
+    ):
+        result = CliRunner().invoke(command, [*base, *more])
+        assert result.exit_code == 2
+        assert message in result.output
+        assert "Traceback" not in result.output
+    result = CliRunner().invoke(command, ["--corpus", str(tmp_path), "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "cannot read the manifest" in result.output
+
+
+def test_evaluate_command(corpus: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    from dfd.cli.evaluate import command
+
+    manifest = tmp_path / "m.tsv"
+    text = (corpus / "manifest.tsv").read_text()
+    manifest.write_text(text + "gone.flac\tdev\tspoof\ttts:0\tmade/0\ts\t16000\t2\n")
+    arguments = ["--manifest", str(manifest), "--audio-root", str(corpus), "--split", "dev"]
+    arguments += ["--json", str(tmp_path / "o.json"), "--model", str(trained[0] / "model")]
+    arguments += ["--device", "cpu", "--bootstrap", "10"]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "o.json").read_text())
+    assert figures["unreadable"] == {"count": 1, "files": ["gone.flac"]}
+    assert (figures["pooled"]["n_bonafide"], figures["pooled"]["n_spoof"]) == (6, 6)
+
+
+def test_evaluate_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
+    from dfd.cli.evaluate import command
+
+    manifest = str(corpus / "manifest.tsv")
+    for arguments in (
+        ["--manifest", str(tmp_path / "none.tsv"), "--audio-root", str(corpus)],
+        ["--manifest", manifest, "--audio-root", str(tmp_path / "none")],
+        ["--manifest", manifest, "--audio-root", str(corpus), "--split", "eval"],
+        ["--manifest", manifest, "--audio-root", str(corpus), "--model", str(tmp_path)],
+        ["--manifest", manifest, "--audio-root", str(corpus), "--condition", "fax"],
+    ):
+        result = CliRunner().invoke(command, [*arguments, "--json", str(tmp_path / "o.json")])
+        assert result.exit_code == 2, result.output
+        assert "Traceback" not in result.output
+        assert isinstance(result.exception, SystemExit)
+
+
+def test_recipe_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TINY.name = "other"  # type: ignore[misc]
