@@ -48,6 +48,7 @@ def daemon() -> Iterator[Daemon]:
     assert found, f"no ready line but {ready!r}; exit status {process.poll()}"
     yield Daemon(process, found[1], found[2])
     process.send_signal(signal.SIGTERM)
+    process.stdout.close()
     assert process.wait(timeout=60) == 0
 
 

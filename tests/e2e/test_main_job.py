@@ -17,7 +17,7 @@ Report = dict[str, Any]
 def replay(daemon: Daemon, files: list[Path], *options: str) -> Report:
     done = run_dfd("replay", "--server", daemon.address, "--json", "-", *options, *files)
     assert done.returncode == 0, done.stderr
-    report: Report = json.loads(done.stdout.splitlines()[-1])
+    report: Report = json.loads(done.stdout.splitlines()[-1])["report"]
     return report
 
 
@@ -120,7 +120,7 @@ def test_encodings_of_the_telephone(
         (["info", "--server", "127.0.0.1:9"], "no server answers"),
         (["replay", "EMPTY"], "empty"),
         (["detect", "EMPTY"], "empty"),
-        (["detect", "TEXT"], "cannot be read"),
+        (["detect", "TEXT"], "no audio file"),
         (["serve", "--model", "/nowhere"], "/nowhere"),
         (["serve", "--device", "cuda:7"], "cuda"),
     ],
