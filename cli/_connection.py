@@ -73,7 +73,7 @@ def connection(
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise UserError(f"the token file {token_file} cannot be read: {reason}") from None
-        if not token or len(token.split()) != 1:
+        if len(token.split()) != 1:
             raise UserError(f"the token file {token_file} must hold one token and nothing else")
     return Connection(
         server=server,

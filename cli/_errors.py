@@ -24,8 +24,8 @@ class OneLineError(click.ClickException):
         click.echo(f"dfd {self.verb}: {self.format_message()}", file=file or sys.stderr)
 
 
-class Verb(click.Command):
-    """A command of a client: wrong options, `UserError` and `DetectionError` are one line."""
+class PlainVerb(click.Command):
+    """A command whose wrong options are told in one line."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parses the options."""
@@ -34,6 +34,10 @@ class Verb(click.Command):
         except click.UsageError as error:
             message = f"{error.format_message().rstrip('.')}; see dfd {self.name} --help"
             raise OneLineError(self.name or "", message) from None
+
+
+class Verb(PlainVerb):
+    """A command of a client: `UserError` and `DetectionError` are one line too."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb."""

@@ -3,120 +3,26 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dfd.cli._errors import PlainVerb
 from dfd.clients.errors import UserError
-from dfd.clients.recording import Recording, open_recording
-from dfd.daemon.convert import default_policy, traits
+from dfd.clients.recording import open_recording
+from dfd.daemon.offline import TrackScores, score_recording
 from dfd.detector import Detector, DetectorError, load_detector
-from dfd.streaming.options import AudioFormat, SessionOptions
-from dfd.streaming.session import StreamSession
-from dfd.streaming.types import (
-    ChannelSummary,
-    Encoding,
-    FeedEvent,
-    StreamError,
-    Verdict,
-    Window,
-    WindowResult,
-    WindowStatus,
-)
+from dfd.streaming.options import AudioFormat
+from dfd.streaming.types import Encoding, StreamError, Verdict
 
 _CHUNK_SECONDS = 1.0
 # Nothing waits for an answer here: every size is good, and none needs padding.
 _BATCH_SIZES = tuple(range(1, 17))
 _STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green", Verdict.INCONCLUSIVE: "yellow"}
-
-
-@dataclass(slots=True)
-class TrackScores:
-    """The judgement of one channel of a recording.
-
-    Attributes:
-        results: of the scored windows that count for the mean: whole ones (and the last
-            partial one) where there are any, provisional ones otherwise.
-    """
-
-    summary: ChannelSummary
-    results: list[WindowResult] = field(default_factory=list)
-
-
-def score_recording(recording: Recording, detector: Detector) -> list[TrackScores]:
-    """Judges each channel of a recording as the daemon would judge it as a stream.
-
-    Windows are scored in the detector's largest batches; however many there are, no more
-    than one batch of them is held.
-
-    Raises:
-        UserError: the file broke off or cannot be decoded further.
-        StreamError: the core refuses its audio.
-    """
-    spec = detector.spec
-    found = recording.audio_format
-    session = StreamSession(
-        SessionOptions(
-            audio_format=AudioFormat(
-                Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
-            ),
-            model=traits(spec),
-            alert_policy=default_policy(spec),
-        )
-    )
-    waiting: list[Window] = []
-    results: list[WindowResult] = []
-    for window in _windows(session, recording):
-        waiting.append(window)
-        if len(waiting) == spec.batch_buckets[-1]:
-            results += _resolve(session, waiting, detector)
-            waiting.clear()
-    results += _resolve(session, waiting, detector)
-    return [TrackScores(summary, _counted(results, summary)) for summary in session.summary()]
-
-
-def _windows(session: StreamSession, recording: Recording) -> Iterator[Window]:
-    def only(events: list[FeedEvent]) -> Iterator[Window]:
-        return (event for event in events if isinstance(event, Window))
-
-    for chunk in recording.chunks(_CHUNK_SECONDS):
-        yield from only(session.feed(chunk))
-    yield from only(session.finish())
-
-
-def _resolve(
-    session: StreamSession, windows: list[Window], detector: Detector
-) -> list[WindowResult]:
-    """Scores one batch of windows and tells the session, in their order."""
-    scoreable = [window for window in windows if window.scoreable]
-    batch = np.zeros((len(scoreable), detector.spec.window_samples), np.float32)
-    lengths = np.array([len(window.samples) for window in scoreable], np.int64)
-    for row, window in zip(batch, scoreable, strict=True):
-        row[: len(window.samples)] = window.samples
-    scores = iter(detector.score(batch, lengths).tolist())
-    results = []
-    for window in windows:
-        if window.scoreable:
-            events = session.resolve(window, WindowStatus.SCORED, next(scores))
-        else:
-            events = session.resolve(window, WindowStatus.INSUFFICIENT_SPEECH)
-        results += [event for event in events if isinstance(event, WindowResult)]
-    return results
-
-
-def _counted(results: list[WindowResult], summary: ChannelSummary) -> list[WindowResult]:
-    scored = [
-        result
-        for result in results
-        if result.window.channel == summary.channel and result.status is WindowStatus.SCORED
-    ]
-    return [result for result in scored if not result.window.provisional] or scored
 
 
 def report(
@@ -237,7 +143,7 @@ def _complain(message: object) -> None:
     click.echo(f"dfd detect: {' '.join(str(message).split())}", err=True)
 
 
-@click.command()
+@click.command(cls=PlainVerb)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each channel.")
 @click.option(
@@ -287,7 +193,12 @@ def command(
                         batch_buckets=_BATCH_SIZES,
                         warm=False,
                     )
-                display.add(path, score_recording(recording, detector))
+                found = recording.audio_format
+                audio_format = AudioFormat(
+                    Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
+                )
+                chunks = recording.chunks(_CHUNK_SECONDS)
+                display.add(path, score_recording(chunks, audio_format, detector))
             except DetectorError as error:
                 _complain(error)
                 sys.exit(2)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from dfd.cli._errors import OneLineError, PlainVerb
 from dfd.daemon.options import (
     LOG_FORMATS,
     LOG_LEVELS,
@@ -30,26 +31,11 @@ _FILE = click.Path(path_type=Path)
 _SECONDS = click.FLOAT
 
 
-class OneLineError(click.ClickException):
-    """A mistake told in one line; exit status 2."""
+class ServeError(OneLineError):
+    """A mistake of whoever starts the daemon."""
 
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        """Writes the line to standard error."""
-        message = " ".join(self.format_message().split())
-        click.echo(f"dfd serve: {message}", file=file or sys.stderr)
-
-
-class ServeCommand(click.Command):
-    """Tells a wrong option in one line instead of a usage text."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parses the options."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except click.UsageError as error:
-            raise OneLineError(error.format_message()) from None
+    def __init__(self, message: str) -> None:
+        super().__init__("serve", message)
 
 
 def read_config(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -59,17 +45,17 @@ def read_config(context: click.Context, _: click.Parameter, path: Path | None) -
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise OneLineError(f"cannot read the configuration {path}: {error.strerror}") from None
+        raise ServeError(f"cannot read the configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OneLineError(f"the configuration {path} is no TOML: {error}") from None
+        raise ServeError(f"the configuration {path} is no TOML: {error}") from None
     unknown = sorted(table.keys() - set(OPTION_NAMES))
     if unknown:
-        raise OneLineError(
+        raise ServeError(
             f"{path} has the unknown key {unknown[0]}; the keys are {', '.join(OPTION_NAMES)}"
         )
     nested = [name for name, value in table.items() if isinstance(value, (dict, list))]
     if nested:
-        raise OneLineError(f"{path}: {nested[0]} must be a plain value")
+        raise ServeError(f"{path}: {nested[0]} must be a plain value")
     context.default_map = {**(context.default_map or {}), **table}
     return path
 
@@ -121,7 +107,7 @@ _OPTIONS = (
 
 @click.command(
     "serve",
-    cls=ServeCommand,
+    cls=PlainVerb,
     context_settings={
         "auto_envvar_prefix": "DFD_SERVE",
         "help_option_names": ["-h", "--help"],
@@ -156,7 +142,7 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
     try:
         status = _serve(ServeOptions(**values), origins)
     except UserError as error:
-        raise OneLineError(str(error)) from None
+        raise ServeError(str(error)) from None
     context.exit(status)
 
 
@@ -166,8 +152,6 @@ for _decorate in _OPTIONS:
 
 def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
     """Serves; returns the exit status."""
-    # gRPC's own lines are no structured log, and say nothing that ours do not
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from dfd.daemon import logs
     from dfd.daemon.effective import effective_fields
     from dfd.daemon.server import load_model, run

@@ -7,12 +7,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
 from dfd.daemon.errors import CallError, from_stream_error, invalid
+from dfd.daemon.model import default_policy, traits
 from dfd.detector.spec import ModelSpec
 from dfd.streaming import types as core
 from dfd.streaming.options import (
     AlertPolicy,
     AudioFormat,
-    ModelTraits,
     SessionOptions,
     VadEngine,
     VadOptions,
@@ -164,13 +164,6 @@ def _vad_options(message: pb.VadConfig) -> VadOptions:
     )
 
 
-def default_policy(spec: ModelSpec) -> AlertPolicy:
-    """The policy of a stream that sets none: the thresholds of the model's card."""
-    return AlertPolicy(
-        rolling_threshold=spec.rolling_threshold, cumulative_threshold=spec.cumulative_threshold
-    )
-
-
 def _alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
     """A policy with the unset fields filled in."""
     values = {}
@@ -189,18 +182,6 @@ def _alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
             if message.HasField("cooldown")
             else default.cooldown_seconds
         ),
-    )
-
-
-def traits(spec: ModelSpec) -> ModelTraits:
-    """What the core has to know of a model."""
-    return ModelTraits(
-        sample_rate_hz=spec.sample_rate_hz,
-        window_samples=spec.window_samples,
-        hop_samples=spec.hop_samples,
-        min_speech_seconds=spec.min_speech_seconds,
-        evidence_correlation=spec.evidence_correlation,
-        trained_bandwidth_hz=spec.trained_bandwidth_hz,
     )
 
 

@@ -14,10 +14,11 @@ import grpc.aio
 
 from dfd.daemon import describe
 from dfd.daemon.auth import Right
-from dfd.daemon.convert import ENCODINGS, default_policy
+from dfd.daemon.convert import ENCODINGS
 from dfd.daemon.ends import ClientGoneError
 from dfd.daemon.errors import CallError, abort, internal
 from dfd.daemon.logs import log
+from dfd.daemon.model import default_policy
 from dfd.daemon.recording import Recording
 from dfd.daemon.runtime import Runtime
 from dfd.daemon.stream import Stream

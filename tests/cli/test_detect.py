@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 import dfd.cli.detect as detect
 from dfd.cli.main import cli
 from dfd.clients.recording import open_recording
+from dfd.daemon.offline import score_recording
 from dfd.detector import Calibration, Detector, ModelSpec, load_detector
 from dfd.detector.backbone import backbone_shapes, empty_backbone, read_config
 from dfd.detector.jsonfile import Fields
@@ -309,7 +310,9 @@ def test_a_real_model_end_to_end(tmp_path: Path, model: Path) -> None:
     (found,) = objects(path, "--model", model, "--device", "cpu", "--window-scores")
     detector = load_detector(str(model), device="cpu", batch_buckets=(1,), warm=False)
     assert isinstance(detector, Detector)
-    (track,) = detect.score_recording(open_recording(path), detector)
+    recording = open_recording(path)
+    audio_format = AudioFormat(Encoding.LINEAR16, recording.audio_format.sample_rate_hz)
+    (track,) = score_recording(recording.chunks(1.0), audio_format, detector)
     singly = [result.window_score for result in track.results]
     assert found["window_scores"] == pytest.approx(
         [score.spoof_probability for score in singly if score], abs=1e-5

@@ -1,0 +1,23 @@
+"""What the core has to know of a loaded model."""
+
+from dfd.detector.spec import ModelSpec
+from dfd.streaming.options import AlertPolicy, ModelTraits
+
+
+def default_policy(spec: ModelSpec) -> AlertPolicy:
+    """The policy of a stream that sets none: the thresholds of the model's card."""
+    return AlertPolicy(
+        rolling_threshold=spec.rolling_threshold, cumulative_threshold=spec.cumulative_threshold
+    )
+
+
+def traits(spec: ModelSpec) -> ModelTraits:
+    """What the core has to know of a model."""
+    return ModelTraits(
+        sample_rate_hz=spec.sample_rate_hz,
+        window_samples=spec.window_samples,
+        hop_samples=spec.hop_samples,
+        min_speech_seconds=spec.min_speech_seconds,
+        evidence_correlation=spec.evidence_correlation,
+        trained_bandwidth_hz=spec.trained_bandwidth_hz,
+    )
