@@ -58,7 +58,10 @@ def main() -> None:
     parser.add_argument("--voice", default="en-us")
     parser.add_argument("--pitch", type=int, default=50)
     options = parser.parse_args()
-    samples, rate = synthesise(options.text, options.voice, options.pitch)
+    try:
+        samples, rate = synthesise(options.text, options.voice, options.pitch)
+    except ValueError as error:
+        parser.error(str(error))
     with wave.open(str(options.output), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
