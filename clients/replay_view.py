@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +23,8 @@ from dfd.clients.report import Report
 
 _STYLES = {"spoof": "bold red", "bonafide": "bold green", "inconclusive": "yellow"}
 _NAMES = {"spoof": "synthetic", "bonafide": "human", "inconclusive": "inconclusive"}
+# Away from a terminal every window of so few recordings has a line; of more, only alerts do.
+_WINDOW_LINES_UP_TO = 8
 
 
 class ReplayView:
@@ -32,6 +36,7 @@ class ReplayView:
         self._total = sum(replay.recording.seconds for replay in replays)
         self._live: Live | None = None
         self._quiet = quiet
+        self._names = short_names(replay.name for replay in replays)
         if console.is_terminal and not quiet:
             self._live = Live(
                 get_renderable=self._render, console=console, transient=True, refresh_per_second=8
@@ -55,7 +60,8 @@ class ReplayView:
         """Says what is worth a line of its own."""
         if self._quiet:
             return
-        name = f"{replay.name} at {words.clock(event_seconds(event))}"
+        short = self._names[replay.name]
+        name = f"{short} at {words.clock(event_seconds(event))}"
         match event:
             case ev.Alert() if not event.cleared:
                 self._say(
@@ -66,14 +72,20 @@ class ReplayView:
             case ev.Alert():
                 self._say(f"cleared {name}: {event.trigger} score", "green")
             case ev.ConnectionLost():
-                self._say(f"{replay.name}: connection lost, trying again: {event.message}", "red")
+                self._say(f"{short}: connection lost, trying again: {event.message}", "red")
             case ev.Reconnected():
                 self._say(f"{name}: connected again, {event.lost_seconds:.1f} s lost", "yellow")
             case ev.Summary() if self._live is None:
                 for channel in event.channels:
-                    self._say(f"{replay.name}: {words.verdict(channel)}", "")
+                    self._say(f"{short}: {words.verdict(channel)}", "")
+            case ev.WindowResult() if self._window_lines:
+                self._say(f"{name}: {_scores(event)}", "")
             case _:
                 pass
+
+    @property
+    def _window_lines(self) -> bool:
+        return self._live is None and len(self._replays) <= _WINDOW_LINES_UP_TO
 
     def _say(self, line: str, style: str) -> None:
         self._console.print(Text(line, style=style), soft_wrap=True)
@@ -87,7 +99,7 @@ class ReplayView:
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True)
         for replay in running[:room]:
-            table.add_row(*_line(replay))
+            table.add_row(*_line(replay, self._names[replay.name]))
         if len(running) > room:
             table.add_row(f"... and {len(running) - room} more")
         sent = sum(replay.sent_seconds for replay in self._replays)
@@ -103,7 +115,7 @@ class ReplayView:
         return Group(table)
 
 
-def _line(replay: Replay) -> tuple[Any, ...]:
+def _line(replay: Replay, name: str) -> tuple[Any, ...]:
     total = replay.recording.seconds
     window = replay.latest
     score = None if window is None else window.cumulative_score
@@ -115,11 +127,30 @@ def _line(replay: Replay) -> tuple[Any, ...]:
     if raised:
         text.append(" ALERT", style="bold red")
     return (
-        Text(replay.name),
+        Text(name),
         ProgressBar(total=total, completed=replay.sent_seconds),
         f"{words.clock(replay.sent_seconds)}/{words.clock(total)}",
         text,
     )
+
+
+def _scores(window: ev.WindowResult) -> str:
+    """A window's scores in a line."""
+    if window.window_score is None or window.cumulative_score is None:
+        return str(window.status.value).replace("_", " ")
+    own, whole = window.window_score, window.cumulative_score
+    early = ", provisional" if window.provisional else ""
+    return f"P(spoof) {own.spoof_probability:.2f}, so far {whole.spoof_probability:.2f}{early}"
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """File names for paths; where two would be the same, the paths themselves."""
+    unique = set(paths)
+    counts = Counter(os.path.basename(path) for path in unique)
+    return {
+        path: path if counts[os.path.basename(path)] > 1 else os.path.basename(path)
+        for path in unique
+    }
 
 
 def event_seconds(event: ev.Event) -> float:
@@ -151,7 +182,7 @@ def print_report(console: Console, report: Report) -> None:
 
 def _files(report: Report) -> Table:
     many = any(entry["channel"] for entry in report["files"])
-    folder = _common_folder({entry["file"] for entry in report["files"]})
+    names = short_names(entry["file"] for entry in report["files"])
     table = Table(title="P: 1 is synthetic, 0 is human", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("file", overflow="fold", min_width=20)
     if many:
@@ -160,7 +191,7 @@ def _files(report: Report) -> Table:
     for name in ("P", "LLR", "mean P", "alert", "scored"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in report["files"]:
-        row: list[Any] = [Text(entry["file"].removeprefix(folder))]
+        row: list[Any] = [Text(names[entry["file"]])]
         if many:
             row.append(str(entry["channel"]))
         if entry["error"] is not None:
@@ -181,15 +212,6 @@ def _files(report: Report) -> Table:
             ]
         table.add_row(*row)
     return table
-
-
-def _common_folder(names: set[str]) -> str:
-    """What the names' beginnings have in common, up to a slash."""
-    try:
-        folder = os.path.commonpath([os.path.dirname(name) for name in names])
-    except ValueError:  # none at all, or relative beside absolute ones
-        return ""
-    return f"{folder}/" if folder not in ("", "/") else ""
 
 
 def _number(value: float | None, digits: int) -> str:
