@@ -222,7 +222,7 @@ class Leg:
                 )
             case ev.StreamWarning():
                 metrics.add("warnings", label=event.reason)
-            case ev.ConnectionLost():
+            case ev.ConnectionLost() if self.connected:  # and not again for each new attempt
                 self.connected = False
                 metrics.add("connections_lost", label=event.code)
                 logger.warning(

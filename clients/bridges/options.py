@@ -31,7 +31,7 @@ class BridgeOptions:
     max_bytes_per_second: int = 1 << 20
     buffer_seconds: float = 30.0
     chunk_seconds: float = 0.1
-    drain_seconds: float = 10.0
+    drain_seconds: float = 30.0
     handshake_seconds: float = 5.0
     idle_seconds: float = 60.0
     hold_seconds: float = 0.2
