@@ -105,7 +105,7 @@ def command() -> None:
     """Take telephone calls and stream them to a daemon; act on its alerts."""
 
 
-@command.command("audiosocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.command("bridge audiosocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
 @click.option(
     "--listen", metavar="HOST:PORT", default="127.0.0.1:9092", show_default=True, help="For TCP."
 )
@@ -117,7 +117,7 @@ def audiosocket(listen: str, **common: Any) -> None:
     run(AudioSocketPlan(*_address(listen)), _settings(common))
 
 
-@command.command("rtp", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.command("bridge rtp", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
 @click.option(
     "--listen",
     metavar="HOST[:PORT]",
@@ -156,7 +156,7 @@ def rtp(
     run(plan, _settings(common, hold_seconds=hold_ms / 1000))
 
 
-@command.command("websocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.command("bridge websocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
 @click.option(
     "--listen", metavar="HOST:PORT", default="127.0.0.1:9093", show_default=True, help="For TCP."
 )
@@ -224,6 +224,10 @@ def websocket(
         key=listen_key,
     )
     run(plan, _settings(common))
+
+
+for _verb in (audiosocket, rtp, websocket):
+    command.add_command(_verb, (_verb.name or "").removeprefix("bridge "))
 
 
 def _address(text: str) -> tuple[str, int]:
