@@ -94,12 +94,12 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 @contextlib.asynccontextmanager
 async def exchange_to(
-    server: ScriptedServer, **options: object
+    server: ScriptedServer | str, **options: object
 ) -> AsyncIterator[tuple[Exchange, MemorySink]]:
-    """An exchange whose calls go to a scripted daemon."""
+    """An exchange whose calls go to a daemon, scripted or real."""
     sink = MemorySink()
-    retry = LIVE_RETRY
-    async with AsyncDetectionClient(server.address, retry=retry) as client:
+    address = server if isinstance(server, str) else server.address
+    async with AsyncDetectionClient(address, retry=LIVE_RETRY) as client:
         chosen = BridgeOptions(**{"drain_seconds": 5.0, **options})  # type: ignore[arg-type]
         exchange = Exchange(client, chosen, sink)
         try:

@@ -138,7 +138,15 @@ async def watch(process: psutil.Process, memory: list[float], every: float) -> N
 async def run(soak: Soak, folder: Path) -> None:
     """The whole of it; faults and figures go into `soak`."""
     events, log = folder / "events.jsonl", folder / "log"
-    serve = (*DFD, "serve", "--no-metrics", "--log-level", "warning", "--max-streams", "1000")
+    serve: tuple[str, ...] = (
+        *DFD,
+        "serve",
+        "--no-metrics",
+        "--log-level",
+        "warning",
+        "--max-streams",
+        "1000",
+    )
     if soak.scripted:
         serve = (sys.executable, "-m", "tests.clients.bridges.soak", "--serve-scripted")
     async with contextlib.AsyncExitStack() as stack:
