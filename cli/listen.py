@@ -7,6 +7,7 @@ from click.core import ParameterSource
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
+from dfd.cli._judging import judging_options, stream_options
 
 
 @click.command(
@@ -29,7 +30,7 @@ from dfd.cli._errors import Verb
     type=click.FloatRange(0, min_open=True),
     help="End after so much audio.  [default: at Ctrl-C]",
 )
-@click.option("--model", default="", help="Judge by this model.  [default: the server's]")
+@judging_options
 @click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
 @click.option(
@@ -42,12 +43,11 @@ def command(
     wanted: str | None,
     list_devices: bool,
     seconds: float | None,
-    model: str,
     as_json: bool,
     events: str | None,
     on_alert: str | None,
     fail_on_alert: bool,
-    **server: Any,
+    **others: Any,
 ) -> None:
     """Listen to the microphone and show whether a person or a machine is speaking.
 
@@ -70,7 +70,7 @@ def command(
     from dfd.clients.listen_view import ListenView, summary_lines
     from dfd.clients.local_daemon import answers, local_daemon
     from dfd.clients.meter import MeterState
-    from dfd.clients.options import RetryPolicy, StreamOptions, VadOptions
+    from dfd.clients.options import RetryPolicy
     from dfd.clients.sinks import EventSink, JsonLinesSink, Sinks
 
     if list_devices:
@@ -81,11 +81,9 @@ def command(
         return
     if as_json and events == "-":
         raise UserError("--json writes the events to standard output: name a file for --events")
-    where = connection(**server)
+    options = stream_options(others, {"source": "microphone"}, activity_events=True)
+    where = connection(**others)
     device = microphone.find_device(wanted)
-    options = StreamOptions(
-        model=model, labels={"source": "microphone"}, vad=VadOptions(activity_events=True)
-    )
     paths = (["-"] if as_json else []) + ([events] if events is not None else [])
     # rich measures the terminal by standard output; with --json that is for the events alone
     console = Console(stderr=as_json, quiet=as_json)

@@ -7,6 +7,7 @@ import click
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
+from dfd.cli._judging import judging_options, stream_options
 
 
 class Speed(click.ParamType[float | None]):
@@ -67,7 +68,7 @@ class Speed(click.ParamType[float | None]):
     metavar="SECONDS",
     help="Begin the streams spread over this time; not at --speed max.",
 )
-@click.option("--model", default="", help="Judge by this model.  [default: the server's]")
+@judging_options
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="For the server's log.")
 @click.option(
     "--json",
@@ -85,13 +86,12 @@ def command(
     repeat: int,
     chunk_ms: float,
     ramp: float,
-    model: str,
     labels: tuple[str, ...],
     json_path: str | None,
     events: str | None,
     summary: bool,
     fail_on_alert: bool,
-    **server: Any,
+    **others: Any,
 ) -> None:
     """Stream FILES to a daemon as live audio; show scores, alerts and latency.
 
@@ -106,7 +106,7 @@ def command(
 
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.errors import UserError
-    from dfd.clients.options import RetryPolicy, StreamOptions
+    from dfd.clients.options import RetryPolicy
     from dfd.clients.recording import open_recording
     from dfd.clients.replay import ReplayOptions, plan, run
     from dfd.clients.replay_view import ReplayView, print_report
@@ -119,9 +119,9 @@ def command(
         repeat=repeat,
         chunk_seconds=chunk_ms / 1000,
         ramp_seconds=0.0 if speed is None else ramp,
-        stream=StreamOptions(model=model, labels=_labels(labels)),
+        stream=stream_options(others, _labels(labels)),
     )
-    where = connection(**server)
+    where = connection(**others)
     replays = plan([open_recording(path) for path in files], options)
     lines = None if json_path is None else JsonLinesSink(json_path)
     every = [] if lines is None else [lines]

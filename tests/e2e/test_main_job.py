@@ -111,6 +111,28 @@ def test_encodings_of_the_telephone(
     assert entry["windows_scored"] >= 2
 
 
+def test_an_alert_comes_when_the_threshold_is_crossed(
+    daemon: Daemon, synthetic: list[Path]
+) -> None:
+    policy = ["--rolling-threshold", "1e-6", "--consecutive-windows", "2", "--fail-on-alert"]
+    done = run_dfd("replay", "--server", daemon.address, "--speed", "1", *policy, synthetic[0])
+    assert done.returncode == 1, done.stderr
+    assert "ALERT synthetic-0.wav at 0:02: rolling score" in done.stdout
+
+
+def test_windows_and_detector_of_a_stream_can_be_set(daemon: Daemon, synthetic: list[Path]) -> None:
+    plain = replay(daemon, [synthetic[0]], "--speed", "max")
+    (own,) = replay(daemon, [synthetic[0]], "--speed", "max", "--window", "2", "--hop", "0.5")[
+        "files"
+    ]
+    assert own["windows_scored"] > 2 * plain["files"][0]["windows_scored"]
+    assert max(w["end_seconds"] - w["start_seconds"] for w in own["windows"]) == 2.0
+    pytest.importorskip("silero_vad", reason="pip install 'dfd[silero]'")
+    (silero,) = replay(daemon, [synthetic[0]], "--speed", "max", "--vad", "silero")["files"]
+    assert silero["windows_scored"] >= 2
+    assert silero["speech_seconds"] != plain["files"][0]["speech_seconds"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -122,6 +144,7 @@ def test_encodings_of_the_telephone(
         (["detect", "EMPTY"], "empty"),
         (["detect", "TEXT"], "no audio file"),
         (["serve", "--model", "/nowhere"], "/nowhere"),
+        (["serve", "--port", "70000"], "port"),
         (["serve", "--device", "cuda:7"], "cuda"),
     ],
 )

@@ -20,9 +20,7 @@ def test_the_ten_lines_of_python_run(daemon: Daemon, synthetic: list[Path]) -> N
     code = block("python", "DetectionClient")
     assert len(code.splitlines()) <= 10
     code = code.replace("localhost:50051", daemon.address).replace("call.wav", str(synthetic[0]))
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "spoof" in done.stdout
 

@@ -1,0 +1,87 @@
+"""The options by which a client verb says how its streams are judged."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dfd.clients.options import StreamOptions
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_SECONDS = click.FloatRange(0)
+
+_OPTIONS = (
+    click.option("--model", default="", help="Judge by this model.  [default: the server's]"),
+    click.option(
+        "--rolling-threshold",
+        type=float,
+        metavar="P",
+        help="Alert at this rolling P(spoof).  [default: the server's]",
+    ),
+    click.option(
+        "--cumulative-threshold",
+        type=float,
+        metavar="P",
+        help="Alert at this cumulative P(spoof).  [default: the server's]",
+    ),
+    click.option(
+        "--consecutive-windows",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Windows in a row that it takes to alert.  [default: the server's]",
+    ),
+    click.option("--window", "window_seconds", type=_SECONDS, metavar="SECONDS", help="Window."),
+    click.option("--hop", "hop_seconds", type=_SECONDS, metavar="SECONDS", help="Hop of windows."),
+    click.option(
+        "--vad",
+        "vad_engine",
+        type=click.Choice(["webrtc", "silero"]),
+        help="Voice activity detector.  [default: webrtc]",
+    ),
+    click.option(
+        "--vad-aggressiveness",
+        type=click.IntRange(0, 3),
+        help="WebRTC's mode, 0 (keeps most) to 3 (drops most).",
+    ),
+    click.option(
+        "--vad-hangover",
+        "vad_hangover_seconds",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Speech goes on for so long after its last frame.",
+    ),
+)
+
+
+def judging_options(command: _F) -> _F:
+    """Adds the options; `stream_options` reads them."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def stream_options(
+    values: dict[str, Any], labels: Mapping[str, str], *, activity_events: bool = False
+) -> "StreamOptions":
+    """Takes the options out of a verb's values and puts them together."""
+    from dfd.clients.options import AlertPolicy, StreamOptions, VadEngine, VadOptions
+
+    engine = values.pop("vad_engine")
+    return StreamOptions(
+        model=values.pop("model"),
+        labels=labels,
+        window_seconds=values.pop("window_seconds"),
+        hop_seconds=values.pop("hop_seconds"),
+        vad=VadOptions(
+            engine=None if engine is None else VadEngine(engine),
+            aggressiveness=values.pop("vad_aggressiveness"),
+            hangover_seconds=values.pop("vad_hangover_seconds"),
+            activity_events=activity_events,
+        ),
+        alert_policy=AlertPolicy(
+            rolling_threshold=values.pop("rolling_threshold"),
+            cumulative_threshold=values.pop("cumulative_threshold"),
+            consecutive_windows=values.pop("consecutive_windows"),
+        ),
+    )
