@@ -25,8 +25,9 @@ from dfd.v1 import detection_pb2 as pb
 if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
 
-# Events waiting for a caller who does not read them; beyond it the server is slowed.
-_EVENT_BACKLOG = 4096
+# Events waiting for a caller who does not read them, a day's worth, since one may send a
+# whole recording before reading; beyond it the server is slowed.
+_EVENT_BACKLOG = 1 << 16
 _DEFAULT_CHUNK_BYTES = 64 << 10
 # A call that takes no more messages gives its status at once; this is for the case that not.
 _STATUS_SECONDS = 5.0
