@@ -18,7 +18,6 @@ from torch import Tensor
 class AugmentOptions:
     """Chances (0 to 1) and ranges of each augmentation."""
 
-    untouched_chance: float = 0.5
     narrow_band_chance: float = 0.25
     low_pass_chance: float = 0.2
     low_pass_hz: tuple[float, float] = (4500.0, 7800.0)
@@ -41,25 +40,38 @@ def augment(
     lengths: Tensor,
     options: AugmentOptions,
     generator: torch.Generator,
+    untouched_chance: float = 0.0,
     sample_rate_hz: int = 16_000,
 ) -> Tensor:
     """Augment ``waves`` float32 (B, N), valid up to ``lengths`` int64 (B,); same shape back.
 
-    ``generator`` lives on the device of ``waves``. Level is not kept: see ``normalise``.
+    ``generator`` lives on the device of ``waves``. ``untouched_chance`` is that of a waveform to
+    pass as it is. Level is not kept: see ``normalise``.
     """
-    draws = _Draws(waves, generator)
-    count = waves.shape[1]
     clean = waves / _rms(waves, lengths)
+    chosen = torch.rand(len(waves), generator=generator, device=waves.device) >= untouched_chance
+    if not bool(chosen.any()):
+        return clean
+    made = clean.clone()
+    made[chosen] = _augment(clean[chosen], lengths[chosen], options, generator, sample_rate_hz)
+    return made
+
+
+def _augment(
+    clean: Tensor, lengths: Tensor, options: AugmentOptions, generator: torch.Generator, rate: int
+) -> Tensor:
+    draws = _Draws(clean, generator)
+    count = clean.shape[1]
     narrow = draws.chance(options.narrow_band_chance)
 
-    size = count + sample_rate_hz // 4
+    size = count + rate // 4
     size += -size % 1024
     spectrum = torch.fft.rfft(clean, size)
-    hertz = torch.linspace(0, sample_rate_hz / 2, spectrum.shape[1], device=waves.device)
+    hertz = torch.linspace(0, rate / 2, spectrum.shape[1], device=clean.device)
     response = _bands(hertz, narrow, options, draws)
     spectrum = spectrum * response
     if len(rows := draws.rows(options.room_chance)):
-        spectrum[rows] = spectrum[rows] * _room(size, rows, options, draws, sample_rate_hz)
+        spectrum[rows] = spectrum[rows] * _room(size, rows, options, draws, rate)
     if len(rows := draws.rows(options.noise_chance)):
         spectrum[rows] += _noise(hertz, spectrum[rows], response[rows], options, draws)
     mixed = torch.fft.irfft(spectrum, size)[:, :count]
@@ -72,9 +84,8 @@ def augment(
     mixed = mixed.clamp(-ceiling, ceiling)
     rows = draws.rows(options.mu_law_chance)
     mixed[rows] = _mu_law(mixed[rows], draws.between(4.0, 12.0)[rows])
-    mixed = mixed * _lost_packets(count, options, draws, sample_rate_hz)
-    mixed = mixed * _time_mask(count, options, draws, sample_rate_hz)
-    mixed = torch.where(draws.chance(options.untouched_chance), clean, mixed)
+    mixed = mixed * _lost_packets(count, options, draws, rate)
+    mixed = mixed * _time_mask(count, options, draws, rate)
     made: Tensor = mixed * _valid(mixed, lengths)
     return made
 

@@ -25,16 +25,13 @@ Render = Callable[[FloatArray, np.random.Generator], tuple[FloatArray, str]]
 
 @dataclass(frozen=True)
 class BankOptions:
-    """How often each kind of audio is drawn, and which copy synthesis is rendered.
+    """What is rendered.
 
     ``copy_synthesis`` gives a weight to each method; a bona fide recording is resynthesised by
-    ``copies`` of them. Shares are relative, per label; the original recordings' are
-    ``original_share`` of both.
+    ``copies`` of them. Without ``codecs`` none are rendered.
     """
 
-    original_share: float = 0.6
-    codec_share: float = 0.28
-    copy_share: float = 0.12
+    codecs: bool = True
     copies: int = 1
     copy_synthesis: tuple[tuple[str, float], ...] = (
         ("world", 0.35),
@@ -49,7 +46,6 @@ def codec_bank(
     recordings: Sequence[Recording],
     cache: AudioCache,
     folder: Path,
-    options: BankOptions,
     progress: Callable[[], None] | None = None,
 ) -> Bank:
     """Every recording of both classes through one random codec."""
@@ -60,8 +56,7 @@ def codec_bank(
 
     rows = list(range(len(recordings)))
     samples, _ = _render(cache, rows, folder / "codec", (7,), render, progress)
-    share = options.codec_share
-    return Bank("codec", recordings, samples, cache.lengths, share, share)
+    return Bank("codec", recordings, samples, cache.lengths)
 
 
 def copy_bank(
@@ -90,8 +85,7 @@ def copy_bank(
         replace(recordings[row], label=1, system=f"copy:{name}")
         for row, name in zip(rows, made, strict=True)
     ]
-    share = options.copy_share / options.copies
-    return Bank(f"copy-{copy}", spoofs, samples, cache.lengths[rows], 0.0, share)
+    return Bank("copy", spoofs, samples, cache.lengths[rows])
 
 
 def _render(

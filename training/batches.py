@@ -7,7 +7,7 @@ with 700 clips does not drown one with 20, nor the reverse.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,25 +24,21 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Bank:
-    """Recordings of one origin with their audio, and how often they are drawn.
+    """Recordings of one origin with their audio.
 
-    ``share_of_bonafide`` and ``share_of_spoof`` are relative to the other banks; row ``i`` of
-    ``samples`` int16 (N, row) belongs to ``recordings[i]``.
+    ``kind`` says which shares apply. Row ``i`` of ``samples`` int16 (N, row) belongs to
+    ``recordings[i]``.
     """
 
-    name: str
+    kind: str
     recordings: Sequence[Recording]
     samples: npt.NDArray[np.int16]
     lengths: IntArray
-    share_of_bonafide: float = 1.0
-    share_of_spoof: float = 1.0
 
 
-def bank_of(
-    name: str, cache: AudioCache, recordings: Sequence[Recording], shares: tuple[float, float]
-) -> Bank:
+def bank_of(cache: AudioCache, recordings: Sequence[Recording]) -> Bank:
     """The bank of a decoded manifest; unreadable recordings (length 0) are never drawn."""
-    return Bank(name, recordings, cache.samples, cache.lengths, shares[0], shares[1])
+    return Bank("original", recordings, cache.samples, cache.lengths)
 
 
 class Sampler:
@@ -51,15 +47,23 @@ class Sampler:
     def __init__(self, banks: Sequence[Bank], seed: int) -> None:
         self.banks = banks
         self.generator = np.random.default_rng(seed)
-        self._rows: list[tuple[IntArray, IntArray, FloatArray]] = []
-        for label in (0, 1):
-            self._rows.append(self._table(label))
+        self.share({bank.kind: (1.0, 1.0) for bank in banks})
 
-    def _table(self, label: int) -> tuple[IntArray, IntArray, FloatArray]:
+    def share(self, shares: Mapping[str, tuple[float, float]]) -> None:
+        """Set the shares of bona fide and of spoof crops that each kind of bank gets.
+
+        Raises ``ValueError`` where a label is left without recordings.
+        """
+        self._rows = [self._table(label, shares) for label in (0, 1)]
+
+    def _table(
+        self, label: int, shares: Mapping[str, tuple[float, float]]
+    ) -> tuple[IntArray, IntArray, FloatArray]:
         """Bank, row and probability of every usable recording of one label."""
         where, rows, weights = [], [], []
         for number, bank in enumerate(self.banks):
-            share = bank.share_of_spoof if label else bank.share_of_bonafide
+            alike = sum(other.kind == bank.kind for other in self.banks)
+            share = shares.get(bank.kind, (0.0, 0.0))[label] / alike
             picked = [
                 row
                 for row, recording in enumerate(bank.recordings)

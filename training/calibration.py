@@ -51,7 +51,8 @@ def fit_calibration(
         return float((weight * np.logaddexp(0, -sign * llr)).sum() + 1e-5 * parameters[0] ** 2)
 
     found = minimize(cost, np.array([1.0, 0.0]), method="Nelder-Mead", tol=1e-7)
-    return Calibration(scale=float(found.x[0]), offset=float(found.x[1]))
+    # A detector that is worse than chance is not turned round, only silenced.
+    return Calibration(scale=max(float(found.x[0]), 1e-4), offset=float(found.x[1]))
 
 
 def probability(llrs: FloatArray) -> FloatArray:

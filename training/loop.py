@@ -58,12 +58,13 @@ class Progress:
 
 
 def learning_rate_factor(step: int, options: FitOptions) -> float:
-    """Linear warm-up to 1, then a cosine down to 0.02."""
+    """Linear warm-up to 1, then a cosine towards 0.02, times the linear cool-down at the end."""
     if step < options.warm_up_steps:
         return (step + 1) / options.warm_up_steps
-    rest = max(1, options.steps - options.warm_up_steps)
+    rest = max(1, options.cosine_steps - options.warm_up_steps)
     part = min(1.0, (step - options.warm_up_steps) / rest)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part))
+    cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part))
+    return cosine * min(1.0, (options.steps - step) / max(1, options.cool_down_steps))
 
 
 def batch_shape(options: FitOptions, generator: np.random.Generator) -> tuple[int, int]:
@@ -110,13 +111,18 @@ def fit(
         torch.manual_seed(seed)
         (out / LOG).unlink(missing_ok=True)
     started, smooth = time.monotonic(), float("nan")
+    phase = None
     for step in range(first, options.steps):
+        if phase != recipe.phase(step):
+            phase = recipe.phase(step)
+            sampler.share(phase.shares)
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * learning_rate_factor(step, options)
         drawn = sampler.draw(*batch_shape(options, shapes))
         waves, lengths, labels = (part.to(device) for part in drawn)
         with torch.no_grad():
-            waves = augment(waves, lengths, recipe.augment, draws)
+            chance = phase.untouched_chance
+            waves = augment(waves, lengths, recipe.augment, draws, chance)
         loss = _loss(model(waves, lengths), labels, options.label_smoothing)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

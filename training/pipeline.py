@@ -96,12 +96,12 @@ def render_banks(
 ) -> list[Bank]:
     """The banks that a recipe draws from; what was rendered before is reused."""
     options = recipe.banks
-    banks = [bank_of("original", cache, rows, (options.original_share, options.original_share))]
-    if options.codec_share > 0:
+    banks = [bank_of(cache, rows)]
+    if options.codecs:
         with bar("codecs", len(rows)) as tick:
-            banks.append(codec_bank(rows, cache, folder, options, tick))
+            banks.append(codec_bank(rows, cache, folder, tick))
     humans = sum(row.label == 0 for row in rows)
-    for copy in range(options.copies if options.copy_share > 0 else 0):
+    for copy in range(options.copies):
         with bar(f"copy synthesis {copy + 1}", humans) as tick:
             banks.append(copy_bank(rows, cache, folder, options, copy, tick))
     return banks

@@ -25,13 +25,17 @@ FFT_SAMPLES = 512
 
 @dataclass(frozen=True)
 class PretrainOptions:
-    """Steps of Adam on batches of ``clips`` crops of ``crop_samples``."""
+    """Steps of Adam on batches of ``clips`` crops of ``crop_samples``.
+
+    ``floor`` is added to the power before the logarithm; ``untouched_chance`` is as in a phase.
+    """
 
     steps: int = 250
     clips: int = 24
     crop_samples: int = 24_000
     learning_rate: float = 2e-3
     floor: float = 1e-2
+    untouched_chance: float = 0.5
 
 
 def log_spectrum(waves: Tensor, taps: int, hop: int, floor: float) -> Tensor:
@@ -83,7 +87,8 @@ def pretrain(
         waves, lengths, _ = sampler.draw(options.clips, options.crop_samples)
         waves, lengths = waves.to(device), lengths.to(device)
         with torch.no_grad():
-            waves = normalise(augment(waves, lengths, augmentation, draws), lengths)
+            waves = augment(waves, lengths, augmentation, draws, options.untouched_chance)
+            waves = normalise(waves, lengths)
             target = log_spectrum(waves, taps, hop, options.floor)
         hidden = layers[1](layers[0](waves.unsqueeze(1)))
         last = hidden

@@ -12,14 +12,19 @@ from dfd.training.pretrain import PretrainOptions
 
 @dataclass(frozen=True)
 class FitOptions:
-    """The optimisation: AdamW, linear warm-up then cosine decay, and an averaged copy.
+    """The optimisation: AdamW and an averaged copy of the weights.
+
+    The learning rate warms up linearly, follows a cosine that would end at ``cosine_steps``, and
+    over the last ``cool_down_steps`` falls to zero.
 
     ``batch_seconds`` is the audio in a batch; each batch has crops of one random length out of
     ``crop_seconds``, drawn with ``crop_weights``. ``average_decay`` is the exponential moving
     average of the weights that is evaluated and exported.
     """
 
-    steps: int = 4500
+    steps: int = 3600
+    cosine_steps: int = 4500
+    cool_down_steps: int = 700
     batch_seconds: float = 36.0
     crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
     crop_weights: tuple[float, ...] = (0.15, 0.25, 0.35, 0.2, 0.05)
@@ -33,6 +38,39 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A stretch of the training, until ``until_step``: what is drawn, and how much is augmented.
+
+    Shares are relative. Original recordings and codec renderings serve both labels, copy
+    synthesis only spoofs. ``untouched_chance`` is that of a crop to be left as it is.
+    """
+
+    until_step: int
+    untouched_chance: float = 0.9
+    original_share: float = 0.6
+    codec_share: float = 0.15
+    copy_share: float = 0.25
+
+    @property
+    def shares(self) -> dict[str, tuple[float, float]]:
+        """Shares of bona fide and spoof crops by kind of bank."""
+        return {
+            "original": (self.original_share, self.original_share),
+            "codec": (self.codec_share, self.codec_share),
+            "copy": (0.0, self.copy_share),
+        }
+
+
+# Hard material slows the start; the last phase is what the detector has to stand.
+PHASES = (
+    Phase(600, untouched_chance=0.5, codec_share=0.28, copy_share=0.12),
+    Phase(900, copy_share=0.0),
+    Phase(1800),
+    Phase(1_000_000, untouched_chance=0.4, codec_share=0.28),
+)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One way to make a detector."""
 
@@ -42,6 +80,11 @@ class Recipe:
     banks: BankOptions = field(default_factory=BankOptions)
     pretrain: PretrainOptions = field(default_factory=PretrainOptions)
     fit: FitOptions = field(default_factory=FitOptions)
+    phases: tuple[Phase, ...] = PHASES
+
+    def phase(self, step: int) -> Phase:
+        """The phase that ``step`` (from 0) belongs to; the last one never ends."""
+        return next((p for p in self.phases if step < p.until_step), self.phases[-1])
 
 
 RECIPES = {"bundled": Recipe("bundled")}

@@ -38,6 +38,12 @@ def test_finite_and_masked(options: AugmentOptions) -> None:
         assert not made[3, 400:].any()
 
 
+def test_untouched_waveforms_pass() -> None:
+    generator = torch.Generator().manual_seed(0)
+    made = augment(waves(), LENGTHS, chances(1.0), generator, untouched_chance=1.0)
+    assert torch.allclose(normalise(made, LENGTHS), normalise(waves(), LENGTHS), atol=1e-5)
+
+
 def test_seeds_repeat() -> None:
     assert torch.equal(run(3, AugmentOptions()), run(3, AugmentOptions()))
     assert not torch.equal(run(3, AugmentOptions()), run(4, AugmentOptions()))
