@@ -13,6 +13,7 @@ from dfd.clients.bridges.limits import ByteBudget
 _TICK_SECONDS = 0.02
 # A peer that does not read gets no more silence until it does.
 _MAX_UNREAD_BYTES = 16384
+_CLOSE_SECONDS = 2.0
 _TRAP = (
     "its audio looks like mu-law under type 0x10, which means signed linear: dial with"
     " AudioSocket/.../c(slin) or c(slin16), or scores are worth nothing"
@@ -82,7 +83,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        peer = transport.get_extra_info("peername")
+        peer = transport.get_extra_info("peername") or ("somebody", 0)
         self._call = self._exchange.enter("audiosocket", f"{peer[0]}:{peer[1]}")
         if self._call is None:
             transport.write(HANGUP_FRAME)  # the dialplan goes on
@@ -144,6 +145,8 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(HANGUP_FRAME)
             self._transport.close()
+            # a peer that does not read is not waited for
+            asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self._transport.abort)
 
     def _check(self) -> None:
         """Closes a connection that named no call, or that fell silent."""

@@ -48,7 +48,7 @@ class Exchange:
         self._calls: set[Call] = set()
         self._legs: set[Leg] = set()
         self._waits: set[asyncio.Task[None]] = set()
-        self._names: dict[str, int] = {}
+        self._names: dict[str, list[int]] = {}  # legs begun under a name, and those that live
         self.metrics.gauge("calls_active", "Calls at this moment.", lambda: len(self._calls))
         self.metrics.gauge(
             "legs_waiting",
@@ -77,8 +77,10 @@ class Exchange:
 
     def open_leg(self, call: Call, started: CallStarted) -> Leg:
         """Begins a stream to the daemon."""
-        count = self._names[started.call_id] = self._names.get(started.call_id, 0) + 1
-        stream_id = started.call_id if count == 1 else f"{started.call_id}-{count}"
+        named = self._names.setdefault(started.call_id, [0, 0])
+        named[0] += 1
+        named[1] += 1
+        stream_id = started.call_id if named[0] == 1 else f"{started.call_id}-{named[0]}"
         more = {
             "call_id": started.call_id,
             "protocol": call.protocol,
@@ -114,8 +116,9 @@ class Exchange:
     async def _forget(self, leg: Leg, name: str) -> None:
         await leg.closed()
         self._legs.discard(leg)
-        if not any(other.stream_id.startswith(name) for other in self._legs):
-            self._names.pop(name, None)
+        self._names[name][1] -= 1
+        if not self._names[name][1]:
+            del self._names[name]
 
 
 class Call:

@@ -142,10 +142,12 @@ class Leg:
                     delay = _FIRST_DELAY_SECONDS
                 except DetectionError as error:
                     self._fail(error)
-                if self._ended or self._dead:
+                if self._done():
                     return
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _MAX_DELAY_SECONDS)
+                if self._done():
+                    return
                 self._stream = self._new_stream()
                 self._shifted = self.position > 0
         finally:
@@ -155,6 +157,10 @@ class Leg:
             if self.summary is None:
                 self._metrics.add("unjudged_calls")
                 logger.warning("call %s ended without a summary", self.stream_id)
+
+    def _done(self) -> bool:
+        """Whether there is nothing more to be judged, or nobody who would."""
+        return self._ended or self._dead
 
     def _new_stream(self) -> DetectionStream:
         return self._client.stream(
