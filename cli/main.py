@@ -12,6 +12,7 @@ VERBS = {
     "listen": "Judge the microphone live.",
     "replay": "Stream recordings to a daemon; scores and latency.",
     "detect": "Score recordings without a daemon.",
+    "bridge": "Judge telephone calls: AudioSocket, RTP, WebSocket media.",
     "info": "Show what a daemon offers.",
     "train": "Train a detector.",
     "evaluate": "Measure a detector on labelled recordings.",
@@ -19,6 +20,7 @@ VERBS = {
 
 # third-party module -> the extra that brings it
 EXTRAS = {
+    "av": "bridge",
     "grpc_health": "serve",
     "grpc_reflection": "serve",
     "onnxruntime": "silero",
@@ -32,6 +34,7 @@ EXTRAS = {
     "tqdm": "train",
     "transformers": "train",
     "webrtcvad": "serve",
+    "websockets": "bridge",
 }
 
 
