@@ -31,10 +31,15 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallAudio:
-    """Whole frames, and the frames lost in the network just before them."""
+    """Whole frames, and the frames lost in the network just before them.
+
+    Attributes:
+        filled_frames: silence in the content in place of audio that one leg lacked.
+    """
 
     content: bytes
     gap_frames: int = 0
+    filled_frames: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

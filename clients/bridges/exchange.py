@@ -147,6 +147,9 @@ class Call:
             if isinstance(event, CallAudio):
                 if self._leg is not None:
                     self._leg.push(event.content, event.gap_frames)
+                    if event.filled_frames:
+                        seconds = self._leg.audio_format.seconds(event.filled_frames)
+                        metrics.add("filled_seconds", seconds)
             elif isinstance(event, Reply):
                 replies.append(event.message)
             elif isinstance(event, CallStarted):

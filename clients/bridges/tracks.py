@@ -36,7 +36,6 @@ class Tracks:
         self._ends = [0] * self._count
         self._position = 0
         self._gap = 0
-        self.filled_frames = [0] * self._count
         self.late_frames = 0
 
     def end_of(self, track: int) -> int:
@@ -86,15 +85,16 @@ class Tracks:
                     begins, samples = pieces[0]
                     end = min(end, begins if begins > start else begins + len(samples))
             mixed = np.repeat(self._silent, (end - start) * self._count).reshape(-1, self._count)
+            filled = 0
             for track, pieces in enumerate(self._pieces):
                 if not pieces or pieces[0][0] > start:
-                    self.filled_frames[track] += end - start
+                    filled += end - start
                     continue
                 begins, samples = pieces.popleft()
                 mixed[:, track] = samples[start - begins : end - begins]
                 if begins + len(samples) > end:
                     pieces.appendleft((end, samples[end - begins :]))
-            given.append(CallAudio(mixed.tobytes(), self._gap))
+            given.append(CallAudio(mixed.tobytes(), self._gap, filled))
             self._gap = 0
             self._position = end
         return given

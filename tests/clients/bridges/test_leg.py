@@ -50,6 +50,15 @@ async def test_gaps_are_marked(daemon: ScriptedServer) -> None:
         assert exchange.metrics.get("gap_seconds") == pytest.approx(0.1)
 
 
+async def test_what_one_leg_lacked_is_counted(daemon: ScriptedServer) -> None:
+    async with exchange_to(daemon) as (exchange, _):
+        call = exchange.enter("test", "here")
+        assert call is not None
+        call.handle([STARTED, CallAudio(SECOND, filled_frames=4000)])
+        assert exchange.metrics.get("filled_seconds") == pytest.approx(0.5)
+        call.end("done")
+
+
 async def test_a_daemon_that_restarts(daemon: ScriptedServer) -> None:
     """The call goes on, nothing that fits the buffer is lost, the id stays."""
     async with exchange_to(daemon, buffer_seconds=30.0) as (exchange, sink):
