@@ -35,6 +35,7 @@ _HOPELESS = frozenset(
 _FIRST_DELAY_SECONDS = 1.0
 _MAX_DELAY_SECONDS = 10.0
 _PATIENCE_SECONDS = 3.0
+_QUIET_SECONDS = 10.0
 
 
 class Leg:
@@ -78,6 +79,8 @@ class Leg:
         self._ended = False
         self._dead = False
         self._shifted = False  # the next chunk does not follow the last
+        self._lost_seconds = 0.0
+        self._quiet_until = 0.0
         self._timers: list[asyncio.TimerHandle] = []
         self._finishing: asyncio.Task[None] | None = None
         self._stream = self._new_stream()
@@ -209,6 +212,19 @@ class Leg:
             "; the call goes on unjudged" if self._dead and not self._ended else "",
         )
 
+    def _complain_of_loss(self, seconds: float) -> None:
+        """A line now, and then one in ten seconds however often it happens."""
+        self._lost_seconds += seconds
+        now = asyncio.get_running_loop().time()
+        if now < self._quiet_until:
+            return
+        logger.warning(
+            "call %s: the daemon is too slow; %.2f s of audio were lost",
+            self.stream_id,
+            self._lost_seconds,
+        )
+        self._lost_seconds, self._quiet_until = 0.0, now + _QUIET_SECONDS
+
     def _notice(self, event: ev.Event) -> None:
         """Counts and logs what is worth it, and passes the event on."""
         metrics = self._metrics
@@ -245,9 +261,5 @@ class Leg:
                 )
             case ev.AudioLost():
                 metrics.add("gap_seconds", event.lost_seconds, "daemon")
-                logger.warning(
-                    "call %s: the daemon is too slow; %.2f s of audio were lost",
-                    self.stream_id,
-                    event.lost_seconds,
-                )
+                self._complain_of_loss(event.lost_seconds)
         self._tell(event)

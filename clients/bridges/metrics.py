@@ -86,10 +86,12 @@ def expose(metrics: Metrics, host: str, port: int) -> tuple[Callable[[], None], 
         What stops it, and the port.
 
     Raises:
-        UserError: the address cannot be bound.
-        ModuleNotFoundError: Prometheus' client is not installed.
+        UserError: the address cannot be bound, or Prometheus' client is not installed.
     """
-    from prometheus_client import CollectorRegistry, start_http_server
+    try:
+        from prometheus_client import CollectorRegistry, start_http_server
+    except ModuleNotFoundError:
+        raise UserError("metrics need prometheus-client: pip install 'dfd[bridge]'") from None
 
     class _Registered:
         def collect(self) -> Iterator[Metric]:

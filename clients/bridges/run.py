@@ -78,7 +78,9 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
                 where, stop_server = await plan.start(exchange)
             except OSError as error:
                 raise UserError(f"the {plan.name} bridge cannot listen: {error}") from None
-            print(f"dfd bridge {plan.name} ready on {where}", flush=True)
+            # events on standard output have it for themselves
+            told = sys.stderr if settings.events == "-" else sys.stdout
+            print(f"dfd bridge {plan.name} ready on {where}", file=told, flush=True)
             try:
                 await stop.wait()
             finally:

@@ -190,6 +190,24 @@ async def test_a_refused_token_leaves_the_call_alone(
     assert daemon.connections == []
 
 
+async def test_a_slow_daemon_is_told_of_once_in_a_while(
+    daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    daemon.script.read_delay = 0.05
+    async with exchange_to(daemon, buffer_seconds=0.2, drain_seconds=0.5) as (exchange, sink):
+        call = exchange.enter("test", "here")
+        assert call is not None
+        call.handle([STARTED])
+        await until(lambda: daemon.connections)
+        while len(sink.of(ev.AudioLost)) < 4:
+            for _ in range(200):
+                call.handle([CallAudio(SECOND)])
+            await asyncio.sleep(0.01)
+        call.end("done")
+    assert caplog.text.count("too slow") == 1
+    assert exchange.metrics.get("gap_seconds", "daemon") > 100
+
+
 async def test_a_draining_daemon(daemon: ScriptedServer) -> None:
     daemon.script.drain_after = 1.0
     async with exchange_to(daemon) as (exchange, sink):

@@ -1,4 +1,5 @@
 import socket
+import sys
 import urllib.request
 
 import pytest
@@ -37,3 +38,9 @@ def test_a_port_that_is_taken() -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(UserError, match="metrics"):
             expose(Metrics(), "127.0.0.1", taken.getsockname()[1])
+
+
+def test_without_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(UserError, match=r"dfd\[bridge\]"):
+        expose(Metrics(), "127.0.0.1", 0)
