@@ -111,8 +111,7 @@ class _Av:
         context = av.CodecContext.create(self._library_name, "r")
         assert isinstance(context, AudioCodecContext)
         context.layout = "mono"
-        if self._library_name == "libopus":
-            context.sample_rate = self.audio_format.sample_rate_hz
+        context.sample_rate = self.audio_format.sample_rate_hz
         return context
 
     def decode(self, payload: bytes) -> bytes:
