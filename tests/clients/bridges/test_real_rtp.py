@@ -6,7 +6,7 @@ import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -143,8 +143,7 @@ class Network(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         assert self.transport is not None
@@ -174,6 +173,7 @@ async def test_a_bad_network(daemon: str, speech: Path, tmp_path: Path) -> None:
                   "-c:a", "pcm_mulaw", "-f", "rtp", f"rtp://127.0.0.1:{relay}"]  # fmt: skip
         with contextlib.closing(transport), programs([sender]):
             (summary,) = await running.summaries(1)
+        await asyncio.sleep(0.01)  # the transport closes
     assert network.dropped > 5
     channel = summary["summary"]["channels"][0]
     packets = sorted(network.passed.values(), key=lambda one: one.timestamp)

@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -230,8 +230,7 @@ class Socket(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self.got(self, data, addr)
@@ -337,6 +336,7 @@ async def test_a_call_between_two_baresips(daemon: str, tmp_path: Path) -> None:
                 await asyncio.sleep(2)
                 with programs([calling]):
                     summaries = await running.summaries(2)
+        await asyncio.sleep(0.01)  # the fork's transports close
     coded = tmp_path / "coded.wav"
     run("ffmpeg", "-v", "error", "-i", speech, "-c:a", "pcm_mulaw", coded)
     expected = (await judged(daemon, coded)).cumulative_score
