@@ -243,8 +243,10 @@ class _Port:
             if active.address[0] != address[0] or ssrc is None:
                 continue
             name = news.names.get(ssrc)
-            if name:
-                active.rtp.labels.setdefault("cname", name)
+            if name and active.rtp.labels.setdefault("cname", name) is name:
+                logger.info("call %s: its sender calls itself %s", active.call.name, name)
+            if ssrc in news.senders:
+                self._add(active, "reported_sent", news.senders[ssrc])
             if ssrc in news.left:
                 self._end(key, "RTCP goodbye")
 
@@ -269,8 +271,11 @@ class _Port:
             "foreign_ssrc": active.rtp.foreign_sources,
         }
         for fate, count in counts.items():
-            more = count - active.told.get(fate, 0)
-            if more:
-                # A new source counts from nothing again.
-                self._exchange.metrics.add("packets", float(max(more, 0)), fate)
-                active.told[fate] = count
+            self._add(active, fate, count)
+
+    def _add(self, active: _Active, fate: str, count: int) -> None:
+        """Adds what a count of one source grew by; a new source counts from nothing again."""
+        more = count - active.told.get(fate, 0)
+        if more:
+            self._exchange.metrics.add("packets", float(max(more, 0)), fate)
+            active.told[fate] = count

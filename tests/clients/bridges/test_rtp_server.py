@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import logging
 import random
 import socket
 import struct
@@ -16,7 +17,7 @@ from dfd.clients.bridges.g711 import mulaw_samples
 from dfd.clients.bridges.rtp import RtpPacket
 from dfd.clients.bridges.rtp_server import RtpOptions, RtpServer
 from tests.clients.bridges.kit import MemorySink, exchange_to, heard, mulaw, until, voice
-from tests.clients.bridges.test_rtcp import description, packet
+from tests.clients.bridges.test_rtcp import description, packet, sender_report
 from tests.clients.scripted import ScriptedServer
 
 
@@ -78,13 +79,17 @@ def only_stream(daemon: ScriptedServer) -> bytes:
     return heard(daemon, connection.config.stream_id)
 
 
-async def test_a_call_until_its_goodbye(daemon: ScriptedServer, phones: Any) -> None:
+async def test_a_call_until_its_goodbye(
+    daemon: ScriptedServer, phones: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "dfd")
     async with bridge(daemon) as (exchange, sink, (port,)):
         phone = phones(port)
         content = mulaw(voice(1.5))
         sent = phone.packets(content)
         await phone.send(sent[:40])
-        await phone.send([description(phone.ssrc, b"ann@phone")], port + 1)
+        report = sender_report(phone.ssrc, 40) + description(phone.ssrc, b"ann@phone")
+        await phone.send([report], port + 1)
         await phone.send(sent[40:])
         await phone.send([phone.goodbye()], port + 1)
         await until(lambda: sink.of(ev.Summary))
@@ -95,6 +100,8 @@ async def test_a_call_until_its_goodbye(daemon: ScriptedServer, phones: Any) -> 
         assert labels["port"] == str(port)
         assert exchange.metrics.get("calls_ended", "RTCP goodbye") == 1
         assert exchange.metrics.get("packets", "received") == len(sent)
+        assert exchange.metrics.get("packets", "reported_sent") == 40
+        assert "ann@phone" in caplog.text
 
 
 async def test_loss_reordering_and_doubles_keep_the_time_line(
