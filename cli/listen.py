@@ -35,8 +35,11 @@ from dfd.cli._judging import judging_options, stream_options
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
 @click.option(
     "--on-alert",
-    metavar="COMMAND",
-    help="Run this for every alert and every clearing, its JSON on standard input.",
+    "on_alerts",
+    multiple=True,
+    metavar="ACTION",
+    help="For every alert and every clearing: run a command (JSON on its standard input), call a"
+    " webhook (http://...; signed with DFD_WEBHOOK_SECRET), or add to file:PATH. Several at once.",
 )
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
 def command(
@@ -45,7 +48,7 @@ def command(
     seconds: float | None,
     as_json: bool,
     events: str | None,
-    on_alert: str | None,
+    on_alerts: tuple[str, ...],
     fail_on_alert: bool,
     **others: Any,
 ) -> None:
@@ -63,13 +66,13 @@ def command(
     from rich.console import Console
 
     from dfd.clients import microphone
-    from dfd.clients.alert_command import CommandSink
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.errors import UserError
     from dfd.clients.listen import Listening, listen
     from dfd.clients.listen_view import ListenView, summary_lines
     from dfd.clients.local_daemon import answers, local_daemon
     from dfd.clients.meter import MeterState
+    from dfd.clients.on_alert import on_alert, read_secret
     from dfd.clients.options import RetryPolicy
     from dfd.clients.sinks import EventSink, JsonLinesSink, Sinks
 
@@ -122,8 +125,7 @@ def command(
             click.echo(f"no server answers at {where.server}: starting one here", err=True)
             where = dataclasses.replace(where, server=stack.enter_context(local_daemon()))
         every: list[EventSink] = [JsonLinesSink(path) for path in paths]
-        if on_alert is not None:
-            every.append(CommandSink(on_alert, lambda line: click.echo(f"dfd: {line}", err=True)))
+        every += [on_alert(what, read_secret(None)) for what in on_alerts]
         sinks = stack.enter_context(Sinks(every))
         view = ListenView(console, MeterState(where.server, device.name))
         stack.enter_context(view)

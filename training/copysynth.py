@@ -185,7 +185,9 @@ def _pyworld() -> Any:
             warnings.simplefilter("ignore")
             import pyworld  # type: ignore[import-untyped]
     except ImportError as error:
-        raise CorpusError("copy synthesis needs pyworld: pip install 'dfd[train]'") from error
+        raise CorpusError(
+            "copy synthesis by WORLD needs pyworld, built by a compiler: pip install 'dfd[world]'"
+        ) from error
     return pyworld
 
 
