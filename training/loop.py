@@ -128,7 +128,9 @@ def fit(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
         optimizer.step()
-        _follow(average, model, min(options.average_decay, (step + 1) / (step + 20)))
+        cooling = step >= options.steps - options.cool_down_steps
+        decay = options.cool_down_average_decay if cooling else options.average_decay
+        _follow(average, model, min(decay, (step + 1) / (step + 20)))
         value = float(loss.detach())
         smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
         done = step + 1
