@@ -1,0 +1,38 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from dfd.training.loop import batch_shape, learning_rate_factor
+from dfd.training.recipe import RECIPES, FitOptions, Phase
+
+
+def test_phases_follow_each_other() -> None:
+    recipe = dataclasses.replace(
+        RECIPES["bundled"], phases=(Phase(10, copy_share=0.0), Phase(20, copy_share=0.5))
+    )
+    shares = [recipe.phase(step).copy_share for step in (0, 9, 10, 19, 20, 1000)]
+    assert shares == [0.0, 0.0, 0.5, 0.5, 0.5, 0.5]
+    assert recipe.phase(10).shares["copy"] == (0.0, 0.5)
+
+
+def test_learning_rate() -> None:
+    options = FitOptions(steps=100, cosine_steps=200, cool_down_steps=10, warm_up_steps=20)
+    factors = [learning_rate_factor(step, options) for step in range(100)]
+    assert factors[0] == pytest.approx(1 / 20)
+    assert max(factors) == pytest.approx(1.0)
+    assert np.argmax(factors) in (19, 20)
+    assert all(later <= earlier for earlier, later in itertools.pairwise(factors))
+    assert factors[-1] < 0.1 * factors[89]
+    steady = dataclasses.replace(options, cool_down_steps=0)
+    assert learning_rate_factor(99, steady) > 0.5
+
+
+def test_batches_hold_the_same_audio() -> None:
+    options = FitOptions(batch_seconds=36.0)
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        clips, samples = batch_shape(options, generator)
+        assert clips % 2 == 0
+        assert 28 * 16_000 <= clips * samples <= 36 * 16_000
