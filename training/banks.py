@@ -1,6 +1,6 @@
-"""Audio made from a corpus before training and kept beside its cache: codecs and copy synthesis.
+"""Audio made before training and kept beside a corpus' cache: codecs, copy synthesis, speech.
 
-Both are rendered row by row with a generator of their own, so an interrupted rendering continues
+All are rendered row by row with a generator of their own, so an interrupted rendering continues
 where it stopped and the result does not depend on the order.
 """
 
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from dfd.training.batches import Bank
-from dfd.training.cache import AudioCache, FloatArray, level
+from dfd.training.cache import ROW_SAMPLES, AudioCache, FloatArray, level, resampled
 from dfd.training.codecs import pick_codec, through_codec
 from dfd.training.copysynth import METHODS
-from dfd.training.corpus import Recording
+from dfd.training.corpus import CorpusError, Recording
+from dfd.training.espeak import draw_sentence, draw_voice, speak
 
 Render = Callable[[FloatArray, np.random.Generator], tuple[FloatArray, str]]
 
@@ -28,11 +29,13 @@ class BankOptions:
     """What is rendered.
 
     ``copy_synthesis`` gives a weight to each method; a bona fide recording is resynthesised by
-    ``copies`` of them. Without ``codecs`` none are rendered.
+    ``copies`` of them. Without ``codecs`` none are rendered. ``spoken`` sentences are spoken by
+    eSpeak NG.
     """
 
     codecs: bool = True
     copies: int = 1
+    spoken: int = 400
     copy_synthesis: tuple[tuple[str, float], ...] = (
         ("world", 0.35),
         ("griffin-lim", 0.25),
@@ -86,6 +89,30 @@ def copy_bank(
         for row, name in zip(rows, made, strict=True)
     ]
     return Bank("copy", spoofs, samples, cache.lengths[rows])
+
+
+def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None) -> Bank:
+    """Sentences spoken by eSpeak NG, at most as long as a row of the cache.
+
+    Raises ``CorpusError`` where espeakng-loader is not installed.
+    """
+    samples = np.zeros((options.spoken, ROW_SAMPLES), np.int16)
+    lengths = np.zeros(options.spoken, np.int64)
+    spoofs = []
+    for row in range(options.spoken):
+        generator = np.random.default_rng((13, row))
+        voice = draw_voice(generator)
+        try:
+            spoken, rate = speak(draw_sentence(generator), voice)
+        except ModuleNotFoundError as error:
+            raise CorpusError(f"{error.name} is missing: pip install 'dfd[train]'") from error
+        wave = level(resampled(spoken.astype(np.float32) / 32768.0, rate)[:ROW_SAMPLES])
+        samples[row, : wave.size] = np.round(wave * 32767.0).astype(np.int16)
+        lengths[row] = wave.size
+        spoofs.append(Recording("", 1, source="eSpeak NG", system=f"tts:eSpeak NG {voice.name}"))
+        if progress is not None:
+            progress()
+    return Bank("spoken", spoofs, samples, lengths)
 
 
 def _render(

@@ -67,14 +67,20 @@ def decode(path: Path) -> FloatArray:
     mono = np.asarray(data.mean(axis=1), dtype=np.float32)
     if mono.size == 0 or not np.isfinite(mono).all():
         raise CorpusError(f"{path}: no samples" if mono.size == 0 else f"{path}: not finite")
-    if rate != SAMPLE_RATE_HZ:
-        from math import gcd
+    return resampled(mono, rate)
 
-        from scipy.signal import resample_poly
 
-        common = gcd(rate, SAMPLE_RATE_HZ)
-        mono = resample_poly(mono, SAMPLE_RATE_HZ // common, rate // common).astype(np.float32)
-    return mono
+def resampled(samples: FloatArray, rate_hz: int) -> FloatArray:
+    """Bring (N,) samples to 16 kHz."""
+    if rate_hz == SAMPLE_RATE_HZ:
+        return samples
+    from math import gcd
+
+    from scipy.signal import resample_poly
+
+    common = gcd(rate_hz, SAMPLE_RATE_HZ)
+    made = resample_poly(samples, SAMPLE_RATE_HZ // common, rate_hz // common)
+    return np.asarray(made, dtype=np.float32)
 
 
 def build_cache(

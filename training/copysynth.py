@@ -183,7 +183,7 @@ def _pyworld() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pyworld  # type: ignore[import-untyped]
+            import pyworld
     except ImportError as error:
         raise CorpusError(
             "copy synthesis by WORLD needs pyworld, built by a compiler: pip install 'dfd[world]'"

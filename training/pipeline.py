@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dfd.training.banks import codec_bank, copy_bank
+from dfd.training.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.batches import Bank, Sampler, bank_of
 from dfd.training.cache import AudioCache, build_cache
 from dfd.training.corpus import CorpusError, Recording, read_manifest
@@ -104,6 +104,9 @@ def render_banks(
     for copy in range(options.copies):
         with bar(f"copy synthesis {copy + 1}", humans) as tick:
             banks.append(copy_bank(rows, cache, folder, options, copy, tick))
+    if options.spoken:
+        with bar("spoken sentences", options.spoken) as tick:
+            banks.append(spoken_bank(options, tick))
     return banks
 
 

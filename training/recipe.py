@@ -22,10 +22,10 @@ class FitOptions:
     average of the weights that is evaluated and exported; it is shorter in the cool-down.
     """
 
-    steps: int = 1500
-    cosine_steps: int = 4500
-    cool_down_steps: int = 0
-    batch_seconds: float = 36.0
+    steps: int = 7600
+    cosine_steps: int = 14_000
+    cool_down_steps: int = 1600
+    batch_seconds: float = 48.0
     crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
     crop_weights: tuple[float, ...] = (0.15, 0.25, 0.35, 0.2, 0.05)
     learning_rate: float = 1e-3
@@ -33,9 +33,9 @@ class FitOptions:
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     label_smoothing: float = 0.05
-    average_decay: float = 0.997
+    average_decay: float = 0.998
     cool_down_average_decay: float = 0.99
-    evaluate_every_steps: int = 300
+    evaluate_every_steps: int = 500
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Phase:
     """A stretch of the training, until ``until_step``: what is drawn, and how much is augmented.
 
     Shares are relative. Original recordings and codec renderings serve both labels, copy
-    synthesis only spoofs. ``untouched_chance`` is that of a crop to be left as it is.
+    synthesis and spoken sentences only spoofs. ``untouched_chance`` is that of a crop to be
+    left as it is.
     """
 
     until_step: int
@@ -51,6 +52,7 @@ class Phase:
     original_share: float = 0.6
     codec_share: float = 0.15
     copy_share: float = 0.25
+    spoken_share: float = 0.05
 
     @property
     def shares(self) -> dict[str, tuple[float, float]]:
@@ -59,13 +61,15 @@ class Phase:
             "original": (self.original_share, self.original_share),
             "codec": (self.codec_share, self.codec_share),
             "copy": (0.0, self.copy_share),
+            "spoken": (0.0, self.spoken_share),
         }
 
 
-# Stopped where dev was best: docs/detector-log.md tells what longer and harder phases gave.
+# Hard material slows the start; the last phase is what the detector has to stand.
 PHASES = (
-    Phase(600, untouched_chance=0.5, codec_share=0.28, copy_share=0.12),
-    Phase(1500, copy_share=0.0),
+    Phase(600, untouched_chance=0.5, codec_share=0.28, copy_share=0.12, spoken_share=0.0),
+    Phase(1500, copy_share=0.0, spoken_share=0.0),
+    Phase(1_000_000, untouched_chance=0.7, codec_share=0.2, copy_share=0.2, spoken_share=0.06),
 )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfd.training.banks import BankOptions, codec_bank, copy_bank
+from dfd.training.banks import BankOptions, codec_bank, copy_bank, spoken_bank
 from dfd.training.batches import Bank, Sampler, balanced_weights
 from dfd.training.cache import AudioCache, build_cache
 from dfd.training.codecs import Codec
@@ -94,3 +94,14 @@ def test_codecs_keep_labels(
     made = codec_bank(rows, cache, tmp_path)
     assert [row.label for row in made.recordings] == [row.label for row in rows]
     assert made.kind == "codec"
+
+
+def test_spoken_sentences_are_spoofs_as_long_as_they_are() -> None:
+    pytest.importorskip("espeakng_loader", reason="pip install 'dfd[train]'")
+    ticks: list[int] = []
+    made = spoken_bank(BankOptions(spoken=3), lambda: ticks.append(1))
+    assert [row.label for row in made.recordings] == [1, 1, 1]
+    assert {row.source for row in made.recordings} == {"eSpeak NG"}
+    assert (made.lengths > 2 * 16_000).all()
+    assert all(made.samples[row, : made.lengths[row]].any() for row in range(3))
+    assert len(ticks) == 3

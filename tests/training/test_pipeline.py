@@ -26,7 +26,7 @@ TINY = Recipe(
         position_groups=2,
         pooled=8,
     ),
-    banks=BankOptions(codecs=False, copy_synthesis=(("mel-phase", 1.0),)),
+    banks=BankOptions(codecs=False, spoken=0, copy_synthesis=(("mel-phase", 1.0),)),
     pretrain=PretrainOptions(steps=3, clips=4, crop_samples=12_000),
     fit=FitOptions(
         steps=6,
