@@ -33,7 +33,7 @@ class ServingOptions:
     """What goes into ``dfd.json`` besides what is measured."""
 
     name: str = "bundled"
-    version: str = "2026.11.1"
+    version: str = "2026.11.2"
     min_speech_seconds: float = 1.0
     trained_bandwidth_hz: float = 3400.0
     false_alarm_rate: float = 0.01
