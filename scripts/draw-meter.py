@@ -6,6 +6,7 @@ dfd serve --port 50051 & python scripts/draw-meter.py RECORDING... --server loca
 import argparse
 import asyncio
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -53,7 +54,10 @@ def main() -> None:
     state = asyncio.run(listen(options.recordings, options.server))
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     console.print(render(state))
-    options.output.write_text(console.export_svg(title="dfd listen") + "\n")
+    drawn = console.export_svg(title="dfd listen")
+    # The picture fetches nothing: whoever looks at it has a monospaced font.
+    drawn = re.sub(r"\s*@font-face \{.*?\}|\s*<!--.*?-->", "", drawn, flags=re.DOTALL)
+    options.output.write_text(drawn.replace("Fira Code", "monospace") + "\n")
 
 
 if __name__ == "__main__":
