@@ -24,6 +24,7 @@ EXTRAS = {
     "espeakng_loader": "demo",
     "grpc_health": "serve",
     "grpc_reflection": "serve",
+    "matplotlib": "plot",
     "onnxruntime": "silero",
     "prometheus_client": "serve",
     "pyworld": "world",

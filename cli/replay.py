@@ -77,6 +77,13 @@ class Speed(click.ParamType[float | None]):
     help="Write every event as a JSON line and the report last; - is standard output.",
 )
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line.")
+@click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw audio, speech, scores, thresholds and alerts: PNG, SVG or PDF.",
+)
 @click.option("--summary", is_flag=True, help="Show nothing but the tables at the end.")
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
 def command(
@@ -89,6 +96,7 @@ def command(
     labels: tuple[str, ...],
     json_path: str | None,
     events: str | None,
+    plot_path: Path | None,
     summary: bool,
     fail_on_alert: bool,
     **others: Any,
@@ -113,13 +121,16 @@ def command(
     from dfd.clients.report import make_report
     from dfd.clients.sinks import JsonLinesSink, Sinks
 
+    if plot_path is not None:
+        from dfd.clients.plot import draw  # before the replay, lest its extra be missing after
+
     options = ReplayOptions(
         speed=speed,
         streams=streams,
         repeat=repeat,
         chunk_seconds=chunk_ms / 1000,
         ramp_seconds=0.0 if speed is None else ramp,
-        stream=stream_options(others, _labels(labels)),
+        stream=stream_options(others, _labels(labels), activity_events=plot_path is not None),
     )
     where = connection(**others)
     replays = plan([open_recording(path) for path in files], options)
@@ -153,6 +164,8 @@ def command(
         if lines is not None:
             lines.write(json.dumps({"report": report}, ensure_ascii=False))
     print_report(console, report)
+    if plot_path is not None:
+        draw(replays, plot_path)
     failed = [replay for replay in replays if replay.error is not None]
     if failed:
         raise UserError(f"{len(failed)} of {len(replays)} streams failed: {failed[0].error}")

@@ -58,6 +58,7 @@ class Replay:
     windows: list[ev.WindowResult] = field(default_factory=list)
     alerts: list[ev.Alert] = field(default_factory=list)
     warnings: list[ev.StreamWarning] = field(default_factory=list)
+    activity: list[ev.SpeechActivity] = field(default_factory=list)
     lost_seconds: float = 0.0
     summary: ev.Summary | None = None
     error: Exception | None = None
@@ -182,6 +183,8 @@ def _take(replay: Replay, event: ev.Event, chunk_seconds: float) -> None:
             replay.alerts.append(event)
         case ev.StreamWarning():
             replay.warnings.append(event)
+        case ev.SpeechActivity():
+            replay.activity.append(event)
         case ev.Reconnected() | ev.AudioLost():
             replay.lost_seconds += event.lost_seconds
         case ev.Summary():

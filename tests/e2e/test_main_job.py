@@ -133,6 +133,19 @@ def test_windows_and_detector_of_a_stream_can_be_set(daemon: Daemon, synthetic: 
     assert silero["speech_seconds"] != plain["files"][0]["speech_seconds"]
 
 
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_replay_is_drawn(
+    daemon: Daemon, synthetic: list[Path], tmp_path: Path, suffix: str
+) -> None:
+    picture = tmp_path / f"call.{suffix}"
+    policy = ["--rolling-threshold", "1e-6", "--consecutive-windows", "1"]
+    replay(daemon, synthetic, "--speed", "max", *policy, "--plot", str(picture))
+    beginning = picture.read_bytes()[:200]
+    assert beginning.startswith(b"\x89PNG" if suffix == "png" else b"<?xml")
+    if suffix == "svg":
+        assert "synthetic-1.wav" in picture.read_text() or "<use" in picture.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,154 @@
+"""`dfd replay --plot`: waveform, speech, scores, thresholds and alerts of replays as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dfd.clients import events as ev
+from dfd.clients.audio import Encoding
+from dfd.clients.errors import UserError
+from dfd.clients.recording import Recording
+from dfd.clients.replay import Replay
+
+# Channels drawn in one picture; what is beyond is said in its title.
+MAX_PANELS = 8
+_POINTS = 1_200
+_SPOOF, _ROLLING, _WINDOW = "#c0392b", "#d68910", "#7f8c8d"
+
+
+def draw(replays: list[Replay], path: Path) -> None:
+    """Writes a picture, a pair of axes for each channel of each replay.
+
+    Args:
+        replays: finished ones, their speech activity kept.
+        path: its suffix says the format, PNG, SVG or PDF.
+
+    Raises:
+        UserError: the picture cannot be written.
+    """
+    panels = [
+        (replay, channel)
+        for replay in replays
+        if replay.started is not None
+        for channel in replay.started.channels or range(replay.recording.audio_format.channel_count)
+    ]
+    shown = panels[:MAX_PANELS]
+    if not shown:
+        raise UserError("there is nothing to plot: no stream was judged")
+    figure = Figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2 * len(shown), 1, squeeze=False, height_ratios=[1, 2] * len(shown))
+    for index, (replay, channel) in enumerate(shown):
+        _draw_audio(axes[2 * index, 0], replay, channel)
+        _draw_scores(axes[2 * index + 1, 0], replay, channel)
+    axes[-1, 0].set_xlabel("seconds")
+    if len(panels) > len(shown):
+        figure.suptitle(f"the first {len(shown)} of {len(panels)} channels")
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise UserError(f"the plot {path} cannot be written: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"the plot {path} cannot be written: {error}") from None
+
+
+def envelope(recording: Recording, channel: int) -> tuple[NDArray[np.float64], ...]:
+    """Lowest and highest sample of one channel over some thousand stretches.
+
+    Returns:
+        Seconds (n,), lowest (n,), highest (n,), full scale 1.0.
+    """
+    audio_format = recording.audio_format
+    integers = audio_format.encoding is Encoding.LINEAR16
+    scale = 32768.0 if integers else 1.0
+    lowest, highest = [], []
+    for chunk in recording.chunks(recording.seconds / _POINTS):
+        samples = np.frombuffer(chunk, "<i2" if integers else "<f4")
+        one = samples.reshape(-1, audio_format.channel_count)[:, channel] / scale
+        lowest.append(float(one.min()))
+        highest.append(float(one.max()))
+    seconds = np.linspace(0.0, recording.seconds, len(lowest))
+    return seconds, np.array(lowest), np.array(highest)
+
+
+def speech_spans(replay: Replay, channel: int) -> list[tuple[float, float]]:
+    """Where speech was heard, in seconds; open to the end where it did not stop."""
+    spans: list[tuple[float, float]] = []
+    began: float | None = None
+    for activity in replay.activity:
+        if activity.channel != channel:
+            continue
+        if activity.began:
+            began = activity.offset_seconds
+        elif began is not None:
+            spans.append((began, activity.offset_seconds))
+            began = None
+    if began is not None:
+        spans.append((began, replay.recording.seconds))
+    return spans
+
+
+def _draw_audio(axes: Axes, replay: Replay, channel: int) -> None:
+    seconds, lowest, highest = envelope(replay.recording, channel)
+    axes.fill_between(seconds, lowest, highest, color="#2c3e50", linewidth=0)
+    for start, end in speech_spans(replay, channel):
+        axes.axvspan(start, end, color="#aed6f1", alpha=0.6, linewidth=0, zorder=0)
+    name = replay.recording.path.name
+    several = replay.recording.audio_format.channel_count > 1
+    verdict = _verdict(replay, channel)
+    axes.set_title(f"{name}{f', channel {channel}' if several else ''}{verdict}", loc="left")
+    axes.set_ylabel("audio,\nspeech shaded")
+    axes.set_yticks([])
+    axes.set_xlim(0.0, replay.recording.seconds)
+
+
+def _draw_scores(axes: Axes, replay: Replay, channel: int) -> None:
+    windows = [w for w in replay.windows if w.channel == channel and w.window_score is not None]
+    for window in windows:
+        assert window.window_score is not None
+        height = window.window_score.spoof_probability
+        dashes = "dotted" if window.provisional else "solid"
+        ends = [window.start_seconds, window.end_seconds]
+        axes.plot(ends, [height, height], color=_WINDOW, linewidth=3, alpha=0.5, linestyle=dashes)
+    for name, color in (("rolling", _ROLLING), ("cumulative", _SPOOF)):
+        scores: list[ev.Score | None] = [getattr(window, f"{name}_score") for window in windows]
+        axes.plot(
+            [w.end_seconds for w in windows],
+            [np.nan if score is None else score.spoof_probability for score in scores],
+            color=color,
+            marker="o",
+            markersize=3,
+            label=name,
+        )
+    assert replay.started is not None
+    policy = replay.started.alert_policy
+    for threshold, color in (
+        (policy.rolling_threshold, _ROLLING),
+        (policy.cumulative_threshold, _SPOOF),
+    ):
+        if threshold is not None:
+            axes.axhline(threshold, color=color, linewidth=0.8, linestyle="dashed")
+    for alert in replay.alerts:
+        if alert.channel == channel:
+            color = "#27ae60" if alert.cleared else _SPOOF
+            axes.axvline(alert.offset_seconds, color=color, linewidth=1.5)
+            said = "cleared" if alert.cleared else "ALERT"
+            axes.annotate(said, (alert.offset_seconds, 1.0), color=color, fontsize=8)
+    axes.plot([], [], color=_WINDOW, linewidth=3, alpha=0.5, label="windows")
+    axes.legend(loc="lower right", fontsize=8)
+    axes.set_ylim(-0.02, 1.08)
+    axes.set_xlim(0.0, replay.recording.seconds)
+    axes.set_ylabel("P(spoof)")
+
+
+def _verdict(replay: Replay, channel: int) -> str:
+    if replay.summary is None:
+        return ""
+    found = [one for one in replay.summary.channels if one.channel == channel]
+    return f": {found[0].verdict.value}" if found else ""
