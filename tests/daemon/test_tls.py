@@ -12,7 +12,9 @@ from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.daemon.harness import Serve
 
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs the command openssl to make certificates"
+)
 
 
 def certify(folder: Path, name: str) -> tuple[Path, Path]:

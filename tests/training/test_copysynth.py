@@ -16,7 +16,9 @@ def vowel() -> np.ndarray:
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_resembles_but_differs(name: str) -> None:
     if name in ("world", "lpc"):
-        pytest.importorskip("pyworld", exc_type=ImportError)
+        pytest.importorskip(
+            "pyworld", reason="no WORLD: pip install 'dfd[world]'", exc_type=ImportError
+        )
     wave = vowel()
     for seed in range(3):
         made = METHODS[name](wave, np.random.default_rng(seed))

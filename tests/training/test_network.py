@@ -60,8 +60,9 @@ def test_level_changes_nothing(network: Any) -> None:
 
 
 def test_torchaudio_gives_the_same(network: Any) -> None:
-    utils = pytest.importorskip("torchaudio.models.wav2vec2.utils")
-    other = utils.import_huggingface_model(network.wav2vec2).eval()
+    from torchaudio.models.wav2vec2.utils import import_huggingface_model
+
+    other = import_huggingface_model(network.wav2vec2).eval()
     wave = torch.randn(2, 32_000, generator=torch.Generator().manual_seed(1))
     wave[1, 20_000:] = 0
     lengths = torch.tensor([32_000, 20_000])
