@@ -1,4 +1,6 @@
 import dataclasses
+import importlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,8 +59,7 @@ def test_narrow_band_removes_what_lies_above() -> None:
 
 
 def test_normalise_is_the_feature_extractor() -> None:
-    import transformers
-
+    transformers: Any = importlib.import_module("transformers")
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
     wave = 3 + 0.1 * waves()[0].numpy()
     expected = extractor(wave, sampling_rate=16_000)["input_values"][0]

@@ -1,8 +1,10 @@
 import dataclasses
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,8 +78,7 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 def test_writes_a_model_folder(trained: tuple[Path, Path]) -> None:
-    import transformers
-
+    transformers: Any = importlib.import_module("transformers")
     folder = trained[0] / "model"
     facts = json.loads((folder / "dfd.json").read_text())
     assert (facts["window_samples"], facts["padding"]) == (64_000, "mask")
