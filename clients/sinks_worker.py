@@ -16,9 +16,10 @@ class Workers:
 
     Args:
         name: of the threads and in the log.
-        work: takes one line of JSON; what it raises is logged.
+        work: takes one line of JSON; what it raises is told to `complain`.
         threads: pieces at once.
         backlog: pieces that may wait; beyond it they are dropped and counted.
+        complain: told in one line what went wrong.
 
     Attributes:
         dropped: pieces that found no room.
@@ -27,10 +28,17 @@ class Workers:
     """
 
     def __init__(
-        self, name: str, work: Callable[[str], None], *, threads: int = 4, backlog: int = 1000
+        self,
+        name: str,
+        work: Callable[[str], None],
+        *,
+        threads: int = 4,
+        backlog: int = 1000,
+        complain: Callable[[str], None] = logger.error,
     ) -> None:
         self._name = name
         self._work = work
+        self._complain = complain
         self._queue: queue.Queue[str | None] = queue.Queue(backlog)
         self._lock = threading.Lock()
         self.dropped = 0
@@ -49,8 +57,9 @@ class Workers:
             self._queue.put_nowait(line)
         except queue.Full:
             self.dropped += 1
-            logger.error(
-                "%s: %d wait already; an alert was dropped", self._name, self._queue.maxsize
+            waiting = self._queue.maxsize
+            self._complain(
+                f"{self._name}: {waiting} wait already; an alert was passed over and dropped"
             )
             return False
         return True
@@ -73,7 +82,7 @@ class Workers:
             except Exception as error:
                 with self._lock:
                     self.failed += 1
-                logger.error("%s: %s", self._name, error)
+                self._complain(f"{self._name}: {error}")
             else:
                 with self._lock:
                     self.done += 1

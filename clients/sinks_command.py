@@ -1,16 +1,15 @@
-"""A command for each alert: the first sink that acts on one."""
+"""A command run for each alert."""
 
 from __future__ import annotations
 
-import queue
 import shlex
 import subprocess
-import threading
 from collections.abc import Callable
 
 from dfd.clients.errors import UserError
 from dfd.clients.events import Alert, Event
 from dfd.clients.messages import json_line
+from dfd.clients.sinks_worker import Workers
 
 _WAITING = 100
 _CLOSE_SECONDS = 10.0
@@ -40,44 +39,34 @@ class CommandSink:
             raise UserError(f"the command {command!r} cannot be read: {error}") from None
         if not self._words:
             raise UserError("the command for alerts is empty: name a program")
-        self._complain = complain
         self._timeout = timeout_seconds
-        self._queue: queue.Queue[str | None] = queue.Queue(_WAITING)
-        self._thread = threading.Thread(target=self._run, name="dfd-alerts", daemon=True)
-        self._thread.start()
+        self._workers = Workers(
+            "on alert", self._run, threads=1, backlog=_WAITING, complain=complain
+        )
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
         """Takes one event; all but alerts are passed over."""
-        if not isinstance(event, Alert):
-            return
-        try:
-            self._queue.put_nowait(json_line(stream_id, event, **more))
-        except queue.Full:
-            self._complain(f"{self._words[0]} is too slow: an alert was passed over")
+        if isinstance(event, Alert):
+            self._workers.put(json_line(stream_id, event, **more))
 
     def close(self) -> None:
         """Waits a while for the commands that are due."""
-        try:
-            self._queue.put(None, timeout=_CLOSE_SECONDS)
-        except queue.Full:
-            return
-        self._thread.join(_CLOSE_SECONDS)
+        self._workers.close(_CLOSE_SECONDS)
 
-    def _run(self) -> None:
-        while (line := self._queue.get()) is not None:
-            try:
-                done = subprocess.run(
-                    self._words,
-                    input=line.encode() + b"\n",
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    timeout=self._timeout,
-                    check=False,
-                )
-            except OSError as error:
-                self._complain(f"{self._words[0]} cannot be run: {error.strerror}")
-            except subprocess.TimeoutExpired:
-                self._complain(f"{self._words[0]} took more than {self._timeout:g} s")
-            else:
-                if done.returncode != 0:
-                    self._complain(f"{self._words[0]} failed with status {done.returncode}")
+    def _run(self, line: str) -> None:
+        program = self._words[0]
+        try:
+            done = subprocess.run(
+                self._words,
+                input=line.encode() + b"\n",
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=self._timeout,
+                check=False,
+            )
+        except OSError as error:
+            raise RuntimeError(f"{program} cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{program} took more than {self._timeout:g} s") from None
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed with status {done.returncode}")
