@@ -52,9 +52,9 @@ def command(
     import torch
     from rich.progress import Progress
 
-    from dfd.training.conditions import condition_named
-    from dfd.training.corpus import CorpusError
-    from dfd.training.judge import judge
+    from dfd.evaluation.conditions import condition_named
+    from dfd.evaluation.corpus import CorpusError
+    from dfd.evaluation.judge import judge
 
     if threads:
         torch.set_num_threads(threads)

@@ -57,7 +57,7 @@ def command(
     from rich.progress import Progress as Bars
     from rich.progress import TextColumn
 
-    from dfd.training.corpus import CorpusError
+    from dfd.evaluation.corpus import CorpusError
     from dfd.training.loop import Progress
     from dfd.training.pipeline import train
     from dfd.training.recipe import RECIPES

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dfd.training.cache import AudioCache
-from dfd.training.corpus import Recording
+from dfd.evaluation.audio import AudioCache
+from dfd.evaluation.corpus import Recording
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfd.training.cache import SAMPLE_RATE_HZ, FloatArray
-from dfd.training.corpus import CorpusError
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
+from dfd.evaluation.corpus import CorpusError
 
 Method = Callable[[FloatArray, np.random.Generator], FloatArray]
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.training.cache import SAMPLE_RATE_HZ, AudioCache
-from dfd.training.calibration import (
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
+from dfd.evaluation.calibration import (
     Calibration,
     fit_calibration,
     intra_stream_correlation,
     threshold_for_false_alarms,
 )
-from dfd.training.corpus import Recording
-from dfd.training.scoring import Scorer, WindowOptions, pool, score_windows
+from dfd.evaluation.corpus import Recording
+from dfd.evaluation.scoring import Scorer, WindowOptions, pool, score_windows
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2ForSequenceClassification

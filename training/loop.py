@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.augment import augment, normalise
 from dfd.training.batches import Sampler
-from dfd.training.cache import SAMPLE_RATE_HZ
 from dfd.training.recipe import FitOptions, Recipe
 
 CHECKPOINT = "checkpoint.pt"

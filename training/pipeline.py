@@ -13,17 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from dfd.evaluation.audio import AudioCache
+from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
+from dfd.evaluation.figures import summary
+from dfd.evaluation.scoring import WindowOptions, pool, score_windows
 from dfd.training.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.batches import Bank, Sampler, bank_of
-from dfd.training.cache import AudioCache, build_cache
-from dfd.training.corpus import CorpusError, Recording, read_manifest
-from dfd.training.evaluate import summary
+from dfd.training.cache import build_cache
 from dfd.training.export import ServingOptions, measure_serving, write_folder
 from dfd.training.loop import CHECKPOINT, LogOdds, Progress, fit
 from dfd.training.network import build_network
 from dfd.training.pretrain import pretrain
 from dfd.training.recipe import Recipe
-from dfd.training.scoring import WindowOptions, pool, score_windows
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]

@@ -3,11 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dfd.evaluation.audio import AudioCache
+from dfd.evaluation.codecs import Codec
+from dfd.evaluation.corpus import Recording, read_manifest
 from dfd.training.banks import BankOptions, codec_bank, copy_bank, spoken_bank
 from dfd.training.batches import Bank, Sampler, balanced_weights
-from dfd.training.cache import AudioCache, build_cache
-from dfd.training.codecs import Codec
-from dfd.training.corpus import Recording, read_manifest
+from dfd.training.cache import build_cache
 
 
 def some(count: int, label: int, source: str, system: str) -> list[Recording]:

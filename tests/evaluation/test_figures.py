@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dfd.training.corpus import Recording
-from dfd.training.evaluate import evaluate, summary
+from dfd.evaluation.corpus import Recording
+from dfd.evaluation.figures import evaluate, summary
 
 ROWS = [
     Recording(f"{source}{label}{index}", label, system="tts:x" if label else "human", source=source)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dfd.training.cache import SAMPLE_RATE_HZ, FloatArray
-from dfd.training.codecs import CODECS, Codec, through_codec
-from dfd.training.corpus import CorpusError
-from dfd.training.scoring import Condition
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
+from dfd.evaluation.codecs import CODECS, Codec, through_codec
+from dfd.evaluation.corpus import CorpusError
+from dfd.evaluation.scoring import Condition
 
 G711 = (
     Codec("ulaw", "pcm_mulaw", "mulaw", rate_hz=8000),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dfd.training.cache import SAMPLE_RATE_HZ, AudioCache, FloatArray
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray
 
 Condition = Callable[[FloatArray], FloatArray]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfd.training.calibration import (
+from dfd.evaluation.calibration import (
     fit_calibration,
     intra_stream_correlation,
     probability,

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.training.cache import AudioCache
-from dfd.training.corpus import Recording
-from dfd.training.export import streams_of
-from dfd.training.scoring import (
+from dfd.evaluation.audio import AudioCache
+from dfd.evaluation.scoring import (
     WindowOptions,
     effective_count,
     pool,
@@ -48,11 +46,3 @@ def test_pooling() -> None:
     pooled = pool([np.array([1.0, 3.0]), np.zeros(0)], 0.5)
     assert pooled[0] == pytest.approx(2.0 * 2 / 1.5)
     assert np.isnan(pooled[1])
-
-
-def test_streams_join_one_speaker() -> None:
-    rows = [Recording("a", 0, source="s", speaker="x")] * 3 + [Recording("b", 1, source="s")]
-    heads, joined = streams_of(rows, cache([10, 20, 30, 40]), 2)
-    assert [head.speaker for head in heads] == ["x"]
-    assert joined.lengths.tolist() == [30]
-    assert joined.samples[0].tolist() == [1] * 10 + [2] * 20

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dfd.training.corpus import CorpusError, read_manifest
+from dfd.evaluation.corpus import CorpusError, read_manifest
 
 
 def write(path: Path, text: str) -> Path:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfd.training.cache import AudioCache, decode, level
-from dfd.training.corpus import CorpusError, Recording, read_manifest
-from dfd.training.evaluate import evaluate
-from dfd.training.scoring import Condition, Scorer, WindowOptions, pool, score_windows
+from dfd.evaluation.audio import AudioCache, decode, level
+from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
+from dfd.evaluation.figures import evaluate
+from dfd.evaluation.scoring import Condition, Scorer, WindowOptions, pool, score_windows
 
 CHUNK_RECORDINGS = 64
 

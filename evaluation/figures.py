@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.training import metrics
-from dfd.training.calibration import fit_calibration, probability
-from dfd.training.corpus import Recording
+from dfd.evaluation import metrics
+from dfd.evaluation.calibration import fit_calibration, probability
+from dfd.evaluation.corpus import Recording
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
