@@ -1,22 +1,31 @@
 """The classifier: the only room that knows torch.
 
-    model name -> folder of weights (`checkpoint`, `transformers_folder`, `card`)
+    model name -> files (`checkpoint`, `hub`) -> tensors (`transformers_folder`, `state_dict`,
+        `pickled`, `tensors`) and facts (`card`, `labels`, `overrides`)
     weights -> network on torchaudio's Wav2Vec2 (`backbone`, `head`, `network`)
     network -> compiled for a device and a precision (`devices`, `precision`, `compile`)
     windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `detector`)
 
-Importing this package, `errors` or `spec` does not import torch; `load_detector` does.
+Importing this package, `errors`, `overrides` or `spec` does not import torch; `load_detector` does.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from dfd.detector.errors import DetectorError
+from dfd.detector.overrides import ModelOverrides
 from dfd.detector.spec import Calibration, ModelSpec
 
 if TYPE_CHECKING:
     from dfd.detector.detector import Detector, load_detector
 
-__all__ = ["Calibration", "Detector", "DetectorError", "ModelSpec", "load_detector"]
+__all__ = [
+    "Calibration",
+    "Detector",
+    "DetectorError",
+    "ModelOverrides",
+    "ModelSpec",
+    "load_detector",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchaudio.models import Wav2Vec2Model, wav2vec2_model
 
+from dfd.detector.errors import DetectorError
 from dfd.detector.jsonfile import Fields
 
 # transformers' prefix -> torchaudio's
@@ -84,6 +85,18 @@ class BackboneConfig:
         ):
             field = (field - 1) * stride + kernel
         return field
+
+    def check_window(self, window_samples: int, source: str) -> None:
+        """Makes sure that a window gives at least one frame.
+
+        Raises:
+            DetectorError: it is shorter, naming `source`.
+        """
+        if window_samples < self.receptive_field:
+            raise DetectorError(
+                f"{source}: a window of {window_samples} samples gives not one frame; "
+                f"window_samples has to be at least {self.receptive_field}"
+            )
 
 
 def read_config(fields: Fields) -> BackboneConfig:

@@ -4,11 +4,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfd.detector.errors import DetectorError
 from dfd.detector.jsonfile import Fields, read_object
+from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
 from dfd.detector.spec import Calibration
 
 FILE_NAME = "dfd.json"
-WINDOW_SECONDS = 4
 KEYS = frozenset(
     {
         "name",
@@ -16,8 +17,11 @@ KEYS = frozenset(
         "sample_rate_hz",
         "window_samples",
         "hop_samples",
+        "normalize",
         "padding",
+        "spoof_label",
         "calibration",
+        "utterance_score",
         "evidence_correlation",
         "rolling_threshold",
         "cumulative_threshold",
@@ -29,17 +33,43 @@ KEYS = frozenset(
 _LOGGER = logging.getLogger("dfd.detector")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardDefaults:
+    """What holds where a card says nothing: the habits of those who made such models.
+
+    Attributes:
+        window_seconds: the hop is half of it.
+        normalize, padding, utterance_score: see `ModelOverrides`.
+        threshold: both thresholds.
+        min_speech_seconds: at most the window.
+    """
+
+    window_seconds: float = 4.0
+    normalize: bool = False
+    padding: str = "zero"
+    utterance_score: str = "mean"
+    threshold: float = 0.5
+    min_speech_seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model's own window, calibration and thresholds; `ModelSpec` says what each is."""
+    """A model's own window, calibration and thresholds; `ModelSpec` says what each is.
+
+    `spoof_label` is the output that means spoof, by its label or its number; None where the
+    card leaves it to the model's other files.
+    """
 
     name: str
     version: str
     sample_rate_hz: int
     window_samples: int
     hop_samples: int
+    normalize: bool
     padding: str
+    spoof_label: str | None
     calibration: Calibration
+    utterance_score: str
     evidence_correlation: float
     rolling_threshold: float
     cumulative_threshold: float
@@ -48,16 +78,26 @@ class ModelCard:
 
 
 def read_card(
-    folder: Path, *, name: str, version: str, sample_rate_hz: int, padding: str
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    sample_rate_hz: int,
+    defaults: CardDefaults,
+    overrides: ModelOverrides,
 ) -> ModelCard:
     """Reads a folder's card; what it does not say, and a missing card, take defaults.
 
+    A calibrated model's LLRs may be added up, so a card with a calibration means the utterance
+    score "evidence" where it does not name one.
+
     Args:
         folder: where the weights lie.
-        name: default, as are the following three, from the weights' own files.
+        name: default, from the weights' own files, as are the next two.
         version: default.
         sample_rate_hz: default.
-        padding: default.
+        defaults: of the layout.
+        overrides: what the operator says; stronger than the card.
 
     Raises:
         DetectorError: a field is of the wrong kind or out of range.
@@ -68,25 +108,82 @@ def read_card(
     if unknown:
         _LOGGER.info("%s: %s not known here and ignored", path, ", ".join(unknown))
     rate = fields.integer("sample_rate_hz", sample_rate_hz, 8_000, 48_000)
-    window = fields.integer("window_samples", WINDOW_SECONDS * rate, rate // 4, 60 * rate)
-    hop = fields.integer("hop_samples", window // 2, 1)
-    fields.require(hop <= window, "hop_samples", f"at most window_samples, {window}")
+    window, hop = _window(fields, rate, defaults, overrides)
     calibration = fields.nested("calibration")
     scale = calibration.number("scale", 1.0, 0.0, 1e6)
     calibration.require(scale > 0.0, "scale", "above zero, or higher would mean bona fide")
+    utterance = "evidence" if calibration.content else defaults.utterance_score
     return ModelCard(
         name=fields.text("name", name),
         version=fields.text("version", version),
         sample_rate_hz=rate,
         window_samples=window,
         hop_samples=hop,
-        padding=fields.text("padding", padding, ("mask", "zero")),
+        normalize=_first(overrides.normalize, fields.flag("normalize", defaults.normalize)),
+        padding=overrides.padding or fields.text("padding", defaults.padding, PADDINGS),
+        spoof_label=overrides.spoof_label or _label(fields),
         calibration=Calibration(scale, calibration.number("offset", 0.0, -1e6, 1e6)),
+        utterance_score=overrides.utterance_score
+        or fields.text("utterance_score", utterance, UTTERANCE_SCORES),
         evidence_correlation=fields.number("evidence_correlation", 0.5, 0.0, 1.0),
-        rolling_threshold=fields.number("rolling_threshold", 0.8, 1e-6, 1.0),
-        cumulative_threshold=fields.number("cumulative_threshold", 0.8, 1e-6, 1.0),
-        min_speech_seconds=fields.number(
-            "min_speech_seconds", min(0.5, window / rate), 0.0, window / rate
-        ),
+        rolling_threshold=overrides.alert_threshold
+        or fields.number("rolling_threshold", defaults.threshold, 1e-6, 1.0),
+        cumulative_threshold=overrides.alert_threshold
+        or fields.number("cumulative_threshold", defaults.threshold, 1e-6, 1.0),
+        min_speech_seconds=_min_speech(fields, window / rate, defaults, overrides),
         trained_bandwidth_hz=fields.number("trained_bandwidth_hz", 3_400.0, 0.0, rate / 2),
     )
+
+
+def _first(wanted: bool | None, otherwise: bool) -> bool:
+    return otherwise if wanted is None else wanted
+
+
+def _label(fields: Fields) -> str | None:
+    """The label or number of the spoof output."""
+    value = fields.content.get("spoof_label")
+    named = isinstance(value, str | int) and not isinstance(value, bool) and str(value) != ""
+    fields.require(value is None or named, "spoof_label", "a label, 0 or 1")
+    return None if value is None else str(value)
+
+
+def _window(
+    fields: Fields, rate: int, defaults: CardDefaults, overrides: ModelOverrides
+) -> tuple[int, int]:
+    """Window and hop in samples."""
+    usual = round(defaults.window_seconds * rate)
+    window = fields.integer("window_samples", usual, rate // 4, 60 * rate)
+    hop = fields.integer("hop_samples", max(1, window // 2), 1)
+    fields.require(hop <= window, "hop_samples", f"at most window_samples, {window}")
+    if overrides.window_seconds is not None:
+        own = window
+        window = round(overrides.window_seconds * rate)
+        hop = max(1, round(hop * window / own))
+    if overrides.hop_seconds is not None:
+        hop = max(1, round(overrides.hop_seconds * rate))
+        if hop > window:
+            raise DetectorError(
+                f"the model's hop is {overrides.hop_seconds:g} s; "
+                f"use at most its window, {window / rate:g} s"
+            )
+    return window, hop
+
+
+def _min_speech(
+    fields: Fields, window_seconds: float, defaults: CardDefaults, overrides: ModelOverrides
+) -> float:
+    own = fields.number(
+        "min_speech_seconds", min(defaults.min_speech_seconds, window_seconds), 0.0, 60.0
+    )
+    fields.require(
+        own <= window_seconds or overrides.window_seconds is not None,
+        "min_speech_seconds",
+        f"at most the window, {window_seconds:g} s",
+    )
+    wanted = overrides.min_speech_seconds
+    if wanted is not None and wanted > window_seconds:
+        raise DetectorError(
+            f"the least speech of a window is {wanted:g} s; use at most the window, "
+            f"{window_seconds:g} s"
+        )
+    return min(own, window_seconds) if wanted is None else wanted

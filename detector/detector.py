@@ -15,6 +15,7 @@ from dfd.detector.checkpoint import BUNDLED, Checkpoint, read_checkpoint
 from dfd.detector.compile import TORCHSCRIPT, Compiled, Target, compile_network, place
 from dfd.detector.devices import prepare_device, resolve_device
 from dfd.detector.errors import DetectorError
+from dfd.detector.overrides import ModelOverrides
 from dfd.detector.signals import probe_signals
 from dfd.detector.spec import Calibration, ModelSpec
 
@@ -116,16 +117,16 @@ def load_detector(
     engine: str = TORCHSCRIPT,
     tolerance: float = precisions.TOLERANCE,
     warm: bool = True,
+    overrides: ModelOverrides | None = None,
 ) -> Detector:
     """Reads a model, compiles it and runs it once in every batch size.
 
-    Nothing is downloaded. Half precision is compared with fp32 on made-up signals; the
-    largest difference in probability is logged, and `auto` passes on to the next precision
-    and at last to fp32 where it is too large.
+    Nothing is downloaded but the files of a hub id. Half precision is compared with fp32 on
+    made-up signals; the largest difference in probability is logged, and `auto` passes on to
+    the next precision and at last to fp32 where it is too large.
 
     Args:
-        model: `bundled`, or a folder in the transformers format
-            (`Wav2Vec2ForSequenceClassification`), with or without a `dfd.json`.
+        model: what `read_checkpoint` takes: `bundled`, a folder, a checkpoint file or a hub id.
         device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
         precision: `auto` (half where the hardware gains by it), `fp32`, `bf16` or `fp16`.
         batch_buckets: batch sizes to prepare; None takes 1 to 16 on a CPU, 1 to 64 on a GPU.
@@ -133,6 +134,7 @@ def load_detector(
         engine: what runs the network.
         tolerance: largest difference in probability from fp32 that `auto` accepts.
         warm: False leaves the first run of each batch size to the first `score`.
+        overrides: facts of the model that are set over its own.
 
     Raises:
         DetectorError: one sentence that says what to do.
@@ -142,7 +144,7 @@ def load_detector(
     default = CUDA_BUCKETS if place_on.type == "cuda" else CPU_BUCKETS
     buckets = check_buckets(default if batch_buckets is None else batch_buckets)
     prepare_device(place_on, threads)
-    checkpoint = read_checkpoint(model)
+    checkpoint = read_checkpoint(model, overrides)
     chosen, compiled = _compile_first_good(
         checkpoint, place_on, wanted, engine, tolerance, keep=precision != precisions.AUTO
     )
@@ -165,6 +167,10 @@ def load_detector(
         cumulative_threshold=card.cumulative_threshold,
         min_speech_seconds=card.min_speech_seconds,
         trained_bandwidth_hz=card.trained_bandwidth_hz,
+        layout=checkpoint.layout,
+        normalize=card.normalize,
+        spoof_label=checkpoint.spoof_label,
+        utterance_score=card.utterance_score,
     )
     detector = Detector(compiled, spec, place_on, checkpoint.least_samples)
     if warm:

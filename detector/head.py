@@ -1,4 +1,4 @@
-"""From the backbone's frames to two logits."""
+"""From the backbone's frames, averaged, to two logits."""
 
 from torch import Tensor, nn
 
@@ -18,4 +18,31 @@ class ProjectedMeanHead(nn.Module):
     def forward(self, mean: Tensor) -> Tensor:
         """Takes the mean frame (B, hidden) to logits (B, columns)."""
         logits: Tensor = self.classifier(self.projector(mean))
+        return logits
+
+
+class LinearHead(nn.Module):
+    """Mean over the frames, a linear classifier."""
+
+    def __init__(self, hidden: int, columns: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(hidden, columns)
+
+    def forward(self, mean: Tensor) -> Tensor:
+        """Takes the mean frame (B, hidden) to logits (B, columns)."""
+        logits: Tensor = self.classifier(mean)
+        return logits
+
+
+class MlpHead(nn.Module):
+    """Mean over the frames, a hidden layer with GELU, a linear classifier."""
+
+    def __init__(self, hidden: int, inner: int, columns: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(hidden, inner)
+        self.classifier = nn.Linear(inner, columns)
+
+    def forward(self, mean: Tensor) -> Tensor:
+        """Takes the mean frame (B, hidden) to logits (B, columns)."""
+        logits: Tensor = self.classifier(nn.functional.gelu(self.hidden(mean)))
         return logits

@@ -5,38 +5,66 @@ from collections.abc import Mapping
 
 from dfd.detector.errors import DetectorError
 
-# Letters only, lower case: "Bona-Fide" is found as "bonafide".
+# Letters only, lower case: "Bona-Fide" is found as "bonafide", "Human voice" as "human".
 _SPOOF = "spoof spoofed fake deepfake synthetic synthesized generated ai aigenerated machine cloned"
 _BONAFIDE = "bonafide real genuine human authentic natural live original"
 SPOOF_WORDS = frozenset(_SPOOF.split())
 BONAFIDE_WORDS = frozenset(_BONAFIDE.split())
+_SAYS_NOTHING = re.compile("voice|speech|audio")
 
 
-def spoof_column(id2label: Mapping[str, object], source: str) -> int:
+def spoof_column(
+    id2label: Mapping[str, object], source: str, wanted: str | None = None
+) -> tuple[int, str]:
     """Finds the spoof output among two named ones.
 
     Args:
         id2label: column number (as text) to label, as transformers writes it.
         source: the file it comes from, for the message.
+        wanted: the label or the number of the spoof output, where somebody says it.
+
+    Returns:
+        The column, 0 or 1, and words for it.
 
     Raises:
-        DetectorError: there are not exactly two labels, one a known word for spoof and one
-            for bona fide.
+        DetectorError: there are not exactly two labels; or nobody says which is spoof, and they
+            are not a known word for it and one for bona fide; or none is the wanted one.
     """
-    sides = {str(column): _side(str(label)) for column, label in id2label.items()}
-    if sides == {"0": "bonafide", "1": "spoof"}:
-        return 1
-    if sides == {"0": "spoof", "1": "bonafide"}:
-        return 0
-    found = ", ".join(f"{column} is {label!r}" for column, label in id2label.items()) or "none"
+    labels = {str(column): str(label) for column, label in id2label.items()}
+    found = ", ".join(f"{column} is {label!r}" for column, label in labels.items()) or "none"
+    if wanted is not None:
+        return _named(labels, wanted, f"{source}: {found}" if labels else source)
+    sides = {column: _side(label) for column, label in labels.items()}
+    for column in (0, 1):
+        if sides == {str(column): "spoof", str(1 - column): "bonafide"}:
+            return column, f"{column} ({labels[str(column)]})"
     raise DetectorError(
-        f"{source}: its labels do not say which output is spoof ({found}); "
-        'name them in id2label, as {"0": "bonafide", "1": "spoof"}'
+        f"{source}: its labels do not say which output is spoof ({found}); say it with "
+        '--spoof-label, or name them in id2label, as {"0": "bonafide", "1": "spoof"}'
     )
+
+
+def _named(labels: Mapping[str, str], wanted: str, found: str) -> tuple[int, str]:
+    """The column with a label or a number."""
+    if labels and labels.keys() != {"0", "1"}:
+        raise DetectorError(f"{found}; a detector here has the two outputs 0 and 1")
+    fitting = [column for column, label in labels.items() if label.lower() == wanted.lower()]
+    if not fitting and wanted in ("0", "1"):
+        fitting = [wanted]
+    if len(fitting) != 1:
+        raise DetectorError(
+            f"{found}; none of its outputs is {wanted!r}: name the spoof output by its label, "
+            "or as 0 or 1"
+        )
+    column = fitting[0]
+    return int(column), f"{column} ({labels[column]})" if labels else column
 
 
 def _side(label: str) -> str | None:
     word = re.sub("[^a-z]", "", label.lower())
-    if word in SPOOF_WORDS:
-        return "spoof"
-    return "bonafide" if word in BONAFIDE_WORDS else None
+    for form in (word, _SAYS_NOTHING.sub("", word)):
+        if form in SPOOF_WORDS:
+            return "spoof"
+        if form in BONAFIDE_WORDS:
+            return "bonafide"
+    return None

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchaudio.models import Wav2Vec2Model
 
 from dfd.detector.backbone import BackboneConfig
+from dfd.detector.first_layer import MaskedFirstLayer
 
 # what transformers' Wav2Vec2FeatureExtractor adds to the variance
 VARIANCE_FLOOR = 1e-7
@@ -27,8 +28,8 @@ class ScoringNetwork(nn.Module):
         spoof_column: the logit that means spoof, 0 or 1.
         normalize: each window to zero mean and unit variance over its valid samples, with
             transformers' arithmetic.
-        mask: hide from the network the frames past a window's length; otherwise it sees
-            zeros there.
+        mask: hide from the network what lies past a window's length, so that it scores as if
+            it were alone and unpadded; otherwise the network sees zeros there.
     """
 
     layer_weights: Tensor
@@ -46,6 +47,9 @@ class ScoringNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.feature_extractor = backbone.feature_extractor
+        if mask and config.feat_extract_norm == "group":
+            first = MaskedFirstLayer(self.feature_extractor.conv_layers[0])
+            self.feature_extractor.conv_layers[0] = first
         self.feature_projection = backbone.encoder.feature_projection
         self.transformer = backbone.encoder.transformer
         self.head = head
@@ -78,7 +82,7 @@ class ScoringNetwork(nn.Module):
         if self.normalize:
             x = self._normalized(x, lengths)
         x = x.to(self.feature_projection.projection.weight.dtype)
-        x = self.feature_extractor(x, None)[0]
+        x = self.feature_extractor(x, lengths if self.mask else None)[0]
         x = self.feature_projection(x)
 
         frames: Optional[Tensor] = None  # noqa: UP045

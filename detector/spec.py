@@ -23,6 +23,12 @@ class ModelSpec:
         batch_buckets: batch sizes that were compiled and warmed, ascending.
         padding: how a window shorter than the model's is filled: "mask" (zeros that the
             network does not see) or "zero" (zeros that it does).
+        layout: how the checkpoint was written: "transformers", "two-stage", "top4-mlp",
+            "state-dict".
+        normalize: whether each window is brought to zero mean and unit variance.
+        spoof_label: the output that means spoof, in words.
+        utterance_score: what the cumulative score of a stream is: "evidence" (calibrated LLRs
+            added up), "mean" (of the windows' P(spoof)) or "first" (the first window's).
         evidence_correlation: correlation of LLRs of windows of one stream, in [0, 1].
         rolling_threshold, cumulative_threshold: default P(spoof) that raises an alert.
         min_speech_seconds: speech below which a window is not worth scoring.
@@ -46,3 +52,7 @@ class ModelSpec:
     cumulative_threshold: float
     min_speech_seconds: float
     trained_bandwidth_hz: float
+    layout: str = "transformers"
+    normalize: bool = False
+    spoof_label: str = ""
+    utterance_score: str = "evidence"

@@ -1,11 +1,9 @@
 """Reads `Wav2Vec2ForSequenceClassification` as transformers' `save_pretrained` writes it."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dfd.detector.backbone import (
@@ -16,62 +14,77 @@ from dfd.detector.backbone import (
     fold_position_norm,
     read_config,
 )
-from dfd.detector.card import read_card
-from dfd.detector.checkpoint import Checkpoint, digest
+from dfd.detector.card import CardDefaults, read_card
+from dfd.detector.checkpoint import Checkpoint
 from dfd.detector.errors import DetectorError
 from dfd.detector.head import ProjectedMeanHead
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.labels import spoof_column
 from dfd.detector.network import ScoringNetwork
+from dfd.detector.overrides import ModelOverrides
+from dfd.detector.pickled import read_pickled, state_of
+from dfd.detector.tensors import digest, match_tensors, read_safetensors
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLED = "pytorch_model.bin"
 ARCHITECTURE = "Wav2Vec2ForSequenceClassification"
+LAYOUT = "transformers"
+# Clips of 2.5 to 13 s were scored whole by those who trained detectors in this form.
+CLIP_SECONDS = 13.0
 _PREFIX = "wav2vec2."
-_NAMED_AT_MOST = 3
 
 
-def read(folder: Path) -> Checkpoint:
+def read(
+    folder: Path, overrides: ModelOverrides | None = None, *, name: str | None = None
+) -> Checkpoint:
     """Reads a folder with config.json, preprocessor_config.json and model.safetensors.
 
-    Padding follows the official advice where `dfd.json` does not say otherwise: models with
-    `feat_extract_norm` "layer" take an attention mask, those with "group" see zeros.
+    Without a `dfd.json`, clips up to `CLIP_SECONDS` are scored whole, as transformers scores
+    one: normalised as preprocessor_config.json says, and never padded.
+
+    Args:
+        folder: where the files lie.
+        overrides: facts that are set over the folder's own.
+        name: of the model, where its card gives none; None takes the folder's.
 
     Raises:
         DetectorError: a file is missing or broken, or the model is of another kind.
     """
+    overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
     architectures = fields.content.get("architectures") or [ARCHITECTURE]
     fields.require(architectures == [ARCHITECTURE], "architectures", f'["{ARCHITECTURE}"]')
     config = read_config(fields)
-    column = spoof_column(fields.nested("id2label").content, str(fields.path))
     projected = fields.integer("classifier_proj_size", 256, 1)
     weighted = fields.flag("use_weighted_layer_sum", False)
     preprocessor = Fields(folder / PREPROCESSOR, read_object(folder / PREPROCESSOR))
     rate = preprocessor.integer("sampling_rate", 16_000, 8_000, 48_000)
-    normalize = preprocessor.flag("do_normalize", True)
 
-    weights = folder / WEIGHTS
-    tensors = fold_position_norm(read_tensors(weights), _PREFIX)
-    sha256 = digest(weights)
+    weights = weight_files(folder)
+    sha256 = digest(*weights)
     card = read_card(
         folder,
-        name=folder.resolve().name,
+        name=name or folder.resolve().name,
         version=sha256[:12],
         sample_rate_hz=rate,
-        padding="mask" if config.feat_extract_norm == "layer" else "zero",
+        defaults=CardDefaults(
+            window_seconds=CLIP_SECONDS,
+            normalize=preprocessor.flag("do_normalize", True),
+            padding="mask",
+        ),
+        overrides=overrides,
     )
+    labels = fields.nested("id2label").content
+    column, spoof_label = spoof_column(labels, str(fields.path), card.spoof_label)
     if card.sample_rate_hz != rate:
         raise DetectorError(
             f"{folder}: dfd.json says {card.sample_rate_hz} Hz and {PREPROCESSOR} {rate} Hz; "
             "correct the wrong one"
         )
-    if card.window_samples < config.receptive_field:
-        raise DetectorError(
-            f"{folder}: a window of {card.window_samples} samples gives not one frame; "
-            f"window_samples has to be at least {config.receptive_field}"
-        )
+    config.check_window(card.window_samples, str(folder))
 
     backbone = empty_backbone(config)
     head = ProjectedMeanHead(config.hidden_size, projected, 2)
@@ -79,7 +92,13 @@ def read(folder: Path) -> Checkpoint:
     shapes |= {name: value.shape for name, value in head.state_dict().items()}
     if weighted:
         shapes["layer_weights"] = torch.Size([config.num_hidden_layers + 1])
-    matched = match_tensors(tensors, shapes, weights)
+    matched = match_tensors(
+        fold_position_norm(_read(weights), _PREFIX),
+        shapes,
+        weights[-1],
+        unused={_PREFIX + name for name in TRAINING_ONLY},
+        source=f"the {CONFIG} beside it",
+    )
     fill_backbone(
         backbone,
         {
@@ -96,66 +115,55 @@ def read(folder: Path) -> Checkpoint:
         head,
         layer_weights=matched["layer_weights"] if weighted else None,
         spoof_column=column,
-        normalize=normalize,
+        normalize=card.normalize,
         mask=card.padding == "mask",
     )
-    return Checkpoint(network, card, sha256, config.receptive_field)
+    return Checkpoint(
+        network=network,
+        card=card,
+        weights_sha256=sha256,
+        least_samples=config.receptive_field,
+        layout=LAYOUT,
+        spoof_label=spoof_label,
+    )
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file, as float32.
-
-    Raises:
-        DetectorError: it is missing, truncated or no safetensors file.
-    """
-    if not path.exists():
-        raise DetectorError(
-            f"{path} is missing: bring the whole folder, with its weights as safetensors "
-            "(save_pretrained writes them)"
-        )
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DetectorError(
-            f"{path} is truncated or no safetensors file ({error}): bring it again"
-        ) from None
-    return {name: value.to(torch.float32) for name, value in tensors.items()}
-
-
-def match_tensors(
-    tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], path: Path
-) -> dict[str, Tensor]:
-    """Gives the wanted tensors, and makes sure that nothing is missing or left over.
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights: safetensors, whole or in parts, before a pickle.
 
     Raises:
-        DetectorError: naming the first few that are missing, left over, of another size
-            than config.json says, or not finite.
+        DetectorError: there are none.
     """
-    unused = {_PREFIX + name for name in TRAINING_ONLY}
-    missing = [name for name in shapes if name not in tensors]
-    leftover = [name for name in tensors if name not in shapes and name not in unused]
-    if missing or leftover:
-        said = [f"misses {_listed(missing)}"] if missing else []
-        said += [f"has {_listed(leftover)} left over"] if leftover else []
-        raise DetectorError(
-            f"{path} {' and '.join(said)}: it does not belong to the {CONFIG} beside it"
-        )
-    resized = [name for name, shape in shapes.items() if tensors[name].shape != shape]
-    if resized:
-        name = resized[0]
-        raise DetectorError(
-            f"{path}: {name} has the size {list(tensors[name].shape)} where {CONFIG} says "
-            f"{list(shapes[name])}: the two files do not belong together"
-        )
-    broken = [name for name in shapes if not bool(torch.isfinite(tensors[name]).all())]
-    if broken:
-        raise DetectorError(
-            f"{path}: {_listed(broken)} holds NaN or infinity: the training went wrong, "
-            "bring an earlier checkpoint"
-        )
-    return {name: tensors[name] for name in shapes}
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).exists():
+        return [folder / part for part in parts_of(folder / INDEX)]
+    if (folder / PICKLED).exists():
+        return [folder / PICKLED]
+    raise DetectorError(
+        f"{folder / WEIGHTS} is missing: bring the whole folder, with its weights as safetensors "
+        "(save_pretrained writes them)"
+    )
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+def parts_of(index: Path) -> list[str]:
+    """Names of the files that an index of safetensors parts lists, in order.
+
+    Raises:
+        DetectorError: it lists none, or a file outside its folder.
+    """
+    fields = Fields(index, read_object(index))
+    named: dict[str, Any] = fields.nested("weight_map").content
+    parts = sorted({str(part) for part in named.values()})
+    inside = bool(parts) and all(Path(part).name == part for part in parts)
+    fields.require(inside, "weight_map", "a list of files beside it")
+    return parts
+
+
+def _read(weights: list[Path]) -> dict[str, Tensor]:
+    if weights[0].name == PICKLED:
+        return state_of(read_pickled(weights[0]), weights[0])[0]
+    tensors: dict[str, Tensor] = {}
+    for part in weights:
+        tensors |= read_safetensors(part)
+    return tensors

@@ -10,6 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.detector.authors import TopFour, TwoStage, shaken
+
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -57,13 +59,7 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
         torch.manual_seed(7)
         config = Wav2Vec2Config(**(SMALL | changes))
         build: Any = Wav2Vec2ForSequenceClassification
-        model = build(config).eval()
-        with torch.no_grad():
-            for name, value in model.named_parameters():
-                # Random norms and biases, and logits of a size that shows differences.
-                if "original" not in name:
-                    value.add_(0.1 * torch.randn_like(value))
-            model.classifier.weight.mul_(4.0)
+        model = shaken(build(config))
         folder = tmp_path_factory.mktemp("model")
         model.save_pretrained(folder)
         extractor: Any = Wav2Vec2FeatureExtractor
@@ -79,6 +75,27 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
 def folder(make_folder: MakeFolder) -> Path:
     """One checkpoint to read and not to change."""
     return make_folder(feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True)
+
+
+@pytest.fixture(scope="session")
+def two_stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """System A's checkpoint, tiny, with the backbone's config.json beside it."""
+    return _saved(TwoStage(**SMALL), tmp_path_factory.mktemp("a") / "stage2_best.pt")
+
+
+@pytest.fixture(scope="session")
+def top_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """System C's checkpoint, likewise."""
+    return _saved(TopFour(inner=12, **SMALL), tmp_path_factory.mktemp("c") / "best.pt")
+
+
+def _saved(model: Any, path: Path) -> Path:
+    from transformers import Wav2Vec2Config
+
+    torch.manual_seed(8)
+    shaken(model).save(path)
+    Wav2Vec2Config(**SMALL).save_pretrained(path.parent)
+    return path
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ def transformers_log_odds(
     mask: bool,
     spoof: int = 1,
 ) -> NDArray[np.float32]:
-    """Scores windows one by one, each normalised alone and then padded with zeros."""
+    """Scores windows one by one, each normalised alone.
+
+    With `mask` a window is scored as it is, without any padding; otherwise with zeros behind it.
+    """
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
     model: Any = Wav2Vec2ForSequenceClassification.from_pretrained(folder)
@@ -27,11 +30,10 @@ def transformers_log_odds(
     scores = []
     for window, length in zip(windows, lengths, strict=True):
         features = extractor(window[:length], sampling_rate=16_000, return_tensors="pt")
-        values = torch.zeros(1, windows.shape[1])
-        values[:, :length] = features.input_values
-        attention = torch.zeros(1, windows.shape[1], dtype=torch.long)
-        attention[:, :length] = 1
+        values = features.input_values
+        if not mask:
+            values = torch.nn.functional.pad(values, (0, windows.shape[1] - length))
         with torch.no_grad():
-            logits = model(values, attention_mask=attention if mask else None).logits[0]
+            logits = model(values).logits[0]
         scores.append(float(logits[spoof] - logits[1 - spoof]))
     return np.array(scores, np.float32)

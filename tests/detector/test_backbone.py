@@ -6,7 +6,8 @@ import torch
 
 from dfd.detector.backbone import empty_backbone, fill_backbone, fold_position_norm, read_config
 from dfd.detector.jsonfile import Fields
-from dfd.detector.transformers_folder import read, read_tensors
+from dfd.detector.tensors import read_safetensors
+from dfd.detector.transformers_folder import read
 
 DEFAULT = Fields(Path("config.json"), {"model_type": "wav2vec2"})
 
@@ -34,7 +35,7 @@ def test_backbone_equals_the_one_that_torchaudio_imports(folder: Path) -> None:
     imported = import_huggingface_model(original).eval()
     fields = Fields(folder, json.loads((folder / "config.json").read_text()))
     ours = empty_backbone(read_config(fields))
-    tensors = fold_position_norm(read_tensors(folder / "model.safetensors"), "wav2vec2.")
+    tensors = fold_position_norm(read_safetensors(folder / "model.safetensors"), "wav2vec2.")
     fill_backbone(ours, {name.removeprefix("wav2vec2."): t for name, t in tensors.items()})
     waves = torch.randn(2, 4_000)
     with torch.no_grad():

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,23 +18,28 @@ def test_bundled_folder_is_the_package_own() -> None:
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"there is no model folder .*/nothing: name an"):
+    with pytest.raises(DetectorError, match=r"there is no model folder or file .*/nothing: name"):
         checkpoint.read_checkpoint(str(tmp_path / "nothing"))
 
 
-def test_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "best.pt"
-    path.write_bytes(b"x")
-    with pytest.raises(DetectorError, match=r"best\.pt is a file: name a folder"):
-        checkpoint.read_checkpoint(str(path))
-
-
-def test_a_folder_without_a_model(tmp_path: Path) -> None:
+def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"has no config\.json: name a folder"):
         checkpoint.read_checkpoint(str(tmp_path))
 
 
-def test_digest(tmp_path: Path) -> None:
-    path = tmp_path / "abc"
-    path.write_bytes(b"abc")
-    assert checkpoint.digest(path).startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+def test_the_weights_of_a_folder_mean_the_folder(folder: Path) -> None:
+    named = checkpoint.read_checkpoint(str(folder / "model.safetensors"))
+    assert named.layout == "transformers"
+    assert named.weights_sha256 == checkpoint.read_checkpoint(str(folder)).weights_sha256
+
+
+def test_a_folder_with_one_checkpoint_means_it(two_stage: Path) -> None:
+    read = checkpoint.read_checkpoint(str(two_stage.parent))
+    assert (read.layout, read.card.name) == ("two-stage", two_stage.stem)
+
+
+def test_a_folder_with_several_asks_for_one(two_stage: Path, tmp_path: Path) -> None:
+    for name in ("stage1_best.pt", "stage2_best.pt"):
+        shutil.copy(two_stage, tmp_path / name)
+    with pytest.raises(DetectorError, match=r"name one of stage1_best\.pt, stage2_best\.pt"):
+        checkpoint.read_checkpoint(str(tmp_path))

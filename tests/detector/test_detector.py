@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector import Calibration, Detector, DetectorError, load_detector
+from dfd.detector import Calibration, Detector, DetectorError, ModelOverrides, load_detector
 from dfd.detector import precision as precisions
 from dfd.detector.checkpoint import bundled_folder
 
@@ -46,10 +46,9 @@ def test_scores_are_those_of_transformers(
 ) -> None:
     folder = make_folder(**FAMILY[name])
     detector = load(folder)
-    mask = "group" not in name
-    assert detector.spec.padding == ("mask" if mask else "zero")
+    assert detector.spec.padding == "mask"
     expected = transformers_log_odds(
-        folder, windows, LENGTHS, mask=mask, spoof=0 if name == "spoof-first" else 1
+        folder, windows, LENGTHS, mask=True, spoof=0 if name == "spoof-first" else 1
     )
     lengths = np.array(LENGTHS, np.int64)
     assert np.ptp(expected) > 0.05
@@ -58,7 +57,8 @@ def test_scores_are_those_of_transformers(
     np.testing.assert_allclose(singly, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize(("norm", "padding"), [("group", "mask"), ("layer", "zero")])
+@pytest.mark.parametrize("norm", ["group", "layer"])
+@pytest.mark.parametrize("padding", ["mask", "zero"])
 def test_the_card_decides_on_padding(
     norm: str, padding: str, make_folder: MakeFolder, windows: NDArray[np.float32]
 ) -> None:
@@ -101,11 +101,31 @@ def test_spec_says_what_was_loaded(folder: Path) -> None:
     assert (spec.sample_rate_hz, spec.window_samples, spec.hop_samples) == (16_000, 4_000, 2_000)
 
 
-def test_without_a_card_the_window_is_four_seconds(make_folder: MakeFolder) -> None:
+def test_without_a_card_a_clip_is_scored_whole(make_folder: MakeFolder) -> None:
     detector = load(make_folder(None))
-    assert (detector.spec.window_samples, detector.spec.hop_samples) == (64_000, 32_000)
-    assert detector.spec.calibration == Calibration()
-    assert detector.score(np.zeros((1, 64_000), np.float32), np.array([64_000])).shape == (1,)
+    spec = detector.spec
+    assert (spec.window_samples, spec.hop_samples) == (208_000, 104_000)
+    assert (spec.padding, spec.utterance_score, spec.min_speech_seconds) == ("mask", "mean", 0.0)
+    assert (spec.rolling_threshold, spec.cumulative_threshold) == (0.5, 0.5)
+    assert spec.calibration == Calibration()
+    assert detector.score(np.zeros((1, 208_000), np.float32), np.array([208_000])).shape == (1,)
+
+
+def test_the_operator_s_word_reaches_the_network(
+    make_folder: MakeFolder, windows: NDArray[np.float32]
+) -> None:
+    labels = {"id2label": {0: "A", 1: "B"}, "label2id": {"A": 0, "B": 1}}
+    folder = make_folder(do_normalize=False, **LAYER, **labels)
+    with pytest.raises(DetectorError, match="--spoof-label"):
+        load(folder)
+    said = ModelOverrides(spoof_label="a", normalize=True, window_seconds=0.25, hop_seconds=0.1)
+    detector = load(folder, overrides=said)
+    assert (detector.spec.spoof_label, detector.spec.normalize) == ("0 (A)", True)
+    assert (detector.spec.window_samples, detector.spec.hop_samples) == (4_000, 1_600)
+    same = make_folder(do_normalize=True, **LAYER)
+    expected = -transformers_log_odds(same, windows, LENGTHS, mask=True)
+    scores = detector.score(windows, np.array(LENGTHS, np.int64))
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
 def test_no_windows_no_scores(folder: Path) -> None:

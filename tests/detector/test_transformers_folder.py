@@ -73,7 +73,7 @@ def test_truncated_weights(keep: int, broken: Path) -> None:
         ({"do_stable_layer_norm": "yes"}, "true or false"),
         ({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, "do not say which output is spoof"),
         ({"id2label": None}, "do not say which output is spoof"),
-        ({"intermediate_size": 64}, "the two files do not belong together"),
+        ({"intermediate_size": 64}, "the two do not belong together"),
         ({"num_hidden_layers": 3}, "misses wav2vec2.encoder.layers.2.* and 13 more"),
         ({"num_hidden_layers": 1}, "left over: it does not belong"),
         ({"use_weighted_layer_sum": True}, "misses layer_weights"),

@@ -1,0 +1,91 @@
+"""Tensors of a checkpoint: read safely, and matched one by one with those that are wanted."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dfd.detector.errors import DetectorError
+
+_NAMED_AT_MOST = 3
+_PIECE_BYTES = 1 << 20
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file.
+
+    Raises:
+        DetectorError: it is missing, truncated or no safetensors file.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise DetectorError(f"{path} is missing: bring the whole folder") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DetectorError(
+            f"{path} is truncated or no safetensors file ({error}): bring it again"
+        ) from None
+
+
+def match_tensors(
+    tensors: Mapping[str, Tensor],
+    shapes: Mapping[str, torch.Size],
+    path: Path,
+    *,
+    unused: Iterable[str],
+    source: str,
+) -> dict[str, Tensor]:
+    """Gives the wanted tensors as float32, and makes sure that nothing is missing or left over.
+
+    Args:
+        tensors: of the file, by name.
+        shapes: size of each tensor that is wanted.
+        path: the file, for messages.
+        unused: names that may be there and are not needed.
+        source: what the wanted sizes come from, for messages: "the config.json beside it".
+
+    Raises:
+        DetectorError: naming the first few that are missing, left over, of another size, or
+            not finite.
+    """
+    known = shapes.keys() | set(unused)
+    missing = [name for name in shapes if name not in tensors]
+    leftover = [name for name in tensors if name not in known]
+    if missing or leftover:
+        said = [f"misses {listed(missing)}"] if missing else []
+        said += [f"has {listed(leftover)} left over"] if leftover else []
+        raise DetectorError(f"{path} {' and '.join(said)}: it does not belong to {source}")
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape:
+            raise DetectorError(
+                f"{path}: {name} has the size {list(tensors[name].shape)} where {source} says "
+                f"{list(shape)}: the two do not belong together"
+            )
+    matched = {name: tensors[name].to(torch.float32, copy=True) for name in shapes}
+    broken = [name for name, value in matched.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise DetectorError(
+            f"{path}: {listed(broken)} holds NaN or infinity: the training went wrong, "
+            "bring an earlier checkpoint"
+        )
+    return matched
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def digest(*paths: Path) -> str:
+    """SHA-256 of a file, or of several as if they were one; lower-case hexadecimal."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                total.update(piece)
+    return total.hexdigest()

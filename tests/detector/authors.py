@@ -1,0 +1,131 @@
+"""The reference systems as their authors built, saved and scored them, on transformers alone.
+
+Weights are random; layouts, sizes and arithmetic are theirs (docs/reference-systems.md).
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Samples = NDArray[np.float32]
+WINDOW, HOP = 64_000, 32_000
+
+
+def shaken(model: nn.Module) -> nn.Module:
+    """Random norms and biases, and logits of a size that shows differences."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "original" not in name:
+                value.add_(0.1 * torch.randn_like(value))
+        last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+        last.weight.mul_(4.0)
+    return model.eval()
+
+
+class TwoStage(nn.Module):
+    """System A: the mean frame and one linear layer."""
+
+    def __init__(self, **sizes: Any) -> None:
+        from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+        super().__init__()
+        config = Wav2Vec2Config(**sizes)
+        build: Any = Wav2Vec2Model
+        self.backbone = build(config)
+        self.classifier = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, values: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.backbone(values).last_hidden_state.mean(dim=1))
+        return logits
+
+    def save(self, path: Path) -> None:
+        """As the training script did at the end of stage 2: the top two layers had moved."""
+        trained = [*self.backbone.encoder.layers[-2:].parameters(), *self.classifier.parameters()]
+        optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0.01)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 - step / 100)
+        for value in trained:
+            value.grad = torch.zeros_like(value)
+        optimizer.param_groups[0]["weight_decay"] = 0.0
+        optimizer.step()
+        scheduler.step()
+        torch.save(
+            {
+                "epoch": 7,
+                "model_state_dict": self.state_dict(),
+                "optimizer_state_dict": optimizer.state_dict(),
+                "scheduler_state_dict": scheduler.state_dict(),
+                "best_eer": np.float64(0.0069),
+                "config": {
+                    "out": Path("runs") / "stage2",
+                    "arguments": argparse.Namespace(lr=1e-5, seed=np.int64(3)),
+                    "weights": np.array([4.92, 0.56]),
+                    "top_layers": 2,
+                },
+            },
+            path,
+        )
+
+    def windows(self, samples: Samples) -> list[float]:
+        """P(spoof) of each window; the last is zero-padded, and covers what the others do not."""
+        scores: list[float] = []
+        start = 0
+        while True:
+            window = np.zeros(WINDOW, np.float32)
+            piece = samples[start : start + WINDOW]
+            window[: len(piece)] = piece
+            with torch.no_grad():
+                logits = self(torch.from_numpy(window)[None])
+            scores.append(float(logits.softmax(dim=-1)[0, 1]))
+            if start + WINDOW >= len(samples):
+                return scores
+            start += HOP
+
+    def utterance(self, samples: Samples) -> float:
+        """The mean of the windows' P(spoof)."""
+        return float(np.mean(self.windows(samples)))
+
+
+class TopFour(nn.Module):
+    """System C: the mean frame, a hidden layer with GELU, a linear layer."""
+
+    def __init__(self, inner: int = 256, **sizes: Any) -> None:
+        from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+        super().__init__()
+        config = Wav2Vec2Config(**sizes)
+        build: Any = Wav2Vec2Model
+        self.ssl = build(config)
+        self.head = nn.Sequential(
+            nn.Linear(config.hidden_size, inner), nn.GELU(), nn.Dropout(0.1), nn.Linear(inner, 2)
+        )
+
+    def forward(self, values: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.ssl(values).last_hidden_state.mean(dim=1))
+        return logits
+
+    def save(self, path: Path) -> None:
+        torch.save(self.state_dict(), path)
+
+    def utterance(self, samples: Samples) -> float:
+        """P(spoof) of the first four seconds, zero-padded where there are fewer."""
+        window = np.zeros(WINDOW, np.float32)
+        window[: min(WINDOW, len(samples))] = samples[:WINDOW]
+        with torch.no_grad():
+            return float(self(torch.from_numpy(window)[None]).softmax(dim=-1)[0, 1])
+
+
+def transformers_utterance(folder: Path, samples: Samples, *, spoof: int = 1) -> float:
+    """System B's family: P(spoof) of a whole clip, as the folder's own files say."""
+    from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+
+    build: Any = Wav2Vec2ForSequenceClassification
+    model = build.from_pretrained(folder).eval()
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    features = extractor(samples, sampling_rate=16_000, return_tensors="pt")
+    with torch.no_grad():
+        return float(model(features.input_values).logits.softmax(dim=-1)[0, spoof])
