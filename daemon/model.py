@@ -1,7 +1,7 @@
 """What the core has to know of a loaded model."""
 
 from dfd.detector.spec import ModelSpec
-from dfd.streaming.options import AlertPolicy, ModelTraits
+from dfd.streaming.options import AlertPolicy, ModelTraits, UtteranceScore
 
 
 def default_policy(spec: ModelSpec) -> AlertPolicy:
@@ -20,4 +20,5 @@ def traits(spec: ModelSpec) -> ModelTraits:
         min_speech_seconds=spec.min_speech_seconds,
         evidence_correlation=spec.evidence_correlation,
         trained_bandwidth_hz=spec.trained_bandwidth_hz,
+        utterance_score=UtteranceScore(spec.utterance_score),
     )

@@ -7,15 +7,23 @@ covered, and the sum over the worth of n windows is shrunk by Kish's design effe
 (Kish, Survey Sampling, 1965) to n_eff = n / (1 + (n - 1) rho), rho being the correlation
 of two windows of one stream, which the model's card states. With rho = 1 the score is
 the weighted mean, with rho = 0 the sum.
+
+That needs calibrated LLRs. Models that come without are scored as their authors scored files:
+by the plain mean of the windows' probabilities, or by the first window alone.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
+from dfd.streaming.options import ModelTraits, UtteranceScore
 from dfd.streaming.types import Score, Window
 
 # A window without any speech (scored only where the model asks for none) still counts.
 _LEAST_WEIGHT_SECONDS = 1e-3
+# A mean of probabilities may be 0 or 1 to the last bit; its LLR stays finite.
+_LEAST_PROBABILITY = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +31,47 @@ class _Entry:
     start_sample: int
     end_sample: int
     speech_seconds: float
-    spoof_llr: float
+    score: Score
+
+
+class _Coverage:
+    """Speech of entries in order of time, overlap counted once."""
+
+    def __init__(self) -> None:
+        self._until = 0
+
+    def add(self, entry: _Entry) -> float:
+        """The speech that an entry is the first to cover, in seconds."""
+        length = entry.end_sample - entry.start_sample
+        fresh = entry.end_sample - max(entry.start_sample, self._until)
+        self._until = max(self._until, entry.end_sample)
+        return max(entry.speech_seconds, _LEAST_WEIGHT_SECONDS) * max(0, fresh) / length
+
+
+class _Pool(Protocol):
+    """What several windows say together."""
+
+    def add(self, entry: _Entry) -> None:
+        """Takes entries in order of time."""
+
+    def score(self) -> Score:
+        """What those taken so far say; there is at least one."""
 
 
 class _Sum:
-    """Adds entries in order of time."""
+    """LLRs added up."""
 
     def __init__(self, window_seconds: float, correlation: float) -> None:
         self._window_seconds = window_seconds
         self._correlation = correlation
-        self._covered_until = 0
+        self._coverage = _Coverage()
         self._weight = 0.0
         self._weighted_llr = 0.0
 
     def add(self, entry: _Entry) -> None:
-        length = entry.end_sample - entry.start_sample
-        fresh = entry.end_sample - max(entry.start_sample, self._covered_until)
-        part = max(0, fresh) / length
-        weight = max(entry.speech_seconds, _LEAST_WEIGHT_SECONDS) * part
+        weight = self._coverage.add(entry)
         self._weight += weight
-        self._weighted_llr += weight * entry.spoof_llr
-        self._covered_until = max(self._covered_until, entry.end_sample)
+        self._weighted_llr += weight * entry.score.spoof_llr
 
     def score(self) -> Score:
         windows = max(1.0, self._weight / self._window_seconds)
@@ -52,18 +80,58 @@ class _Sum:
         return Score(spoof_llr=mean * effective, speech_seconds=self._weight)
 
 
+class _Mean:
+    """Probabilities averaged, each window as much as any other."""
+
+    def __init__(self) -> None:
+        self._coverage = _Coverage()
+        self._speech_seconds = 0.0
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, entry: _Entry) -> None:
+        self._speech_seconds += self._coverage.add(entry)
+        self._sum += entry.score.spoof_probability
+        self._count += 1
+
+    def score(self) -> Score:
+        mean = self._sum / self._count
+        mean = min(max(mean, _LEAST_PROBABILITY), 1.0 - _LEAST_PROBABILITY)
+        return Score(math.log(mean / (1.0 - mean)), self._speech_seconds)
+
+
+class _First:
+    """The first window, whatever follows."""
+
+    def __init__(self) -> None:
+        self._first: Score | None = None
+
+    def add(self, entry: _Entry) -> None:
+        self._first = self._first or entry.score
+
+    def score(self) -> Score:
+        assert self._first is not None
+        return self._first
+
+
 class Evidence:
     """The scores of one track.
 
     Provisional windows stand in until the first other window is scored: the latest of
     them alone is the rolling and the cumulative score.
+
+    Args:
+        window_seconds: of a whole window.
+        model: says how windows are put together.
+        rolling_windows: windows in the rolling score.
     """
 
-    def __init__(self, window_seconds: float, correlation: float, rolling_windows: int) -> None:
+    def __init__(self, window_seconds: float, model: ModelTraits, rolling_windows: int) -> None:
         self._window_seconds = window_seconds
-        self._correlation = correlation
+        self._model = model
         self._recent: deque[_Entry] = deque(maxlen=rolling_windows)
-        self._total = _Sum(window_seconds, correlation)
+        first = model.utterance_score is UtteranceScore.FIRST
+        self._total: _Pool = _First() if first else self._pool()
         self._probability_sum = 0.0
         self._windows = 0
         self._provisional_windows = 0
@@ -89,10 +157,10 @@ class Evidence:
             if not self._windows:
                 self._probability_sum = 0.0
             self._windows += 1
-            entry = _Entry(window.start_sample, window.end_sample, window.speech_seconds, spoof_llr)
+            entry = _Entry(window.start_sample, window.end_sample, window.speech_seconds, score)
             self._recent.append(entry)
             self._total.add(entry)
-            rolling = _Sum(self._window_seconds, self._correlation)
+            rolling = self._pool()
             for recent in self._recent:
                 rolling.add(recent)
             self.rolling = rolling.score()
@@ -101,3 +169,8 @@ class Evidence:
         if self.peak_rolling is None or self.rolling.spoof_llr > self.peak_rolling.spoof_llr:
             self.peak_rolling = self.rolling
         return score
+
+    def _pool(self) -> _Pool:
+        if self._model.utterance_score is UtteranceScore.EVIDENCE:
+            return _Sum(self._window_seconds, self._model.evidence_correlation)
+        return _Mean()

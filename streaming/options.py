@@ -137,6 +137,14 @@ class AlertPolicy:
         )
 
 
+class UtteranceScore(Enum):
+    """What the cumulative score of a stream is made of; see `evidence`."""
+
+    EVIDENCE = "evidence"
+    MEAN = "mean"
+    FIRST = "first"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelTraits:
     """What the core has to know of the classifier.
@@ -147,6 +155,8 @@ class ModelTraits:
         evidence_correlation: correlation in [0, 1] of the LLRs of two windows of one
             stream that share no samples; see `evidence`.
         trained_bandwidth_hz: narrowest audio bandwidth seen in training.
+        utterance_score: LLRs added up, the mean of the windows' probabilities, or the first
+            window's.
     """
 
     sample_rate_hz: int = 16_000
@@ -155,6 +165,7 @@ class ModelTraits:
     min_speech_seconds: float = 0.5
     evidence_correlation: float = 0.5
     trained_bandwidth_hz: float = 3_400.0
+    utterance_score: UtteranceScore = UtteranceScore.EVIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +177,8 @@ class SessionOptions:
         window_seconds, hop_seconds: None takes the model's own.
         min_speech_seconds: None takes the model's own.
         provisional_seconds: speech after which an early window is taken while no whole
-            one could be scored.
+            one could be scored; None takes 1 and 2 s, and for longer windows than usual 4 s,
+            8 s and so on as well.
         rolling_windows: windows in the rolling score.
 
     Raises:
@@ -181,7 +193,7 @@ class SessionOptions:
     window_seconds: float | None = None
     hop_seconds: float | None = None
     min_speech_seconds: float | None = None
-    provisional_seconds: tuple[float, ...] = (1.0, 2.0)
+    provisional_seconds: tuple[float, ...] | None = None
     rolling_windows: int = 5
 
     def __post_init__(self) -> None:
@@ -242,3 +254,13 @@ class SessionOptions:
         if self.min_speech_seconds is not None:
             return self.min_speech_seconds
         return min(self.model.min_speech_seconds, self.effective_window_seconds)
+
+    @property
+    def effective_provisional_seconds(self) -> tuple[float, ...]:
+        """The speech after which early windows are taken."""
+        if self.provisional_seconds is not None:
+            return self.provisional_seconds
+        seconds = [1.0, 2.0]
+        while 2.0 * seconds[-1] < self.effective_window_seconds:
+            seconds.append(2.0 * seconds[-1])
+        return tuple(seconds)

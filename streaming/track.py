@@ -44,7 +44,9 @@ class Track:
             capacity // self._frame + 2,
         )
         self._gaps = GapMap()
-        self._provisional = [round(s * self._rate) for s in sorted(options.provisional_seconds)]
+        self._provisional = [
+            round(s * self._rate) for s in sorted(options.effective_provisional_seconds)
+        ]
         self._next_start = 0
         self._last_end = 0
         self._sequence = 0

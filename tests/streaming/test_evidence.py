@@ -3,14 +3,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfd.streaming.evidence import Evidence
+from dfd.streaming.options import ModelTraits, UtteranceScore
 from dfd.streaming.types import Score
 from tests.streaming.helpers import window
 
 llrs = st.floats(-20, 20)
 
 
-def evidence(correlation: float = 0.5, rolling_windows: int = 5) -> Evidence:
-    return Evidence(4.0, correlation, rolling_windows)
+def evidence(
+    correlation: float = 0.5,
+    rolling_windows: int = 5,
+    utterance_score: UtteranceScore = UtteranceScore.EVIDENCE,
+) -> Evidence:
+    traits = ModelTraits(evidence_correlation=correlation, utterance_score=utterance_score)
+    return Evidence(4.0, traits, rolling_windows)
 
 
 def add(subject: Evidence, *scores: float, hop: float = 2.0) -> None:
@@ -135,3 +141,45 @@ def test_mean_probability_of_provisional_windows_alone() -> None:
     subject.add(window(0, 1, provisional=True), 2.0)
     subject.add(window(0, 2, provisional=True), -2.0)
     assert subject.mean_spoof_probability == pytest.approx(0.5)
+
+
+def probability(llr: float) -> float:
+    return Score(llr, 0.0).spoof_probability
+
+
+def test_the_mean_is_of_probabilities_whatever_the_speech_and_the_overlap() -> None:
+    subject = evidence(rolling_windows=2, utterance_score=UtteranceScore.MEAN)
+    llrs = [3.0, -1.0, 8.0]
+    for index, (llr, speech) in enumerate(zip(llrs, (4.0, 0.0, 1.0), strict=True)):
+        start = 2.0 * index
+        subject.add(window(start, start + 4.0, speech_seconds=speech, sequence=index), llr)
+    probabilities = [probability(llr) for llr in llrs]
+    assert cumulative(subject).spoof_probability == pytest.approx(sum(probabilities) / 3)
+    assert subject.mean_spoof_probability == pytest.approx(sum(probabilities) / 3)
+    assert subject.rolling is not None
+    assert subject.rolling.spoof_probability == pytest.approx(sum(probabilities[1:]) / 2)
+
+
+@pytest.mark.parametrize("llr", [-200.0, 200.0])
+def test_a_mean_of_certain_windows_has_a_finite_llr(llr: float) -> None:
+    subject = evidence(utterance_score=UtteranceScore.MEAN)
+    add(subject, llr, llr)
+    assert abs(cumulative(subject).spoof_llr) < 40.0
+    assert cumulative(subject).spoof_probability == pytest.approx(probability(llr), abs=1e-12)
+
+
+def test_the_first_window_stays() -> None:
+    subject = evidence(utterance_score=UtteranceScore.FIRST)
+    add(subject, 1.5, -4.0, -4.0)
+    assert cumulative(subject).spoof_llr == 1.5
+    assert subject.rolling is not None
+    mean = (probability(1.5) + 2 * probability(-4.0)) / 3
+    assert subject.rolling.spoof_probability == pytest.approx(mean)
+
+
+def test_the_first_whole_window_replaces_the_provisional_ones() -> None:
+    subject = evidence(utterance_score=UtteranceScore.FIRST)
+    subject.add(window(0.0, 1.0, provisional=True), 9.0)
+    assert cumulative(subject).spoof_llr == 9.0
+    add(subject, -2.0, 5.0)
+    assert cumulative(subject).spoof_llr == -2.0

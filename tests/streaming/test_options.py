@@ -121,3 +121,19 @@ def test_the_stream_decides_what_it_sets() -> None:
 
 def test_a_shorter_window_keeps_the_model_s_overlap() -> None:
     assert mono(window_seconds=2.0).effective_hop_seconds == 1.0
+
+
+@pytest.mark.parametrize(
+    ("window_seconds", "expected"),
+    [(2.0, (1.0, 2.0)), (4.0, (1.0, 2.0)), (4.5, (1.0, 2.0, 4.0)), (13.0, (1.0, 2.0, 4.0, 8.0))],
+)
+def test_early_windows_grow_up_to_the_whole_one(
+    window_seconds: float, expected: tuple[float, ...]
+) -> None:
+    traits = ModelTraits(window_samples=13 * 16_000)
+    options = mono(model=traits, window_seconds=window_seconds)
+    assert options.effective_provisional_seconds == expected
+
+
+def test_early_windows_can_be_set() -> None:
+    assert mono(provisional_seconds=()).effective_provisional_seconds == ()
