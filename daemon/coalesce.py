@@ -1,6 +1,6 @@
-"""Very small chunks put together before they reach the core; no audio is held for long."""
+"""Small chunks put together before they reach the core; no audio is held for long."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 Chunk = tuple[bytes, int | None]
 
@@ -11,11 +11,14 @@ class Coalescer:
     Args:
         bytes_per_frame: of the declared format.
         target_bytes: a chunk of this size goes on at once.
+
+    Attributes:
+        target_bytes: may be changed at any time.
     """
 
     def __init__(self, bytes_per_frame: int, target_bytes: int) -> None:
+        self.target_bytes = target_bytes
         self._bytes_per_frame = bytes_per_frame
-        self._target_bytes = target_bytes
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._position = 0
@@ -25,33 +28,30 @@ class Coalescer:
         """Whether some audio waits for more."""
         return bool(self._held)
 
-    def push(self, content: bytes, sample_offset: int | None) -> Iterator[Chunk]:
+    def push(self, content: bytes, sample_offset: int | None) -> Sequence[Chunk]:
         """Takes a chunk and gives those that are due, in order.
 
         A chunk that does not follow the last one, or is not whole, goes on at once and by
         itself, for the core to judge.
         """
         frames, rest = divmod(len(content), self._bytes_per_frame)
-        placed = sample_offset is not None and sample_offset != self._position
-        if placed or rest:
-            yield from self.flush()
+        if rest or (sample_offset is not None and sample_offset != self._position):
             if sample_offset is not None:
                 self._position = sample_offset
             self._position += frames
-            yield content, sample_offset
-            return
+            return *self.flush(), (content, sample_offset)
         self._position += frames
         if content:
             self._held.append(content)
             self._held_bytes += len(content)
-        if self._held_bytes >= self._target_bytes:
-            yield from self.flush()
+        return self.flush() if self._held_bytes >= self.target_bytes else ()
 
-    def flush(self) -> Iterator[Chunk]:
+    def flush(self) -> Sequence[Chunk]:
         """Gives what was held."""
-        if self._held:
-            held, self._held, self._held_bytes = self._held, [], 0
-            yield held[0] if len(held) == 1 else b"".join(held), None
+        if not self._held:
+            return ()
+        held, self._held, self._held_bytes = self._held, [], 0
+        return ((held[0] if len(held) == 1 else b"".join(held), None),)
 
 
 def slices(content: bytes, slice_bytes: int, bytes_per_frame: int) -> Iterator[bytes]:

@@ -132,10 +132,14 @@ class Pipeline:
         """
         now = self._scheduler.clock()
         events = self.session.feed(content, sample_offset)
+        self.begin(sample_offset)
+        self._take(events, now)
+
+    def begin(self, sample_offset: int | None) -> None:
+        """The first audio is here, though it may not be fed yet: real time starts with it."""
         if self._started_at is None:
             rate = self.session.options.audio_format.sample_rate_hz
-            self._started_at = now - (sample_offset or 0) / rate
-        self._take(events, now)
+            self._started_at = self._scheduler.clock() - (sample_offset or 0) / rate
 
     def finish(self) -> None:
         """Ends the audio."""

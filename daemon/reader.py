@@ -13,9 +13,10 @@ from dfd.daemon.outbox import Outbox
 from dfd.daemon.pipeline import Pipeline
 from dfd.v1 import detection_pb2 as pb
 
-# Chunks are joined up to this long, and larger ones fed in pieces of this length.
-_COALESCE_SECONDS = 0.04
-_SLICE_SECONDS = 0.25
+# Chunks are joined up to the first length in any case, up to the second while no window can
+# be due before that; larger ones are fed in pieces of the second length.
+_PROMPT_SECONDS = 0.04
+_QUIET_SECONDS = 0.5
 
 
 async def read_request(
@@ -39,6 +40,7 @@ class Reader:
 
     Args:
         outbox: filled by the pipeline; while it is full nothing is read.
+        prompt: the client wants to know of speech at once, not only of windows.
         on_error: told of what goes wrong while nothing is being read.
     """
 
@@ -48,6 +50,7 @@ class Reader:
         pipeline: Pipeline,
         outbox: Outbox,
         max_chunk_bytes: int,
+        prompt: bool,
         on_error: Callable[[Exception], None],
     ) -> None:
         audio = pipeline.session.options.audio_format
@@ -57,10 +60,11 @@ class Reader:
         self._max_chunk_bytes = max_chunk_bytes
         self._on_error = on_error
         self._frame = audio.bytes_per_frame
-        self._slice_bytes = self._frame * round(audio.sample_rate_hz * _SLICE_SECONDS)
-        self._coalescer = Coalescer(
-            self._frame, self._frame * round(audio.sample_rate_hz * _COALESCE_SECONDS)
-        )
+        self._slice_bytes = self._frame * round(audio.sample_rate_hz * _QUIET_SECONDS)
+        self._prompt_bytes = self._frame * round(audio.sample_rate_hz * _PROMPT_SECONDS)
+        self._prompt = prompt
+        self._hold_seconds = _PROMPT_SECONDS if prompt else _QUIET_SECONDS
+        self._coalescer = Coalescer(self._frame, self._prompt_bytes)
         self._loop = asyncio.get_running_loop()
         self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting_since: float | None = None
@@ -88,10 +92,20 @@ class Reader:
                 if not self._coalescer.holding:
                     self._disarm()
                 elif self._flush_timer is None:
-                    self._flush_timer = self._loop.call_later(_COALESCE_SECONDS, self._flush_late)
+                    self._flush_timer = self._loop.call_later(self._hold_seconds, self._flush_late)
         finally:
             self._disarm()
-        self._flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Feeds what is held for more.
+
+        Raises:
+            StreamError: the core refuses it.
+        """
+        for content, place in self._coalescer.flush():
+            self._pipeline.feed(content, place)
+        self._hold_while_quiet()
 
     def _audio(self, request: pb.StreamingDetectRequest) -> pb.AudioChunk:
         kind = request.WhichOneof("request")
@@ -110,12 +124,22 @@ class Reader:
 
     async def _take(self, chunk: pb.AudioChunk) -> None:
         offset = chunk.sample_offset if chunk.HasField("sample_offset") else None
-        for content, place in self._coalescer.push(chunk.content, offset):
+        self._pipeline.begin(offset)
+        due = self._coalescer.push(chunk.content, offset)
+        for content, place in due:
             for at, piece in enumerate(slices(content, self._slice_bytes, self._frame)):
                 if at:
                     await asyncio.sleep(0)  # other streams go on
                 await self._until_room()
                 self._pipeline.feed(piece, None if at else place)
+        if due:
+            self._hold_while_quiet()
+
+    def _hold_while_quiet(self) -> None:
+        """Lets as much audio be joined as can come before a window may be due."""
+        if not self._prompt:
+            quiet = self._frame * self._pipeline.session.quiet_frames
+            self._coalescer.target_bytes = max(self._prompt_bytes, min(quiet, self._slice_bytes))
 
     async def _until_room(self) -> None:
         """Slows the sender while the scheduler or the client's own reading is behind."""
@@ -128,15 +152,11 @@ class Reader:
             await outbox.until_room()
         pipeline.stalled(self._loop.time() - since)
 
-    def _flush(self) -> None:
-        for content, place in self._coalescer.flush():
-            self._pipeline.feed(content, place)
-
     def _flush_late(self) -> None:
         """Feeds what was held when no more came."""
         self._flush_timer = None
         try:
-            self._flush()
+            self.flush()
         except Exception as error:
             self._on_error(error)
 

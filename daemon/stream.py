@@ -52,6 +52,7 @@ class Stream:
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._pipeline: Pipeline | None = None
+        self._reader: Reader | None = None
 
     async def run(self) -> None:
         """Serves the stream to its end.
@@ -96,6 +97,7 @@ class Stream:
             if self._pipeline is not None:
                 self._pipeline.close()
             self._outbox.abandon()
+            self._reader = None  # it knows this stream
             self._log_end(name, reason, time.monotonic() - started_at)
             # a cancelled task keeps its traceback, and that this stream
             tasks, self._tasks = self._tasks, []
@@ -140,8 +142,14 @@ class Stream:
         )
         await self._write(pb.StreamingDetectResponse(started=started).SerializeToString())
         reader = Reader(
-            self._context, pipeline, self._outbox, options.max_chunk_bytes, self._raised
+            self._context,
+            pipeline,
+            self._outbox,
+            options.max_chunk_bytes,
+            prompt=config.vad.activity_events,
+            on_error=self._raised,
         )
+        self._reader = reader
         reader_task = asyncio.create_task(self._watched(reader.run(), ends.client_done()))
         writer_task = asyncio.create_task(self._watched(self._outbox.write_all(self._write)))
         self._tasks = [reader_task, writer_task]
@@ -178,6 +186,9 @@ class Stream:
         """Lets the last windows be scored and writes the summary."""
         pipeline = self._pipeline
         assert pipeline is not None
+        assert self._reader is not None
+        with contextlib.suppress(core.StreamError):  # the stream has an end already
+            self._reader.flush()
         limit = None if end.error is None else _SETTLE_SECONDS
         pipeline.finish()
         try:

@@ -21,6 +21,10 @@ class GapMap:
             start = self._gaps.pop()[0]
         self._gaps.append((start, end))
 
+    def reach(self, position: int) -> bool:
+        """Whether anything is lost after a position."""
+        return bool(self._gaps) and self._gaps[-1][1] > position
+
     def overlap(self, start: int, end: int) -> int:
         """Lost samples in [start, end)."""
         return sum(max(0, min(end, stop) - max(start, begin)) for begin, stop in self._gaps)

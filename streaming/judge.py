@@ -26,10 +26,13 @@ class Judge:
         self._channel = channel
         self._options = options
         self._evidence = Evidence(
-            options.effective_window_seconds, options.model, options.rolling_windows
+            options.effective_window_seconds,
+            options.model.evidence_correlation,
+            options.rolling_windows,
         )
         self._alerts = [AlertState(t, channel, options.alert_policy) for t in Trigger]
         self._quality = SignalQuality(options.model.sample_rate_hz)
+        self._observed_until = 0
         self._counts = dict.fromkeys(WindowStatus, 0)
         self._first_alert_seconds: float | None = None
 
@@ -44,7 +47,7 @@ class Judge:
         alerts: list[ResolveEvent] = []
         if status is WindowStatus.SCORED and spoof_llr is not None:
             own = self._evidence.add(window, spoof_llr)
-            self._quality.observe(window.samples)
+            self._observe(window)
             alerts = self._update_alerts(window)
         result = WindowResult(
             window=window,
@@ -54,6 +57,12 @@ class Judge:
             cumulative_score=self._evidence.cumulative,
         )
         return [result, *alerts]
+
+    def _observe(self, window: Window) -> None:
+        """Takes the signs in the part of a window that no earlier one covered."""
+        fresh = max(0, self._observed_until - window.start_sample)
+        self._observed_until = max(self._observed_until, window.end_sample)
+        self._quality.observe(window.samples[fresh:])
 
     def _update_alerts(self, window: Window) -> list[ResolveEvent]:
         scores = {

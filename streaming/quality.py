@@ -6,7 +6,7 @@ from dfd.streaming.types import Samples
 
 _CLIP_LEVEL = 0.999
 _SEGMENT_SAMPLES = 1024
-_SEGMENTS = 8
+_SEGMENTS_PER_SECOND = 2
 _BAND_HZ = 250.0
 # Speech falls off by some 40 dB to the top of the telephone band; what lies this far
 # below the strongest band is a filter's stop band or noise.
@@ -24,12 +24,15 @@ class SignalQuality:
         self._clipped = 0
 
     def observe(self, samples: Samples) -> None:
-        """Takes the samples of a window worth scoring, float32 (n,)."""
+        """Takes samples worth scoring, float32 (n,)."""
         self._samples += len(samples)
-        self._clipped += int(np.count_nonzero(np.abs(samples) >= _CLIP_LEVEL))
+        if len(samples) and (samples.max() >= _CLIP_LEVEL or samples.min() <= -_CLIP_LEVEL):
+            self._clipped += int(np.count_nonzero(np.abs(samples) >= _CLIP_LEVEL))
         if len(samples) < _SEGMENT_SAMPLES:
             return
-        starts = np.linspace(0, len(samples) - _SEGMENT_SAMPLES, _SEGMENTS).astype(int)
+        count = max(1, len(samples) * _SEGMENTS_PER_SECOND // self._rate)
+        last = len(samples) - _SEGMENT_SAMPLES
+        starts = [last * at // max(1, count - 1) for at in range(count)]
         segments = np.stack([samples[at : at + _SEGMENT_SAMPLES] for at in starts])
         self._power += np.square(np.abs(np.fft.rfft(segments * self._window))).sum(axis=0)
 

@@ -59,6 +59,17 @@ class StreamSession:
         """Length of the time line so far, gaps included."""
         return self._frames_in / self.options.audio_format.sample_rate_hz
 
+    @property
+    def quiet_frames(self) -> int:
+        """Frames that can still come before they may make a window due, 1 or more.
+
+        A caller who has no use for speech activity loses nothing by keeping audio back for
+        so long, and saves the costs of many small calls.
+        """
+        quiet = min(track.quiet_samples for track in self._tracks)
+        model, declared = self.options.model, self.options.audio_format
+        return -(-quiet * declared.sample_rate_hz // model.sample_rate_hz)
+
     def feed(self, content: bytes, sample_offset: int | None = None) -> list[FeedEvent]:
         """Takes whole interleaved frames in the declared format.
 

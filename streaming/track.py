@@ -67,6 +67,14 @@ class Track:
         """Audio lost so far."""
         return self._gaps.total_samples / self._rate
 
+    @property
+    def quiet_samples(self) -> int:
+        """Audio that can still come before it may make a window due, 1 or more."""
+        frame, judged = self._frame, self._profile.end
+        due, speech_due = self._next_due()
+        missing = min(due - judged, speech_due - self._profile.total_samples)
+        return max(1, judged + math.ceil(missing / frame) * frame - self._ring.end)
+
     def write(self, samples: Samples) -> list[FeedEvent]:
         """Takes float32 (n,), the audio that follows."""
         events: list[FeedEvent] = []
@@ -112,22 +120,28 @@ class Track:
 
     def _advance(self, events: list[FeedEvent], until: int | None = None) -> None:
         """Judges the frames that are complete and cuts what they make due."""
-        start = self._profile.end
-        count = (self._ring.end - start) // self._frame
+        end, frame, profile = self._profile.end, self._frame, self._profile
+        count = (self._ring.end - end) // frame
         if not count:
             return
-        flags = self._vad.speech(self._ring.read(start, start + count * self._frame))
-        for index in range(count):
-            begin = start + index * self._frame
-            end = begin + self._frame
-            lost = self._gaps.overlap(begin, end) == self._frame
+        gaps = self._gaps if self._gaps.reach(end) else None
+        due, speech_due = self._next_due()
+        for flag in self._vad.speech(self._ring.read(end, end + count * frame)).tolist():
+            begin, end = end, end + frame
+            lost = gaps is not None and gaps.overlap(begin, end) == frame
             if lost:
-                self._profile.cut()
-            if self._profile.append(speech=bool(flags[index]) and not lost):
-                offset = begin / self._rate
-                events.append(SpeechActivity(self._channel, self._profile.active, offset))
-            self._cut_due(end if until is None else min(end, until), events)
+                profile.cut()
+            if profile.append(speech=flag and not lost):
+                events.append(SpeechActivity(self._channel, profile.active, begin / self._rate))
+            if end >= due or profile.total_samples >= speech_due:
+                self._cut_due(end if until is None else min(end, until), events)
+                due, speech_due = self._next_due()
         self._gaps.forget(self._ring.end - self._ring.capacity)
+
+    def _next_due(self) -> tuple[int, float]:
+        """When there is something to cut next: a position, or an amount of speech."""
+        speech = self._provisional[0] if self._provisional else math.inf
+        return self._next_start + self._window, speech
 
     def _cut_due(self, end: int, events: list[FeedEvent]) -> None:
         while self._next_start + self._window <= end:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from dfd.streaming.options import VadEngine, VadOptions
 from dfd.streaming.types import Samples
 
+_INT16_SCALE = np.float32(32768.0)
+
 
 class Vad(Protocol):
     """Tells speech from other sound, a frame at a time, in order."""
@@ -44,11 +46,13 @@ class WebRtcVad:
 
     def speech(self, samples: Samples) -> NDArray[np.bool_]:
         """Judges the next frames."""
-        pcm = np.clip(samples * 32768.0, -32768.0, 32767.0).astype("<i2").tobytes()
+        scaled = samples * _INT16_SCALE
+        np.clip(scaled, -32768.0, 32767.0, out=scaled)
+        pcm = scaled.astype("<i2").tobytes()
         size = 2 * self._frame_samples
-        frames = (pcm[at : at + size] for at in range(0, len(pcm), size))
         is_speech, rate = self._vad.is_speech, self._rate
-        return np.fromiter((is_speech(frame, rate) for frame in frames), np.bool_)
+        flags = [is_speech(pcm[at : at + size], rate) for at in range(0, len(pcm), size)]
+        return np.array(flags, np.bool_)
 
 
 def make_vad(options: VadOptions, sample_rate_hz: int) -> Vad:

@@ -17,6 +17,7 @@ def test_overlap_counts_lost_samples(lengths: list[tuple[int, int]], data: st.Da
     start = data.draw(st.integers(0, len(lost)))
     end = data.draw(st.integers(start, len(lost)))
     assert gaps.overlap(start, end) == sum(lost[start:end])
+    assert gaps.reach(start) == any(lost[start:])
     gaps.forget(start)
     assert gaps.overlap(start, end) == sum(lost[start:end])
     assert gaps.total_samples == sum(lost)

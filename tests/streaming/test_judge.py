@@ -103,3 +103,16 @@ def test_a_track_without_audio() -> None:
     assert summary.verdict is Verdict.INCONCLUSIVE
     assert summary.inconclusive_reasons == (Reason.TOO_LITTLE_SPEECH,)
     assert summary.mean_spoof_probability is None
+
+
+def test_signs_of_quality_are_taken_from_each_sample_once() -> None:
+    """The half that clips is in both windows, and the quiet ends are each in one."""
+    clipped, clean = np.full(2 * 16_000, 1.0, np.float32), tone(2.0)
+    subject = judge()
+    subject.resolve(
+        window(*at(0), samples=np.concatenate([clean, clipped])), WindowStatus.SCORED, 1.0
+    )
+    subject.resolve(
+        window(*at(1), samples=np.concatenate([clipped, clean])), WindowStatus.SCORED, 1.0
+    )
+    assert subject._quality.clipped_fraction == pytest.approx(1 / 3)

@@ -259,3 +259,12 @@ def test_detectors_are_not_shared() -> None:
 
     StreamSession(SessionOptions(AudioFormat(Encoding.LINEAR16, RATE, 4)), new_vad)
     assert len(made) == 4
+
+
+def test_quiet_audio_is_counted_at_the_declared_rate() -> None:
+    options = SessionOptions(AudioFormat(Encoding.LINEAR16, 8_000), provisional_seconds=())
+    session = loudness_session(options)
+    assert session.quiet_frames == 4 * 8_000
+    kept_back = linear16(tone(4.0, 8_000))[: 2 * (session.quiet_frames - 1)]
+    assert windows_of(session.feed(kept_back)) == []
+    assert 1 <= session.quiet_frames <= 1_000  # what the resampler holds is still to come

@@ -230,3 +230,43 @@ def test_windows_come_in_order_of_their_end() -> None:
     assert all(isinstance(w, Window) for w in cuts)
     ends = [w.end_sample for w in cuts]
     assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize(
+    ("options", "signal"),
+    [
+        (mono(), tone(7.0)),
+        (mono(), np.concatenate([silence(3.0), tone(0.7), silence(1.2), tone(4.0)])),
+        (mono(vad=NO_HANGOVER), np.concatenate([tone(0.3), silence(0.3)] * 10)),
+        (mono(window_seconds=1.111, hop_seconds=0.5), tone(5.0)),
+    ],
+)
+@pytest.mark.parametrize("step", [320, 777, 1_000_000])
+def test_no_window_comes_out_of_quiet_audio(
+    options: SessionOptions, signal: Samples, step: int
+) -> None:
+    """As much as may be kept back is kept back, and every window comes with its last frame."""
+    subject, whole = track(options), track(options)
+    got: list[FeedEvent] = []
+    at = 0
+    while at < len(signal):
+        quiet = subject.quiet_samples
+        assert quiet >= 1
+        held = signal[at : at + min(quiet - 1, step)]
+        assert windows_of(subject.write(held)) == []
+        at += len(held)
+        got += subject.write(signal[at : at + 1])
+        at += 1
+    assert spans(got) == spans(whole.write(signal))
+
+
+def test_what_is_quiet_is_counted_to_the_end_of_the_window() -> None:
+    subject = track()
+    assert subject.quiet_samples == 4 * RATE
+    subject.write(tone(1.5))
+    assert subject.quiet_samples == round(2.5 * RATE)
+    subject.write(tone(2.5))
+    assert subject.quiet_samples == 2 * RATE
+    early = track(mono(provisional_seconds=(1.0,)))
+    early.write(silence(3.0))
+    assert early.quiet_samples == RATE
