@@ -26,9 +26,7 @@ class Judge:
         self._channel = channel
         self._options = options
         self._evidence = Evidence(
-            options.effective_window_seconds,
-            options.model.evidence_correlation,
-            options.rolling_windows,
+            options.effective_window_seconds, options.model, options.rolling_windows
         )
         self._alerts = [AlertState(t, channel, options.alert_policy) for t in Trigger]
         self._quality = SignalQuality(options.model.sample_rate_hz)
