@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import grpc
 
-from dfd.daemon.batching import Outcome
+from dfd.daemon.engine.batching import Outcome
+from dfd.daemon.engine.scheduler import Scheduler
 from dfd.daemon.errors import CallError
 from dfd.daemon.events import Timing
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduler import Scheduler
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import (

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from dfd.daemon.admission import Admission, Phase
 from dfd.daemon.auth import Authenticator
+from dfd.daemon.engine.scheduler import Scheduler
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduler import Scheduler
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.types import Samples
 

@@ -12,7 +12,7 @@ import grpc.aio
 
 from dfd.daemon.admission import Admission
 from dfd.daemon.auth import Authenticator, read_tokens
-from dfd.daemon.device import DeviceThread
+from dfd.daemon.engine.device import DeviceThread
 from dfd.daemon.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.health import HealthServicer, add_health
 from dfd.daemon.listen import address, bind, channel_options, is_loopback
@@ -21,7 +21,7 @@ from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.options import ServeOptions, UserError
 from dfd.daemon.reflection import add_reflection
 from dfd.daemon.runtime import Detector, DrainPlan, Engine, Runtime
-from dfd.daemon.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.engine.scheduler import Scheduler, SchedulerOptions
 from dfd.daemon.service import SERVICE, DetectionService
 
 # after the last stream: for statuses that are still on their way

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfd.daemon.batching import Lane, Outcome
+from dfd.daemon.engine.batching import Lane, Outcome
+from dfd.daemon.engine.scheduler import Scheduler, SchedulerOptions
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.scheduler import Scheduler, SchedulerOptions
 from dfd.streaming.types import Samples, WindowStatus
 from tests.daemon.harness import POISON, FakeDetector, make_spec
 

@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from dfd.daemon.batching import BatchAssembler, DueQueue, Lane, Task, choose_bucket
+from dfd.daemon.engine.batching import BatchAssembler, DueQueue, Lane, Task, choose_bucket
 
 
 @pytest.mark.parametrize(

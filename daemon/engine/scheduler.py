@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.daemon.batching import BatchAssembler, DueQueue, Lane, Outcome, Task, choose_bucket
-from dfd.daemon.device import DeviceThread
+from dfd.daemon.engine.batching import BatchAssembler, DueQueue, Lane, Outcome, Task, choose_bucket
+from dfd.daemon.engine.device import DeviceThread
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.streaming.types import Samples, WindowStatus
