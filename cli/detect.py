@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dfd.cli._errors import PlainVerb
+from dfd.cli._model import model_options, model_overrides
 from dfd.clients.errors import UserError
 from dfd.clients.recording import open_recording
 from dfd.daemon.offline import TrackScores, score_recording
@@ -31,13 +32,13 @@ def report(
     """The JSON object of one channel.
 
     `spoof_probability` is the utterance score of file-based systems: the plain mean of the
-    windows' P(spoof). `prediction` and `confidence` follow from it and from the threshold.
+    windows' P(spoof), or the first window's where the model says so. `prediction` and `confidence` follow from it and from the threshold.
     `cumulative_spoof_probability` and `spoof_llr` are the evidence added up as on a stream,
     weighted by speech and not counting overlaps twice; `verdict` and `reasons` follow from
     these and from the model's own threshold. All are null where no window was scored.
     """
     summary = track.summary
-    mean, cumulative = summary.mean_spoof_probability, summary.cumulative_score
+    mean, cumulative = track.utterance_probability, summary.cumulative_score
     fields: dict[str, Any] = {
         "file": path,
         "channel": summary.channel,
@@ -117,8 +118,8 @@ class _Display:
         if several:
             yield str(summary.channel)
         yield f"[{_STYLES[summary.verdict]}]{verdict.replace('_', ' ')}[/]"
-        yield _prediction(summary.mean_spoof_probability, self._threshold) or "-"
-        yield _number(summary.mean_spoof_probability)
+        yield _prediction(track.utterance_probability, self._threshold) or "-"
+        yield _number(track.utterance_probability)
         yield _number(None if cumulative is None else cumulative.spoof_probability)
         yield f"{summary.audio_seconds:.1f}"
         yield f"{summary.speech_seconds:.1f}"
@@ -146,12 +147,7 @@ def _complain(message: object) -> None:
 @click.command(cls=PlainVerb)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each channel.")
-@click.option(
-    "--model",
-    default="bundled",
-    show_default=True,
-    help="The bundled model, or a folder in the transformers format.",
-)
+@model_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
 @click.option(
@@ -170,12 +166,14 @@ def command(
     precision: str,
     threshold: float,
     window_scores: bool,
+    **facts: Any,
 ) -> None:
     """Score recordings without a daemon.
 
     Two scores are given: the mean of the windows' P(spoof), which the threshold turns into a
-    prediction, and the cumulative score, the evidence added up as on a live stream, which
-    the verdict follows. Every channel is judged on its own.
+    prediction, and the cumulative score, put together as on a live stream, which the verdict
+    follows. Where the model's authors scored files by the first window, the first score is
+    that. Every channel is judged on its own.
     """
     display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
     failed = False
@@ -192,6 +190,7 @@ def command(
                         precision=precision,
                         batch_buckets=_BATCH_SIZES,
                         warm=False,
+                        overrides=model_overrides(facts),
                     )
                 found = recording.audio_format
                 audio_format = AudioFormat(

@@ -1,11 +1,15 @@
-"""`dfd info`: what a daemon offers."""
+"""`dfd info`: what a daemon offers, and what a model is."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dfd.cli._connection import connection, server_options
-from dfd.cli._errors import Verb
+from dfd.cli._errors import OneLineError, Verb
+from dfd.cli._model import MODEL_HELP, model_overrides, override_options
+
+if TYPE_CHECKING:
+    from dfd.detector import ModelOverrides
 
 
 @click.command(
@@ -13,10 +17,16 @@ from dfd.cli._errors import Verb
     cls=Verb,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.option("--model", default="", help=f"Look into a model instead: {MODEL_HELP}")
+@override_options
 @server_options
-@click.option("--json", "as_json", is_flag=True, help="Write the server's answer as JSON.")
-def command(as_json: bool, **server: Any) -> None:
-    """Show what a daemon offers: models, formats, limits, load."""
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
+def command(model: str, as_json: bool, **others: Any) -> None:
+    """Show what a daemon offers: models, formats, limits, load.
+
+    With --model, show the facts of a model that nobody serves yet: the tensors found, window,
+    normalisation, the output that means spoof, thresholds.
+    """
     import asyncio
     import dataclasses
     import json
@@ -25,8 +35,17 @@ def command(as_json: bool, **server: Any) -> None:
 
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.info_view import info_table
+    from dfd.detector.errors import DetectorError
 
-    where = connection(**server)
+    try:
+        overrides = model_overrides(others)
+        if model:
+            return _show_model(model, overrides, as_json=as_json)
+    except DetectorError as error:
+        raise OneLineError("info", str(error)) from None
+    if overrides != type(overrides)():
+        raise OneLineError("info", "facts of a model are set where it is loaded: name --model")
+    where = connection(**others)
 
     async def ask() -> Any:
         async with AsyncDetectionClient(where) as client:
@@ -37,3 +56,58 @@ def command(as_json: bool, **server: Any) -> None:
         click.echo(json.dumps(dataclasses.asdict(info), indent=2))
     else:
         Console().print(info_table(info, where.server))
+    return None
+
+
+def _show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> None:
+    """Reads a model and writes its facts."""
+    import dataclasses
+    import json
+    import logging
+
+    from rich.console import Console
+
+    from dfd.clients.events import ModelInfo
+    from dfd.clients.info_view import model_table
+    from dfd.clients.options import AlertPolicy
+    from dfd.detector.checkpoint import read_checkpoint
+
+    # which tensors were found is told on the way
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("dfd.detector").setLevel(logging.INFO)
+    checkpoint = read_checkpoint(model, overrides)
+    card = checkpoint.card
+    info = ModelInfo(
+        name=card.name,
+        version=card.version,
+        weights_sha256=checkpoint.weights_sha256,
+        window_seconds=card.window_samples / card.sample_rate_hz,
+        hop_seconds=card.hop_samples / card.sample_rate_hz,
+        sample_rate_hz=card.sample_rate_hz,
+        device="",
+        precision="",
+        engine="",
+        layout=checkpoint.layout,
+        spoof_label=checkpoint.spoof_label,
+        normalize=card.normalize,
+        padding=card.padding,
+        utterance_score=card.utterance_score,
+        min_speech_seconds=card.min_speech_seconds,
+    )
+    policy = AlertPolicy(
+        rolling_threshold=card.rolling_threshold, cumulative_threshold=card.cumulative_threshold
+    )
+    parameters = sum(value.numel() for value in checkpoint.network.parameters())
+    if as_json:
+        facts = dataclasses.asdict(info) | {
+            "parameters": parameters,
+            "calibration": dataclasses.asdict(card.calibration),
+            "evidence_correlation": card.evidence_correlation,
+            "rolling_threshold": card.rolling_threshold,
+            "cumulative_threshold": card.cumulative_threshold,
+            "trained_bandwidth_hz": card.trained_bandwidth_hz,
+        }
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        size = f"{parameters / 1e6:.1f} million parameters"
+        Console().print(model_table(info, policy, size))

@@ -24,6 +24,7 @@ EXTRAS = {
     "espeakng_loader": "demo",
     "grpc_health": "serve",
     "grpc_reflection": "serve",
+    "huggingface_hub": "serve",
     "jinja2": "evaluate",
     "matplotlib": "plot",
     "onnxruntime": "silero",

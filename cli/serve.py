@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._model import MODEL_HELP, OVERRIDES
 from dfd.daemon.options import (
     LOG_FORMATS,
     LOG_LEVELS,
@@ -71,7 +72,8 @@ def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
 _OPTIONS = (
     _option("host", "Address to listen on.", str),
     _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
-    _option("model", "Model folder, or bundled.", str),
+    _option("model", MODEL_HELP, str),
+    *OVERRIDES,
     _option("device", "auto, cpu, cuda or cuda:N.", str),
     _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
     _option("threads", "Threads of torch on the CPU.  [default: torch's choice]", int),

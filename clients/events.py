@@ -66,7 +66,16 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model as it is served."""
+    """A model as it is served.
+
+    Attributes:
+        layout: how its checkpoint was saved.
+        spoof_label: the output that means spoof, in words.
+        normalize: whether each window is brought to zero mean and unit variance.
+        padding: how a short window is filled, "mask" (not seen) or "zero" (as silence).
+        utterance_score: what the cumulative score is: "evidence", "mean" or "first".
+        min_speech_seconds: a window with less is not scored.
+    """
 
     name: str
     version: str
@@ -77,6 +86,12 @@ class ModelInfo:
     device: str
     precision: str
     engine: str
+    layout: str
+    spoof_label: str
+    normalize: bool
+    padding: str
+    utterance_score: str
+    min_speech_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,84 @@
-"""A server's offer as a table."""
+"""A server's offer as a table, and a model's facts."""
 
 from rich.table import Table
 from rich.text import Text
 
-from dfd.clients.events import ServerInfo
+from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import AlertPolicy
 
+_UTTERANCE = {
+    "evidence": "calibrated evidence added up",
+    "mean": "mean of the windows' P(spoof)",
+    "first": "P(spoof) of the first window",
+}
+_PADDING = {"mask": "short ones as they are", "zero": "short ones zero-padded"}
 
-def info_table(info: ServerInfo, server: str) -> Table:
+
+class _Rows:
     """Two columns: what, and how much of it."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
 
-    def row(name: str, value: str) -> None:
-        table.add_row(name, Text(value))
+    def __init__(self) -> None:
+        self.table = Table.grid(padding=(0, 2))
+        self.table.add_column(style="bold", no_wrap=True)
+        self.table.add_column(overflow="fold")
 
-    row("server", f"{server}, dfd {info.version or 'of unknown version'}")
-    row("streams", f"{info.active_streams} of {info.max_streams}")
-    for model in info.models:
-        row("model", f"{model.name} {model.version}".strip())
-        row("  weights", f"sha256 {model.weights_sha256}")
-        row(
+    def add(self, name: str, value: str) -> None:
+        self.table.add_row(name, Text(value))
+
+    def add_model(self, model: ModelInfo) -> None:
+        self.add("model", f"{model.name} {model.version}".strip())
+        self.add("  weights", f"sha256 {model.weights_sha256}")
+        self.add(
             "  window",
             f"{model.window_seconds:g} s every {model.hop_seconds:g} s at"
             f" {model.sample_rate_hz} Hz",
         )
-        row("  runs on", f"{model.device}, {model.precision}, {model.engine}")
-    row("encodings", ", ".join(info.encodings))
+        if model.layout:  # servers of before did not say
+            least = model.min_speech_seconds
+            said = [
+                "normalised" if model.normalize else "not normalised",
+                _PADDING.get(model.padding, model.padding),
+                f"scored from {least:g} s of speech" if least else "scored whatever is heard",
+            ]
+            self.add("  windows are", ", ".join(said))
+            self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
+            self.add("  spoof", f"output {model.spoof_label}")
+            self.add("  layout", model.layout)
+        if model.device:
+            self.add("  runs on", f"{model.device}, {model.precision}, {model.engine}")
+
+
+def info_table(info: ServerInfo, server: str) -> Table:
+    """What a server offers."""
+    rows = _Rows()
+    rows.add("server", f"{server}, dfd {info.version or 'of unknown version'}")
+    rows.add("streams", f"{info.active_streams} of {info.max_streams}")
+    for model in info.models:
+        rows.add_model(model)
+    rows.add("encodings", ", ".join(info.encodings))
     limits = info.limits
-    row("chunk", f"at most {_bytes(limits.max_chunk_bytes)}")
-    row("recording", f"at most {_bytes(limits.max_recording_bytes)} in one call")
-    row("channels", f"at most {limits.max_channel_count}")
-    row("idle streams end", _span(limits.idle_timeout_seconds))
-    row("long streams end", _span(limits.max_stream_seconds))
-    row("alerts", policy_words(info.default_alert_policy))
-    return table
+    rows.add("chunk", f"at most {_bytes(limits.max_chunk_bytes)}")
+    rows.add("recording", f"at most {_bytes(limits.max_recording_bytes)} in one call")
+    rows.add("channels", f"at most {limits.max_channel_count}")
+    rows.add("idle streams end", _span(limits.idle_timeout_seconds))
+    rows.add("long streams end", _span(limits.max_stream_seconds))
+    rows.add("alerts", policy_words(info.default_alert_policy))
+    return rows.table
+
+
+def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
+    """What a model is that nobody serves yet.
+
+    Args:
+        model: its facts; device, precision and engine are not shown where they are empty.
+        policy: its thresholds.
+        size: of the network, in words.
+    """
+    rows = _Rows()
+    rows.add_model(model)
+    rows.add("  size", size)
+    rows.add("  alerts", policy_words(policy))
+    return rows.table
 
 
 def policy_words(policy: AlertPolicy) -> str:

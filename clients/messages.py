@@ -139,6 +139,12 @@ def _model(model: ev.ModelInfo) -> pb.ModelInfo:
         device=model.device,
         precision=model.precision,
         engine=model.engine,
+        layout=model.layout,
+        spoof_label=model.spoof_label,
+        normalize=model.normalize,
+        padding=model.padding,
+        utterance_score=model.utterance_score,
+        min_speech_duration=duration(model.min_speech_seconds),
     )
 
 

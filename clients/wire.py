@@ -104,6 +104,12 @@ def model(message: pb.ModelInfo) -> ev.ModelInfo:
         device=message.device,
         precision=message.precision,
         engine=message.engine,
+        layout=message.layout,
+        spoof_label=message.spoof_label,
+        normalize=message.normalize,
+        padding=message.padding,
+        utterance_score=message.utterance_score,
+        min_speech_seconds=seconds(message.min_speech_duration),
     )
 
 

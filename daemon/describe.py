@@ -64,6 +64,12 @@ def model_message(spec: ModelSpec) -> pb.ModelInfo:
         device=spec.device,
         precision=spec.precision,
         engine=spec.engine,
+        layout=spec.layout,
+        spoof_label=spec.spoof_label,
+        normalize=spec.normalize,
+        padding=spec.padding,
+        utterance_score=spec.utterance_score,
+        min_speech_duration=duration(spec.min_speech_seconds),
     )
 
 

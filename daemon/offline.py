@@ -7,7 +7,7 @@ import numpy as np
 
 from dfd.daemon.model import default_policy, traits
 from dfd.daemon.runtime import Detector
-from dfd.streaming.options import AudioFormat, SessionOptions
+from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import ChannelSummary, FeedEvent, Window, WindowResult, WindowStatus
 
@@ -17,11 +17,15 @@ class TrackScores:
     """The judgement of one channel of a recording.
 
     Attributes:
+        utterance_probability: P(spoof) as systems that score files have it: the mean of the
+            windows', or the first window's where the model's authors took that. None where no
+            window was scored.
         results: of the scored windows that count for the mean: whole ones (and the last
             partial one) where there are any, provisional ones otherwise.
     """
 
     summary: ChannelSummary
+    utterance_probability: float | None
     results: list[WindowResult] = field(default_factory=list)
 
 
@@ -53,7 +57,11 @@ def score_recording(
             results += _resolve(session, waiting, detector)
             waiting.clear()
     results += _resolve(session, waiting, detector)
-    return [TrackScores(summary, _counted(results, summary)) for summary in session.summary()]
+    rule = session.options.model.utterance_score
+    return [
+        TrackScores(summary, _utterance(summary, rule), _counted(results, summary))
+        for summary in session.summary()
+    ]
 
 
 def _windows(session: StreamSession, chunks: Iterable[bytes]) -> Iterator[Window]:
@@ -83,6 +91,12 @@ def _resolve(
             events = session.resolve(window, WindowStatus.INSUFFICIENT_SPEECH)
         results += [event for event in events if isinstance(event, WindowResult)]
     return results
+
+
+def _utterance(summary: ChannelSummary, rule: UtteranceScore) -> float | None:
+    if rule is UtteranceScore.FIRST and summary.cumulative_score is not None:
+        return summary.cumulative_score.spoof_probability
+    return summary.mean_spoof_probability
 
 
 def _counted(results: list[WindowResult], summary: ChannelSummary) -> list[WindowResult]:

@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from dfd.detector.errors import DetectorError
+from dfd.detector.overrides import ModelOverrides
+
 MIB = 1 << 20
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -25,7 +28,10 @@ class ServeOptions:
 
     Attributes:
         host, port: where gRPC listens; port 0 takes a free one.
-        model: a model folder, or "bundled".
+        model: as `dfd.detector.load_detector` takes it; "bundled" comes with dfd.
+        spoof_label, window_seconds, hop_seconds, normalize, padding, utterance_score,
+            alert_threshold, min_speech_seconds: facts that are set over the model's own, as
+            `dfd.detector.ModelOverrides` has them.
         device, precision, threads: as `dfd.detector.load_detector` takes them.
         metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
             -1 serves none.
@@ -53,6 +59,14 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 50051
     model: str = "bundled"
+    spoof_label: str | None = None
+    window_seconds: float | None = None
+    hop_seconds: float | None = None
+    normalize: bool | None = None
+    padding: str | None = None
+    utterance_score: str | None = None
+    alert_threshold: float | None = None
+    min_speech_seconds: float | None = None
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
@@ -137,10 +151,19 @@ class ServeOptions:
             self.log_level in LOG_LEVELS,
             f"log level is {self.log_level}; use one of {', '.join(LOG_LEVELS)}",
         )
+        try:
+            _ = self.overrides
+        except DetectorError as error:
+            raise UserError(str(error)) from None
         _require(
             self.log_format in LOG_FORMATS,
             f"log format is {self.log_format}; use one of {', '.join(LOG_FORMATS)}",
         )
+
+    @property
+    def overrides(self) -> ModelOverrides:
+        """What is set over the model's own facts."""
+        return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
 
     @property
     def serves_metrics(self) -> bool:

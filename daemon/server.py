@@ -46,6 +46,7 @@ def load_model(options: ServeOptions) -> Detector:
             precision=options.precision,
             batch_buckets=options.batch_buckets,
             threads=options.threads,
+            overrides=options.overrides,
         )
     except DetectorError as error:
         raise UserError(str(error)) from error

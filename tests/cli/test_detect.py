@@ -259,7 +259,7 @@ def test_no_file_is_a_usage_error() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "/no/such/folder"], "there is no model folder /no/such/folder"),
+        (["--model", "/no/such/folder"], "there is no model folder or file /no/such/folder"),
         (["--device", "gpu"], '"gpu" is no device'),
         (["--device", "cuda:99"], "cuda:99 was asked for"),
         (["--precision", "int8"], '"int8" is no precision'),

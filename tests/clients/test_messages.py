@@ -23,7 +23,11 @@ policies = st.builds(
     consecutive_windows=st.none() | st.integers(1, 100),
     cooldown_seconds=st.none() | spans,
 )
-models = st.builds(ev.ModelInfo, words, words, words, spans, spans, counts, words, words, words)
+models = st.builds(
+    ev.ModelInfo,
+    *(words, words, words, spans, spans, counts, words, words, words, words, words),
+    *(st.booleans(), words, words, spans),
+)
 limits = st.builds(ev.Limits, counts, st.none() | spans, st.none() | spans, counts, counts)
 some = st.integers(1, 10**9).map(lambda nanos: float(nanos / 1e9))
 started = st.builds(

@@ -520,11 +520,13 @@ class WindowResult(_message.Message):
 
     @_builtins.property
     def rolling_score(self) -> Global___Score:
-        """The last windows, weighted by speech. Unset until one was scored."""
+        """The last windows. Unset until one was scored."""
 
     @_builtins.property
     def cumulative_score(self) -> Global___Score:
-        """The whole stream so far. Unset until one was scored."""
+        """The whole stream so far, as `ModelInfo.utterance_score` says. Unset until
+        one was scored.
+        """
 
     @_builtins.property
     def timing(self) -> Global___Timing: ...
@@ -910,6 +912,12 @@ class ModelInfo(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
+    SPOOF_LABEL_FIELD_NUMBER: _builtins.int
+    NORMALIZE_FIELD_NUMBER: _builtins.int
+    PADDING_FIELD_NUMBER: _builtins.int
+    UTTERANCE_SCORE_FIELD_NUMBER: _builtins.int
+    MIN_SPEECH_DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     weights_sha256: _builtins.str
@@ -921,10 +929,28 @@ class ModelInfo(_message.Message):
     """"fp32", "bf16", "fp16"."""
     engine: _builtins.str
     """"torchscript"."""
+    layout: _builtins.str
+    """How the checkpoint was saved: "transformers", "two-stage", "top4-mlp",
+    "state-dict".
+    """
+    spoof_label: _builtins.str
+    """The output that means spoof, in words: "1 (fake)"."""
+    normalize: _builtins.bool
+    """Whether each window is brought to zero mean and unit variance."""
+    padding: _builtins.str
+    """How a short window is filled: "mask" (not seen) or "zero" (as silence)."""
+    utterance_score: _builtins.str
+    """What `cumulative_score` is: "evidence" (calibrated LLRs added up), "mean"
+    (of the windows' probabilities) or "first" (the first window's).
+    """
     @_builtins.property
     def window_duration(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def hop_duration(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def min_speech_duration(self) -> _duration_pb2.Duration:
+        """Default of `VadConfig.min_speech_duration`."""
+
     def __init__(
         self,
         *,
@@ -937,10 +963,16 @@ class ModelInfo(_message.Message):
         device: _builtins.str = ...,
         precision: _builtins.str = ...,
         engine: _builtins.str = ...,
+        layout: _builtins.str = ...,
+        spoof_label: _builtins.str = ...,
+        normalize: _builtins.bool = ...,
+        padding: _builtins.str = ...,
+        utterance_score: _builtins.str = ...,
+        min_speech_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hop_duration", b"hop_duration", "window_duration", b"window_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hop_duration", b"hop_duration", "min_speech_duration", b"min_speech_duration", "window_duration", b"window_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "hop_duration", b"hop_duration", "name", b"name", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "hop_duration", b"hop_duration", "layout", b"layout", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

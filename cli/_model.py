@@ -1,0 +1,76 @@
+"""The options by which a verb names a model and sets facts of it over its own."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import click
+
+from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+MODEL_HELP = (
+    "bundled, a model folder, a checkpoint file, or a hub id (organisation/model or"
+    " organisation/model@revision)."
+)
+OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
+
+OVERRIDES = (
+    click.option(
+        "--spoof-label",
+        metavar="LABEL|0|1",
+        help="The model's output that means spoof.  [default: as its labels say]",
+    ),
+    click.option("--window-seconds", type=float, help="The model's window.  [default: its own]"),
+    click.option("--hop-seconds", type=float, help="The model's hop.  [default: its own]"),
+    click.option(
+        "--normalize/--no-normalize",
+        default=None,
+        help="Bring each window to zero mean and unit variance.  [default: as the model does]",
+    ),
+    click.option(
+        "--padding",
+        type=click.Choice(PADDINGS),
+        help="Score a short window as it is, or with zeros behind it.  [default: the model's]",
+    ),
+    click.option(
+        "--utterance-score",
+        type=click.Choice(UTTERANCE_SCORES),
+        help="The cumulative score: calibrated evidence added up, the mean of the windows'"
+        " P(spoof), or the first window's.  [default: the model's]",
+    ),
+    click.option(
+        "--alert-threshold",
+        type=float,
+        metavar="P",
+        help="P(spoof) that raises an alert and decides the verdict.  [default: the model's]",
+    ),
+    click.option(
+        "--min-speech-seconds",
+        type=float,
+        help="Do not score a window with less speech; 0 scores all.  [default: the model's]",
+    ),
+)
+
+
+def override_options(command: _F) -> _F:
+    """Adds the options that set facts of a model; `model_overrides` reads them."""
+    for option in reversed(OVERRIDES):
+        command = option(command)
+    return command
+
+
+def model_options(command: _F) -> _F:
+    """Adds `--model` and the options that set facts of it."""
+    option = click.option("--model", default="bundled", show_default=True, help=MODEL_HELP)
+    return option(override_options(command))
+
+
+def model_overrides(values: dict[str, Any]) -> ModelOverrides:
+    """Takes the facts out of a verb's values.
+
+    Raises:
+        DetectorError: one is impossible.
+    """
+    return ModelOverrides(**{name: values.pop(name) for name in OVERRIDE_NAMES})
