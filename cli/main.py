@@ -33,6 +33,7 @@ EXTRAS = {
     "safetensors": "serve",
     "scipy": "evaluate",
     "silero_vad": "silero",
+    "sklearn": "train",
     "soxr": "serve",
     "torch": "serve",
     "torchaudio": "serve",

@@ -3,8 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    import torch
+    from rich.progress import Progress as Bars
+
+BUNDLED = "bundled"
+REFERENCE = ("two-stage", "top4-mlp", "xlsr-half", "frozen-logreg", "contrastive")
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 class UserError(click.ClickException):
@@ -14,98 +23,208 @@ class UserError(click.ClickException):
 
 
 @click.command(name="train", help="Train a detector on a corpus and write a model folder.")
-@click.option("--recipe", default="bundled", show_default=True, help="Which recipe to run.")
 @click.option(
-    "--corpus",
-    required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with manifest.tsv and the audio it names.",
+    "--recipe",
+    default=BUNDLED,
+    show_default=True,
+    help=f"Which recipe to run: {BUNDLED}, or a reference system's: {', '.join(REFERENCE)}.",
 )
+@click.option("--corpus", type=_FOLDER, help="Folder with manifest.tsv and the audio it names.")
+@click.option("--protocol", help="Instead of --corpus: a public data set (asvspoof2019-la).")
+@click.option("--data", type=_FOLDER, help="Where the public data set lies.")
 @click.option(
     "--out",
-    default=Path("runs/bundled"),
-    show_default=True,
+    default=None,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where checkpoints, the log and model/ go.",
+    help="Where checkpoints, the log and model/ go.  [default: runs/RECIPE]",
 )
 @click.option(
     "--cache",
     default=None,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where decoded and rendered audio is kept (default: OUT/cache).",
+    help="Where decoded audio and features are kept.  [default: OUT/cache]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", default=0, help="CPU threads; 0 leaves it to torch.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--steps", default=None, type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in OUT.")
+@click.option("--steps", default=None, type=click.IntRange(1), help="(bundled) Steps to train.")
+@click.option(
+    "--backbone",
+    metavar="FOLDER|HUB-ID",
+    help="(reference) Pretrained Wav2Vec2, or bundled.  [default: the authors', from the hub]",
+)
+@click.option(
+    "--options",
+    "options_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="(reference) Options of the recipe, as TOML or JSON.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="(reference) One option of the recipe, as stages.top.epochs=3; may be repeated.",
+)
+@click.option(
+    "--workers",
+    default=None,
+    type=click.IntRange(1),
+    help="(reference) Threads that decode audio.  [default: one a core]",
+)
+@click.option("--tensorboard/--no-tensorboard", default=True, help="(reference) Curves in OUT.")
+@click.option("--wandb", metavar="PROJECT", help="(reference) Curves to Weights & Biases too.")
+@click.option(
+    "--checkpoint", is_flag=True, help="(two-stage) Write stage2_best.pt beside model/ too."
+)
 def command(
     recipe: str,
-    corpus: Path,
-    out: Path,
-    cache: Path | None,
+    corpus: Path | None,
+    protocol: str | None,
+    data: Path | None,
+    out: Path | None,
     device: str,
     threads: int,
-    seed: int,
-    steps: int | None,
-    resume: bool,
+    **more: Any,
 ) -> None:
     """Runs a recipe with progress bars."""
-    import dataclasses
-
     import torch
     from rich.progress import Progress as Bars
     from rich.progress import TextColumn
 
     from dfd.evaluation.corpus import CorpusError
+    from dfd.training.errors import TrainingError
+
+    if recipe != BUNDLED and recipe not in REFERENCE:
+        raise UserError(f"no recipe {recipe!r}; there are: {', '.join((BUNDLED, *REFERENCE))}")
+    _check_data(recipe, corpus, protocol, data)
+    target = _device(device)
+    if threads:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    out = out or Path("runs") / recipe
+    columns = (*Bars.get_default_columns(), TextColumn("{task.fields[note]}"))
+    try:
+        with Bars(*columns) as bars:
+            if recipe == BUNDLED:
+                assert corpus is not None
+                _train_bundled(bars, corpus, out, target, more)
+                told = ""
+            else:
+                told = _train_reference(bars, recipe, corpus, protocol, data, out, target, more)
+    except (CorpusError, TrainingError) as error:
+        raise UserError(str(error)) from error
+    if told:
+        click.echo(told)
+    click.echo(f"{out / 'model'}")
+
+
+def _check_data(recipe: str, corpus: Path | None, protocol: str | None, data: Path | None) -> None:
+    if (corpus is None) == (protocol is None):
+        raise UserError("name the data: --corpus FOLDER, or --protocol asvspoof2019-la --data ROOT")
+    if (protocol is None) != (data is None):
+        raise UserError("--protocol and --data go together: which data set, and where it lies")
+    if recipe == BUNDLED and corpus is None:
+        raise UserError(f"the recipe {BUNDLED} learns from a --corpus with a manifest")
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        target = torch.device(name)
+        torch.zeros(1, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"no device {name!r}: {str(error).splitlines()[0]}") from error
+    return target
+
+
+def _train_bundled(
+    bars: "Bars", corpus: Path, out: Path, target: "torch.device", more: dict[str, Any]
+) -> None:
+    import dataclasses
+
     from dfd.training.loop import Progress
     from dfd.training.pipeline import train
     from dfd.training.recipe import RECIPES
 
-    if recipe not in RECIPES:
-        raise UserError(f"no recipe {recipe!r}; there is: {', '.join(sorted(RECIPES))}")
-    chosen = RECIPES[recipe]
+    chosen, steps = RECIPES[BUNDLED], more["steps"]
     if steps is not None:
         chosen = dataclasses.replace(chosen, fit=dataclasses.replace(chosen.fit, steps=steps))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        target = torch.device(device)
-        torch.zeros(1, device=target)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"no device {device!r}: {str(error).splitlines()[0]}") from error
-    if threads:
-        torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    fitting = bars.add_task("training", total=chosen.fit.steps, note="")
 
-    columns = (*Bars.get_default_columns(), TextColumn("{task.fields[note]}"))
-    with Bars(*columns) as bars:
-        fitting = bars.add_task("training", total=chosen.fit.steps, note="")
+    @contextmanager
+    def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+        task = bars.add_task(title, total=total, note="")
+        yield lambda: bars.advance(task)
+        bars.update(task, completed=total)
 
-        @contextmanager
-        def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-            task = bars.add_task(title, total=total, note="")
-            yield lambda: bars.advance(task)
-            bars.update(task, completed=total)
+    def report(progress: Progress) -> None:
+        bars.update(fitting, completed=progress.step, note=f"loss {progress.loss:.3f}")
+        if progress.dev is not None:
+            figures = "  ".join(f"{name} {value:.4f}" for name, value in progress.dev.items())
+            bars.console.print(f"step {progress.step}: {figures}", highlight=False)
 
-        def report(progress: Progress) -> None:
-            bars.update(fitting, completed=progress.step, note=f"loss {progress.loss:.3f}")
-            if progress.dev is not None:
-                figures = "  ".join(f"{name} {value:.4f}" for name, value in progress.dev.items())
-                bars.console.print(f"step {progress.step}: {figures}", highlight=False)
+    train(
+        chosen,
+        corpus,
+        out,
+        cache_folder=more["cache"] or out / "cache",
+        seed=more["seed"],
+        device=target,
+        bar=bar,
+        report=report,
+        resume=more["resume"],
+    )
 
-        try:
-            train(
-                chosen,
-                corpus,
-                out,
-                cache_folder=cache or out / "cache",
-                seed=seed,
-                device=target,
-                bar=bar,
-                report=report,
-                resume=resume,
-            )
-        except CorpusError as error:
-            raise UserError(str(error)) from error
-    click.echo(f"{out / 'model'}")
+
+def _train_reference(
+    bars: "Bars",
+    recipe: str,
+    corpus: Path | None,
+    protocol: str | None,
+    data: Path | None,
+    out: Path,
+    target: "torch.device",
+    more: dict[str, Any],
+) -> str:
+    import os
+
+    from dfd.training.overrides import read_changes
+    from dfd.training.progress import Talk, Tick
+    from dfd.training.reference import Tracking, train_reference
+    from dfd.training.runoptions import RunOptions
+    from dfd.training.splits import corpus_splits, protocol_splits
+
+    @contextmanager
+    def bar(title: str, total: int) -> Iterator[Tick]:
+        task = bars.add_task(title, total=total, note="")
+
+        def tick(done: int, note: str = "", /) -> None:
+            bars.update(task, advance=done, note=note)
+
+        yield tick
+        bars.update(task, completed=total)
+
+    talk = Talk(bar, lambda line: bars.console.print(line, highlight=False, markup=False))
+    changes = read_changes(more["options_file"], more["settings"])
+    if corpus is not None:
+        splits = corpus_splits(corpus)
+    else:
+        assert protocol is not None
+        assert data is not None
+        splits = protocol_splits(protocol, data)
+    options = RunOptions(
+        out=out,
+        cache=more["cache"] or out / "cache",
+        device=target,
+        seed=more["seed"],
+        workers=more["workers"] or os.cpu_count() or 1,
+        resume=more["resume"],
+        checkpoint=more["checkpoint"],
+    )
+    tracking = Tracking(more["tensorboard"], more["wandb"])
+    return train_reference(recipe, splits, more["backbone"], changes, options, tracking, talk)

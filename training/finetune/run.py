@@ -1,0 +1,175 @@
+"""A fine-tuning recipe from data to a model folder with its card."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from pathlib import Path
+
+from dfd.training.classifier import Classifier, scorer
+from dfd.training.clips import Clips
+from dfd.training.finetune.audio import scoring_cut
+from dfd.training.finetune.loop import FitContext, Progress, describe, figures, fit
+from dfd.training.finetune.network import build_classifier
+from dfd.training.finetune.options import FinetuneRecipe
+from dfd.training.finetune.state import Standing
+from dfd.training.layouts import write_state, write_transformers
+from dfd.training.modelcard import Made, write_card
+from dfd.training.pretrained import Backbone, load_backbone
+from dfd.training.progress import Talk
+from dfd.training.runoptions import RunOptions
+from dfd.training.scan import scan_splits, tell_unreadable
+from dfd.training.serving import ServedAs, serving_facts
+from dfd.training.splits import Splits
+from dfd.training.tracking import Tracker
+from dfd.training.windows import Cut, score_as_served, score_clips
+
+MODEL = "model"
+SCORING_BATCH = 16
+
+
+def run(
+    recipe: FinetuneRecipe,
+    splits: Splits,
+    backbone_name: str,
+    options: RunOptions,
+    tracker: Tracker,
+    talk: Talk,
+) -> str:
+    """Train, choose on dev, calibrate, and write ``model/`` below ``options.out``.
+
+    Returns a line with the dev figures of the weights written. Raises ``CorpusError`` or
+    ``TrainingError`` with one line for the user.
+    """
+    backbone = load_backbone(backbone_name)
+    train, dev = scan_splits(splits, options.workers, talk)
+    model = build_classifier(backbone, recipe, options.seed)
+    identity = {
+        "recipe": describe(recipe),
+        "backbone": backbone.sha256,
+        "seed": options.seed,
+        "data": _digest(train, dev),
+    }
+    with _StageBars(talk) as bars:
+        context = FitContext(
+            options.out, options.device, options.seed, options.workers, tracker, bars.report
+        )
+        standing = fit(model, recipe, train, dev, identity, context, resume=options.resume)
+    made = _finish(model, recipe, backbone, standing, splits, train, dev, options, talk)
+    return f"dev EER {100 * made['eer']:.2f} %, ROC-AUC {made['auc']:.4f}"
+
+
+class _StageBars:
+    """A bar a stage, and a line an evaluation."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._open = ExitStack()
+        self._stage = ""
+        self._done = 0
+
+    def report(self, progress: Progress) -> None:
+        """Show one step of the loop."""
+        if progress.stage != self._stage:
+            self._open.close()
+            self._tick = self._open.enter_context(
+                self._talk.bar(f"stage {progress.stage}", progress.steps)
+            )
+            self._stage, self._done = progress.stage, 0
+        self._tick(progress.step - self._done, f"loss {progress.loss:.3f}")
+        self._done = progress.step
+        if progress.dev is not None:
+            told = "  ".join(f"{name} {value:.4f}" for name, value in progress.dev.items())
+            self._talk.say(
+                f"{progress.stage} {progress.step}/{progress.steps}: "
+                f"loss {progress.loss:.4f}  dev {told}"
+            )
+
+    def __enter__(self) -> _StageBars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+def _finish(
+    model: Classifier,
+    recipe: FinetuneRecipe,
+    backbone: Backbone,
+    standing: Standing,
+    splits: Splits,
+    train: Clips,
+    dev: Clips,
+    options: RunOptions,
+    talk: Talk,
+) -> dict[str, float]:
+    """Measure the best weights, calibrate them as they are served, and write them."""
+    model.eval()
+    score = scorer(model, options.device)
+    batch, workers = SCORING_BATCH, options.workers
+    with talk.bar("scoring dev", len(dev.recordings)) as tick:
+        windows = score_clips(
+            score, dev, scoring_cut(recipe), batch=batch, workers=workers, progress=tick
+        )
+    made = figures(windows, dev)
+    served = Cut(filled=recipe.padding == "zero")
+    with talk.bar("calibrating", 3 * len(dev.recordings)) as tick:
+        whole, beginnings = score_as_served(
+            score, dev, served, batch=batch, workers=workers, progress=tick
+        )
+    facts = serving_facts(
+        whole, beginnings, dev.recordings, ServedAs(recipe.name, padding=recipe.padding)
+    )
+    folder = options.out / MODEL
+    if recipe.head == "mlp":
+        write_state(model.cpu(), facts, folder / "best.pt")
+    else:
+        write_transformers(model.cpu(), facts, folder)
+    if options.checkpoint and recipe.head != "mlp":
+        books = {"epoch": standing.step, "best_eer": made["eer"], "config": describe(recipe)}
+        write_state(model, facts, options.out / "checkpoint" / "stage2_best.pt", books=books)
+    unreadable = {**train.unreadable, **dev.unreadable}
+    write_card(folder, _card(recipe, backbone, standing, made, options, folder, unreadable), splits)
+    for clips, split in ((train, "train"), (dev, "dev")):
+        tell_unreadable(clips, split, talk)
+    return made
+
+
+def _card(
+    recipe: FinetuneRecipe,
+    backbone: Backbone,
+    standing: Standing,
+    made: dict[str, float],
+    options: RunOptions,
+    folder: Path,
+    unreadable: dict[str, str],
+) -> Made:
+    return Made(
+        title=f"{recipe.name} on {backbone.name}",
+        recipe=recipe.name,
+        summary=(
+            "A Wav2Vec2 backbone with a classifier on the mean of its frames; output 0 is bona "
+            "fide, output 1 spoof. Made by dfd; `dfd.json` holds its calibration and thresholds."
+        ),
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
+        seed=options.seed,
+        figures=[
+            ("dev EER", f"{100 * made['eer']:.2f} %"),
+            ("dev ROC-AUC", f"{made['auc']:.4f}"),
+            ("chosen by", f"dev {recipe.best_by}, at {standing.best_at}"),
+        ],
+        options=describe(recipe),
+        serve=f"Serve it with `dfd serve --model {folder.name}/`, or name this folder's place.",
+        unreadable=unreadable,
+    )
+
+
+def _digest(*splits: Clips) -> str:
+    """What a resumed run must find again: files, labels and lengths, in order."""
+    digest = hashlib.sha256()
+    for clips in splits:
+        for recording, length in zip(clips.recordings, clips.lengths, strict=True):
+            digest.update(f"{recording.file}\t{recording.label}\t{length}\n".encode())
+        digest.update(b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,25 @@
+"""The learning rate of a stage, step by step."""
+
+from __future__ import annotations
+
+import math
+
+from dfd.training.finetune.options import Stage
+
+
+def steps_per_epoch(batches: int, accumulate: int) -> int:
+    """Optimiser steps in an epoch; the last may come from fewer batches."""
+    return -(-batches // accumulate)
+
+
+def rate_factor(stage: Stage, step: int, steps: int) -> float:
+    """What the learning rate of ``step`` (from 0) out of ``steps`` is multiplied by."""
+    warm = round(stage.warm_up * steps)
+    if step < warm:
+        return (step + 1) / warm
+    part = (step - warm) / max(1, steps - warm)
+    if stage.schedule == "linear":
+        return 1 - part
+    if stage.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * part))
+    return 1.0

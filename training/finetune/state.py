@@ -1,0 +1,136 @@
+"""Everything that a resumed run needs to go on as if it had not stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dfd.training.errors import TrainingError
+
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.safetensors"
+
+
+@dataclass
+class Standing:
+    """How far a run is: ``step`` optimiser steps of stage number ``stage`` are done.
+
+    ``best`` is the figure of the best evaluation so far (None before the first), ``best_at``
+    says where it was, ``stale`` counts evaluations of this stage since a better one. ``loss`` is
+    smoothed over steps.
+    """
+
+    stage: int = 0
+    step: int = 0
+    best: float | None = None
+    best_at: str = ""
+    stale: int = 0
+    loss: float | None = None
+
+
+@dataclass
+class Resumable:
+    """What is saved: trained tensors, optimiser, loss scaler, random numbers, the standing.
+
+    ``identity`` describes the run; a checkpoint of another one is refused.
+    """
+
+    model: nn.Module
+    names: list[str]
+    identity: dict[str, Any]
+    device: torch.device
+
+    def save(
+        self, path: Path, standing: Standing, optimizer: torch.optim.Optimizer, scaler: Any
+    ) -> None:
+        """Write a checkpoint; an interruption leaves the one before."""
+        state = {
+            "identity": json.dumps(self.identity),
+            "standing": dataclasses.asdict(standing),
+            "tensors": tensors_of(self.model, self.names),
+            "optimizer": optimizer.state_dict(),
+            "scaler": scaler.state_dict(),
+            "torch": torch.get_rng_state(),
+            "numpy": _numpy_state(),
+        }
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> tuple[Standing, dict[str, Any], dict[str, Any]]:
+        """Put tensors and random numbers back; the standing, optimiser and scaler states.
+
+        Raises ``TrainingError`` where the checkpoint is broken or of another run.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            identity = json.loads(state["identity"])
+        except Exception as error:  # torch has several for broken files
+            raise TrainingError(f"{path} is no checkpoint of dfd train: {error}") from None
+        changed = sorted(
+            key
+            for key in self.identity.keys() | identity.keys()
+            if self.identity.get(key) != identity.get(key)
+        )
+        if changed:
+            raise TrainingError(
+                f"{path} belongs to a run with other {', '.join(changed)}: resume with the same "
+                "options, or begin anew in another --out"
+            )
+        put(self.model, state["tensors"])
+        torch.set_rng_state(state["torch"])
+        _set_numpy_state(state["numpy"])
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+        return Standing(**state["standing"]), state["optimizer"], state["scaler"]
+
+
+def tensors_of(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Copies of parameters, on the CPU."""
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name].detach().cpu().clone() for name in names}
+
+
+@torch.no_grad()
+def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy tensors into the parameters of the same names."""
+    parameters = dict(model.named_parameters())
+    for name, value in tensors.items():
+        parameters[name].copy_(value)
+
+
+def save_best(model: nn.Module, names: list[str], folder: Path) -> None:
+    """Keep the trained tensors as the best so far."""
+    from safetensors.torch import save_file
+
+    partial = folder / f"{BEST}.partial"
+    save_file(tensors_of(model, names), partial)
+    partial.replace(folder / BEST)
+
+
+def load_best(model: nn.Module, folder: Path) -> None:
+    """Put the best tensors so far into the model."""
+    from safetensors.torch import load_file
+
+    put(model, load_file(folder / BEST))
+
+
+def _numpy_state() -> str:
+    """NumPy's global generator, which transformers draws SpecAugment's masks from."""
+    kind, keys, position, gauss, cached = np.random.get_state()
+    return json.dumps([kind, np.asarray(keys).tolist(), position, gauss, cached])
+
+
+def _set_numpy_state(text: str) -> None:
+    kind, keys, position, gauss, cached = json.loads(text)
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, gauss, cached))

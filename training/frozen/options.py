@@ -1,0 +1,77 @@
+"""Reference system D with its published figures as defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class SpectralOptions:
+    """Frames of ``fft_samples`` every ``hop_samples``; bands as librosa has them (Slaney's)."""
+
+    fft_samples: int = 2048
+    hop_samples: int = 512
+    entropy_bands: int = 64
+    cepstrum_bands: int = 128
+    coefficients: int = 13
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop_samples <= self.fft_samples:
+            raise ValueError("hop_samples has to be 1 to fft_samples")
+        if not 0 < self.coefficients <= self.cepstrum_bands:
+            raise ValueError("coefficients has to be 1 to cepstrum_bands")
+
+
+@dataclass(frozen=True)
+class ContrastiveOptions:
+    """A linear projection to ``size``, trained with one positive and one negative a reference.
+
+    The loss is ``max(0, d(reference, positive) - d(reference, negative) + margin)`` with
+    Euclidean distances. The published branch names no number of epochs: this one is fixed
+    beforehand, so that nothing is chosen by the figures it is compared with.
+    """
+
+    size: int = 128
+    margin: float = 1.0
+    learning_rate: float = 1e-4
+    epochs: int = 50
+    batch: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("size", "margin", "learning_rate", "epochs", "batch"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be above 0")
+
+
+@dataclass(frozen=True)
+class FrozenRecipe:
+    """Features of whole recordings, scaled, and logistic regression on them.
+
+    ``fit_on`` is the split that is divided 1 - ``held_out`` to ``held_out``, stratified by
+    label: the larger part is fitted with ``folds``-fold cross-validation over ``c_grid``, the
+    smaller is the published kind of test. The figures published are of ASVspoof 2019's dev:
+    ``fit_on=dev``. A recording is heard for ``longest_seconds`` at most; a batch holds
+    ``batch_seconds`` of audio.
+    """
+
+    name: str
+    fit_on: Literal["train", "dev"] = "train"
+    held_out: float = 0.2
+    folds: int = 5
+    c_grid: tuple[float, ...] = (0.01, 0.1, 1.0)
+    longest_seconds: float = 30.0
+    batch_seconds: float = 64.0
+    spectral: SpectralOptions = field(default_factory=SpectralOptions)
+    contrastive: ContrastiveOptions = field(default_factory=ContrastiveOptions)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out is {self.held_out}; it has to be between 0 and 1")
+        if self.folds < 2 or not self.c_grid or min(self.c_grid) <= 0:
+            raise ValueError("folds has to be 2 or more, and c_grid a list of numbers above 0")
+        if self.longest_seconds < 0.1 or self.batch_seconds <= 0:
+            raise ValueError("longest_seconds and batch_seconds have to be above 0")
+
+
+FROZEN_RECIPES = {name: FrozenRecipe(name) for name in ("frozen-logreg", "contrastive")}

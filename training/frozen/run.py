@@ -1,0 +1,282 @@
+"""A recipe on frozen features, from data to a model folder with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dfd.evaluation import metrics
+from dfd.training.classifier import Classifier, scorer
+from dfd.training.clips import Clips
+from dfd.training.frozen.contrastive import Projection, centroid_scores, fit_projection
+from dfd.training.frozen.embedding import Embedder
+from dfd.training.frozen.features import Features, extract
+from dfd.training.frozen.folding import fold
+from dfd.training.frozen.logreg import LinearModel, fit_logistic, split_rows
+from dfd.training.frozen.options import FrozenRecipe
+from dfd.training.frozen.saved import FrozenModel
+from dfd.training.layouts import write_transformers
+from dfd.training.modelcard import Made, write_card
+from dfd.training.pretrained import Backbone, load_backbone
+from dfd.training.progress import Talk
+from dfd.training.runoptions import RunOptions
+from dfd.training.scan import scan_splits, tell_unreadable
+from dfd.training.serving import ServedAs, serving_facts
+from dfd.training.splits import Splits, require_both
+from dfd.training.tracking import Tracker
+from dfd.training.windows import Cut, score_as_served
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+KINDS = ("all", "embeddings", "spectral")
+SCORING_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """Recordings that something is measured on: features (N, ...) and labels (N,)."""
+
+    clips: Clips
+    features: Features
+    labels: IntArray
+
+
+@dataclass(frozen=True)
+class Parts:
+    """``fitted`` on, ``held_out`` of the same split, and ``dev``; ``dev`` None where it is them."""
+
+    fitted: Part
+    held_out: Part
+    dev: Part | None
+
+    @property
+    def judged(self) -> dict[str, Part]:
+        """What figures are measured on, by name."""
+        parts = {"held_out": self.held_out}
+        return parts if self.dev is None else {**parts, "dev": self.dev}
+
+    @property
+    def calibrating(self) -> Part:
+        """What calibrates: dev, or what stands for it."""
+        return self.held_out if self.dev is None else self.dev
+
+
+def run(
+    recipe: FrozenRecipe,
+    splits: Splits,
+    backbone_name: str,
+    options: RunOptions,
+    tracker: Tracker,
+    talk: Talk,
+) -> str:
+    """Extract, fit, measure, and write ``model/``, ``full/`` and ``results.json`` below ``out``.
+
+    ``model/`` is what is linear in the embeddings, served live; ``full/`` is the regression on
+    all features (see ``saved``). An interrupted run goes on from the features on disk; what
+    follows takes seconds and is the same each time. Returns a line with the figures.
+    """
+    backbone = load_backbone(backbone_name)
+    train, dev = scan_splits(splits, options.workers, talk)
+    parts = _parts(recipe, backbone, train, dev, options, talk)
+    seed, workers = options.seed, options.workers
+    results: dict[str, Any] = {}
+    models: dict[str, LinearModel] = {}
+    with talk.bar("logistic regression", len(KINDS)) as tick:
+        for kind in KINDS:
+            models[kind] = fit_logistic(
+                parts.fitted.features.columns(kind),
+                parts.fitted.labels,
+                recipe.c_grid,
+                recipe.folds,
+                seed,
+                workers=workers,
+            )
+            results[f"logreg_{kind}"] = _judged(
+                models[kind], parts, lambda part, kind=kind: part.features.columns(kind)
+            )
+            tick(1)
+    projection = None
+    if recipe.name == "contrastive":
+        projection, regression = _contrast(recipe, parts, results, options, tracker, talk)
+        classifier = fold(backbone, regression, projection)
+    else:
+        classifier = fold(backbone, models["embeddings"])
+    options.out.mkdir(parents=True, exist_ok=True)
+    FrozenModel.of(models["all"], backbone, recipe).save(options.out / "full")
+    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    _write(recipe, backbone, classifier, parts, splits, results, options, talk)
+    for clips, split in ((train, "train"), (dev, "dev")):
+        tell_unreadable(clips, split, talk)
+    told = []
+    for name, figures in results.items():
+        told += [f"{name}: " + ", ".join(_told(figures))]
+    return "\n".join(told)
+
+
+def _parts(
+    recipe: FrozenRecipe,
+    backbone: Backbone,
+    train: Clips,
+    dev: Clips,
+    options: RunOptions,
+    talk: Talk,
+) -> Parts:
+    embedder = Embedder(backbone)
+    whole: dict[str, Part] = {}
+    wanted = {"train": train, "dev": dev} if recipe.fit_on == "train" else {"dev": dev}
+    for split, clips in wanted.items():
+        with talk.bar(f"features of {split}", len(clips.recordings)) as tick:
+            features = extract(
+                clips,
+                embedder,
+                recipe,
+                device=options.device,
+                workers=options.workers,
+                folder=options.cache,
+                identity=backbone.sha256,
+                progress=tick,
+            )
+        usable = np.flatnonzero(features.usable)
+        require_both([clips.recordings[row] for row in usable], f"{split}, decoded")
+        whole[split] = _rows(Part(clips, features, clips.labels), usable)
+    embedder.release()
+    source = whole[recipe.fit_on]
+    fitted, held_out = split_rows(source.labels, recipe.held_out, options.seed)
+    other = whole["dev"] if recipe.fit_on == "train" else None
+    return Parts(_rows(source, fitted), _rows(source, held_out), other)
+
+
+def _rows(part: Part, rows: IntArray) -> Part:
+    clips = part.clips
+    return Part(
+        Clips([clips.recordings[row] for row in rows], clips.root, clips.lengths[rows]),
+        Features(part.features.spectral[rows], part.features.embeddings[rows]),
+        part.labels[rows],
+    )
+
+
+def _contrast(
+    recipe: FrozenRecipe,
+    parts: Parts,
+    results: dict[str, Any],
+    options: RunOptions,
+    tracker: Tracker,
+    talk: Talk,
+) -> tuple[Projection, LinearModel]:
+    """Train the projection; measure it by centroids and by regression on what it gives."""
+    fitted = parts.fitted
+    wanted = recipe.contrastive
+    with talk.bar("contrastive projection", wanted.epochs) as tick:
+
+        def report(epoch: int, loss: float) -> None:
+            tick(1, f"loss {loss:.4f}")
+            tracker.add({"train/triplet_loss": loss}, epoch * len(fitted.labels))
+
+        projection = fit_projection(
+            fitted.features.embeddings, fitted.labels, wanted, options.seed, report
+        )
+    projected = projection.apply(fitted.features.embeddings)
+    results["contrastive_centroids"] = {
+        name: _figures(
+            centroid_scores(projection.apply(part.features.embeddings), projected, fitted.labels),
+            part.labels,
+        )
+        for name, part in parts.judged.items()
+    }
+    regression = fit_logistic(
+        projected, fitted.labels, recipe.c_grid, recipe.folds, options.seed, workers=options.workers
+    )
+    results["contrastive_logreg"] = {
+        "c": regression.c,
+        "cross_validated_auc": regression.cross_validated,
+        **{
+            name: _figures(
+                regression.scores(projection.apply(part.features.embeddings)), part.labels
+            )
+            for name, part in parts.judged.items()
+        },
+    }
+    return projection, regression
+
+
+def _judged(model: LinearModel, parts: Parts, columns: Any) -> dict[str, Any]:
+    return {
+        "c": model.c,
+        "cross_validated_auc": model.cross_validated,
+        **{
+            name: _figures(model.scores(columns(part)), part.labels)
+            for name, part in parts.judged.items()
+        },
+    }
+
+
+def _figures(scores: FloatArray, labels: IntArray) -> dict[str, float]:
+    return {"auc": metrics.auc(scores, labels), "eer": metrics.eer(scores, labels)}
+
+
+def _told(figures: dict[str, Any]) -> list[str]:
+    told = []
+    if "cross_validated_auc" in figures:
+        told.append(f"C {figures['c']:g}, cross-validated AUC {figures['cross_validated_auc']:.4f}")
+    for name in ("held_out", "dev"):
+        if name in figures:
+            one = figures[name]
+            told.append(
+                f"{name.replace('_', ' ')} AUC {one['auc']:.4f} EER {100 * one['eer']:.2f} %"
+            )
+    return told
+
+
+def _write(
+    recipe: FrozenRecipe,
+    backbone: Backbone,
+    classifier: Classifier,
+    parts: Parts,
+    splits: Splits,
+    results: dict[str, Any],
+    options: RunOptions,
+    talk: Talk,
+) -> None:
+    """Calibrate the linear part as it is served, and write it with its card."""
+    padding = "mask" if backbone.masks else "zero"
+    clips = parts.calibrating.clips
+    with talk.bar("calibrating", 3 * len(clips.recordings)) as tick:
+        whole, beginnings = score_as_served(
+            scorer(classifier.to(options.device), options.device),
+            clips,
+            Cut(filled=padding == "zero"),
+            batch=SCORING_BATCH,
+            workers=options.workers,
+            progress=tick,
+        )
+    facts = serving_facts(
+        whole, beginnings, clips.recordings, ServedAs(recipe.name, padding=padding)
+    )
+    folder = options.out / "model"
+    write_transformers(classifier.cpu(), facts, folder)
+    served = "contrastive_logreg" if recipe.name == "contrastive" else "logreg_embeddings"
+    made = Made(
+        title=f"{recipe.name} on {backbone.name}, frozen",
+        recipe=recipe.name,
+        summary=(
+            "Logistic regression on the time-mean of a frozen Wav2Vec2's last hidden state"
+            + (", projected by the contrastive branch" if recipe.name == "contrastive" else "")
+            + f"; `{served}` below. Everything in it is linear, so it is served as any other "
+            "classifier. The regression on hand-made features besides (`logreg_all`) lies in "
+            "`../full` and is not served live: the daemon's networks see the waveform only."
+        ),
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
+        seed=options.seed,
+        figures=[(name, "; ".join(_told(figures))) for name, figures in results.items()],
+        options=dataclasses.asdict(recipe),
+        serve=f"Serve it with `dfd serve --model {folder.name}/`, or name this folder's place.",
+        unreadable=parts.calibrating.clips.unreadable,
+    )
+    write_card(folder, made, splits)

@@ -1,0 +1,120 @@
+"""A pretrained Wav2Vec2 backbone, from a folder or from the hub's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfd.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from transformers import Wav2Vec2Model
+
+# SpecAugment's embedding is not in every checkpoint; a fresh one is as good.
+_MAY_BE_FRESH = {"masked_spec_embed"}
+
+
+@dataclass
+class Backbone:
+    """``model`` in float32 on the CPU; ``normalises`` is its preprocessor's ``do_normalize``.
+
+    ``sha256`` is of its weights, tensor by tensor.
+    """
+
+    name: str
+    model: Wav2Vec2Model
+    normalises: bool
+    sha256: str
+
+    @property
+    def masks(self) -> bool:
+        """Whether its family takes an attention mask: extractors with layer norm do."""
+        config: Any = self.model.config
+        return bool(config.feat_extract_norm == "layer")
+
+
+def load_backbone(name: str) -> Backbone:
+    """Load ``bundled``, a folder, or a hub id, whatever head was saved with it.
+
+    The hub's cache and its offline mode apply. Raises ``TrainingError`` where there is no such
+    model, it is no Wav2Vec2, or tensors are missing.
+    """
+    from transformers import AutoConfig, Wav2Vec2Model
+
+    from dfd.detector.checkpoint import BUNDLED, bundled_folder
+
+    place = str(bundled_folder()) if name == BUNDLED else str(Path(name).expanduser())
+    local = Path(place).is_dir()
+    if not local and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise TrainingError(f"there is no backbone folder {name}")
+    if local and not (Path(place) / "config.json").exists():
+        raise TrainingError(f"{name} has no config.json: name a folder that save_pretrained wrote")
+    place = place if local else name
+    try:
+        with _quiet():
+            config: Any = AutoConfig.from_pretrained(place)
+            if config.model_type != "wav2vec2":
+                raise TrainingError(f"{name} is a {config.model_type}, not a wav2vec2")
+            make: Any = Wav2Vec2Model
+            model, found = make.from_pretrained(place, output_loading_info=True)
+    except TrainingError:
+        raise
+    except Exception as error:  # transformers, the hub and safetensors each have their own
+        said = " ".join(str(error).split())
+        where = (
+            ""
+            if local
+            else (
+                "; without network, bring the model's folder (config.json, model.safetensors, "
+                "preprocessor_config.json) and name that"
+            )
+        )
+        raise TrainingError(f"no backbone {name}: {said[:200]}{where}") from None
+    missing = sorted(set(found["missing_keys"]) - _MAY_BE_FRESH)
+    if missing:
+        raise TrainingError(
+            f"{name} lacks {len(missing)} tensors of its backbone ({missing[0]} is one): "
+            "bring the whole model"
+        )
+    return Backbone(name, model.float().eval(), _normalises(place), weights_digest(model))
+
+
+def weights_digest(model: Any) -> str:
+    """SHA-256 of a module's tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _normalises(place: str) -> bool:
+    """``do_normalize`` of the preprocessor; true, transformers' default, where none says."""
+    from transformers.utils.hub import cached_file
+
+    try:
+        file = cached_file(place, "preprocessor_config.json")
+        content = {} if file is None else json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return bool(content.get("do_normalize", True))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from reporting unused heads: they are expected."""
+    from transformers.utils import logging as package
+
+    logging: Any = package
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

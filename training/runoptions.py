@@ -1,0 +1,24 @@
+"""Where and how a reference recipe runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """``workers`` threads decode audio; ``checkpoint`` also writes the authors' own form.
+
+    ``cache`` keeps what is costly to make and the same in every run.
+    """
+
+    out: Path
+    cache: Path
+    device: torch.device
+    seed: int = 0
+    workers: int = 2
+    resume: bool = False
+    checkpoint: bool = False

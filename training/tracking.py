@@ -1,0 +1,86 @@
+"""Curves of a training: TensorBoard files, and Weights & Biases where it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dfd.training.errors import TrainingError
+
+
+class Tracker:
+    """Writes named values over clips heard; nothing where neither is wanted."""
+
+    def __init__(self, board: Any = None, run: Any = None) -> None:
+        self._board = board
+        self._run = run
+
+    def add(self, values: Mapping[str, float], clips: int) -> None:
+        """Add a point to each curve."""
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, clips)
+        if self._run is not None:
+            self._run.log({**values, "clips": clips})
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+        if self._run is not None:
+            self._run.finish(exit_code=0 if kind is None else 1)
+
+
+def open_tracker(
+    out: Path,
+    *,
+    tensorboard: bool = True,
+    wandb_project: str | None = None,
+    name: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Tracker:
+    """A tracker that writes below ``out``; a resumed run goes on in the same folders.
+
+    Raises ``TrainingError`` where a package is missing or Weights & Biases cannot start.
+    """
+    board = run = None
+    if wandb_project is not None:
+        run = _wandb_run(out, wandb_project, name, options or {})
+    if tensorboard:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise TrainingError(
+                "TensorBoard is not installed: pip install 'dfd[train]', or use --no-tensorboard"
+            ) from None
+        make: Any = SummaryWriter
+        board = make(str(out / "tensorboard"))
+    return Tracker(board, run)
+
+
+def _wandb_run(out: Path, project: str, name: str, options: Mapping[str, Any]) -> Any:
+    try:
+        import wandb
+    except ImportError:
+        raise TrainingError("Weights & Biases is not installed: pip install 'dfd[wandb]'") from None
+    out.mkdir(parents=True, exist_ok=True)
+    package: Any = wandb
+    try:
+        return package.init(
+            project=project, name=name or None, dir=str(out), config=dict(options), resume="allow"
+        )
+    except Exception as error:  # its own kinds, and those of its network
+        said = " ".join(str(error).split())
+        raise TrainingError(
+            f"Weights & Biases did not start ({said[:160]}): log in with wandb login, or set "
+            "WANDB_MODE=offline"
+        ) from None
