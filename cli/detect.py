@@ -32,10 +32,11 @@ def report(
     """The JSON object of one channel.
 
     `spoof_probability` is the utterance score of file-based systems: the plain mean of the
-    windows' P(spoof), or the first window's where the model says so. `prediction` and `confidence` follow from it and from the threshold.
-    `cumulative_spoof_probability` and `spoof_llr` are the evidence added up as on a stream,
-    weighted by speech and not counting overlaps twice; `verdict` and `reasons` follow from
-    these and from the model's own threshold. All are null where no window was scored.
+    windows' P(spoof), or the first window's where the model says so. `prediction` and
+    `confidence` follow from it and from the threshold. `cumulative_spoof_probability` and
+    `spoof_llr` are put together as on a stream, as the model says; `verdict` and `reasons`
+    follow from these and from the model's own threshold. All are null where no window was
+    scored.
     """
     summary = track.summary
     mean, cumulative = track.utterance_probability, summary.cumulative_score
