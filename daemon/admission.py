@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from typing import Protocol
 
 import grpc
 
@@ -19,28 +20,76 @@ class Phase(Enum):
     DRAINING = "draining"
 
 
-class Admission:
-    """Slots for streams and recordings; belongs to one event loop."""
+class Seats(Protocol):
+    """The places of a daemon, which several processes may share."""
 
-    def __init__(self, max_streams: int, retry_seconds: float, metrics: Metrics) -> None:
+    @property
+    def taken(self) -> int:
+        """Places in use."""
+
+    def take(self, limit: int) -> bool:
+        """Takes a place; False where as many as `limit` are taken."""
+
+    def leave(self) -> None:
+        """Gives a place back."""
+
+
+class OwnSeats:
+    """The places of a daemon of one process."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def take(self, limit: int) -> bool:
+        """Takes a place; False where as many as `limit` are taken."""
+        if self.taken >= limit:
+            return False
+        self.taken += 1
+        return True
+
+    def leave(self) -> None:
+        """Gives a place back."""
+        self.taken -= 1
+
+
+class Admission:
+    """Slots for streams and recordings; belongs to one event loop.
+
+    Args:
+        seats: counts the slots, where other processes share them.
+    """
+
+    def __init__(
+        self,
+        max_streams: int,
+        retry_seconds: float,
+        metrics: Metrics,
+        seats: Seats | None = None,
+    ) -> None:
         self.max_streams = max_streams
+        self._seats = seats or OwnSeats()
         self.phase = Phase.WARMING
         self._retry_seconds = retry_seconds
         self._metrics = metrics
         self._active = 0
         self._empty = asyncio.Event()
-        self._publish()
+        self.publish()
 
     @property
     def active(self) -> int:
-        """Slots in use."""
+        """Slots in use in this process."""
         return self._active
+
+    @property
+    def taken(self) -> int:
+        """Slots in use in all processes."""
+        return self._seats.taken
 
     def enter(self, phase: Phase) -> None:
         """Goes on to another phase."""
         self.phase = phase
         self._metrics.ready.set(phase is Phase.SERVING)
-        self._publish()
+        self.publish()
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -50,7 +99,7 @@ class Admission:
             CallError: WARMING_UP, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
-        if self._active >= self.max_streams:
+        if not self._seats.take(self.max_streams):
             raise CallError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
@@ -60,12 +109,13 @@ class Admission:
                 retry_seconds=self._retry_seconds,
             )
         self._active += 1
-        self._publish()
+        self.publish()
         try:
             yield
         finally:
             self._active -= 1
-            self._publish()
+            self._seats.leave()
+            self.publish()
 
     def check(self) -> None:
         """Refuses while the daemon is not serving.
@@ -92,12 +142,13 @@ class Admission:
             return False
         return True
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Brings the metrics up to date."""
         if self._active:
             self._empty.clear()
         else:
             self._empty.set()
         self._metrics.slots_max.set(self.max_streams)
         self._metrics.streams_active.set(self._active)
-        free = self.max_streams - self._active if self.phase is Phase.SERVING else 0
+        free = self.max_streams - self._seats.taken if self.phase is Phase.SERVING else 0
         self._metrics.slots_free.set(free)

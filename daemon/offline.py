@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dfd.daemon.model import default_policy, traits
-from dfd.daemon.runtime import Detector
+from dfd.daemon.engine.contract import Detector
 from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import ChannelSummary, FeedEvent, Window, WindowResult, WindowStatus

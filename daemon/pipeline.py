@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import grpc
 
-from dfd.daemon.engine.batching import Outcome
-from dfd.daemon.engine.scheduler import Scheduler
+from dfd.daemon.engine.batching import Kind, Outcome
+from dfd.daemon.engine.contract import WindowScheduler
 from dfd.daemon.errors import CallError
 from dfd.daemon.events import Timing
 from dfd.daemon.logs import log
@@ -79,7 +79,7 @@ class Pipeline:
         stream_id: str,
         session: SessionOptions,
         options: ServeOptions,
-        scheduler: Scheduler,
+        scheduler: WindowScheduler,
         metrics: Metrics,
         emit: Callable[[Emission], None],
     ) -> None:
@@ -218,11 +218,15 @@ class Pipeline:
         window, now = entry.window, entry.arrived_at
         started_at = now if self._started_at is None else self._started_at
         ends_at = started_at + window.end_seconds
+        kind = Kind.PATIENT
+        if ends_at <= now + _AHEAD_SECONDS:
+            kind = Kind.EARLY if window.provisional else Kind.LIVE
         future = self._scheduler.submit(
             self._lane,
             window.samples,
             due_at=max(now, ends_at) + self._deadline_seconds,
-            live=ends_at <= now + _AHEAD_SECONDS,
+            kind=kind,
+            channel=window.channel,
         )
 
         def done(future: asyncio.Future[Outcome]) -> None:

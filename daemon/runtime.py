@@ -3,28 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dfd.daemon.admission import Admission, Phase
 from dfd.daemon.auth import Authenticator
-from dfd.daemon.engine.scheduler import Scheduler
+from dfd.daemon.engine.contract import Engine
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.detector.spec import ModelSpec
-from dfd.streaming.types import Samples
-
-
-class Detector(Protocol):
-    """What the daemon needs of a loaded model."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The facts of the model."""
-
-    def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +39,6 @@ class Drainable(Protocol):
 
     def drain(self, plan: DrainPlan) -> None:
         """The server is about to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A warm model and the scheduler before it."""
-
-    spec: ModelSpec
-    scheduler: Scheduler
 
 
 @dataclass(slots=True, eq=False)

@@ -10,25 +10,24 @@ from typing import Any, Self
 
 import grpc.aio
 
-from dfd.daemon.admission import Admission
+from dfd.daemon.address import address, is_loopback
+from dfd.daemon.admission import Admission, Phase, Seats
 from dfd.daemon.auth import Authenticator, read_tokens
-from dfd.daemon.engine.device import DeviceThread
+from dfd.daemon.engine.contract import Detector, EngineSource
+from dfd.daemon.engine.local import Loader, LocalEngine
+from dfd.daemon.engine.noop import NOOP, NoopDetector
 from dfd.daemon.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.health import HealthServicer, add_health
-from dfd.daemon.listen import address, bind, channel_options, is_loopback
+from dfd.daemon.listen import bind, channel_options
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.options import ServeOptions, UserError
 from dfd.daemon.reflection import add_reflection
-from dfd.daemon.runtime import Detector, DrainPlan, Engine, Runtime
-from dfd.daemon.engine.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.service import SERVICE, DetectionService
 
 # after the last stream: for statuses that are still on their way
 _LAST_WORDS_SECONDS = 0.5
-_DEVICE_JOIN_SECONDS = 1.0
-
-Loader = Callable[[ServeOptions], Detector]
 
 
 def load_model(options: ServeOptions) -> Detector:
@@ -37,6 +36,9 @@ def load_model(options: ServeOptions) -> Detector:
     Raises:
         UserError: there is no such model or device.
     """
+    if options.model == NOOP:
+        log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
+        return NoopDetector(options.batch_buckets)
     from dfd.detector import DetectorError, load_detector
 
     try:
@@ -52,37 +54,52 @@ def load_model(options: ServeOptions) -> Detector:
         raise UserError(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a server has in common with other processes that serve the same port."""
+
+    engine: EngineSource
+    seats: Seats
+    metrics: Metrics
+
+
 class Server:
-    """One daemon in this process and event loop.
+    """One daemon in this process and event loop, or one process of a daemon of several.
 
     Args:
         load: makes the warm classifier, in the device's own thread.
+        shared: where the engine is elsewhere; `load` is not used then.
     """
 
-    def __init__(self, options: ServeOptions, load: Loader = load_model) -> None:
+    def __init__(
+        self, options: ServeOptions, load: Loader = load_model, shared: Shared | None = None
+    ) -> None:
         self.options = options
-        self.metrics = Metrics()
+        self.metrics = metrics = Metrics() if shared is None else shared.metrics
         self.port = 0
         self.page: MetricsPage | None = None
         tokens = None if options.token_file is None else read_tokens(options.token_file)
         self.runtime = Runtime(
             options=options,
             version=importlib.metadata.version("dfd"),
-            metrics=self.metrics,
-            admission=Admission(options.max_streams, options.retry_seconds, self.metrics),
+            metrics=metrics,
+            admission=Admission(
+                options.max_streams,
+                options.retry_seconds,
+                metrics,
+                None if shared is None else shared.seats,
+            ),
             auth=Authenticator(tokens),
         )
-        self._load = load
+        self._shares_port = shared is not None
+        self._source = LocalEngine(options, metrics, load) if shared is None else shared.engine
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
-        self._device = DeviceThread()
 
     @property
     def ready_line(self) -> str:
         """What is said on standard output once streams are taken."""
-        where = address(self.options.host, self.port)
-        metrics = f" (metrics {self.page.url})" if self.page is not None else ""
-        return f"dfd ready on {where}{metrics}"
+        return ready_line(self.options, self.port, self.page)
 
     async def bind(self) -> None:
         """Takes the ports; calls are answered UNAVAILABLE until `warm`.
@@ -91,11 +108,12 @@ class Server:
             UserError: a port cannot be had, or TLS is set up wrongly.
         """
         options = self.options
-        server = grpc.aio.server(options=channel_options(options))
+        shared = self._shares_port
+        server = grpc.aio.server(options=channel_options(options, shared=shared))
         server.add_generic_rpc_handlers([DetectionService(self.runtime).handler()])
         add_health(server, self._health)
         add_reflection(server, (SERVICE, HEALTH_SERVICE))
-        self.port = bind(server, options)
+        self.port = bind(server, options, shared=shared)
         self._grpc = server
         if options.serves_metrics:
             self.page = MetricsPage(self.metrics, options.metrics_host, options.metrics_port)
@@ -118,23 +136,9 @@ class Server:
         Raises:
             UserError: there is no such model or device.
         """
-        options = self.options
-        detector = await self._device.run(lambda: self._load(options))
-        spec = detector.spec
-        scheduler = Scheduler(
-            detector,
-            SchedulerOptions(
-                window_samples=spec.window_samples,
-                batch_buckets=spec.batch_buckets,
-                max_queue_delay_seconds=options.max_queue_delay_seconds,
-                queue_limit=options.queue_limit,
-                batch_timeout_seconds=options.batch_timeout_seconds,
-            ),
-            self.metrics,
-            self._device,
-        )
-        scheduler.start()
-        self.runtime.warm(Engine(spec, scheduler))
+        engine = await self._source.start()
+        spec = engine.spec
+        self.runtime.warm(engine)
         self._health.set_serving(True)
         log(
             logging.INFO,
@@ -147,6 +151,18 @@ class Server:
             batch_buckets=spec.batch_buckets,
         )
         return True
+
+    def pause(self) -> None:
+        """Takes no new streams while there is no engine; those that run go on."""
+        if self.runtime.admission.phase is Phase.SERVING:
+            self._health.set_serving(False)
+            self.runtime.admission.enter(Phase.WARMING)
+
+    def resume(self) -> None:
+        """Takes streams again."""
+        if self.runtime.admission.phase is Phase.WARMING and self.runtime.engine is not None:
+            self.runtime.admission.enter(Phase.SERVING)
+            self._health.set_serving(True)
 
     async def drain(self) -> bool:
         """Takes no new streams and lets those that run end; False where some did not."""
@@ -167,10 +183,7 @@ class Server:
             await self._grpc.stop(grace_seconds)
         if self.page is not None:
             self.page.close()
-        if self.runtime.engine is not None:
-            await self.runtime.engine.scheduler.stop()
-        self._device.close()
-        return await asyncio.to_thread(self._device.join, _DEVICE_JOIN_SECONDS)
+        return await self._source.stop()
 
     async def __aenter__(self) -> Self:
         try:
@@ -183,6 +196,12 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+def ready_line(options: ServeOptions, port: int, page: MetricsPage | None) -> str:
+    """What is said on standard output once streams are taken."""
+    metrics = f" (metrics {page.url})" if page is not None else ""
+    return f"dfd ready on {address(options.host, port)}{metrics}"
 
 
 @dataclass(frozen=True, slots=True)

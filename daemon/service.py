@@ -90,7 +90,7 @@ class DetectionService:
                 models=[describe.model_message(spec)],
                 encodings=ENCODINGS,
                 limits=describe.limits_message(runtime.options),
-                active_streams=runtime.admission.active,
+                active_streams=runtime.admission.taken,
                 max_streams=runtime.admission.max_streams,
                 default_alert_policy=describe.policy_message(default_policy(spec)),
             ).SerializeToString()

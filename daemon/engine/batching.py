@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,21 @@ from dfd.streaming.types import Samples, WindowStatus
 
 # A larger bucket is taken when at least this part of it is filled.
 _WORTH_PADDING = 0.75
+
+
+class Kind(IntEnum):
+    """What may become of a window that has to wait.
+
+    Attributes:
+        PATIENT: of a stream that is sent faster than real time: it is slowed, never shed.
+        LIVE: shed when it is past its due time, or when the queue is full.
+        EARLY: a live window that later ones make needless: it goes after all others, and
+            is shed as well when the queue is full or the next window of its channel comes.
+    """
+
+    PATIENT = 0
+    LIVE = 1
+    EARLY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,6 @@ class Task:
     Attributes:
         samples: None once it is resolved, so that a dead entry of the queue holds no audio.
         arrived_at, due_at: on the scheduler's clock.
-        live: whether it may be shed.
         queued: whether it waits in the queue.
     """
 
@@ -53,16 +68,25 @@ class Task:
     samples: Samples | None
     arrived_at: float
     due_at: float
-    live: bool
+    kind: Kind
+    channel: int
     future: asyncio.Future[Outcome]
     queued: bool = False
 
+    def late(self, now: float) -> bool:
+        """Whether it is past its due time and may be shed."""
+        return self.kind is not Kind.PATIENT and now > self.due_at
+
+
+_Heap = list[tuple[float, int, Task]]
+
 
 class DueQueue:
-    """Earliest due first; discarded entries are skipped when their turn comes."""
+    """Earliest due first, early windows last; discarded entries are skipped in their turn."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Task]] = []
+        self._heap: _Heap = []
+        self._early: _Heap = []
         self._count = 0
         self._length = 0
         self._lanes = 0
@@ -79,7 +103,8 @@ class DueQueue:
     def push(self, task: Task) -> None:
         """Adds a window."""
         self._count += 1
-        heapq.heappush(self._heap, (task.due_at, self._count, task))
+        heap = self._early if task.kind is Kind.EARLY else self._heap
+        heapq.heappush(heap, (task.due_at, self._count, task))
         self._length += 1
         task.queued = True
         task.lane.waiting += 1
@@ -92,9 +117,39 @@ class DueQueue:
             self._left(task)
 
     def pop(self) -> Task | None:
-        """The window due first; None where none waits."""
-        while self._heap:
-            task = heapq.heappop(self._heap)[2]
+        """The window whose turn it is; None where none waits."""
+        return self._pop(self._heap) or self.pop_early()
+
+    def pop_early(self) -> Task | None:
+        """The early window due first; None where none waits."""
+        return self._pop(self._early)
+
+    def pop_needless(self, lane: Lane, channel: int) -> list[Task]:
+        """The early windows that the next window of a channel makes needless."""
+        needless = [
+            task
+            for task in lane.tasks
+            if task.queued and task.kind is Kind.EARLY and task.channel == channel
+        ]
+        for task in needless:
+            self.discard(task)
+        return needless
+
+    def pop_late(self, now: float) -> list[Task]:
+        """All windows that are past their due time and may be shed."""
+        late = [
+            task
+            for heap in (self._heap, self._early)
+            for _, _, task in heap
+            if task.queued and task.late(now)
+        ]
+        for task in late:
+            self.discard(task)
+        return late
+
+    def _pop(self, heap: _Heap) -> Task | None:
+        while heap:
+            task = heapq.heappop(heap)[2]
             if task.queued:
                 self._left(task)
                 return task

@@ -17,7 +17,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.daemon.engine.batching import BatchAssembler, DueQueue, Lane, Outcome, Task, choose_bucket
+from dfd.daemon.engine.batching import (
+    BatchAssembler,
+    DueQueue,
+    Kind,
+    Lane,
+    Outcome,
+    Task,
+    choose_bucket,
+)
 from dfd.daemon.engine.device import DeviceThread
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -118,7 +126,14 @@ class Scheduler:
         self._metrics.queue_length.set(len(self._queue))
 
     def submit(
-        self, lane: Lane, samples: Samples, *, due_at: float, live: bool
+        self,
+        lane: Lane,
+        samples: Samples,
+        *,
+        due_at: float,
+        kind: Kind,
+        channel: int = 0,
+        arrived_at: float | None = None,
     ) -> asyncio.Future[Outcome]:
         """Queues a window.
 
@@ -126,21 +141,32 @@ class Scheduler:
             lane: of the window's stream.
             samples: at most the classifier's window.
             due_at: its turn, on `clock`, and when a live one is too late.
-            live: whether it may be shed; a stream that is sent faster than real time is
-                slowed instead.
+            kind: whether it may be shed, and how soon.
+            channel: of its stream; a window makes the early ones before it needless.
+            arrived_at: since when it waits; None is now.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        now = self.clock()
-        if live and len(self._queue) >= self.options.queue_limit:
-            future.set_result(Outcome(WindowStatus.SHED))
+        now = self.clock() if arrived_at is None else arrived_at
+        task = Task(lane, samples, now, due_at, kind, channel, future)
+        self._give_up(self._queue.pop_needless(lane, channel), WindowStatus.SHED)
+        if not self._make_room(kind):
+            self._give_up([task], WindowStatus.SHED)
             return future
-        task = Task(lane, samples, now, due_at, live, future)
         lane.tasks.add(task)
         self._queue.push(task)
         self._metrics.queue_length.set(len(self._queue))
         self._opened_at = min(self._opened_at, now)
         self._wake.set()
         return future
+
+    def _make_room(self, kind: Kind) -> bool:
+        """Whether a window may wait; where the queue is full, an early one makes place."""
+        if kind is Kind.PATIENT or len(self._queue) < self.options.queue_limit:
+            return True
+        early = self._queue.pop_early() if kind is Kind.LIVE else None
+        if early is not None:
+            self._give_up([early], WindowStatus.SHED)
+        return early is not None
 
     async def _supervise(self) -> None:
         """Restarts the worker when it dies of anything but its end."""
@@ -186,7 +212,7 @@ class Scheduler:
         now = self.clock()
         size = choose_bucket(len(self._queue), self.options.batch_buckets) if self._queue else 0
         while len(batch) < size and (task := self._queue.pop()) is not None:
-            if task.live and now > task.due_at:
+            if task.late(now):
                 self._give_up([task], WindowStatus.SHED)
             else:
                 batch.append(task)
@@ -211,7 +237,7 @@ class Scheduler:
         """A second and last try of one window of a failed batch."""
         if task.future.done():
             return
-        if task.live and self.clock() > task.due_at:
+        if task.late(self.clock()):
             self._give_up([task], WindowStatus.SHED)
             return
         try:

@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from dfd.daemon.engine.batching import BatchAssembler, DueQueue, Lane, Task, choose_bucket
+from dfd.daemon.engine.batching import BatchAssembler, DueQueue, Kind, Lane, Task, choose_bucket
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ async def test_the_queue_orders_counts_and_forgets() -> None:
     queue, one, other = DueQueue(), Lane(), Lane()
 
     def task(lane: Lane, due_at: float) -> Task:
-        made = Task(lane, np.zeros(4, np.float32), 0.0, due_at, True, loop.create_future())
+        made = Task(lane, np.zeros(4, np.float32), 0.0, due_at, Kind.LIVE, 0, loop.create_future())
         queue.push(made)
         return made
 

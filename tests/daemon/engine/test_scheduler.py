@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfd.daemon.engine.batching import Lane, Outcome
+from dfd.daemon.engine.batching import Kind, Lane, Outcome
 from dfd.daemon.engine.scheduler import Scheduler, SchedulerOptions
 from dfd.daemon.metrics import Metrics
 from dfd.streaming.types import Samples, WindowStatus
@@ -36,15 +36,18 @@ class Bench:
         self,
         length: int = N,
         due: float = 60.0,
-        live: bool = True,
+        kind: Kind = Kind.LIVE,
         lane: int = 0,
         samples: Samples | None = None,
+        channel: int = 0,
     ) -> asyncio.Future[Outcome]:
         """Windows are told apart by their length."""
         if samples is None:
             samples = np.full(length, 0.25, np.float32)
         at = self.scheduler.clock() + due
-        return self.scheduler.submit(self.lanes[lane], samples, due_at=at, live=live)
+        return self.scheduler.submit(
+            self.lanes[lane], samples, due_at=at, kind=kind, channel=channel
+        )
 
     async def hold(self) -> asyncio.Future[Outcome]:
         """Occupies the device with one window until the gate opens."""
@@ -127,7 +130,11 @@ async def test_the_earliest_due_goes_first(bench: Any) -> None:
 async def test_a_live_window_past_its_due_time_is_dropped_before_the_pass(bench: Any) -> None:
     b = bench()
     first = await b.hold()
-    late, fast, good = b.submit(10, due=0.02), b.submit(11, due=0.02, live=False), b.submit(12)
+    late, fast, good = (
+        b.submit(10, due=0.02),
+        b.submit(11, due=0.02, kind=Kind.PATIENT),
+        b.submit(12),
+    )
     await asyncio.sleep(0.1)
     b.detector.gate.set()
     outcomes = await asyncio.gather(late, fast, good)
@@ -144,7 +151,7 @@ async def test_a_live_window_past_its_due_time_is_dropped_before_the_pass(bench:
 async def test_a_full_queue_sheds_live_windows(bench: Any) -> None:
     b = bench(queue_limit=2)
     first = await b.hold()
-    futures = [b.submit(10), b.submit(11), b.submit(12), b.submit(13, live=False)]
+    futures = [b.submit(10), b.submit(11), b.submit(12), b.submit(13, kind=Kind.PATIENT)]
     assert futures[2].result().status is WindowStatus.SHED
     b.detector.gate.set()
     await asyncio.gather(first, *futures)
@@ -271,3 +278,61 @@ async def test_a_burst_is_worked_off_quickly(bench: Any) -> None:
     assert all(outcome.status is WindowStatus.SCORED for outcome in outcomes)
     assert time.monotonic() - started < 30
     assert max(outcome.batch_size for outcome in outcomes) == 8
+
+
+async def test_early_windows_go_after_all_others(bench: Any) -> None:
+    b = bench(batch_buckets=(1,))
+    first = await b.hold()
+    futures = [
+        b.submit(10, due=1.0, kind=Kind.EARLY, lane=0),
+        b.submit(11, due=9.0, lane=1),
+        b.submit(12, due=50.0, kind=Kind.PATIENT, lane=2),
+        b.submit(13, due=0.5, kind=Kind.EARLY, lane=3),
+    ]
+    b.detector.gate.set()
+    outcomes = await asyncio.gather(first, *futures)
+    assert b.detector.batches == [[1], [11], [12], [13], [10]]
+    assert all(outcome.status is WindowStatus.SCORED for outcome in outcomes)
+
+
+async def test_the_next_window_of_a_channel_makes_a_waiting_early_one_needless(
+    bench: Any,
+) -> None:
+    b = bench()
+    first = await b.hold()
+    early = b.submit(10, kind=Kind.EARLY)
+    other_channel = b.submit(11, kind=Kind.EARLY, channel=1)
+    other_stream = b.submit(12, kind=Kind.EARLY, lane=1)
+    whole = b.submit(13)
+    assert early.result().status is WindowStatus.SHED
+    b.detector.gate.set()
+    outcomes = await asyncio.gather(first, other_channel, other_stream, whole)
+    assert all(outcome.status is WindowStatus.SCORED for outcome in outcomes)
+    assert sorted(b.detector.batches[1][:3]) == [11, 12, 13]
+
+
+async def test_an_early_window_in_its_pass_is_not_given_up(bench: Any) -> None:
+    b = bench()
+    b.detector.gate.clear()
+    early = b.submit(10, kind=Kind.EARLY)
+    b.scheduler.close_lane(Lane())  # wakes the worker
+    while b.metrics.value("dfd_queue_length"):  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    whole = b.submit(11)
+    b.detector.gate.set()
+    assert [o.status for o in await asyncio.gather(early, whole)] == [WindowStatus.SCORED] * 2
+
+
+async def test_a_full_queue_sheds_early_windows_first(bench: Any) -> None:
+    b = bench(queue_limit=3)
+    first = await b.hold()
+    early = [b.submit(10 + at, due=9.0 - at, kind=Kind.EARLY, lane=at) for at in range(2)]
+    live = [b.submit(20 + at, lane=2 + at) for at in range(2)]
+    late_early = b.submit(30, kind=Kind.EARLY, lane=5)
+    assert early[1].result().status is WindowStatus.SHED
+    assert not early[0].done()
+    assert late_early.result().status is WindowStatus.SHED
+    b.detector.gate.set()
+    outcomes = await asyncio.gather(first, early[0], *live)
+    assert all(outcome.status is WindowStatus.SCORED for outcome in outcomes)
+    assert b.metrics.value("dfd_queue_length") == 0
