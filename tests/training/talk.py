@@ -1,0 +1,16 @@
+"""A Talk that shows nothing and keeps what is said."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dfd.training.progress import Talk, Tick
+
+
+def silent_talk() -> tuple[Talk, list[str]]:
+    lines: list[str] = []
+
+    @contextmanager
+    def bar(_title: str, _total: int) -> Iterator[Tick]:
+        yield lambda _done, _note="": None
+
+    return Talk(bar, lines.append), lines
