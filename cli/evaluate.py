@@ -1,90 +1,299 @@
-"""``dfd evaluate``: what a detector is worth on a manifest of labelled recordings."""
+"""`dfd evaluate`: what a detector is worth on labelled recordings."""
 
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dfd.cli.train import UserError
+from dfd.cli._errors import OneLineError, PlainVerb
+
+if TYPE_CHECKING:
+    from dfd.detector import Detector
+    from dfd.evaluation.run import RunOptions
+    from dfd.evaluation.trials import TrialSet
+
+# the figures are there, but not of every trial
+INCOMPLETE = 3
+PROTOCOLS = ("asvspoof2019-la", "asvspoof2021-la", "wavefake", "in-the-wild")
+_NAMED = 5
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(name="evaluate", help="Measure a detector on a manifest of labelled recordings.")
+@click.command(cls=PlainVerb, name="evaluate")
 @click.option(
     "--manifest",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Tab-separated, with the columns file and label (bonafide or spoof).",
+    type=_FILE,
+    help="Trials: tab-separated, with the columns file and label (bonafide or spoof).",
 )
-@click.option(
-    "--audio-root",
-    required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder that the manifest's file names are relative to.",
-)
-@click.option(
-    "--json",
-    "json_path",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the figures go.",
-)
-@click.option("--split", default=None, help="Only rows with this value in the column split.")
-@click.option("--model", default="bundled", show_default=True, help="A model folder, or bundled.")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), help="Trials: of a public data set.")
+@click.option("--audio-root", type=_FOLDER, help="Folder that the files are below.")
+@click.option("--split", help="Only rows of the manifest with this value in the column split.")
+@click.option("--subset", help="Part of the protocol.  [default: the official one]")
+@click.option("--keys", type=_FILE, help="The protocol's list, where it lies elsewhere.")
+@click.option("--json", "json_path", type=_OUTPUT, help="Where the figures go.")
+@click.option("--html", "html_path", type=_OUTPUT, help="Where a report with plots goes.")
+@click.option("--model", default="bundled", show_default=True, help="What to measure.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--seconds", default=None, type=click.FloatRange(0.5), help="Hear only so much.")
-@click.option("--condition", default=None, help="Through a codec first: ulaw, alaw, gsm, ...")
-@click.option("--bootstrap", default=200, show_default=True, help="Repeats for the EER interval.")
-@click.option("--threads", default=0, help="CPU threads; 0 leaves it to torch.")
-def command(
-    manifest: Path,
-    audio_root: Path,
-    json_path: Path,
-    split: str | None,
-    model: str,
-    device: str,
-    seconds: float | None,
-    condition: str | None,
-    bootstrap: int,
-    threads: int,
-) -> None:
-    """Scores every recording and writes the figures."""
-    import json
+@click.option("--precision", default="fp32", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="On P(spoof).  [default: model's]")
+@click.option("--seconds", type=click.FloatRange(0.5), help="Hear only so much of each recording.")
+@click.option("--condition", default="clean", show_default=True, help="What they go through.")
+@click.option(
+    "--conditions",
+    metavar="all|NAME,...",
+    help="Set telephone conditions beside clean, each in a row of a table.",
+)
+@click.option(
+    "--by-seconds/--no-by-seconds",
+    default=None,
+    help="Figures by seconds heard.  [default: with a manifest]",
+)
+@click.option("--join-unknown-speakers", is_flag=True, help="Make streams of unnamed voices too.")
+@click.option("--long-streams", is_flag=True, help="False alerts per hour on long human streams.")
+@click.option("--scores-out", type=_OUTPUT, help="Where a line for each trial goes.")
+@click.option(
+    "--scores-form",
+    type=click.Choice(["2019", "2021"]),
+    default="2019",
+    show_default=True,
+    help="'utterance attack label score', or 'utterance score'.",
+)
+@click.option("--scores-in", type=_FILE, help="Take the scores from a file; no model is needed.")
+@click.option(
+    "--higher-means",
+    type=click.Choice(["bonafide", "spoof"]),
+    default="bonafide",
+    show_default=True,
+    help="What a higher score in a score file speaks for.",
+)
+@click.option("--asv-scores", type=_FILE, help="A speaker verifier's scores, for min t-DCF.")
+@click.option("--compare", is_flag=True, help="Set published figures beside.")
+@click.option("--bootstrap", default=200, show_default=True, help="Repeats for the intervals.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads that decode and apply conditions.",
+)
+def command(**values: Any) -> None:
+    """Measure a detector on labelled recordings.
 
-    import torch
-    from rich.progress import Progress
-
-    from dfd.evaluation.conditions import condition_named
+    The trials come from a manifest or from a public data set unpacked below --audio-root; a score
+    file in the form of 2019 may stand for both. Exit status 3 says that the figures are there but
+    some recordings have no score; they are named.
+    """
     from dfd.evaluation.corpus import CorpusError
-    from dfd.evaluation.judge import judge
 
-    if threads:
-        torch.set_num_threads(threads)
     try:
-        change = None if condition is None else condition_named(condition)
-        with Progress() as bars:
-            task = bars.add_task("scoring", total=None)
-            figures = judge(
-                manifest,
-                audio_root,
-                split=split,
-                model=model,
-                device=device,
-                seconds=seconds,
-                condition=change,
-                bootstrap_repeats=bootstrap,
-                expect=lambda total: bars.update(task, total=total),
-                progress=lambda: bars.advance(task),
-            )
+        complete = _evaluate(**values)
+    except (CorpusError, OSError) as error:
+        raise OneLineError("evaluate", str(error)) from error
+    if not complete:
+        sys.exit(INCOMPLETE)
+
+
+def _evaluate(**values: Any) -> bool:
+    """Does it all; False where some recordings have no score."""
+    from dfd.evaluation.run import evaluate_model, evaluate_scores
+    from dfd.evaluation.score_files import match, read_scores, write_scores
+
+    _refuse(values)
+    scores_in: Path | None = values["scores_in"]
+    higher_means = values["higher_means"]
+    lines = None if scores_in is None else read_scores(scores_in, higher_means=higher_means)
+    trials = _trials(lines=lines, **values)
+    options = _run_options(trials, **values)
+    with _bars() as bar:
+        if scores_in is not None and lines is not None:
+            llrs, left_over = match(lines, trials.recordings, scores_in)
+            figures = evaluate_scores(trials, llrs, options)
+            figures["scores"] = {"file": scores_in.name, "lines_of_no_trial": left_over}
+        else:
+            from dfd.evaluation.model import as_model
+
+            detector = _detector(**values)
+            figures, llrs = evaluate_model(trials, as_model(detector), options, bar)
+            if values["long_streams"]:
+                figures["long_streams"] = _long_streams(trials, detector, bar)
+    figures["command"] = shlex.join(["dfd", *sys.argv[1:]])
+    if values["scores_out"]:
+        write_scores(
+            values["scores_out"],
+            trials.recordings,
+            llrs,
+            form=values["scores_form"],
+            higher_means=higher_means,
+        )
+    _write(figures, values["json_path"], values["html_path"])
+    _tell(figures)
+    return not figures["unreadable"]["files"]
+
+
+def _refuse(values: dict[str, Any]) -> None:
+    """Options that do not go together."""
+    chosen = [name for name in ("manifest", "protocol") if values[name] is not None]
+    problem = None
+    if len(chosen) == 2:
+        problem = "--manifest and --protocol both name trials; leave one away"
+    elif not chosen and values["scores_in"] is None:
+        problem = "name the trials: --manifest FILE, --protocol NAME, or --scores-in FILE"
+    elif chosen and values["audio_root"] is None:
+        problem = "name the folder that the audio lies below: --audio-root DIR"
+    elif values["scores_in"] is not None and any(
+        values[name] for name in ("conditions", "long_streams", "seconds", "by_seconds")
+    ):
+        problem = "--scores-in holds no audio: no conditions, seconds or long streams of it"
+    elif values["split"] and values["manifest"] is None:
+        problem = "--split is of a manifest; --subset is of a protocol"
+    elif (values["subset"] or values["keys"]) and values["protocol"] is None:
+        problem = "--subset and --keys are of a protocol"
+    if problem:
+        raise OneLineError("evaluate", problem)
+
+
+def _trials(
+    *,
+    manifest: Path | None,
+    protocol: str | None,
+    audio_root: Path,
+    split: str | None,
+    subset: str | None,
+    keys: Path | None,
+    scores_in: Path | None,
+    lines: Any,
+    **_: Any,
+) -> TrialSet:
+    from dfd.evaluation.corpus import CorpusError
+    from dfd.evaluation.protocols import PROTOCOLS as READERS
+    from dfd.evaluation.score_files import recordings_of
+    from dfd.evaluation.trials import BY_SYSTEM, TrialSet, from_manifest
+
+    if manifest is not None:
+        return from_manifest(manifest, audio_root, split)
+    if protocol is None:
+        assert scores_in is not None
+        return TrialSet(
+            name="score file",
+            subset="all lines",
+            recordings=recordings_of(lines, scores_in),
+            audio_root=Path(),
+            listed_in=scores_in,
+            tables=(BY_SYSTEM,),
+        )
+    reader = READERS[protocol]
+    subset = subset or reader.subsets[0]
+    if subset not in reader.subsets:
+        raise CorpusError(f"{protocol} has no subset {subset}: {', '.join(reader.subsets)}")
+    return reader.read(audio_root, subset, keys)
+
+
+def _run_options(
+    trials: TrialSet,
+    *,
+    conditions: str | None,
+    by_seconds: bool | None,
+    asv_scores: Path | None,
+    **values: Any,
+) -> RunOptions:
+    from dfd.evaluation.conditions import STANDARD
+    from dfd.evaluation.run import RunOptions
+    from dfd.evaluation.tdcf import read_asv_scores
+
+    names = STANDARD if conditions == "all" else tuple(filter(None, (conditions or "").split(",")))
+    return RunOptions(
+        condition=values["condition"],
+        conditions=names,
+        by_seconds=trials.name == "manifest" if by_seconds is None else by_seconds,
+        join_unknown_speakers=values["join_unknown_speakers"],
+        most_seconds=values["seconds"],
+        threshold=values["threshold"],
+        bootstrap_repeats=values["bootstrap"],
+        asv=None if asv_scores is None else read_asv_scores(asv_scores),
+        compare=values["compare"],
+        jobs=values["jobs"],
+    )
+
+
+def _detector(
+    *, model: str, device: str, precision: str, threads: int | None, **_: Any
+) -> Detector:
+    from dfd.detector import DetectorError, load_detector
+
+    try:
+        return load_detector(model, device=device, precision=precision, threads=threads, warm=False)
+    except DetectorError as error:
+        raise OneLineError("evaluate", str(error)) from error
+
+
+def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, Any]:
+    from dfd.daemon.offline import score_recording
+    from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
+    from dfd.evaluation.long_streams import false_alerts
+    from dfd.streaming.options import AudioFormat
+    from dfd.streaming.types import Encoding
+
+    audio_format = AudioFormat(Encoding.FLOAT32, SAMPLE_RATE_HZ)
+
+    def count_alerts(audio: Iterator[FloatArray]) -> int:
+        chunks = (wave.astype("<f4").tobytes() for wave in audio)
+        (track,) = score_recording(chunks, audio_format, detector)
+        return sum(not alert.cleared for alert in track.alerts)
+
+    humans = sum(one.label == 0 for one in trials.recordings)
+    with bar("long streams", humans) as tick:
+        return false_alerts(trials.recordings, trials.audio_root, count_alerts, tick)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[..., Any]]:
+    """Progress bars on standard error, where it is a terminal."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        @contextmanager
+        def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+            task = bars.add_task(title, total=total)
+            yield lambda: bars.advance(task)
+
+        yield bar
+
+
+def _write(figures: dict[str, Any], json_path: Path | None, html_path: Path | None) -> None:
+    if json_path is not None:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    except (CorpusError, OSError) as error:
-        raise UserError(str(error)) from error
-    pooled, unreadable = figures["pooled"], figures["unreadable"]
-    for name in unreadable["files"][:5]:
-        click.echo(f"unreadable: {name}", err=True)
-    within = figures["within_source_mean_eer"]
-    click.echo(
-        f"EER {100 * pooled['eer']:.2f} % pooled"
-        + ("" if within is None else f", {100 * within:.2f} % mean within sources")
-        + f" ({pooled['n_bonafide']} bona fide, {pooled['n_spoof']} spoof,"
-        + f" {unreadable['count']} unreadable)"
-    )
+    if html_path is not None:
+        from dfd.evaluation.report import report
+
+        html_path.parent.mkdir(parents=True, exist_ok=True)
+        html_path.write_text(report(figures), encoding="utf-8")
+
+
+def _tell(figures: dict[str, Any]) -> None:
+    """The figures in short, and what has none."""
+    from dfd.evaluation.words import lines_of
+
+    unreadable = figures["unreadable"]
+    for file in unreadable["files"][:_NAMED]:
+        click.echo(f"dfd evaluate: no score: {unreadable['reasons'][file]}", err=True)
+    if unreadable["count"] > _NAMED:
+        where = "; the figures (--json) name all"
+        click.echo(f"dfd evaluate: and {unreadable['count'] - _NAMED} more{where}", err=True)
+    for line in lines_of(figures):
+        click.echo(line)

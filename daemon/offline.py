@@ -5,11 +5,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dfd.daemon.model import default_policy, traits
 from dfd.daemon.engine.contract import Detector
+from dfd.daemon.model import default_policy, traits
 from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
 from dfd.streaming.session import StreamSession
-from dfd.streaming.types import ChannelSummary, FeedEvent, Window, WindowResult, WindowStatus
+from dfd.streaming.types import (
+    Alert,
+    ChannelSummary,
+    FeedEvent,
+    ResolveEvent,
+    Window,
+    WindowResult,
+    WindowStatus,
+)
 
 
 @dataclass(slots=True)
@@ -22,11 +30,13 @@ class TrackScores:
             window was scored.
         results: of the scored windows that count for the mean: whole ones (and the last
             partial one) where there are any, provisional ones otherwise.
+        alerts: as they were raised and cleared.
     """
 
     summary: ChannelSummary
     utterance_probability: float | None
     results: list[WindowResult] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
 
 def score_recording(
@@ -50,16 +60,23 @@ def score_recording(
         SessionOptions(audio_format, traits(spec), alert_policy=default_policy(spec))
     )
     waiting: list[Window] = []
-    results: list[WindowResult] = []
+    events: list[ResolveEvent] = []
     for window in _windows(session, chunks):
         waiting.append(window)
         if len(waiting) == spec.batch_buckets[-1]:
-            results += _resolve(session, waiting, detector)
+            events += _resolve(session, waiting, detector)
             waiting.clear()
-    results += _resolve(session, waiting, detector)
+    events += _resolve(session, waiting, detector)
+    results = [event for event in events if isinstance(event, WindowResult)]
+    alerts = [event for event in events if isinstance(event, Alert)]
     rule = session.options.model.utterance_score
     return [
-        TrackScores(summary, _utterance(summary, rule), _counted(results, summary))
+        TrackScores(
+            summary,
+            _utterance(summary, rule),
+            _counted(results, summary),
+            [alert for alert in alerts if alert.channel == summary.channel],
+        )
         for summary in session.summary()
     ]
 
@@ -75,7 +92,7 @@ def _windows(session: StreamSession, chunks: Iterable[bytes]) -> Iterator[Window
 
 def _resolve(
     session: StreamSession, windows: list[Window], detector: Detector
-) -> list[WindowResult]:
+) -> list[ResolveEvent]:
     """Scores one batch of windows and tells the session, in their order."""
     scoreable = [window for window in windows if window.scoreable]
     batch = np.zeros((len(scoreable), detector.spec.window_samples), np.float32)
@@ -83,14 +100,13 @@ def _resolve(
     for row, window in zip(batch, scoreable, strict=True):
         row[: len(window.samples)] = window.samples
     scores = iter(detector.score(batch, lengths).tolist())
-    results = []
+    events: list[ResolveEvent] = []
     for window in windows:
         if window.scoreable:
-            events = session.resolve(window, WindowStatus.SCORED, next(scores))
+            events += session.resolve(window, WindowStatus.SCORED, next(scores))
         else:
-            events = session.resolve(window, WindowStatus.INSUFFICIENT_SPEECH)
-        results += [event for event in events if isinstance(event, WindowResult)]
-    return results
+            events += session.resolve(window, WindowStatus.INSUFFICIENT_SPEECH)
+    return events
 
 
 def _utterance(summary: ChannelSummary, rule: UtteranceScore) -> float | None:

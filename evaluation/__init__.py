@@ -3,5 +3,7 @@
 - ``corpus``: rows of a manifest; ``audio``: their samples; ``codecs``, ``conditions``: telephony
 - ``scoring``: recordings to scores, window by window, as the daemon makes them
 - ``metrics``, ``calibration``: scores to figures of merit; ``figures``: all of a set's
-- ``judge``: the inside of ``dfd evaluate``
+- ``protocols``, ``trials``: what public data sets list; ``score_files``: scores in the field's form
+- ``tdcf``, ``heard``, ``long_streams``: tandem cost, evidence as it arrives, false alerts an hour
+- ``run``: the inside of ``dfd evaluate``; ``words``, ``plots``, ``report``: its figures, shown
 """

@@ -54,6 +54,8 @@ def decode(path: Path) -> FloatArray:
     """
     import soundfile
 
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such file")
     try:
         data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except (OSError, RuntimeError, soundfile.LibsndfileError) as error:
@@ -61,17 +63,13 @@ def decode(path: Path) -> FloatArray:
     mono = np.asarray(data.mean(axis=1), dtype=np.float32)
     if mono.size == 0 or not np.isfinite(mono).all():
         raise CorpusError(f"{path}: no samples" if mono.size == 0 else f"{path}: not finite")
-    return resampled(mono, rate)
+    return resampled(mono, SAMPLE_RATE_HZ, rate)
 
 
-def resampled(samples: FloatArray, rate_hz: int) -> FloatArray:
-    """Bring (N,) samples to 16 kHz."""
-    if rate_hz == SAMPLE_RATE_HZ:
+def resampled(samples: FloatArray, to_hz: int, from_hz: int) -> FloatArray:
+    """Bring (N,) samples from one rate to another, as the daemon does (soxr, high quality)."""
+    if to_hz == from_hz:
         return samples
-    from math import gcd
+    import soxr
 
-    from scipy.signal import resample_poly
-
-    common = gcd(rate_hz, SAMPLE_RATE_HZ)
-    made = resample_poly(samples, SAMPLE_RATE_HZ // common, rate_hz // common)
-    return np.asarray(made, dtype=np.float32)
+    return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)

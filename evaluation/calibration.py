@@ -60,6 +60,12 @@ def probability(llrs: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(llrs, -60, 60))), dtype=np.float64)
 
 
+def log_odds(probability: float | np.floating) -> float:
+    """Log-odds of a probability, finite for 0 and 1 too."""
+    kept = float(np.clip(probability, 1e-12, 1 - 1e-12))
+    return float(np.log(kept) - np.log1p(-kept))
+
+
 def threshold_for_false_alarms(human_llrs: FloatArray, rate: float = 0.01) -> float:
     """The P(spoof) which ``rate`` of human scores reach or exceed, at most 0.999."""
     cut = float(np.quantile(human_llrs, 1 - rate, method="higher"))

@@ -1,51 +1,91 @@
-"""Named telephone conditions for evaluation: what happens to a recording before it is scored."""
+"""Named telephone conditions: what happens to a recording before it is scored.
+
+A condition takes samples (N,) at 16 kHz and a generator seeded by the recording's name, so that a
+recording meets the same loss, noise and room each time, and gives samples (N,).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-from dfd.evaluation.codecs import CODECS, Codec, through_codec
+from dfd.evaluation.codecs import TELEPHONY, WEB, Codec, through_codec
 from dfd.evaluation.corpus import CorpusError
-from dfd.evaluation.scoring import Condition
+from dfd.evaluation.room import reverberate
 
-G711 = (
-    Codec("ulaw", "pcm_mulaw", "mulaw", rate_hz=8000),
-    Codec("alaw", "pcm_alaw", "alaw", rate_hz=8000),
+Condition = Callable[[FloatArray, np.random.Generator], FloatArray]
+
+CLEAN = "clean"
+STANDARD = (
+    *(codec.name for codec in TELEPHONY),
+    "loss",
+    "noise-20",
+    "noise-15",
+    "noise-10",
+    "room",
 )
+_PACKET_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
 def condition_named(name: str) -> Condition:
-    """A codec by name, ``noise-N`` (white noise at N dB SNR) or ``loss`` (5 % of 20 ms packets).
+    """A codec by name, ``noise-N`` (white noise at N dB SNR), ``loss`` or ``room``.
 
     Raises ``CorpusError`` for a name that is none of them.
     """
-    known = {codec.name: codec for codec in (*G711, *CODECS)}
-    if name in known:
-        codec = known[name]
-        return lambda samples: through_codec(samples, codec)
+    codecs = {codec.name: codec for codec in (*TELEPHONY, *WEB)}
+    if name in codecs:
+        return _coded(codecs[name])
+    if name == CLEAN:
+        return lambda samples, _: samples
     if name == "loss":
         return packet_loss
+    if name == "room":
+        return reverberate
     kind, _, value = name.partition("-")
     if kind == "noise" and value.isdigit():
-        return lambda samples: white_noise(samples, float(value))
-    names = ", ".join([*known, "loss", "noise-20"])
-    raise CorpusError(f"no condition {name!r}; there are: {names}")
+        return lambda samples, generator: white_noise(samples, generator, float(value))
+    names = ", ".join([CLEAN, *codecs, "loss", "room", "noise-20"])
+    raise CorpusError(f"no condition {name!r}; there are: {names} (or another number of dB)")
 
 
-def white_noise(samples: FloatArray, snr_db: float) -> FloatArray:
-    """Samples (N,) in white noise; the same noise for the same length."""
-    noise = np.random.default_rng(samples.size).normal(size=samples.size)
+def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str]]:
+    """The conditions that work here, tried on a tenth of a second, and why the others do not.
+
+    Raises ``CorpusError`` for a name that is no condition.
+    """
+    working, missing = {}, {}
+    probe = np.sin(np.arange(SAMPLE_RATE_HZ // 10, dtype=np.float32) / 5)
+    for name in names:
+        condition = condition_named(name)
+        try:
+            condition(probe, np.random.default_rng(0))
+        except CorpusError as error:
+            missing[name] = str(error)
+        else:
+            working[name] = condition
+    return working, missing
+
+
+def white_noise(samples: FloatArray, generator: np.random.Generator, snr_db: float) -> FloatArray:
+    """Samples (N,) in white noise, ``snr_db`` below their own power."""
+    noise = generator.normal(size=samples.size)
     power = float(np.sqrt(np.mean(samples**2))) * 10 ** (-snr_db / 20)
     return np.asarray(samples + power * noise, dtype=np.float32)
 
 
-def packet_loss(samples: FloatArray, rate: float = 0.05) -> FloatArray:
-    """Samples (N,) with 20 ms packets lost and replaced by the one before, halved."""
-    packet = SAMPLE_RATE_HZ // 50
+def packet_loss(
+    samples: FloatArray, generator: np.random.Generator, rate: float = 0.05
+) -> FloatArray:
+    """Samples (N,) with 20 ms packets lost at random and replaced by the one before, halved."""
     made = samples.copy()
-    lost = np.random.default_rng(samples.size).random(samples.size // packet) < rate
+    lost = generator.random(samples.size // _PACKET_SAMPLES) < rate
     for index in np.flatnonzero(lost[1:]) + 1:
-        at = index * packet
-        made[at : at + packet] = made[at - packet : at] / 2
+        at = index * _PACKET_SAMPLES
+        made[at : at + _PACKET_SAMPLES] = made[at - _PACKET_SAMPLES : at] / 2
     return made
+
+
+def _coded(codec: Codec) -> Condition:
+    return lambda samples, _: through_codec(samples, codec)

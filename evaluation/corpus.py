@@ -1,12 +1,13 @@
 """Rows of a corpus manifest: a tab-separated file with the columns ``file`` and ``label`` at least.
 
-Further columns (``split``, ``system``, ``source``, ``speaker``, ``original_rate_hz``,
-``seconds``) are read where they are present and default otherwise.
+Further columns (``split``, ``system``, ``source``, ``speaker``, ``codec``, ``transmission``,
+``original_rate_hz``) are read where they are present and default otherwise.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Recording:
     """One row of a manifest.
 
     ``label`` is 0 for bona fide and 1 for spoof; ``file`` is relative to the audio root.
+    ``system`` is what made a spoof (an attack, a vocoder); ``codec`` and ``transmission`` are the
+    channel it came through. ``utterance`` is its name in protocols and score files.
     """
 
     file: str
@@ -31,6 +34,14 @@ class Recording:
     source: str = ""
     speaker: str = ""
     original_rate_hz: int = 16000
+    codec: str = ""
+    transmission: str = ""
+    utterance: str = ""
+
+    @property
+    def name(self) -> str:
+        """The utterance, or the file where none is given."""
+        return self.utterance or self.file
 
 
 def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
@@ -40,23 +51,39 @@ def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
     unknown, or no row is left.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, delimiter="\t")
             columns = set(reader.fieldnames or ())
             missing = {"file", "label"} - columns
             if missing:
-                raise CorpusError(f"{path}: no column {', '.join(sorted(missing))} (tab-separated)")
+                raise CorpusError(
+                    f"{path}: no column {', '.join(sorted(missing))}: the first line has to name"
+                    " the columns, separated by tabs"
+                )
             rows = [_row(path, number, row) for number, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"cannot read the manifest {path}: {error}") from error
     if split is not None:
         if "split" not in columns:
             raise CorpusError(f"{path}: no column split, so no rows of split {split!r}")
+        there = sorted({row.split for row in rows})
         rows = [row for row in rows if row.split == split]
+        if not rows:
+            raise CorpusError(f"{path}: no rows of split {split!r}; there are: {', '.join(there)}")
     if not rows:
-        wanted = "" if split is None else f" of split {split!r}"
-        raise CorpusError(f"{path}: no rows{wanted}")
+        raise CorpusError(f"{path}: no rows")
     return rows
+
+
+def refuse_duplicates(recordings: Iterable[Recording], where: Path) -> None:
+    """Raise ``CorpusError`` that names the first utterance which is there twice."""
+    seen: set[str] = set()
+    for recording in recordings:
+        if recording.name in seen:
+            raise CorpusError(
+                f"{where}: {recording.name} is listed twice; each trial must be listed once"
+            )
+        seen.add(recording.name)
 
 
 def _row(path: Path, number: int, row: dict[str, str | None]) -> Recording:
@@ -75,4 +102,6 @@ def _row(path: Path, number: int, row: dict[str, str | None]) -> Recording:
         source=row.get("source") or "",
         speaker=row.get("speaker") or "",
         original_rate_hz=int(rate) if rate.isdigit() else 16000,
+        codec=row.get("codec") or "",
+        transmission=row.get("transmission") or "",
     )

@@ -1,55 +1,82 @@
-"""What a detector is worth on a manifest: pooled, by source, by system, within sources.
+"""What scores are worth: pooled, by source, by system and by whatever else a set is broken down.
 
-The figures are a plain nested dict, written as JSON by ``dfd evaluate``. Scores are LLRs of
+The figures are plain nested dicts, written as JSON by ``dfd evaluate``. Scores are LLRs of
 whole recordings (see ``scoring``), labels 1 for spoof.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import metrics
+from dfd.evaluation import metrics, tdcf
 from dfd.evaluation.calibration import fit_calibration, probability
 from dfd.evaluation.corpus import Recording
+from dfd.evaluation.tdcf import AsvScores
+from dfd.evaluation.trials import BY_SOURCE, BY_SYSTEM, Against, Table
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+METHOD = {
+    "eer": "linear interpolation between the operating points of the ROC curve",
+    "eer_convex_hull": "where the lower convex hull of the ROC curve has equal error rates",
+    "eer_interval": "95 % percentile bootstrap, recordings of each class resampled",
+    "min_dcf": "ASVspoof 5: rejecting a bona fide recording costs 1, accepting a spoof 10, spoof"
+    " prior 0.05, divided by the better trivial cost",
+    "min_tdcf": "ASVspoof 2019 (legacy form): spoof prior 0.05, costs 1 and 10 of both systems, ASV"
+    " at its own EER threshold",
+    "cllr": "bits; min_cllr after isotonic regression (pool adjacent violators)",
+    "ece": "ten bins of equal count, P(spoof) at the set's own prior; ece_crossed_halves: mean over"
+    " random halves, each calibrated on the other",
+    "rates": "false_alarm_rate: bona fide recordings whose P(spoof) at even odds reaches the"
+    " threshold; miss_rate: spoofs that stay below it",
+}
+
+_CROSSED_SPLITS = 5
+
+
+@dataclass(frozen=True)
+class FigureOptions:
+    """What to work out.
+
+    Attributes:
+        threshold: on P(spoof), for false-alarm and miss rates; None leaves them out.
+        bootstrap_repeats: of the EER's interval; 0 leaves it out.
+        tables: breakdowns beside those by source and by system.
+        asv: scores of a speaker verifier for the tandem cost.
+    """
+
+    threshold: float | None = None
+    bootstrap_repeats: int = 200
+    tables: tuple[Table, ...] = ()
+    asv: AsvScores | None = None
+
 
 def evaluate(
-    llrs: FloatArray,
-    recordings: Sequence[Recording],
-    *,
-    threshold: float | None = None,
-    bootstrap_repeats: int = 200,
+    llrs: FloatArray, recordings: Sequence[Recording], options: FigureOptions | None = None
 ) -> dict[str, Any]:
-    """Figures of scores (N,), NaN where a recording could not be read.
+    """Figures of scores (N,), none of them NaN.
 
-    ``by_system`` sets each spoofing system against all bona fide recordings; ``by_source`` has an
-    EER where a source holds both labels. ``threshold`` on P(spoof) adds false-alarm and miss
-    rates. Raises ``ValueError`` unless both labels are present.
+    Raises ``ValueError`` unless both labels are present, ``CorpusError`` where the ASV scores
+    leave no tandem cost.
     """
-    usable = ~np.isnan(llrs)
-    rows = [recording for recording, keep in zip(recordings, usable, strict=True) if keep]
-    scores = llrs[usable]
-    labels = np.array([row.label for row in rows], dtype=np.int64)
-    figures: dict[str, Any] = {"pooled": pooled(scores, labels, bootstrap_repeats)}
-    if threshold is not None:
-        alerts = probability(scores) >= threshold
-        figures["pooled"]["threshold"] = threshold
-        figures["pooled"]["false_alarm_rate"] = float(alerts[labels == 0].mean())
-        figures["pooled"]["miss_rate"] = float((~alerts[labels == 1]).mean())
-    figures["by_source"] = by_source(scores, labels, rows, threshold)
-    within = [entry["eer"] for entry in figures["by_source"].values() if entry["eer"] is not None]
-    figures["within_source_mean_eer"] = float(np.mean(within)) if within else None
-    figures["by_system"] = by_system(scores, labels, rows, threshold)
-    figures["unreadable"] = {
-        "count": int((~usable).sum()),
-        "files": [r.file for r, keep in zip(recordings, usable, strict=True) if not keep],
+    options = options or FigureOptions()
+    labels = np.array([row.label for row in recordings], dtype=np.int64)
+    figures: dict[str, Any] = {"pooled": pooled(llrs, labels, options)}
+    for table in (BY_SOURCE, BY_SYSTEM, *options.tables):
+        figures[table.name] = breakdown(llrs, labels, recordings, table, options)
+    figures["within_source_mean_eer"] = _mean_eer(figures["by_source"])
+    for table in options.tables:
+        if table.against is Against.SOURCE:
+            figures[f"{table.name}_mean_eer"] = _mean_eer(figures[table.name])
+    figures["tables"] = {
+        table.name: {"by": table.field, "against": table.against.value}
+        for table in (BY_SOURCE, BY_SYSTEM, *options.tables)
     }
     return figures
 
@@ -57,96 +84,144 @@ def evaluate(
 def summary(scores: FloatArray, recordings: Sequence[Recording]) -> dict[str, float]:
     """The three figures that a training run watches: pooled and within-source EER, minCllr."""
     labels = np.array([row.label for row in recordings], dtype=np.int64)
-    sources = by_source(scores, labels, recordings, None)
-    within = [entry["eer"] for entry in sources.values() if entry["eer"] is not None]
+    bare = FigureOptions(bootstrap_repeats=0)
+    within = _mean_eer(breakdown(scores, labels, recordings, BY_SOURCE, bare))
     return {
         "eer": metrics.eer(scores, labels),
-        "within_source_eer": float(np.mean(within)) if within else float("nan"),
+        "within_source_eer": float("nan") if within is None else within,
         "min_cllr": metrics.min_cllr(scores, labels),
     }
 
 
-def pooled(scores: FloatArray, labels: IntArray, bootstrap_repeats: int) -> dict[str, Any]:
-    """All figures of one set of scores; a 95 % bootstrap interval of the EER."""
+def pooled(scores: FloatArray, labels: IntArray, options: FigureOptions) -> dict[str, Any]:
+    """All figures of one set of scores."""
     figures: dict[str, Any] = {
         "eer": metrics.eer(scores, labels),
         "n_bonafide": int((labels == 0).sum()),
         "n_spoof": int((labels == 1).sum()),
+        **_interval(scores, labels, options),
+        "eer_convex_hull": metrics.eer_convex_hull(scores, labels),
         "auc": metrics.auc(scores, labels),
         "min_dcf": metrics.min_dcf(scores, labels),
         "cllr": metrics.cllr(scores, labels),
         "min_cllr": metrics.min_cllr(scores, labels),
         "ece": prior_free_ece(scores, labels),
         "ece_crossed_halves": crossed_ece(scores, labels),
+        **rates(scores, labels, options.threshold),
     }
-    if bootstrap_repeats:
-        figures["eer_interval"] = list(
-            metrics.bootstrap_interval(metrics.eer, scores, labels, repeats=bootstrap_repeats)
-        )
+    if options.threshold is not None:
+        figures["threshold"] = options.threshold
+    if options.asv is not None:
+        errors = tdcf.asv_errors(options.asv)
+        figures["min_tdcf"] = tdcf.min_tdcf(scores, labels, errors)
+        figures["asv"] = {
+            "threshold": errors.threshold,
+            "miss_rate": errors.miss,
+            "false_acceptance_rate": errors.acceptance,
+            "spoof_acceptance_rate": 1 - errors.spoof_miss,
+        }
     return figures
+
+
+def breakdown(
+    scores: FloatArray,
+    labels: IntArray,
+    recordings: Sequence[Recording],
+    table: Table,
+    options: FigureOptions,
+) -> dict[str, dict[str, Any]]:
+    """Per group: EER, its interval, counts and rates; EER None where a label is missing.
+
+    The spoofs of a group are set against the bona fide recordings that ``table`` says; groups
+    that hold none of what the table is about are left out.
+    """
+    names = np.array([getattr(recording, table.field) for recording in recordings])
+    sources = np.array([recording.source for recording in recordings])
+    human = labels == 0
+    figures: dict[str, dict[str, Any]] = {}
+    relevant = names if table.against is Against.GROUP else names[~human]
+    for name in sorted(set(relevant.tolist())):
+        mine = names == name
+        if table.against is Against.ALL:
+            here = human | (mine & ~human)
+        elif table.against is Against.SOURCE:
+            here = (human & np.isin(sources, sources[mine & ~human])) | (mine & ~human)
+        else:
+            here = mine
+        figures[name] = _group(scores[here], labels[here], options)
+        if options.asv is not None and table.field == "system":
+            figures[name]["min_tdcf"] = _attack_tdcf(scores[here], labels[here], options.asv, name)
+    return figures
+
+
+def rates(scores: FloatArray, labels: IntArray, threshold: float | None) -> dict[str, float]:
+    """Share of bona fide recordings at or above the threshold, and of spoofs below it."""
+    if threshold is None:
+        return {}
+    human, spoof = probability(scores[labels == 0]), probability(scores[labels == 1])
+    made = {}
+    if human.size:
+        made["false_alarm_rate"] = float((human >= threshold).mean())
+    if spoof.size:
+        made["miss_rate"] = float((spoof < threshold).mean())
+    return made
 
 
 def prior_free_ece(llrs: FloatArray, labels: IntArray) -> float:
     """ECE of P(spoof) at the set's own prior, so that its class balance is no error."""
+    return metrics.expected_calibration_error(at_own_prior(llrs, labels), labels)
+
+
+def at_own_prior(llrs: FloatArray, labels: IntArray) -> FloatArray:
+    """P(spoof) where the prior is the share of spoofs in the set."""
     prior = float(labels.mean())
-    return metrics.expected_calibration_error(
-        probability(llrs + np.log(prior / (1 - prior))), labels
-    )
+    return probability(llrs + np.log(prior / (1 - prior)))
 
 
-def crossed_ece(llrs: FloatArray, labels: IntArray, seed: int = 0) -> float:
-    """Mean ECE of two random halves, each calibrated on the other."""
-    halves = np.random.default_rng(seed).permutation(len(llrs)) % 2
+def crossed_ece(llrs: FloatArray, labels: IntArray) -> float | None:
+    """Mean ECE of random halves, each calibrated on the other; None where a half lacks a label."""
     values = []
-    for half in (0, 1):
-        fit, test = halves != half, halves == half
-        if any(len(set(labels[part].tolist())) < 2 for part in (fit, test)):
-            return float("nan")
-        calibrated = fit_calibration(llrs[fit], labels[fit]).apply(llrs[test])
-        values.append(prior_free_ece(calibrated, labels[test]))
+    for seed in range(_CROSSED_SPLITS):
+        halves = np.random.default_rng(seed).permutation(len(llrs)) % 2
+        for half in (0, 1):
+            fit, test = halves != half, halves == half
+            if any(len(set(labels[part].tolist())) < 2 for part in (fit, test)):
+                return None
+            calibrated = fit_calibration(llrs[fit], labels[fit]).apply(llrs[test])
+            values.append(prior_free_ece(calibrated, labels[test]))
     return float(np.mean(values))
 
 
-def by_source(
-    scores: FloatArray,
-    labels: IntArray,
-    recordings: Sequence[Recording],
-    threshold: float | None,
-) -> dict[str, dict[str, Any]]:
-    """Per source: EER where both labels occur (else None), counts, rates at the threshold."""
-    names = np.array([recording.source for recording in recordings])
-    figures = {}
-    for name in sorted(set(names.tolist())):
-        here = names == name
-        entry = _counts(scores[here], labels[here], threshold)
-        both = entry["n_bonafide"] > 0 and entry["n_spoof"] > 0
-        figures[name] = {"eer": metrics.eer(scores[here], labels[here]) if both else None, **entry}
-    return figures
+def _group(scores: FloatArray, labels: IntArray, options: FigureOptions) -> dict[str, Any]:
+    counts = {"n_bonafide": int((labels == 0).sum()), "n_spoof": int((labels == 1).sum())}
+    figures: dict[str, Any] = {"eer": None, **counts}
+    if all(counts.values()):
+        figures["eer"] = metrics.eer(scores, labels)
+        figures.update(_interval(scores, labels, options))
+    return {**figures, **rates(scores, labels, options.threshold)}
 
 
-def by_system(
-    scores: FloatArray,
-    labels: IntArray,
-    recordings: Sequence[Recording],
-    threshold: float | None,
-) -> dict[str, dict[str, Any]]:
-    """Per spoofing system: EER against all bona fide recordings, counts, rates."""
-    names = np.array([recording.system for recording in recordings])
-    human = labels == 0
-    figures = {}
-    for name in sorted(set(names[~human].tolist())):
-        here = human | ((names == name) & ~human)
-        entry = _counts(scores[here], labels[here], threshold)
-        figures[name] = {"eer": metrics.eer(scores[here], labels[here]), **entry}
-    return figures
+def _interval(scores: FloatArray, labels: IntArray, options: FigureOptions) -> dict[str, Any]:
+    if not options.bootstrap_repeats:
+        return {}
+    interval = metrics.eer_interval(scores, labels, repeats=options.bootstrap_repeats)
+    return {"eer_interval": list(interval)}
 
 
-def _counts(scores: FloatArray, labels: IntArray, threshold: float | None) -> dict[str, Any]:
-    human, spoof = scores[labels == 0], scores[labels == 1]
-    entry: dict[str, Any] = {"n_bonafide": human.size, "n_spoof": spoof.size}
-    if threshold is not None:
-        if human.size:
-            entry["false_alarm_rate"] = float((probability(human) >= threshold).mean())
-        if spoof.size:
-            entry["miss_rate"] = float((probability(spoof) < threshold).mean())
-    return entry
+def _attack_tdcf(scores: FloatArray, labels: IntArray, asv: AsvScores, attack: str) -> float | None:
+    """Tandem cost of one attack; None where the verifier has no trial of it."""
+    errors = tdcf.asv_errors(asv, attack)
+    if np.isnan(errors.spoof_miss) or errors.spoof_miss == 1:
+        return None
+    return tdcf.min_tdcf(scores, labels, errors)
+
+
+def _mean_eer(groups: dict[str, dict[str, Any]]) -> float | None:
+    """Mean over the groups that have an EER."""
+    values = [entry["eer"] for entry in groups.values() if entry["eer"] is not None]
+    return float(np.mean(values)) if values else None
+
+
+def bare(options: FigureOptions) -> FigureOptions:
+    """The same without intervals, for figures that are worked out many times."""
+    return replace(options, bootstrap_repeats=0)

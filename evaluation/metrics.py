@@ -1,14 +1,13 @@
 """Figures of merit of a detector, from scores (higher: more likely spoof) and labels (1: spoof).
 
-- EER by linear interpolation between the operating points of the ROC curve
+- EER by linear interpolation between the operating points of the ROC curve, or on its convex hull
 - Cllr and minCllr (Brümmer and du Preez 2006), the latter by isotonic regression
-- min DCF of the ASVspoof 5 kind: miss cost 1, false-alarm cost 10, spoof prior 0.05
+- min DCF as ASVspoof 5 defines it: turning a person away costs 1, accepting a spoof 10, spoofs
+  have a prior of 0.05
 - expected calibration error of P(spoof) in bins of equal count
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +40,29 @@ def roc(scores: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray, F
 def eer(scores: FloatArray, labels: IntArray) -> float:
     """Equal error rate (0 to 1) by linear interpolation of the ROC curve."""
     _, false_alarm, miss = roc(scores, labels)
+    return _crossing(false_alarm, miss)
+
+
+def eer_convex_hull(scores: FloatArray, labels: IntArray) -> float:
+    """Equal error rate (0 to 1) on the lower convex hull of the ROC curve; never above ``eer``."""
+    _, false_alarm, miss = roc(scores, labels)
+    hull: list[tuple[float, float]] = []
+    # from the point that alerts always to the one that never does
+    for point in zip(false_alarm.tolist(), miss.tolist(), strict=True):
+        while len(hull) > 1 and _turn(hull[-2], hull[-1], point) >= 0:
+            hull.pop()
+        hull.append(point)
+    corners = np.array(hull)
+    return _crossing(corners[:, 0], corners[:, 1])
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    """Twice the signed area of a triangle, above zero where b lies on or beyond the line a-c."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _crossing(false_alarm: FloatArray, miss: FloatArray) -> float:
+    """Where a curve of falling false alarms and rising misses has both equal."""
     gap = miss - false_alarm
     after = int(np.argmax(gap >= 0))
     if after == 0:
@@ -83,14 +105,18 @@ def min_dcf(
     labels: IntArray,
     *,
     spoof_prior: float = 0.05,
-    miss_cost: float = 1.0,
-    false_alarm_cost: float = 10.0,
+    rejection_cost: float = 1.0,
+    acceptance_cost: float = 10.0,
 ) -> float:
-    """Smallest detection cost over all thresholds, divided by that of the better trivial system."""
+    """Smallest detection cost over all thresholds, divided by that of the better trivial system.
+
+    ``rejection_cost`` is that of a bona fide recording called spoof (the field's "miss"),
+    ``acceptance_cost`` that of a spoof called bona fide (the field's "false acceptance").
+    """
     _, false_alarm, miss = roc(scores, labels)
-    at_miss, at_alarm = miss_cost * spoof_prior, false_alarm_cost * (1 - spoof_prior)
-    cost = at_miss * miss + at_alarm * false_alarm
-    return float(cost.min() / min(at_miss, at_alarm))
+    rejected, accepted = rejection_cost * (1 - spoof_prior), acceptance_cost * spoof_prior
+    cost = rejected * false_alarm + accepted * miss
+    return float(cost.min() / min(rejected, accepted))
 
 
 def expected_calibration_error(
@@ -103,8 +129,7 @@ def expected_calibration_error(
     return float(np.sum(gaps) / len(order))
 
 
-def bootstrap_interval(
-    statistic: Callable[[FloatArray, IntArray], float],
+def eer_interval(
     scores: FloatArray,
     labels: IntArray,
     *,
@@ -112,12 +137,26 @@ def bootstrap_interval(
     seed: int = 0,
     coverage: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of ``statistic``, resampling each class with replacement."""
+    """Percentile bootstrap interval of ``eer``; each class is resampled with replacement."""
+    scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     generator = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == label) for label in (0, 1)]
+    order = np.argsort(scores, kind="stable")
+    ordered, is_spoof = scores[order], labels[order] == 1
+    ends = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, [ordered.size]))
+    places = [np.flatnonzero(~is_spoof), np.flatnonzero(is_spoof)]
     values = []
     for _ in range(repeats):
-        rows = np.concatenate([generator.choice(part, part.size) for part in classes])
-        values.append(statistic(scores[rows], labels[rows]))
+        human_below, spoof_below = (
+            _share_below(place, ends, ordered.size, generator) for place in places
+        )
+        values.append(_crossing(1 - human_below, spoof_below))
     low, high = np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
+
+
+def _share_below(
+    place: IntArray, ends: IntArray, size: int, generator: np.random.Generator
+) -> FloatArray:
+    """Share of a resampled class that lies before each of ``ends`` in the order of scores."""
+    drawn = np.bincount(place[generator.integers(0, place.size, place.size)], minlength=size)
+    return np.concatenate(([0], np.cumsum(drawn)))[ends] / place.size

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dfd.evaluation.audio import AudioCache, FloatArray, level, resampled
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray, level, resampled
 from dfd.evaluation.codecs import through_codec
 from dfd.evaluation.corpus import CorpusError, Recording
 from dfd.training.batches import Bank
@@ -108,7 +108,9 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
             spoken, rate = speak(draw_sentence(generator), voice)
         except ModuleNotFoundError as error:
             raise CorpusError(f"{error.name} is missing: pip install 'dfd[train]'") from error
-        wave = level(resampled(spoken.astype(np.float32) / 32768.0, rate)[:ROW_SAMPLES])
+        wave = level(
+            resampled(spoken.astype(np.float32) / 32768.0, SAMPLE_RATE_HZ, rate)[:ROW_SAMPLES]
+        )
         samples[row, : wave.size] = np.round(wave * 32767.0).astype(np.int16)
         lengths[row] = wave.size
         spoofs.append(Recording("", 1, source="eSpeak NG", system=f"tts:eSpeak NG {voice.name}"))

@@ -54,6 +54,46 @@ def test_eer_ignores_monotone_maps(pairs: list[tuple[int, int]]) -> None:
     assert 0 <= metrics.min_dcf(scores, labels) <= 1
 
 
+@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 1)), min_size=2, max_size=40))
+def test_the_hull_lies_below(pairs: list[tuple[int, int]]) -> None:
+    scores = np.array([score for score, _ in pairs], float)
+    labels = np.array([label for _, label in pairs])
+    if len(set(labels.tolist())) < 2:
+        return
+    hull = metrics.eer_convex_hull(scores, labels)
+    assert 0 <= hull <= metrics.eer(scores, labels) + 1e-12
+    assert hull <= 0.5 + 1e-12
+
+
+def test_the_hull_by_hand() -> None:
+    # operating points (false alarm, miss): (1, 0), (1, .5), (.5, .5), (0, .5), (0, 1); the hull
+    # is (1, 0)-(0, .5)-(0, 1), and 1 - 2 x = x at a third
+    scores, labels = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 0, 0, 1])
+    assert metrics.eer(scores, labels) == pytest.approx(0.5)
+    assert metrics.eer_convex_hull(scores, labels) == pytest.approx(1 / 3)
+
+
+def test_the_interval_is_that_of_resampling() -> None:
+    generator = np.random.default_rng(3)
+    labels = np.repeat([0, 1], 60)
+    scores = (generator.normal(size=120) + labels).round(1)
+    human, spoof = scores[:60], scores[60:]
+    values = [
+        metrics.eer(
+            np.concatenate((generator.choice(human, 60), generator.choice(spoof, 60))), labels
+        )
+        for _ in range(500)
+    ]
+    low, high = metrics.eer_interval(scores, labels, repeats=500)
+    assert [low, high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.02)
+
+
+def test_costs_of_the_detection_cost_function() -> None:
+    labels = np.array([0, 0, 0, 0, 1])
+    # alerting at 2 turns one in four people away, which costs 0.95 / 4; never alerting costs 0.5
+    assert metrics.min_dcf(np.array([0, 0, 0, 2, 2.0]), labels) == pytest.approx(0.95 / 4 / 0.5)
+
+
 def test_calibration_error() -> None:
     probabilities = np.full(1000, 0.5)
     assert metrics.expected_calibration_error(probabilities, LABELS, bins=1) == pytest.approx(0)
@@ -62,6 +102,6 @@ def test_calibration_error() -> None:
 
 
 def test_interval_holds_the_estimate() -> None:
-    low, high = metrics.bootstrap_interval(metrics.eer, SCORES, LABELS, repeats=50)
+    low, high = metrics.eer_interval(SCORES, LABELS, repeats=50)
     assert low < metrics.eer(SCORES, LABELS) < high
     assert high - low < 0.08

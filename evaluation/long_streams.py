@@ -1,0 +1,92 @@
+"""False alerts per hour: bona fide recordings joined into long streams, judged as live ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
+from dfd.evaluation.corpus import CorpusError, Recording
+
+# audio of a stream, in pieces, to the alerts it raised
+CountAlerts = Callable[[Iterator[FloatArray]], int]
+
+
+def false_alerts(
+    recordings: Sequence[Recording],
+    audio_root: Path,
+    count_alerts: CountAlerts,
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Alerts per hour of human speech, on one stream for each speaker of each source.
+
+    Recordings without a speaker make one stream a source, whose voice then changes within it:
+    they are told apart in ``unnamed_speakers``. Unreadable recordings are left out.
+    """
+    streams: dict[tuple[str, str], list[Recording]] = defaultdict(list)
+    for one in recordings:
+        if one.label == 0:
+            streams[one.source, one.speaker].append(one)
+    rows = []
+    for (source, speaker), parts in streams.items():
+        audio = _Joined(parts, audio_root, progress)
+        alerts = count_alerts(iter(audio))
+        rows.append(
+            {
+                "source": source,
+                "speaker": speaker,
+                "recordings": len(parts) - audio.unreadable,
+                "hours": audio.samples / SAMPLE_RATE_HZ / 3600,
+                "alerts": alerts,
+            }
+        )
+    rows = [row for row in rows if row["recordings"]]
+    return {
+        **_total(rows),
+        "named_speakers": _total([row for row in rows if row["speaker"]]),
+        "unnamed_speakers": _total([row for row in rows if not row["speaker"]]),
+        "by_source": {
+            source: _total([row for row in rows if row["source"] == source])
+            for source in sorted({str(row["source"]) for row in rows})
+        },
+        "streams": rows,
+    }
+
+
+class _Joined:
+    """Audio of some recordings, one after the other; counts what it gave."""
+
+    def __init__(
+        self, parts: Sequence[Recording], audio_root: Path, progress: Callable[[], None]
+    ) -> None:
+        self._parts = parts
+        self._audio_root = audio_root
+        self._progress = progress
+        self.samples = 0
+        self.unreadable = 0
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        for part in self._parts:
+            try:
+                wave = decode(self._audio_root / part.file)
+            except CorpusError:
+                self.unreadable += 1
+            else:
+                self.samples += wave.size
+                yield np.clip(wave, -1.0, 1.0)
+            self._progress()
+
+
+def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    hours, alerts = sum(row["hours"] for row in rows), sum(row["alerts"] for row in rows)
+    return {
+        "alerts_per_hour": alerts / hours if hours else None,
+        "alerts": alerts,
+        "hours": hours,
+        "stream_count": len(rows),
+        "streams_that_alerted": sum(row["alerts"] > 0 for row in rows),
+    }

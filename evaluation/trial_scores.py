@@ -1,0 +1,137 @@
+"""Trials to scores: audio is decoded once, ahead of the detector, and scored in full batches."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
+from dfd.evaluation.conditions import Condition
+from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.model import Model
+from dfd.evaluation.scoring import Batches, Scores, pool_one
+
+_AHEAD = 8  # recordings decoded ahead of the detector, for each thread
+NO_SCORE = "the network gave no finite score"
+
+
+@dataclass
+class TrialScores:
+    """Scores of R recordings.
+
+    Attributes:
+        windows: by condition, the window LLRs of each recording; empty where it is unreadable.
+        beginnings: by seconds, LLRs (R,) of the first so many seconds; shorter than a window.
+        lengths: in samples, (R,); 0 where it is unreadable.
+        unreadable: file to reason.
+    """
+
+    windows: dict[str, list[Scores]]
+    beginnings: dict[float, Scores]
+    lengths: npt.NDArray[np.int64]
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def pooled(self, model: Model, condition: str) -> Scores:
+        """Score of each recording (R,) under a condition; NaN where it is unreadable."""
+        options = model.options
+        return np.array(
+            [
+                pool_one(values, options.evidence_correlation, options.utterance_score)
+                for values in self.windows[condition]
+            ]
+        )
+
+
+def score_trials(
+    recordings: Sequence[Recording],
+    audio_root: Path,
+    model: Model,
+    *,
+    conditions: Mapping[str, Condition],
+    beginnings: Sequence[float] = (),
+    most_seconds: float | None = None,
+    jobs: int = 1,
+    progress: Callable[[], None] = lambda: None,
+) -> TrialScores:
+    """Scores recordings under each condition.
+
+    Args:
+        recordings: what to score.
+        audio_root: where their files lie.
+        model: scores them.
+        conditions: by name, in the order they are applied.
+        beginnings: seconds, shorter than the model's window, to score apart, under the first
+            condition.
+        most_seconds: hear only so much of each recording.
+        jobs: threads that decode and apply the conditions.
+        progress: called after each recording.
+    """
+    found = TrialScores(
+        windows={name: [] for name in conditions},
+        beginnings={seconds: np.full(len(recordings), np.nan) for seconds in beginnings},
+        lengths=np.zeros(len(recordings), np.int64),
+    )
+    batches = Batches(model.score, model.options.window_samples, model.batch)
+    first = next(iter(conditions))
+
+    def prepare(recording: Recording) -> dict[str, FloatArray] | CorpusError:
+        try:
+            wave = decode(audio_root / recording.file)
+        except CorpusError as error:
+            return error
+        most = None if most_seconds is None else int(most_seconds * SAMPLE_RATE_HZ)
+        return {
+            name: condition(wave, generator_of(recording))[:most]
+            for name, condition in conditions.items()
+        }
+
+    for row, made in enumerate(_ahead(prepare, recordings, jobs)):
+        if isinstance(made, CorpusError):
+            found.unreadable[recordings[row].file] = str(made)
+            for windows in found.windows.values():
+                windows.append(np.zeros(0))
+        else:
+            found.lengths[row] = made[first].size
+            for name, windows in found.windows.items():
+                windows.append(batches.add_recording(made[name], model.options))
+            for seconds, scores in found.beginnings.items():
+                batches.add(made[first][: int(seconds * SAMPLE_RATE_HZ)], scores, row)
+        progress()
+    batches.flush()
+    for windows in found.windows.values():
+        for row, values in enumerate(windows):
+            if np.isnan(values).any():
+                found.unreadable[recordings[row].file] = NO_SCORE
+    return found
+
+
+def generator_of(recording: Recording) -> np.random.Generator:
+    """Chance for a recording's conditions, the same each time."""
+    return np.random.default_rng(zlib.crc32(recording.name.encode()))
+
+
+def _ahead(
+    prepare: Callable[[Recording], dict[str, FloatArray] | CorpusError],
+    recordings: Sequence[Recording],
+    jobs: int,
+) -> Iterator[dict[str, FloatArray] | CorpusError]:
+    """Results in order, a bounded number of them made ahead by threads."""
+    waiting: deque[Future[dict[str, FloatArray] | CorpusError]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for recording in recordings:
+                waiting.append(pool.submit(prepare, recording))
+                if len(waiting) == _AHEAD * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dfd.evaluation.audio import FloatArray
+from dfd.evaluation.corpus import Recording
+from dfd.evaluation.long_streams import false_alerts
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[Recording]:
+    found = []
+    for index, (source, speaker, label) in enumerate(
+        [("a", "x", 0), ("a", "x", 0), ("a", "y", 0), ("b", "", 0), ("a", "x", 1)]
+    ):
+        soundfile.write(str(tmp_path / f"{index}.wav"), np.full(16_000, 0.1 * index), 16_000)
+        found.append(Recording(f"{index}.wav", label, source=source, speaker=speaker))
+    return [*found, Recording("none.wav", 0, source="b"), Recording("none.wav", 0, source="c")]
+
+
+def test_one_stream_a_speaker(rows: list[Recording], tmp_path: Path) -> None:
+    streams: list[list[float]] = []
+
+    def count(audio: Iterator[FloatArray]) -> int:
+        streams.append([round(float(wave.mean()), 1) for wave in audio])
+        return len(streams[-1])
+
+    ticks: list[int] = []
+    made = false_alerts(rows, tmp_path, count, lambda: ticks.append(1))
+    # bona fide recordings only, those of one voice in one stream
+    assert streams == [[0.0, 0.1], [0.2], [0.3], []]
+    assert len(ticks) == 6
+    assert (made["alerts"], made["stream_count"], made["streams_that_alerted"]) == (4, 3, 3)
+    assert made["hours"] == pytest.approx(4 / 3600)
+    assert made["alerts_per_hour"] == pytest.approx(3600)
+    assert made["named_speakers"]["alerts"] == 3
+    assert made["unnamed_speakers"]["alerts"] == 1
+    assert made["by_source"]["a"]["stream_count"] == 2
+    assert [stream["recordings"] for stream in made["streams"]] == [2, 1, 1]
