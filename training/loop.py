@@ -58,13 +58,12 @@ class Progress:
 
 
 def learning_rate_factor(step: int, options: FitOptions) -> float:
-    """Linear warm-up to 1, then a cosine towards 0.02, times the linear cool-down at the end."""
+    """Linear warm-up to 1, then a cosine to 0.02."""
     if step < options.warm_up_steps:
         return (step + 1) / options.warm_up_steps
-    rest = max(1, options.cosine_steps - options.warm_up_steps)
+    rest = max(1, options.steps - options.warm_up_steps)
     part = min(1.0, (step - options.warm_up_steps) / rest)
-    cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part))
-    return cosine * min(1.0, (options.steps - step) / max(1, options.cool_down_steps))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part))
 
 
 def batch_shape(options: FitOptions, generator: np.random.Generator) -> tuple[int, int]:
@@ -128,9 +127,7 @@ def fit(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
         optimizer.step()
-        cooling = step >= options.steps - options.cool_down_steps
-        decay = options.cool_down_average_decay if cooling else options.average_decay
-        _follow(average, model, min(decay, (step + 1) / (step + 20)))
+        _follow(average, model, min(options.average_decay, (step + 1) / (step + 20)))
         value = float(loss.detach())
         smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
         done = step + 1
@@ -154,6 +151,9 @@ def _loss(log_odds: Tensor, labels: Tensor, smoothing: float) -> Tensor:
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)
+    # Running means and variances are averages already.
+    for kept, new in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(new)
 
 
 @dataclass

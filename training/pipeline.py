@@ -21,9 +21,8 @@ from dfd.training.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.batches import Bank, Sampler, bank_of
 from dfd.training.cache import build_cache
 from dfd.training.export import ServingOptions, measure_serving, write_folder
-from dfd.training.loop import CHECKPOINT, LogOdds, Progress, fit
-from dfd.training.network import build_network
-from dfd.training.pretrain import pretrain
+from dfd.training.loop import LogOdds, Progress, fit
+from dfd.training.network import build_network, plain
 from dfd.training.recipe import Recipe
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
@@ -58,8 +57,6 @@ def train(
     torch.manual_seed(seed)
     network = build_network(recipe.network)
     sampler = Sampler(banks, seed)
-    if not (resume and (out / CHECKPOINT).exists()):
-        _pretrain(network, recipe, banks[:1], seed, device, bar)
     average = fit(
         LogOdds(network),
         sampler,
@@ -71,25 +68,11 @@ def train(
         report=report,
         resume=resume,
     )
-    facts = measure_serving(average, dev_rows, dev_cache, serving or ServingOptions())
-    model: Any = average.model
-    write_folder(model, facts, out / "model")
+    trained: Any = average.model
+    made = plain(trained, recipe.network)
+    facts = measure_serving(LogOdds(made), dev_rows, dev_cache, serving or ServingOptions())
+    write_folder(made, facts, out / "model")
     return facts
-
-
-def _pretrain(
-    network: nn.Module, recipe: Recipe, banks: list[Bank], seed: int, device: torch.device, bar: Bar
-) -> None:
-    with bar("spectral regression", recipe.pretrain.steps) as tick:
-        pretrain(
-            network,
-            Sampler(banks, seed),
-            recipe.pretrain,
-            recipe.augment,
-            seed=seed,
-            device=device,
-            report=lambda _share: tick(),
-        )
 
 
 def render_banks(

@@ -7,34 +7,29 @@ from dataclasses import dataclass, field
 from dfd.training.augment import AugmentOptions
 from dfd.training.banks import BankOptions
 from dfd.training.network import NetworkOptions
-from dfd.training.pretrain import PretrainOptions
 
 
 @dataclass(frozen=True)
 class FitOptions:
     """The optimisation: AdamW and an averaged copy of the weights.
 
-    The learning rate warms up linearly, follows a cosine that would end at ``cosine_steps``, and
-    over the last ``cool_down_steps`` falls to zero.
+    The learning rate warms up linearly and falls to a fiftieth on a cosine over ``steps``.
 
     ``batch_seconds`` is the audio in a batch; each batch has crops of one random length out of
     ``crop_seconds``, drawn with ``crop_weights``. ``average_decay`` is the exponential moving
-    average of the weights that is evaluated and exported; it is shorter in the cool-down.
+    average of the weights that is evaluated and exported.
     """
 
-    steps: int = 7600
-    cosine_steps: int = 14_000
-    cool_down_steps: int = 1600
-    batch_seconds: float = 48.0
-    crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
-    crop_weights: tuple[float, ...] = (0.15, 0.25, 0.35, 0.2, 0.05)
-    learning_rate: float = 1e-3
-    warm_up_steps: int = 200
-    weight_decay: float = 0.05
+    steps: int = 8000
+    batch_seconds: float = 96.0
+    crop_seconds: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    crop_weights: tuple[float, ...] = (0.15, 0.3, 0.35, 0.2)
+    learning_rate: float = 1.5e-3
+    warm_up_steps: int = 100
+    weight_decay: float = 0.02
     gradient_clip: float = 1.0
     label_smoothing: float = 0.05
     average_decay: float = 0.998
-    cool_down_average_decay: float = 0.99
     evaluate_every_steps: int = 500
 
 
@@ -67,9 +62,8 @@ class Phase:
 
 # Hard material slows the start; the last phase is what the detector has to stand.
 PHASES = (
-    Phase(600, untouched_chance=0.5, codec_share=0.28, copy_share=0.12, spoken_share=0.0),
-    Phase(1500, copy_share=0.0, spoken_share=0.0),
-    Phase(1_000_000, untouched_chance=0.7, codec_share=0.2, copy_share=0.2, spoken_share=0.06),
+    Phase(800, untouched_chance=0.7, copy_share=0.1, spoken_share=0.0),
+    Phase(1_000_000, untouched_chance=0.45, codec_share=0.25, copy_share=0.2, spoken_share=0.05),
 )
 
 
@@ -81,7 +75,6 @@ class Recipe:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     banks: BankOptions = field(default_factory=BankOptions)
-    pretrain: PretrainOptions = field(default_factory=PretrainOptions)
     fit: FitOptions = field(default_factory=FitOptions)
     phases: tuple[Phase, ...] = PHASES
 

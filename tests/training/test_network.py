@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 import torch
 
+from dfd.training.extractor import (
+    PHASES,
+    ExtractorOptions,
+    PlaneConvolution,
+    TiedExtractor,
+    compression,
+    filter_bank,
+)
 from dfd.training.loop import LogOdds
-from dfd.training.network import PHASES, NetworkOptions, build_network, filter_bank
+from dfd.training.network import NetworkOptions, build_network, plain
 
 SMALL = NetworkOptions(
-    conv_channels=(48, 16, 16, 16),
+    extractor=ExtractorOptions(
+        bands=16,
+        planes=(PlaneConvolution(4, 5, 3, 2, 2), PlaneConvolution(4, 3, 3, 1, 2)),
+    ),
     hidden=16,
     layers=1,
     heads=2,
@@ -18,27 +29,60 @@ SMALL = NetworkOptions(
 )
 
 
-@pytest.fixture
-def network() -> Any:
+@pytest.fixture(scope="module")
+def trained() -> Any:
+    """A network in its training form whose normalisations have seen something."""
     torch.manual_seed(0)
-    made: Any = build_network(SMALL)
+    made = build_network(SMALL).train()
+    with torch.no_grad():
+        LogOdds(made)(torch.randn(4, 16_000), torch.full((4,), 16_000))
     return made.eval()
 
 
+@pytest.fixture(scope="module")
+def network(trained: Any) -> Any:
+    return plain(trained, SMALL)
+
+
 def test_filters_are_bands_in_three_phases() -> None:
-    bank = filter_bank(16, 400)
-    assert bank.shape == (16 * PHASES, 400)
+    options = ExtractorOptions()
+    bank = filter_bank(options)
+    assert bank.shape == (options.bands * PHASES, options.taps)
     assert bank.sum(1).abs().max() < 1e-3
-    peaks = np.abs(np.fft.rfft(bank.numpy(), 4096)).argmax(1) * 16_000 / 4096
-    expected = np.linspace(50, 7940, 16).repeat(PHASES)
-    assert np.abs(peaks - expected).max() < 60
-    # The three half-waves of a band add up to nearly the same whatever the phase.
-    time = torch.arange(400) / 16_000
-    sums = []
-    for phase in np.linspace(0, 2 * np.pi, 20):
-        wave = torch.cos(2 * np.pi * expected[9] * time + float(phase))
-        sums.append(float((bank[9:12] @ wave).relu().sum()))
-    assert (max(sums) - min(sums)) / np.mean(sums) < 0.15
+    peaks = np.abs(np.fft.rfft(bank.numpy(), 8192)).argmax(1) * 16_000 / 8192
+    assert (np.diff(peaks[::PHASES]) > 0).all()
+    assert peaks[0] < 120
+    assert 7200 < peaks[-1] < 7600
+
+
+def test_magnitude_does_not_depend_on_the_phase() -> None:
+    extractor = TiedExtractor(ExtractorOptions())
+    time = torch.arange(3200) / 16_000
+    frames = []
+    for phase in np.linspace(0, 2 * np.pi, 12):
+        wave = torch.sin(2 * np.pi * 1000 * time + float(phase))
+        frames.append(extractor.spectrogram(wave[None])[0, :, 5])
+    loud = torch.stack(frames)
+    band = int(loud.mean(0).argmax())
+    assert loud[:, band].std() < 0.05
+
+
+def test_compression_is_near_a_logarithm() -> None:
+    curve = compression(4, 2e-3)
+    magnitude = torch.logspace(-3.5, 1, 46)
+    knees = torch.nn.functional.gelu(magnitude[:, None] * curve.gains + curve.offset)
+    made = knees @ curve.weights + curve.constant
+    assert (made - (torch.log(magnitude + 2e-3) + 2) / 2).abs().max() < 0.3
+    assert (made[5:] > made[:-5]).all()
+
+
+def test_plain_form_gives_the_same(trained: Any, network: Any) -> None:
+    waves = torch.randn(3, 24_000, generator=torch.Generator().manual_seed(1))
+    lengths = torch.tensor([24_000, 24_000, 15_000])
+    with torch.no_grad():
+        tied = LogOdds(trained)(waves, lengths)
+        assert torch.allclose(tied, LogOdds(network)(waves, lengths), atol=2e-3)
+    assert tied.std() > 0
 
 
 def test_padding_changes_nothing(network: Any) -> None:
@@ -48,7 +92,7 @@ def test_padding_changes_nothing(network: Any) -> None:
     with torch.no_grad():
         alone = scorer(wave, torch.tensor([32_000]))
         masked = scorer(padded, torch.tensor([32_000]))
-    assert torch.allclose(alone, masked, atol=1e-5)
+    assert torch.allclose(alone, masked, atol=1e-4)
 
 
 def test_level_changes_nothing(network: Any) -> None:
@@ -56,7 +100,7 @@ def test_level_changes_nothing(network: Any) -> None:
     wave = torch.randn(2, 16_000, generator=torch.Generator().manual_seed(1))
     lengths = torch.tensor([16_000, 12_000])
     with torch.no_grad():
-        assert torch.allclose(scorer(wave, lengths), scorer(wave * 0.1, lengths), atol=1e-4)
+        assert torch.allclose(scorer(wave, lengths), scorer(wave * 0.1, lengths), atol=1e-3)
 
 
 def test_torchaudio_gives_the_same(network: Any) -> None:
@@ -70,14 +114,23 @@ def test_torchaudio_gives_the_same(network: Any) -> None:
     with torch.no_grad():
         ours = network.wav2vec2(wave, attention_mask=mask).last_hidden_state
         theirs, frames = other(wave, lengths)
-    assert torch.allclose(ours[0], theirs[0], atol=1e-5)
-    assert torch.allclose(ours[1, : frames[1]], theirs[1, : frames[1]], atol=1e-5)
+    assert torch.allclose(ours[0], theirs[0], atol=1e-4)
+    assert torch.allclose(ours[1, : frames[1]], theirs[1, : frames[1]], atol=1e-4)
 
 
-def test_labels_and_frozen_filters(network: Any) -> None:
+def test_training_changes_the_spectrogram_only_then() -> None:
+    options = ExtractorOptions(bands=16, planes=SMALL.extractor.planes, band_mask_chance=1.0)
+    extractor = TiedExtractor(options)
+    waves = torch.randn(4, 8000, generator=torch.Generator().manual_seed(1))
+    extractor.train()
+    assert not torch.equal(extractor(waves), extractor(waves))
+    extractor.eval()
+    assert torch.equal(extractor(waves), extractor(waves))
+
+
+def test_labels_and_fixed_filters(trained: Any, network: Any) -> None:
     assert network.config.id2label == {0: "bonafide", 1: "spoof"}
-    waves, lengths = torch.randn(2, 16_000), torch.tensor([16_000, 16_000])
-    LogOdds(network.train())(waves, lengths).sum().backward()
-    layers = network.wav2vec2.feature_extractor.conv_layers
-    assert layers[0].conv.weight.grad is None
-    assert layers[1].conv.weight.grad is not None
+    extractor = trained.wav2vec2.feature_extractor
+    names = [name for name, _ in extractor.named_parameters()]
+    assert names
+    assert all(name.startswith(("planes", "norms")) for name in names)

@@ -11,16 +11,19 @@ import torch
 from click.testing import CliRunner
 
 from dfd.training.banks import BankOptions
+from dfd.training.extractor import ExtractorOptions, PlaneConvolution
 from dfd.training.loop import LogOdds, Progress
 from dfd.training.network import NetworkOptions
 from dfd.training.pipeline import train
-from dfd.training.pretrain import PretrainOptions
 from dfd.training.recipe import FitOptions, Recipe
 
 TINY = Recipe(
     "tiny",
     network=NetworkOptions(
-        conv_channels=(24, 16, 16, 16),
+        extractor=ExtractorOptions(
+            bands=16,
+            planes=(PlaneConvolution(4, 5, 3, 2, 2), PlaneConvolution(4, 3, 3, 2, 2)),
+        ),
         hidden=16,
         layers=1,
         heads=2,
@@ -29,7 +32,6 @@ TINY = Recipe(
         pooled=8,
     ),
     banks=BankOptions(codecs=False, spoken=0, copy_synthesis=(("mel-phase", 1.0),)),
-    pretrain=PretrainOptions(steps=3, clips=4, crop_samples=12_000),
     fit=FitOptions(
         steps=6,
         batch_seconds=6.0,

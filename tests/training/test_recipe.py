@@ -18,15 +18,13 @@ def test_phases_follow_each_other() -> None:
 
 
 def test_learning_rate() -> None:
-    options = FitOptions(steps=100, cosine_steps=200, cool_down_steps=10, warm_up_steps=20)
+    options = FitOptions(steps=100, warm_up_steps=20)
     factors = [learning_rate_factor(step, options) for step in range(100)]
     assert factors[0] == pytest.approx(1 / 20)
     assert max(factors) == pytest.approx(1.0)
     assert np.argmax(factors) in (19, 20)
     assert all(later <= earlier for earlier, later in itertools.pairwise(factors[20:]))
-    assert factors[-1] < 0.1 * factors[89]
-    steady = dataclasses.replace(options, cool_down_steps=0)
-    assert learning_rate_factor(99, steady) > 0.5
+    assert factors[-1] == pytest.approx(0.02, abs=0.01)
 
 
 def test_batches_hold_the_same_audio() -> None:
