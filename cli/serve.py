@@ -74,7 +74,8 @@ _OPTIONS = (
     _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
     _option("model", MODEL_HELP, str),
     *OVERRIDES,
-    _option("device", "auto, cpu, cuda or cuda:N.", str),
+    _option("workers", "Processes that share the port.", click.IntRange(1, 64)),
+    _option("device", "auto, cpu, cuda or cuda:N; several with commas between them.", str),
     _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
     _option("threads", "Threads of torch on the CPU.  [default: torch's choice]", int),
     _option("metrics_host", "Address of the metrics page.", str),
@@ -156,7 +157,6 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
     """Serves; returns the exit status."""
     from dfd.daemon import logs
     from dfd.daemon.effective import effective_fields
-    from dfd.daemon.server import load_model, run
 
     logs.configure(options.log_level, options.log_format)
     logs.log(logging.INFO, "configuration", **effective_fields(options, origins))
@@ -165,7 +165,14 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
         click.echo(line)
         sys.stdout.flush()
 
-    ending = asyncio.run(run(options, announce, load_model))
+    if options.has_front:
+        from dfd.daemon.front.supervisor import run_front
+
+        ending = asyncio.run(run_front(options, announce))
+    else:
+        from dfd.daemon.server import run
+
+        ending = asyncio.run(run(options, announce))
     status = 0 if ending.drained else 1
     if not ending.device_idle:
         logging.shutdown()

@@ -16,14 +16,35 @@ def log(level: int, event: str, /, *, exc_info: Any = False, **fields: object) -
         LOGGER.log(level, event, exc_info=exc_info, extra={"fields": fields})
 
 
-def configure(level: str, form: str) -> None:
-    """Sends everything that is logged in this process to standard error."""
+def configure(level: str, form: str, process: str | None = None) -> None:
+    """Sends everything that is logged in this process to standard error.
+
+    Args:
+        level: the least that is logged.
+        form: text or json.
+        process: the name that it goes by, where there are several.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    if process is not None:
+        handler.addFilter(_Named(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # chatty at INFO, and not about this daemon
     for name in ("asyncio", "grpc", "urllib3", "filelock"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Named(logging.Filter):
+    """Puts the process' name before the fields of each event."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets all pass."""
+        record.fields = {"process": self._process, **_fields(record)}
+        return True
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -84,6 +84,12 @@ class Metrics:
         self.batch_failures = Counter(
             "dfd_batch_failures", "Forward passes that failed.", registry=registry
         )
+        self.process_restarts = Counter(
+            "dfd_process_restarts",
+            "Times a worker or an engine process was started again.",
+            ["role"],
+            registry=registry,
+        )
         self.ready = Gauge(
             "dfd_ready", "1 while the model is warm and streams are taken.", registry=registry
         )
@@ -127,9 +133,9 @@ class MetricsPage:
         UserError: the port cannot be had.
     """
 
-    def __init__(self, metrics: Metrics, host: str, port: int) -> None:
+    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
         try:
-            self._server, self._thread = start_http_server(port, host, metrics.registry)
+            self._server, self._thread = start_http_server(port, host, registry)
         except OSError as error:
             raise UserError(
                 f"cannot serve metrics on {host}:{port}: {error.strerror or error}; "

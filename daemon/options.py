@@ -32,7 +32,9 @@ class ServeOptions:
         spoof_label, window_seconds, hop_seconds, normalize, padding, utterance_score,
             alert_threshold, min_speech_seconds: facts that are set over the model's own, as
             `dfd.detector.ModelOverrides` has them.
-        device, precision, threads: as `dfd.detector.load_detector` takes them.
+        workers: processes that share the port.
+        device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
+        precision, threads: as `dfd.detector.load_detector` takes them.
         metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
             -1 serves none.
         max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
@@ -67,6 +69,7 @@ class ServeOptions:
     utterance_score: str | None = None
     alert_threshold: float | None = None
     min_speech_seconds: float | None = None
+    workers: int = 1
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
@@ -102,6 +105,7 @@ class ServeOptions:
         )
         _require(bool(self.host), "host is empty; name an address, 127.0.0.1 for this machine")
         for name in (
+            "workers",
             "max_streams",
             "max_chunk_bytes",
             "max_recording_bytes",
@@ -136,6 +140,9 @@ class ServeOptions:
                 math.isfinite(delay) and delay >= 0.0, f"{_spoken(name)} is {delay}; use 0 or more"
             )
         _require(
+            all(self.devices), f"device is {self.device!r}; name one, or several as cuda:0,cuda:1"
+        )
+        _require(
             (self.tls_cert is None) == (self.tls_key is None),
             "TLS takes both a certificate and its key; give --tls-cert and --tls-key",
         )
@@ -164,6 +171,16 @@ class ServeOptions:
     def overrides(self) -> ModelOverrides:
         """What is set over the model's own facts."""
         return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices, one engine each."""
+        return tuple(name.strip() for name in self.device.split(","))
+
+    @property
+    def has_front(self) -> bool:
+        """Whether several processes serve: workers on one port, an engine process a device."""
+        return self.workers > 1 or len(self.devices) > 1
 
     @property
     def serves_metrics(self) -> bool:

@@ -4,9 +4,9 @@ import asyncio
 import importlib.metadata
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import grpc.aio
 
@@ -14,20 +14,23 @@ from dfd.daemon.address import address, is_loopback
 from dfd.daemon.admission import Admission, Phase, Seats
 from dfd.daemon.auth import Authenticator, read_tokens
 from dfd.daemon.engine.contract import Detector, EngineSource
+from dfd.daemon.engine.garbage import settle_memory
 from dfd.daemon.engine.local import Loader, LocalEngine
 from dfd.daemon.engine.noop import NOOP, NoopDetector
 from dfd.daemon.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.health import HealthServicer, add_health
+from dfd.daemon.life import Ending, ready_line, unless_signal
 from dfd.daemon.listen import bind, channel_options
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, MetricsPage
+from dfd.daemon.model import log_fields
 from dfd.daemon.options import ServeOptions, UserError
 from dfd.daemon.reflection import add_reflection
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.service import SERVICE, DetectionService
 
 # after the last stream: for statuses that are still on their way
-_LAST_WORDS_SECONDS = 0.5
+LAST_WORDS_SECONDS = 0.5
 
 
 def load_model(options: ServeOptions) -> Detector:
@@ -116,7 +119,9 @@ class Server:
         self.port = bind(server, options, shared=shared)
         self._grpc = server
         if options.serves_metrics:
-            self.page = MetricsPage(self.metrics, options.metrics_host, options.metrics_port)
+            self.page = MetricsPage(
+                self.metrics.registry, options.metrics_host, options.metrics_port
+            )
         await server.start()
         log(logging.INFO, "listening", address=address(options.host, self.port))
         open_doors = [
@@ -140,16 +145,7 @@ class Server:
         spec = engine.spec
         self.runtime.warm(engine)
         self._health.set_serving(True)
-        log(
-            logging.INFO,
-            "serving",
-            model=spec.name,
-            version=spec.version,
-            weights_sha256=spec.weights_sha256,
-            device=spec.device,
-            precision=spec.precision,
-            batch_buckets=spec.batch_buckets,
-        )
+        log(logging.INFO, "serving", **log_fields(spec))
         return True
 
     def pause(self) -> None:
@@ -198,25 +194,6 @@ class Server:
         await self.stop()
 
 
-def ready_line(options: ServeOptions, port: int, page: MetricsPage | None) -> str:
-    """What is said on standard output once streams are taken."""
-    metrics = f" (metrics {page.url})" if page is not None else ""
-    return f"dfd ready on {address(options.host, port)}{metrics}"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How the daemon ended.
-
-    Attributes:
-        drained: every stream came to its end.
-        device_idle: False where the device's thread is still busy and has to be left behind.
-    """
-
-    drained: bool
-    device_idle: bool
-
-
 async def run(
     options: ServeOptions, announce: Callable[[str], None], load: Loader = load_model
 ) -> Ending:
@@ -238,24 +215,12 @@ async def run(
     drained = True
     try:
         await server.bind()
-        if await _unless_signal(server.warm(), signals):
+        if await unless_signal(server.warm(), signals):
+            settle_memory()
             announce(server.ready_line)
             await signals.get()
-            drained = await _unless_signal(server.drain(), signals)
+            drained = await unless_signal(server.drain(), signals)
             log(logging.INFO, "drained" if drained else "ended with streams running")
     finally:
-        device_idle = await server.stop(_LAST_WORDS_SECONDS if drained else 0.0)
+        device_idle = await server.stop(LAST_WORDS_SECONDS if drained else 0.0)
     return Ending(drained, device_idle)
-
-
-async def _unless_signal(work: Coroutine[Any, Any, bool], signals: asyncio.Queue[None]) -> bool:
-    """What the work returns; False where a signal came first."""
-    task = asyncio.ensure_future(work)
-    interrupt = asyncio.ensure_future(signals.get())
-    try:
-        await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
-        return task.done() and task.result()
-    finally:
-        task.cancel()
-        interrupt.cancel()
-        await asyncio.gather(task, interrupt, return_exceptions=True)

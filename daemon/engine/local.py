@@ -28,6 +28,12 @@ class LocalEngine:
         self._device = DeviceThread()
         self._scheduler: Scheduler | None = None
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler, once the model is warm."""
+        assert self._scheduler is not None
+        return self._scheduler
+
     async def start(self) -> Engine:
         """Loads the model and starts the scheduler.
 

@@ -1,0 +1,94 @@
+"""Memory that the processes of one daemon map: windows in slots, and a board of counts."""
+
+import fcntl
+import mmap
+import os
+
+import numpy as np
+
+from dfd.streaming.types import Samples
+
+_CELL_BYTES = 8
+
+
+def _allocate(name: str, size_bytes: int) -> int:
+    """Anonymous memory that other processes can map; returns its descriptor."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, size_bytes)
+    return descriptor
+
+
+class WindowSlots:
+    """Places for windows, written by one worker and read by every engine.
+
+    Pages that were never written take no memory.
+
+    Args:
+        descriptor: what `allocate` gave; it stays the caller's.
+
+    Attributes:
+        rows: float32 (slots, window_samples).
+    """
+
+    def __init__(self, descriptor: int, window_samples: int) -> None:
+        memory = mmap.mmap(descriptor, 0)
+        self.rows: Samples = np.frombuffer(memory, np.float32).reshape(-1, window_samples)
+
+    @staticmethod
+    def allocate(slots: int, window_samples: int) -> int:
+        """Makes the memory and returns its descriptor."""
+        size = slots * window_samples * np.dtype(np.float32).itemsize
+        return _allocate("dfd-windows", size)
+
+
+class Board:
+    """Counts that all processes read; each is written by one worker.
+
+    Args:
+        descriptor: what `allocate` gave; it stays the caller's, and must stay open.
+    """
+
+    def __init__(self, descriptor: int, workers: int, engines: int) -> None:
+        self._descriptor = descriptor
+        cells = np.frombuffer(mmap.mmap(descriptor, 0), np.int64)
+        self._seats = cells[:workers]
+        self._loads = cells[workers:].reshape(engines, workers)
+
+    @staticmethod
+    def allocate(workers: int, engines: int) -> int:
+        """Makes the memory, all counts 0, and returns its descriptor."""
+        return _allocate("dfd-board", _CELL_BYTES * workers * (1 + engines))
+
+    @property
+    def seats(self) -> int:
+        """Streams of all workers."""
+        return int(self._seats.sum())
+
+    def take_seat(self, worker: int, limit: int) -> bool:
+        """Counts a stream of a worker; False where all workers have `limit` already."""
+        # a lock of the process, which is gone with it
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        try:
+            if self.seats >= limit:
+                return False
+            self._seats[worker] += 1
+            return True
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+    def leave_seat(self, worker: int) -> None:
+        """A stream of a worker ended."""
+        self._seats[worker] -= 1
+
+    def load(self, engine: int) -> int:
+        """Windows that an engine has to score yet."""
+        return int(self._loads[engine].sum())
+
+    def add_load(self, engine: int, worker: int, windows: int) -> None:
+        """Windows went to an engine, or came back."""
+        self._loads[engine, worker] += windows
+
+    def clear_worker(self, worker: int) -> None:
+        """A worker is gone with all that it had."""
+        self._seats[worker] = 0
+        self._loads[:, worker] = 0

@@ -1,0 +1,87 @@
+"""The metrics of all processes as those of one daemon."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+# name, help, type and samples (name, labels, value) of each metric; plain, so that it travels
+Families = list[tuple[str, str, str, list[tuple[str, dict[str, str], float]]]]
+
+# everything else is added up
+_RULES: dict[str, Callable[[float, float], float]] = {
+    "dfd_model_info": max,
+    "dfd_ready": min,
+    "dfd_real_time_factor": max,
+    "dfd_stream_slots": max,
+    "dfd_stream_slots_free": max,
+    "process_max_fds": min,
+    "process_start_time_seconds": min,
+}
+_LASTING = ("counter", "histogram")
+
+
+def snapshot(registry: CollectorRegistry) -> Families:
+    """All figures of a process as they stand."""
+    return [
+        (
+            family.name,
+            family.documentation,
+            family.type,
+            [
+                (sample.name, dict(sample.labels), sample.value)
+                for sample in family.samples
+                if sample.labels or family.type != "info"  # one that nobody has set
+            ],
+        )
+        for family in registry.collect()
+    ]
+
+
+def lasting(families: Families) -> Families:
+    """What has to be kept of a process that is gone, or counters would go back."""
+    return [family for family in families if family[2] in _LASTING]
+
+
+def merge(parts: Iterable[Families]) -> Families:
+    """The figures of several processes as one."""
+    heads: dict[str, tuple[str, str]] = {}
+    sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for name, text, kind, samples in (family for part in parts for family in part):
+        heads.setdefault(name, (text, kind))
+        totals = sums.setdefault(name, {})
+        for sample, labels, value in samples:
+            key = (sample, tuple(labels.items()))
+            if key in totals:
+                rule = min if sample.endswith("_created") else _RULES.get(sample)
+                value = totals[key] + value if rule is None else rule(totals[key], value)
+            totals[key] = value
+    return [
+        (name, *heads[name], [(sample, dict(labels), value) for (sample, labels), value in totals])
+        for name, totals in ((name, list(values.items())) for name, values in sums.items())
+    ]
+
+
+class MergedCollector(Collector):
+    """A registry's view of figures that are gathered when they are asked for.
+
+    Args:
+        gather: gives them; called in the thread of the page.
+    """
+
+    def __init__(self, gather: Callable[[], Families]) -> None:
+        self._gather = gather
+
+    def collect(self) -> Iterator[Metric]:
+        """Gathers."""
+        for name, text, kind, samples in self._gather():
+            metric = Metric(name, text, kind)
+            for sample, labels, value in samples:
+                metric.add_sample(sample, labels, value)
+            yield metric
+
+    def describe(self) -> Iterable[Any]:
+        """Nothing is known before it is gathered."""
+        return ()

@@ -1,0 +1,176 @@
+"""What the supervisor and its processes tell one another: messages with descriptors."""
+
+import asyncio
+import os
+import pickle
+import socket
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dfd.daemon.options import ServeOptions
+from dfd.detector.spec import ModelSpec
+
+_LARGEST_BYTES = 1 << 18
+_MOST_DESCRIPTORS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first order of a process; with the board's descriptor.
+
+    Attributes:
+        role: "worker" or "engine".
+        index: among those of its role, from 0.
+        loader: "module:function" that makes the warm classifier.
+    """
+
+    role: str
+    index: int
+    options: ServeOptions
+    loader: str
+    workers: int
+    engines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """To a worker: an engine, with a connection and the worker's slots; to an engine likewise."""
+
+    index: int
+    spec: ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """To a worker: take no new streams and end when those that run have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell the metrics."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """From an engine: the model is loaded."""
+
+    spec: ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """From a worker: the port is had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """From a worker: streams are taken, or not for the time being."""
+
+    serving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From a process: it is about to end.
+
+    Attributes:
+        drained: every stream came to its end.
+        mistake: of whoever started the daemon; None where there was none.
+    """
+
+    drained: bool = True
+    mistake: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """From a process: its metrics, as `merge.snapshot` gives them."""
+
+    number: int
+    families: list[Any]
+
+
+Order = Begin | Meet | Drain | Stop | Report | Warm | Bound | Serving | Ended | Figures
+
+
+class Orders:
+    """One end of the socket between the supervisor and a process; both trust each other.
+
+    Descriptors that are sent stay the sender's.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._received: asyncio.Queue[tuple[Order, list[int]] | None] = asyncio.Queue()
+        self._outgoing: deque[tuple[bytes, list[int]]] = deque()
+        self._open = True
+        self._loop.add_reader(connection, self._receive)
+
+    async def receive(self) -> tuple[Order, list[int]] | None:
+        """The next message with its descriptors; None when the other end is gone."""
+        return await self._received.get()
+
+    def send(self, order: Order, descriptors: Sequence[int] = ()) -> None:
+        """Sends a message; one to a process that is gone is lost."""
+        # kept until it is sent, whatever becomes of the sender's own
+        held = [os.dup(descriptor) for descriptor in descriptors]
+        self._outgoing.append((pickle.dumps(order), held))
+        if len(self._outgoing) == 1:
+            self._flush()
+
+    def close(self) -> None:
+        """Lets go of the socket."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._connection)
+            self._loop.remove_writer(self._connection)
+            self._connection.close()
+        for _, held in self._outgoing:
+            _close_all(held)
+        self._outgoing.clear()
+
+    def _receive(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(
+                self._connection, _LARGEST_BYTES, _MOST_DESCRIPTORS
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if data:
+            self._received.put_nowait((pickle.loads(data), descriptors))
+        else:
+            self._received.put_nowait(None)
+            self._loop.remove_reader(self._connection)
+
+    def _flush(self) -> None:
+        while self._open and self._outgoing:
+            data, held = self._outgoing[0]
+            try:
+                socket.send_fds(self._connection, [data], held)
+            except BlockingIOError:
+                self._loop.add_writer(self._connection, self._flush)
+                return
+            except OSError:
+                pass  # gone: whoever receives learns of it
+            self._outgoing.popleft()
+            _close_all(held)
+        if self._open:
+            self._loop.remove_writer(self._connection)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
