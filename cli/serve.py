@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from dfd.cli._errors import OneLineError, PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES
 from dfd.daemon.options import (
+    ENGINES,
     LOG_FORMATS,
     LOG_LEVELS,
     OPTION_NAMES,
@@ -77,6 +78,7 @@ _OPTIONS = (
     _option("workers", "Processes that share the port.", click.IntRange(1, 64)),
     _option("device", "auto, cpu, cuda or cuda:N; several with commas between them.", str),
     _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
+    _option("engine", "What runs the model.", click.Choice(ENGINES)),
     _option("threads", "Threads of torch on the CPU.  [default: torch's choice]", int),
     _option("metrics_host", "Address of the metrics page.", str),
     _option(

@@ -10,7 +10,8 @@ from dfd.detector.overrides import ModelOverrides
 MIB = 1 << 20
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+ENGINES = ("auto", "torchscript", "openvino", "onnx")
 
 
 class UserError(Exception):
@@ -34,7 +35,7 @@ class ServeOptions:
             `dfd.detector.ModelOverrides` has them.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
-        precision, threads: as `dfd.detector.load_detector` takes them.
+        precision, engine, threads: as `dfd.detector.load_detector` takes them.
         metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
             -1 serves none.
         max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
@@ -72,6 +73,7 @@ class ServeOptions:
     workers: int = 1
     device: str = "auto"
     precision: str = "auto"
+    engine: str = "auto"
     threads: int | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
@@ -153,6 +155,9 @@ class ServeOptions:
         _require(
             self.precision in PRECISIONS,
             f"precision is {self.precision}; use one of {', '.join(PRECISIONS)}",
+        )
+        _require(
+            self.engine in ENGINES, f"engine is {self.engine}; use one of {', '.join(ENGINES)}"
         )
         _require(
             self.log_level in LOG_LEVELS,

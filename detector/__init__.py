@@ -3,7 +3,8 @@
     model name -> files (`checkpoint`, `hub`) -> tensors (`transformers_folder`, `state_dict`,
         `pickled`, `tensors`) and facts (`card`, `labels`, `overrides`)
     weights -> network on torchaudio's Wav2Vec2 (`backbone`, `head`, `network`)
-    network -> compiled for a device and a precision (`devices`, `precision`, `compile`)
+    network -> compiled for a device and a precision (`devices`, `precision`,
+        `agreement`; laid out for speed by `frames`, `int8`; run by `engines`)
     windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `detector`)
 
 Importing this package, `errors`, `overrides` or `spec` does not import torch; `load_detector` does.

@@ -1,6 +1,5 @@
 """A loaded model: batches of windows in, calibrated spoof LLRs out."""
 
-import copy
 import logging
 import threading
 from collections.abc import Sequence
@@ -9,15 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dfd.detector import engines
 from dfd.detector import precision as precisions
+from dfd.detector.agreement import calibrate, compile_first_good
 from dfd.detector.buckets import CPU_BUCKETS, CUDA_BUCKETS, check_buckets, split
-from dfd.detector.checkpoint import BUNDLED, Checkpoint, read_checkpoint
-from dfd.detector.compile import TORCHSCRIPT, Compiled, Target, compile_network, place
+from dfd.detector.checkpoint import BUNDLED, read_checkpoint
 from dfd.detector.devices import prepare_device, resolve_device
-from dfd.detector.errors import DetectorError
+from dfd.detector.engines import Compiled
 from dfd.detector.overrides import ModelOverrides
-from dfd.detector.signals import probe_signals
-from dfd.detector.spec import Calibration, ModelSpec
+from dfd.detector.spec import ModelSpec
 
 # TorchScript observes a first run and optimises at the second; on a GPU its fused kernels
 # are made for each shape anew, on a CPU the other shapes only need their first run.
@@ -114,7 +113,7 @@ def load_detector(
     precision: str = precisions.AUTO,
     batch_buckets: Sequence[int] | None = None,
     threads: int | None = None,
-    engine: str = TORCHSCRIPT,
+    engine: str = engines.AUTO,
     tolerance: float = precisions.TOLERANCE,
     warm: bool = True,
     overrides: ModelOverrides | None = None,
@@ -128,10 +127,11 @@ def load_detector(
     Args:
         model: what `read_checkpoint` takes: `bundled`, a folder, a checkpoint file or a hub id.
         device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` (half where the hardware gains by it), `fp32`, `bf16` or `fp16`.
+        precision: `auto` (half where the hardware gains by it), `fp32`, `bf16`, `fp16`, or
+            `int8` on CPUs with 8-bit instructions.
         batch_buckets: batch sizes to prepare; None takes 1 to 16 on a CPU, 1 to 64 on a GPU.
         threads: of torch on the CPU, for the whole process; None leaves torch's choice.
-        engine: what runs the network.
+        engine: what runs the network: `auto`, `torchscript`, `openvino` or `onnx`.
         tolerance: largest difference in probability from fp32 that `auto` accepts.
         warm: False leaves the first run of each batch size to the first `score`.
         overrides: facts of the model that are set over its own.
@@ -140,13 +140,22 @@ def load_detector(
         DetectorError: one sentence that says what to do.
     """
     place_on = resolve_device(device)
+    runner = engines.choose(engine, place_on)
     wanted = precisions.candidates(precision, place_on)
+    if precision == precisions.AUTO:
+        wanted = tuple(name for name in wanted if engines.runs(runner, name))
     default = CUDA_BUCKETS if place_on.type == "cuda" else CPU_BUCKETS
     buckets = check_buckets(default if batch_buckets is None else batch_buckets)
     prepare_device(place_on, threads)
     checkpoint = read_checkpoint(model, overrides)
-    chosen, compiled = _compile_first_good(
-        checkpoint, place_on, wanted, engine, tolerance, keep=precision != precisions.AUTO
+    chosen, compiled = compile_first_good(
+        checkpoint,
+        place_on,
+        wanted,
+        runner,
+        tolerance=tolerance,
+        keep=precision != precisions.AUTO,
+        threads=threads,
     )
     card = checkpoint.card
     spec = ModelSpec(
@@ -158,7 +167,7 @@ def load_detector(
         hop_samples=card.hop_samples,
         device=str(place_on),
         precision=chosen,
-        engine=engine,
+        engine=runner,
         batch_buckets=buckets,
         padding=card.padding,
         calibration=card.calibration,
@@ -184,72 +193,3 @@ def load_detector(
         spec.precision,
     )
     return detector
-
-
-def calibrate(log_odds: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
-    """LLRs (B,) of raw log-odds (B,)."""
-    return (calibration.scale * log_odds + calibration.offset).astype(np.float32)
-
-
-def _compile_first_good(
-    checkpoint: Checkpoint,
-    device: torch.device,
-    wanted: tuple[str, ...],
-    engine: str,
-    tolerance: float,
-    *,
-    keep: bool,
-) -> tuple[str, Compiled]:
-    """Compiles for the first precision that scores as fp32 does; `keep` only warns."""
-    network = checkpoint.network
-    if wanted == (precisions.FP32,):
-        target = Target(device, torch.float32)
-        return precisions.FP32, compile_network(network, target, engine)
-    place(network, Target(device, torch.float32))
-    reference = _probabilities(network, checkpoint, device)
-    for name in wanted:
-        target = Target(device, precisions.DTYPES[name])
-        compiled = compile_network(copy.deepcopy(network), target, engine)
-        if name == precisions.FP32:
-            return name, compiled
-        difference = float(np.abs(_probabilities(compiled, checkpoint, device) - reference).max())
-        _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", name, difference)
-        if difference <= tolerance:
-            return name, compiled
-        if keep and np.isfinite(difference):
-            _LOGGER.warning(
-                "%s differs from fp32 by up to %.4f in probability; it was asked for and is kept",
-                name,
-                difference,
-            )
-            return name, compiled
-        if keep:
-            raise DetectorError(
-                f"{name} gives no finite score with this model: use --precision auto or fp32"
-            )
-        _LOGGER.warning(
-            "%s differs from fp32 by up to %.4f in probability, more than %.4f: not used",
-            name,
-            difference,
-            tolerance,
-        )
-    raise AssertionError("fp32 is always good")
-
-
-def _probabilities(
-    compiled: Compiled, checkpoint: Checkpoint, device: torch.device
-) -> NDArray[np.float64]:
-    """P(spoof) of the made-up signals, those of whole length apart from the short ones."""
-    card = checkpoint.card
-    windows, lengths = probe_signals(card.window_samples, card.sample_rate_hz)
-    lengths = np.maximum(lengths, checkpoint.least_samples)
-    odds = np.empty(len(windows), np.float32)
-    whole = lengths == card.window_samples
-    with torch.inference_mode():
-        for rows, counts in ((whole, None), (~whole, lengths[~whole])):
-            batch = torch.from_numpy(windows[rows]).to(device)
-            valid = None if counts is None else torch.from_numpy(counts).to(device)
-            odds[rows] = compiled(batch, valid).float().cpu().numpy()
-    llrs = calibrate(odds, card.calibration).astype(np.float64)
-    probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-llrs))
-    return probabilities

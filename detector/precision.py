@@ -6,9 +6,12 @@ from dfd.detector.errors import DetectorError
 
 AUTO = "auto"
 FP32 = "fp32"
+INT8 = "int8"
 DTYPES = {FP32: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Largest difference in probability from float32 that `auto` accepts.
 TOLERANCE = 0.01
+# Any of these multiplies 8-bit integers and adds them up in 32 bits.
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def fast_precisions(device: torch.device) -> tuple[str, ...]:
@@ -28,6 +31,11 @@ def fast_precisions(device: torch.device) -> tuple[str, ...]:
     return tuple(name for name in found if {f"amx_{name}", f"avx512_{name}"} & flags)
 
 
+def has_int8(device: torch.device) -> bool:
+    """Whether 8-bit products run here, and faster than float32."""
+    return device.type == "cpu" and bool(_INT8_FLAGS & cpu_flags())
+
+
 def cpu_flags() -> frozenset[str]:
     """The instruction sets of this CPU, in torch's words ("avx512_bf16")."""
     return frozenset(name for name, value in torch.cpu.get_capabilities().items() if value is True)
@@ -41,8 +49,15 @@ def candidates(requested: str, device: torch.device) -> tuple[str, ...]:
     """
     if requested == AUTO:
         return (*fast_precisions(device), FP32)
+    if requested == INT8:
+        if not has_int8(device):
+            raise DetectorError(
+                f"int8 was asked for and {device} has no instructions for it: "
+                "use --precision auto or fp32"
+            )
+        return (INT8,)
     if requested not in DTYPES:
-        raise DetectorError(f'"{requested}" is no precision: use auto, fp32, bf16 or fp16')
+        raise DetectorError(f'"{requested}" is no precision: use auto, fp32, bf16, fp16 or int8')
     if requested != FP32 and requested not in fast_precisions(device):
         raise DetectorError(
             f"{requested} was asked for and {device} has no instructions for it: "

@@ -7,15 +7,20 @@ _SEED = 20_260_101
 
 
 def probe_signals(
-    window_samples: int, sample_rate_hz: int
+    window_samples: int, sample_rate_hz: int, draw: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Noise, a tone, speech-like sound plain, quiet, clipped and short, clicks, silence.
 
+    Args:
+        window_samples: length of a window.
+        sample_rate_hz: their rate.
+        draw: which noise and which voice.
+
     Returns:
         windows float32 (8, window_samples), zero past each length, and lengths int64 (8,);
-        always the same ones.
+        always the same ones for one `draw`.
     """
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(_SEED + draw)
     time = np.arange(window_samples) / sample_rate_hz
     speech = _speech_like(time, generator)
     clicks = np.zeros(window_samples)

@@ -213,8 +213,8 @@ def test_threads_are_set_and_checked(folder: Path) -> None:
 
 
 def test_another_engine_is_refused(folder: Path) -> None:
-    with pytest.raises(DetectorError, match='"onnx" is no engine: use torchscript'):
-        load(folder, engine="onnx")
+    with pytest.raises(DetectorError, match='"quick" is no engine: use auto, torchscript'):
+        load(folder, engine="quick")
 
 
 class TestPrecision:

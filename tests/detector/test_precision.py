@@ -46,8 +46,8 @@ def test_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert precision.candidates("bf16", CPU) == ("bf16",)
     with pytest.raises(DetectorError, match="fp16 was asked for and cpu has no instructions"):
         precision.candidates("fp16", CPU)
-    with pytest.raises(DetectorError, match='"int8" is no precision: use auto'):
-        precision.candidates("int8", CPU)
+    with pytest.raises(DetectorError, match='"int4" is no precision: use auto'):
+        precision.candidates("int4", CPU)
 
 
 def test_this_cpu_has_flags() -> None:

@@ -1,0 +1,126 @@
+"""The first precision in which a compiled network scores as in float32."""
+
+import copy
+import logging
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dfd.detector.checkpoint import Checkpoint
+from dfd.detector.engines import FP32, INT8, Compiled, Target, compile_network
+from dfd.detector.errors import DetectorError
+from dfd.detector.signals import probe_signals
+from dfd.detector.spec import Calibration
+
+_LOGGER = logging.getLogger("dfd.detector")
+# int8 sees its ranges on other signals than those it is compared on.
+_RANGES_DRAW = 1
+
+
+def compile_first_good(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    wanted: tuple[str, ...],
+    engine: str,
+    *,
+    tolerance: float,
+    keep: bool,
+    threads: int | None = None,
+) -> tuple[str, Compiled]:
+    """Compiles for the first precision that scores made-up signals as float32 does.
+
+    Args:
+        checkpoint: the model; its network may be converted.
+        device: where it is to run.
+        wanted: precisions in order of preference, "fp32" last where there are several.
+        engine: what runs it.
+        tolerance: largest difference in probability.
+        keep: the one precision was asked for: where it differs more, only warn.
+        threads: of an engine that has its own.
+
+    Returns:
+        The precision, and the compiled network.
+
+    Raises:
+        DetectorError: the one precision gives no finite score.
+    """
+    network = checkpoint.network
+    if wanted == (FP32,):
+        return FP32, compile_network(
+            network, _target(checkpoint, device, FP32, threads=threads), engine
+        )
+    network.to(device)
+    reference = _probabilities(network, checkpoint, device)
+    attempts = [(name, whole) for name in wanted for whole in _forms(name)]
+    for name, whole in attempts:
+        target = _target(checkpoint, device, name, whole_int8=whole, threads=threads)
+        compiled = compile_network(copy.deepcopy(network), target, engine)
+        if name == FP32:
+            return name, compiled
+        said = name if whole else f"{name} in the transformer only"
+        difference = float(np.abs(_probabilities(compiled, checkpoint, device) - reference).max())
+        _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", said, difference)
+        if difference <= tolerance:
+            return name, compiled
+        if not keep or (name, whole) != attempts[-1]:
+            _LOGGER.warning(
+                "%s differs from fp32 by up to %.4f in probability, more than %.4f: not used",
+                said,
+                difference,
+                tolerance,
+            )
+        elif np.isfinite(difference):
+            _LOGGER.warning(
+                "%s differs from fp32 by up to %.4f in probability; it was asked for and is kept",
+                said,
+                difference,
+            )
+            return name, compiled
+        else:
+            raise DetectorError(
+                f"{name} gives no finite score with this model: use --precision auto or fp32"
+            )
+    raise AssertionError("fp32 is always good")
+
+
+def calibrate(log_odds: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
+    """LLRs (B,) of raw log-odds (B,)."""
+    return (calibration.scale * log_odds + calibration.offset).astype(np.float32)
+
+
+def _forms(precision: str) -> tuple[bool, ...]:
+    """int8 is tried in the whole network first, and then without the convolutions."""
+    return (True, False) if precision == INT8 else (True,)
+
+
+def _target(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    precision: str,
+    *,
+    whole_int8: bool = True,
+    threads: int | None = None,
+) -> Target:
+    card = checkpoint.card
+    samples, _ = probe_signals(card.window_samples, card.sample_rate_hz, _RANGES_DRAW)
+    return Target(device, precision, card.window_samples, samples, whole_int8, threads)
+
+
+def _probabilities(
+    compiled: Compiled, checkpoint: Checkpoint, device: torch.device
+) -> NDArray[np.float64]:
+    """P(spoof) of the made-up signals, those of whole length apart from the short ones."""
+    card = checkpoint.card
+    windows, lengths = probe_signals(card.window_samples, card.sample_rate_hz)
+    lengths = np.maximum(lengths, checkpoint.least_samples)
+    odds = np.empty(len(windows), np.float32)
+    whole = lengths == card.window_samples
+    with torch.inference_mode():
+        for rows, counts in ((whole, None), (~whole, lengths[~whole])):
+            batch = torch.from_numpy(windows[rows]).to(device)
+            valid = None if counts is None else torch.from_numpy(counts).to(device)
+            odds[rows] = compiled(batch, valid).float().cpu().numpy()
+    llrs = calibrate(odds, card.calibration).astype(np.float64)
+    probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-llrs))
+    return probabilities

@@ -1,0 +1,127 @@
+"""From a network to something fast: one function, and the engines behind it."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.network import ScoringNetwork
+
+AUTO = "auto"
+TORCHSCRIPT = "torchscript"
+OPENVINO = "openvino"
+ONNX = "onnx"
+ENGINES = (TORCHSCRIPT, OPENVINO, ONNX)
+FP32, INT8 = "fp32", "int8"
+# engine -> modules it needs, each with the extra that brings it
+_NEEDS = {TORCHSCRIPT: (), OPENVINO: ("openvino",), ONNX: ("onnx", "onnxruntime")}
+# engine -> precisions it runs
+_RUNS = {
+    TORCHSCRIPT: (FP32, "bf16", "fp16", INT8),
+    OPENVINO: (FP32, "bf16"),
+    ONNX: (FP32,),
+}
+
+
+class Compiled(Protocol):
+    """A network as an engine runs it; the arguments are those of `ScoringNetwork.forward`.
+
+    The tensors are on the engine's device.
+    """
+
+    def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        """Gives spoof log-odds, float32 (B,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a network is compiled for.
+
+    Attributes:
+        precision: "fp32", "bf16", "fp16" or "int8".
+        window_samples: N of the windows.
+        samples: float32 (M, N), sample windows on which "int8" sees its ranges.
+        whole_int8: whether "int8" takes in the convolutions, and not only the transformer.
+        threads: of an engine that has its own; None leaves its choice.
+    """
+
+    device: torch.device
+    precision: str
+    window_samples: int
+    samples: NDArray[np.float32]
+    whole_int8: bool = True
+    threads: int | None = None
+
+
+def is_installed(engine: str) -> bool:
+    """Whether the packages of an engine are there."""
+    return all(importlib.util.find_spec(name) is not None for name in _NEEDS[engine])
+
+
+def runs(engine: str, precision: str) -> bool:
+    """Whether an engine computes in a precision at all."""
+    return precision in _RUNS[engine]
+
+
+def choose(requested: str, device: torch.device) -> str:
+    """The engine to use.
+
+    `auto` is TorchScript: no other engine was faster by a tenth where it was measured
+    (docs/performance.md), and it needs no further package.
+
+    Raises:
+        DetectorError: there is no such engine, it is not installed, or not for the device.
+    """
+    if requested == AUTO:
+        return TORCHSCRIPT
+    if requested not in ENGINES:
+        raise DetectorError(f'"{requested}" is no engine: use {AUTO}, {", ".join(ENGINES)}')
+    if not is_installed(requested):
+        raise DetectorError(
+            f"engine {requested} is not installed: pip install 'dfd[{requested}]', or use "
+            f"--engine {TORCHSCRIPT}"
+        )
+    if requested != TORCHSCRIPT and device.type != "cpu":
+        raise DetectorError(
+            f"engine {requested} runs on the CPU only: use --engine {TORCHSCRIPT} on {device}"
+        )
+    return requested
+
+
+def compile_network(network: ScoringNetwork, target: Target, engine: str = TORCHSCRIPT) -> Compiled:
+    """Compiles a network; the network itself is moved and converted.
+
+    Args:
+        network: on the CPU, in float32.
+        target: for what.
+        engine: one that `choose` gave.
+
+    Raises:
+        DetectorError: the engine does not compute in the precision.
+    """
+    if not runs(engine, target.precision):
+        raise DetectorError(
+            f"engine {engine} does not compute in {target.precision}: use --precision "
+            f"{' or '.join(_RUNS[engine])}, or --engine {TORCHSCRIPT}"
+        )
+    return _compiler(engine)(network, target)
+
+
+def _compiler(engine: str) -> Callable[[ScoringNetwork, Target], Compiled]:
+    if engine == OPENVINO:
+        from dfd.detector.engines import openvino
+
+        return openvino.compile_network
+    if engine == ONNX:
+        from dfd.detector.engines import onnx
+
+        return onnx.compile_network
+    from dfd.detector.engines import torchscript
+
+    return torchscript.compile_network

@@ -1,0 +1,54 @@
+"""ONNX Runtime, on the CPU."""
+
+import io
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dfd.detector.engines import Compiled, Target
+from dfd.detector.engines.openvino import traced
+from dfd.detector.network import ScoringNetwork
+
+_OPSET = 17
+
+
+def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
+    """Exports a trace of a network, in memory; any batch size runs."""
+    import onnxruntime
+
+    trace, example = traced(network, target)
+    file: Any = io.BytesIO()  # which the exporter writes to, whatever its types say
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            trace,
+            example,
+            file,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["windows", "lengths"],
+            output_names=["scores"],
+            dynamic_axes={"windows": {0: "batch"}, "lengths": {0: "batch"}},
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if target.threads is not None:
+        options.intra_op_num_threads = target.threads
+    session = onnxruntime.InferenceSession(
+        file.getvalue(), options, providers=["CPUExecutionProvider"]
+    )
+    return _Runner(session)
+
+
+class _Runner:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is None:
+            lengths = torch.full([len(windows)], windows.shape[1])
+        given = {"windows": windows.numpy(), "lengths": lengths.numpy()}
+        scores: Tensor = torch.from_numpy(self._session.run(None, given)[0])
+        return scores

@@ -1,0 +1,78 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dfd.detector import DetectorError, engines, load_detector
+from dfd.detector.engines.cuda_graphs import CudaGraphs
+
+from .conftest import WINDOW, MakeFolder
+from .reference import LENGTHS
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("engine", [engines.OPENVINO, engines.ONNX])
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_every_engine_scores_as_torchscript(
+    engine: str, norm: str, make_folder: MakeFolder, windows: NDArray[np.float32]
+) -> None:
+    if not engines.is_installed(engine):
+        pytest.skip(f"needs dfd[{engine}]")
+    folder = str(make_folder(feat_extract_norm=norm))
+    lengths = np.array(LENGTHS, np.int64)
+    options: dict[str, Any] = {"precision": "fp32", "batch_buckets": (1, 4), "warm": False}
+    expected = load_detector(folder, **options).score(windows, lengths)
+    detector = load_detector(folder, engine=engine, **options)
+    assert detector.spec.engine == engine
+    np.testing.assert_allclose(detector.score(windows, lengths), expected, atol=1e-3)
+    whole = np.full(len(windows), WINDOW, np.int64)
+    np.testing.assert_allclose(
+        detector.score(windows, whole),
+        load_detector(folder, **options).score(windows, whole),
+        atol=1e-3,
+    )
+
+
+def test_auto_is_torchscript() -> None:
+    assert engines.choose(engines.AUTO, CPU) == engines.TORCHSCRIPT
+
+
+def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "is_installed", lambda name: False)
+    with pytest.raises(DetectorError, match=r"not installed: pip install 'dfd\[openvino\]'"):
+        engines.choose(engines.OPENVINO, CPU)
+
+
+def test_other_engines_are_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "is_installed", lambda name: True)
+    with pytest.raises(DetectorError, match="runs on the CPU only"):
+        engines.choose(engines.ONNX, torch.device("cuda", 0))
+
+
+def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
+    if not engines.is_installed(engines.ONNX):
+        pytest.skip("needs dfd[onnx]")
+    target = engines.Target(CPU, "int8", WINDOW, np.zeros((1, WINDOW), np.float32))
+    from dfd.detector.checkpoint import read_checkpoint
+
+    network = read_checkpoint(str(folder)).network
+    with pytest.raises(DetectorError, match="engine onnx does not compute in int8"):
+        engines.compile_network(network, target, engines.ONNX)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_recorded_pass_scores_as_the_pass_itself() -> None:
+    def double(windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        scores = 2.0 * windows.sum(dim=1)
+        return scores if lengths is None else scores * lengths
+
+    recorded = CudaGraphs(double)
+    for value in (1.0, 3.0):
+        windows = torch.full((2, 5), value, device="cuda")
+        lengths = torch.tensor([1, 2], device="cuda")
+        assert recorded(windows, None).tolist() == [10.0 * value] * 2
+        assert recorded(windows, lengths).tolist() == [10.0 * value, 20.0 * value]

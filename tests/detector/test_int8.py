@@ -1,0 +1,71 @@
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dfd.detector import DetectorError, load_detector
+from dfd.detector import precision as precisions
+from dfd.detector.checkpoint import BUNDLED, read_checkpoint
+from dfd.detector.frames import lay_out
+from dfd.detector.int8 import Grid, QuantizedDense, quantize
+from dfd.detector.signals import probe_signals
+
+from .conftest import WINDOW, MakeFolder
+
+needs_int8 = pytest.mark.skipif(
+    not precisions.has_int8(torch.device("cpu")), reason="needs a CPU with 8-bit instructions"
+)
+
+
+def test_a_grid_holds_its_range_and_zero() -> None:
+    for low, high in ((-1.0, 3.0), (0.5, 2.0), (-4.0, -1.0), (0.0, 0.0)):
+        grid = Grid.over(low, high)
+        assert 0 <= grid.zero <= 255
+        assert grid.scale * (0 - grid.zero) <= min(low, 0.0) + grid.scale
+        assert grid.scale * (255 - grid.zero) >= max(high, 0.0) - grid.scale
+
+
+@needs_int8
+@pytest.mark.parametrize("extractor", [True, False])
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_an_int8_network_scores_nearly_as_before(
+    norm: str, extractor: bool, make_folder: MakeFolder
+) -> None:
+    folder = make_folder(feat_extract_norm=norm)
+    network = lay_out(read_checkpoint(str(folder)).network)
+    ranges, _ = probe_signals(WINDOW, 16_000, 1)
+    found = quantize(copy.deepcopy(network), ranges, extractor=extractor)
+    products = sum(isinstance(module, QuantizedDense) for module in found.modules())
+    assert products == 4 * 2 + (2 if extractor else 0)
+    windows, lengths = (torch.from_numpy(array) for array in probe_signals(WINDOW, 16_000))
+    with torch.inference_mode():
+        expected = network(windows, lengths)
+        scores = found(windows, lengths)
+    assert not torch.equal(scores, expected)
+    # The last window is silent: with the norm over time it is nothing but rounding.
+    np.testing.assert_allclose(scores[:7], expected[:7], atol=0.06)
+
+
+@needs_int8
+def test_int8_of_the_bundled_model_agrees_with_fp32() -> None:
+    """It does so without the convolutions, which the loader finds out."""
+    checkpoint = read_checkpoint(BUNDLED)
+    size = checkpoint.card.window_samples
+    windows, lengths = probe_signals(size, checkpoint.card.sample_rate_hz, 2)
+    probabilities = []
+    for precision in ("fp32", "int8"):
+        detector = load_detector(precision=precision, warm=False)
+        assert detector.spec.precision == precision
+        llrs = detector.score(windows, lengths).astype(np.float64)
+        probabilities.append(1.0 / (1.0 + np.exp(-llrs)))
+    assert 0.0 < np.abs(probabilities[0] - probabilities[1]).max() <= 0.02
+
+
+def test_int8_is_refused_without_instructions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precisions, "cpu_flags", frozenset)
+    with pytest.raises(DetectorError, match="int8 was asked for and cpu has no instructions"):
+        load_detector(str(folder), precision="int8")
