@@ -14,6 +14,24 @@ from torch import Tensor, nn
 
 Samples = NDArray[np.float32]
 WINDOW, HOP = 64_000, 32_000
+SMALL: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": (16, 16, 24),
+    "conv_kernel": (10, 3, 2),
+    "conv_stride": (8, 4, 2),
+    "num_feat_extract_layers": 3,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+SMALL_CLASSIFIER: dict[str, Any] = SMALL | {
+    "classifier_proj_size": 12,
+    "num_labels": 2,
+    "id2label": {0: "bonafide", 1: "spoof"},
+    "label2id": {"bonafide": 0, "spoof": 1},
+}
 
 
 def shaken(model: Any) -> Any:
@@ -129,3 +147,38 @@ def transformers_utterance(folder: Path, samples: Samples, *, spoof: int = 1) ->
     features = extractor(samples, sampling_rate=16_000, return_tensors="pt")
     with torch.no_grad():
         return float(model(features.input_values).logits.softmax(dim=-1)[0, spoof])
+
+
+def save_small_two_stage(folder: Path) -> Path:
+    """System A's checkpoint, tiny, with the backbone's config.json beside it."""
+    return _save_small(TwoStage(**SMALL), folder / "stage2_best.pt")
+
+
+def save_small_top_four(folder: Path) -> Path:
+    """System C's checkpoint, likewise."""
+    return _save_small(TopFour(inner=12, **SMALL), folder / "best.pt")
+
+
+def _save_small(model: Any, path: Path) -> Path:
+    from transformers import Wav2Vec2Config
+
+    torch.manual_seed(8)
+    shaken(model).save(path)
+    Wav2Vec2Config(**SMALL).save_pretrained(path.parent)
+    return path
+
+
+def save_transformers(folder: Path, *, do_normalize: bool = True, **sizes: Any) -> Path:
+    """A folder of system B's family."""
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForSequenceClassification,
+    )
+
+    torch.manual_seed(7)
+    build: Any = Wav2Vec2ForSequenceClassification
+    shaken(build(Wav2Vec2Config(**sizes))).save_pretrained(folder)
+    extractor: Any = Wav2Vec2FeatureExtractor
+    extractor(do_normalize=do_normalize).save_pretrained(folder)
+    return folder

@@ -10,24 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.detector.authors import TopFour, TwoStage, shaken
+from tests.detector.authors import (
+    SMALL_CLASSIFIER,
+    save_small_top_four,
+    save_small_two_stage,
+    save_transformers,
+)
 
-SMALL: dict[str, Any] = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "conv_dim": (16, 16, 24),
-    "conv_kernel": (10, 3, 2),
-    "conv_stride": (8, 4, 2),
-    "num_feat_extract_layers": 3,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-    "classifier_proj_size": 12,
-    "num_labels": 2,
-    "id2label": {0: "bonafide", 1: "spoof"},
-    "label2id": {"bonafide": 0, "spoof": 1},
-}
 WINDOW = 4_000
 CARD: dict[str, Any] = {"window_samples": WINDOW, "hop_samples": WINDOW // 2}
 BUCKETS = (1, 2, 4)
@@ -50,20 +39,8 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
     def make(
         card: dict[str, Any] | None = CARD, *, do_normalize: bool = True, **changes: Any
     ) -> Path:
-        from transformers import (
-            Wav2Vec2Config,
-            Wav2Vec2FeatureExtractor,
-            Wav2Vec2ForSequenceClassification,
-        )
-
-        torch.manual_seed(7)
-        config = Wav2Vec2Config(**(SMALL | changes))
-        build: Any = Wav2Vec2ForSequenceClassification
-        model = shaken(build(config))
         folder = tmp_path_factory.mktemp("model")
-        model.save_pretrained(folder)
-        extractor: Any = Wav2Vec2FeatureExtractor
-        extractor(do_normalize=do_normalize).save_pretrained(folder)
+        save_transformers(folder, do_normalize=do_normalize, **(SMALL_CLASSIFIER | changes))
         if card is not None:
             (folder / "dfd.json").write_text(json.dumps(card))
         return folder
@@ -80,22 +57,13 @@ def folder(make_folder: MakeFolder) -> Path:
 @pytest.fixture(scope="session")
 def two_stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """System A's checkpoint, tiny, with the backbone's config.json beside it."""
-    return _saved(TwoStage(**SMALL), tmp_path_factory.mktemp("a") / "stage2_best.pt")
+    return save_small_two_stage(tmp_path_factory.mktemp("a"))
 
 
 @pytest.fixture(scope="session")
 def top_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """System C's checkpoint, likewise."""
-    return _saved(TopFour(inner=12, **SMALL), tmp_path_factory.mktemp("c") / "best.pt")
-
-
-def _saved(model: Any, path: Path) -> Path:
-    from transformers import Wav2Vec2Config
-
-    torch.manual_seed(8)
-    shaken(model).save(path)
-    Wav2Vec2Config(**SMALL).save_pretrained(path.parent)
-    return path
+    return save_small_top_four(tmp_path_factory.mktemp("c"))
 
 
 @pytest.fixture

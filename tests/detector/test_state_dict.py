@@ -15,8 +15,8 @@ from torch import Tensor
 from dfd.detector import Detector, DetectorError, ModelOverrides, load_detector
 from dfd.detector.head import LinearHead, MlpHead, ProjectedMeanHead
 from dfd.detector.state_dict import find_head, read
-from tests.detector.authors import TopFour, TwoStage
-from tests.detector.conftest import BUCKETS, SMALL
+from tests.detector.authors import SMALL, TopFour, TwoStage
+from tests.detector.conftest import BUCKETS
 
 Tensors = dict[str, Tensor]
 
