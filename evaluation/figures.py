@@ -133,12 +133,14 @@ def breakdown(
     """Per group: EER, its interval, counts and rates; EER None where a label is missing.
 
     The spoofs of a group are set against the bona fide recordings that ``table`` says; groups
-    that hold none of what the table is about are left out.
+    that hold none of what the table is about are left out, and all where none has a name.
     """
     names = np.array([getattr(recording, table.field) for recording in recordings])
     sources = np.array([recording.source for recording in recordings])
     human = labels == 0
     figures: dict[str, dict[str, Any]] = {}
+    if not any(names):
+        return {}
     relevant = names if table.against is Against.GROUP else names[~human]
     for name in sorted(set(relevant.tolist())):
         mine = names == name

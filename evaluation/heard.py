@@ -54,7 +54,7 @@ def point(seconds: float, scores: Scores, labels: IntArray, lengths: IntArray) -
     ``heard_whole`` counts recordings shorter than ``seconds``. Where that is all of them,
     ``all_there_is`` is true: the point says nothing of more speech than there is.
     """
-    usable = ~np.isnan(scores)
+    usable = ~np.isnan(scores) & (lengths > 0)
     scores, labels, lengths = scores[usable], labels[usable], lengths[usable]
     whole = lengths < int(seconds * SAMPLE_RATE_HZ)
     both = len(set(labels.tolist())) == 2

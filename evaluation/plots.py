@@ -34,7 +34,7 @@ _STYLE: Any = {
     "grid.color": "#e3e8eb",
 }
 _P = ParamSpec("_P")
-_DET_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
+_DET_TICKS = (0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
 
 
 def _styled(draw: Callable[_P, str]) -> Callable[_P, str]:
@@ -111,16 +111,19 @@ def histogram(bins: dict[str, list[float]], threshold: float | None) -> str:
     if threshold is not None and 0 < threshold < 1:
         at = float(np.log(threshold / (1 - threshold)))
         axes.axvline(at, color=INK, lw=1, ls="--")
+        right = at > edges.mean()
         axes.annotate(
             f"threshold {threshold:.3g}",
             (at, axes.get_ylim()[1]),
-            (5, -11),
+            (-5 if right else 5, -11),
             textcoords="offset points",
+            ha="right" if right else "left",
         )
     axes.set_xlabel("log-likelihood ratio, spoof over bona fide")
     axes.set_ylabel("% of the label")
     axes.legend(loc="upper right")
     axes.grid(visible=True, axis="y")
+    axes.set_axisbelow(True)
     return _svg(figure, "histogram")
 
 

@@ -103,6 +103,7 @@ def _published(figures: dict[str, Any]) -> list[dict[str, Any]]:
         "eer_percent": 100 * figures["pooled"]["eer"],
         "min_tdcf": figures["pooled"].get("min_tdcf"),
         "source": "this run",
+        "groups": {},
         "own": True,
     }
     return sorted([*rows, own], key=lambda row: float(row["eer_percent"]))

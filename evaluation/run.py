@@ -147,6 +147,7 @@ def _figures(trials: TrialSet, llrs: Scores, options: RunOptions) -> dict[str, A
     figures["trials"] = {
         "dataset": trials.name,
         "subset": trials.subset,
+        "list": trials.listed_in.name,
         "listed": len(trials.recordings),
         "official_count": trials.official_count,
         "sha256": trials.sha256,
@@ -223,7 +224,10 @@ def _streams(
     made = []
     for seconds in _STREAM_POINTS if streams else ():
         scores = heard.scores_at(seconds, windows, beginnings, lengths, model.options)
-        made.append(heard.point(seconds, scores, labels, lengths))
+        point = heard.point(seconds, scores, labels, lengths)
+        if point["all_there_is"]:
+            break
+        made.append(point)
     return {
         "streams": len(streams),
         "joined": "same speaker, label, source and system"

@@ -75,6 +75,13 @@ def test_tandem_cost_of_each_attack() -> None:
     assert figures["pooled"]["asv"]["spoof_acceptance_rate"] == 0.5
 
 
+def test_recordings_without_names_make_no_groups() -> None:
+    bare = [Recording(row.file, row.label) for row in ROWS]
+    figures = evaluate(LLRS, bare, FigureOptions(bootstrap_repeats=0))
+    assert figures["by_source"] == figures["by_system"] == {}
+    assert figures["within_source_mean_eer"] is None
+
+
 def test_summary() -> None:
     figures = summary(LLRS, ROWS)
     assert set(figures) == {"eer", "within_source_eer", "min_cllr"}
