@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(
 ) -> None:
     stage = dataclasses.replace(SMALL.stages[1], learning_rate=1e30, warm_up=0.0, epochs=3)
     recipe = dataclasses.replace(SMALL, stages=(stage,))
-    with pytest.raises(TrainingError, match="diverged.*learning_rate"):
+    with pytest.raises(TrainingError, match=r"diverged.*learning_rate"):
         run(recipe, base_backbone, clips, tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_the_card_tells_data_figures_and_options(
 
 def test_no_audio_at_all_is_one_line(corpus: Path, base_backbone: Path, tmp_path: Path) -> None:
     splits = dataclasses.replace(corpus_splits(corpus), root=tmp_path)
-    with pytest.raises(CorpusError, match="no recording below .* can be read"):
+    with pytest.raises(CorpusError, match=r"no recording below .* can be read"):
         run(
             shortened("top4-mlp"),
             splits,
