@@ -49,6 +49,7 @@ def load_model(options: ServeOptions) -> Detector:
             options.model,
             device=options.device,
             precision=options.precision,
+            engine=options.engine,
             batch_buckets=options.batch_buckets,
             threads=options.threads,
             overrides=options.overrides,

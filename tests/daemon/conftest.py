@@ -1,5 +1,6 @@
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc.aio
@@ -8,7 +9,16 @@ import pytest
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.server import Server
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
-from tests.daemon.harness import FakeDetector, Harness, Serve, make_spec
+from tests.daemon.front.process import FrontProcess
+from tests.daemon.harness import (
+    Client,
+    Connect,
+    FakeDetector,
+    Harness,
+    InLoop,
+    Serve,
+    make_spec,
+)
 
 
 @pytest.fixture
@@ -29,6 +39,53 @@ async def serve() -> AsyncIterator[Serve]:
                 await server.warm()
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
             stack.push_async_callback(channel.close)
-            return Harness(server, loaded, channel, DetectionServiceStub(channel))
+            stub = DetectionServiceStub(channel)
+            return Harness(InLoop(server), channel, stub, server, loaded)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontProcess]:
+    """A daemon of four workers and an engine that tests share."""
+    front = FrontProcess(tmp_path_factory.mktemp("front"))
+    assert front.ready, "".join(front.log)
+    yield front
+    assert front.end() == 0
+
+
+@dataclass
+class _Since:
+    """Counts from here on what others have counted on."""
+
+    front: FrontProcess
+    before: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return self.front.port
+
+    def figure(self, name: str, **labels: str) -> float:
+        value = self.front.figures().get((name, str(sorted(labels.items()))), 0.0)
+        if not name.endswith(("_total", "_count", "_sum")):
+            return value
+        return value - self.before.get((name, str(sorted(labels.items()))), 0.0)
+
+
+@pytest.fixture(params=["one process", "four workers"])
+async def connect(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[Connect]:
+    """Connects to a daemon with default options, of one process or of several."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def one() -> Client:
+            return await serve()
+
+        async def four() -> Client:
+            front: FrontProcess = request.getfixturevalue("four_workers")
+            channel = grpc.aio.insecure_channel(
+                f"127.0.0.1:{front.port}", [("grpc.use_local_subchannel_pool", 1)]
+            )
+            stack.push_async_callback(channel.close)
+            return Client(_Since(front, front.figures()), channel, DetectionServiceStub(channel))
+
+        yield one if request.param == "one process" else four

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -165,18 +165,26 @@ async def read_all(call: Any) -> Outcome:
     return outcome
 
 
-@dataclass
-class Harness:
-    """A server in this loop and a client to it."""
+class Served(Protocol):
+    """What is served, in this loop or by processes of its own."""
 
-    server: Server
-    detector: FakeDetector
+    @property
+    def port(self) -> int: ...
+
+    def figure(self, name: str, **labels: str) -> float: ...
+
+
+@dataclass
+class Client:
+    """A client of what is served."""
+
+    served: Served
     channel: grpc.aio.Channel
     stub: Any
 
     @property
     def active(self) -> int:
-        return self.server.runtime.admission.active
+        return int(self.figure("dfd_streams_active"))
 
     async def converse(self, requests: Iterable[pb.StreamingDetectRequest], **how: Any) -> Outcome:
         """Sends everything and reads everything.
@@ -188,7 +196,7 @@ class Harness:
 
     def _converse(self, requests: list[pb.StreamingDetectRequest], how: dict[str, Any]) -> Outcome:
         outcome = Outcome([])
-        with grpc.insecure_channel(f"127.0.0.1:{self.server.port}") as channel:
+        with grpc.insecure_channel(f"127.0.0.1:{self.served.port}") as channel:
             try:
                 call = DetectionServiceStub(channel).StreamingDetect(
                     iter(requests), timeout=60, **how
@@ -205,7 +213,31 @@ class Harness:
                 await asyncio.sleep(0.01)
 
     def figure(self, name: str, **labels: str) -> float:
+        return self.served.figure(name, **labels)
+
+
+@dataclass
+class InLoop:
+    """A server in this loop."""
+
+    server: Server
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def figure(self, name: str, **labels: str) -> float:
         return self.server.metrics.value(name, **labels)
 
 
+@dataclass
+class Harness(Client):
+    """A server in this loop and a client to it."""
+
+    server: Server
+    detector: FakeDetector
+
+
 Serve = Callable[..., Awaitable[Harness]]
+# by one process, in this loop, or by a front of four: what a client sees is the same
+Connect = Callable[[], Awaitable[Client]]

@@ -18,6 +18,7 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from dfd.daemon.engine.scheduler import Scheduler
 from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
@@ -82,7 +83,9 @@ async def test_a_hundred_clients_that_leave_in_mid_stream(serve: Serve) -> None:
     assert resident_bytes() - memory < 20 << 20
     assert h.server.runtime.calls == set()
     assert h.server.runtime.engine is not None
-    assert h.server.runtime.engine.scheduler._lanes == 0
+    scheduler = h.server.runtime.engine.scheduler
+    assert isinstance(scheduler, Scheduler)
+    assert scheduler._lanes == 0
     assert h.figure("dfd_streams_total", end="cancelled") == 130
     assert h.figure("dfd_streams_active") == 0
     assert h.figure("dfd_queue_length") == 0

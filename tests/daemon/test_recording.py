@@ -7,8 +7,9 @@ import pytest
 
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
+    Client,
+    Connect,
     Failure,
-    Harness,
     Serve,
     chunks,
     config_request,
@@ -25,14 +26,14 @@ def request(audio: bytes, **changes: Any) -> pb.DetectRequest:
     )
 
 
-async def refused(h: Harness, message: pb.DetectRequest) -> Failure:
+async def refused(h: Client, message: pb.DetectRequest) -> Failure:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await h.stub.Detect(message)
     return unpack(caught.value)
 
 
-async def test_a_recording_is_scored_as_its_stream_is(serve: Serve) -> None:
-    h = await serve()
+async def test_a_recording_is_scored_as_its_stream_is(connect: Connect) -> None:
+    h = await connect()
     samples = noise(9.7, level=0.3)
     streamed = await h.converse([config_request(), *chunks(samples)])
     got = await h.stub.Detect(request(samples.tobytes()))
@@ -44,15 +45,15 @@ async def test_a_recording_is_scored_as_its_stream_is(serve: Serve) -> None:
     assert h.active == 0
 
 
-async def test_an_empty_recording(serve: Serve) -> None:
-    h = await serve()
+async def test_an_empty_recording(connect: Connect) -> None:
+    h = await connect()
     got = await h.stub.Detect(request(b""))
     assert got.summary.channels[0].verdict == pb.VERDICT_INCONCLUSIVE
     assert list(got.windows) == []
 
 
-async def test_a_long_recording_lets_streams_go_on(serve: Serve) -> None:
-    h = await serve()
+async def test_a_long_recording_lets_streams_go_on(connect: Connect) -> None:
+    h = await connect()
     long = asyncio.ensure_future(h.stub.Detect(request(noise(1.0).tobytes() * 300)))
     got = await h.converse([config_request(), *chunks(noise(3.0))])
     assert got.failure is None
@@ -79,8 +80,8 @@ async def test_what_is_refused(
     assert h.active == 0
 
 
-async def test_garbage(serve: Serve) -> None:
-    h = await serve()
+async def test_garbage(connect: Connect) -> None:
+    h = await connect()
     detect: Any = h.channel.unary_unary("/dfd.v1.DetectionService/Detect")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await detect(b"\xff\xff")

@@ -7,7 +7,7 @@ import pytest
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
     RATE,
-    Serve,
+    Connect,
     audio_request,
     chunks,
     config_request,
@@ -20,8 +20,8 @@ SHED = pb.WindowResult.STATUS_SHED
 FAILED = pb.WindowResult.STATUS_FAILED
 
 
-async def test_started_results_and_summary(serve: Serve) -> None:
-    h = await serve()
+async def test_started_results_and_summary(connect: Connect) -> None:
+    h = await connect()
     got = await h.converse([config_request(stream_id="call-7"), *chunks(noise(5.0))])
     assert got.failure is None
     started = got.responses[0].started
@@ -50,23 +50,23 @@ async def test_started_results_and_summary(serve: Serve) -> None:
     assert h.active == 0
 
 
-async def test_the_server_names_a_stream_that_has_no_name(serve: Serve) -> None:
-    h = await serve()
+async def test_the_server_names_a_stream_that_has_no_name(connect: Connect) -> None:
+    h = await connect()
     first, second = [(await h.converse([config_request()])).responses[0] for _ in range(2)]
     assert first.started.stream_id
     assert first.started.stream_id != second.started.stream_id
 
 
-async def test_a_stream_without_audio_has_an_inconclusive_summary(serve: Serve) -> None:
-    h = await serve()
+async def test_a_stream_without_audio_has_an_inconclusive_summary(connect: Connect) -> None:
+    h = await connect()
     got = await h.converse([config_request(), audio_request(b"")])
     assert got.failure is None
     assert got.summary.channels[0].verdict == pb.VERDICT_INCONCLUSIVE
 
 
 @pytest.mark.parametrize("size", [37, 160, 320, 4801, 200_000])
-async def test_any_chunking_gives_the_same_scores(serve: Serve, size: int) -> None:
-    h = await serve()
+async def test_any_chunking_gives_the_same_scores(connect: Connect, size: int) -> None:
+    h = await connect()
     samples = noise(6.3)
     whole = await h.converse([config_request(), audio_request(samples.tobytes())])
     cut = await h.converse([config_request(), *chunks(samples, size)])
@@ -75,9 +75,9 @@ async def test_any_chunking_gives_the_same_scores(serve: Serve, size: int) -> No
     assert [w.start_offset for w in cut.windows] == [w.start_offset for w in whole.windows]
 
 
-async def test_results_come_while_the_client_waits(serve: Serve) -> None:
+async def test_results_come_while_the_client_waits(connect: Connect) -> None:
     """Audio that is held for more is not held for long."""
-    h = await serve()
+    h = await connect()
     call = h.stub.StreamingDetect()
     await call.write(config_request())
     for request in chunks(noise(2.0), 111):
@@ -91,8 +91,8 @@ async def test_results_come_while_the_client_waits(serve: Serve) -> None:
     assert (await read_all(call)).failure is None
 
 
-async def test_channels_are_tracks_of_their_own(serve: Serve) -> None:
-    h = await serve()
+async def test_channels_are_tracks_of_their_own(connect: Connect) -> None:
+    h = await connect()
     quiet, loud = noise(4.0, 1, 0.05), noise(4.0, 2, 0.25)
     stereo = np.column_stack([quiet, loud]).ravel()
     config = config_request()
@@ -112,8 +112,8 @@ async def test_channels_are_tracks_of_their_own(serve: Serve) -> None:
     assert [c.channel for c in chosen.summary.channels] == [1]
 
 
-async def test_without_window_results_alerts_and_warnings_remain(serve: Serve) -> None:
-    h = await serve()
+async def test_without_window_results_alerts_and_warnings_remain(connect: Connect) -> None:
+    h = await connect()
     config = config_request()
     config.config.window_results = False
     config.config.vad.activity_events = True
@@ -130,8 +130,8 @@ async def test_without_window_results_alerts_and_warnings_remain(serve: Serve) -
     assert h.figure("dfd_warnings_total", reason="AUDIO_GAP") == 1
 
 
-async def test_offsets_that_follow_are_no_gaps(serve: Serve) -> None:
-    h = await serve()
+async def test_offsets_that_follow_are_no_gaps(connect: Connect) -> None:
+    h = await connect()
     samples = noise(3.0)
     requests = [
         audio_request(samples[at : at + 160].tobytes(), at) for at in range(0, len(samples), 160)

@@ -9,6 +9,7 @@ from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
     POISON,
     RATE,
+    Connect,
     FakeDetector,
     Serve,
     chunks,
@@ -23,8 +24,8 @@ SHED = pb.WindowResult.STATUS_SHED
 FAILED = pb.WindowResult.STATUS_FAILED
 
 
-async def test_a_window_that_cannot_be_scored_fails_alone(serve: Serve) -> None:
-    h = await serve()
+async def test_a_window_that_cannot_be_scored_fails_alone(connect: Connect) -> None:
+    h = await connect()
     samples = noise(8.0)
     clean = await h.converse([config_request(), *chunks(samples)])
     poisoned = samples.copy()
@@ -127,8 +128,8 @@ async def test_a_fast_stream_is_slowed_and_never_shed(serve: Serve) -> None:
     assert len(got.windows) >= 39
 
 
-async def test_a_client_that_does_not_read_slows_only_itself(serve: Serve) -> None:
-    h = await serve()
+async def test_a_client_that_does_not_read_slows_only_itself(connect: Connect) -> None:
+    h = await connect()
     deaf = h.stub.StreamingDetect()
     config = config_request()
     config.config.hop_duration.FromMilliseconds(250)

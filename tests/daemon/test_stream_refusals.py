@@ -9,6 +9,7 @@ import pytest
 
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
+    Connect,
     Serve,
     audio_request,
     chunks,
@@ -70,16 +71,16 @@ async def test_a_broken_contract_ends_with_a_summary(
     assert h.active == 0
 
 
-async def test_what_was_sent_before_a_mistake_is_judged(serve: Serve) -> None:
-    h = await serve()
+async def test_what_was_sent_before_a_mistake_is_judged(connect: Connect) -> None:
+    h = await connect()
     got = await h.converse([config_request(), *chunks(noise(3.0)), config_request()])
     assert got.failure is not None
     assert len(got.llrs()) >= 2
 
 
 @pytest.mark.parametrize("first", ["nothing", "audio", "empty", "garbage"])
-async def test_the_config_comes_first(serve: Serve, first: str) -> None:
-    h = await serve()
+async def test_the_config_comes_first(connect: Connect, first: str) -> None:
+    h = await connect()
     if first == "garbage":
         raw: Any = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
         got = await read_all(raw(iter([b"\xff\xff\xff"])))
@@ -95,8 +96,8 @@ async def test_the_config_comes_first(serve: Serve, first: str) -> None:
     assert h.figure("dfd_streams_total", end="refused") == 1
 
 
-async def test_garbage_in_mid_stream(serve: Serve) -> None:
-    h = await serve()
+async def test_garbage_in_mid_stream(connect: Connect) -> None:
+    h = await connect()
     raw: Any = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
     got = await read_all(raw(iter([config_request().SerializeToString(), b"\xff\xff"])))
     assert got.failure is not None
@@ -173,8 +174,8 @@ async def test_a_call_without_config_gives_its_slot_back(serve: Serve) -> None:
     ("rate", "count", "reason"),
     [(-16000, 1, "INVALID_SAMPLE_RATE"), (16000, 0, "INVALID_CHANNEL_COUNT")],
 )
-async def test_an_impossible_format(serve: Serve, rate: int, count: int, reason: str) -> None:
-    h = await serve()
+async def test_an_impossible_format(connect: Connect, rate: int, count: int, reason: str) -> None:
+    h = await connect()
     config = config_request()
     config.config.audio_format.sample_rate_hertz = rate
     config.config.audio_format.channel_count = count
@@ -184,8 +185,8 @@ async def test_an_impossible_format(serve: Serve, rate: int, count: int, reason:
     assert got.responses == []
 
 
-async def test_an_unknown_model(serve: Serve) -> None:
-    h = await serve()
+async def test_an_unknown_model(connect: Connect) -> None:
+    h = await connect()
     got = await h.converse([config_request(model="other")])
     assert got.failure is not None
     assert (got.failure.code, got.failure.reason) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_MODEL")
