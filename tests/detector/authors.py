@@ -34,12 +34,12 @@ SMALL_CLASSIFIER: dict[str, Any] = SMALL | {
 }
 
 
-def shaken(model: Any) -> Any:
+def shaken(model: Any, spread: float = 0.1) -> Any:
     """Random norms and biases, and logits of a size that shows differences."""
     with torch.no_grad():
         for name, value in model.named_parameters():
             if "original" not in name:
-                value.add_(0.1 * torch.randn_like(value))
+                value.add_(spread * torch.randn_like(value))
         last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
         last.weight.mul_(4.0)
     return model.eval()
@@ -168,7 +168,9 @@ def _save_small(model: Any, path: Path) -> Path:
     return path
 
 
-def save_transformers(folder: Path, *, do_normalize: bool = True, **sizes: Any) -> Path:
+def save_transformers(
+    folder: Path, *, do_normalize: bool = True, spread: float = 0.1, **sizes: Any
+) -> Path:
     """A folder of system B's family."""
     from transformers import (
         Wav2Vec2Config,
@@ -178,7 +180,7 @@ def save_transformers(folder: Path, *, do_normalize: bool = True, **sizes: Any) 
 
     torch.manual_seed(7)
     build: Any = Wav2Vec2ForSequenceClassification
-    shaken(build(Wav2Vec2Config(**sizes))).save_pretrained(folder)
+    shaken(build(Wav2Vec2Config(**sizes)), spread).save_pretrained(folder)
     extractor: Any = Wav2Vec2FeatureExtractor
     extractor(do_normalize=do_normalize).save_pretrained(folder)
     return folder

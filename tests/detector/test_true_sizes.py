@@ -1,0 +1,121 @@
+"""Each layout at its true size once: compiled scores are those of a plain forward pass.
+
+Systems A and C have 95 million parameters, B 316 million: this is the slowest module here.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dfd.detector import Detector, ModelOverrides, load_detector
+from dfd.detector.signals import probe_signals
+from tests.detector.authors import WINDOW, Samples, TopFour, TwoStage, save_transformers, shaken
+
+XLSR: dict[str, Any] = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "conv_bias": True,
+    "do_stable_layer_norm": True,
+    "classifier_proj_size": 256,
+    "id2label": {0: "real", 1: "fake"},
+    "label2id": {"real": 0, "fake": 1},
+}
+RECORDINGS = 10
+_SPREAD = 0.01
+
+
+@pytest.fixture(scope="module")
+def recordings() -> list[Samples]:
+    """Ten recordings of 2.5 to 4 s: noise, a tone, speech-like sound, clicks, and mixtures."""
+    signals, _ = probe_signals(WINDOW, 16_000)
+    voiced = signals[[0, 1, 2, 3, 4, 6]]
+    mixed = [0.5 * (voiced[i] + voiced[i + 1]) for i in range(4)]
+    lengths = np.linspace(2.5 * 16_000, WINDOW, RECORDINGS).astype(int)
+    every = [*voiced, *mixed]
+    return [signal[:length] for signal, length in zip(every, lengths, strict=True)]
+
+
+def scores(detector: Detector, recordings: list[Samples], batch: int) -> NDArray[np.float32]:
+    """Log-odds of the recordings, so many at a time."""
+    windows = np.zeros((len(recordings), WINDOW), np.float32)
+    for row, samples in zip(windows, recordings, strict=True):
+        row[: len(samples)] = samples
+    lengths = np.array([len(samples) for samples in recordings], np.int64)
+    parts = [
+        detector.score(windows[at : at + batch], lengths[at : at + batch])
+        for at in range(0, len(recordings), batch)
+    ]
+    return np.concatenate(parts)
+
+
+def assert_equal(
+    model: Path, plain: Callable[[Samples], torch.Tensor], recordings: list[Samples]
+) -> Detector:
+    """Compares logits to 1e-3, in batches and singly."""
+    logits = torch.stack([plain(samples) for samples in recordings])
+    expected = (logits[:, 1] - logits[:, 0]).numpy()
+    assert np.ptp(expected) > 0.02, "the recordings have to differ"
+    detector = load_detector(
+        str(model),
+        device="cpu",
+        precision="fp32",
+        batch_buckets=(1, 5),
+        warm=False,
+        overrides=ModelOverrides(window_seconds=4.0),
+    )
+    np.testing.assert_allclose(scores(detector, recordings, 5), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(scores(detector, recordings, 1), expected, rtol=0, atol=1e-3)
+    return detector
+
+
+def padded(model: Any) -> Callable[[Samples], torch.Tensor]:
+    """The forward pass of a window of 4 s with zeros at its end."""
+
+    def plain(samples: Samples) -> torch.Tensor:
+        window = np.zeros(WINDOW, np.float32)
+        window[: len(samples)] = samples
+        with torch.no_grad():
+            logits: torch.Tensor = model(torch.from_numpy(window)[None])[0]
+        return logits
+
+    return plain
+
+
+@pytest.mark.parametrize(("build", "layout"), [(TwoStage, "two-stage"), (TopFour, "top4-mlp")])
+def test_systems_a_and_c(
+    build: Any, layout: str, recordings: list[Samples], tmp_path: Path
+) -> None:
+    torch.manual_seed(5)
+    model = shaken(build(), _SPREAD)
+    model.save(tmp_path / "best.pt")  # and no config.json: its sizes are known
+    detector = assert_equal(tmp_path / "best.pt", padded(model), recordings)
+    assert detector.spec.layout == layout
+
+
+def test_system_b(recordings: list[Samples], tmp_path: Path) -> None:
+    if os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 6 << 30:
+        pytest.skip("needs 6 GiB of free memory")
+    from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+
+    folder = save_transformers(tmp_path / "model", spread=_SPREAD, **XLSR)
+    load: Any = Wav2Vec2ForSequenceClassification
+    model = load.from_pretrained(folder).eval()
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+
+    def plain(samples: Samples) -> torch.Tensor:
+        features = extractor(samples, sampling_rate=16_000, return_tensors="pt")
+        with torch.no_grad():
+            logits: torch.Tensor = model(features.input_values).logits[0]
+        return logits
+
+    detector = assert_equal(folder, plain, recordings)
+    assert (detector.spec.layout, detector.spec.padding) == ("transformers", "mask")
