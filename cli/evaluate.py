@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._model import model_options, model_overrides
 
 if TYPE_CHECKING:
     from dfd.detector import Detector
@@ -42,10 +43,9 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--keys", type=_FILE, help="The protocol's list, where it lies elsewhere.")
 @click.option("--json", "json_path", type=_OUTPUT, help="Where the figures go.")
 @click.option("--html", "html_path", type=_OUTPUT, help="Where a report with plots goes.")
-@click.option("--model", default="bundled", show_default=True, help="What to measure.")
+@model_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", default="fp32", show_default=True, help="auto, fp32, bf16 or fp16.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="On P(spoof).  [default: model's]")
 @click.option("--seconds", type=click.FloatRange(0.5), help="Hear only so much of each recording.")
 @click.option("--condition", default="clean", show_default=True, help="What they go through.")
 @click.option(
@@ -78,7 +78,13 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--asv-scores", type=_FILE, help="A speaker verifier's scores, for min t-DCF.")
 @click.option("--compare", is_flag=True, help="Set published figures beside.")
-@click.option("--bootstrap", default=200, show_default=True, help="Repeats for the intervals.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="Repeats for the intervals.",
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
 @click.option(
     "--jobs",
@@ -218,7 +224,7 @@ def _run_options(
         by_seconds=trials.name == "manifest" if by_seconds is None else by_seconds,
         join_unknown_speakers=values["join_unknown_speakers"],
         most_seconds=values["seconds"],
-        threshold=values["threshold"],
+        threshold=values["alert_threshold"],
         bootstrap_repeats=values["bootstrap"],
         asv=None if asv_scores is None else read_asv_scores(asv_scores),
         compare=values["compare"],
@@ -227,12 +233,19 @@ def _run_options(
 
 
 def _detector(
-    *, model: str, device: str, precision: str, threads: int | None, **_: Any
+    *, model: str, device: str, precision: str, threads: int | None, **values: Any
 ) -> Detector:
     from dfd.detector import DetectorError, load_detector
 
     try:
-        return load_detector(model, device=device, precision=precision, threads=threads, warm=False)
+        return load_detector(
+            model,
+            device=device,
+            precision=precision,
+            threads=threads,
+            warm=False,
+            overrides=model_overrides(values),
+        )
     except DetectorError as error:
         raise OneLineError("evaluate", str(error)) from error
 

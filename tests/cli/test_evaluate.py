@@ -154,6 +154,21 @@ def test_one_condition_changes_the_figures(corpus: Path, tmp_path: Path) -> None
     assert not np.allclose(found["clean"], found["noise-10"], atol=1e-3)
 
 
+def test_facts_of_the_model_may_be_set(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.json"
+    result = run(
+        *("--manifest", corpus / "manifest.tsv", "--audio-root", corpus, "--split", "dev"),
+        *("--window-seconds", "1", "--utterance-score", "mean", "--alert-threshold", "0.25"),
+        *("--no-by-seconds", "--json", out),
+    )
+    assert result.exit_code == 0, result.output
+    figures = figures_of(out)
+    assert figures["model"]["window_seconds"] == 1
+    assert figures["model"]["utterance_score"] == "mean"
+    assert figures["pooled"]["threshold"] == 0.25
+    assert "by_seconds" not in figures
+
+
 def test_what_cannot_be_read_is_named(corpus: Path, tmp_path: Path) -> None:
     manifest, out, page = tmp_path / "m.tsv", tmp_path / "f.json", tmp_path / "r.html"
     lines = [f"{corpus}/dev-{index}.flac\t{('bonafide', 'spoof')[index % 2]}" for index in range(4)]
@@ -207,6 +222,7 @@ def test_scores_that_look_turned_round(tmp_path: Path) -> None:
         (["--manifest", "M", "--audio-root", ".", "--split", "test"], "no rows of split 'test'"),
         (["--manifest", "M", "--audio-root", ".", "--condition", "fax"], "no condition 'fax'"),
         (["--manifest", "M", "--audio-root", ".", "--model", "nowhere"], "nowhere"),
+        (["--manifest", "M", "--audio-root", ".", "--window-seconds", "0.1"], "0.1 s"),
         (["--manifest", "M", "--audio-root", ".", "--split", "train"], "bona fide and spoof ones"),
     ],
 )
