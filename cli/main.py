@@ -16,6 +16,7 @@ VERBS = {
     "info": "Show what a daemon offers.",
     "train": "Train a detector.",
     "evaluate": "Measure a detector on labelled recordings.",
+    "bench": "Measure speed: the model, the daemon, the core.",
 }
 
 # third-party module -> the extra that brings it

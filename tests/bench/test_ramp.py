@@ -1,0 +1,24 @@
+import pytest
+
+from dfd.bench.ramp import largest_held
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 7, 25, 130, 199])
+def test_the_largest_number_that_holds_is_found(capacity: int) -> None:
+    held, steps = largest_held(
+        lambda streams: streams,
+        lambda streams: streams <= capacity,
+        start=10,
+        limit=1000,
+        resolution=0.05,
+    )
+    assert held <= capacity <= held + max(1, int(0.05 * held))
+    assert max(steps) > capacity
+    assert len(steps) == len(set(steps))
+
+
+def test_no_step_is_beyond_the_limit() -> None:
+    held, steps = largest_held(
+        lambda streams: streams, lambda streams: True, start=10, limit=50, resolution=0.1
+    )
+    assert (held, steps) == (50, [10, 20, 40, 50])
