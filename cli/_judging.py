@@ -34,6 +34,13 @@ _OPTIONS = (
     click.option("--window", "window_seconds", type=_SECONDS, metavar="SECONDS", help="Window."),
     click.option("--hop", "hop_seconds", type=_SECONDS, metavar="SECONDS", help="Hop of windows."),
     click.option(
+        "--min-speech",
+        "vad_min_speech_seconds",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Do not score a window with less speech; 0 scores all.  [default: the model's]",
+    ),
+    click.option(
         "--vad",
         "vad_engine",
         type=click.Choice(["webrtc", "silero"]),
@@ -77,6 +84,7 @@ def stream_options(
             engine=None if engine is None else VadEngine(engine),
             aggressiveness=values.pop("vad_aggressiveness"),
             hangover_seconds=values.pop("vad_hangover_seconds"),
+            min_speech_seconds=values.pop("vad_min_speech_seconds"),
             activity_events=activity_events,
         ),
         alert_policy=AlertPolicy(

@@ -67,6 +67,18 @@ def model_options(command: _F) -> _F:
     return option(override_options(command))
 
 
+def serve_arguments(values: dict[str, Any]) -> list[str]:
+    """Takes the facts out of a verb's values, as arguments of `dfd serve`."""
+    arguments = []
+    for name in OVERRIDE_NAMES:
+        value, flag = values.pop(name), name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            arguments.append(f"--{flag}={value}")
+    return arguments
+
+
 def model_overrides(values: dict[str, Any]) -> ModelOverrides:
     """Takes the facts out of a verb's values.
 

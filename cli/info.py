@@ -73,9 +73,15 @@ def _show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> No
     from dfd.detector.checkpoint import read_checkpoint
 
     # which tensors were found is told on the way
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("dfd.detector").setLevel(logging.INFO)
-    checkpoint = read_checkpoint(model, overrides)
+    said, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")
+    level = logger.level
+    logger.addHandler(said)
+    logger.setLevel(logging.INFO)
+    try:
+        checkpoint = read_checkpoint(model, overrides)
+    finally:
+        logger.removeHandler(said)
+        logger.setLevel(level)
     card = checkpoint.card
     info = ModelInfo(
         name=card.name,

@@ -8,6 +8,7 @@ from click.core import ParameterSource
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
+from dfd.cli._model import override_options, serve_arguments
 
 
 @click.command(
@@ -31,6 +32,7 @@ from dfd.cli._judging import judging_options, stream_options
     help="End after so much audio.  [default: at Ctrl-C]",
 )
 @judging_options
+@override_options
 @click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
 @click.option(
@@ -54,8 +56,9 @@ def command(
 ) -> None:
     """Listen to the microphone and show whether a person or a machine is speaking.
 
-    Where no server is named and none answers, one is started for as long as it takes.
-    Ctrl-C ends it with a summary.
+    Where no server is named and none answers, one is started for as long as it takes, with
+    what --model names (a folder, a checkpoint file, a hub id) and with the facts of it that are
+    set. Ctrl-C ends it with a summary.
     """
     import asyncio
     import contextlib
@@ -84,6 +87,7 @@ def command(
         return
     if as_json and events == "-":
         raise UserError("--json writes the events to standard output: name a file for --events")
+    facts = serve_arguments(others)
     options = stream_options(others, {"source": "microphone"}, activity_events=True)
     where = connection(**others)
     device = microphone.find_device(wanted)
@@ -123,7 +127,15 @@ def command(
         source = click.get_current_context().get_parameter_source("server")
         if source is ParameterSource.DEFAULT and not answers(where.server):
             click.echo(f"no server answers at {where.server}: starting one here", err=True)
-            where = dataclasses.replace(where, server=stack.enter_context(local_daemon()))
+            if options.model:
+                facts.append(f"--model={options.model}")
+                options = dataclasses.replace(options, model="")
+            where = dataclasses.replace(where, server=stack.enter_context(local_daemon(facts)))
+        elif facts:
+            raise UserError(
+                f"{where.server} has loaded its model already: set {facts[0].partition('=')[0]}"
+                " where it is started, with dfd serve"
+            )
         every: list[EventSink] = [JsonLinesSink(path) for path in paths]
         every += [on_alert(what, read_secret(None)) for what in on_alerts]
         sinks = stack.enter_context(Sinks(every))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dfd.clients.errors import UserError
 
@@ -29,8 +29,12 @@ def answers(server: str) -> bool:
 
 
 @contextlib.contextmanager
-def local_daemon(ready_seconds: float = 120.0) -> Iterator[str]:
+def local_daemon(arguments: Sequence[str] = (), ready_seconds: float = 120.0) -> Iterator[str]:
     """Runs `dfd serve` on a free loopback port until the context ends; gives its address.
+
+    Args:
+        arguments: of `dfd serve`, such as its model.
+        ready_seconds: how long it may take to start.
 
     Raises:
         UserError: the daemon is not installed, or does not start.
@@ -42,7 +46,7 @@ def local_daemon(ready_seconds: float = 120.0) -> Iterator[str]:
         )
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [*_COMMAND, *_SERVE],
+            [*_COMMAND, *_SERVE, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=log,

@@ -1,0 +1,104 @@
+"""The options that name a model and set facts of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dfd.cli._model import OVERRIDE_NAMES, serve_arguments
+from dfd.daemon.options import ServeOptions
+from dfd.detector.overrides import ModelOverrides
+from tests.clients.command import dfd, dfd_here
+from tests.clients.scripted import ScriptedServer
+
+
+def test_the_daemon_has_an_option_for_every_fact() -> None:
+    values = {
+        "spoof_label": "fake",
+        "window_seconds": 2.0,
+        "hop_seconds": 1.0,
+        "normalize": False,
+        "padding": "zero",
+        "utterance_score": "first",
+        "alert_threshold": 0.7,
+        "min_speech_seconds": 0.0,
+    }
+    assert values.keys() == set(OVERRIDE_NAMES)
+    assert ServeOptions(**values).overrides == ModelOverrides(**values)  # type: ignore[arg-type]
+    assert serve_arguments(values) == [
+        "--spoof-label=fake",
+        "--window-seconds=2.0",
+        "--hop-seconds=1.0",
+        "--no-normalize",
+        "--padding=zero",
+        "--utterance-score=first",
+        "--alert-threshold=0.7",
+        "--min-speech-seconds=0.0",
+    ]
+    assert values == {}
+
+
+def test_what_is_not_set_is_not_passed_on() -> None:
+    assert serve_arguments(dict.fromkeys(OVERRIDE_NAMES)) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--window-seconds", "0.1", "the model's window is 0.1 s; use 0.25 to 60 s"),
+        ("--hop-seconds", "0", "the model's hop is 0.0 s; use more than 0"),
+        ("--alert-threshold", "1.5", "the alert threshold is 1.5; use a probability"),
+        ("--min-speech-seconds", "-1", "the least speech of a window is -1.0 s"),
+        ("--padding", "reflect", "--padding"),
+        ("--utterance-score", "median", "--utterance-score"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["serve", "info"])
+def test_an_impossible_fact_is_one_line(verb: str, option: str, value: str, message: str) -> None:
+    done = dfd_here(verb, option, value)
+    assert done.is_one_line(), done
+    assert message in done.err
+
+
+def test_facts_are_set_where_a_model_is_loaded() -> None:
+    done = dfd_here("info", "--spoof-label", "fake")
+    assert done.is_one_line(), done
+    assert "name --model" in done.err
+
+
+def test_a_model_is_looked_into_without_a_daemon() -> None:
+    done = dfd_here("info", "--model", "bundled", "--window-seconds", "2", "--json")
+    assert done.status == 0, done
+    facts = json.loads(done.out)
+    assert (facts["name"], facts["layout"], facts["spoof_label"]) == (
+        "bundled",
+        "transformers",
+        "1 (spoof)",
+    )
+    assert (facts["window_seconds"], facts["utterance_score"]) == (2.0, "evidence")
+    assert facts["parameters"] > 100_000
+    shown = dfd_here("info", "--model", "bundled")
+    for words in ("4 s every 2 s", "calibrated evidence added up", "million parameters"):
+        assert words in shown.out
+
+
+def test_a_model_that_is_not_there() -> None:
+    done = dfd_here("info", "--model", "/nowhere/best.pt")
+    assert done.is_one_line(), done
+    assert "there is no model folder or file /nowhere/best.pt" in done.err
+
+
+async def test_a_stream_asks_for_every_window(tmp_path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    async with ScriptedServer() as server:
+        done = await dfd(
+            "replay", "--server", server.address, "--speed", "max", "--min-speech", "0",
+            tmp_path / "a.wav",
+        )  # fmt: skip
+    assert done.status == 0, done
+    vad = server.connections[0].config.vad
+    assert vad.HasField("min_speech_duration")
+    assert vad.min_speech_duration.ToMilliseconds() == 0
