@@ -35,7 +35,8 @@ def test_facts_are_measured_on_what_is_served() -> None:
 
 def test_windows_of_one_voice_that_agree_are_correlated() -> None:
     draws = np.random.default_rng(1)
-    rows, whole = [], []
+    rows: list[Recording] = []
+    whole: list[np.ndarray] = []
     for speaker in range(60):
         own = draws.normal(0.0, 2.0)
         for _ in range(2):

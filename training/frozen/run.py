@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd.evaluation import metrics
+from dfd.evaluation.score_files import write_scores
 from dfd.training.classifier import Classifier, scorer
 from dfd.training.clips import Clips
 from dfd.training.frozen.contrastive import Projection, centroid_scores, fit_projection
@@ -78,8 +79,9 @@ def run(
     """Extract, fit, measure, and write ``model/``, ``full/`` and ``results.json`` below ``out``.
 
     ``model/`` is what is linear in the embeddings, served live; ``full/`` is the regression on
-    all features (see ``saved``). An interrupted run goes on from the features on disk; what
-    follows takes seconds and is the same each time. Returns a line with the figures.
+    all features (see ``saved``) with its scores of dev. An interrupted run goes on from the
+    features on disk; what follows takes seconds and is the same each time. Returns a line with
+    the figures.
     """
     backbone = load_backbone(backbone_name)
     train, dev = scan_splits(splits, options.workers, talk)
@@ -110,6 +112,12 @@ def run(
     options.out.mkdir(parents=True, exist_ok=True)
     FrozenModel.of(models["all"], backbone, recipe).save(options.out / "full")
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    judged = parts.calibrating
+    write_scores(
+        options.out / "full" / "scores-dev.txt",
+        judged.clips.recordings,
+        models["all"].scores(judged.features.columns("all")),
+    )
     _write(recipe, backbone, classifier, parts, splits, results, options, talk)
     for clips, split in ((train, "train"), (dev, "dev")):
         tell_unreadable(clips, split, talk)

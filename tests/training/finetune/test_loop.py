@@ -171,8 +171,10 @@ def test_class_weights_weigh_the_loss(
         recipe = dataclasses.replace(SMALL, stages=(stage,), class_weights=weights)
         model = build_classifier(load_backbone(str(base_backbone)), recipe, 5)
         with torch.no_grad():  # says bona fide, whatever it hears
-            model.classifier.weight.zero_()
-            model.classifier.bias.copy_(torch.tensor([2.0, 0.0]))
+            head = model.classifier
+            assert isinstance(head, torch.nn.Linear)
+            head.weight.zero_()
+            head.bias.copy_(torch.tensor([2.0, 0.0]))
         context = FitContext(tmp_path, torch.device("cpu"), 5, 1, Tracker(), lambda _progress: None)
         losses[weights] = fit(model, recipe, *clips, {}, context, resume=False).loss
     human, spoof = 0.12693, 2.12693

@@ -16,9 +16,10 @@ def plain(folder: Path, wave: torch.Tensor) -> torch.Tensor:
     """One recording through transformers alone."""
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
-    model: Any = Wav2Vec2Model.from_pretrained(folder).eval()
-    extractor: Any = Wav2Vec2FeatureExtractor()
-    values = extractor(wave.numpy(), sampling_rate=16_000, return_tensors="pt").input_values
+    make: Any = Wav2Vec2Model
+    model = make.from_pretrained(folder).eval()
+    extractor: Any = Wav2Vec2FeatureExtractor
+    values = extractor()(wave.numpy(), sampling_rate=16_000, return_tensors="pt").input_values
     with torch.inference_mode():
         mean: torch.Tensor = model(values).last_hidden_state.mean(1)[0]
     return mean

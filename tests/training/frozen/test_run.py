@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from dfd.detector import load_detector
+from dfd.evaluation.score_files import read_scores
 from dfd.training.clips import scan
 from dfd.training.errors import TrainingError
+from dfd.training.frozen import score
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import extract
 from dfd.training.frozen.options import FROZEN_RECIPES, ContrastiveOptions, FrozenRecipe
@@ -108,6 +110,32 @@ def test_as_published_within_one_split(corpus: Path, base_backbone: Path, tmp_pa
 def test_a_second_run_is_the_same(corpus: Path, base_backbone: Path, tmp_path: Path) -> None:
     told = [train(small("contrastive"), corpus, base_backbone, tmp_path) for _ in range(2)]
     assert told[0] == told[1]
+
+
+def test_the_whole_scores_files_for_an_evaluation(
+    corpus: Path, base_backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(small("frozen-logreg"), corpus, base_backbone, tmp_path)
+    manifest = tmp_path / "m.tsv"
+    text = (corpus / "manifest.tsv").read_text()
+    manifest.write_text(text + "gone.flac\tdev\tspoof\ttts:0\tmade/0\ts\t16000\t2\n")
+    full, made = tmp_path / "full", tmp_path / "scores.txt"
+    arguments = [str(full), "--out", str(made), "--audio-root", str(corpus), "--workers", "2"]
+    score.main([*arguments, "--manifest", str(manifest), "--split", "dev"])
+    lines, wanted = read_scores(made), read_scores(full / "scores-dev.txt")
+    assert set(lines) == set(wanted)
+    for name, line in wanted.items():
+        assert lines[name].score == pytest.approx(line.score, abs=1e-4)
+    assert "12 recordings, 1 unreadable" in capsys.readouterr().out
+    for more, message in (
+        ([], "name the trials"),
+        (["--manifest", str(tmp_path / "none.tsv")], "cannot read the manifest"),
+        (["--protocol", "in-the-wild", "--subset", "half"], "has no half"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            score.main([*arguments, *more])
+        assert caught.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 def test_other_weights_than_it_was_made_on_are_refused(
