@@ -26,13 +26,14 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """One table of the page, worst group first."""
+    """One table of the page, worst group first; ``published`` are systems' EERs (%) by group."""
 
     name: str
     title: str
     against: str
     rows: list[tuple[str, dict[str, Any]]]
     chart: Markup | None
+    published: list[tuple[str, dict[str, float]]]
 
 
 def report(figures: dict[str, Any]) -> str:
@@ -89,7 +90,12 @@ def _breakdowns(figures: dict[str, Any]) -> Iterator[Breakdown]:
             if entry["eer"] is not None
         ]
         chart = Markup(plots.bars(measured, name)) if 1 < len(measured) <= _MOST_BARS else None
-        yield Breakdown(name, _TITLES[name], table["against"], rows, chart)
+        beside = [
+            (row["system"], row["groups"][name])
+            for row in figures.get("published", ())
+            if name in row["groups"]
+        ]
+        yield Breakdown(name, _TITLES[name], table["against"], rows, chart, beside)
 
 
 def _published(figures: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,7 +109,6 @@ def _published(figures: dict[str, Any]) -> list[dict[str, Any]]:
         "eer_percent": 100 * figures["pooled"]["eer"],
         "min_tdcf": figures["pooled"].get("min_tdcf"),
         "source": "this run",
-        "groups": {},
         "own": True,
     }
     return sorted([*rows, own], key=lambda row: float(row["eer_percent"]))

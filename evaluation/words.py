@@ -45,7 +45,7 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
         yield f"published: {row['system']} {row['eer_percent']:.2f} % ({row['source']})"
     if "published" in figures and not figures["published"]:
         yield f"published: no figures are known of {trials['dataset']}"
-    if pooled["eer"] > 0.5:
+    if pooled["eer"] > 0.5 and "scores" in figures:
         yield "EER above 50 %: if a higher score means spoof in this file, say --higher-means spoof"
 
 

@@ -85,6 +85,8 @@ def test_a_public_set(name: str, tmp_path: Path) -> None:
     assert read.drawings >= 4
     assert all(target.startswith("#") for target in read.loaded)
     assert "this run" in read.text
+    if name == "asvspoof2021-la":
+        assert {"two-stage Wav2Vec2 (A), EER %", "8.37"} <= set(read.text)
 
     again = tmp_path / "again.json"
     result = run(
