@@ -160,15 +160,19 @@ def test_facts_of_the_model_may_be_set(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.json"
     result = run(
         *("--manifest", corpus / "manifest.tsv", "--audio-root", corpus, "--split", "dev"),
-        *("--window-seconds", "1", "--utterance-score", "mean", "--alert-threshold", "0.25"),
-        *("--no-by-seconds", "--json", out),
+        *("--window-seconds", "1", "--utterance-score", "mean", "--alert-threshold", "0.001"),
+        *("--min-speech-seconds", "0", "--no-by-seconds", "--long-streams", "--json", out),
     )
     assert result.exit_code == 0, result.output
     figures = figures_of(out)
     assert figures["model"]["window_seconds"] == 1
     assert figures["model"]["utterance_score"] == "mean"
-    assert figures["pooled"]["threshold"] == 0.25
+    assert figures["pooled"]["threshold"] == 0.001
     assert "by_seconds" not in figures
+    # at such a threshold every voice is an alert
+    assert figures["long_streams"]["alerts"] >= 2
+    assert figures["long_streams"]["streams_that_alerted"] == 2
+    assert figures["long_streams"]["alerts_per_hour"] > 100
 
 
 def test_what_cannot_be_read_is_named(corpus: Path, tmp_path: Path) -> None:
