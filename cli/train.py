@@ -48,7 +48,12 @@ class UserError(click.ClickException):
 @click.option("--threads", default=0, help="CPU threads; 0 leaves it to torch.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in OUT.")
-@click.option("--steps", default=None, type=click.IntRange(1), help="(bundled) Steps to train.")
+@click.option(
+    "--steps",
+    default=None,
+    type=click.IntRange(1),
+    help="(bundled) At most so many steps for each network.",
+)
 @click.option(
     "--backbone",
     metavar="FOLDER|HUB-ID",
@@ -73,8 +78,8 @@ class UserError(click.ClickException):
     type=click.IntRange(1),
     help="(reference) Threads that decode audio.  [default: one a core]",
 )
-@click.option("--tensorboard/--no-tensorboard", default=True, help="(reference) Curves in OUT.")
-@click.option("--wandb", metavar="PROJECT", help="(reference) Curves to Weights & Biases too.")
+@click.option("--tensorboard/--no-tensorboard", default=True, help="Curves in OUT.")
+@click.option("--wandb", metavar="PROJECT", help="Curves to Weights & Biases too.")
 @click.option(
     "--checkpoint", is_flag=True, help="(two-stage) Write stage2_best.pt beside model/ too."
 )
@@ -150,11 +155,15 @@ def _train_bundled(
     from dfd.training.loop import Progress
     from dfd.training.pipeline import train
     from dfd.training.recipe import RECIPES
+    from dfd.training.tracking import open_tracker
 
-    chosen, steps = RECIPES[BUNDLED], more["steps"]
-    if steps is not None:
-        chosen = dataclasses.replace(chosen, fit=dataclasses.replace(chosen.fit, steps=steps))
-    fitting = bars.add_task("training", total=chosen.fit.steps, note="")
+    chosen = RECIPES[BUNDLED]
+    if more["steps"] is not None:
+        chosen = chosen.shortened(more["steps"])
+    fitting = {
+        part.name: bars.add_task(f"training {part.name}", total=part.fit.steps, note="")
+        for part in (*chosen.teachers, chosen)
+    }
 
     @contextmanager
     def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
@@ -163,22 +172,29 @@ def _train_bundled(
         bars.update(task, completed=total)
 
     def report(progress: Progress) -> None:
-        bars.update(fitting, completed=progress.step, note=f"loss {progress.loss:.3f}")
+        note = f"loss {progress.loss:.3f}"
+        bars.update(fitting[progress.part], completed=progress.step, note=note)
         if progress.dev is not None:
             figures = "  ".join(f"{name} {value:.4f}" for name, value in progress.dev.items())
-            bars.console.print(f"step {progress.step}: {figures}", highlight=False)
+            line = f"{progress.part}, step {progress.step}: {figures}"
+            bars.console.print(line, highlight=False)
+            curves = {"loss": progress.loss, **progress.dev}
+            points = {f"{progress.part}/{name}": value for name, value in curves.items()}
+            tracker.add(points, progress.step)
 
-    train(
-        chosen,
-        corpus,
-        out,
-        cache_folder=more["cache"] or out / "cache",
-        seed=more["seed"],
-        device=target,
-        bar=bar,
-        report=report,
-        resume=more["resume"],
-    )
+    wanted = {"tensorboard": more["tensorboard"], "wandb_project": more["wandb"]}
+    with open_tracker(out, name=BUNDLED, options=dataclasses.asdict(chosen), **wanted) as tracker:
+        train(
+            chosen,
+            corpus,
+            out,
+            cache_folder=more["cache"] or out / "cache",
+            seed=more["seed"],
+            device=target,
+            bar=bar,
+            report=report,
+            resume=more["resume"],
+        )
 
 
 def _train_reference(

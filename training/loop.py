@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.augment import augment, normalise
@@ -49,8 +50,12 @@ class LogOdds(nn.Module):
 
 @dataclass
 class Progress:
-    """What the loop tells after each step; ``dev`` holds figures only after an evaluation."""
+    """What the loop tells after each step; ``dev`` holds figures only after an evaluation.
 
+    ``part`` is the name of the recipe that is run: a teacher's or the whole one's.
+    """
+
+    part: str
     step: int
     steps: int
     loss: float
@@ -84,9 +89,12 @@ def fit(
     device: torch.device,
     evaluate: Callable[[nn.Module], dict[str, float]],
     report: Callable[[Progress], None],
+    teachers: Sequence[nn.Module] = (),
     resume: bool = False,
 ) -> nn.Module:
     """Train ``model`` (see ``LogOdds``) in place and return its averaged copy.
+
+    ``teachers`` hear every crop before it is augmented; their mean P(spoof) is part of the target.
 
     Writes ``checkpoint.pt`` and a line of ``log.jsonl`` at every evaluation below ``out``;
     ``resume`` continues from there, with the same random numbers as an unbroken run.
@@ -120,9 +128,9 @@ def fit(
         drawn = sampler.draw(*batch_shape(options, shapes))
         waves, lengths, labels = (part.to(device) for part in drawn)
         with torch.no_grad():
-            chance = phase.untouched_chance
-            waves = augment(waves, lengths, recipe.augment, draws, chance)
-        loss = _loss(model(waves, lengths), labels, options.label_smoothing)
+            targets = spoof_targets(labels, waves, lengths, teachers, options)
+            waves = augment(waves, lengths, recipe.augment, draws, phase.untouched_chance)
+        loss = binary_cross_entropy_with_logits(model(waves, lengths), targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
@@ -138,13 +146,24 @@ def fit(
             entry = {"step": done, "loss": smooth, "seconds": time.monotonic() - started, **dev}
             with (out / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(entry) + "\n")
-        report(Progress(done, options.steps, smooth, dev))
+        report(Progress(recipe.name, done, options.steps, smooth, dev))
     return average
 
 
-def _loss(log_odds: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    targets = labels.float() * (1 - 2 * smoothing) + smoothing
-    return nn.functional.binary_cross_entropy_with_logits(log_odds, targets)
+def spoof_targets(
+    labels: Tensor,
+    waves: Tensor,
+    lengths: Tensor,
+    teachers: Sequence[nn.Module],
+    options: FitOptions,
+) -> Tensor:
+    """P(spoof) (B,) to learn: the smoothed label, and what the teachers say."""
+    smoothing, share = options.label_smoothing, options.teacher_share
+    hard = labels.float() * (1 - 2 * smoothing) + smoothing
+    if not teachers:
+        return hard
+    said = [teacher(waves, lengths).sigmoid() for teacher in teachers]
+    return (1 - share) * hard + share * torch.stack(said).mean(0)
 
 
 @torch.no_grad()

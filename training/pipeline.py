@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -54,20 +54,26 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps({"seed": seed, **asdict(recipe)}, indent=2) + "\n")
 
-    torch.manual_seed(seed)
-    network = build_network(recipe.network)
-    sampler = Sampler(banks, seed)
-    average = fit(
-        LogOdds(network),
-        sampler,
-        recipe,
-        out,
-        seed=seed,
-        device=device,
-        evaluate=lambda model: watch(model, dev_rows, dev_cache),
-        report=report,
-        resume=resume,
-    )
+    def fitted(part: Recipe, folder: Path, teachers: Sequence[nn.Module]) -> nn.Module:
+        torch.manual_seed(seed)
+        model = LogOdds(build_network(part.network))
+        if teachers and part.from_first_teacher:
+            model.load_state_dict(teachers[0].state_dict())
+        return fit(
+            model,
+            Sampler(banks, seed),
+            part,
+            folder,
+            seed=seed,
+            device=device,
+            evaluate=lambda model: watch(model, dev_rows, dev_cache),
+            report=report,
+            teachers=teachers,
+            resume=resume,
+        )
+
+    teachers = [fitted(part, out / "teachers" / part.name, ()) for part in recipe.teachers]
+    average = fitted(recipe, out, teachers)
     trained: Any = average.model
     made = plain(trained, recipe.network)
     facts = measure_serving(LogOdds(made), dev_rows, dev_cache, serving or ServingOptions())

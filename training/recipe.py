@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dfd.training.augment import AugmentOptions
 from dfd.training.banks import BankOptions
+from dfd.training.extractor import ExtractorOptions
 from dfd.training.network import NetworkOptions
 
 
@@ -17,7 +18,8 @@ class FitOptions:
 
     ``batch_seconds`` is the audio in a batch; each batch has crops of one random length out of
     ``crop_seconds``, drawn with ``crop_weights``. ``average_decay`` is the exponential moving
-    average of the weights that is evaluated and exported.
+    average of the weights that is evaluated and exported. ``teacher_share`` is the weight of the
+    teachers' opinion against the label, where a recipe has teachers.
     """
 
     steps: int = 8000
@@ -29,6 +31,7 @@ class FitOptions:
     weight_decay: float = 0.02
     gradient_clip: float = 1.0
     label_smoothing: float = 0.05
+    teacher_share: float = 0.7
     average_decay: float = 0.998
     evaluate_every_steps: int = 500
 
@@ -42,7 +45,7 @@ class Phase:
     left as it is.
     """
 
-    until_step: int
+    until_step: int = 1_000_000_000
     untouched_chance: float = 0.9
     original_share: float = 0.6
     codec_share: float = 0.15
@@ -60,27 +63,56 @@ class Phase:
         }
 
 
-# Hard material slows the start; the last phase is what the detector has to stand.
-PHASES = (
-    Phase(800, untouched_chance=0.7, copy_share=0.1, spoken_share=0.0),
-    Phase(1_000_000, untouched_chance=0.45, codec_share=0.25, copy_share=0.2, spoken_share=0.05),
-)
-
-
 @dataclass(frozen=True)
 class Recipe:
-    """One way to make a detector."""
+    """One way to make a detector.
+
+    ``teachers`` are trained first; the network then learns from their mean opinion, starting
+    with the weights of the first where ``from_first_teacher`` says so.
+    """
 
     name: str
     network: NetworkOptions = field(default_factory=NetworkOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     banks: BankOptions = field(default_factory=BankOptions)
     fit: FitOptions = field(default_factory=FitOptions)
-    phases: tuple[Phase, ...] = PHASES
+    phases: tuple[Phase, ...] = (Phase(),)
+    teachers: tuple[Recipe, ...] = ()
+    from_first_teacher: bool = False
+
+    def shortened(self, steps: int) -> Recipe:
+        """The same recipe with at most ``steps`` for each network."""
+        fit = replace(self.fit, steps=min(steps, self.fit.steps))
+        teachers = tuple(teacher.shortened(steps) for teacher in self.teachers)
+        return replace(self, fit=fit, teachers=teachers)
 
     def phase(self, step: int) -> Phase:
         """The phase that ``step`` (from 0) belongs to; the last one never ends."""
         return next((p for p in self.phases if step < p.until_step), self.phases[-1])
 
 
-RECIPES = {"bundled": Recipe("bundled")}
+# Hard material slows the start; a detector that has heard little else scores clean speech better
+# and falls apart on the telephone. The bundled detector learns from one of each.
+HARD = Recipe(
+    "hard",
+    fit=FitOptions(steps=9000),
+    phases=(
+        Phase(800, untouched_chance=0.7, copy_share=0.1, spoken_share=0.0),
+        Phase(untouched_chance=0.45, codec_share=0.25, copy_share=0.2),
+    ),
+)
+LIGHT = Recipe(
+    "light",
+    network=NetworkOptions(extractor=ExtractorOptions(style_mix_chance=0.25, band_mask_chance=0.3)),
+    fit=FitOptions(steps=3000),
+    phases=(Phase(untouched_chance=0.85, copy_share=0.15, spoken_share=0.03),),
+)
+RECIPES = {
+    "bundled": Recipe(
+        "bundled",
+        fit=FitOptions(steps=4000, learning_rate=8e-4),
+        phases=(Phase(untouched_chance=0.6, codec_share=0.25, copy_share=0.15),),
+        teachers=(HARD, LIGHT),
+        from_first_teacher=True,
+    )
+}

@@ -17,8 +17,8 @@ from dfd.training.network import NetworkOptions
 from dfd.training.pipeline import train
 from dfd.training.recipe import FitOptions, Recipe
 
-TINY = Recipe(
-    "tiny",
+TEACHER = Recipe(
+    "teacher",
     network=NetworkOptions(
         extractor=ExtractorOptions(
             bands=16,
@@ -41,6 +41,7 @@ TINY = Recipe(
         crop_weights=(1.0,),
     ),
 )
+TINY = dataclasses.replace(TEACHER, name="tiny", teachers=(TEACHER,), from_first_teacher=True)
 
 
 @contextmanager
@@ -75,7 +76,8 @@ def run(
 def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     cache, out = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("run")
     seen = run(corpus, out, cache)
-    assert [entry.step for entry in seen if entry.dev] == [3, 6]
+    heard = [(entry.part, entry.step) for entry in seen if entry.dev]
+    assert heard == [("teacher", 3), ("teacher", 6), ("tiny", 3), ("tiny", 6)]
     return out, cache
 
 
@@ -100,19 +102,44 @@ def test_resumes_to_the_same_weights(
         pass
 
     def stop(progress: Progress) -> None:
-        if progress.step == 4:
+        if (progress.part, progress.step) == ("tiny", 4):
             raise StoppedError
 
     with pytest.raises(StoppedError):
         run(corpus, tmp_path, trained[1], report=stop)
     seen = run(corpus, tmp_path, trained[1], resume=True)
-    assert [entry.step for entry in seen] == [4, 5, 6]
+    assert [(entry.part, entry.step) for entry in seen] == [("tiny", step) for step in (4, 5, 6)]
     states = [
         torch.load(out / "checkpoint.pt", weights_only=True)["average"]
         for out in (trained[0], tmp_path)
     ]
     for name, value in states[0].items():
         assert torch.allclose(value, states[1][name], atol=1e-6), name
+
+
+def test_learns_from_its_teacher(corpus: Path, trained: tuple[Path, Path]) -> None:
+    folder = trained[0] / "teachers" / "teacher"
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 2
+    first, last = (
+        torch.load(out / "checkpoint.pt", weights_only=True)["average"]
+        for out in (folder, trained[0])
+    )
+    assert any(not torch.equal(value, last[name]) for name, value in first.items())
+
+
+def test_teachers_share_the_target() -> None:
+    from dfd.training.loop import spoof_targets
+
+    class Sure(torch.nn.Module):
+        def forward(self, waves: torch.Tensor, _lengths: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(waves),), 100.0)
+
+    labels, waves, lengths = torch.tensor([0, 1]), torch.zeros(2, 8), torch.tensor([8, 8])
+    options = FitOptions(label_smoothing=0.1, teacher_share=0.5)
+    alone = spoof_targets(labels, waves, lengths, (), options)
+    assert alone.tolist() == pytest.approx([0.1, 0.9])
+    taught = spoof_targets(labels, waves, lengths, (Sure(),), options)
+    assert taught.tolist() == pytest.approx([0.55, 0.95])
 
 
 def test_command_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
@@ -142,7 +169,7 @@ def test_evaluate_command(corpus: Path, trained: tuple[Path, Path], tmp_path: Pa
     arguments += ["--json", str(tmp_path / "o.json"), "--model", str(trained[0] / "model")]
     arguments += ["--device", "cpu", "--bootstrap", "10"]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     figures = json.loads((tmp_path / "o.json").read_text())
     assert figures["unreadable"] == {"count": 1, "files": ["gone.flac"]}
     assert (figures["pooled"]["n_bonafide"], figures["pooled"]["n_spoof"]) == (6, 6)

@@ -17,6 +17,12 @@ def test_phases_follow_each_other() -> None:
     assert recipe.phase(10).shares["copy"] == (0.0, 0.5)
 
 
+def test_shortens_every_network() -> None:
+    short = RECIPES["bundled"].shortened(5)
+    assert [part.fit.steps for part in (*short.teachers, short)] == [5, 5, 5]
+    assert RECIPES["bundled"].shortened(10**9) == RECIPES["bundled"]
+
+
 def test_learning_rate() -> None:
     options = FitOptions(steps=100, warm_up_steps=20)
     factors = [learning_rate_factor(step, options) for step in range(100)]
