@@ -171,7 +171,7 @@ def test_evaluate_command(corpus: Path, trained: tuple[Path, Path], tmp_path: Pa
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 3, result.output
     figures = json.loads((tmp_path / "o.json").read_text())
-    assert figures["unreadable"] == {"count": 1, "files": ["gone.flac"]}
+    assert figures["unreadable"]["files"] == ["gone.flac"]
     assert (figures["pooled"]["n_bonafide"], figures["pooled"]["n_spoof"]) == (6, 6)
 
 
