@@ -2,6 +2,7 @@
 
     model, peers, networks, peak -> windows a second by batch size (`dfd bench model`)
     daemon, ramp -> streams that a daemon holds (`dfd bench serve`)
+    load -> as many streams as the machine can send (`python -m dfd.bench.load`)
     core -> streams a core without a classifier (`dfd bench core`)
     spread, machine, view, plot -> what is said of them
 

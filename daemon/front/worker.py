@@ -155,4 +155,8 @@ class Worker:
 
 async def run_worker(options: ServeOptions, index: int, board: Board, orders: Orders) -> Ended:
     """Lives as a worker process, until it is told to stop or the supervisor is gone."""
-    return await Worker(options, index, board, orders).run()
+    try:
+        worker = Worker(options, index, board, orders)
+    except UserError as error:
+        return Ended(drained=False, mistake=str(error))
+    return await worker.run()

@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 
 from dfd.v1 import detection_pb2 as pb
@@ -257,6 +258,31 @@ def test_a_signal_while_the_model_is_loaded(start: Start) -> None:
     assert daemon.end() == 0
 
 
+def test_several_workers_and_engines() -> None:
+    """The command itself; what the front promises is in tests/daemon/front."""
+    daemon = Daemon("--model", "noop", "--workers", "2", "--device", "cpu,cpu", "--no-metrics")
+    try:
+        daemon.ready()
+        assert len(subprocess_names(daemon.process.pid)) == 4
+        responses = list(daemon.stub().StreamingDetect(iter(requests(5.0)), timeout=60))
+        assert responses[0].started.model.name == "noop"
+        assert responses[-1].summary.channels[0].verdict == pb.VERDICT_INCONCLUSIVE
+    finally:
+        status = daemon.end()
+        assert daemon.process.stdout is not None
+        assert daemon.process.stderr is not None
+        daemon.process.stdout.close()
+        daemon.process.stderr.close()
+    assert status == 0
+    log = "".join(daemon.errors)
+    assert "this model judges nothing" in log
+    assert "Traceback" not in log
+
+
+def subprocess_names(pid: int) -> list[str]:
+    return [" ".join(child.cmdline()[-1:]) for child in psutil.Process(pid).children()]
+
+
 def one_line(*arguments: str) -> str:
     """The one line of a mistake."""
     done = subprocess.run(
@@ -274,6 +300,8 @@ def one_line(*arguments: str) -> str:
         (["--port", "x"], "'x' is not a valid"),
         (["--colour"], "No such option"),
         (["extra"], "unexpected extra argument"),
+        (["--workers", "0"], "0 is not in the range"),
+        (["--device", "cpu,"], "name one, or several as cuda:0,cuda:1"),
         (["--deadline-seconds", "0"], "deadline seconds is 0.0; use more than 0"),
         (["--tls-cert", "x"], "give --tls-cert and --tls-key"),
         (["--config", "/no/such.toml"], "cannot read the configuration /no/such.toml: No such"),
@@ -302,6 +330,8 @@ def test_wrong_options_are_told_in_one_line(
         (["--port", "{taken}"], "Address already in use; choose another --host or --port"),
         (["--metrics-port", "{taken}"], "cannot serve metrics on 127.0.0.1"),
         (["--token-file", "/no/such.toml"], "cannot read the token file /no/such.toml"),
+        (["--token-file", "/no/such.toml", "--workers", "2"], "cannot read the token file"),
+        (["--port", "{taken}", "--workers", "2"], "Address already in use; choose another"),
         (["--tls-cert", "/no/a.pem", "--tls-key", "/no/a.key"], "cannot read the TLS certificate"),
         (["--model", "/no/such/model", "--device", "cpu"], "/no/such/model"),
         (["--model", "{model}", "--device", "toaster"], "toaster"),

@@ -1,5 +1,6 @@
 """The front as its own processes: what it promises when one of them dies."""
 
+import asyncio
 import contextlib
 import re
 import signal
@@ -14,6 +15,10 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from dfd.clients import events as ev
+from dfd.clients.audio import AudioFormat, Encoding
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.options import StreamOptions, VadOptions
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.daemon.front.process import FATAL, FrontProcess
@@ -276,3 +281,29 @@ def test_the_same_window_gives_the_same_score_in_any_process(start: Start) -> No
     scores = [[w.window_score.spoof_llr for w in call.windows] for call in calls]
     assert all(np.array_equal(score, scores[0]) for score in scores)
     assert len(scores[0]) >= 6
+
+
+async def test_clients_go_on_when_every_worker_dies(start: Start) -> None:
+    front = await asyncio.to_thread(start, workers=2)
+    samples = noise(8.0)
+    half = len(samples) // 2
+    options = StreamOptions(vad=VadOptions(min_speech_seconds=0.0))
+    async with (
+        AsyncDetectionClient(f"127.0.0.1:{front.port}") as client,
+        client.stream(AudioFormat(Encoding.LINEAR16, RATE, 1), options=options) as stream,
+    ):
+        events = aiter(stream)
+        await stream.send(samples[:half].tobytes())
+        while not isinstance(await anext(events), ev.WindowResult):
+            pass
+        for worker in front.children("worker"):
+            worker.kill()
+        while not isinstance(await anext(events), ev.ConnectionLost):
+            pass
+        await stream.send(samples[half:].tobytes())
+        await stream.finish()
+        rest = [event async for event in events]
+    assert any(isinstance(event, ev.Reconnected) for event in rest)
+    assert isinstance(rest[-1], ev.Summary)
+    assert rest[-1].channels[0].windows_scored >= 3
+    assert front.figure("dfd_process_restarts_total", role="worker") == 2
