@@ -46,42 +46,26 @@ def load_backbone(name: str) -> Backbone:
     """
     from transformers import AutoConfig, Wav2Vec2Model
 
-    from dfd.detector.checkpoint import BUNDLED, bundled_folder
-
-    place = str(bundled_folder()) if name == BUNDLED else str(Path(name).expanduser())
-    local = Path(place).is_dir()
-    if not local and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        raise TrainingError(f"there is no backbone folder {name}")
-    if local and not (Path(place) / "config.json").exists():
-        raise TrainingError(f"{name} has no config.json: name a folder that save_pretrained wrote")
-    place = place if local else name
+    folder = _folder(name)
     try:
         with _quiet():
-            config: Any = AutoConfig.from_pretrained(place)
+            config: Any = AutoConfig.from_pretrained(folder)
             if config.model_type != "wav2vec2":
                 raise TrainingError(f"{name} is a {config.model_type}, not a wav2vec2")
             make: Any = Wav2Vec2Model
-            model, found = make.from_pretrained(place, output_loading_info=True)
+            model, found = make.from_pretrained(folder, output_loading_info=True)
     except TrainingError:
         raise
-    except Exception as error:  # transformers, the hub and safetensors each have their own
+    except Exception as error:  # transformers and safetensors each have their own
         said = " ".join(str(error).split())
-        where = (
-            ""
-            if local
-            else (
-                "; without network, bring the model's folder (config.json, model.safetensors, "
-                "preprocessor_config.json) and name that"
-            )
-        )
-        raise TrainingError(f"no backbone {name}: {said[:200]}{where}") from None
+        raise TrainingError(f"no backbone in {name}: {said[:200]}") from None
     missing = sorted(set(found["missing_keys"]) - _MAY_BE_FRESH)
     if missing:
         raise TrainingError(
             f"{name} lacks {len(missing)} tensors of its backbone ({missing[0]} is one): "
             "bring the whole model"
         )
-    return Backbone(name, model.float().eval(), _normalises(place), weights_digest(model))
+    return Backbone(name, model.float().eval(), _normalises(folder), weights_digest(model))
 
 
 def weights_digest(model: Any) -> str:
@@ -93,15 +77,31 @@ def weights_digest(model: Any) -> str:
     return digest.hexdigest()
 
 
-def _normalises(place: str) -> bool:
-    """``do_normalize`` of the preprocessor; true, transformers' default, where none says."""
-    from transformers.utils.hub import cached_file
+def _folder(name: str) -> Path:
+    """Where a backbone's files lie, or come to lie in the hub's cache."""
+    from dfd.detector import DetectorError, hub
+    from dfd.detector.checkpoint import BUNDLED, bundled_folder
 
+    folder = bundled_folder() if name == BUNDLED else Path(name).expanduser()
+    if not folder.is_dir():
+        if not hub.is_hub_id(name):
+            raise TrainingError(f"there is no backbone folder {name}")
+        try:
+            folder = hub.fetch(name)
+        except DetectorError as error:
+            raise TrainingError(str(error).replace("--model", "--backbone")) from None
+    if not (folder / "config.json").exists():
+        raise TrainingError(f"{name} has no config.json: name a folder that save_pretrained wrote")
+    return folder
+
+
+def _normalises(folder: Path) -> bool:
+    """``do_normalize`` of the preprocessor; true, transformers' default, where none says."""
+    file = folder / "preprocessor_config.json"
     try:
-        file = cached_file(place, "preprocessor_config.json")
-        content = {} if file is None else json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return True
+        content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{file} cannot be read: {error}") from None
     return bool(content.get("do_normalize", True))
 
 
