@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from dfd.detector.errors import DetectorError
-from dfd.detector.tensors import listed
+from dfd.detector.tensors import listed, opened
 
 # how torch.save begins: a ZIP archive, and before 2020 a pickle of protocol 2
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
@@ -68,7 +68,7 @@ def read_pickled(path: Path) -> Any:
     Raises:
         DetectorError: the file is truncated, no checkpoint, or wants code to be run.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(4)
     if start != _ZIP and not start.startswith(_PICKLE):
         raise DetectorError(f"{path} is no checkpoint: name what torch.save or safetensors wrote")

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -82,10 +83,28 @@ def listed(names: Sequence[str]) -> str:
 
 
 def digest(*paths: Path) -> str:
-    """SHA-256 of a file, or of several as if they were one; lower-case hexadecimal."""
+    """SHA-256 of a file, or of several as if they were one; lower-case hexadecimal.
+
+    Raises:
+        DetectorError: one is missing or cannot be read.
+    """
     total = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with opened(path) as file:
             while piece := file.read(_PIECE_BYTES):
                 total.update(piece)
     return total.hexdigest()
+
+
+def opened(path: Path) -> BinaryIO:
+    """Opens a file for reading.
+
+    Raises:
+        DetectorError: it is missing or cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise DetectorError(f"{path} is missing: bring the whole folder") from None
+    except OSError as error:
+        raise DetectorError(f"{path} cannot be read: {error.strerror}") from None

@@ -54,10 +54,9 @@ def seconds() -> NDArray[np.float32]:
     """Seven windows of 4 s."""
     generator = np.random.default_rng(5)
     loudness = np.geomspace(1e-2, 1.0, 7)[:, None]
-    noise: NDArray[np.float32] = (loudness * generator.standard_normal((7, 64_000))).astype(
-        np.float32
-    )
-    return noise / np.abs(noise).max()
+    noise = loudness * generator.standard_normal((7, 64_000))
+    windows: NDArray[np.float32] = (noise / np.abs(noise).max()).astype(np.float32)
+    return windows
 
 
 def test_system_a(two_stage: Path, seconds: NDArray[np.float32]) -> None:

@@ -136,3 +136,48 @@ def test_the_old_form_of_weight_norm_half_precision_and_training_tensors(
     scores = read(broken).network(windows, None)
     assert scores.dtype == torch.float32
     torch.testing.assert_close(scores, read(folder).network(windows, None), atol=0.5, rtol=0.0)
+
+
+def same_scores(first: Path, second: Path) -> None:
+    windows = torch.randn(2, 4_000)
+    torch.testing.assert_close(
+        read(first).network(windows, None), read(second).network(windows, None)
+    )
+
+
+def test_weights_in_parts(folder: Path, broken: Path) -> None:
+    tensors = load_file(broken / "model.safetensors")
+    (broken / "model.safetensors").unlink()
+    parts: dict[str, Tensors] = {
+        "model-00001-of-00002.safetensors": {},
+        "model-00002-of-00002.safetensors": {},
+    }
+    for index, (name, value) in enumerate(tensors.items()):
+        parts[list(parts)[index % 2]][name] = value
+    for name, part in parts.items():
+        save_file(part, broken / name, metadata={"format": "pt"})
+    where = {name: file for file, part in parts.items() for name in part}
+    index_file = broken / "model.safetensors.index.json"
+    index_file.write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    same_scores(broken, folder)
+    assert read(broken).weights_sha256 != read(folder).weights_sha256
+    (broken / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(DetectorError, match=r"model-00002-of-00002\.safetensors is missing"):
+        read(broken)
+    edit(index_file, weight_map={"classifier.bias": "../model.safetensors"})
+    with pytest.raises(DetectorError, match="has to be a list of files beside it"):
+        read(broken)
+
+
+def test_pickled_weights_where_there_are_no_others(folder: Path, broken: Path) -> None:
+    torch.save(load_file(broken / "model.safetensors"), broken / "pytorch_model.bin")
+    (broken / "model.safetensors").unlink()
+    same_scores(broken, folder)
+    torch.save({"x": torch.nn.Linear(1, 1)}, broken / "pytorch_model.bin")
+    with pytest.raises(DetectorError, match=r"pytorch_model\.bin is a pickle with code"):
+        read(broken)
+
+
+def test_safetensors_come_before_a_pickle(folder: Path, broken: Path) -> None:
+    (broken / "pytorch_model.bin").write_bytes(b"no pickle")
+    same_scores(broken, folder)
