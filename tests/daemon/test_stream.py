@@ -4,10 +4,12 @@ import math
 import numpy as np
 import pytest
 
+from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
     RATE,
     Connect,
+    Serve,
     audio_request,
     chunks,
     config_request,
@@ -141,3 +143,35 @@ async def test_offsets_that_follow_are_no_gaps(connect: Connect) -> None:
     assert got.failure is None
     assert got.of("warning") == []
     assert got.llrs() == plain.llrs()
+
+
+@pytest.mark.parametrize(("activity", "longest"), [(False, 0.5), (True, 0.04)])
+async def test_small_chunks_reach_the_core_in_few_pieces(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, activity: bool, longest: float
+) -> None:
+    """As long as no window can be due and nobody wants to know of speech at once."""
+    sizes: list[int] = []
+    feed = StreamSession.feed
+
+    def note(self: StreamSession, content: bytes, sample_offset: int | None = None) -> object:
+        sizes.append(len(content))
+        return feed(self, content, sample_offset)
+
+    monkeypatch.setattr(StreamSession, "feed", note)
+    h = await serve()
+    config = config_request()
+    config.config.vad.activity_events = activity
+    got = await h.converse([config, *chunks(noise(6.0), 320)])
+    assert got.failure is None
+    assert sum(sizes) == 2 * 6 * RATE
+    assert max(sizes) == round(2 * RATE * longest)
+
+
+async def test_audio_that_is_held_is_judged_when_the_server_ends_the_stream(serve: Serve) -> None:
+    h = await serve(max_stream_seconds=0.3)
+    call = h.stub.StreamingDetect()
+    await call.write(config_request())
+    await call.write(audio_request(noise(0.2).tobytes()))
+    got = await read_all(call)
+    assert got.summary.end_reason == pb.StreamSummary.END_REASON_MAX_DURATION
+    assert got.summary.channels[0].audio_duration.ToMilliseconds() == 200
