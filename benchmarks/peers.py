@@ -109,7 +109,12 @@ def _engine(
     compiled = engines.compile_network(
         checkpoint.network,
         engines.Target(
-            torch.device("cpu"), precision, card.window_samples, samples, threads=threads
+            device=torch.device("cpu"),
+            precision=precision,
+            window_samples=card.window_samples,
+            hop_samples=card.hop_samples,
+            samples=samples,
+            threads=threads,
         ),
         engine,
     )

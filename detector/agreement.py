@@ -104,7 +104,15 @@ def _target(
 ) -> Target:
     card = checkpoint.card
     samples, _ = probe_signals(card.window_samples, card.sample_rate_hz, _RANGES_DRAW)
-    return Target(device, precision, card.window_samples, samples, whole_int8, threads)
+    return Target(
+        device=device,
+        precision=precision,
+        window_samples=card.window_samples,
+        hop_samples=card.hop_samples,
+        samples=samples,
+        whole_int8=whole_int8,
+        threads=threads,
+    )
 
 
 def _probabilities(

@@ -6,6 +6,17 @@ from dfd.detector.errors import DetectorError
 
 CPU_BUCKETS = (1, 2, 4, 8, 16)
 CUDA_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+# On a CPU a network beyond so many parameters fills the cores with this batch: larger ones
+# take longer to warm, and hold up the windows behind them, for nothing.
+_LARGEST_ON_CPU = ((200_000_000, 2), (50_000_000, 4))
+
+
+def default_buckets(device_type: str, parameters: int) -> tuple[int, ...]:
+    """The batch sizes to prepare for a network of so many parameters on "cpu" or "cuda"."""
+    if device_type == "cuda":
+        return CUDA_BUCKETS
+    largest = next((size for least, size in _LARGEST_ON_CPU if parameters > least), None)
+    return CPU_BUCKETS if largest is None else tuple(b for b in CPU_BUCKETS if b <= largest)
 
 
 def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:

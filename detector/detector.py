@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from dfd.detector import engines
 from dfd.detector import precision as precisions
 from dfd.detector.agreement import calibrate, compile_first_good
-from dfd.detector.buckets import CPU_BUCKETS, CUDA_BUCKETS, check_buckets, split
+from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.checkpoint import BUNDLED, read_checkpoint
 from dfd.detector.devices import prepare_device, resolve_device
 from dfd.detector.engines import Compiled
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.spec import ModelSpec
+from dfd.detector.transfer import Download, Transfer
 
 # TorchScript observes a first run and optimises at the second; on a GPU its fused kernels
 # are made for each shape anew, on a CPU the other shapes only need their first run.
@@ -38,6 +40,7 @@ class Detector:
         self.spec = spec
         self._compiled = compiled
         self._device = device
+        self._transfer = Transfer(device)
         self._least_samples = least_samples
         self._lock = threading.Lock()
 
@@ -69,9 +72,15 @@ class Detector:
         if count and not 1 <= lengths.min() <= lengths.max() <= size:
             raise ValueError(f"lengths have to be 1 to {size}")
         scores = np.empty(count, np.float32)
-        with self._lock:
+        with self._lock, torch.inference_mode():
+            under_way: deque[tuple[int, int, Download]] = deque()
             for start, stop, bucket in split(count, self.spec.batch_buckets):
-                scores[start:stop] = self._batch(windows[start:stop], lengths[start:stop], bucket)
+                batch = self._launch(windows[start:stop], lengths[start:stop], bucket)
+                under_way.append((start, stop, batch))
+                if len(under_way) > 1:  # the next batch travels while this one is computed
+                    _collect(scores, *under_way.popleft())
+            while under_way:
+                _collect(scores, *under_way.popleft())
         return calibrate(scores, self.spec.calibration)
 
     def warm(self) -> None:
@@ -85,10 +94,10 @@ class Detector:
                 for _ in range(runs):
                     self.score(windows, np.full(bucket, length, np.int64))
 
-    def _batch(
+    def _launch(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64], bucket: int
-    ) -> NDArray[np.float32]:
-        """Raw log-odds of one batch, filled up with silent windows."""
+    ) -> Download:
+        """Starts one batch, filled up with silent windows."""
         size = self.spec.window_samples
         batch = np.zeros((bucket, size), np.float32)
         # Less than a frame is scored as one, with zeros behind it.
@@ -97,13 +106,16 @@ class Detector:
         for row, window, length in zip(batch, windows, lengths, strict=False):
             row[:length] = window[:length]
         whole = bool((valid == size).all())
-        with torch.inference_mode():
-            scores = self._compiled(
-                torch.from_numpy(batch).to(self._device),
-                None if whole else torch.from_numpy(valid).to(self._device),
-            )
-        odds: NDArray[np.float32] = scores[: len(windows)].float().cpu().numpy()
-        return np.where(np.isfinite(odds), odds, np.float32(np.nan))
+        scores = self._compiled(
+            self._transfer.upload(batch), None if whole else self._transfer.upload(valid)
+        )
+        return self._transfer.download(scores.float())
+
+
+def _collect(scores: NDArray[np.float32], start: int, stop: int, batch: Download) -> None:
+    """Raw log-odds of one batch; NaN where they are not finite."""
+    odds = batch.wait()[: stop - start]
+    scores[start:stop] = np.where(np.isfinite(odds), odds, np.float32(np.nan))
 
 
 def load_detector(
@@ -129,7 +141,8 @@ def load_detector(
         device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
         precision: `auto` (half where the hardware gains by it), `fp32`, `bf16`, `fp16`, or
             `int8` on CPUs with 8-bit instructions.
-        batch_buckets: batch sizes to prepare; None takes 1 to 16 on a CPU, 1 to 64 on a GPU.
+        batch_buckets: batch sizes to prepare; None takes 1 to 64 on a GPU, and on a CPU 1 to
+            16, 4 or 2 by the size of the network.
         threads: of torch on the CPU, for the whole process; None leaves torch's choice.
         engine: what runs the network: `auto`, `torchscript`, `openvino` or `onnx`.
         tolerance: largest difference in probability from fp32 that `auto` accepts.
@@ -144,10 +157,12 @@ def load_detector(
     wanted = precisions.candidates(precision, place_on)
     if precision == precisions.AUTO:
         wanted = tuple(name for name in wanted if engines.runs(runner, name))
-    default = CUDA_BUCKETS if place_on.type == "cuda" else CPU_BUCKETS
-    buckets = check_buckets(default if batch_buckets is None else batch_buckets)
+    if batch_buckets is not None:
+        batch_buckets = check_buckets(batch_buckets)
     prepare_device(place_on, threads)
     checkpoint = read_checkpoint(model, overrides)
+    parameters = sum(value.numel() for value in checkpoint.network.parameters())
+    buckets = tuple(batch_buckets or default_buckets(place_on.type, parameters))
     chosen, compiled = compile_first_good(
         checkpoint,
         place_on,

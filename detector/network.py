@@ -78,11 +78,21 @@ class ScoringNetwork(nn.Module):
         Returns:
             float32 (B,): logit of spoof minus logit of bona fide.
         """
+        return self.judge(self.features(windows, lengths), lengths)
+
+    @torch.jit.export
+    def features(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """The extractor's frames (B, T, C); the arguments are those of `forward`."""
         x = windows
         if self.normalize:
             x = self._normalized(x, lengths)
         x = x.to(self.feature_projection.projection.weight.dtype)
-        x = self.feature_extractor(x, lengths if self.mask else None)[0]
+        frames: Tensor = self.feature_extractor(x, lengths if self.mask else None)[0]
+        return frames
+
+    @torch.jit.export
+    def judge(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """Log-odds (B,) of the extractor's frames (B, T, C)."""
         x = self.feature_projection(x)
 
         frames: Optional[Tensor] = None  # noqa: UP045

@@ -46,6 +46,7 @@ class Target:
     Attributes:
         precision: "fp32", "bf16", "fp16" or "int8".
         window_samples: N of the windows.
+        hop_samples: from one window's start to the next one's.
         samples: float32 (M, N), sample windows on which "int8" sees its ranges.
         whole_int8: whether "int8" takes in the convolutions, and not only the transformer.
         threads: of an engine that has its own; None leaves its choice.
@@ -54,6 +55,7 @@ class Target:
     device: torch.device
     precision: str
     window_samples: int
+    hop_samples: int
     samples: NDArray[np.float32]
     whole_int8: bool = True
     threads: int | None = None

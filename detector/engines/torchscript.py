@@ -1,6 +1,7 @@
 """TorchScript, on the CPU and on GPUs: the default engine."""
 
 import warnings
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from dfd.detector.frames import lay_out
 from dfd.detector.int8 import quantize
 from dfd.detector.network import ScoringNetwork
 from dfd.detector.precision import DTYPES
+from dfd.detector.sharing import SharedWork, shared_frames
 
 
 def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
@@ -19,10 +21,20 @@ def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
         quantize(network, target.samples, extractor=target.whole_int8)
     else:
         place(network, target.device, DTYPES[target.precision])
+    frames = shared_frames(network, target.window_samples, target.hop_samples)
+    shares = frames > 0 and target.device.type == "cpu"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is", DeprecationWarning)
         scripted = torch.jit.script(network)
-        frozen: Compiled = torch.jit.freeze(scripted)
+        kept = ["features", "judge"] if shares else None
+        frozen: Any = torch.jit.freeze(scripted, preserved_attrs=kept)
+    if shares:
+        return SharedWork(
+            frozen,
+            hop_samples=target.hop_samples,
+            frames=frames,
+            stride=network.feature_extractor.stride,
+        )
     return CudaGraphs(frozen) if target.device.type == "cuda" else frozen
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.detector.buckets import check_buckets, split
+from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.errors import DetectorError
 
 
@@ -31,3 +31,14 @@ def test_every_window_goes_once_in_the_smallest_bucket(count: int, sizes: list[i
         assert bucket == min(size for size in buckets if size >= stop - start)
         position = stop
     assert position == count
+
+
+@pytest.mark.parametrize(
+    ("device", "parameters", "largest"),
+    [("cpu", 1_000_000, 16), ("cpu", 94_000_000, 4), ("cpu", 315_000_000, 2), ("cuda", 10**9, 64)],
+)
+def test_default_buckets_follow_the_size_of_the_network(
+    device: str, parameters: int, largest: int
+) -> None:
+    buckets = default_buckets(device, parameters)
+    assert (buckets[0], buckets[-1]) == (1, largest)

@@ -56,7 +56,8 @@ def test_other_engines_are_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
     if not engines.is_installed(engines.ONNX):
         pytest.skip("needs dfd[onnx]")
-    target = engines.Target(CPU, "int8", WINDOW, np.zeros((1, WINDOW), np.float32))
+    silence = np.zeros((1, WINDOW), np.float32)
+    target = engines.Target(CPU, "int8", WINDOW, WINDOW // 2, silence)
     from dfd.detector.checkpoint import read_checkpoint
 
     network = read_checkpoint(str(folder)).network
