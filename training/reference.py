@@ -72,4 +72,5 @@ def _tracker(
         wandb_project=tracking.wandb_project,
         name=name,
         options={**described, "seed": options.seed},
+        resume=options.resume,
     )

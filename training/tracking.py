@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -47,14 +48,15 @@ def open_tracker(
     wandb_project: str | None = None,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    resume: bool = False,
 ) -> Tracker:
-    """A tracker that writes below ``out``; a resumed run goes on in the same folders.
+    """A tracker that writes below ``out``; with ``resume`` the run that was there goes on.
 
     Raises ``TrainingError`` where a package is missing or Weights & Biases cannot start.
     """
     board = run = None
     if wandb_project is not None:
-        run = _wandb_run(out, wandb_project, name, options or {})
+        run = _wandb_run(out, wandb_project, name, options or {}, resume=resume)
     if tensorboard:
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -67,16 +69,26 @@ def open_tracker(
     return Tracker(board, run)
 
 
-def _wandb_run(out: Path, project: str, name: str, options: Mapping[str, Any]) -> Any:
+def _wandb_run(
+    out: Path, project: str, name: str, options: Mapping[str, Any], *, resume: bool
+) -> Any:
     try:
         import wandb
     except ImportError:
         raise TrainingError("Weights & Biases is not installed: pip install 'dfd[wandb]'") from None
     out.mkdir(parents=True, exist_ok=True)
     package: Any = wandb
+    kept = out / "wandb-run-id"
+    if not (resume and kept.exists()):
+        kept.write_text(uuid.uuid4().hex[:12])
     try:
         return package.init(
-            project=project, name=name or None, dir=str(out), config=dict(options), resume="allow"
+            project=project,
+            name=name or None,
+            dir=str(out),
+            config=dict(options),
+            id=kept.read_text(),
+            resume="allow",
         )
     except Exception as error:  # its own kinds, and those of its network
         said = " ".join(str(error).split())

@@ -47,7 +47,13 @@ def test_weights_and_biases_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pytest.importorskip("wandb", reason="the extra wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    with open_tracker(tmp_path, tensorboard=False, wandb_project="mine", name="run") as tracker:
-        tracker.add({"dev/eer": 0.5}, 16)
-    (log,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
-    assert b"dev/eer" in log.read_bytes()
+    for resume in (False, True):
+        with open_tracker(
+            tmp_path, tensorboard=False, wandb_project="mine", name="run", resume=resume
+        ) as tracker:
+            tracker.add({"dev/eer": 0.5}, 16)
+    logs = list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+    assert logs
+    assert all(b"dev/eer" in log.read_bytes() for log in logs)
+    # a resumed run is the same one
+    assert {log.stem for log in logs} == {f"run-{(tmp_path / 'wandb-run-id').read_text()}"}
