@@ -184,7 +184,7 @@ def _trials(
     from dfd.evaluation.corpus import CorpusError
     from dfd.evaluation.protocols import PROTOCOLS as READERS
     from dfd.evaluation.score_files import recordings_of
-    from dfd.evaluation.trials import BY_SYSTEM, TrialSet, from_manifest
+    from dfd.evaluation.trials import TrialSet, from_manifest
 
     if manifest is not None:
         return from_manifest(manifest, audio_root, split)
@@ -196,7 +196,6 @@ def _trials(
             recordings=recordings_of(lines, scores_in),
             audio_root=Path(),
             listed_in=scores_in,
-            tables=(BY_SYSTEM,),
         )
     reader = READERS[protocol]
     subset = subset or reader.subsets[0]

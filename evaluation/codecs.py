@@ -122,7 +122,7 @@ def _by_pyav(pcm: npt.NDArray[np.int16], codec: Codec) -> npt.NDArray[np.int16]:
         for decoded in source.decode(audio=0):
             pieces += [made.to_ndarray().ravel() for made in to_rate.resample(decoded)]
     pieces += [made.to_ndarray().ravel() for made in to_rate.resample(None)]
-    return np.concatenate(pieces).astype(np.int16)
+    return np.concatenate([np.zeros(0, np.int16), *pieces]).astype(np.int16)
 
 
 def _by_program(pcm: npt.NDArray[np.int16], codec: Codec, ffmpeg: str) -> npt.NDArray[np.int16]:

@@ -92,3 +92,11 @@ def test_the_room_decays_as_it_should() -> None:
 
 def test_the_room_is_the_same_each_time() -> None:
     assert np.array_equal(reverberate(WAVE, generator()), reverberate(WAVE, generator()))
+
+
+@pytest.mark.parametrize("name", available(STANDARD)[0])
+def test_a_few_samples_keep_their_number(name: str) -> None:
+    for wave in (np.full(1, 0.5, np.float32), np.zeros(100, np.float32)):
+        made = condition_named(name)(wave, generator())
+        assert made.shape == wave.shape
+        assert np.isfinite(made).all()
