@@ -1,6 +1,7 @@
 """Each layout at its true size once: compiled scores are those of a plain forward pass.
 
 Systems A and C have 95 million parameters, B 316 million: this is the slowest module here.
+B takes some 80 s of processor time and 6 GiB of memory.
 """
 
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -31,6 +33,14 @@ XLSR: dict[str, Any] = {
 }
 RECORDINGS = 10
 _SPREAD = 0.01
+
+# on a machine that does other things too
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(autouse=True)
+def _all_threads(_one_thread: None) -> None:
+    torch.set_num_threads(os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +112,8 @@ def test_systems_a_and_c(
 
 
 def test_system_b(recordings: list[Samples], tmp_path: Path) -> None:
-    if os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 6 << 30:
-        pytest.skip("needs 6 GiB of free memory")
+    if psutil.virtual_memory().available < 8 << 30:
+        pytest.skip("needs 8 GiB of memory")
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
     folder = save_transformers(tmp_path / "model", spread=_SPREAD, **XLSR)
