@@ -6,4 +6,6 @@
     local        all of it in this process, from a loader to scores
     noop         a model that judges nothing, to measure what the daemon holds
     garbage      the collector, told what stays
+
+A server has one in its process, or reaches those of `dfd.daemon.front`.
 """
