@@ -39,7 +39,7 @@ def test_buckets_are_powers_of_two_and_the_largest(size: int, buckets: tuple[int
         ({"grace_seconds": -1.0}, "grace seconds is -1"),
         ({"tls_cert": Path("a")}, "TLS takes both"),
         ({"tls_client_ca": Path("a")}, "--tls-client-ca asks for TLS"),
-        ({"precision": "int8"}, "precision is int8"),
+        ({"precision": "int4"}, "precision is int4"),
         ({"log_level": "loud"}, "log level is loud"),
         ({"log_format": "xml"}, "log format is xml"),
     ],
