@@ -152,9 +152,9 @@ def _train_bundled(
 ) -> None:
     import dataclasses
 
-    from dfd.training.loop import Progress
-    from dfd.training.pipeline import train
-    from dfd.training.recipe import RECIPES
+    from dfd.training.bundled.loop import Progress
+    from dfd.training.bundled.pipeline import train
+    from dfd.training.bundled.recipe import RECIPES
     from dfd.training.tracking import open_tracker
 
     chosen = RECIPES[BUNDLED]

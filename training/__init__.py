@@ -1,20 +1,14 @@
-"""Everything that makes a detector: spoof making, augmentation, recipes.
+"""Everything that makes a detector, in three recipes' rooms and what they share.
 
-The modules, in the order in which a training runs through them:
+- ``bundled``: the detector that comes with dfd, from a corpus to a model folder
+- ``finetune``: the reference systems that train a pretrained backbone: A, B and C
+- ``frozen``: the reference system that leaves it as it is: D
+- ``reference``: the way from a name to one of the latter two
 
-- ``cache``: the audio of a manifest, decoded once into one memory map
-- ``copysynth``: spoofs made from human speech; ``codecs``: the same speech through telephony codecs
-- ``augment``: what is done to a batch of waveforms on the fly
-- ``network``: a compact Wav2Vec2 whose convolutions start as a filter bank
-- ``recipe``: the options; ``loop``: the training itself
-- ``export``: the folder that ``dfd.detector`` loads
-
-The recipes of the reference systems (``reference``) are apart from that one: ``finetune`` trains a
-pretrained backbone, ``frozen`` leaves it as it is. They share
-
-- ``splits``: train and dev recordings; ``scan``, ``clips``: their audio, decoded by threads
-- ``pretrained``: a backbone from a folder or the hub; ``classifier``: it with a head
-- ``overrides``: options from files and the command line; ``runoptions``, ``progress``, ``tracking``
-- ``windows``: scores as they are served; ``serving``: what is calibrated on them
-- ``layouts``: files that ``--model`` reads; ``modelcard``: the page beside them
+Sound: ``augment`` changes batches of waveforms, ``codecs`` sends them through telephony codecs,
+``espeak`` speaks sentences. Data: ``splits`` has train and dev recordings, ``scan`` and ``clips``
+their audio, decoded by threads. Models: ``pretrained`` is a backbone from a folder or the hub,
+``classifier`` one with a head, ``layouts`` the files that ``--model`` reads, ``modelcard`` the
+page beside them. Runs: ``overrides``, ``runoptions``, ``progress``, ``tracking``; ``windows``
+gives scores as they are served, and ``serving`` what is calibrated on them.
 """

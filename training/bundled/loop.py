@@ -18,8 +18,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.augment import augment, normalise
-from dfd.training.batches import Sampler
-from dfd.training.recipe import FitOptions, Recipe
+from dfd.training.bundled.batches import Sampler
+from dfd.training.bundled.recipe import FitOptions, Recipe
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"

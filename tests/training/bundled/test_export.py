@@ -2,7 +2,7 @@ import numpy as np
 
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import Recording
-from dfd.training.export import streams_of
+from dfd.training.bundled.export import streams_of
 
 
 def test_streams_join_one_speaker() -> None:

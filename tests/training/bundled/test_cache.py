@@ -5,7 +5,7 @@ import pytest
 
 from dfd.evaluation.audio import LEVEL_RMS
 from dfd.evaluation.corpus import Recording, read_manifest
-from dfd.training.cache import build_cache
+from dfd.training.bundled.cache import build_cache
 
 
 def test_levels_and_reuses(corpus: Path, tmp_path: Path) -> None:

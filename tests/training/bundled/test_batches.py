@@ -6,9 +6,9 @@ import pytest
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.codecs import Codec
 from dfd.evaluation.corpus import Recording, read_manifest
-from dfd.training.banks import BankOptions, codec_bank, copy_bank, spoken_bank
-from dfd.training.batches import Bank, Sampler, balanced_weights
-from dfd.training.cache import build_cache
+from dfd.training.bundled.banks import BankOptions, codec_bank, copy_bank, spoken_bank
+from dfd.training.bundled.batches import Bank, Sampler, balanced_weights
+from dfd.training.bundled.cache import build_cache
 
 
 def some(count: int, label: int, source: str, system: str) -> list[Recording]:
@@ -91,7 +91,7 @@ def test_codecs_keep_labels(
     def half(samples: np.ndarray, codec: Codec) -> np.ndarray:
         return samples[: samples.size // 2]
 
-    monkeypatch.setattr("dfd.training.banks.through_codec", half)
+    monkeypatch.setattr("dfd.training.bundled.banks.through_codec", half)
     made = codec_bank(rows, cache, tmp_path)
     assert [row.label for row in made.recordings] == [row.label for row in rows]
     assert made.kind == "codec"

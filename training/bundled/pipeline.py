@@ -17,13 +17,13 @@ from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
 from dfd.evaluation.figures import summary
 from dfd.evaluation.scoring import WindowOptions, pool, score_windows
-from dfd.training.banks import codec_bank, copy_bank, spoken_bank
-from dfd.training.batches import Bank, Sampler, bank_of
-from dfd.training.cache import build_cache
-from dfd.training.export import ServingOptions, measure_serving, write_folder
-from dfd.training.loop import LogOdds, Progress, fit
-from dfd.training.network import build_network, plain
-from dfd.training.recipe import Recipe
+from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
+from dfd.training.bundled.batches import Bank, Sampler, bank_of
+from dfd.training.bundled.cache import build_cache
+from dfd.training.bundled.export import ServingOptions, measure_serving, write_folder
+from dfd.training.bundled.loop import LogOdds, Progress, fit
+from dfd.training.bundled.network import build_network, plain
+from dfd.training.bundled.recipe import Recipe
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]

@@ -14,8 +14,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dfd.training.extractor import ExtractorOptions, TiedExtractor
-from dfd.training.unroll import unroll
+from dfd.training.bundled.extractor import ExtractorOptions, TiedExtractor
+from dfd.training.bundled.unroll import unroll
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2ForSequenceClassification

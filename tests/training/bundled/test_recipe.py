@@ -4,8 +4,8 @@ import itertools
 import numpy as np
 import pytest
 
-from dfd.training.loop import batch_shape, learning_rate_factor
-from dfd.training.recipe import RECIPES, FitOptions, Phase
+from dfd.training.bundled.loop import batch_shape, learning_rate_factor
+from dfd.training.bundled.recipe import RECIPES, FitOptions, Phase
 
 
 def test_phases_follow_each_other() -> None:

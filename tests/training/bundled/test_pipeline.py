@@ -10,12 +10,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from dfd.training.banks import BankOptions
-from dfd.training.extractor import ExtractorOptions, PlaneConvolution
-from dfd.training.loop import LogOdds, Progress
-from dfd.training.network import NetworkOptions
-from dfd.training.pipeline import train
-from dfd.training.recipe import FitOptions, Recipe
+from dfd.training.bundled.banks import BankOptions
+from dfd.training.bundled.extractor import ExtractorOptions, PlaneConvolution
+from dfd.training.bundled.loop import LogOdds, Progress
+from dfd.training.bundled.network import NetworkOptions
+from dfd.training.bundled.pipeline import train
+from dfd.training.bundled.recipe import FitOptions, Recipe
 
 TEACHER = Recipe(
     "teacher",
@@ -128,7 +128,7 @@ def test_learns_from_its_teacher(corpus: Path, trained: tuple[Path, Path]) -> No
 
 
 def test_teachers_share_the_target() -> None:
-    from dfd.training.loop import spoof_targets
+    from dfd.training.bundled.loop import spoof_targets
 
     class Sure(torch.nn.Module):
         def forward(self, waves: torch.Tensor, _lengths: torch.Tensor) -> torch.Tensor:

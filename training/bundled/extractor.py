@@ -3,7 +3,7 @@
 A Wav2Vec2's convolutions mix all bands freely. Learnt from a few hours of speech they find the
 channels of the sources long before they find synthesis; a two-dimensional convolution, which uses
 one small pattern at all frequencies, learns ten times more from a clip. Here the patterns are
-shared while training; ``dfd.training.unroll`` writes them out as the plain one-dimensional
+shared while training; ``dfd.training.bundled.unroll`` writes them out as the plain one-dimensional
 convolutions of the transformers format, which give the same numbers.
 
 Three steps, each of which a Wav2Vec2 layer can express:
@@ -31,7 +31,7 @@ from torch.nn.functional import gelu
 SAMPLE_RATE_HZ = 16_000
 PHASES = 3
 RECTIFIER_GAIN = 1000.0
-# Two channels of every unrolled layer carry no signal: see ``dfd.training.unroll``.
+# Two channels of every unrolled layer carry no signal: see ``dfd.training.bundled.unroll``.
 SPARE_CHANNELS = 2
 
 

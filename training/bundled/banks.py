@@ -17,10 +17,10 @@ import numpy as np
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray, level, resampled
 from dfd.evaluation.codecs import through_codec
 from dfd.evaluation.corpus import CorpusError, Recording
-from dfd.training.batches import Bank
-from dfd.training.cache import ROW_SAMPLES
+from dfd.training.bundled.batches import Bank
+from dfd.training.bundled.cache import ROW_SAMPLES
+from dfd.training.bundled.copysynth import METHODS
 from dfd.training.codecs import pick_codec
-from dfd.training.copysynth import METHODS
 from dfd.training.espeak import draw_sentence, draw_voice, speak
 
 Render = Callable[[FloatArray, np.random.Generator], tuple[FloatArray, str]]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfd.training.extractor import PHASES, RECTIFIER_GAIN, SPARE_CHANNELS, TiedExtractor
+from dfd.training.bundled.extractor import PHASES, RECTIFIER_GAIN, SPARE_CHANNELS, TiedExtractor
 
 # A power of two, so half precision holds it; large against any sum of channels.
 REFERENCE = 2.0**13

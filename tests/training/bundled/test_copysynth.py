@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from dfd.training.copysynth import METHODS
+from dfd.training.bundled.copysynth import METHODS
 
 
 def vowel() -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from dfd.training.augment import AugmentOptions
-from dfd.training.banks import BankOptions
-from dfd.training.extractor import ExtractorOptions
-from dfd.training.network import NetworkOptions
+from dfd.training.bundled.banks import BankOptions
+from dfd.training.bundled.extractor import ExtractorOptions
+from dfd.training.bundled.network import NetworkOptions
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.training.extractor import (
+from dfd.training.bundled.extractor import (
     PHASES,
     ExtractorOptions,
     PlaneConvolution,
@@ -12,8 +12,8 @@ from dfd.training.extractor import (
     compression,
     filter_bank,
 )
-from dfd.training.loop import LogOdds
-from dfd.training.network import NetworkOptions, build_network, plain
+from dfd.training.bundled.loop import LogOdds
+from dfd.training.bundled.network import NetworkOptions, build_network, plain
 
 SMALL = NetworkOptions(
     extractor=ExtractorOptions(
