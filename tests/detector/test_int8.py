@@ -50,7 +50,6 @@ def test_an_int8_network_scores_nearly_as_before(
 
 @needs_int8
 def test_int8_of_the_bundled_model_agrees_with_fp32() -> None:
-    """It does so without the convolutions, which the loader finds out."""
     checkpoint = read_checkpoint(BUNDLED)
     size = checkpoint.card.window_samples
     windows, lengths = probe_signals(size, checkpoint.card.sample_rate_hz, 2)
