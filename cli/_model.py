@@ -15,15 +15,15 @@ MODEL_HELP = (
     " organisation/model@revision)."
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
+LAYOUT_NAMES = ("spoof_label", "normalize", "padding", "utterance_score")
 
-OVERRIDES = (
+# What a stream cannot choose for itself.
+_LAYOUT = (
     click.option(
         "--spoof-label",
         metavar="LABEL|0|1",
         help="The model's output that means spoof.  [default: as its labels say]",
     ),
-    click.option("--window-seconds", type=float, help="The model's window.  [default: its own]"),
-    click.option("--hop-seconds", type=float, help="The model's hop.  [default: its own]"),
     click.option(
         "--normalize/--no-normalize",
         default=None,
@@ -40,6 +40,10 @@ OVERRIDES = (
         help="The cumulative score: calibrated evidence added up, the mean of the windows'"
         " P(spoof), or the first window's.  [default: the model's]",
     ),
+)
+_DEFAULTS = (
+    click.option("--window-seconds", type=float, help="The model's window.  [default: its own]"),
+    click.option("--hop-seconds", type=float, help="The model's hop.  [default: its own]"),
     click.option(
         "--alert-threshold",
         type=float,
@@ -52,6 +56,16 @@ OVERRIDES = (
         help="Do not score a window with less speech; 0 scores all.  [default: the model's]",
     ),
 )
+
+
+OVERRIDES = (*_DEFAULTS, *_LAYOUT)
+
+
+def layout_options(command: _F) -> _F:
+    """Adds the options for facts that a stream's own options do not cover."""
+    for option in reversed(_LAYOUT):
+        command = option(command)
+    return command
 
 
 def override_options(command: _F) -> _F:
@@ -68,9 +82,9 @@ def model_options(command: _F) -> _F:
 
 
 def serve_arguments(values: dict[str, Any]) -> list[str]:
-    """Takes the facts out of a verb's values, as arguments of `dfd serve`."""
+    """Takes what `layout_options` adds out of a verb's values, as arguments of `dfd serve`."""
     arguments = []
-    for name in OVERRIDE_NAMES:
+    for name in LAYOUT_NAMES:
         value, flag = values.pop(name), name.replace("_", "-")
         if isinstance(value, bool):
             arguments.append(f"--{flag}" if value else f"--no-{flag}")

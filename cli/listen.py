@@ -8,7 +8,7 @@ from click.core import ParameterSource
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
-from dfd.cli._model import override_options, serve_arguments
+from dfd.cli._model import layout_options, serve_arguments
 
 
 @click.command(
@@ -32,7 +32,7 @@ from dfd.cli._model import override_options, serve_arguments
     help="End after so much audio.  [default: at Ctrl-C]",
 )
 @judging_options
-@override_options
+@layout_options
 @click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
 @click.option(

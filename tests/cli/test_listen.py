@@ -82,8 +82,8 @@ async def test_ctrl_c_ends_with_the_summary(microphone: VirtualMicrophone) -> No
         )  # fmt: skip
         assert process.stdout is not None
         async with asyncio.timeout(60):
-            while b'"window"' not in await process.stdout.readline():
-                pass
+            while b'"window"' not in (line := await process.stdout.readline()):
+                assert line, "it ended before a window was scored"
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
@@ -125,8 +125,8 @@ async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone
         )  # fmt: skip
         assert process.stdout is not None
         async with asyncio.timeout(60):
-            while b'"window"' not in await process.stdout.readline():
-                pass
+            while b'"window"' not in (line := await process.stdout.readline()):
+                assert line, "it ended before a window was scored"
             await server.kill()
             await asyncio.sleep(0.5)
             await server.start()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dfd.cli._model import OVERRIDE_NAMES, serve_arguments
+from dfd.cli._model import LAYOUT_NAMES, OVERRIDE_NAMES, serve_arguments
 from dfd.daemon.options import ServeOptions
 from dfd.detector.overrides import ModelOverrides
 from tests.clients.command import dfd, dfd_here
@@ -25,21 +25,14 @@ def test_the_daemon_has_an_option_for_every_fact() -> None:
     }
     assert values.keys() == set(OVERRIDE_NAMES)
     assert ServeOptions(**values).overrides == ModelOverrides(**values)  # type: ignore[arg-type]
-    assert serve_arguments(values) == [
-        "--spoof-label=fake",
-        "--window-seconds=2.0",
-        "--hop-seconds=1.0",
-        "--no-normalize",
-        "--padding=zero",
-        "--utterance-score=first",
-        "--alert-threshold=0.7",
-        "--min-speech-seconds=0.0",
-    ]
-    assert values == {}
 
 
-def test_what_is_not_set_is_not_passed_on() -> None:
-    assert serve_arguments(dict.fromkeys(OVERRIDE_NAMES)) == []
+def test_a_daemon_of_ones_own_gets_the_facts() -> None:
+    values = {"spoof_label": "fake", "normalize": False, "padding": "zero", "utterance_score": None}
+    assert values.keys() == set(LAYOUT_NAMES)
+    values["window_seconds"] = 2.0
+    assert serve_arguments(values) == ["--spoof-label=fake", "--no-normalize", "--padding=zero"]
+    assert values == {"window_seconds": 2.0}
 
 
 @pytest.mark.parametrize(
