@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from dfd.evaluation.scoring import Scorer, WindowOptions, pool, score_windows
 if TYPE_CHECKING:
     from transformers import Wav2Vec2ForSequenceClassification
 
+ROLLING_WINDOWS = 5
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -33,7 +36,7 @@ class ServingOptions:
     """What goes into ``dfd.json`` besides what is measured."""
 
     name: str = "bundled"
-    version: str = "2026.11.2"
+    version: str = "2026.11.3"
     min_speech_seconds: float = 1.0
     trained_bandwidth_hz: float = 3400.0
     false_alarm_rate: float = 0.01
@@ -76,6 +79,8 @@ def measure_serving(
 
     ``scorer`` gives raw log-odds. Calibration is fitted on the windows of whole recordings and
     of their first second and two seconds, since provisional scores use the same map.
+
+    ``false_alarm_rate`` of the human recordings, and no human stream, reach the thresholds.
     """
     labels = np.array([recording.label for recording in recordings], dtype=np.int64)
     raw, truth = [], []
@@ -99,12 +104,12 @@ def measure_serving(
         [values - means[head.label] for values, head in zip(stream_windows, heads, strict=True)]
     )
 
-    llrs = [calibration.apply(values) for values in whole]
-    cumulative = pool(llrs, correlation)
+    cumulative = pool([calibration.apply(values) for values in whole], correlation)
     human = cumulative[(labels == 0) & ~np.isnan(cumulative)]
     human_streams = [v for v, h in zip(stream_windows, heads, strict=True) if h.label == 0]
-    stream_scores = pool(human_streams, correlation)
-    rate = options.false_alarm_rate
+    by_recordings = threshold_for_false_alarms(human, options.false_alarm_rate)
+    by_streams = _above(pool(human_streams, correlation))
+    by_peaks = _above(rolling_peaks(human_streams, correlation))
     return {
         "name": options.name,
         "version": options.version,
@@ -117,17 +122,30 @@ def measure_serving(
             "offset": round(calibration.offset, 6),
         },
         "evidence_correlation": round(correlation, 4),
-        "rolling_threshold": round(threshold_for_false_alarms(human, rate), 4),
-        "cumulative_threshold": round(
-            max(
-                threshold_for_false_alarms(human, rate),
-                threshold_for_false_alarms(stream_scores, rate) if len(human_streams) else 0.0,
-            ),
-            4,
-        ),
+        "rolling_threshold": _rounded_up(max(by_recordings, by_peaks)),
+        "cumulative_threshold": _rounded_up(max(by_recordings, by_streams)),
         "min_speech_seconds": options.min_speech_seconds,
         "trained_bandwidth_hz": options.trained_bandwidth_hz,
     }
+
+
+def rolling_peaks(streams: Sequence[FloatArray], correlation: float) -> FloatArray:
+    """The highest rolling LLR of each stream, as the daemon's default of five windows gives it."""
+    peaks = []
+    for windows in streams:
+        ends = range(1, len(windows) + 1)
+        recent = [windows[max(0, end - ROLLING_WINDOWS) : end] for end in ends]
+        peaks.append(pool(recent, correlation).max())
+    return np.array(peaks)
+
+
+def _above(llrs: FloatArray) -> float:
+    return threshold_for_false_alarms(llrs, 0.0) if llrs.size else 0.0
+
+
+def _rounded_up(threshold: float) -> float:
+    """To hundredths: a stream's figures differ a little from a recording's."""
+    return min(0.99, math.ceil(round(100 * threshold, 6)) / 100)
 
 
 def write_folder(

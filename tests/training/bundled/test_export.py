@@ -2,7 +2,7 @@ import numpy as np
 
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import Recording
-from dfd.training.bundled.export import streams_of
+from dfd.training.bundled.export import rolling_peaks, streams_of
 
 
 def test_streams_join_one_speaker() -> None:
@@ -12,3 +12,9 @@ def test_streams_join_one_speaker() -> None:
     assert [head.speaker for head in heads] == ["x"]
     assert joined.lengths.tolist() == [30]
     assert joined.samples[0].tolist() == [1] * 10 + [2] * 20
+
+
+def test_a_peak_is_of_five_windows() -> None:
+    rising = np.array([-9.0, -9.0, 1.0, 2.0, 3.0, 4.0, 5.0, -9.0])
+    # fully correlated windows are worth their mean
+    assert rolling_peaks([rising, rising[:1]], 1.0).tolist() == [3.0, -9.0]

@@ -1,0 +1,123 @@
+"""Prints the tables of a model card from what ``dfd evaluate --json`` wrote, as Markdown.
+
+    python scripts/card-tables.py DEV.json [CONDITIONS.json]
+
+The second file may hold conditions on a part of the trials only.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def percent(value: float | None) -> str:
+    """A share in percent; nothing for what cannot be measured."""
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def table(heads: list[str], rows: Iterable[list[str]]) -> None:
+    """Print a table."""
+    print("\n| " + " | ".join(heads) + " |")
+    print("|" + "---|" * len(heads))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+def pooled(figures: dict[str, Any]) -> None:
+    """Print the figures of all recordings together."""
+    p = figures["pooled"]
+    low, high = p["eer_interval"]
+    rows = [
+        ["pooled EER", f"{percent(p['eer'])} % (95 % interval {percent(low)} to {percent(high)})"],
+        [
+            "mean EER within the sources that hold both labels",
+            f"{percent(figures['within_source_mean_eer'])} %",
+        ],
+        ["AUC", f"{p['auc']:.3f}"],
+        ["min DCF (ASVspoof 5)", f"{p['min_dcf']:.3f}"],
+        ["Cllr / minCllr", f"{p['cllr']:.3f} / {p['min_cllr']:.3f} bits"],
+        [
+            "ECE, calibrated on dev / on the other half",
+            f"{percent(p['ece'])} % / {percent(p['ece_crossed_halves'])} %",
+        ],
+        [
+            f"at P(spoof) {p['threshold']}",
+            f"{percent(p['false_alarm_rate'])} % of human recordings alert, "
+            f"{percent(p['miss_rate'])} % of synthetic ones do not",
+        ],
+    ]
+    if long := figures.get("long_streams"):
+        rows.append(
+            [
+                "false alerts on long human streams",
+                f"{long['alerts']} in {long['hours']:.2f} h",
+            ]
+        )
+    table(["figure", "dev"], rows)
+
+
+def seconds(figures: dict[str, Any]) -> None:
+    """Print equal error rates by what was heard."""
+    rows = [
+        [f"{point['seconds']:g}", percent(point["eer"])]
+        for point in figures["by_seconds"]
+        if not point["all_there_is"] or point["seconds"] <= 4
+    ]
+    table(["seconds heard", "EER %"], rows)
+
+
+def groups(figures: dict[str, Any], key: str) -> None:
+    """Print one row a source or system."""
+    found = figures[key].items()
+    if key == "by_system":
+        found = sorted(found, key=lambda item: item[1]["eer"] or 0.0)
+    rows = []
+    for name, group in found:
+        alarms = percent(group.get("false_alarm_rate")) if key == "by_source" else ""
+        counts = [str(group["n_bonafide"]), str(group["n_spoof"])]
+        kept = counts if key == "by_source" else counts[1:]
+        tail = [percent(group["eer"])] + ([alarms] if key == "by_source" else [])
+        rows.append([name, *kept, *tail, percent(group.get("miss_rate"))])
+    heads = {
+        "by_source": ["source", "human", "spoof", "EER %", "false alarms %", "missed %"],
+        "by_system": ["system", "n", "EER %", "missed %"],
+    }
+    table(heads[key], rows)
+
+
+def conditions(figures: dict[str, Any]) -> None:
+    """Print each condition beside clean."""
+    found = figures["conditions"]
+    clean = found["clean"]["eer"]
+    rows = [
+        [
+            name,
+            percent(entry["eer"]),
+            f"{100 * (entry['eer'] - clean):+.1f}",
+            percent(entry["within_source_mean_eer"]),
+            percent(entry["false_alarm_rate"]),
+            percent(entry["miss_rate"]),
+        ]
+        for name, entry in found.items()
+    ]
+    table(["condition", "EER %", "against clean", "within %", "false alarms %", "missed %"], rows)
+
+
+def main() -> None:
+    """Print all tables."""
+    figures = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
+    if not figures:
+        raise SystemExit(__doc__)
+    pooled(figures[0])
+    seconds(figures[0])
+    for other in figures:
+        if "conditions" in other:
+            conditions(other)
+    groups(figures[0], "by_source")
+    groups(figures[0], "by_system")
+
+
+if __name__ == "__main__":
+    main()
