@@ -262,7 +262,7 @@ def test_no_file_is_a_usage_error() -> None:
         (["--model", "/no/such/folder"], "there is no model folder or file /no/such/folder"),
         (["--device", "gpu"], '"gpu" is no device'),
         (["--device", "cuda:99"], "cuda:99 was asked for"),
-        (["--precision", "int8"], '"int8" is no precision'),
+        (["--precision", "int4"], '"int4" is no precision'),
     ],
 )
 def test_a_bad_model_is_one_line(options: list[str], message: str, tmp_path: Path) -> None:
