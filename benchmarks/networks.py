@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from dfd.detector.backbone import backbone_shapes, empty_backbone, read_config
+from dfd.detector.backbone import POSITION_WEIGHT, backbone_shapes, empty_backbone, read_config
 from dfd.detector.jsonfile import Fields
 
 _COMMON: dict[str, Any] = {
@@ -64,6 +64,12 @@ def write_random(name: str, folder: Path, seed: int = 0) -> Path:
     }
     generator = torch.Generator().manual_seed(seed)
     tensors = {key: _random(key, shape, generator) for key, shape in shapes.items()}
+    # As transformers keeps it: a direction and its length for each tap.
+    position = tensors.pop(f"wav2vec2.{POSITION_WEIGHT}")
+    stem = f"wav2vec2.{POSITION_WEIGHT.removesuffix('weight')}parametrizations.weight"
+    tensors[f"{stem}.original0"] = position.norm(dim=(0, 1), keepdim=True)
+    tensors[f"{stem}.original1"] = position
+    tensors["wav2vec2.masked_spec_embed"] = torch.zeros(config.hidden_size)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 

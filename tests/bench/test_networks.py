@@ -1,7 +1,10 @@
+import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dfd.bench import networks
 from dfd.bench.model import count_operations
@@ -35,6 +38,22 @@ def test_a_random_model_loads_and_tells_windows_apart(tiny: Path) -> None:
     scores = detector.score(windows, np.full(2, 64_000))
     assert np.isfinite(scores).all()
     assert scores[0] != scores[1]
+
+
+def test_transformers_loads_the_same_model(tiny: Path) -> None:
+    transformers: Any = importlib.import_module("transformers")
+    model, report = transformers.Wav2Vec2ForSequenceClassification.from_pretrained(
+        tiny, output_loading_info=True
+    )
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    window = np.random.default_rng(0).standard_normal((1, 64_000)).astype(np.float32)
+    detector = load_detector(str(tiny), precision="fp32", batch_buckets=(1,), warm=False)
+    window = (window - window.mean()) / np.sqrt(window.var() + 1e-7)
+    with torch.no_grad():
+        logits = model.eval()(torch.from_numpy(window)).logits
+    expected = float(logits[0, 1] - logits[0, 0])
+    assert detector.score(window, np.full(1, 64_000))[0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_operations_are_counted(tiny: Path) -> None:
