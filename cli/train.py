@@ -120,6 +120,9 @@ def command(
                 told = _train_reference(bars, recipe, corpus, protocol, data, out, target, more)
     except (CorpusError, TrainingError) as error:
         raise UserError(str(error)) from error
+    finally:
+        # It holds for the whole process, which may go on to do something else.
+        torch.set_flush_denormal(False)
     if told:
         click.echo(told)
     click.echo(f"{out / 'model'}")

@@ -46,6 +46,8 @@ def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) 
     assert isinstance(shared, SharedWork)
     streams = [stream(5, seed).numpy() for seed in (1, 2)]
     whole = np.full(2, WINDOW, np.int64)
+    # In 8 bits a difference in the last place of a float may turn one step into the next.
+    near = 1e-5 if precision == "fp32" else 5e-3
     for index in range(5):
         batch = np.stack([windows[index] for windows in streams])
         found = detector.score(batch, whole)
@@ -54,7 +56,7 @@ def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) 
         expected = [
             float(fresh._compiled(torch.from_numpy(window[None]), None)) for window in batch
         ]
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(found, expected, atol=near)
         assert shared.reused == 2 * index
 
 
