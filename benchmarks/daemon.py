@@ -2,41 +2,29 @@
 
 import contextlib
 import os
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dfd.clients.errors import UserError
+from dfd.clients.local_daemon import StartedDaemon, started_daemon
 
-DFD = (sys.executable, "-c", "from dfd.cli.main import main; main()")
-_READY = "dfd ready on "
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A running `dfd serve`.
+    """A running `dfd serve`, and what it uses."""
 
-    Attributes:
-        address: "host:port".
-        ready_seconds: from its start until it took streams.
-    """
-
-    pid: int
-    address: str
-    ready_seconds: float
+    started: StartedDaemon
 
     def cpu_seconds(self) -> float:
         """CPU time so far, of all its processes."""
-        return sum(_cpu_seconds(pid) for pid in _tree(self.pid))
+        return sum(_cpu_seconds(pid) for pid in _tree(self.started.pid))
 
     def memory_bytes(self) -> int:
         """Memory in use, of all its processes, what they share counted once."""
-        return sum(_memory_bytes(pid) for pid in _tree(self.pid))
+        return sum(_memory_bytes(pid) for pid in _tree(self.started.pid))
 
 
 @contextlib.contextmanager
@@ -52,40 +40,8 @@ def running(arguments: Sequence[str], ready_seconds: float = 600.0) -> Iterator[
     """
     if not Path("/proc/self/stat").exists():
         raise UserError("dfd bench serve reads what processes use from /proc: run it on Linux")
-    command = [
-        *DFD,
-        "serve",
-        "--host=127.0.0.1",
-        "--port=0",
-        "--no-metrics",
-        "--grace-seconds=2",
-        "--log-level=warning",
-        *arguments,
-    ]
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
-        began = time.monotonic()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=log, start_new_session=True
-        )
-        try:
-            while time.monotonic() < began + ready_seconds and process.poll() is None:
-                said.seek(0)
-                first = said.readline()
-                if first.startswith(_READY) and first.endswith("\n"):
-                    address = first.removeprefix(_READY).split()[0]
-                    yield Daemon(process.pid, address, time.monotonic() - began)
-                    return
-                time.sleep(0.05)
-            log.seek(0)
-            last = (log.read().strip() or "it did not become ready").splitlines()[-1]
-            raise UserError(f"the daemon did not start: {last}")
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with started_daemon(["--log-level=warning", *arguments], ready_seconds) as daemon:
+        yield Daemon(daemon)
 
 
 def _tree(root: int) -> list[int]:

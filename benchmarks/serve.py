@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from dfd.bench import machine
-from dfd.bench.daemon import DFD, Daemon, running
+from dfd.bench.daemon import Daemon, running
 from dfd.bench.ramp import largest_held
 from dfd.bench.speech import speech
 from dfd.clients.errors import UserError
 from dfd.clients.latency import percentiles_ms
+from dfd.clients.local_daemon import DFD
 
 Report = dict[str, Any]
 _RATE = 16_000
@@ -73,7 +74,7 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
                 limit=options.limit,
                 resolution=options.resolution,
             )
-            ready_seconds = daemon.ready_seconds
+            ready_seconds = daemon.started.ready_seconds
     best = next((step for step in reversed(steps) if step["streams"] == held), None)
     return {
         "benchmark": "serve",
@@ -132,7 +133,13 @@ def _step(
 ) -> Report:
     """So many streams at once at speed 1, from a process of its own."""
     lines = folder / "replay.jsonl"
-    command = [*DFD, "replay", "--speed=1", f"--streams={streams}", f"--server={daemon.address}"]
+    command = [
+        *DFD,
+        "replay",
+        "--speed=1",
+        f"--streams={streams}",
+        f"--server={daemon.started.address}",
+    ]
     command += ["--summary", f"--json={lines}", *map(str, files)]
     cpu_before, began = daemon.cpu_seconds(), time.monotonic()
     process = subprocess.Popen(

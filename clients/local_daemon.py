@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from dfd.clients.errors import UserError
 
+# The command, by the interpreter that runs this: a virtual environment need not be on the path.
+DFD = (sys.executable, "-c", "from dfd.cli.main import main; main()")
 _READY = "dfd ready on "
-_COMMAND = (sys.executable, "-c", "from dfd.cli.main import main; main()")
 _SERVE = ("serve", "--host=127.0.0.1", "--port=0", "--no-metrics", "--grace-seconds=2")
 
 
@@ -28,9 +30,32 @@ def answers(server: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class StartedDaemon:
+    """A running `dfd serve`.
+
+    Attributes:
+        address: "host:port".
+        ready_seconds: from its start until it took streams.
+    """
+
+    pid: int
+    address: str
+    ready_seconds: float
+
+
 @contextlib.contextmanager
 def local_daemon(arguments: Sequence[str] = (), ready_seconds: float = 120.0) -> Iterator[str]:
-    """Runs `dfd serve` on a free loopback port until the context ends; gives its address.
+    """Runs `dfd serve` as `started_daemon` does; gives its address alone."""
+    with started_daemon(arguments, ready_seconds) as daemon:
+        yield daemon.address
+
+
+@contextlib.contextmanager
+def started_daemon(
+    arguments: Sequence[str] = (), ready_seconds: float = 120.0
+) -> Iterator[StartedDaemon]:
+    """Runs `dfd serve` on a free loopback port until the context ends.
 
     Args:
         arguments: of `dfd serve`, such as its model.
@@ -45,29 +70,30 @@ def local_daemon(arguments: Sequence[str] = (), ready_seconds: float = 120.0) ->
             " one with --server"
         )
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
+        began = time.monotonic()
         process = subprocess.Popen(
-            [*_COMMAND, *_SERVE, *arguments],
+            [*DFD, *_SERVE, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=log,
             start_new_session=True,  # Ctrl-C is the client's; the daemon ends after it
         )
         try:
-            until = time.monotonic() + ready_seconds
-            while time.monotonic() < until and process.poll() is None:
+            while time.monotonic() < began + ready_seconds and process.poll() is None:
                 said.seek(0)
                 first = said.readline()
                 if first.startswith(_READY) and first.endswith("\n"):
-                    yield first.removeprefix(_READY).split()[0]
+                    address = first.removeprefix(_READY).split()[0]
+                    yield StartedDaemon(process.pid, address, time.monotonic() - began)
                     return
-                time.sleep(0.1)
+                time.sleep(0.05)
             log.seek(0)
             last = (log.read().strip() or "it did not become ready").splitlines()[-1]
             raise UserError(f"the daemon did not start: {last}")
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
