@@ -9,7 +9,7 @@ from dfd.detector import DetectorError, load_detector
 from dfd.detector import precision as precisions
 from dfd.detector.checkpoint import BUNDLED, read_checkpoint
 from dfd.detector.frames import lay_out
-from dfd.detector.int8 import Grid, QuantizedDense, quantize
+from dfd.detector.int8 import Grid, QuantizedConvStep, QuantizedDense, quantize, rounded
 from dfd.detector.signals import probe_signals
 
 from .conftest import WINDOW, MakeFolder
@@ -27,6 +27,25 @@ def test_a_grid_holds_its_range_and_zero() -> None:
         assert grid.scale * (255 - grid.zero) >= max(high, 0.0) - grid.scale
 
 
+def test_values_are_rounded_to_the_nearest_code() -> None:
+    values = torch.tensor([-5.0, -4.6, -0.4, 0.0, 0.4, 1.6, 249.6, 250.0])
+    assert rounded(values, 5).tolist() == [0, 0, 5, 5, 5, 7, 255, 255]
+
+
+@needs_int8
+def test_a_quiet_place_is_as_exact_as_a_loud_one(make_folder: MakeFolder) -> None:
+    folder = make_folder(feat_extract_norm="group")
+    step = lay_out(read_checkpoint(str(folder)).network).feature_extractor.steps[0]
+    frames = torch.nn.functional.gelu(
+        torch.randn(1, 2000, step.dense.weight.size(1) // step.kernel)
+    )
+    frames[:, 500:1500] *= 1e-3
+    with torch.inference_mode():
+        expected, found = step(frames), QuantizedConvStep(step)(frames)
+    error = (found - expected).norm(dim=2) / expected.norm(dim=2)
+    assert float(error.max()) < 0.03
+
+
 @needs_int8
 @pytest.mark.parametrize("extractor", [True, False])
 @pytest.mark.parametrize("norm", ["group", "layer"])
@@ -37,8 +56,9 @@ def test_an_int8_network_scores_nearly_as_before(
     network = lay_out(read_checkpoint(str(folder)).network)
     ranges, _ = probe_signals(WINDOW, 16_000, 1)
     found = quantize(copy.deepcopy(network), ranges, extractor=extractor)
-    products = sum(isinstance(module, QuantizedDense) for module in found.modules())
-    assert products == 4 * 2 + (2 if extractor else 0)
+    kinds = [type(module) for module in found.modules()]
+    assert kinds.count(QuantizedDense) == 4 * 2
+    assert kinds.count(QuantizedConvStep) == (2 if extractor else 0)
     windows, lengths = (torch.from_numpy(array) for array in probe_signals(WINDOW, 16_000))
     with torch.inference_mode():
         expected = network(windows, lengths)
