@@ -24,15 +24,12 @@ def _require(condition: bool, message: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """Everything that decides how the daemon serves.
+class ServeOptions(ModelOverrides):
+    """Everything that decides how the daemon serves, and what is set over its model's facts.
 
     Attributes:
         host, port: where gRPC listens; port 0 takes a free one.
         model: as `dfd.detector.load_detector` takes it; "bundled" comes with dfd.
-        spoof_label, window_seconds, hop_seconds, normalize, padding, utterance_score,
-            alert_threshold, min_speech_seconds: facts that are set over the model's own, as
-            `dfd.detector.ModelOverrides` has them.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
         precision, engine, threads: as `dfd.detector.load_detector` takes them.
@@ -62,14 +59,6 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 50051
     model: str = "bundled"
-    spoof_label: str | None = None
-    window_seconds: float | None = None
-    hop_seconds: float | None = None
-    normalize: bool | None = None
-    padding: str | None = None
-    utterance_score: str | None = None
-    alert_threshold: float | None = None
-    min_speech_seconds: float | None = None
     workers: int = 1
     device: str = "auto"
     precision: str = "auto"
@@ -100,6 +89,10 @@ class ServeOptions:
     log_format: str = "text"
 
     def __post_init__(self) -> None:
+        try:
+            ModelOverrides.__post_init__(self)
+        except DetectorError as error:
+            raise UserError(str(error)) from None
         _require(0 <= self.port <= 65535, f"port is {self.port}; use 0 to 65535")
         _require(
             -1 <= self.metrics_port <= 65535,
@@ -163,10 +156,6 @@ class ServeOptions:
             self.log_level in LOG_LEVELS,
             f"log level is {self.log_level}; use one of {', '.join(LOG_LEVELS)}",
         )
-        try:
-            _ = self.overrides
-        except DetectorError as error:
-            raise UserError(str(error)) from None
         _require(
             self.log_format in LOG_FORMATS,
             f"log format is {self.log_format}; use one of {', '.join(LOG_FORMATS)}",

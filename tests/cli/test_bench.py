@@ -36,7 +36,7 @@ def test_model_gives_results_and_names_what_is_missing() -> None:
 
 def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
     if not sys.platform.startswith("linux"):
-        pytest.skip("reads /proc")
+        pytest.skip("dfd bench serve reads what processes use from /proc, which only Linux has")
     picture = tmp_path / "p.svg"
     found = bench(
         "serve", "--quick", "--model=noop", "--budget-ms=100000", "--json", "--plot", picture

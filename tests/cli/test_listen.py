@@ -20,7 +20,7 @@ def need_portaudio() -> None:
     try:
         import sounddevice  # noqa: F401
     except (ImportError, OSError):
-        pytest.skip("PortAudio is not installed")
+        pytest.skip("sounddevice finds no PortAudio: apt-get install libportaudio2")
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ async def test_no_microphone() -> None:
     need_portaudio()
     done = await dfd("listen", "--list-devices", PULSE_SERVER="unix:/none")
     if done.status == 0:
-        pytest.skip("this machine has a microphone")
+        pytest.skip("this machine has a microphone; the test is of one that has none")
     assert done.is_one_line()
     assert "no microphone was found" in done.err
 

@@ -13,13 +13,13 @@ from dfd.clients.local_daemon import answers, local_daemon
 from dfd.clients.recording import Recording, open_recording
 from tests.clients.command import DFD, clean
 
-pytest.importorskip("torch", reason="the daemon is not installed")
+pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is not installed")
+        pytest.skip("nothing to speak with: apt-get install espeak-ng")
     path = tmp_path_factory.mktemp("speech") / "speech.wav"
     words = "Nobody has ever spoken this sentence, and still you can hear it very well indeed. "
     subprocess.run(["espeak-ng", "-w", str(path), words * 3], check=True)

@@ -87,7 +87,7 @@ def test_what_libsndfile_cannot_read_goes_through_ffmpeg(tmp_path: Path) -> None
     try:
         subprocess.run(command, check=True)
     except FileNotFoundError:
-        pytest.skip("ffmpeg is not installed")
+        pytest.skip("nothing to decode with: apt-get install ffmpeg")
     recording = open_recording(path)
     assert recording.audio_format == AudioFormat(Encoding.FLOAT32, 16000, 2)
     samples = np.frombuffer(b"".join(recording.chunks(0.25)), "<f4").reshape(-1, 2)

@@ -21,7 +21,7 @@ def test_every_engine_scores_as_torchscript(
     engine: str, norm: str, make_folder: MakeFolder, windows: NDArray[np.float32]
 ) -> None:
     if not engines.is_installed(engine):
-        pytest.skip(f"needs dfd[{engine}]")
+        pytest.skip(f"the engine is not installed: pip install 'dfd[{engine}]'")
     folder = str(make_folder(feat_extract_norm=norm))
     lengths = np.array(LENGTHS, np.int64)
     options: dict[str, Any] = {"precision": "fp32", "batch_buckets": (1, 4), "warm": False}
@@ -55,7 +55,7 @@ def test_other_engines_are_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
     if not engines.is_installed(engines.ONNX):
-        pytest.skip("needs dfd[onnx]")
+        pytest.skip("the engine is not installed: pip install 'dfd[onnx]'")
     silence = np.zeros((1, WINDOW), np.float32)
     target = engines.Target(CPU, "int8", WINDOW, WINDOW // 2, silence)
     from dfd.detector.checkpoint import read_checkpoint
@@ -65,7 +65,9 @@ def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
         engines.compile_network(network, target, engines.ONNX)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="CUDA graphs need a GPU, and torch sees none"
+)
 def test_a_recorded_pass_scores_as_the_pass_itself() -> None:
     def double(windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         scores = 2.0 * windows.sum(dim=1)

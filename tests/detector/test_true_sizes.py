@@ -113,7 +113,7 @@ def test_systems_a_and_c(
 
 def test_system_b(recordings: list[Samples], tmp_path: Path) -> None:
     if psutil.virtual_memory().available < 8 << 30:
-        pytest.skip("needs 8 GiB of memory")
+        pytest.skip("two networks of 300 million parameters need 8 GiB of free memory")
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
     folder = save_transformers(tmp_path / "model", spread=_SPREAD, **XLSR)

@@ -18,7 +18,7 @@ from dfd.clients.local_daemon import local_daemon
 from tests.clients.bridges.real import bridge, judged, need, programs, run, seconds, speak
 from tests.clients.bridges.test_rtp_server import free_port
 
-pytest.importorskip("torch", reason="the daemon is not installed")
+pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
 # name, payload type, ffmpeg's encoder, GStreamer's encoder and payload
 CODECS: list[tuple[str, int, list[object], str, str]] = [

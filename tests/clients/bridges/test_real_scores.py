@@ -29,7 +29,7 @@ from tests.clients.bridges.test_audiohook import Genesys
 from tests.clients.bridges.test_chan_websocket import PLAIN
 from tests.clients.bridges.test_forked import JAMBONZ
 
-pytest.importorskip("torch", reason="the daemon is not installed")
+pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.clients.bridges.kit import alaw
 from tests.clients.bridges.real import bridge, judged, need, programs, run, seconds, speak
 from tests.clients.bridges.test_rtp_server import free_port
 
-pytest.importorskip("torch", reason="the daemon is not installed")
+pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
 
 @pytest.fixture(scope="module")
