@@ -36,7 +36,8 @@ class ModelOptions:
         precisions: of dfd's own; empty takes those that gain here.
         engines: dfd's own; the peers are separate.
         peers: names from `peers.PEERS`.
-        batches: batch sizes.
+        batches: batch sizes; empty takes those that the daemon prepares for the model.
+        most_batches: of the batch sizes only so many, the smallest.
         threads: on the CPU; None leaves torch's choice.
         rounds: measurements of each, taken in turns.
         least_seconds: of one measurement.
@@ -50,7 +51,8 @@ class ModelOptions:
     precisions: tuple[str, ...] = ()
     engines: tuple[str, ...] = ("torchscript",)
     peers: tuple[str, ...] = ()
-    batches: tuple[int, ...] = (1, 4, 8, 16)
+    batches: tuple[int, ...] = ()
+    most_batches: int | None = None
     threads: int | None = None
     rounds: int = 5
     least_seconds: float = 0.2
@@ -85,7 +87,7 @@ def run(options: ModelOptions, tell: Callable[[str], None] = lambda line: None) 
                     precision=precision,
                     engine=engine,
                     threads=options.threads,
-                    batch_buckets=options.batches,
+                    batch_buckets=options.batches or None,
                     warm=False,
                 )
         contestants = [
@@ -102,16 +104,17 @@ def run(options: ModelOptions, tell: Callable[[str], None] = lambda line: None) 
             except (RuntimeError, ValueError, OSError) as error:
                 missing[name] = f"failed: {str(error).splitlines()[0]}"
         spec = next(iter(detectors.values())).spec
+        batches = spec.batch_buckets[: options.most_batches]
         operations = count_operations(folder)
         tell("comparing precisions")
         differences = compare(detectors, options.recordings)
         tell("measuring")
-        times, broken = _measure(contestants, spec.window_samples, options)
+        times, broken = _measure(contestants, spec.window_samples, batches, options)
         peaks = _peaks({one.precision for one in contestants}, device, options)
     missing |= broken
     results = []
     for one in contestants:
-        for batch in options.batches:
+        for batch in batches:
             seconds = times.get((one.engine, one.precision, batch))
             if seconds is None:
                 continue
@@ -233,16 +236,19 @@ def _scorer(detector: Detector) -> Callable[[NDArray[np.float32]], object]:
 
 
 def _measure(
-    contestants: list[Contestant], window_samples: int, options: ModelOptions
+    contestants: list[Contestant],
+    window_samples: int,
+    batches: tuple[int, ...],
+    options: ModelOptions,
 ) -> tuple[dict[tuple[str, str, int], list[float]], dict[str, str]]:
     """Seconds a batch by engine, precision and batch; and whoever failed at a first call."""
     generator = np.random.default_rng(0)
-    largest = 0.1 * generator.standard_normal((max(options.batches), window_samples))
+    largest = 0.1 * generator.standard_normal((max(batches), window_samples))
     noise = largest.astype(np.float32)
     calls: dict[tuple[str, str, int], Callable[[], object]] = {}
     broken: dict[str, str] = {}
     for one in contestants:
-        for batch in options.batches:
+        for batch in batches:
             call = _call(one, noise[:batch])
             try:
                 call()

@@ -90,7 +90,13 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="What to compare with.",
 )
-@click.option("--batch", "batches", type=Numbers(), default="1,4,8,16", show_default=True)
+@click.option(
+    "--batch",
+    "batches",
+    type=Numbers(),
+    default=(),
+    help="Batch sizes.  [default: those that the daemon prepares for the model]",
+)
 @click.option("--threads", type=click.IntRange(1), help="On the CPU.  [default: torch's choice]")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option(
@@ -118,7 +124,7 @@ def model(
 
     chosen = PEERS if "all" in peers else tuple(name for name in peers if name != "none")
     if quick:
-        values |= {"batches": values["batches"][:2], "rounds": 1}
+        values |= {"most_batches": 2, "rounds": 1}
         if "all" in peers:  # which compiles for a minute
             chosen = tuple(name for name in chosen if name != COMPILE)
     options = ModelOptions(

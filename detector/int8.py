@@ -35,7 +35,7 @@ _LEVELS = 255
 _ROUNDING = 12_582_912.0
 # The code of zero in what a convolution sees: it has passed a GELU, which gives no less than
 # -0.17, so that most of the codes are for what lies above.
-_CONV_ZERO = 64
+_CONV_ZERO = 96
 
 
 @dataclass(frozen=True, slots=True)
