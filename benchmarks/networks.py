@@ -31,6 +31,7 @@ _LARGE: dict[str, Any] = {
 # name -> what differs from transformers' defaults, which are wav2vec2-base
 SIZES: dict[str, dict[str, Any]] = {
     "wav2vec2-base": {},
+    "wav2vec2-base-layer-norm": {"feat_extract_norm": "layer", "conv_bias": True},
     "wav2vec2-xls-r-300m": _LARGE,
 }
 
