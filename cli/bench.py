@@ -64,7 +64,8 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     "--model",
     default="bundled",
     show_default=True,
-    help="As dfd serve takes it; or wav2vec2-base or wav2vec2-xls-r-300m, with random weights.",
+    help="As dfd serve takes it; or wav2vec2-base, wav2vec2-base-layer-norm or wav2vec2-xls-r-300m,"
+    " with random weights.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
