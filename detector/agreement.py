@@ -63,7 +63,9 @@ def compile_first_good(
         _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", said, difference)
         if difference <= tolerance:
             return name, compiled
-        if not keep or (name, whole) != attempts[-1]:
+        if name == INT8 and whole:
+            _LOGGER.info("int8 moves scores too far: the convolutions are left in fp32")
+        elif not keep or (name, whole) != attempts[-1]:
             _LOGGER.warning(
                 "%s differs from fp32 by up to %.4f in probability, more than %.4f: not used",
                 said,
