@@ -119,22 +119,18 @@ class QuantizedConvStep(nn.Module):
 
     def __init__(self, step: ConvStep) -> None:
         super().__init__()
-        dense = step.dense
         self.kernel, self.stride = step.kernel, step.stride
-        codes, scale = quantize_weight(dense.weight)
-        self.packed = torch.ops.onednn.qlinear_prepack(codes, None)
-        self.register_buffer("weight_scale", scale)
-        self.register_buffer("weight_zero", torch.zeros(len(scale), dtype=torch.int32))
-        self.bias = None if dense.bias is None else dense.bias.detach().float()
+        bias = step.dense.bias
+        # The scale of a place comes after the product, and the bias after that.
+        product = Dense(step.dense.weight, None)
+        self.product = QuantizedDense(product, Grid(1.0, _CONV_ZERO), None)
+        self.bias = None if bias is None else bias.detach().float()
         self.norm = step.norm
         self.normed = step.normed
-        self.outputs = len(scale)
+        self.outputs = step.dense.weight.size(0)
         self.zero = _CONV_ZERO
         self.span = _LEVELS - _CONV_ZERO
         self.chunk = _CHUNK
-
-    weight_scale: Tensor
-    weight_zero: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes (B, T, C) to (B, T / stride, C')."""
@@ -160,21 +156,7 @@ class QuantizedConvStep(nn.Module):
         low, high = seen.amin(dim=1, keepdim=True), seen.amax(dim=1, keepdim=True)
         scale = torch.maximum(high / self.span, low / -self.zero).clamp_(min=1e-12)
         codes = rounded(seen * scale.reciprocal(), self.zero)
-        y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            codes,
-            1.0,
-            self.zero,
-            self.packed,
-            self.weight_scale,
-            self.weight_zero,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
+        y: Tensor = self.product(codes)
         y = y.mul_(scale)
         if self.bias is not None:
             y = y.add_(self.bias)
