@@ -21,8 +21,10 @@ from typing import Any
 
 import grpc.aio
 import numpy as np
-import soundfile
 
+from dfd.bench.recordings import first_channel
+from dfd.clients.errors import UserError
+from dfd.clients.latency import percentiles_ms
 from dfd.v1 import detection_pb2 as pb
 
 _METHOD = "/dfd.v1.DetectionService/StreamingDetect"
@@ -62,20 +64,21 @@ class Seen:
 
 
 def read_requests(paths: Sequence[Path], chunk_seconds: float) -> tuple[bytes, ...]:
-    """Serialised chunks of recordings at 16 kHz, one after another."""
-    parts = []
-    for path in paths:
-        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
-        if rate != _RATE:
-            raise SystemExit(f"{path} is at {rate} Hz; give recordings at {_RATE} Hz")
-        parts.append(samples[:, 0])
-    audio = np.concatenate(parts)
+    """Serialised chunks of recordings, one after another, at 16 kHz.
+
+    Raises:
+        UserError: one cannot be read, or together they are shorter than a chunk.
+    """
+    audio = np.concatenate([first_channel(path, _RATE) for path in paths])
+    samples = np.round(np.clip(audio, -1.0, 1.0) * 32767.0).astype("<i2")
     step = round(chunk_seconds * _RATE)
+    if len(samples) < step:
+        raise UserError(f"the recordings are shorter than one chunk of {chunk_seconds:g} s")
     return tuple(
         pb.StreamingDetectRequest(
-            audio=pb.AudioChunk(content=audio[at : at + step].tobytes())
+            audio=pb.AudioChunk(content=samples[at : at + step].tobytes())
         ).SerializeToString()
-        for at in range(0, len(audio) - step + 1, step)
+        for at in range(0, len(samples) - step + 1, step)
     )
 
 
@@ -150,24 +153,23 @@ async def _read(plan: Plan, call: Any, start: float, seen: Seen) -> None:
 
 
 def report(plan: Plan, seen: Seen, cpu_seconds: float) -> dict[str, Any]:
-    """What is printed; times in milliseconds."""
+    """What is printed; times in milliseconds, those of scored windows only.
 
-    def spread(values: list[float]) -> dict[str, float] | None:
-        if not values:
-            return None
-        at = np.percentile(values, (50, 95, 99)) * 1e3
-        return {
-            name: round(float(ms), 1) for name, ms in zip(("p50", "p95", "p99"), at, strict=True)
-        }
-
+    What is left of a window's latency without queue and compute is called network: transport,
+    and both sides' handling of it.
+    """
+    parts = zip(seen.latencies, seen.queued, seen.computed, strict=True)
+    network = [max(0.0, whole - queue - compute) for whole, queue, compute in parts]
+    statuses = {_short(name): count for name, count in seen.statuses.items()}
     return {
         "streams": plan.streams,
         "connections": plan.connections,
         "chunk_seconds": plan.chunk_seconds,
-        "windows": dict(seen.statuses),
-        "latency_ms": spread(seen.latencies),
-        "queue_ms": spread(seen.queued),
-        "compute_ms": spread(seen.computed),
+        "windows": statuses,
+        "latency_ms": percentiles_ms(seen.latencies),
+        "network_ms": percentiles_ms(network),
+        "queue_ms": percentiles_ms(seen.queued),
+        "compute_ms": percentiles_ms(seen.computed),
         "errors": Counter(seen.errors),
         "generator_behind_seconds": round(seen.behind_seconds, 3),
         "generator_cpu_ms_per_stream_second": round(
@@ -176,20 +178,25 @@ def report(plan: Plan, seen: Seen, cpu_seconds: float) -> dict[str, Any]:
     }
 
 
+def _short(status: str) -> str:
+    return status.removeprefix("STATUS_").lower()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m dfd.bench.load", description="Live streams.")
     parser.add_argument("address")
-    parser.add_argument("recordings", nargs="+", type=Path, help="at 16 kHz; the first channel")
+    parser.add_argument("recordings", nargs="+", type=Path, help="the first channel of each")
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--chunk-seconds", type=float, default=0.1)
     parser.add_argument("--ramp-seconds", type=float, default=10.0)
     given = parser.parse_args(arguments)
-    requests = read_requests(given.recordings, given.chunk_seconds)
-    if not requests:
-        parser.error("the recordings are shorter than one chunk")
+    try:
+        requests = read_requests(given.recordings, given.chunk_seconds)
+    except UserError as error:
+        parser.error(str(error))
     plan = Plan(
         given.address,
         given.streams,

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dfd.bench import machine, peak
 from dfd.bench.networks import SIZES, write_random
 from dfd.bench.peers import Contestant, PeerMissingError, make_peer
+from dfd.bench.recordings import first_channel
 from dfd.bench.spread import Spread, measure_in_turns
 from dfd.detector import Detector, load_detector
 from dfd.detector.checkpoint import find_model, read_checkpoint
@@ -196,21 +197,10 @@ def _first_windows(
     recordings: tuple[Path, ...], window_samples: int, rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The first window of each recording, first channel."""
-    import soxr
-
-    from dfd.clients.audio import Encoding
-    from dfd.clients.recording import open_recording
-
     windows = np.zeros((len(recordings), window_samples), np.float32)
     lengths = np.ones(len(recordings), np.int64)
     for row, path in enumerate(recordings):
-        recording = open_recording(path)
-        found = recording.audio_format
-        integers = found.encoding is Encoding.LINEAR16
-        content = next(iter(recording.chunks(window_samples / rate + 0.5)))
-        samples = np.frombuffer(content, "<i2" if integers else "<f4").astype(np.float32)
-        samples = samples.reshape(-1, found.channel_count)[:, 0] / (32768.0 if integers else 1.0)
-        samples = soxr.resample(samples, found.sample_rate_hz, rate)[:window_samples]
+        samples = first_channel(path, rate, window_samples / rate)
         windows[row, : len(samples)] = samples
         lengths[row] = max(1, len(samples))
     return windows, lengths

@@ -2,27 +2,29 @@
 
 import json
 import subprocess
+import sys
 import tempfile
 import time
-import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import soundfile
 
 from dfd.bench import machine
 from dfd.bench.daemon import Daemon, running
 from dfd.bench.ramp import largest_held
 from dfd.bench.speech import speech
 from dfd.clients.errors import UserError
-from dfd.clients.latency import percentiles_ms
-from dfd.clients.local_daemon import DFD
 
 Report = dict[str, Any]
 _RATE = 16_000
 _MIB = float(1 << 20)
+_CONNECTIONS = 32
+# Streams that begin together have their windows together; callers do not.
+_LEAST_RAMP_SECONDS = 4.0
+_STARTS_PER_SECOND = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class ServeBenchOptions:
         files: recordings to stream; empty makes some.
         budget_ms: p99 from a window's end to its result that may not be exceeded.
         start, limit: streams of the first step, and at most.
-        seconds: audio of each stream, where there are no files.
+        seconds: length of each stream; the recordings are begun again when they are over.
+        chunk_seconds: audio in each message.
         resolution: how exactly the largest number is found.
     """
 
@@ -44,6 +47,7 @@ class ServeBenchOptions:
     start: int = 25
     limit: int = 2000
     seconds: float = 20.0
+    chunk_seconds: float = 0.1
     resolution: float = 0.1
 
 
@@ -54,7 +58,7 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
         UserError: the daemon does not start, or its load generator fails.
     """
     with tempfile.TemporaryDirectory(prefix="dfd-bench-") as made:
-        files = options.files or tuple(_recordings(Path(made), options.seconds))
+        files = options.files or tuple(_recordings(Path(made)))
         tell("starting the daemon")
         arguments = (f"--max-streams={options.limit + 1}", *options.serve)
         with running(arguments) as daemon:
@@ -63,7 +67,7 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
             at_rest = daemon.memory_bytes()
 
             def attempt(streams: int) -> Report:
-                step = _step(daemon, files, streams, at_rest, Path(made))
+                step = _step(daemon, files, streams, at_rest, options)
                 tell(said(step, options.budget_ms))
                 return step
 
@@ -111,89 +115,60 @@ def said(step: Report, budget_ms: float) -> str:
     return f"{step['streams']} streams: {p99}, {step['shed']} shed, {verdict}"
 
 
-def split(windows: list[Report]) -> Report:
-    """Percentiles of the scored windows' latency, and of its three parts."""
-    scored = [one for one in windows if one["latency_ms"] is not None]
-
-    def of(values: list[float]) -> dict[str, float] | None:
-        return percentiles_ms([value / 1000.0 for value in values])
-
-    return {
-        "latency_ms": of([one["latency_ms"] for one in scored]),
-        "queue_ms": of([one["queue_ms"] for one in scored]),
-        "compute_ms": of([one["compute_ms"] for one in scored]),
-        "network_ms": of(
-            [max(0.0, one["latency_ms"] - one["queue_ms"] - one["compute_ms"]) for one in scored]
-        ),
-    }
-
-
 def _step(
-    daemon: Daemon, files: tuple[Path, ...], streams: int, at_rest: int, folder: Path
+    daemon: Daemon,
+    files: tuple[Path, ...],
+    streams: int,
+    at_rest: int,
+    options: ServeBenchOptions,
 ) -> Report:
     """So many streams at once at speed 1, from a process of its own."""
-    lines = folder / "replay.jsonl"
     command = [
-        *DFD,
-        "replay",
-        "--speed=1",
+        sys.executable,
+        "-m",
+        "dfd.bench.load",
+        daemon.started.address,
+        *map(str, files),
         f"--streams={streams}",
-        f"--server={daemon.started.address}",
+        f"--connections={min(streams, _CONNECTIONS)}",
+        f"--seconds={options.seconds:g}",
+        f"--ramp-seconds={max(_LEAST_RAMP_SECONDS, streams / _STARTS_PER_SECOND):g}",
+        f"--chunk-seconds={options.chunk_seconds:g}",
     ]
-    command += ["--summary", f"--json={lines}", *map(str, files)]
     cpu_before, began = daemon.cpu_seconds(), time.monotonic()
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    most = at_rest
-    while process.poll() is None:
-        time.sleep(0.5)
-        most = max(most, daemon.memory_bytes())
-    error = process.stderr.read().decode(errors="replace") if process.stderr else ""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        most = at_rest
+        while process.poll() is None:
+            time.sleep(0.5)
+            most = max(most, daemon.memory_bytes())
+        printed, error = process.communicate()
     cpu, wall = daemon.cpu_seconds() - cpu_before, time.monotonic() - began
-    report = _last_report(lines)
-    if report is None:
+    if process.returncode != 0:
         raise UserError(f"the load generator failed: {(error.strip() or '?').splitlines()[-1]}")
-    windows = [window for entry in report["files"] for window in entry.get("windows", [])]
-    counts = report["windows"]
+    found: Report = json.loads(printed)
+    windows = found["windows"]
     return {
         "streams": streams,
-        "scored": counts["scored"],
-        "shed": counts["shed"],
-        "failed": counts["failed"] + report["failed_replays"],
-        **split(windows),
+        "scored": windows.get("scored", 0),
+        "shed": windows.get("shed", 0),
+        "failed": windows.get("failed", 0) + sum(found["errors"].values()),
+        **{name: found[name] for name in ("latency_ms", "network_ms", "queue_ms", "compute_ms")},
+        "errors": found["errors"],
+        "generator_behind_seconds": found["generator_behind_seconds"],
         "wall_seconds": round(wall, 1),
-        "cpu_ms_per_stream_second": round(1000.0 * cpu / max(report["audio_seconds"], 1e-9), 3),
+        "cpu_ms_per_stream_second": round(1000.0 * cpu / (streams * options.seconds), 3),
         "memory_kib_per_stream": round((most - at_rest) / 1024.0 / streams, 1),
         "memory_mib": round(most / _MIB, 1),
     }
 
 
-def _last_report(path: Path) -> Report | None:
-    """The report that `dfd replay` writes last; None where it did not come to it."""
-    if not path.exists():
-        return None
-    last = b""
-    with path.open("rb") as file:
-        for line in file:
-            last = line
-    try:
-        found: Report | None = json.loads(last).get("report")
-    except ValueError:
-        return None
-    return found
-
-
-def _recordings(folder: Path, seconds: float) -> list[Path]:
+def _recordings(folder: Path) -> list[Path]:
     """Made-up voices, some seconds each."""
     paths = []
     for voice in range(3):
-        samples = np.resize(speech(_RATE, 4.0, voice), int(seconds * _RATE))
         path = folder / f"voice-{voice}.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(_RATE)
-            file.writeframes(np.round(samples * 32767.0).astype("<i2").tobytes())
+        soundfile.write(path, speech(_RATE, 7.0, voice), _RATE)
         paths.append(path)
     return paths

@@ -161,7 +161,14 @@ def model(
     type=click.FloatRange(5.0),
     default=20.0,
     show_default=True,
-    help="Audio of each stream, where no FILES are named.",
+    help="Length of each stream; the recordings are begun again when they are over.",
+)
+@click.option(
+    "--chunk-seconds",
+    type=click.FloatRange(0.01, 1.0),
+    default=0.1,
+    show_default=True,
+    help="Audio in each message.",
 )
 @_outputs
 def serve(
@@ -170,6 +177,7 @@ def serve(
     start: int,
     limit: int,
     seconds: float,
+    chunk_seconds: float,
     quick: bool,
     json_path: str | None,
     plot_path: Path | None,
@@ -177,8 +185,9 @@ def serve(
 ) -> None:
     """Streams that a daemon holds: more and more at speed 1 until the budget breaks.
 
-    The daemon and the load generator are processes of their own, on this machine. The budget
-    is broken when p99 exceeds it, or when any window is shed or fails.
+    The daemon and the load generator are processes of their own, on this machine; streams
+    begin spread over some seconds. The budget is broken when p99 exceeds it, or when any
+    window is shed or fails. FILES are what is streamed, made-up voices where there are none.
     """
     from dfd.bench.serve import ServeBenchOptions, run
 
@@ -194,6 +203,7 @@ def serve(
         start=start,
         limit=limit,
         seconds=seconds,
+        chunk_seconds=chunk_seconds,
     )
     _need_plot(plot_path)
     _write(run(options, _tell), json_path, plot_path)

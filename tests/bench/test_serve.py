@@ -1,22 +1,6 @@
 from typing import Any
 
-from dfd.bench.serve import holds, said, split
-
-
-def test_latency_is_split_into_network_queue_and_compute() -> None:
-    windows: list[dict[str, Any]] = [
-        {"latency_ms": 100.0, "queue_ms": 30.0, "compute_ms": 50.0},
-        {"latency_ms": 10.0, "queue_ms": 6.0, "compute_ms": 5.0},
-        {"latency_ms": None, "queue_ms": 0.0, "compute_ms": 0.0},
-    ]
-    parts = split(windows)
-    assert {name: part["max"] for name, part in parts.items()} == {
-        "latency_ms": 100.0,
-        "queue_ms": 30.0,
-        "compute_ms": 50.0,
-        "network_ms": 20.0,
-    }
-    assert {part["count"] for part in parts.values()} == {2}
+from dfd.bench.serve import holds, said
 
 
 def test_a_budget_breaks_by_latency_shedding_or_failure() -> None:
