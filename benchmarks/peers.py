@@ -74,14 +74,14 @@ def _transformers(name: str, folder: Path, device: torch.device, precision: str)
         raise PeerMissingError("pip install 'dfd[train]'")
     if not (folder / "config.json").exists():
         raise PeerMissingError("the model is not in the transformers format")
-    from transformers import Wav2Vec2ForSequenceClassification
     from transformers.utils import logging
+
+    from dfd.detector.with_transformers import load_classifier
 
     quiet: Any = logging.disable_progress_bar
     quiet()
-    load: Any = Wav2Vec2ForSequenceClassification.from_pretrained
     dtype = DTYPES[precision]
-    model = load(folder).eval().to(device, dtype)
+    model = load_classifier(folder).to(device, dtype)
     run: Any = model
     if name == COMPILE:
         if device.type == "cpu" and not _has_compiler():

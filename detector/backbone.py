@@ -79,23 +79,29 @@ class BackboneConfig:
     @property
     def receptive_field(self) -> int:
         """Samples behind one frame: the fewest that give one."""
-        field = 1
+        return self.samples_behind(1)
+
+    def samples_behind(self, frames: int) -> int:
+        """The fewest samples that give so many frames."""
+        field = frames
         for kernel, stride in zip(
             reversed(self.conv_kernel), reversed(self.conv_stride), strict=True
         ):
             field = (field - 1) * stride + kernel
         return field
 
-    def check_window(self, window_samples: int, source: str) -> None:
-        """Makes sure that a window gives at least one frame.
+    def check_window(self, window_samples: int, source: str, frames: int = 1) -> None:
+        """Makes sure that a window gives at least so many frames.
 
         Raises:
             DetectorError: it is shorter, naming `source`.
         """
-        if window_samples < self.receptive_field:
+        least = self.samples_behind(frames)
+        if window_samples < least:
+            given = "not one frame" if frames == 1 else f"fewer than {frames} frames"
             raise DetectorError(
-                f"{source}: a window of {window_samples} samples gives not one frame; "
-                f"window_samples has to be at least {self.receptive_field}"
+                f"{source}: a window of {window_samples} samples gives {given}; "
+                f"window_samples has to be at least {least}"
             )
 
 
@@ -117,7 +123,7 @@ def read_config(fields: Fields) -> BackboneConfig:
         conv_stride=fields.integers("conv_stride", (5, 2, 2, 2, 2, 2, 2)),
         conv_bias=fields.flag("conv_bias", False),
         hidden_size=fields.integer("hidden_size", 768, 1),
-        num_hidden_layers=fields.integer("num_hidden_layers", 12, 1),
+        num_hidden_layers=fields.integer("num_hidden_layers", 12, 0),
         num_attention_heads=fields.integer("num_attention_heads", 12, 1),
         intermediate_size=fields.integer("intermediate_size", 3072, 1),
         num_conv_pos_embeddings=fields.integer("num_conv_pos_embeddings", 128, 1),

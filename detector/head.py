@@ -1,6 +1,34 @@
 """From the backbone's frames, averaged, to two logits."""
 
+from typing import Optional
+
+import torch
 from torch import Tensor, nn
+
+
+class OnMean(nn.Module):
+    """A head for hidden states made of one for their mean.
+
+    Args:
+        head: takes the mean frame (B, hidden) to logits (B, columns).
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
+        """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns).
+
+        None means that all frames do.
+        """
+        if frames is None:
+            mean = x.mean(dim=1)
+        else:
+            valid = torch.arange(x.size(1), device=x.device).unsqueeze(0) < frames.unsqueeze(1)
+            mean = (x * valid.unsqueeze(2)).sum(dim=1) / frames.unsqueeze(1)
+        logits: Tensor = self.head(mean)
+        return logits
 
 
 class ProjectedMeanHead(nn.Module):

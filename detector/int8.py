@@ -244,9 +244,10 @@ def quantize(
         steps = network.feature_extractor.steps
         network.feature_extractor.steps = nn.ModuleList(QuantizedConvStep(step) for step in steps)
     transformer: Any = network.transformer
-    transformer.pos_conv_embed = QuantizedPosition(
-        transformer.pos_conv_embed, grids[transformer.pos_conv_embed]
-    )
+    if transformer.placed:
+        transformer.pos_conv_embed = QuantizedPosition(
+            transformer.pos_conv_embed, grids[transformer.pos_conv_embed]
+        )
     for layer in transformer.layers:
         assert isinstance(layer, FrameLayer)
         layer.inputs = QuantizedDense(layer.inputs, grids[layer.inputs], None)

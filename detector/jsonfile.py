@@ -86,6 +86,13 @@ class Fields:
         self.require(isinstance(value, dict), key, "an object")
         return Fields(self.path, value)
 
+    def objects(self, key: str) -> list["Fields"]:
+        """A list of objects inside; empty where there is none."""
+        value = self._get(key, [])
+        fine = isinstance(value, list) and all(isinstance(one, dict) for one in value)
+        self.require(fine, key, "a list of objects")
+        return [Fields(self.path, one) for one in value]
+
     def require(self, condition: bool, key: str, wanted: str) -> None:
         """Refuses the file unless a condition on one of its fields holds."""
         if not condition:

@@ -22,7 +22,8 @@ class ScoringNetwork(nn.Module):
     Args:
         backbone: see `dfd.detector.backbone`.
         config: its sizes.
-        head: takes the mean frame (B, hidden) to logits (B, 2).
+        head: takes the hidden states (B, T, hidden) and how many of them count (B,), or None, to
+            logits (B, 2); see `dfd.detector.head`.
         layer_weights: weights (layers + 1,) of the sum over the hidden states that the head
             sees, embedding first; None for the last one.
         spoof_column: the logit that means spoof, 0 or 1.
@@ -98,10 +99,12 @@ class ScoringNetwork(nn.Module):
         frames: Optional[Tensor] = None  # noqa: UP045
         attention_mask: Optional[Tensor] = None  # noqa: UP045
         if self.mask and lengths is not None:
+            frames = self._frame_count(lengths)
+            places = torch.arange(x.size(1), device=x.device).unsqueeze(0)
             # 1 where a frame holds only audio, (B, frames)
-            frames = self._frame_mask(lengths, x.size(1)).to(x.dtype)
-            x = x * frames.unsqueeze(-1)
-            hidden = (frames - 1.0) * 10_000.0
+            valid = (places < frames.unsqueeze(1)).to(x.dtype)
+            x = x * valid.unsqueeze(-1)
+            hidden = (valid - 1.0) * 10_000.0
             attention_mask = hidden[:, None, None, :].expand(x.size(0), 1, x.size(1), x.size(1))
 
         x = self.transformer._preprocess(x)
@@ -114,7 +117,7 @@ class ScoringNetwork(nn.Module):
                 total = total + x.float() * self.layer_weights[index + 1]
         if not self.weighted:
             total = (self.transformer.layer_norm(x) if self.norm_last else x).float()
-        logits: Tensor = self.head(self._mean(total, frames))
+        logits: Tensor = self.head(total, frames)
         return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]
 
     def _normalized(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
@@ -128,14 +131,8 @@ class ScoringNetwork(nn.Module):
         x = (x - mean) * valid
         return x / torch.sqrt((x * x).sum(dim=-1, keepdim=True) / count + self.variance_floor)
 
-    def _frame_mask(self, lengths: Tensor, frames: int) -> Tensor:
+    def _frame_count(self, lengths: Tensor) -> Tensor:
         count = lengths
         for kernel, stride in zip(self.kernels, self.strides):  # noqa: B905 - TorchScript
             count = torch.div(count - kernel, stride, rounding_mode="floor") + 1
-        return torch.arange(frames, device=lengths.device).unsqueeze(0) < count.unsqueeze(-1)
-
-    def _mean(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        if frames is None:
-            return x.mean(dim=1)
-        valid = frames.to(x.dtype).unsqueeze(-1)
-        return (x * valid).sum(dim=1) / valid.sum(dim=1)
+        return count

@@ -24,7 +24,7 @@ from dfd.detector.backbone import (
 from dfd.detector.card import CardDefaults, read_card
 from dfd.detector.checkpoint import Checkpoint
 from dfd.detector.errors import DetectorError
-from dfd.detector.head import LinearHead, MlpHead, ProjectedMeanHead
+from dfd.detector.head import LinearHead, MlpHead, OnMean, ProjectedMeanHead
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.labels import spoof_column
 from dfd.detector.network import ScoringNetwork
@@ -123,7 +123,7 @@ def read(path: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
     network = ScoringNetwork(
         backbone,
         config,
-        head.module,
+        OnMean(head.module),
         layer_weights=None,
         spoof_column=column,
         normalize=card.normalize,

@@ -1,13 +1,19 @@
-"""Reads `Wav2Vec2ForSequenceClassification` as transformers' `save_pretrained` writes it."""
+"""Reads classifiers as transformers' `save_pretrained` writes them.
 
+`Wav2Vec2ForSequenceClassification`, or a Wav2Vec2 with a light CNN behind it, which the code
+beside the bundled weights makes loadable by transformers too.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dfd.detector.backbone import (
     TRAINING_ONLY,
+    BackboneConfig,
     backbone_shapes,
     empty_backbone,
     fill_backbone,
@@ -17,9 +23,10 @@ from dfd.detector.backbone import (
 from dfd.detector.card import CardDefaults, read_card
 from dfd.detector.checkpoint import Checkpoint
 from dfd.detector.errors import DetectorError
-from dfd.detector.head import ProjectedMeanHead
+from dfd.detector.head import OnMean, ProjectedMeanHead
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.labels import spoof_column
+from dfd.detector.light_cnn import LightCnn, read_light_cnn
 from dfd.detector.network import ScoringNetwork
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.pickled import read_pickled, state_of
@@ -31,10 +38,12 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = "pytorch_model.bin"
 ARCHITECTURE = "Wav2Vec2ForSequenceClassification"
+LIGHT_CNN_ARCHITECTURE = "Wav2Vec2LightCnn"
 LAYOUT = "transformers"
 # Clips of 2.5 to 13 s were scored whole by those who trained detectors in this form.
 CLIP_SECONDS = 13.0
 _PREFIX = "wav2vec2."
+_LIGHT_CNN_PREFIX = "light_cnn."
 
 
 def read(
@@ -56,10 +65,14 @@ def read(
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
     architectures = fields.content.get("architectures") or [ARCHITECTURE]
-    fields.require(architectures == [ARCHITECTURE], "architectures", f'["{ARCHITECTURE}"]')
+    known = f'["{ARCHITECTURE}"] or ["{LIGHT_CNN_ARCHITECTURE}"]'
+    fields.require(
+        architectures in ([ARCHITECTURE], [LIGHT_CNN_ARCHITECTURE]), "architectures", known
+    )
     config = read_config(fields)
-    projected = fields.integer("classifier_proj_size", 256, 1)
-    weighted = fields.flag("use_weighted_layer_sum", False)
+    plain = architectures == [ARCHITECTURE]
+    head = _plain_head(fields, config) if plain else _light_cnn_head(fields, config)
+    weighted = plain and fields.flag("use_weighted_layer_sum", False)
     preprocessor = Fields(folder / PREPROCESSOR, read_object(folder / PREPROCESSOR))
     rate = preprocessor.integer("sampling_rate", 16_000, 8_000, 48_000)
 
@@ -84,12 +97,12 @@ def read(
             f"{folder}: dfd.json says {card.sample_rate_hz} Hz and {PREPROCESSOR} {rate} Hz; "
             "correct the wrong one"
         )
-    config.check_window(card.window_samples, str(folder))
+    config.check_window(card.window_samples, str(folder), head.least_frames)
 
     backbone = empty_backbone(config)
-    head = ProjectedMeanHead(config.hidden_size, projected, 2)
     shapes = {_PREFIX + name: shape for name, shape in backbone_shapes(backbone).items()}
-    shapes |= {name: value.shape for name, value in head.state_dict().items()}
+    own = head.weights.state_dict()
+    shapes |= {head.prefix + name: value.shape for name, value in own.items()}
     if weighted:
         shapes["layer_weights"] = torch.Size([config.num_hidden_layers + 1])
     matched = match_tensors(
@@ -107,12 +120,12 @@ def read(
             if name.startswith(_PREFIX)
         },
     )
-    head.load_state_dict({name: matched[name] for name in head.state_dict()})
-    head.requires_grad_(False)
+    head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
+    head.weights.requires_grad_(False)
     network = ScoringNetwork(
         backbone,
         config,
-        head,
+        head.module,
         layer_weights=matched["layer_weights"] if weighted else None,
         spoof_column=column,
         normalize=card.normalize,
@@ -122,10 +135,38 @@ def read(
         network=network,
         card=card,
         weights_sha256=sha256,
-        least_samples=config.receptive_field,
+        least_samples=config.samples_behind(head.least_frames),
         layout=LAYOUT,
         spoof_label=spoof_label,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What follows the backbone.
+
+    Attributes:
+        module: takes hidden states to logits.
+        weights: the part of it that the file fills.
+        prefix: of the names in the file.
+        least_frames: that it needs.
+    """
+
+    module: nn.Module
+    weights: nn.Module
+    prefix: str
+    least_frames: int
+
+
+def _plain_head(fields: Fields, config: BackboneConfig) -> _Head:
+    head = ProjectedMeanHead(config.hidden_size, fields.integer("classifier_proj_size", 256, 1), 2)
+    return _Head(OnMean(head), head, "", 1)
+
+
+def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
+    sizes = read_light_cnn(fields, config.hidden_size)
+    head = LightCnn(sizes, config.hidden_size)
+    return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames)
 
 
 def weight_files(folder: Path) -> list[Path]:

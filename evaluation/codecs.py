@@ -34,7 +34,8 @@ def _bit_rate(kilobits: float) -> tuple[tuple[str, str], ...]:
     return (("b", f"{round(kilobits * 1000)}"),)
 
 
-def _opus(kilobits: int) -> Codec:
+def opus(kilobits: int) -> Codec:
+    """Opus in its mode for speech, at so many kbit/s."""
     options = (*_bit_rate(kilobits), ("application", "voip"))
     return Codec(f"opus-{kilobits}k", "libopus", "ogg", options)
 
@@ -44,15 +45,15 @@ TELEPHONY = (
     Codec("alaw", "pcm_alaw", "alaw", rate_hz=8000),
     Codec("gsm", GSM, "gsm", rate_hz=8000),
     Codec("g722", "g722", "g722"),
-    _opus(12),
-    _opus(16),
-    _opus(24),
+    opus(12),
+    opus(16),
+    opus(24),
     Codec("amr-12.2k", "libopencore_amrnb", "amr", _bit_rate(12.2), rate_hz=8000),
     Codec("amr-4.75k", "libopencore_amrnb", "amr", _bit_rate(4.75), rate_hz=8000),
     Codec("amr-wb", "libvo_amrwbenc", "amr", _bit_rate(23.85)),
 )
 WEB = (
-    _opus(8),
+    opus(8),
     Codec("mp3-32k", "libmp3lame", "mp3", _bit_rate(32)),
     Codec("mp3-64k", "libmp3lame", "mp3", _bit_rate(64)),
     Codec("aac-32k", "aac", "adts", _bit_rate(32)),

@@ -4,6 +4,8 @@ Weights are random; layouts, sizes and arithmetic are theirs (docs/reference-sys
 """
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from dfd.detector.light_cnn import LightCnnConfig
 
 Samples = NDArray[np.float32]
 WINDOW, HOP = 64_000, 32_000
@@ -183,4 +187,25 @@ def save_transformers(
     shaken(build(Wav2Vec2Config(**sizes)), spread).save_pretrained(folder)
     extractor: Any = Wav2Vec2FeatureExtractor
     extractor(do_normalize=do_normalize).save_pretrained(folder)
+    return folder
+
+
+def save_light_cnn(folder: Path, sizes: LightCnnConfig) -> Path:
+    """A Wav2Vec2 with a light CNN behind it, tiny, as the bundled detector's recipe saves it."""
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+    from dfd.detector.with_transformers import Wav2Vec2LightCnn
+
+    torch.manual_seed(9)
+    kept = {key: SMALL_CLASSIFIER[key] for key in ("num_labels", "id2label", "label2id")}
+    config: Any = Wav2Vec2Config
+    changes = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+    light_cnn = json.loads(json.dumps(asdict(sizes)))
+    model = Wav2Vec2LightCnn(config(**(SMALL | kept | changes), light_cnn=light_cnn))
+    shaken(model)
+    with torch.no_grad():
+        model.light_cnn.classifier.weight.mul_(20.0)
+    model.save_pretrained(folder)
+    extractor: Any = Wav2Vec2FeatureExtractor
+    extractor(do_normalize=True).save_pretrained(folder)
     return folder

@@ -1,7 +1,6 @@
 """What transformers makes of a window, by its plain forward pass."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +21,11 @@ def transformers_log_odds(
 
     With `mask` a window is scored as it is, without any padding; otherwise with zeros behind it.
     """
-    from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+    from transformers import Wav2Vec2FeatureExtractor
 
-    model: Any = Wav2Vec2ForSequenceClassification.from_pretrained(folder)
-    model.eval()
+    from dfd.detector.with_transformers import load_classifier
+
+    model = load_classifier(folder)
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     scores = []
     for window, length in zip(windows, lengths, strict=True):

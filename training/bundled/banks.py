@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray, level, resampled
-from dfd.evaluation.codecs import through_codec
+from dfd.evaluation.codecs import opus, through_codec
 from dfd.evaluation.corpus import CorpusError, Recording
 from dfd.training.bundled.batches import Bank
 from dfd.training.bundled.cache import ROW_SAMPLES
@@ -23,7 +23,9 @@ from dfd.training.bundled.copysynth import METHODS
 from dfd.training.codecs import pick_codec
 from dfd.training.espeak import draw_sentence, draw_voice, speak
 
-Render = Callable[[FloatArray, np.random.Generator], tuple[FloatArray, str]]
+# Takes a recording's row, its samples and a generator to what was made of it, and a name.
+Render = Callable[[int, FloatArray, np.random.Generator], tuple[FloatArray, str]]
+_OPUS = opus(48)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def codec_bank(
 ) -> Bank:
     """Every recording of both classes through one random codec."""
 
-    def render(samples: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, str]:
+    def render(
+        _: int, samples: FloatArray, generator: np.random.Generator
+    ) -> tuple[FloatArray, str]:
         codec = pick_codec(generator)
         return through_codec(samples, codec), codec.name
 
@@ -72,20 +76,30 @@ def copy_bank(
     copy: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> Bank:
-    """Every bona fide recording through one random vocoder; the spoofs keep their source."""
+    """Every bona fide recording through one random vocoder; the spoofs keep their source.
+
+    The copy of an Opus file goes through Opus again: otherwise its absence would be a cue.
+    """
     names = [name for name, _ in options.copy_synthesis]
     weights = np.array([weight for _, weight in options.copy_synthesis])
 
-    def render(samples: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, str]:
+    def render(
+        row: int, samples: FloatArray, generator: np.random.Generator
+    ) -> tuple[FloatArray, str]:
         name = names[int(generator.choice(len(names), p=weights / weights.sum()))]
-        return METHODS[name](samples, generator), name
+        made = METHODS[name](samples, generator)
+        if recordings[row].file.endswith(".opus"):
+            made = through_codec(level(made), _OPUS)
+        return made, name
 
     rows = [
         row
         for row, recording in enumerate(recordings)
         if recording.label == 0 and cache.lengths[row] > 0
     ]
-    samples, made = _render(cache, rows, folder / f"copy-{copy}", (11, 5 + copy), render, progress)
+    samples, made = _render(
+        cache, rows, folder / f"copies-{copy}", (11, 5 + copy), render, progress
+    )
     spoofs = [
         replace(recordings[row], label=1, system=f"copy:{name}")
         for row, name in zip(rows, made, strict=True)
@@ -153,7 +167,7 @@ def _one(
 ) -> tuple[FloatArray, str]:
     if cache.lengths[row] == 0:
         return np.zeros(0, np.float32), ""
-    wave, name = render(cache.waveform(row), np.random.default_rng((seed[0], row, *seed[1:])))
+    wave, name = render(row, cache.waveform(row), np.random.default_rng((seed[0], row, *seed[1:])))
     if not np.isfinite(wave).all():
         wave = np.zeros_like(wave)
     return level(wave), name

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
 from dfd.evaluation.calibration import (
-    Calibration,
     fit_calibration,
     intra_stream_correlation,
     threshold_for_false_alarms,
@@ -24,9 +23,11 @@ from dfd.evaluation.corpus import Recording
 from dfd.evaluation.scoring import Scorer, WindowOptions, pool, score_windows
 
 if TYPE_CHECKING:
-    from transformers import Wav2Vec2ForSequenceClassification
+    from dfd.detector.with_transformers import Wav2Vec2LightCnn
 
 ROLLING_WINDOWS = 5
+AUTO_CLASS = "AutoModelForAudioClassification"
+MODELING = "modeling_light_cnn.py"
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,7 +37,7 @@ class ServingOptions:
     """What goes into ``dfd.json`` besides what is measured."""
 
     name: str = "bundled"
-    version: str = "2026.11.3"
+    version: str = "2026.11.4"
     min_speech_seconds: float = 1.0
     trained_bandwidth_hz: float = 3400.0
     false_alarm_rate: float = 0.01
@@ -148,14 +149,13 @@ def _rounded_up(threshold: float) -> float:
     return min(0.99, math.ceil(round(100 * threshold, 6)) / 100)
 
 
-def write_folder(
-    model: Wav2Vec2ForSequenceClassification, serving: dict[str, Any], folder: Path
-) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and dfd.json."""
+def write_weights(model: Wav2Vec2LightCnn, folder: Path) -> None:
+    """Write config.json, model.safetensors, preprocessor_config.json and transformers' way in."""
     from transformers import Wav2Vec2FeatureExtractor
 
     folder.mkdir(parents=True, exist_ok=True)
-    model.cpu().train(False).save_pretrained(folder)
+    model.config.auto_map = {AUTO_CLASS: f"{Path(MODELING).stem}.{type(model).__name__}"}
+    model.save_pretrained(folder)
     make_extractor: Any = Wav2Vec2FeatureExtractor
     make_extractor(
         feature_size=1,
@@ -164,11 +164,13 @@ def write_folder(
         do_normalize=True,
         return_attention_mask=True,
     ).save_pretrained(folder)
+    (folder / MODELING).write_text(
+        '"""Leads transformers to the network of this folder; dfd has to be installed."""\n\n'
+        f"from {type(model).__module__} import {type(model).__name__} as {type(model).__name__}\n",
+        encoding="utf-8",
+    )
+
+
+def write_serving(serving: dict[str, Any], folder: Path) -> None:
+    """Write dfd.json."""
     (folder / "dfd.json").write_text(json.dumps(serving, indent=2) + "\n", encoding="utf-8")
-
-
-def calibration_of(folder: Path) -> tuple[Calibration, float, float]:
-    """Calibration, evidence correlation and cumulative threshold of a model folder's dfd.json."""
-    serving = json.loads((folder / "dfd.json").read_text(encoding="utf-8"))
-    calibration = Calibration(**serving["calibration"])
-    return calibration, serving["evidence_correlation"], serving["cumulative_threshold"]

@@ -17,35 +17,13 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.training.augment import augment, normalise
+from dfd.training.augment import augment
 from dfd.training.bundled.batches import Sampler
+from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import FitOptions, Recipe
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-
-
-class LogOdds(nn.Module):
-    """A ``Wav2Vec2ForSequenceClassification`` as windows (B, N), lengths (B,) to log-odds (B,).
-
-    Windows are normalised here, so any level will do.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, windows: Tensor, lengths: Tensor) -> Tensor:
-        """Spoof log-odds; samples beyond ``lengths`` are masked."""
-        device = next(self.model.parameters()).device
-        windows, lengths = windows.to(device), lengths.to(device)
-        waves = normalise(windows, lengths)
-        mask = None
-        if bool((lengths < windows.shape[1]).any()):
-            positions = torch.arange(windows.shape[1], device=device)
-            mask = (positions < lengths.unsqueeze(1)).long()
-        logits: Tensor = self.model(waves, attention_mask=mask).logits
-        return logits[:, 1] - logits[:, 0]
 
 
 @dataclass
@@ -80,19 +58,19 @@ def batch_shape(options: FitOptions, generator: np.random.Generator) -> tuple[in
 
 
 def fit(
-    model: nn.Module,
+    model: Network,
     sampler: Sampler,
     recipe: Recipe,
     out: Path,
     *,
     seed: int,
     device: torch.device,
-    evaluate: Callable[[nn.Module], dict[str, float]],
+    evaluate: Callable[[Network], dict[str, float]],
     report: Callable[[Progress], None],
-    teachers: Sequence[nn.Module] = (),
+    teachers: Sequence[Network] = (),
     resume: bool = False,
-) -> nn.Module:
-    """Train ``model`` (see ``LogOdds``) in place and return its averaged copy.
+) -> Network:
+    """Train ``model`` (see ``Network``) in place and return its averaged copy.
 
     ``teachers`` hear every crop before it is augmented; their mean P(spoof) is part of the target.
 
@@ -179,8 +157,8 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
 class _State:
     """Everything that a resumed run needs to go on as if it had not stopped."""
 
-    model: nn.Module
-    average: nn.Module
+    model: Network
+    average: Network
     optimizer: torch.optim.Optimizer
     draws: torch.Generator
     shapes: np.random.Generator

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dfd.detector.checkpoint import read_checkpoint
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
 from dfd.evaluation.figures import summary
@@ -20,10 +21,16 @@ from dfd.evaluation.scoring import WindowOptions, pool, score_windows
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
 from dfd.training.bundled.cache import build_cache
-from dfd.training.bundled.export import ServingOptions, measure_serving, write_folder
-from dfd.training.bundled.loop import LogOdds, Progress, fit
-from dfd.training.bundled.network import build_network, plain
+from dfd.training.bundled.export import (
+    ServingOptions,
+    measure_serving,
+    write_serving,
+    write_weights,
+)
+from dfd.training.bundled.loop import Progress, fit
+from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import Recipe
+from dfd.training.bundled.unroll import written_out
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
@@ -54,9 +61,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps({"seed": seed, **asdict(recipe)}, indent=2) + "\n")
 
-    def fitted(part: Recipe, folder: Path, teachers: Sequence[nn.Module]) -> nn.Module:
+    def fitted(part: Recipe, folder: Path, teachers: Sequence[Network]) -> Network:
         torch.manual_seed(seed)
-        model = LogOdds(build_network(part.network))
+        model = Network(part.network)
         if teachers and part.from_first_teacher:
             model.load_state_dict(teachers[0].state_dict())
         return fit(
@@ -73,11 +80,21 @@ def train(
         )
 
     teachers = [fitted(part, out / "teachers" / part.name, ()) for part in recipe.teachers]
-    average = fitted(recipe, out, teachers)
-    trained: Any = average.model
-    made = plain(trained, recipe.network)
-    facts = measure_serving(LogOdds(made), dev_rows, dev_cache, serving or ServingOptions())
-    write_folder(made, facts, out / "model")
+    return export(fitted(recipe, out, teachers), dev_rows, dev_cache, out / "model", serving)
+
+
+def export(
+    network: Network,
+    dev_rows: list[Recording],
+    dev_cache: AudioCache,
+    folder: Path,
+    serving: ServingOptions | None = None,
+) -> dict[str, Any]:
+    """Write a model folder, calibrated on dev as it will be served; returns its ``dfd.json``."""
+    write_weights(written_out(network), folder)
+    served = read_checkpoint(str(folder)).network
+    facts = measure_serving(served, dev_rows, dev_cache, serving or ServingOptions())
+    write_serving(facts, folder)
     return facts
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from dfd.training.augment import AugmentOptions
 from dfd.training.bundled.banks import BankOptions
-from dfd.training.bundled.extractor import ExtractorOptions
 from dfd.training.bundled.network import NetworkOptions
 
 
@@ -22,18 +21,18 @@ class FitOptions:
     teachers' opinion against the label, where a recipe has teachers.
     """
 
-    steps: int = 8000
-    batch_seconds: float = 96.0
-    crop_seconds: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
-    crop_weights: tuple[float, ...] = (0.15, 0.3, 0.35, 0.2)
+    steps: int = 300
+    batch_seconds: float = 128.0
+    crop_seconds: tuple[float, ...] = (4.0,)
+    crop_weights: tuple[float, ...] = (1.0,)
     learning_rate: float = 1.5e-3
     warm_up_steps: int = 100
     weight_decay: float = 0.02
     gradient_clip: float = 1.0
     label_smoothing: float = 0.05
     teacher_share: float = 0.7
-    average_decay: float = 0.998
-    evaluate_every_steps: int = 500
+    average_decay: float = 0.99
+    evaluate_every_steps: int = 250
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Phase:
     original_share: float = 0.6
     codec_share: float = 0.15
     copy_share: float = 0.25
-    spoken_share: float = 0.05
+    spoken_share: float = 0.0
 
     @property
     def shares(self) -> dict[str, tuple[float, float]]:
@@ -91,28 +90,50 @@ class Recipe:
         return next((p for p in self.phases if step < p.until_step), self.phases[-1])
 
 
-# Hard material slows the start; a detector that has heard little else scores clean speech better
-# and falls apart on the telephone. The bundled detector learns from one of each.
-HARD = Recipe(
-    "hard",
-    fit=FitOptions(steps=9000),
-    phases=(
-        Phase(800, untouched_chance=0.7, copy_share=0.1, spoken_share=0.0),
-        Phase(untouched_chance=0.45, codec_share=0.25, copy_share=0.2),
-    ),
+# A few hundred steps on recordings as they are make the best detector of clean speech, each
+# with one thing that keeps it from learning the sources by heart; more steps do not help. Hard
+# material slows the start, so the bundled detector hears it while it learns what these say of
+# the same crops when they were still clean.
+_PLAIN = Phase(untouched_chance=1.0, original_share=1.0, codec_share=0.0, copy_share=0.0)
+_SHORT = FitOptions(steps=300, evaluate_every_steps=150)
+MASKED = Recipe(
+    "masked",
+    network=NetworkOptions(band_mask_chance=0.5, style_mix_chance=0.0),
+    fit=_SHORT,
+    phases=(_PLAIN,),
 )
-LIGHT = Recipe(
-    "light",
-    network=NetworkOptions(extractor=ExtractorOptions(style_mix_chance=0.25, band_mask_chance=0.3)),
-    fit=FitOptions(steps=3000),
-    phases=(Phase(untouched_chance=0.85, copy_share=0.15, spoken_share=0.03),),
+MIXED = Recipe(
+    "mixed",
+    network=NetworkOptions(band_mask_chance=0.0, style_mix_chance=0.25),
+    fit=_SHORT,
+    phases=(_PLAIN,),
+)
+COPIES = Recipe(
+    "copies",
+    network=NetworkOptions(band_mask_chance=0.0, style_mix_chance=0.0),
+    fit=_SHORT,
+    phases=(replace(_PLAIN, copy_share=0.25),),
 )
 RECIPES = {
     "bundled": Recipe(
         "bundled",
-        fit=FitOptions(steps=4000, learning_rate=8e-4),
-        phases=(Phase(untouched_chance=0.6, codec_share=0.25, copy_share=0.15),),
-        teachers=(HARD, LIGHT),
+        network=NetworkOptions(band_mask_chance=0.3, style_mix_chance=0.15),
+        fit=FitOptions(
+            steps=1500,
+            crop_seconds=(1.0, 2.0, 3.0, 4.0),
+            crop_weights=(0.1, 0.2, 0.2, 0.5),
+            evaluate_every_steps=250,
+        ),
+        phases=(
+            Phase(
+                untouched_chance=0.5,
+                original_share=0.65,
+                codec_share=0.25,
+                copy_share=0.1,
+                spoken_share=0.03,
+            ),
+        ),
+        teachers=(MASKED, MIXED, COPIES),
         from_first_teacher=True,
     )
 }

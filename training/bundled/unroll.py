@@ -1,25 +1,40 @@
-"""Writes a ``TiedExtractor`` out as the convolutions of a Wav2Vec2 with layer normalisation.
+"""Writes a trained ``Network`` out as a Wav2Vec2 with a light CNN behind it.
 
-A pattern shared by all bands becomes one row of weights for each band, and batch normalisation is
-folded into weights and biases. Layer normalisation, which every layer of such a Wav2Vec2 has, is
-made to do nothing but scale by a constant: of the two spare channels one, the *balance*, holds
-minus the sum of all others, so that the mean over channels is a constant, and one, the
-*reference*, holds a constant so large that the variance is one too. Scale and shift of the
-normalisation undo both, and silence the spare channels.
+The spectrogram becomes three convolutions: rectified filters, the GELUs of each band, and their
+weighted sum. Every layer of such a Wav2Vec2 has a layer normalisation, which would take away the
+level of a frame. It is made to do nothing but scale by a constant: of three spare features one, the
+*balance*, holds minus the sum of all others, so that the mean over features is a constant, and
+two, the *references*, lie so far on both sides of it that the variance is one too. Scale and shift
+of the normalisation undo both. There is no transformer layer, and the positional convolution adds
+zero.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dfd.training.bundled.extractor import PHASES, RECTIFIER_GAIN, SPARE_CHANNELS, TiedExtractor
+from dfd.detector.light_cnn import CONFIG_KEY, LightCnn
+from dfd.training.bundled.spectrogram import (
+    PHASES,
+    RECTIFIER_GAIN,
+    SPARE_FEATURES,
+    Spectrogram,
+    SpectrogramOptions,
+)
 
-# A power of two, so half precision holds it; large against any sum of channels.
-REFERENCE = 2.0**13
+if TYPE_CHECKING:
+    from dfd.detector.with_transformers import Wav2Vec2LightCnn
+    from dfd.training.bundled.network import Network, NetworkOptions
+
+# Powers of two, so half precision holds them, large against any sum of features. What goes
+# through GELU as it is has to be positive, and is lifted by the second.
+REFERENCE = 2.0**15
+LIFT = 2.0**12
 LAYER_NORM_EPSILON = 1e-5
 
 
@@ -34,102 +49,152 @@ class Layer:
 
 
 @torch.no_grad()
-def unroll(extractor: TiedExtractor, convolutions: nn.ModuleList) -> None:
-    """Fill the layers of a transformers ``Wav2Vec2FeatureEncoder`` (layer norm, with bias)."""
-    layers = dense_layers(extractor)
+def written_out(network: Network) -> Wav2Vec2LightCnn:
+    """The same network in the transformers format, on the CPU, for scoring."""
+    from dfd.detector.with_transformers import Wav2Vec2LightCnn
+
+    model = Wav2Vec2LightCnn(_config(network.options))
+    model.train(False)
+    backbone: Any = model.wav2vec2
+    layers = _layers(network.spectrogram)
+    convolutions = backbone.feature_extractor.conv_layers
     for target, layer in zip(convolutions, layers, strict=True):
         _write(target, layer)
+    _settle(backbone, network.options.spectrogram.bands)
+    _fold(network, model.light_cnn)
+    return model
 
 
-def dense_layers(extractor: TiedExtractor) -> list[Layer]:
-    """The extractor as one-dimensional convolutions, without spare channels."""
-    options = extractor.options
+def _config(options: NetworkOptions) -> Any:
+    from transformers import Wav2Vec2Config
+
+    spectrogram = options.spectrogram
+    signals = (PHASES * spectrogram.bands, spectrogram.knots * spectrogram.bands, spectrogram.bands)
+    make: Any = Wav2Vec2Config
+    return make(
+        hidden_size=spectrogram.features,
+        num_hidden_layers=0,
+        num_attention_heads=1,
+        intermediate_size=1,
+        feat_extract_norm="layer",
+        conv_bias=True,
+        conv_dim=tuple(count + SPARE_FEATURES for count in signals),
+        conv_kernel=(spectrogram.taps, 1, 1),
+        conv_stride=(spectrogram.hop_samples, 1, 1),
+        num_feat_extract_layers=len(signals),
+        num_conv_pos_embeddings=1,
+        num_conv_pos_embedding_groups=1,
+        do_stable_layer_norm=True,
+        layer_norm_eps=LAYER_NORM_EPSILON,
+        feat_proj_dropout=0.0,
+        hidden_dropout=0.0,
+        apply_spec_augment=False,
+        num_labels=2,
+        id2label={0: "bonafide", 1: "spoof"},
+        label2id={"bonafide": 0, "spoof": 1},
+        **{CONFIG_KEY: json.loads(json.dumps(asdict(options.light_cnn)))},
+    )
+
+
+def _layers(spectrogram: Spectrogram) -> list[Layer]:
+    """The spectrogram as one-dimensional convolutions, without spare features."""
+    options: SpectrogramOptions = spectrogram.options
     bands, knots = options.bands, options.knots
-    filters, gains = _buffer(extractor.filters), _buffer(extractor.gains)
+    filters, gains, weights = (
+        _buffer(value) for value in (spectrogram.filters, spectrogram.gains, spectrogram.weights)
+    )
     count = PHASES * bands
-    layers = [
-        Layer(filters, torch.zeros(count), torch.full((count,), RECTIFIER_GAIN), torch.zeros(count))
-    ]
-    # Channel ``band * knots + knot`` is one GELU of the magnitude of one band.
+    rectified = Layer(
+        filters, torch.zeros(count), torch.full((count,), RECTIFIER_GAIN), torch.zeros(count)
+    )
+    # Feature ``band * knots + knot`` is one GELU of the magnitude of one band.
     each = torch.zeros(bands, knots, bands, PHASES)
     each[range(bands), :, range(bands), :] = 1.0 / RECTIFIER_GAIN
-    layers.append(
-        Layer(
-            each.reshape(bands * knots, count, 1),
-            torch.zeros(bands * knots),
-            gains.repeat(bands),
-            torch.full((bands * knots,), extractor.offset),
-        )
+    knees = Layer(
+        each.reshape(bands * knots, count, 1),
+        torch.zeros(bands * knots),
+        gains.repeat(bands),
+        torch.full((bands * knots,), spectrogram.offset),
     )
-    # The first plane sees the weighted sum of a band's GELUs and a constant.
     mix = torch.zeros(bands, bands, knots)
-    mix[range(bands), range(bands), :] = _buffer(extractor.weights)
-    mix = mix.reshape(bands, bands * knots)
-    constant = torch.full((bands,), extractor.constant)
-    for plane, norm, height in zip(
-        extractor.planes, extractor.norms, options.plane_bands, strict=False
-    ):
-        dense = _dense(plane, height)
-        scale, shift = _folded(norm, dense.shape[0] // _maps(plane))
-        weight = torch.einsum("oit,ij->ojt", dense, mix) if mix.numel() else dense
-        bias = dense.sum(2) @ constant if mix.numel() else torch.zeros(dense.shape[0])
-        ones = torch.ones(dense.shape[0])
-        layers.append(
-            Layer(weight * scale[:, None, None], bias * scale + shift, ones, torch.zeros(len(ones)))
-        )
-        mix = torch.zeros(0)
-    return layers
-
-
-def _dense(plane: Any, height: int) -> Tensor:
-    """Weights (maps * bands out, maps * bands in, taps) of a convolution over bands and time."""
-    weight = plane.weight.detach()
-    maps, before, band_taps, taps = weight.shape
-    stride, padding = plane.stride[0], plane.padding[0]
-    out = (height + 2 * padding - band_taps) // stride + 1
-    dense = torch.zeros(maps, out, before, height, taps)
-    for row in range(out):
-        for tap in range(band_taps):
-            band = row * stride - padding + tap
-            if 0 <= band < height:
-                dense[:, row, :, band] = weight[:, :, tap]
-    return dense.reshape(maps * out, before * height, taps)
-
-
-def _folded(norm: Any, bands: int) -> tuple[Tensor, Tensor]:
-    """Scale and shift (maps * bands,) of a batch normalisation that is not training."""
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    shift = norm.bias - norm.running_mean * scale
-    return scale.detach().repeat_interleave(bands), shift.detach().repeat_interleave(bands)
+    mix[range(bands), range(bands), :] = weights
+    total = Layer(
+        mix.reshape(bands, bands * knots, 1),
+        torch.full((bands,), spectrogram.constant),
+        torch.ones(bands),
+        torch.zeros(bands),
+    )
+    return [rectified, knees, total]
 
 
 def _write(target: Any, layer: Layer) -> None:
-    count, before, taps = layer.weight.shape
-    total = count + SPARE_CHANNELS
+    """A convolution whose normalisation only applies gain and offset; spare features are zero."""
+    count, before, _ = layer.weight.shape
     convolution, norm = target.conv, target.layer_norm
-    inputs = convolution.weight.shape[1]
-    weight = torch.zeros(total, inputs, taps)
-    weight[:count, :before] = layer.weight
-    weight[count] = -weight[:count].sum(0)
-    bias = torch.zeros(total)
-    bias[:count] = layer.bias
-    bias[count] = -layer.bias.sum()
-    bias[count + 1] = REFERENCE
-    mean = REFERENCE / total
-    deviation = (REFERENCE**2 / total - mean**2 + LAYER_NORM_EPSILON) ** 0.5
-    scale, shift = torch.zeros(total), torch.zeros(total)
-    scale[:count] = layer.gain * deviation
-    shift[:count] = layer.gain * mean + layer.offset
-    convolution.weight.copy_(weight)
-    convolution.bias.copy_(bias)
-    norm.weight.copy_(scale)
-    norm.bias.copy_(shift)
+    convolution.weight.zero_()
+    convolution.weight[:count, :before] = layer.weight
+    convolution.weight[count, :before] = -layer.weight.sum(0)
+    convolution.bias.zero_()
+    convolution.bias[:count] = layer.bias
+    convolution.bias[count] = -layer.bias.sum()
+    convolution.bias[-2:] = torch.tensor([REFERENCE, -REFERENCE])
+    norm.weight.zero_()
+    norm.bias.zero_()
+    norm.weight[:count] = layer.gain * _deviation(REFERENCE, count + SPARE_FEATURES)
+    norm.bias[:count] = layer.offset
 
 
-def _maps(plane: Any) -> int:
-    return int(plane.weight.shape[0])
+def _settle(backbone: Any, bands: int) -> None:
+    """The bands go from the last convolution to the head as they are."""
+    total = bands + SPARE_FEATURES
+    last = backbone.feature_extractor.conv_layers[-1].layer_norm
+    last.weight.fill_(_deviation(REFERENCE, total))
+    last.bias.fill_(LIFT)
+    last.weight[-2:] = 0.0
+    last.bias[-2:] = torch.tensor([2 * LIFT, 0.0])
+
+    projection = backbone.feature_projection
+    projection.layer_norm.weight.fill_(_deviation(LIFT, total))
+    projection.layer_norm.bias.zero_()
+    projection.layer_norm.weight[-2:] = 0.0
+    projection.layer_norm.bias[-2:] = torch.tensor([REFERENCE, -REFERENCE])
+    projection.projection.weight.copy_(torch.eye(total))
+    projection.projection.bias.zero_()
+
+    position = backbone.encoder.pos_conv_embed.conv
+    position.bias.zero_()
+    position.parametrizations.weight.original0.zero_()
+    position.parametrizations.weight.original1.fill_(1.0)
+
+    norm = backbone.encoder.layer_norm
+    norm.weight.zero_()
+    norm.weight[:bands] = _deviation(REFERENCE, total)
+    norm.bias.zero_()
+
+
+def _fold(network: Network, head: LightCnn) -> None:
+    """Batch normalisation goes into the convolutions."""
+    for stage, convolution, norm in zip(
+        head.stages, network.convolutions, network.norms, strict=True
+    ):
+        target, source, statistics = _any(stage).conv, _any(convolution), _any(norm)
+        scale = statistics.weight.abs() / torch.sqrt(statistics.running_var + statistics.eps)
+        target.weight.copy_(source.weight * scale[:, None, None, None])
+        target.bias.copy_(statistics.bias - statistics.running_mean * scale)
+    head.projector.load_state_dict(network.projector.state_dict())
+    head.classifier.load_state_dict(network.classifier.state_dict())
+
+
+def _deviation(reference: float, total: int) -> float:
+    """Of so many features, two of which lie ``reference`` above and below the mean of all."""
+    variance = 2.0 * reference**2 / total + LAYER_NORM_EPSILON
+    return float(variance**0.5)
 
 
 def _buffer(value: Any) -> Tensor:
     tensor: Tensor = value.detach().cpu()
     return tensor
+
+
+def _any(module: Any) -> Any:
+    return module

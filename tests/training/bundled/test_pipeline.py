@@ -10,26 +10,21 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from dfd.detector.light_cnn import LightCnnConfig, Stage
 from dfd.training.bundled.banks import BankOptions
-from dfd.training.bundled.extractor import ExtractorOptions, PlaneConvolution
-from dfd.training.bundled.loop import LogOdds, Progress
+from dfd.training.bundled.loop import Progress
 from dfd.training.bundled.network import NetworkOptions
 from dfd.training.bundled.pipeline import train
 from dfd.training.bundled.recipe import FitOptions, Recipe
+from dfd.training.bundled.spectrogram import SpectrogramOptions
 
 TEACHER = Recipe(
     "teacher",
     network=NetworkOptions(
-        extractor=ExtractorOptions(
-            bands=16,
-            planes=(PlaneConvolution(4, 5, 3, 2, 2), PlaneConvolution(4, 3, 3, 2, 2)),
+        spectrogram=SpectrogramOptions(bands=13),
+        light_cnn=LightCnnConfig(
+            (Stage(4, 5, 5, frame_stride=2, feature_pool=2), Stage(4, frame_pool=2)), projected=8
         ),
-        hidden=16,
-        layers=1,
-        heads=2,
-        feed_forward=16,
-        position_groups=2,
-        pooled=8,
     ),
     banks=BankOptions(codecs=False, spoken=0, copy_synthesis=(("mel-phase", 1.0),)),
     fit=FitOptions(
@@ -88,8 +83,8 @@ def test_writes_a_model_folder(trained: tuple[Path, Path]) -> None:
     assert (facts["window_samples"], facts["padding"]) == (64_000, "mask")
     assert 0 <= facts["evidence_correlation"] <= 1
     assert 0 < facts["cumulative_threshold"] < 1
-    model = transformers.Wav2Vec2ForSequenceClassification.from_pretrained(folder).eval()
-    assert LogOdds(model)(torch.randn(1, 16_000), torch.tensor([16_000])).isfinite().all()
+    backbone = transformers.Wav2Vec2Model.from_pretrained(folder)
+    assert backbone(torch.randn(1, 16_000)).last_hidden_state.isfinite().all()
     assert json.loads((folder / "preprocessor_config.json").read_text())["do_normalize"] is True
     lines = (trained[0] / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [3, 6]

@@ -1,0 +1,76 @@
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dfd.detector.checkpoint import read_checkpoint
+from dfd.training.augment import normalise
+from dfd.training.bundled.export import write_weights
+from dfd.training.bundled.unroll import written_out
+from tests.training.bundled.test_network import SMALL, trained
+
+WAVES = torch.randn(3, 24_000, generator=torch.Generator().manual_seed(1))
+WAVES[2, 15_000:] = 0.0
+LENGTHS = torch.tensor([24_000, 24_000, 15_000])
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return written_out(trained())
+
+
+@pytest.fixture(scope="module")
+def folder(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    write_weights(model, folder)
+    return folder
+
+
+def by_transformers(model: Any) -> torch.Tensor:
+    mask = (torch.arange(WAVES.shape[1]) < LENGTHS[:, None]).long()
+    with torch.no_grad():
+        logits = model(normalise(WAVES, LENGTHS), attention_mask=mask).logits
+    odds: torch.Tensor = logits[:, 1] - logits[:, 0]
+    return odds
+
+
+def test_gives_the_same_as_in_training(model: Any) -> None:
+    with torch.no_grad():
+        wanted = trained()(WAVES, LENGTHS)
+    assert wanted.std() > 1e-3
+    assert torch.allclose(by_transformers(model), wanted, atol=2e-3)
+
+
+def test_the_backbone_gives_the_spectrogram(model: Any) -> None:
+    waves = normalise(WAVES[:2], LENGTHS[:2])
+    with torch.no_grad():
+        states = model.wav2vec2(waves).last_hidden_state
+        wanted = trained().spectrogram(waves)
+    assert torch.allclose(states, wanted, atol=5e-3)
+
+
+def test_the_detector_reads_it(folder: Path, model: Any) -> None:
+    network = read_checkpoint(str(folder)).network
+    with torch.no_grad():
+        assert torch.allclose(network(WAVES, LENGTHS), by_transformers(model), atol=1e-3)
+
+
+def test_transformers_loads_all_of_it(
+    folder: Path, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamic: Any = importlib.import_module("transformers.dynamic_module_utils")
+    monkeypatch.setattr(dynamic, "HF_MODULES_CACHE", str(tmp_path))
+    transformers: Any = importlib.import_module("transformers")
+    loaded = transformers.AutoModelForAudioClassification.from_pretrained(
+        folder, trust_remote_code=True
+    ).eval()
+    assert loaded.config.id2label == {0: "bonafide", 1: "spoof"}
+    assert torch.equal(by_transformers(loaded), by_transformers(model))
+
+
+def test_sizes_are_written_down(model: Any) -> None:
+    assert model.config.hidden_size == SMALL.spectrogram.features
+    assert model.config.num_hidden_layers == 0
+    assert [stage["maps"] for stage in model.config.light_cnn["stages"]] == [4, 6]
