@@ -1,12 +1,10 @@
-"""Which recordings make a training batch: balanced by label, then by source and system.
+"""Which recordings make a training batch: as many of either label, evenly out of each bank.
 
-Sources and systems are drawn with the square root of their size as weight, so that a demo page
-with 700 clips does not drown one with 20, nor the reverse.
+Balancing sources and systems was tried and is no better (docs/detector-log.md).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,10 +69,9 @@ class Sampler:
             ]
             if not picked or share <= 0:
                 continue
-            weight = balanced_weights([bank.recordings[row] for row in picked])
             where.append(np.full(len(picked), number))
             rows.append(np.array(picked))
-            weights.append(weight / weight.sum() * share)
+            weights.append(np.full(len(picked), share / len(picked)))
         if not where:
             raise ValueError(f"no recordings of label {label} to train on")
         weight = np.concatenate(weights)
@@ -99,18 +96,3 @@ class Sampler:
             waves[slot, : crop.size] = crop.astype(np.float32) / 32768.0
             lengths[slot] = crop.size
         return (torch.from_numpy(waves), torch.from_numpy(lengths), torch.from_numpy(labels))
-
-
-def balanced_weights(recordings: Sequence[Recording]) -> FloatArray:
-    """Weight of each recording: root of its source's size, shared out by root of its system's."""
-    sources = Counter(recording.source for recording in recordings)
-    systems = Counter((recording.source, recording.system) for recording in recordings)
-    norm: Counter[str] = Counter()
-    for (source, _), size in systems.items():
-        norm[source] += float(np.sqrt(size))  # type: ignore[assignment]
-    weights = []
-    for recording in recordings:
-        size = systems[(recording.source, recording.system)]
-        share = np.sqrt(size) / norm[recording.source] / size
-        weights.append(np.sqrt(sources[recording.source]) * share)
-    return np.array(weights)

@@ -7,25 +7,13 @@ from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.codecs import Codec
 from dfd.evaluation.corpus import Recording, read_manifest
 from dfd.training.bundled.banks import BankOptions, codec_bank, copy_bank, spoken_bank
-from dfd.training.bundled.batches import Bank, Sampler, balanced_weights
+from dfd.training.bundled.batches import Bank, Sampler
 from dfd.training.bundled.cache import build_cache
-
-
-def some(count: int, label: int, source: str, system: str) -> list[Recording]:
-    return [Recording("f", label, source=source, system=system)] * count
-
-
-def test_weights_follow_the_roots() -> None:
-    rows = some(100, 1, "a", "x") + some(25, 1, "b", "y") + some(25, 1, "b", "z")
-    weights = balanced_weights(rows)
-    assert weights[:100].sum() == pytest.approx(10.0)
-    assert weights[100:].sum() == pytest.approx(50**0.5)
-    assert weights[100:125].sum() == pytest.approx(weights[125:].sum())
 
 
 def bank(fill: int, label: int, kind: str, length: int = 100) -> Bank:
     samples = np.full((4, 100), fill, dtype=np.int16)
-    return Bank(kind, some(4, label, "s", "t"), samples, np.full(4, length))
+    return Bank(kind, [Recording("f", label)] * 4, samples, np.full(4, length))
 
 
 def test_draws_both_labels_and_the_shares() -> None:
@@ -54,6 +42,25 @@ def test_both_labels_are_needed() -> None:
     sampler = Sampler([bank(1, 0, "a"), bank(2, 1, "b")], 0)
     with pytest.raises(ValueError, match="label 1"):
         sampler.share({"a": (1, 1)})
+
+
+def test_copies_get_the_codec_of_their_originals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def through(samples: np.ndarray, codec: Codec) -> np.ndarray:
+        used.append(codec.name)
+        return samples[: samples.size // 2]
+
+    monkeypatch.setattr("dfd.training.bundled.banks.through_codec", through)
+    noise = np.random.default_rng(0).normal(0.0, 3000.0, (2, 67_200)).astype(np.int16)
+    cache = AudioCache(noise, np.full(2, 67_200), {})
+    rows = [Recording("a.flac", 0), Recording("b.opus", 0)]
+    options = BankOptions(copy_synthesis=(("phase-vocoder", 1.0),))
+    made = copy_bank(rows, cache, tmp_path, options)
+    assert used == ["opus-48k"]
+    assert made.samples[:, 40_000:].any(axis=1).tolist() == [True, False]
 
 
 @pytest.fixture
