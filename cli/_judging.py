@@ -11,20 +11,27 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 _SECONDS = click.FloatRange(0)
 
-_OPTIONS = (
+_PROBABILITY = click.FloatRange(0, 1, min_open=True)
+
+# What every client of a daemon may set.
+MODEL_AND_THRESHOLDS = (
     click.option("--model", default="", help="Judge by this model.  [default: the server's]"),
     click.option(
         "--rolling-threshold",
-        type=float,
+        type=_PROBABILITY,
         metavar="P",
         help="Alert at this rolling P(spoof).  [default: the server's]",
     ),
     click.option(
         "--cumulative-threshold",
-        type=float,
+        type=_PROBABILITY,
         metavar="P",
         help="Alert at this cumulative P(spoof).  [default: the server's]",
     ),
+)
+
+_OPTIONS = (
+    *MODEL_AND_THRESHOLDS,
     click.option(
         "--consecutive-windows",
         type=click.IntRange(1),

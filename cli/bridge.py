@@ -8,6 +8,7 @@ import click
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
+from dfd.cli._judging import MODEL_AND_THRESHOLDS
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
@@ -46,17 +47,7 @@ _COMMON = (
         help="Add every event of every call to a file of JSON lines; - is standard output.",
     ),
     click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="On every call."),
-    click.option("--model", default="", help="Judge by this model.  [default: the server's]"),
-    click.option(
-        "--rolling-threshold",
-        type=click.FloatRange(0, 1, min_open=True),
-        help="Alert at this rolling spoof probability.  [default: the server's]",
-    ),
-    click.option(
-        "--cumulative-threshold",
-        type=click.FloatRange(0, 1, min_open=True),
-        help="Alert at this cumulative spoof probability.  [default: the server's]",
-    ),
+    *MODEL_AND_THRESHOLDS,
     click.option("--max-calls", type=click.IntRange(1, 10000), default=200, show_default=True),
     click.option(
         "--max-bytes-per-second",
