@@ -19,10 +19,10 @@ from dfd.bench.networks import SIZES, write_random
 from dfd.bench.peers import Contestant, PeerMissingError, make_peer
 from dfd.bench.recordings import first_channel
 from dfd.bench.spread import Spread, measure_in_turns
-from dfd.detector import Detector, load_detector
+from dfd.detector import Detector, DetectorError, load_detector
 from dfd.detector.checkpoint import find_model, read_checkpoint
 from dfd.detector.devices import resolve_device
-from dfd.detector.precision import fast_precisions, has_int8
+from dfd.detector.precision import FP32, fast_precisions, has_int8
 from dfd.detector.signals import probe_signals
 
 Report = dict[str, Any]
@@ -79,23 +79,29 @@ def run(options: ModelOptions, tell: Callable[[str], None] = lambda line: None) 
     )
     with _folder(options.model) as folder:
         detectors: dict[tuple[str, str], Detector] = {}
+        missing: dict[str, str] = {}
         for engine in options.engines:
             for precision in precisions:
                 tell(f"loading {engine} {precision}")
-                detectors[engine, precision] = load_detector(
-                    str(folder),
-                    device=str(device),
-                    precision=precision,
-                    engine=engine,
-                    threads=options.threads,
-                    batch_buckets=options.batches or None,
-                    warm=False,
-                )
+                try:
+                    detectors[engine, precision] = load_detector(
+                        str(folder),
+                        device=str(device),
+                        precision=precision,
+                        engine=engine,
+                        threads=options.threads,
+                        batch_buckets=options.batches or None,
+                        warm=False,
+                    )
+                except DetectorError as reason:
+                    # nobody asked for more than what this model and engine can do
+                    if precision in options.precisions or precision == FP32:
+                        raise
+                    missing[f"{engine} {precision}"] = str(reason)
         contestants = [
             Contestant(engine, precision, _scorer(detector))
             for (engine, precision), detector in detectors.items()
         ]
-        missing = {}
         for name in options.peers:
             tell(f"loading {name}")
             try:

@@ -259,7 +259,9 @@ class FrameTransformer(nn.Module):
 
 def lay_out(network: ScoringNetwork) -> ScoringNetwork:
     """Replaces a network's parts by those of this module; it scores as before."""
-    network.feature_extractor = FrameExtractor(network.feature_extractor)
+    short = network.short_extractor
+    network.feature_extractor = short or FrameExtractor(network.feature_extractor)
+    network.short_extractor = None
     network.transformer = FrameTransformer(network.transformer)
     return network.eval()
 

@@ -18,9 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dfd.detector.errors import DetectorError
 from dfd.detector.frames import (
     ConvStep,
     Dense,
+    FrameExtractor,
     FrameLayer,
     Position,
 )
@@ -235,14 +237,23 @@ def quantize(
         network: on the CPU, in float32, as `frames.lay_out` makes it; its backbone is changed.
         windows: float32 (B, N), sample windows that show the ranges.
         extractor: the convolutions behind the first too.
+
+    Raises:
+        DetectorError: there is nothing to replace.
     """
     with _watched(network) as ranges, torch.inference_mode():
         for window in windows:
             network(torch.from_numpy(window[None]), None)
+    if not ranges:
+        raise DetectorError(
+            "int8 was asked for and this model has no product that runs in it: "
+            "use --precision auto or fp32"
+        )
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
-    if extractor:
-        steps = network.feature_extractor.steps
-        network.feature_extractor.steps = nn.ModuleList(QuantizedConvStep(step) for step in steps)
+    convolutions: Any = network.feature_extractor
+    if extractor and isinstance(convolutions, FrameExtractor):
+        steps: Any = convolutions.steps
+        convolutions.steps = nn.ModuleList(QuantizedConvStep(step) for step in steps)
     transformer: Any = network.transformer
     if transformer.placed:
         transformer.pos_conv_embed = QuantizedPosition(

@@ -48,6 +48,8 @@ class ScoringNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.feature_extractor = backbone.feature_extractor
+        # computes the same in another way; `frames.lay_out` puts it in the extractor's place
+        self.short_extractor: nn.Module | None = None
         if mask and config.feat_extract_norm == "group":
             first = MaskedFirstLayer(self.feature_extractor.conv_layers[0])
             self.feature_extractor.conv_layers[0] = first

@@ -30,6 +30,14 @@ from dfd.detector.light_cnn import LightCnn, read_light_cnn
 from dfd.detector.network import ScoringNetwork
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.pickled import read_pickled, state_of
+from dfd.detector.signals import probe_signals
+from dfd.detector.spectrogram import CONFIG_KEY as SPECTROGRAM
+from dfd.detector.spectrogram import (
+    SAMPLE_RATE_HZ,
+    SpectrogramExtractor,
+    SpectrogramOptions,
+    read_spectrogram,
+)
 from dfd.detector.tensors import digest, match_tensors, read_safetensors
 
 CONFIG = "config.json"
@@ -44,6 +52,7 @@ LAYOUT = "transformers"
 CLIP_SECONDS = 13.0
 _PREFIX = "wav2vec2."
 _LIGHT_CNN_PREFIX = "light_cnn."
+_PROBED_SAMPLES = 8_000
 
 
 def read(
@@ -131,6 +140,9 @@ def read(
         normalize=card.normalize,
         mask=card.padding == "mask",
     )
+    spectrogram = read_spectrogram(fields)
+    if spectrogram is not None:
+        network.short_extractor = _short_extractor(backbone, spectrogram, str(folder / CONFIG))
     return Checkpoint(
         network=network,
         card=card,
@@ -167,6 +179,24 @@ def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
     sizes = read_light_cnn(fields, config.hidden_size)
     head = LightCnn(sizes, config.hidden_size)
     return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames)
+
+
+def _short_extractor(
+    backbone: Any, options: SpectrogramOptions, source: str
+) -> SpectrogramExtractor:
+    """The short way to the convolutions' frames, compared with them on made-up signals."""
+    short = SpectrogramExtractor(options)
+    samples, _ = probe_signals(_PROBED_SAMPLES, SAMPLE_RATE_HZ)
+    waves = torch.from_numpy(samples)
+    waves = (waves - waves.mean(1, keepdim=True)) / (waves.std(1, keepdim=True) + 1e-3)
+    with torch.inference_mode():
+        wanted, found = backbone.feature_extractor(waves, None)[0], short(waves, None)[0]
+    if wanted.shape != found.shape or not torch.allclose(wanted, found, rtol=1e-4, atol=2e-2):
+        raise DetectorError(
+            f"{source}: its convolutions do not compute the spectrogram that it names: "
+            f"take {SPECTROGRAM} out"
+        )
+    return short
 
 
 def weight_files(folder: Path) -> list[Path]:

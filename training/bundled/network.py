@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, max_pool2d
 
 from dfd.detector.light_cnn import LightCnnConfig, Stage
+from dfd.detector.spectrogram import SPARE_FEATURES, Spectrogram, SpectrogramOptions
 from dfd.training.augment import normalise
-from dfd.training.bundled.spectrogram import SPARE_FEATURES, Spectrogram, SpectrogramOptions
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Network(nn.Module):
         """Spoof log-odds (B,) of windows (B, N) of which ``lengths`` (B,) samples count."""
         device = self.classifier.weight.device
         windows, lengths = windows.to(device), lengths.to(device)
-        x = self.spectrogram(normalise(windows, lengths))
+        with torch.no_grad():
+            x = self.spectrogram(normalise(windows, lengths))
         spectrogram = self.options.spectrogram
         count = (lengths - spectrogram.taps) // spectrogram.hop_samples + 1
         if self.training:

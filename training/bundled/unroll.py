@@ -18,23 +18,25 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dfd.detector.light_cnn import CONFIG_KEY, LightCnn
-from dfd.training.bundled.spectrogram import (
+from dfd.detector import light_cnn
+from dfd.detector.light_cnn import LightCnn
+from dfd.detector.spectrogram import (
+    CONFIG_KEY,
+    LIFT,
     PHASES,
     RECTIFIER_GAIN,
     SPARE_FEATURES,
-    Spectrogram,
     SpectrogramOptions,
+    compression,
+    filter_bank,
 )
 
 if TYPE_CHECKING:
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
     from dfd.training.bundled.network import Network, NetworkOptions
 
-# Powers of two, so half precision holds them, large against any sum of features. What goes
-# through GELU as it is has to be positive, and is lifted by the second.
+# A power of two, so half precision holds it, large against any sum of features.
 REFERENCE = 2.0**15
-LIFT = 2.0**12
 LAYER_NORM_EPSILON = 1e-5
 
 
@@ -56,7 +58,7 @@ def written_out(network: Network) -> Wav2Vec2LightCnn:
     model = Wav2Vec2LightCnn(_config(network.options))
     model.train(False)
     backbone: Any = model.wav2vec2
-    layers = _layers(network.spectrogram)
+    layers = _layers(network.options.spectrogram)
     convolutions = backbone.feature_extractor.conv_layers
     for target, layer in zip(convolutions, layers, strict=True):
         _write(target, layer)
@@ -92,20 +94,23 @@ def _config(options: NetworkOptions) -> Any:
         num_labels=2,
         id2label={0: "bonafide", 1: "spoof"},
         label2id={"bonafide": 0, "spoof": 1},
-        **{CONFIG_KEY: json.loads(json.dumps(asdict(options.light_cnn)))},
+        **{
+            light_cnn.CONFIG_KEY: json.loads(json.dumps(asdict(options.light_cnn))),
+            CONFIG_KEY: asdict(spectrogram),
+        },
     )
 
 
-def _layers(spectrogram: Spectrogram) -> list[Layer]:
+def _layers(options: SpectrogramOptions) -> list[Layer]:
     """The spectrogram as one-dimensional convolutions, without spare features."""
-    options: SpectrogramOptions = spectrogram.options
     bands, knots = options.bands, options.knots
-    filters, gains, weights = (
-        _buffer(value) for value in (spectrogram.filters, spectrogram.gains, spectrogram.weights)
-    )
+    curve = compression(knots, options.floor)
     count = PHASES * bands
     rectified = Layer(
-        filters, torch.zeros(count), torch.full((count,), RECTIFIER_GAIN), torch.zeros(count)
+        filter_bank(options).unsqueeze(1),
+        torch.zeros(count),
+        torch.full((count,), RECTIFIER_GAIN),
+        torch.zeros(count),
     )
     # Feature ``band * knots + knot`` is one GELU of the magnitude of one band.
     each = torch.zeros(bands, knots, bands, PHASES)
@@ -113,14 +118,14 @@ def _layers(spectrogram: Spectrogram) -> list[Layer]:
     knees = Layer(
         each.reshape(bands * knots, count, 1),
         torch.zeros(bands * knots),
-        gains.repeat(bands),
-        torch.full((bands * knots,), spectrogram.offset),
+        curve.gains.repeat(bands),
+        torch.full((bands * knots,), curve.offset),
     )
     mix = torch.zeros(bands, bands, knots)
-    mix[range(bands), range(bands), :] = weights
+    mix[range(bands), range(bands), :] = curve.weights
     total = Layer(
         mix.reshape(bands, bands * knots, 1),
-        torch.full((bands,), spectrogram.constant),
+        torch.full((bands,), curve.constant),
         torch.ones(bands),
         torch.zeros(bands),
     )
@@ -189,11 +194,6 @@ def _deviation(reference: float, total: int) -> float:
     """Of so many features, two of which lie ``reference`` above and below the mean of all."""
     variance = 2.0 * reference**2 / total + LAYER_NORM_EPSILON
     return float(variance**0.5)
-
-
-def _buffer(value: Any) -> Tensor:
-    tensor: Tensor = value.detach().cpu()
-    return tensor
 
 
 def _any(module: Any) -> Any:

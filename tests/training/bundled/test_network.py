@@ -1,8 +1,8 @@
 import torch
 
 from dfd.detector.light_cnn import LightCnnConfig, Stage
+from dfd.detector.spectrogram import SpectrogramOptions
 from dfd.training.bundled.network import Network, NetworkOptions
-from dfd.training.bundled.spectrogram import SpectrogramOptions
 
 SMALL = NetworkOptions(
     spectrogram=SpectrogramOptions(bands=13),

@@ -11,12 +11,12 @@ import torch
 from click.testing import CliRunner
 
 from dfd.detector.light_cnn import LightCnnConfig, Stage
+from dfd.detector.spectrogram import SpectrogramOptions
 from dfd.training.bundled.banks import BankOptions
 from dfd.training.bundled.loop import Progress
 from dfd.training.bundled.network import NetworkOptions
 from dfd.training.bundled.pipeline import train
 from dfd.training.bundled.recipe import FitOptions, Recipe
-from dfd.training.bundled.spectrogram import SpectrogramOptions
 
 TEACHER = Recipe(
     "teacher",

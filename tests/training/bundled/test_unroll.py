@@ -1,11 +1,16 @@
 import importlib
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from dfd.detector import DetectorError
 from dfd.detector.checkpoint import read_checkpoint
+from dfd.detector.frames import lay_out
+from dfd.detector.spectrogram import SpectrogramExtractor
 from dfd.training.augment import normalise
 from dfd.training.bundled.export import write_weights
 from dfd.training.bundled.unroll import written_out
@@ -55,6 +60,25 @@ def test_the_detector_reads_it(folder: Path, model: Any) -> None:
     network = read_checkpoint(str(folder)).network
     with torch.no_grad():
         assert torch.allclose(network(WAVES, LENGTHS), by_transformers(model), atol=1e-3)
+
+
+def test_the_short_way_gives_the_same(folder: Path) -> None:
+    network = read_checkpoint(str(folder)).network
+    with torch.no_grad():
+        wanted = network(WAVES, LENGTHS)
+        short = lay_out(network)
+        assert isinstance(short.feature_extractor, SpectrogramExtractor)
+        assert torch.allclose(short(WAVES, LENGTHS), wanted, atol=2e-3)
+
+
+def test_another_spectrogram_than_the_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    content = json.loads(config.read_text())
+    content["spectrogram"]["floor"] *= 2
+    config.write_text(json.dumps(content))
+    with pytest.raises(DetectorError, match="do not compute the spectrogram that it names"):
+        read_checkpoint(str(tmp_path / "model"))
 
 
 def test_transformers_loads_all_of_it(

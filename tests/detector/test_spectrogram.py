@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from dfd.training.bundled.spectrogram import (
+from dfd.detector.spectrogram import (
     PHASES,
     Spectrogram,
     SpectrogramOptions,
