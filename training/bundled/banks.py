@@ -130,7 +130,8 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
         spoofs.append(Recording("", 1, source="eSpeak NG", system=f"tts:eSpeak NG {voice.name}"))
         if progress is not None:
             progress()
-    return Bank("spoken", spoofs, samples, lengths)
+    # No teacher hears any of them, and what one thinks of such a voice is worth nothing.
+    return Bank("spoken", spoofs, samples, lengths, taught=False)
 
 
 def _render(

@@ -24,14 +24,15 @@ FloatArray = npt.NDArray[np.float64]
 class Bank:
     """Recordings of one origin with their audio.
 
-    ``kind`` says which shares apply. Row ``i`` of ``samples`` int16 (N, row) belongs to
-    ``recordings[i]``.
+    ``kind`` says which shares apply, ``taught`` whether teachers have an opinion on it. Row ``i``
+    of ``samples`` int16 (N, row) belongs to ``recordings[i]``.
     """
 
     kind: str
     recordings: Sequence[Recording]
     samples: npt.NDArray[np.int16]
     lengths: IntArray
+    taught: bool = True
 
 
 def bank_of(cache: AudioCache, recordings: Sequence[Recording]) -> Bank:
@@ -77,12 +78,13 @@ class Sampler:
         weight = np.concatenate(weights)
         return np.concatenate(where), np.concatenate(rows), weight / weight.sum()
 
-    def draw(self, batch: int, samples: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Random crops: waves float32 (B, N), lengths int64 (B,), labels int64 (B,).
+    def draw(self, batch: int, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Random crops: waves float32 (B, N), lengths int64 (B,), labels int64 (B,), taught (B,).
 
         A recording shorter than ``samples`` is taken whole and zero-padded.
         """
         labels = np.arange(batch) % 2
+        taught = np.ones(batch, dtype=bool)
         waves = np.zeros((batch, samples), dtype=np.float32)
         lengths = np.zeros(batch, dtype=np.int64)
         for slot, label in enumerate(labels):
@@ -95,4 +97,7 @@ class Sampler:
             crop = bank.samples[row, start : min(have, start + samples)]
             waves[slot, : crop.size] = crop.astype(np.float32) / 32768.0
             lengths[slot] = crop.size
-        return (torch.from_numpy(waves), torch.from_numpy(lengths), torch.from_numpy(labels))
+            taught[slot] = bank.taught
+        arrays = (waves, lengths, labels, taught)
+        drawn = [torch.from_numpy(array) for array in arrays]
+        return drawn[0], drawn[1], drawn[2], drawn[3]

@@ -104,9 +104,9 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * learning_rate_factor(step, options)
         drawn = sampler.draw(*batch_shape(options, shapes))
-        waves, lengths, labels = (part.to(device) for part in drawn)
+        waves, lengths, labels, taught = (part.to(device) for part in drawn)
         with torch.no_grad():
-            targets = spoof_targets(labels, waves, lengths, teachers, options)
+            targets = spoof_targets(labels, waves, lengths, taught, teachers, options)
             waves = augment(waves, lengths, recipe.augment, draws, phase.untouched_chance)
         loss = binary_cross_entropy_with_logits(model(waves, lengths), targets)
         optimizer.zero_grad()
@@ -132,16 +132,17 @@ def spoof_targets(
     labels: Tensor,
     waves: Tensor,
     lengths: Tensor,
+    taught: Tensor,
     teachers: Sequence[nn.Module],
     options: FitOptions,
 ) -> Tensor:
-    """P(spoof) (B,) to learn: the smoothed label, and what the teachers say."""
+    """P(spoof) (B,) to learn: the smoothed label and, of what is ``taught``, what teachers say."""
     smoothing, share = options.label_smoothing, options.teacher_share
     hard = labels.float() * (1 - 2 * smoothing) + smoothing
     if not teachers:
         return hard
     said = [teacher(waves, lengths).sigmoid() for teacher in teachers]
-    return (1 - share) * hard + share * torch.stack(said).mean(0)
+    return torch.where(taught, (1 - share) * hard + share * torch.stack(said).mean(0), hard)
 
 
 @torch.no_grad()

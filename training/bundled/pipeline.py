@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -61,12 +61,13 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps({"seed": seed, **asdict(recipe)}, indent=2) + "\n")
 
-    def fitted(part: Recipe, folder: Path, teachers: Sequence[Network]) -> Network:
+    def fitted(part: Recipe, folder: Path) -> Network:
+        teachers = [fitted(one, folder / "teachers" / one.name) for one in part.teachers]
         torch.manual_seed(seed)
         model = Network(part.network)
         if teachers and part.from_first_teacher:
             model.load_state_dict(teachers[0].state_dict())
-        return fit(
+        made = fit(
             model,
             Sampler(banks, seed),
             part,
@@ -78,9 +79,20 @@ def train(
             teachers=teachers,
             resume=resume,
         )
+        if teachers and part.from_first_teacher:
+            keep(made, teachers[0], part.fit.kept_share)
+        return made
 
-    teachers = [fitted(part, out / "teachers" / part.name, ()) for part in recipe.teachers]
-    return export(fitted(recipe, out, teachers), dev_rows, dev_cache, out / "model", serving)
+    return export(fitted(recipe, out), dev_rows, dev_cache, out / "model", serving)
+
+
+@torch.no_grad()
+def keep(network: Network, first: Network, share: float) -> None:
+    """Bring ``network`` so far back to ``first``: weights and statistics of its norms."""
+    theirs = first.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(theirs[name].to(value.device), share)
 
 
 def export(

@@ -19,9 +19,10 @@ def bank(fill: int, label: int, kind: str, length: int = 100) -> Bank:
 def test_draws_both_labels_and_the_shares() -> None:
     sampler = Sampler([bank(1, 0, "a"), bank(2, 1, "b"), bank(3, 1, "c"), bank(4, 1, "c")], 0)
     sampler.share({"a": (1, 0), "b": (0, 0.75), "c": (0, 0.25)})
-    waves, lengths, labels = sampler.draw(2000, 50)
+    waves, lengths, labels, taught = sampler.draw(2000, 50)
     assert labels.tolist() == [0, 1] * 1000
     assert (lengths == 50).all()
+    assert taught.all()
     fills = (waves[:, 0] * 32768).round()
     assert (fills[labels == 0] == 1).all()
     assert (fills == 2).sum().item() == pytest.approx(750, abs=60)
@@ -30,7 +31,7 @@ def test_draws_both_labels_and_the_shares() -> None:
 
 def test_short_and_unreadable_recordings() -> None:
     banks = [bank(1, 0, "a", 30), bank(2, 1, "a"), bank(9, 1, "b", 0)]
-    waves, lengths, labels = Sampler(banks, 0).draw(8, 60)
+    waves, lengths, labels, _ = Sampler(banks, 0).draw(8, 60)
     assert (lengths[labels == 0] == 30).all()
     assert not waves[labels == 0, 30:].any()
     assert (waves * 32768).max() < 8.5
@@ -110,6 +111,9 @@ def test_spoken_sentences_are_spoofs_as_long_as_they_are() -> None:
     made = spoken_bank(BankOptions(spoken=3), lambda: ticks.append(1))
     assert [row.label for row in made.recordings] == [1, 1, 1]
     assert {row.source for row in made.recordings} == {"eSpeak NG"}
+    assert not made.taught
+    drawn = Sampler([bank(1, 0, "a"), made], 0).draw(4, 100)
+    assert drawn[3].tolist() == [True, False, True, False]
     assert (made.lengths > 2 * 16_000).all()
     assert all(made.samples[row, : made.lengths[row]].any() for row in range(3))
     assert len(ticks) == 3

@@ -14,8 +14,8 @@ from dfd.detector.light_cnn import LightCnnConfig, Stage
 from dfd.detector.spectrogram import SpectrogramOptions
 from dfd.training.bundled.banks import BankOptions
 from dfd.training.bundled.loop import Progress
-from dfd.training.bundled.network import NetworkOptions
-from dfd.training.bundled.pipeline import train
+from dfd.training.bundled.network import Network, NetworkOptions
+from dfd.training.bundled.pipeline import keep, train
 from dfd.training.bundled.recipe import FitOptions, Recipe
 
 TEACHER = Recipe(
@@ -122,6 +122,15 @@ def test_learns_from_its_teacher(corpus: Path, trained: tuple[Path, Path]) -> No
     assert any(not torch.equal(value, last[name]) for name, value in first.items())
 
 
+def test_part_of_the_first_teacher_is_kept() -> None:
+    torch.manual_seed(0)
+    network, first = Network(TINY.network), Network(TINY.network)
+    before = network.classifier.weight.clone()
+    keep(network, first, 0.25)
+    wanted = 0.75 * before + 0.25 * first.classifier.weight
+    assert torch.allclose(network.classifier.weight, wanted)
+
+
 def test_teachers_share_the_target() -> None:
     from dfd.training.bundled.loop import spoof_targets
 
@@ -130,11 +139,14 @@ def test_teachers_share_the_target() -> None:
             return torch.full((len(waves),), 100.0)
 
     labels, waves, lengths = torch.tensor([0, 1]), torch.zeros(2, 8), torch.tensor([8, 8])
+    taught = torch.tensor([True, True])
     options = FitOptions(label_smoothing=0.1, teacher_share=0.5)
-    alone = spoof_targets(labels, waves, lengths, (), options)
+    alone = spoof_targets(labels, waves, lengths, taught, (), options)
     assert alone.tolist() == pytest.approx([0.1, 0.9])
-    taught = spoof_targets(labels, waves, lengths, (Sure(),), options)
-    assert taught.tolist() == pytest.approx([0.55, 0.95])
+    both = spoof_targets(labels, waves, lengths, taught, (Sure(),), options)
+    assert both.tolist() == pytest.approx([0.55, 0.95])
+    one = spoof_targets(labels, waves, lengths, torch.tensor([False, True]), (Sure(),), options)
+    assert one.tolist() == pytest.approx([0.1, 0.95])
 
 
 def test_command_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
