@@ -243,7 +243,7 @@ class FrameTransformer(nn.Module):
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()
-        self.placed = any(bool(one.any()) for one in transformer.pos_conv_embed.parameters())
+        self.adds_position = any(bool(one.any()) for one in transformer.pos_conv_embed.parameters())
         self.pos_conv_embed: Any = Position(transformer.pos_conv_embed)
         self.layers = nn.ModuleList(FrameLayer(layer) for layer in transformer.layers)
         self.layer_norm: Any = transformer.layer_norm
@@ -252,7 +252,7 @@ class FrameTransformer(nn.Module):
     @torch.jit.export
     def _preprocess(self, x: Tensor) -> Tensor:
         """Takes frames (B, T, H) to what the first layer sees."""
-        if self.placed:
+        if self.adds_position:
             x = x + self.pos_conv_embed(x)
         return self.layer_norm(x) if self.layer_norm_first else x
 

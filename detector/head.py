@@ -6,6 +6,14 @@ import torch
 from torch import Tensor, nn
 
 
+def mean_frame(x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
+    """The mean (B, C) of frames (B, T, C), of which `frames` (B,) count; None means all."""
+    if frames is None:
+        return x.mean(dim=1)
+    valid = torch.arange(x.size(1), device=x.device).unsqueeze(0) < frames.unsqueeze(1)
+    return (x * valid.unsqueeze(2)).sum(dim=1) / frames.clamp(min=1).unsqueeze(1)
+
+
 class OnMean(nn.Module):
     """A head for hidden states made of one for their mean.
 
@@ -22,12 +30,7 @@ class OnMean(nn.Module):
 
         None means that all frames do.
         """
-        if frames is None:
-            mean = x.mean(dim=1)
-        else:
-            valid = torch.arange(x.size(1), device=x.device).unsqueeze(0) < frames.unsqueeze(1)
-            mean = (x * valid.unsqueeze(2)).sum(dim=1) / frames.unsqueeze(1)
-        logits: Tensor = self.head(mean)
+        logits: Tensor = self.head(mean_frame(x, frames))
         return logits
 
 

@@ -246,8 +246,7 @@ def quantize(
             network(torch.from_numpy(window[None]), None)
     if not ranges:
         raise DetectorError(
-            "int8 was asked for and this model has no product that runs in it: "
-            "use --precision auto or fp32"
+            "this model has no product that runs in int8: use --precision auto or fp32"
         )
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
     convolutions: Any = network.feature_extractor
@@ -255,7 +254,7 @@ def quantize(
         steps: Any = convolutions.steps
         convolutions.steps = nn.ModuleList(QuantizedConvStep(step) for step in steps)
     transformer: Any = network.transformer
-    if transformer.placed:
+    if transformer.adds_position:
         transformer.pos_conv_embed = QuantizedPosition(
             transformer.pos_conv_embed, grids[transformer.pos_conv_embed]
         )

@@ -11,6 +11,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
+from dfd.detector.head import mean_frame
 from dfd.detector.jsonfile import Fields
 
 CONFIG_KEY = "light_cnn"
@@ -123,15 +124,11 @@ class LightCnn(nn.Module):
             x = stage(x)
         # maps last, as they lie in memory: (B, T', features' * maps)
         x = x.permute(0, 2, 3, 1).flatten(2)
-        if frames is None:
-            mean = x.mean(dim=1)
-        else:
-            count = frames
+        if frames is not None:
             for taps, stride, pool in zip(self.taps, self.strides, self.pools):  # noqa: B905
-                count = torch.div(count - taps, stride, rounding_mode="floor") + 1
-                count = torch.div(count, pool, rounding_mode="floor")
-            valid = torch.arange(x.size(1), device=x.device).unsqueeze(0) < count.unsqueeze(1)
-            mean = (x * valid.unsqueeze(2)).sum(dim=1) / count.clamp(min=1).unsqueeze(1)
+                frames = torch.div(frames - taps, stride, rounding_mode="floor") + 1
+                frames = torch.div(frames, pool, rounding_mode="floor")
+        mean = mean_frame(x, frames)
         logits: Tensor = self.classifier(nn.functional.gelu(self.projector(mean)))
         return logits
 

@@ -19,9 +19,10 @@ class VirtualMicrophone:
     def __init__(self, folder: Path) -> None:
         for program in ("pulseaudio", "pactl", "paplay"):
             if shutil.which(program) is None:
-                pytest.skip(f"{program} is not installed")
+                packages = "pulseaudio pulseaudio-utils"
+                pytest.skip(f"{program} is not installed: apt-get install {packages}")
         if not list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
-            pytest.skip("ALSA's pulse plug-in (libasound2-plugins) is not installed")
+            pytest.skip("ALSA has no pulse plug-in: apt-get install libasound2-plugins")
         runtime = folder / "pulse"
         runtime.mkdir(mode=0o700)
         (folder / "home").mkdir()

@@ -13,7 +13,8 @@ from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.daemon.harness import Serve
 
 needs_openssl = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="needs the command openssl to make certificates"
+    shutil.which("openssl") is None,
+    reason="nothing to make certificates with: apt-get install openssl",
 )
 
 

@@ -42,7 +42,7 @@ def test_scores_as_transformers_does(
     np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 
-def test_int8_leaves_a_position_that_adds_nothing(
+def test_a_position_that_adds_nothing_is_left_out(
     tmp_path: Path, windows: NDArray[np.float32]
 ) -> None:
     folder = saved(tmp_path)

@@ -67,7 +67,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def human() -> list[Path]:
     """Recordings of a person."""
     if not LIBRIVOX.is_dir():
-        pytest.skip("needs Debian's pocketsphinx-testdata")
+        pytest.skip("no human recordings: apt-get install pocketsphinx-testdata")
     return sorted(LIBRIVOX.glob("*.wav"))
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, max_pool2d
 
+from dfd.detector.head import mean_frame
 from dfd.detector.light_cnn import LightCnnConfig, Stage
 from dfd.detector.spectrogram import SPARE_FEATURES, Spectrogram, SpectrogramOptions
 from dfd.training.augment import normalise
@@ -112,9 +113,7 @@ class Network(nn.Module):
             x = convolution(x)
             x = gelu(norm(max_pool2d(x, pool) if max(pool) > 1 else x))
             count = ((count - stage.frame_taps) // stage.frame_stride + 1) // stage.frame_pool
-        x = x.permute(0, 2, 3, 1).flatten(2)
-        valid = torch.arange(x.shape[1], device=device) < count.unsqueeze(1)
-        mean = (x * valid.unsqueeze(2)).sum(1) / count.clamp(min=1).unsqueeze(1)
+        mean = mean_frame(x.permute(0, 2, 3, 1).flatten(2), count)
         hidden = self.dropout(gelu(self.projector(self.dropout(mean))))
         logits: Any = self.classifier(hidden)
         odds: Tensor = logits[:, 1] - logits[:, 0]

@@ -28,11 +28,16 @@ SENTENCE = (
 )
 
 
+# Debian's packages of other names than the programs in them.
+_PACKAGES = {"gst-launch-1.0": "gstreamer1.0-tools", "sipp": "sip-tester"}
+
+
 def need(*programs: str) -> None:
     """Skips the test where a program is not installed."""
     for program in programs:
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+            package = _PACKAGES.get(program, program)
+            pytest.skip(f"{program} is not installed: apt-get install {package}")
 
 
 def run(*words: object) -> None:
