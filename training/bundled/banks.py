@@ -34,12 +34,13 @@ class BankOptions:
 
     ``copy_synthesis`` gives a weight to each method; a bona fide recording is resynthesised by
     ``copies`` of them. Without ``codecs`` none are rendered. ``spoken`` sentences are spoken by
-    eSpeak NG.
+    eSpeak NG; as many of them go through Opus as of the corpus, so that its absence is no cue.
     """
 
     codecs: bool = True
     copies: int = 1
     spoken: int = 400
+    spoken_opus_chance: float = 0.75
     copy_synthesis: tuple[tuple[str, float], ...] = (
         ("world", 0.35),
         ("griffin-lim", 0.25),
@@ -65,7 +66,7 @@ def codec_bank(
 
     rows = list(range(len(recordings)))
     samples, _ = _render(cache, rows, folder / "codec", (7,), render, progress)
-    return Bank("codec", recordings, samples, cache.lengths)
+    return Bank("codec", recordings, samples, cache.lengths, clean=cache.samples)
 
 
 def copy_bank(
@@ -125,6 +126,8 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
         wave = level(
             resampled(spoken.astype(np.float32) / 32768.0, SAMPLE_RATE_HZ, rate)[:ROW_SAMPLES]
         )
+        if generator.random() < options.spoken_opus_chance:
+            wave = level(through_codec(wave, _OPUS)[:ROW_SAMPLES])
         samples[row, : wave.size] = np.round(wave * 32767.0).astype(np.int16)
         lengths[row] = wave.size
         spoofs.append(Recording("", 1, source="eSpeak NG", system=f"tts:eSpeak NG {voice.name}"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +25,34 @@ FloatArray = npt.NDArray[np.float64]
 class Bank:
     """Recordings of one origin with their audio.
 
-    ``kind`` says which shares apply, ``taught`` whether teachers have an opinion on it. Row ``i``
-    of ``samples`` int16 (N, row) belongs to ``recordings[i]``.
+    ``kind`` says which shares apply. Row ``i`` of ``samples`` int16 (N, row) belongs to
+    ``recordings[i]``, and that of ``clean`` is the same before something was done to it; None
+    where nothing was. ``taught`` says whether teachers have an opinion on it.
     """
 
     kind: str
     recordings: Sequence[Recording]
     samples: npt.NDArray[np.int16]
     lengths: IntArray
+    clean: npt.NDArray[np.int16] | None = None
     taught: bool = True
+
+
+class Batch(NamedTuple):
+    """Crops: ``waves`` and ``clean`` float32 (B, N), ``lengths`` and ``labels`` int64 (B,).
+
+    ``clean`` is what teachers hear; what they say counts where ``taught`` bool (B,) is true.
+    """
+
+    waves: Tensor
+    clean: Tensor
+    lengths: Tensor
+    labels: Tensor
+    taught: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(part.to(device) for part in self))
 
 
 def bank_of(cache: AudioCache, recordings: Sequence[Recording]) -> Bank:
@@ -78,15 +98,13 @@ class Sampler:
         weight = np.concatenate(weights)
         return np.concatenate(where), np.concatenate(rows), weight / weight.sum()
 
-    def draw(self, batch: int, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Random crops: waves float32 (B, N), lengths int64 (B,), labels int64 (B,), taught (B,).
-
-        A recording shorter than ``samples`` is taken whole and zero-padded.
-        """
+    def draw(self, batch: int, samples: int) -> Batch:
+        """Random crops of ``samples``; a shorter recording is taken whole and zero-padded."""
         labels = np.arange(batch) % 2
-        taught = np.ones(batch, dtype=bool)
         waves = np.zeros((batch, samples), dtype=np.float32)
+        clean = np.zeros((batch, samples), dtype=np.float32)
         lengths = np.zeros(batch, dtype=np.int64)
+        taught = np.ones(batch, dtype=bool)
         for slot, label in enumerate(labels):
             where, rows, weight = self._rows[label]
             pick = int(self.generator.choice(len(rows), p=weight))
@@ -94,10 +112,11 @@ class Sampler:
             row = int(rows[pick])
             have = int(bank.lengths[row])
             start = int(self.generator.integers(0, max(1, have - samples + 1)))
-            crop = bank.samples[row, start : min(have, start + samples)]
-            waves[slot, : crop.size] = crop.astype(np.float32) / 32768.0
-            lengths[slot] = crop.size
+            stop = min(have, start + samples)
+            lengths[slot] = stop - start
+            waves[slot, : stop - start] = bank.samples[row, start:stop] / 32768.0
+            before = bank.samples if bank.clean is None else bank.clean
+            clean[slot, : stop - start] = before[row, start:stop] / 32768.0
             taught[slot] = bank.taught
-        arrays = (waves, lengths, labels, taught)
-        drawn = [torch.from_numpy(array) for array in arrays]
-        return drawn[0], drawn[1], drawn[2], drawn[3]
+        arrays = (waves, clean, lengths, labels, taught)
+        return Batch(*(torch.from_numpy(array) for array in arrays))

@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.augment import augment
-from dfd.training.bundled.batches import Sampler
+from dfd.training.bundled.batches import Batch, Sampler
 from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import FitOptions, Recipe
 
@@ -72,7 +72,8 @@ def fit(
 ) -> Network:
     """Train ``model`` (see ``Network``) in place and return its averaged copy.
 
-    ``teachers`` hear every crop before it is augmented; their mean P(spoof) is part of the target.
+    ``teachers`` hear every crop before a codec or anything else was done to it; their mean
+    P(spoof) is part of the target.
 
     Writes ``checkpoint.pt`` and a line of ``log.jsonl`` at every evaluation below ``out``;
     ``resume`` continues from there, with the same random numbers as an unbroken run.
@@ -103,12 +104,13 @@ def fit(
             sampler.share(phase.shares)
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * learning_rate_factor(step, options)
-        drawn = sampler.draw(*batch_shape(options, shapes))
-        waves, lengths, labels, taught = (part.to(device) for part in drawn)
+        batch = sampler.draw(*batch_shape(options, shapes)).to(device)
         with torch.no_grad():
-            targets = spoof_targets(labels, waves, lengths, taught, teachers, options)
-            waves = augment(waves, lengths, recipe.augment, draws, phase.untouched_chance)
-        loss = binary_cross_entropy_with_logits(model(waves, lengths), targets)
+            targets = spoof_targets(batch, teachers, options)
+            waves = augment(
+                batch.waves, batch.lengths, recipe.augment, draws, phase.untouched_chance
+            )
+        loss = binary_cross_entropy_with_logits(model(waves, batch.lengths), targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), options.gradient_clip)
@@ -128,21 +130,15 @@ def fit(
     return average
 
 
-def spoof_targets(
-    labels: Tensor,
-    waves: Tensor,
-    lengths: Tensor,
-    taught: Tensor,
-    teachers: Sequence[nn.Module],
-    options: FitOptions,
-) -> Tensor:
-    """P(spoof) (B,) to learn: the smoothed label and, of what is ``taught``, what teachers say."""
+def spoof_targets(batch: Batch, teachers: Sequence[nn.Module], options: FitOptions) -> Tensor:
+    """P(spoof) (B,) to learn: the smoothed label, and what teachers say of the clean crops."""
     smoothing, share = options.label_smoothing, options.teacher_share
-    hard = labels.float() * (1 - 2 * smoothing) + smoothing
+    hard = batch.labels.float() * (1 - 2 * smoothing) + smoothing
     if not teachers:
         return hard
-    said = [teacher(waves, lengths).sigmoid() for teacher in teachers]
-    return torch.where(taught, (1 - share) * hard + share * torch.stack(said).mean(0), hard)
+    said = [teacher(batch.clean, batch.lengths).sigmoid() for teacher in teachers]
+    mixed = (1 - share) * hard + share * torch.stack(said).mean(0)
+    return torch.where(batch.taught, mixed, hard)
 
 
 @torch.no_grad()

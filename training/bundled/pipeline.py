@@ -67,7 +67,7 @@ def train(
         model = Network(part.network)
         if teachers and part.from_first_teacher:
             model.load_state_dict(teachers[0].state_dict())
-        made = fit(
+        return fit(
             model,
             Sampler(banks, seed),
             part,
@@ -79,20 +79,8 @@ def train(
             teachers=teachers,
             resume=resume,
         )
-        if teachers and part.from_first_teacher:
-            keep(made, teachers[0], part.fit.kept_share)
-        return made
 
     return export(fitted(recipe, out), dev_rows, dev_cache, out / "model", serving)
-
-
-@torch.no_grad()
-def keep(network: Network, first: Network, share: float) -> None:
-    """Bring ``network`` so far back to ``first``: weights and statistics of its norms."""
-    theirs = first.state_dict()
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(theirs[name].to(value.device), share)
 
 
 def export(

@@ -18,9 +18,7 @@ class FitOptions:
     ``batch_seconds`` is the audio in a batch; each batch has crops of one random length out of
     ``crop_seconds``, drawn with ``crop_weights``. ``average_decay`` is the exponential moving
     average of the weights that is evaluated and exported. ``teacher_share`` is the weight of the
-    teachers' opinion against the label, where a recipe has teachers. ``kept_share`` is that of the
-    first teacher's weights in the result, where it starts from them: what was learnt last costs
-    less of what was known (Wortsman et al. 2022).
+    teachers' opinion against the label, where a recipe has teachers.
     """
 
     steps: int = 300
@@ -33,7 +31,6 @@ class FitOptions:
     gradient_clip: float = 1.0
     label_smoothing: float = 0.05
     teacher_share: float = 0.7
-    kept_share: float = 0.0
     average_decay: float = 0.99
     evaluate_every_steps: int = 250
 
@@ -117,48 +114,26 @@ COPIES = Recipe(
     fit=_SHORT,
     phases=(replace(_PLAIN, copy_share=0.25),),
 )
-_ALL_LENGTHS = FitOptions(
-    crop_seconds=(1.0, 2.0, 3.0, 4.0), crop_weights=(0.1, 0.2, 0.2, 0.5), evaluate_every_steps=250
-)
-TAUGHT = Recipe(
-    "taught",
-    network=NetworkOptions(band_mask_chance=0.3, style_mix_chance=0.15),
-    fit=replace(_ALL_LENGTHS, steps=1500),
-    phases=(
-        Phase(
-            untouched_chance=0.5,
-            original_share=0.65,
-            codec_share=0.25,
-            copy_share=0.1,
-            spoken_share=0.03,
-        ),
-    ),
-    teachers=(MASKED, MIXED, COPIES),
-    from_first_teacher=True,
-)
-# At the end more sentences of eSpeak NG, which no teacher has heard.
 RECIPES = {
     "bundled": Recipe(
         "bundled",
-        network=TAUGHT.network,
-        fit=replace(
-            _ALL_LENGTHS,
-            steps=160,
-            learning_rate=4e-4,
-            warm_up_steps=20,
-            kept_share=0.2,
-            evaluate_every_steps=80,
+        network=NetworkOptions(band_mask_chance=0.3, style_mix_chance=0.15),
+        augment=AugmentOptions(
+            narrow_band_chance=0.3, room_chance=0.2, noise_chance=0.45, noise_snr_db=(6.0, 32.0)
+        ),
+        fit=FitOptions(
+            steps=2500, crop_seconds=(1.0, 2.0, 3.0, 4.0), crop_weights=(0.1, 0.2, 0.2, 0.5)
         ),
         phases=(
             Phase(
-                untouched_chance=0.5,
+                untouched_chance=0.45,
                 original_share=0.6,
-                codec_share=0.3,
+                codec_share=0.4,
                 copy_share=0.1,
-                spoken_share=0.1,
+                spoken_share=0.05,
             ),
         ),
-        teachers=(TAUGHT,),
+        teachers=(MASKED, MIXED, COPIES),
         from_first_teacher=True,
     )
 }

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.codecs import Codec
@@ -19,9 +20,10 @@ def bank(fill: int, label: int, kind: str, length: int = 100) -> Bank:
 def test_draws_both_labels_and_the_shares() -> None:
     sampler = Sampler([bank(1, 0, "a"), bank(2, 1, "b"), bank(3, 1, "c"), bank(4, 1, "c")], 0)
     sampler.share({"a": (1, 0), "b": (0, 0.75), "c": (0, 0.25)})
-    waves, lengths, labels, taught = sampler.draw(2000, 50)
+    waves, clean, lengths, labels, taught = sampler.draw(2000, 50)
     assert labels.tolist() == [0, 1] * 1000
     assert (lengths == 50).all()
+    assert torch.equal(waves, clean)
     assert taught.all()
     fills = (waves[:, 0] * 32768).round()
     assert (fills[labels == 0] == 1).all()
@@ -31,10 +33,19 @@ def test_draws_both_labels_and_the_shares() -> None:
 
 def test_short_and_unreadable_recordings() -> None:
     banks = [bank(1, 0, "a", 30), bank(2, 1, "a"), bank(9, 1, "b", 0)]
-    waves, lengths, labels, _ = Sampler(banks, 0).draw(8, 60)
+    waves, _, lengths, labels, _ = Sampler(banks, 0).draw(8, 60)
     assert (lengths[labels == 0] == 30).all()
     assert not waves[labels == 0, 30:].any()
     assert (waves * 32768).max() < 8.5
+
+
+def test_the_clean_crop_is_the_same_stretch() -> None:
+    ramp = np.tile(np.arange(100, dtype=np.int16), (4, 1))
+    rows = [Recording("f", label) for label in (0, 0, 1, 1)]
+    through = Bank("codec", rows, -ramp, np.full(4, 100), clean=ramp)
+    waves, clean, *_ = Sampler([through], 0).draw(8, 30)
+    assert torch.equal(waves, -clean)
+    assert clean.any()
 
 
 def test_both_labels_are_needed() -> None:
@@ -103,6 +114,22 @@ def test_codecs_keep_labels(
     made = codec_bank(rows, cache, tmp_path)
     assert [row.label for row in made.recordings] == [row.label for row in rows]
     assert made.kind == "codec"
+    assert made.clean is cache.samples
+
+
+def test_spoken_sentences_go_through_opus_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("espeakng_loader", reason="pip install 'dfd[train]'")
+    used: list[str] = []
+
+    def through(samples: np.ndarray, codec: Codec) -> np.ndarray:
+        used.append(codec.name)
+        return samples
+
+    monkeypatch.setattr("dfd.training.bundled.banks.through_codec", through)
+    spoken_bank(BankOptions(spoken=2, spoken_opus_chance=1.0))
+    assert used == ["opus-48k"] * 2
+    spoken_bank(BankOptions(spoken=2, spoken_opus_chance=0.0))
+    assert len(used) == 2
 
 
 def test_spoken_sentences_are_spoofs_as_long_as_they_are() -> None:
@@ -111,9 +138,8 @@ def test_spoken_sentences_are_spoofs_as_long_as_they_are() -> None:
     made = spoken_bank(BankOptions(spoken=3), lambda: ticks.append(1))
     assert [row.label for row in made.recordings] == [1, 1, 1]
     assert {row.source for row in made.recordings} == {"eSpeak NG"}
-    assert not made.taught
     drawn = Sampler([bank(1, 0, "a"), made], 0).draw(4, 100)
-    assert drawn[3].tolist() == [True, False, True, False]
+    assert drawn.taught.tolist() == [True, False, True, False]
     assert (made.lengths > 2 * 16_000).all()
     assert all(made.samples[row, : made.lengths[row]].any() for row in range(3))
     assert len(ticks) == 3

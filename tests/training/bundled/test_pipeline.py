@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from dfd.detector.light_cnn import LightCnnConfig, Stage
 from dfd.detector.spectrogram import SpectrogramOptions
 from dfd.training.bundled.banks import BankOptions
-from dfd.training.bundled.loop import Progress
+from dfd.training.bundled.batches import Batch
+from dfd.training.bundled.loop import Progress, spoof_targets
 from dfd.training.bundled.network import Network, NetworkOptions
-from dfd.training.bundled.pipeline import keep, train
+from dfd.training.bundled.pipeline import train
 from dfd.training.bundled.recipe import FitOptions, Recipe
 
 TEACHER = Recipe(
@@ -122,31 +123,30 @@ def test_learns_from_its_teacher(corpus: Path, trained: tuple[Path, Path]) -> No
     assert any(not torch.equal(value, last[name]) for name, value in first.items())
 
 
-def test_part_of_the_first_teacher_is_kept() -> None:
-    torch.manual_seed(0)
-    network, first = Network(TINY.network), Network(TINY.network)
-    before = network.classifier.weight.clone()
-    keep(network, first, 0.25)
-    wanted = 0.75 * before + 0.25 * first.classifier.weight
-    assert torch.allclose(network.classifier.weight, wanted)
-
-
 def test_teachers_share_the_target() -> None:
-    from dfd.training.bundled.loop import spoof_targets
-
     class Sure(torch.nn.Module):
         def forward(self, waves: torch.Tensor, _lengths: torch.Tensor) -> torch.Tensor:
             return torch.full((len(waves),), 100.0)
 
-    labels, waves, lengths = torch.tensor([0, 1]), torch.zeros(2, 8), torch.tensor([8, 8])
-    taught = torch.tensor([True, True])
+    waves, taught = torch.zeros(2, 8), torch.tensor([True, True])
+    batch = Batch(waves, waves, torch.tensor([8, 8]), torch.tensor([0, 1]), taught)
     options = FitOptions(label_smoothing=0.1, teacher_share=0.5)
-    alone = spoof_targets(labels, waves, lengths, taught, (), options)
-    assert alone.tolist() == pytest.approx([0.1, 0.9])
-    both = spoof_targets(labels, waves, lengths, taught, (Sure(),), options)
-    assert both.tolist() == pytest.approx([0.55, 0.95])
-    one = spoof_targets(labels, waves, lengths, torch.tensor([False, True]), (Sure(),), options)
-    assert one.tolist() == pytest.approx([0.1, 0.95])
+    assert spoof_targets(batch, (), options).tolist() == pytest.approx([0.1, 0.9])
+    assert spoof_targets(batch, (Sure(),), options).tolist() == pytest.approx([0.55, 0.95])
+    one = batch._replace(taught=torch.tensor([False, True]))
+    assert spoof_targets(one, (Sure(),), options).tolist() == pytest.approx([0.1, 0.95])
+
+
+def test_teachers_hear_clean_crops() -> None:
+    class Level(torch.nn.Module):
+        def forward(self, waves: torch.Tensor, _lengths: torch.Tensor) -> torch.Tensor:
+            return waves.mean(dim=1)
+
+    clean = torch.full((2, 8), 100.0)
+    taught = torch.tensor([True, True])
+    batch = Batch(-clean, clean, torch.tensor([8, 8]), torch.tensor([0, 1]), taught)
+    said = spoof_targets(batch, (Level(),), FitOptions(teacher_share=1.0))
+    assert said.tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_command_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
