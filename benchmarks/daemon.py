@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfd.clients.errors import UserError
-from dfd.clients.local_daemon import StartedDaemon, started_daemon
+from dfd.clients.runs.local_daemon import StartedDaemon, started_daemon
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 

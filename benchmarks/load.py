@@ -24,7 +24,7 @@ import numpy as np
 
 from dfd.bench.recordings import first_channel
 from dfd.clients.errors import UserError
-from dfd.clients.latency import percentiles_ms
+from dfd.clients.runs.latency import percentiles_ms
 from dfd.v1 import detection_pb2 as pb
 
 _METHOD = "/dfd.v1.DetectionService/StreamingDetect"

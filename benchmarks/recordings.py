@@ -7,7 +7,7 @@ import soxr
 from numpy.typing import NDArray
 
 from dfd.clients.audio import Encoding
-from dfd.clients.recording import open_recording
+from dfd.clients.sources.recording import open_recording
 
 
 def first_channel(path: Path, rate_hz: int, seconds: float | None = None) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     from rich.console import Console
 
     from dfd.clients.client import AsyncDetectionClient
-    from dfd.clients.info_view import info_table
+    from dfd.clients.display.info import info_table
     from dfd.detector.errors import DetectorError
 
     try:
@@ -67,8 +67,8 @@ def _show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> No
 
     from rich.console import Console
 
+    from dfd.clients.display.info import model_table
     from dfd.clients.events import ModelInfo
-    from dfd.clients.info_view import model_table
     from dfd.clients.options import AlertPolicy
     from dfd.detector.checkpoint import read_checkpoint
 

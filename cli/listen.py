@@ -68,16 +68,16 @@ def command(
 
     from rich.console import Console
 
-    from dfd.clients import microphone
+    from dfd.clients.alerts.on_alert import on_alert, read_secret
+    from dfd.clients.alerts.sinks import EventSink, JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.display.listen import ListenView, summary_lines
+    from dfd.clients.display.meter import MeterState
     from dfd.clients.errors import UserError
-    from dfd.clients.listen import Listening, listen
-    from dfd.clients.listen_view import ListenView, summary_lines
-    from dfd.clients.local_daemon import answers, local_daemon
-    from dfd.clients.meter import MeterState
-    from dfd.clients.on_alert import on_alert, read_secret
     from dfd.clients.options import RetryPolicy
-    from dfd.clients.sinks import EventSink, JsonLinesSink, Sinks
+    from dfd.clients.runs.listen import Listening, listen
+    from dfd.clients.runs.local_daemon import answers, local_daemon
+    from dfd.clients.sources import microphone
 
     if list_devices:
         microphone.find_device(None)  # says so where there is none

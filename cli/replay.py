@@ -112,17 +112,19 @@ def command(
 
     from rich.console import Console
 
+    from dfd.clients.alerts.sinks import JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.display.replay import ReplayView, print_report
     from dfd.clients.errors import UserError
     from dfd.clients.options import RetryPolicy
-    from dfd.clients.recording import open_recording
-    from dfd.clients.replay import ReplayOptions, plan, run
-    from dfd.clients.replay_view import ReplayView, print_report
-    from dfd.clients.report import make_report
-    from dfd.clients.sinks import JsonLinesSink, Sinks
+    from dfd.clients.runs.replay import ReplayOptions, plan, run
+    from dfd.clients.runs.report import make_report
+    from dfd.clients.sources.recording import open_recording
 
     if plot_path is not None:
-        from dfd.clients.plot import draw  # before the replay, lest its extra be missing after
+        from dfd.clients.display.plot import (
+            draw,  # before the replay, lest its extra be missing after
+        )
 
     options = ReplayOptions(
         speed=speed,

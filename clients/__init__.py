@@ -1,11 +1,16 @@
-"""Clients of the daemon: a typed client, replay, microphone, displays.
+"""Clients of the daemon: a typed client, and in rooms of their own what is built on it.
 
 AsyncDetectionClient, DetectionClient      one server; make streams, judge recordings
 AudioFormat, StreamOptions, Connection...  what may be asked (audio.py, options.py)
 events.py                                  what is told: Started, WindowResult, Alert, ...
 DetectionError, UserError                  what goes wrong (errors.py)
-open_recording                             audio files as chunks (recording.py)
-sinks.py                                   events as JSON lines
+open_recording                             audio files as chunks
+
+sources/   where audio comes from: a microphone, recordings
+runs/      what `dfd listen` and `dfd replay` do
+display/   what a terminal or a picture shows of it
+alerts/    where events go: JSON lines, web hooks, a command
+bridges/   telephone systems as streams
 """
 
 from dfd.clients.audio import AudioFormat, Encoding
@@ -20,7 +25,7 @@ from dfd.clients.options import (
     VadEngine,
     VadOptions,
 )
-from dfd.clients.recording import Recording, open_recording
+from dfd.clients.sources.recording import Recording, open_recording
 from dfd.clients.stream import DetectionStream
 
 __all__ = [

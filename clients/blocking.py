@@ -17,7 +17,7 @@ from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
-from dfd.clients.recording import Recording
+from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 
 _T = TypeVar("_T")

@@ -16,7 +16,7 @@ from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.connection import metadata, open_channel
 from dfd.clients.errors import UserError
 from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
-from dfd.clients.recording import Recording
+from dfd.clients.sources.recording import Recording
 from dfd.clients.status import from_error
 from dfd.clients.stream import DetectionStream
 from dfd.v1 import detection_pb2 as pb

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dfd.clients import AsyncDetectionClient, StreamOptions, VadOptions, open_recording
-from dfd.clients.meter import MeterState, render
+from dfd.clients.display.meter import MeterState, render
 
 _CHUNK_SECONDS = 0.1
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from dfd.clients import events as ev
+from dfd.clients.alerts.sinks import EventSink
 from dfd.clients.bridges.calls import (
     CallAudio,
     CallEnded,
@@ -22,7 +23,6 @@ from dfd.clients.bridges.limits import RefusalLog
 from dfd.clients.bridges.metrics import Metrics
 from dfd.clients.bridges.options import BridgeOptions
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.sinks import EventSink
 
 logger = logging.getLogger("dfd.bridge")
 

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, read_secret
+from dfd.clients.alerts.sinks import EventSink, Sinks
 from dfd.clients.bridges.exchange import Exchange
 from dfd.clients.bridges.metrics import expose
 from dfd.clients.bridges.options import LIVE_RETRY, BridgeOptions
 from dfd.clients.bridges.plans import Plan, written
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import UserError
-from dfd.clients.on_alert import JsonLinesLog, on_alert, read_secret
 from dfd.clients.options import Connection
-from dfd.clients.sinks import EventSink, Sinks
 
 logger = logging.getLogger("dfd.bridge")
 

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from websockets.asyncio.client import connect
 
 from dfd.cli.bridge import command
+from dfd.clients.alerts.webhook import SIGNATURE_HEADER, verify
 from dfd.clients.bridges.audiosocket import Frame, Kind
-from dfd.clients.sinks_webhook import SIGNATURE_HEADER, verify
 from tests.clients.bridges.kit import until, voice
 from tests.clients.bridges.real import BRIDGE
 from tests.clients.bridges.test_forked import JAMBONZ

@@ -12,7 +12,7 @@ from dfd.clients.audio import AudioFormat
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError, UserError
 from dfd.clients.options import Connection, RetryPolicy, StreamOptions
-from dfd.clients.recording import open_recording
+from dfd.clients.sources.recording import open_recording
 from tests.clients.scripted import Script, ScriptedServer
 
 QUICK = RetryPolicy(

@@ -9,8 +9,8 @@ import pytest
 
 from dfd.clients import events as ev
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.local_daemon import answers, local_daemon
-from dfd.clients.recording import Recording, open_recording
+from dfd.clients.runs.local_daemon import answers, local_daemon
+from dfd.clients.sources.recording import Recording, open_recording
 from tests.clients.command import DFD, clean
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")

@@ -17,7 +17,7 @@ import pytest
 
 from dfd.clients import events as ev
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.recording import open_recording
+from dfd.clients.sources.recording import open_recording
 from tests.clients.command import clean
 
 # The bridge's verb, whether or not `dfd` lists it

@@ -21,7 +21,7 @@ from dfd.clients.bridges.audiosocket_server import AudioSocketServer
 from dfd.clients.bridges.calls import CallEvent
 from dfd.clients.bridges.g711 import mulaw_samples
 from dfd.clients.bridges.websocket_server import WebsocketOptions, WebsocketServer
-from dfd.clients.local_daemon import local_daemon
+from dfd.clients.runs.local_daemon import local_daemon
 from tests.clients.bridges import test_twilio as tw
 from tests.clients.bridges.kit import MemorySink, Samples, exchange_to, mulaw, until
 from tests.clients.bridges.real import judged, speak

@@ -15,7 +15,7 @@ import soundfile
 
 from dfd.clients.bridges.g711 import alaw_samples
 from dfd.clients.bridges.rtp import RtpPacket
-from dfd.clients.local_daemon import local_daemon
+from dfd.clients.runs.local_daemon import local_daemon
 from tests.clients.bridges.kit import alaw
 from tests.clients.bridges.real import bridge, judged, need, programs, run, seconds, speak
 from tests.clients.bridges.test_rtp_server import free_port

@@ -15,7 +15,7 @@ from dfd.detector.spectrogram import SpectrogramOptions
 from dfd.training.bundled.banks import BankOptions
 from dfd.training.bundled.batches import Batch
 from dfd.training.bundled.loop import Progress, spoof_targets
-from dfd.training.bundled.network import Network, NetworkOptions
+from dfd.training.bundled.network import NetworkOptions
 from dfd.training.bundled.pipeline import train
 from dfd.training.bundled.recipe import FitOptions, Recipe
 

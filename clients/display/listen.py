@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from dfd.clients import events as ev
-from dfd.clients import words
-from dfd.clients.meter import MeterState, render
+from dfd.clients.display import words
+from dfd.clients.display.meter import MeterState, render
 
 
 class ListenView:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from dfd.clients import events as ev
 from dfd.clients.audio import Encoding
 from dfd.clients.errors import UserError
-from dfd.clients.recording import Recording
-from dfd.clients.replay import Replay
+from dfd.clients.runs.replay import Replay
+from dfd.clients.sources.recording import Recording
 
 # Channels drawn in one picture; what is beyond is said in its title.
 MAX_PANELS = 8

@@ -6,10 +6,10 @@ import shlex
 import subprocess
 from collections.abc import Callable
 
+from dfd.clients.alerts.worker import Workers
 from dfd.clients.errors import UserError
 from dfd.clients.events import Alert, Event
 from dfd.clients.messages import json_line
-from dfd.clients.sinks_worker import Workers
 
 _WAITING = 100
 _CLOSE_SECONDS = 10.0

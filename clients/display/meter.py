@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.clients import events as ev
-from dfd.clients import words
+from dfd.clients.display import words
 
 _BAR = 40
 _HISTORY = 120

@@ -1,8 +1,8 @@
 import pytest
 
-from dfd.clients import words
+from dfd.clients.display import words
 from dfd.clients.events import ChannelSummary, Score, Verdict
-from dfd.clients.latency import Latency, percentiles_ms
+from dfd.clients.runs.latency import Latency, percentiles_ms
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from typing import Any
 
 from dfd.clients import events as ev
-from dfd.clients.latency import Latency
-from dfd.clients.replay import Replay, ReplayOptions
+from dfd.clients.runs.latency import Latency
+from dfd.clients.runs.replay import Replay, ReplayOptions
 
 Report = dict[str, Any]
 

@@ -8,11 +8,11 @@ import shlex
 import shutil
 from pathlib import Path
 
+from dfd.clients.alerts.command import CommandSink
+from dfd.clients.alerts.sinks import EventSink, JsonLinesSink
+from dfd.clients.alerts.webhook import WebhookSink
 from dfd.clients.errors import UserError
 from dfd.clients.events import Alert, Event
-from dfd.clients.sinks import EventSink, JsonLinesSink
-from dfd.clients.sinks_command import CommandSink
-from dfd.clients.sinks_webhook import WebhookSink
 
 logger = logging.getLogger("dfd.sinks")
 

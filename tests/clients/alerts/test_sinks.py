@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from dfd.clients import events as ev
+from dfd.clients.alerts.sinks import JsonLinesSink, Sinks
 from dfd.clients.errors import UserError
-from dfd.clients.sinks import JsonLinesSink, Sinks
 
 LOST = ev.AudioLost(1.0, 0.5)
 

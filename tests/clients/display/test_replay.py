@@ -1,4 +1,4 @@
-from dfd.clients.replay_view import short_names
+from dfd.clients.display.replay import short_names
 
 
 def test_a_file_s_name_is_enough_where_it_is_the_only_one() -> None:

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from dfd.clients import events as ev
-from dfd.clients.meter import MeterState, level_dbfs, render
+from dfd.clients.display.meter import MeterState, level_dbfs, render
 
 SCORE = ev.Score(0.98, 4.0, 3.0)
 ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, SCORE, 0.8, cleared=False)

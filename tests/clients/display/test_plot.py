@@ -6,10 +6,10 @@ import soundfile
 
 from dfd.clients import events as ev
 from dfd.clients.errors import UserError
-from dfd.clients.recording import Recording, open_recording
-from dfd.clients.replay import Replay
+from dfd.clients.runs.replay import Replay
+from dfd.clients.sources.recording import Recording, open_recording
 
-plot = pytest.importorskip("dfd.clients.plot", reason="pip install 'dfd[plot]'")
+plot = pytest.importorskip("dfd.clients.display.plot", reason="pip install 'dfd[plot]'")
 
 
 @pytest.fixture(params=["PCM_16", "FLOAT"])

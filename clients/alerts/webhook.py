@@ -12,10 +12,10 @@ import urllib.request
 import uuid
 from urllib.parse import urlsplit
 
+from dfd.clients.alerts.worker import Workers
 from dfd.clients.errors import UserError
 from dfd.clients.events import Event
 from dfd.clients.messages import json_line
-from dfd.clients.sinks_worker import Workers
 
 SIGNATURE_HEADER = "X-Dfd-Signature"
 DELIVERY_HEADER = "X-Dfd-Delivery"

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.clients import events as ev
-from dfd.clients import words
-from dfd.clients.replay import Replay
-from dfd.clients.report import Report
+from dfd.clients.display import words
+from dfd.clients.runs.replay import Replay
+from dfd.clients.runs.report import Report
 
 _STYLES = {"spoof": "bold red", "bonafide": "bold green", "inconclusive": "yellow"}
 _NAMES = {"spoof": "synthetic", "bonafide": "human", "inconclusive": "inconclusive"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.errors import UserError
-from dfd.clients.recording import open_recording
+from dfd.clients.sources.recording import open_recording
 
 
 def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""What `dfd listen` and `dfd replay` do, without what they show."""

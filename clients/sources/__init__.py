@@ -1,0 +1,1 @@
+"""Where a client's audio comes from: a microphone, recordings."""
