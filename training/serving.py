@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,31 +26,42 @@ FloatArray = npt.NDArray[np.float64]
 PROVISIONAL_SECONDS = (1.0, 2.0)
 # The detector's own default, for data too small to measure it.
 USUAL_CORRELATION = 0.5
+# Windows of the daemon's rolling score, and recordings that are joined to a stream.
+ROLLING_WINDOWS = 5
+STREAM_RECORDINGS = 6
+
+
+# A stream's label and the raw log-odds of its windows.
+Stream = tuple[int, FloatArray]
 
 
 @dataclass(frozen=True)
 class ServedAs:
-    """How the daemon is to cut and pad: see ``dfd.detector.card``."""
+    """How the daemon is to cut and pad, and what else a folder says: see ``dfd.detector.card``."""
 
     name: str
     padding: str
+    version: str = ""
     window_samples: int = 64_000
     hop_samples: int = 32_000
     false_alarm_rate: float = 0.01
-    stream_recordings: int = 6
+    trained_bandwidth_hz: float = SAMPLE_RATE_HZ / 2
 
 
 def serving_facts(
     whole: Sequence[FloatArray],
     beginnings: Sequence[Sequence[FloatArray]],
+    streams: Sequence[Stream],
     recordings: Sequence[Recording],
     served: ServedAs,
 ) -> dict[str, Any]:
     """Fit calibration, evidence correlation and thresholds on raw window log-odds of dev.
 
     ``whole`` has the windows of each recording; ``beginnings`` the same for only its first
-    seconds (``PROVISIONAL_SECONDS``). Empty arrays stand for recordings not scored. The windows
-    of up to ``stream_recordings`` recordings of one speaker or system stand for a live stream.
+    seconds (``PROVISIONAL_SECONDS``), whose scores use the same map. Empty arrays stand for
+    recordings not scored. ``streams`` stand for long live streams.
+
+    ``false_alarm_rate`` of the human recordings, and no human stream, reach the thresholds.
     Raises ``CorpusError`` where a label has no score.
     """
     labels = np.array([recording.label for recording in recordings], dtype=np.int64)
@@ -62,18 +74,17 @@ def serving_facts(
         calibration = fit_calibration(np.array(raw), np.array(truth))
     except ValueError as error:
         raise CorpusError(f"dev cannot calibrate: {error}") from None
-    llrs = [calibration.apply(odds) for odds in whole]
-    streams = _streams(recordings, llrs, served.stream_recordings)
-    correlation = _correlation(streams)
-    scores = pool(llrs, correlation)
+    calibrated = [(label, calibration.apply(odds)) for label, odds in streams]
+    correlation = _correlation(calibrated)
+    scores = pool([calibration.apply(odds) for odds in whole], correlation)
     human = scores[(labels == 0) & ~np.isnan(scores)]
-    rolling = cumulative = threshold_for_false_alarms(human, served.false_alarm_rate)
-    human_streams = [stream for label, stream in streams if label == 0]
-    if human_streams:
-        long = threshold_for_false_alarms(pool(human_streams, correlation), served.false_alarm_rate)
-        cumulative = max(cumulative, long)
+    by_recordings = threshold_for_false_alarms(human, served.false_alarm_rate)
+    human_streams = [stream for label, stream in calibrated if label == 0]
+    by_streams = _above(pool(human_streams, correlation))
+    by_peaks = _above(rolling_peaks(human_streams, correlation))
     return {
         "name": served.name,
+        **({"version": served.version} if served.version else {}),
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "window_samples": served.window_samples,
         "hop_samples": served.hop_samples,
@@ -83,31 +94,61 @@ def serving_facts(
             "offset": round(calibration.offset, 6),
         },
         "evidence_correlation": round(correlation, 4),
-        "rolling_threshold": round(rolling, 4),
-        "cumulative_threshold": round(cumulative, 4),
+        "rolling_threshold": _rounded_up(max(by_recordings, by_peaks)),
+        "cumulative_threshold": _rounded_up(max(by_recordings, by_streams)),
         "min_speech_seconds": 1.0,
-        "trained_bandwidth_hz": SAMPLE_RATE_HZ / 2,
+        "trained_bandwidth_hz": served.trained_bandwidth_hz,
     }
 
 
-def _streams(
-    recordings: Sequence[Recording], llrs: Sequence[FloatArray], most: int
-) -> list[tuple[int, FloatArray]]:
-    """Label and windows of recordings of one speaker (human) or system (spoof) in a row."""
-    groups: dict[tuple[str, str, str, int], list[FloatArray]] = defaultdict(list)
-    for recording, odds in zip(recordings, llrs, strict=True):
-        if odds.size:
+def stream_rows(
+    recordings: Sequence[Recording], usable: Callable[[int], bool], most: int = STREAM_RECORDINGS
+) -> list[list[int]]:
+    """Rows of up to ``most`` recordings of one speaker (human) or one system (spoof) of a source.
+
+    A group with fewer than two ``usable`` rows makes no stream.
+    """
+    groups: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
+    for row, recording in enumerate(recordings):
+        if usable(row):
             key = (recording.source, recording.system, recording.speaker, recording.label)
-            groups[key].append(odds)
+            groups[key].append(row)
     return [
-        (key[-1], np.concatenate(parts[start : start + most]))
-        for key, parts in groups.items()
-        for start in range(0, len(parts), most)
-        if len(parts[start : start + most]) > 1
+        rows[start : start + most]
+        for rows in groups.values()
+        for start in range(0, len(rows), most)
+        if len(rows[start : start + most]) > 1
     ]
 
 
-def _correlation(streams: Sequence[tuple[int, FloatArray]]) -> float:
+def in_a_row(recordings: Sequence[Recording], whole: Sequence[FloatArray]) -> list[Stream]:
+    """Streams out of the windows of recordings, one after the other."""
+    return [
+        (recordings[rows[0]].label, np.concatenate([whole[row] for row in rows]))
+        for rows in stream_rows(recordings, lambda row: whole[row].size > 0)
+    ]
+
+
+def rolling_peaks(streams: Sequence[FloatArray], correlation: float) -> FloatArray:
+    """The highest rolling LLR of each stream, as the daemon's default of five windows gives it."""
+    peaks = []
+    for windows in streams:
+        ends = range(1, len(windows) + 1)
+        recent = [windows[max(0, end - ROLLING_WINDOWS) : end] for end in ends]
+        peaks.append(pool(recent, correlation).max())
+    return np.array(peaks)
+
+
+def _above(llrs: FloatArray) -> float:
+    return threshold_for_false_alarms(llrs, 0.0) if llrs.size else 0.0
+
+
+def _rounded_up(threshold: float) -> float:
+    """To hundredths: a stream's figures differ a little from a recording's."""
+    return min(0.99, math.ceil(round(100 * threshold, 6)) / 100)
+
+
+def _correlation(streams: Sequence[Stream]) -> float:
     """Correlation of windows in a stream, after the mean of their label."""
     centred = []
     for label in {label for label, _ in streams}:

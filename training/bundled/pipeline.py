@@ -22,7 +22,7 @@ from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
 from dfd.training.bundled.cache import build_cache
 from dfd.training.bundled.export import (
-    ServingOptions,
+    SERVED,
     measure_serving,
     write_serving,
     write_weights,
@@ -31,6 +31,7 @@ from dfd.training.bundled.loop import Progress, fit
 from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import Recipe
 from dfd.training.bundled.unroll import written_out
+from dfd.training.serving import ServedAs
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
@@ -47,7 +48,7 @@ def train(
     bar: Bar,
     report: Callable[[Progress], None],
     resume: bool = False,
-    serving: ServingOptions | None = None,
+    served: ServedAs = SERVED,
 ) -> dict[str, Any]:
     """Run ``recipe`` on ``corpus`` (``manifest.tsv`` and the audio beside it) into ``out``.
 
@@ -80,7 +81,7 @@ def train(
             resume=resume,
         )
 
-    return export(fitted(recipe, out), dev_rows, dev_cache, out / "model", serving)
+    return export(fitted(recipe, out), dev_rows, dev_cache, out / "model", served)
 
 
 def export(
@@ -88,12 +89,12 @@ def export(
     dev_rows: list[Recording],
     dev_cache: AudioCache,
     folder: Path,
-    serving: ServingOptions | None = None,
+    served: ServedAs = SERVED,
 ) -> dict[str, Any]:
     """Write a model folder, calibrated on dev as it will be served; returns its ``dfd.json``."""
     write_weights(written_out(network), folder)
-    served = read_checkpoint(str(folder)).network
-    facts = measure_serving(served, dev_rows, dev_cache, serving or ServingOptions())
+    scorer = read_checkpoint(str(folder)).network
+    facts = measure_serving(scorer, dev_rows, dev_cache, served)
     write_serving(facts, folder)
     return facts
 

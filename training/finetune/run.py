@@ -19,7 +19,7 @@ from dfd.training.pretrained import Backbone, load_backbone
 from dfd.training.progress import Talk
 from dfd.training.runoptions import RunOptions
 from dfd.training.scan import scan_splits, tell_unreadable
-from dfd.training.serving import ServedAs, serving_facts
+from dfd.training.serving import ServedAs, in_a_row, serving_facts
 from dfd.training.splits import Splits
 from dfd.training.tracking import Tracker
 from dfd.training.windows import Cut, score_as_served, score_clips
@@ -118,7 +118,11 @@ def _finish(
             score, dev, served, batch=batch, workers=workers, progress=tick
         )
     facts = serving_facts(
-        whole, beginnings, dev.recordings, ServedAs(recipe.name, padding=recipe.padding)
+        whole,
+        beginnings,
+        in_a_row(dev.recordings, whole),
+        dev.recordings,
+        ServedAs(recipe.name, padding=recipe.padding),
     )
     folder = options.out / MODEL
     if recipe.head == "mlp":

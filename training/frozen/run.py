@@ -27,7 +27,7 @@ from dfd.training.pretrained import Backbone, load_backbone
 from dfd.training.progress import Talk
 from dfd.training.runoptions import RunOptions
 from dfd.training.scan import scan_splits, tell_unreadable
-from dfd.training.serving import ServedAs, serving_facts
+from dfd.training.serving import ServedAs, in_a_row, serving_facts
 from dfd.training.splits import Splits, require_both
 from dfd.training.tracking import Tracker
 from dfd.training.windows import Cut, score_as_served
@@ -264,7 +264,11 @@ def _write(
             progress=tick,
         )
     facts = serving_facts(
-        whole, beginnings, clips.recordings, ServedAs(recipe.name, padding=padding)
+        whole,
+        beginnings,
+        in_a_row(clips.recordings, whole),
+        clips.recordings,
+        ServedAs(recipe.name, padding=padding),
     )
     folder = options.out / "model"
     write_transformers(classifier.cpu(), facts, folder)

@@ -2,19 +2,14 @@ import numpy as np
 
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import Recording
-from dfd.training.bundled.export import rolling_peaks, streams_of
+from dfd.training.bundled.export import joined
 
 
 def test_streams_join_one_speaker() -> None:
-    rows = [Recording("a", 0, source="s", speaker="x")] * 3 + [Recording("b", 1, source="s")]
-    samples = np.repeat(np.arange(1, 5, dtype=np.int16)[:, None], 40, axis=1)
-    heads, joined = streams_of(rows, AudioCache(samples, np.array([10, 20, 30, 40]), {}), 2)
-    assert [head.speaker for head in heads] == ["x"]
-    assert joined.lengths.tolist() == [30]
-    assert joined.samples[0].tolist() == [1] * 10 + [2] * 20
-
-
-def test_a_peak_is_of_five_windows() -> None:
-    rising = np.array([-9.0, -9.0, 1.0, 2.0, 3.0, 4.0, 5.0, -9.0])
-    # fully correlated windows are worth their mean
-    assert rolling_peaks([rising, rising[:1]], 1.0).tolist() == [3.0, -9.0]
+    rows = [Recording("a", 0, source="s", speaker="x")] * 7 + [Recording("b", 1, source="s")] * 2
+    samples = np.repeat(np.arange(1, 10, dtype=np.int16)[:, None], 90, axis=1)
+    lengths = np.array([10, 20, 0, 30, 10, 10, 10, 80, 90])
+    labels, streams = joined(rows, AudioCache(samples, lengths, {}))
+    assert labels == [0, 1]
+    assert streams.lengths.tolist() == [90, 170]
+    assert streams.samples[0, :60].tolist() == [1] * 10 + [2] * 20 + [4] * 30
