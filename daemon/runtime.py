@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dfd.daemon.admission import Admission, Phase
-from dfd.daemon.auth import Authenticator
 from dfd.daemon.engine.contract import Engine
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.port.admission import Admission, Phase
+from dfd.daemon.port.auth import Authenticator
 
 
 @dataclass(frozen=True, slots=True)

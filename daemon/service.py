@@ -12,16 +12,16 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
-from dfd.daemon import describe
-from dfd.daemon.auth import Right
-from dfd.daemon.convert import ENCODINGS
-from dfd.daemon.ends import ClientGoneError
+from dfd.daemon.calls import describe
+from dfd.daemon.calls.convert import ENCODINGS
+from dfd.daemon.calls.ends import ClientGoneError
+from dfd.daemon.calls.recording import Recording
+from dfd.daemon.calls.stream import Stream
 from dfd.daemon.errors import CallError, abort, internal
 from dfd.daemon.logs import log
 from dfd.daemon.model import default_policy
-from dfd.daemon.recording import Recording
+from dfd.daemon.port.auth import Right
 from dfd.daemon.runtime import Runtime
-from dfd.daemon.stream import Stream
 from dfd.v1 import detection_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry
 
-from dfd.daemon.address import address, reserved
 from dfd.daemon.front.memory import Board, WindowSlots
 from dfd.daemon.front.merge import Families, MergedCollector, lasting, merge, snapshot
 from dfd.daemon.front.orders import (
@@ -34,6 +33,7 @@ from dfd.daemon.life import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.port.address import address, reserved
 from dfd.detector.spec import ModelSpec
 
 LOAD_MODEL = "dfd.daemon.server:load_model"

@@ -1,7 +1,7 @@
 import grpc
 from google.rpc import error_details_pb2
 
-from dfd.daemon.ends import raised
+from dfd.daemon.calls.ends import raised
 from dfd.daemon.errors import CallError, from_stream_error, internal
 from dfd.streaming.types import StreamError
 

@@ -12,13 +12,13 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from dfd.daemon import convert, describe, ends, events
-from dfd.daemon.ends import ClientGoneError, End
+from dfd.daemon.calls import convert, describe, ends, events
+from dfd.daemon.calls.ends import ClientGoneError, End
+from dfd.daemon.calls.outbox import Outbox
+from dfd.daemon.calls.pipeline import Emission, Pipeline
+from dfd.daemon.calls.reader import Reader, read_request
 from dfd.daemon.errors import CallError, invalid
 from dfd.daemon.logs import log
-from dfd.daemon.outbox import Outbox
-from dfd.daemon.pipeline import Emission, Pipeline
-from dfd.daemon.reader import Reader, read_request
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb

@@ -3,9 +3,9 @@
 import grpc
 import grpc.aio
 
-from dfd.daemon.address import address, probe
 from dfd.daemon.options import MIB, ServeOptions, UserError
-from dfd.daemon.tls import server_credentials
+from dfd.daemon.port.address import address, probe
+from dfd.daemon.port.tls import server_credentials
 
 # room for the rest of a message beside its audio
 _OVERHEAD_BYTES = MIB

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import grpc
 
+from dfd.daemon.calls.events import Timing
 from dfd.daemon.engine.batching import Kind, Outcome
 from dfd.daemon.engine.contract import WindowScheduler
 from dfd.daemon.errors import CallError
-from dfd.daemon.events import Timing
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions

@@ -7,11 +7,11 @@ import uuid
 
 import grpc.aio
 
-from dfd.daemon import convert, describe, events
-from dfd.daemon.coalesce import slices
+from dfd.daemon.calls import convert, describe, events
+from dfd.daemon.calls.coalesce import slices
+from dfd.daemon.calls.pipeline import Emission, Pipeline
 from dfd.daemon.errors import CallError, from_stream_error, invalid
 from dfd.daemon.logs import log
-from dfd.daemon.pipeline import Emission, Pipeline
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb

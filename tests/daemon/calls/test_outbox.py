@@ -1,6 +1,6 @@
 import asyncio
 
-from dfd.daemon.outbox import Outbox
+from dfd.daemon.calls.outbox import Outbox
 from dfd.v1 import detection_pb2 as pb
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from dfd.daemon import convert, describe, events
+from dfd.daemon.calls import convert, describe, events
 from dfd.daemon.errors import CallError
 from dfd.streaming import types as core
 from dfd.streaming.options import VadEngine

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import grpc.aio
 
-from dfd.daemon import convert
-from dfd.daemon.coalesce import Coalescer, slices
-from dfd.daemon.ends import ClientGoneError
+from dfd.daemon.calls import convert
+from dfd.daemon.calls.coalesce import Coalescer, slices
+from dfd.daemon.calls.ends import ClientGoneError
+from dfd.daemon.calls.outbox import Outbox
+from dfd.daemon.calls.pipeline import Pipeline
 from dfd.daemon.errors import invalid
-from dfd.daemon.outbox import Outbox
-from dfd.daemon.pipeline import Pipeline
 from dfd.v1 import detection_pb2 as pb
 
 # Chunks are joined up to the first length in any case, up to the second while no window can

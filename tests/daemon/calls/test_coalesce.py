@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.daemon.coalesce import Coalescer, slices
+from dfd.daemon.calls.coalesce import Coalescer, slices
 
 
 def test_small_chunks_are_joined() -> None:

@@ -1,6 +1,6 @@
 """What is served and in force, as messages of the wire."""
 
-from dfd.daemon.convert import ENCODINGS, duration
+from dfd.daemon.calls.convert import ENCODINGS, duration
 from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.options import AlertPolicy, SessionOptions, VadEngine

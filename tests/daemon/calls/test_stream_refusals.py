@@ -199,7 +199,7 @@ async def test_a_missing_vad(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
     def absent(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
 
-    monkeypatch.setattr("dfd.daemon.pipeline.StreamSession", absent)
+    monkeypatch.setattr("dfd.daemon.calls.pipeline.StreamSession", absent)
     got = await h.converse([config_request(vad=pb.VadConfig(engine=pb.VadConfig.ENGINE_SILERO))])
     assert got.failure is not None
     assert got.failure.code == grpc.StatusCode.FAILED_PRECONDITION

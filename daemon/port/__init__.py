@@ -1,0 +1,1 @@
+"""The port: its address, TLS, who gets in, health and reflection."""
