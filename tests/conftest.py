@@ -2,6 +2,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine may be busy: no test is about the time an example takes.
+settings.register_profile("dfd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dfd")
 
 
 @pytest.fixture(autouse=True)

@@ -79,14 +79,14 @@ summaries = st.builds(
 server_events = st.one_of(started, windows, activities, alerts, warnings, summaries)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(server_events)
 def test_there_and_back_again(event: ev.ServerEvent) -> None:
     sent = messages.response(event).SerializeToString()
     assert wire.event(pb.StreamingDetectResponse.FromString(sent)) == event
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(server_events)
 def test_a_json_line_is_the_contracts_own_form(event: ev.ServerEvent) -> None:
     line = messages.json_line("call-1", event, file="a.wav")

@@ -101,7 +101,7 @@ def brute_force(
     return float(min(costs) / min(trivial))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_agrees_with_counting(seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def test_agrees_with_counting(seed: int) -> None:
     assert min_tdcf(llrs, labels, asv_errors(asv)) == pytest.approx(expected)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_min_dcf_agrees_with_counting(seed: int) -> None:
     generator = np.random.default_rng(seed)

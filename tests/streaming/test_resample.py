@@ -18,7 +18,7 @@ def resample(samples: Samples, rate: int, sizes: list[int]) -> Samples:
     return np.concatenate([*out, resampler.flush()])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rate=st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000]),
     channels=st.integers(1, 3),

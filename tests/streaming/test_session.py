@@ -59,7 +59,7 @@ def by_channel(events: list[FeedEvent], channel: int) -> list[Any]:
     return [facts(e) for e in events if e.channel == channel]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rate=st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000]),
     encoding=st.sampled_from(Encoding),
@@ -93,7 +93,7 @@ def test_one_sample_at_a_time() -> None:
     assert by_channel(run(StreamSession(options), chunked(content, [2])), 0) == by_channel(whole, 0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rate=st.sampled_from([8_000, 16_000, 44_100]),
     spans=st.lists(st.tuples(st.integers(1, 9_000), st.integers(0, 30_000)), max_size=5),

@@ -37,7 +37,7 @@ def test_a_voice_is_speech() -> None:
     assert vad.speech(speech_like(2.0)).mean() > 0.6
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(pieces=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 @pytest.mark.parametrize("engine", engines())
 def test_pieces_change_nothing(engine: VadEngine, pieces: list[int]) -> None:

@@ -2,7 +2,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dfd.clients.bridges.calls import CallAudio
@@ -141,7 +141,6 @@ def test_a_codec_of_the_same_format_takes_over() -> None:
 
 
 @pytest.mark.parametrize("codec", [PCMU, Codec("G722", 8000)], ids=lambda codec: codec.name)
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), start=st.integers(0, 0xFFFFFFFF))
 def test_the_time_line_has_the_length_of_the_call(codec: Codec, seed: int, start: int) -> None:
     draw = random.Random(seed)

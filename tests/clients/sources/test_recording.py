@@ -54,7 +54,7 @@ def test_nothing_is_lost(tmp_path: Path, suffix: str, subtype: str, encoding: st
     np.testing.assert_allclose(samples, expected, atol=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     channels=st.integers(1, 8),
     rate=st.sampled_from([8000, 11025, 16000, 44100, 48000]),
