@@ -1,8 +1,8 @@
 """A worker's scheduler: its windows go into slots, and to the engine that has the least to do.
 
 Beyond the slots windows wait here, by the same rules as before a device. When an engine dies
-its windows go to another one, or to the next that comes; a window whose second engine dies as
-well has failed.
+each of its windows is suspected: one after the other is tried again with nothing else of this
+worker at any engine, and the one whose engine dies again has failed. No other has.
 """
 
 import asyncio
@@ -36,14 +36,12 @@ class _Flight:
     Attributes:
         number: of its lane.
         samples: how many it has.
-        retried: whether an engine died with it already.
     """
 
     task: Task
     number: int
     samples: int
     engine: int
-    retried: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +81,9 @@ class RemoteScheduler:
         # the last one that was given back first: its pages are warm
         self._free = list(reversed(range(len(slots.rows))))
         self._flights: dict[int, _Flight] = {}
-        self._stranded: list[int] = []
+        # slots of windows that an engine died with, and the one of them that is tried again
+        self._suspects: list[int] = []
+        self._on_trial: int | None = None
         self._waiting = DueQueue()
         self._engines: dict[int, _Engine] = {}
         self._lanes: dict[int, _RemoteLane] = {}
@@ -100,15 +100,8 @@ class RemoteScheduler:
             link.say(_request(Verb.OPEN, number))
         if old is not None:
             old.link.close()
-            self._return(engine, old)
+            self._return(old)
         self._on_engines(len(self._engines))
-        stranded, self._stranded = self._stranded, []
-        for slot in stranded:
-            if self._flights[slot].task.future.done():
-                del self._flights[slot]
-                self._free.append(slot)
-            else:
-                self._send(slot, self._flights[slot])
         self._pump()
 
     def stop(self) -> None:
@@ -163,7 +156,11 @@ class RemoteScheduler:
 
     def _pump(self) -> None:
         """Sends what can be sent."""
-        while self._free and self._engines and (task := self._waiting.pop()) is not None:
+        self._try_suspects()
+        trial = self._on_trial is not None or bool(self._suspects)
+        while (
+            self._free and self._engines and not trial and (task := self._waiting.pop()) is not None
+        ):
             samples = task.samples
             assert isinstance(task.lane, _RemoteLane)
             assert samples is not None
@@ -173,8 +170,21 @@ class RemoteScheduler:
             self._flights[slot] = flight = _Flight(task, task.lane.number, len(samples), -1)
             self._send(slot, flight)
         self._metrics.queue_length.set(len(self._waiting))
-        if (self._waiting or self._stranded) and self._sweeping is None:
+        if (self._waiting or self._suspects) and self._sweeping is None:
             self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _try_suspects(self) -> None:
+        """Sends the next suspect once nothing else is out."""
+        while self._suspects and self._engines:
+            if any(engine.slots for engine in self._engines.values()):
+                return
+            slot = self._suspects.pop(0)
+            if self._flights[slot].task.future.done():
+                del self._flights[slot]
+                self._free.append(slot)
+            else:
+                self._on_trial = slot
+                self._send(slot, self._flights[slot])
 
     def _send(self, slot: int, flight: _Flight) -> None:
         task = flight.task
@@ -204,7 +214,7 @@ class RemoteScheduler:
         score = None if math.isnan(llr) else llr
         self._free.append(slot)
         self._resolve(flight.task, Outcome(STATUSES[status], score, queued, compute, batch))
-        if self._waiting:
+        if self._waiting or self._suspects:
             self._pump()
 
     def _land(self, slot: int) -> _Flight | None:
@@ -214,6 +224,8 @@ class RemoteScheduler:
             self._board.add_load(flight.engine, self._worker, -1)
             if flight.engine in self._engines:
                 self._engines[flight.engine].slots.discard(slot)
+            if slot == self._on_trial:
+                self._on_trial = None
         return flight
 
     def _lost(self, number: int, link: RecordLink) -> None:
@@ -222,35 +234,30 @@ class RemoteScheduler:
             return
         del self._engines[number]
         self._on_engines(len(self._engines))
-        self._return(number, engine)
+        self._return(engine)
 
-    def _return(self, number: int, engine: _Engine) -> None:
-        """Gives the windows of an engine that is gone to another one."""
+    def _return(self, engine: _Engine) -> None:
+        """Takes back the windows of an engine that is gone."""
         for slot in sorted(engine.slots):
+            guilty = slot == self._on_trial
             flight = self._land(slot)
             if flight is None:
                 continue
-            task = flight.task
-            if task.future.done() or flight.retried:
+            if guilty or flight.task.future.done():
                 self._free.append(slot)
-                self._give_up(task, WindowStatus.FAILED)
-            elif self._engines:
-                flight.retried = True
-                self._flights[slot] = flight
-                self._send(slot, flight)
+                self._give_up(flight.task, WindowStatus.FAILED)
             else:
-                # there is none to send it to: it stays in its slot for the next one
-                flight.retried = True
+                # it stays in its slot for the engine that will try it
                 self._flights[slot] = flight
-                self._stranded.append(slot)
+                self._suspects.append(slot)
         self._pump()
 
     def _sweep(self) -> None:
         """Sheds what became late while it waited here."""
         self._sweeping = None
         now = self.clock()
-        stranded = [self._flights[slot].task for slot in self._stranded]
-        late = [task for task in stranded if task.late(now)]
+        suspects = [self._flights[slot].task for slot in self._suspects]
+        late = [task for task in suspects if task.late(now)]
         for task in late + self._waiting.pop_late(now):
             self._give_up(task, WindowStatus.SHED)
         self._pump()

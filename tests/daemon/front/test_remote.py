@@ -214,20 +214,34 @@ async def test_windows_of_an_engine_that_dies_go_to_another(bench: Make) -> None
     assert (b.board.load(0), b.board.load(1)) == (0, 0)
 
 
-async def test_a_window_whose_engines_die_twice_has_failed(bench: Make) -> None:
+async def test_only_what_was_alone_with_a_dying_engine_has_failed(bench: Make) -> None:
     b = bench()
     await b.add(0, closed=True)
-    await b.add(1, closed=True)
-    ill, waits = b.submit(10), b.submit(11, lane=1)
+    suspects = [b.submit(10 + at, lane=at) for at in range(3)]
     await b.kill(0)
-    await b.until(lambda: b.board.load(1) == 2)
-    assert not ill.done()
+    await b.add(1, closed=True)
+    fresh = b.submit(13)
+    assert b.board.load(1) == 1
     await b.kill(1)
-    assert (await ill).status is FAILED
-    assert not waits.done()  # it had been with one engine only
-    await b.add(0)
-    assert (await waits).status is SCORED
-    assert (await b.submit(12)).status is SCORED
+    assert (await suspects[0]).status is FAILED
+    assert not any(one.done() for one in (*suspects[1:], fresh))
+    engine = await b.add(0)
+    assert statuses(await asyncio.gather(*suspects[1:], fresh)) == [SCORED] * 3
+    assert engine.lengths == [11, 12, 13]
+    assert all(sum(length < N for length in batch) == 1 for batch in engine.detector.batches)
+    assert (await b.submit(14)).status is SCORED
+
+
+async def test_a_suspect_is_tried_when_nothing_else_is_out(bench: Make) -> None:
+    b = bench()
+    await b.add(0, closed=True)
+    busy = await b.add(1, closed=True)
+    suspect, other = b.submit(10), b.submit(11, lane=1)
+    await b.kill(0)
+    assert b.board.load(1) == 1
+    busy.detector.gate.set()
+    assert statuses(await asyncio.gather(suspect, other)) == [SCORED] * 2
+    assert busy.lengths == [11, 10]
 
 
 async def test_windows_wait_for_the_next_engine_while_there_is_none(bench: Make) -> None:
