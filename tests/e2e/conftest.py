@@ -41,6 +41,8 @@ def run_dfd(*arguments: str | Path, timeout: float = 240.0) -> subprocess.Comple
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Daemon]:
     command = [DFD, "serve", "--port", "0", "--metrics-port", "0", "--log-level", "warning"]
+    # however busy the machine, nothing is shed
+    command += ["--deadline-seconds", "60"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     ready = process.stdout.readline()

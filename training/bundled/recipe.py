@@ -118,19 +118,16 @@ RECIPES = {
     "bundled": Recipe(
         "bundled",
         network=NetworkOptions(band_mask_chance=0.3, style_mix_chance=0.15),
-        augment=AugmentOptions(
-            narrow_band_chance=0.3, room_chance=0.2, noise_chance=0.45, noise_snr_db=(6.0, 32.0)
-        ),
         fit=FitOptions(
-            steps=2500, crop_seconds=(1.0, 2.0, 3.0, 4.0), crop_weights=(0.1, 0.2, 0.2, 0.5)
+            steps=1500, crop_seconds=(1.0, 2.0, 3.0, 4.0), crop_weights=(0.1, 0.2, 0.2, 0.5)
         ),
         phases=(
             Phase(
-                untouched_chance=0.45,
-                original_share=0.6,
-                codec_share=0.4,
+                untouched_chance=0.5,
+                original_share=0.65,
+                codec_share=0.25,
                 copy_share=0.1,
-                spoken_share=0.05,
+                spoken_share=0.03,
             ),
         ),
         teachers=(MASKED, MIXED, COPIES),

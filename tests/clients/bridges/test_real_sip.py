@@ -347,4 +347,5 @@ async def test_a_call_between_two_baresips(daemon: str, tmp_path: Path) -> None:
         assert seconds(channel["audio_duration"]) >= length - 0.04
         assert seconds(channel["gap_duration"]) < 0.2
         score = channel["cumulative_score"]["spoof_probability"]
-        assert score == pytest.approx(expected.spoof_probability, abs=0.02)
+        # a busy machine makes baresip pad what its file source was late with
+        assert score == pytest.approx(expected.spoof_probability, abs=0.05)
