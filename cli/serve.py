@@ -79,7 +79,11 @@ _OPTIONS = (
     _option("device", "auto, cpu, cuda or cuda:N; several with commas between them.", str),
     _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
     _option("engine", "What runs the model.", click.Choice(ENGINES)),
-    _option("threads", "Threads of torch on the CPU.  [default: torch's choice]", int),
+    _option(
+        "threads",
+        "Threads of torch on the CPU.  [default: half the cores for a small model, else all]",
+        int,
+    ),
     _option("metrics_host", "Address of the metrics page.", str),
     _option(
         "metrics_port",

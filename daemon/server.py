@@ -52,6 +52,7 @@ def load_model(options: ServeOptions) -> Detector:
             engine=options.engine,
             batch_buckets=options.batch_buckets,
             threads=options.threads,
+            beside_streams=True,
             overrides=options.overrides,
         )
     except DetectorError as error:

@@ -14,7 +14,7 @@ from dfd.detector import precision as precisions
 from dfd.detector.agreement import calibrate, compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.checkpoint import BUNDLED, read_checkpoint
-from dfd.detector.devices import prepare_device, resolve_device
+from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.engines import Compiled
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.spec import ModelSpec
@@ -125,6 +125,7 @@ def load_detector(
     precision: str = precisions.AUTO,
     batch_buckets: Sequence[int] | None = None,
     threads: int | None = None,
+    beside_streams: bool = False,
     engine: str = engines.AUTO,
     tolerance: float = precisions.TOLERANCE,
     warm: bool = True,
@@ -144,6 +145,8 @@ def load_detector(
         batch_buckets: batch sizes to prepare; None takes 1 to 64 on a GPU, and on a CPU 1 to
             16, 4 or 2 by the size of the network.
         threads: of torch on the CPU, for the whole process; None leaves torch's choice.
+        beside_streams: whether a daemon's streams want cores of this machine too: without
+            `threads` a small network then leaves them half.
         engine: what runs the network: `auto`, `torchscript`, `openvino` or `onnx`.
         tolerance: largest difference in probability from fp32 that `auto` accepts.
         warm: False leaves the first run of each batch size to the first `score`.
@@ -163,6 +166,9 @@ def load_detector(
     checkpoint = read_checkpoint(model, overrides)
     parameters = sum(value.numel() for value in checkpoint.network.parameters())
     buckets = tuple(batch_buckets or default_buckets(place_on.type, parameters))
+    if threads is None and beside_streams and place_on.type == "cpu":
+        threads = threads_beside_streams(parameters)
+        prepare_device(place_on, threads)
     chosen, compiled = compile_first_good(
         checkpoint,
         place_on,

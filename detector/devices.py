@@ -1,5 +1,6 @@
 """Where a network runs."""
 
+import os
 import re
 
 import torch
@@ -7,6 +8,8 @@ import torch
 from dfd.detector.errors import DetectorError
 
 AUTO = "auto"
+# Parameters up to which a network is small beside the streams that it serves.
+_SMALL_NETWORK = 50_000_000
 
 
 def resolve_device(requested: str = AUTO) -> torch.device:
@@ -34,6 +37,17 @@ def resolve_device(requested: str = AUTO) -> torch.device:
             f"{requested} was asked for and there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
         )
     return torch.device("cuda", index)
+
+
+def threads_beside_streams(parameters: int) -> int | None:
+    """Threads for a network of so many parameters in a daemon; None leaves torch's choice.
+
+    A small network's windows cost about as much as the rest of a stream: on all cores its threads
+    wait for one another while audio comes in. OMP_NUM_THREADS stands.
+    """
+    if parameters > _SMALL_NETWORK or "OMP_NUM_THREADS" in os.environ:
+        return None
+    return max(1, torch.get_num_threads() // 2)
 
 
 def prepare_device(device: torch.device, threads: int | None) -> None:

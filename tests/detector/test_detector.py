@@ -205,6 +205,21 @@ def test_threads_may_share_a_detector(folder: Path, windows: NDArray[np.float32]
         np.testing.assert_array_equal(scores, expected)
 
 
+def test_a_daemons_small_network_leaves_cores_to_its_streams(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        load(folder, threads=2, beside_streams=True)
+        assert torch.get_num_threads() == 2
+        load(folder, beside_streams=True)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_threads_are_set_and_checked(folder: Path) -> None:
     load(folder, threads=2)
     assert torch.get_num_threads() == 2

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dfd.detector.devices import prepare_device, resolve_device
+from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.errors import DetectorError
 
 
@@ -43,3 +43,14 @@ def test_fp32_on_a_gpu_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     prepare_device(torch.device("cuda", 0), None)
     assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_small_network_leaves_half_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert threads_beside_streams(500_000) == 4
+    assert threads_beside_streams(94_000_000) is None
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert threads_beside_streams(500_000) == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads_beside_streams(500_000) is None
