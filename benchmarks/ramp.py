@@ -13,6 +13,7 @@ def largest_held(
     start: int,
     limit: int,
     resolution: float,
+    tries: int = 2,
 ) -> tuple[int, list[_Step]]:
     """Doubles until a step breaks, then halves the space between.
 
@@ -23,6 +24,8 @@ def largest_held(
         limit: no step has more.
         resolution: ends when the first number known to break is at most this part above the
             largest known to hold.
+        tries: a number breaks when so many steps in a row do. Each that held counts: a pause of
+            the machine says nothing of the streams.
 
     Returns:
         The largest number that held, 0 where none did, and every step in the order it ran.
@@ -31,10 +34,11 @@ def largest_held(
     held, broken = 0, None
     streams = min(start, limit)
     while True:
-        step = attempt(streams)
-        steps.append(step)
-        if holds(step):
-            held = streams
+        for _ in range(tries):
+            steps.append(attempt(streams))
+            if holds(steps[-1]):
+                held = streams
+                break
         else:
             broken = streams
         if broken is None:
