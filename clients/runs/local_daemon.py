@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dfd.clients.errors import UserError
 
@@ -45,6 +48,24 @@ class StartedDaemon:
 
 
 @contextlib.contextmanager
+def _unwinding() -> Iterator[None]:
+    """Lets SIGTERM end this process by its `finally` clauses, or its daemon would stay behind."""
+
+    def leave(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
 def local_daemon(arguments: Sequence[str] = (), ready_seconds: float = 120.0) -> Iterator[str]:
     """Runs `dfd serve` as `started_daemon` does; gives its address alone."""
     with started_daemon(arguments, ready_seconds) as daemon:
@@ -69,7 +90,7 @@ def started_daemon(
             "no server answers and none can be started here: pip install 'dfd[serve]', or name"
             " one with --server"
         )
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
+    with _unwinding(), tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
         began = time.monotonic()
         process = subprocess.Popen(
             [*DFD, *_SERVE, *arguments],

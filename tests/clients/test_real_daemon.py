@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import shutil
+import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -24,6 +26,26 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     words = "Nobody has ever spoken this sentence, and still you can hear it very well indeed. "
     subprocess.run(["espeak-ng", "-w", str(path), words * 3], check=True)
     return open_recording(path)
+
+
+_HOLD = """
+import time
+from dfd.clients.runs.local_daemon import started_daemon
+with started_daemon(["--model=noop"]) as daemon:
+    print(daemon.address, flush=True)
+    time.sleep(120)
+"""
+
+
+def test_a_daemon_of_ones_own_ends_with_the_one_that_is_terminated() -> None:
+    command = [sys.executable, "-c", _HOLD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        address = holder.stdout.readline().strip()
+        assert answers(address)
+        holder.terminate()
+        assert holder.wait(60) == 128 + signal.SIGTERM
+    assert not answers(address)
 
 
 async def test_a_stream_outlives_its_daemon(speech: Recording) -> None:
