@@ -6,9 +6,11 @@ from dfd.detector.errors import DetectorError
 
 CPU_BUCKETS = (1, 2, 4, 8, 16)
 CUDA_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+# A network of up to so many parameters is small: its windows cost no more than their streams.
+SMALL_NETWORK = 50_000_000
 # On a CPU a network beyond so many parameters fills the cores with this batch: larger ones
 # take longer to warm, and hold up the windows behind them, for nothing.
-_LARGEST_ON_CPU = ((200_000_000, 2), (50_000_000, 4))
+_LARGEST_ON_CPU = ((200_000_000, 2), (SMALL_NETWORK, 4))
 
 
 def default_buckets(device_type: str, parameters: int) -> tuple[int, ...]:

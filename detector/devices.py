@@ -5,11 +5,10 @@ import re
 
 import torch
 
+from dfd.detector.buckets import SMALL_NETWORK
 from dfd.detector.errors import DetectorError
 
 AUTO = "auto"
-# Parameters up to which a network is small beside the streams that it serves.
-_SMALL_NETWORK = 50_000_000
 
 
 def resolve_device(requested: str = AUTO) -> torch.device:
@@ -45,7 +44,7 @@ def threads_beside_streams(parameters: int) -> int | None:
     A small network's windows cost about as much as the rest of a stream: on all cores its threads
     wait for one another while audio comes in. OMP_NUM_THREADS stands.
     """
-    if parameters > _SMALL_NETWORK or "OMP_NUM_THREADS" in os.environ:
+    if parameters > SMALL_NETWORK or "OMP_NUM_THREADS" in os.environ:
         return None
     return max(1, torch.get_num_threads() // 2)
 

@@ -127,7 +127,9 @@ def test_windows_and_detector_of_a_stream_can_be_set(daemon: Daemon, synthetic: 
     ]
     assert own["windows_scored"] > 2 * plain["files"][0]["windows_scored"]
     assert max(w["end_seconds"] - w["start_seconds"] for w in own["windows"]) == 2.0
-    pytest.importorskip("silero_vad", reason="pip install 'dfd[silero]'")
+    pytest.importorskip(
+        "silero_vad", reason="silero-vad is not installed: pip install 'dfd[silero]'"
+    )
     (silero,) = replay(daemon, [synthetic[0]], "--speed", "max", "--vad", "silero")["files"]
     assert silero["windows_scored"] >= 2
     assert silero["speech_seconds"] != plain["files"][0]["speech_seconds"]

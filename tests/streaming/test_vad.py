@@ -7,6 +7,8 @@ from dfd.streaming.options import VadEngine, VadOptions
 from dfd.streaming.vad import Vad, WebRtcVad, make_vad
 from tests.streaming.helpers import silence, speech_like
 
+_NO_SILERO = "no network for Silero's detector: pip install 'dfd[silero]'"
+
 
 def engines() -> list[VadEngine]:
     try:
@@ -75,13 +77,13 @@ def test_state_is_a_track_s_own(vad: Vad) -> None:
 
 
 def test_silero_needs_its_rate() -> None:
-    pytest.importorskip("onnxruntime", reason="pip install 'dfd[silero]'")
+    pytest.importorskip("onnxruntime", reason=_NO_SILERO)
     with pytest.raises(ValueError, match="16000"):
         make_vad(VadOptions(engine=VadEngine.SILERO), 8_000)
 
 
 def test_silero_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    silero = pytest.importorskip("dfd.streaming.silero", reason="pip install 'dfd[silero]'")
+    silero = pytest.importorskip("dfd.streaming.silero", reason=_NO_SILERO)
     silero._session.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="silero_vad"):

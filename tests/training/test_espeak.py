@@ -3,7 +3,7 @@ import pytest
 
 from dfd.training.espeak import VARIANTS, VOICES, Voice, draw_sentence, draw_voice, speak
 
-pytest.importorskip("espeakng_loader", reason="pip install 'dfd[demo]'")
+pytest.importorskip("espeakng_loader", reason="no eSpeak NG to speak with: pip install 'dfd[demo]'")
 
 
 def test_a_text_is_spoken() -> None:

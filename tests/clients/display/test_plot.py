@@ -9,7 +9,9 @@ from dfd.clients.errors import UserError
 from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording, open_recording
 
-plot = pytest.importorskip("dfd.clients.display.plot", reason="pip install 'dfd[plot]'")
+plot = pytest.importorskip(
+    "dfd.clients.display.plot", reason="matplotlib is not installed: pip install 'dfd[plot]'"
+)
 
 
 @pytest.fixture(params=["PCM_16", "FLOAT"])

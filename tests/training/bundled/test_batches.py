@@ -11,6 +11,8 @@ from dfd.training.bundled.banks import BankOptions, codec_bank, copy_bank, spoke
 from dfd.training.bundled.batches import Bank, Sampler
 from dfd.training.bundled.cache import build_cache
 
+_NO_VOICE = "no eSpeak NG to speak with: pip install 'dfd[train]'"
+
 
 def bank(fill: int, label: int, kind: str, length: int = 100) -> Bank:
     samples = np.full((4, 100), fill, dtype=np.int16)
@@ -118,7 +120,7 @@ def test_codecs_keep_labels(
 
 
 def test_spoken_sentences_go_through_opus_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("espeakng_loader", reason="pip install 'dfd[train]'")
+    pytest.importorskip("espeakng_loader", reason=_NO_VOICE)
     used: list[str] = []
 
     def through(samples: np.ndarray, codec: Codec) -> np.ndarray:
@@ -133,7 +135,7 @@ def test_spoken_sentences_go_through_opus_too(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_spoken_sentences_are_spoofs_as_long_as_they_are() -> None:
-    pytest.importorskip("espeakng_loader", reason="pip install 'dfd[train]'")
+    pytest.importorskip("espeakng_loader", reason=_NO_VOICE)
     ticks: list[int] = []
     made = spoken_bank(BankOptions(spoken=3), lambda: ticks.append(1))
     assert [row.label for row in made.recordings] == [1, 1, 1]

@@ -17,7 +17,9 @@ def vowel() -> np.ndarray:
 def test_resembles_but_differs(name: str) -> None:
     if name in ("world", "lpc"):
         pytest.importorskip(
-            "pyworld", reason="no WORLD: pip install 'dfd[world]'", exc_type=ImportError
+            "pyworld",
+            reason="pyworld is not installed: pip install 'dfd[world]'",
+            exc_type=ImportError,
         )
     wave = vowel()
     for seed in range(3):
