@@ -24,8 +24,8 @@ def largest_held(
         limit: no step has more.
         resolution: ends when the first number known to break is at most this part above the
             largest known to hold.
-        tries: a number breaks when so many steps in a row do. Each that held counts: a pause of
-            the machine says nothing of the streams.
+        tries: a number breaks when so many steps in a row do: a pause of the machine says
+            nothing of the streams.
 
     Returns:
         The largest number that held, 0 where none did, and every step in the order it ran.

@@ -122,9 +122,8 @@ def command(
     from dfd.clients.sources.recording import open_recording
 
     if plot_path is not None:
-        from dfd.clients.display.plot import (
-            draw,  # before the replay, lest its extra be missing after
-        )
+        # before the replay, lest its extra be missing after
+        from dfd.clients.display.plot import draw
 
     options = ReplayOptions(
         speed=speed,
