@@ -1,11 +1,13 @@
 """Audio made before training and kept beside a corpus' cache: codecs, copy synthesis, speech.
 
 All are rendered row by row with a generator of their own, so an interrupted rendering continues
-where it stopped and the result does not depend on the order.
+where it stopped and the result does not depend on the order. A rendering is kept under a name made
+of everything it depends on, so other recordings or other options are rendered anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +22,7 @@ from dfd.evaluation.corpus import CorpusError, Recording
 from dfd.training.bundled.batches import Bank
 from dfd.training.bundled.cache import ROW_SAMPLES
 from dfd.training.bundled.copysynth import METHODS
-from dfd.training.codecs import pick_codec
+from dfd.training.codecs import WEIGHTS, pick_codec
 from dfd.training.espeak import draw_sentence, draw_voice, speak
 
 # Takes a recording's row, its samples and a generator to what was made of it, and a name.
@@ -65,7 +67,8 @@ def codec_bank(
         return through_codec(samples, codec), codec.name
 
     rows = list(range(len(recordings)))
-    samples, _ = _render(cache, rows, folder / "codec", (7,), render, progress)
+    stem = folder / f"codec-{_key(recordings, cache, WEIGHTS)}"
+    samples, _ = _render(cache, rows, stem, (7,), render, progress)
     return Bank("codec", recordings, samples, cache.lengths, clean=cache.samples)
 
 
@@ -98,9 +101,8 @@ def copy_bank(
         for row, recording in enumerate(recordings)
         if recording.label == 0 and cache.lengths[row] > 0
     ]
-    samples, made = _render(
-        cache, rows, folder / f"copies-{copy}", (11, 5 + copy), render, progress
-    )
+    stem = folder / f"copies-{copy}-{_key(recordings, cache, options.copy_synthesis)}"
+    samples, made = _render(cache, rows, stem, (11, 5 + copy), render, progress)
     spoofs = [
         replace(recordings[row], label=1, system=f"copy:{name}")
         for row, name in zip(rows, made, strict=True)
@@ -135,6 +137,14 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
             progress()
     # No teacher hears any of them, and what one thinks of such a voice is worth nothing.
     return Bank("spoken", spoofs, samples, lengths, taught=False)
+
+
+def _key(recordings: Sequence[Recording], cache: AudioCache, options: object) -> str:
+    """Differs where the recordings or ``options`` do."""
+    digest = hashlib.sha256(repr(options).encode())
+    for recording, length in zip(recordings, cache.lengths, strict=True):
+        digest.update(f"{recording.file}\t{length}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def _render(

@@ -103,6 +103,19 @@ def test_copies_are_spoofs_of_the_same_source(
     assert np.array_equal(made.samples, again.samples)
 
 
+def test_other_options_or_recordings_are_rendered_anew(
+    rows: list[Recording], cache: AudioCache, tmp_path: Path
+) -> None:
+    ticks: list[int] = []
+    for names, count in (("mel-phase", 6), ("phase-vocoder", 6), ("phase-vocoder", 4)):
+        options = BankOptions(copy_synthesis=((names, 1.0),))
+        few = AudioCache(cache.samples[:count], cache.lengths[:count], {})
+        made = copy_bank(rows[:count], few, tmp_path, options, 0, lambda: ticks.append(1))
+        assert {row.system for row in made.recordings} == {f"copy:{names}"}
+    humans = [row.label == 0 for row in rows]
+    assert len(ticks) == 2 * sum(humans[:6]) + sum(humans[:4])
+
+
 def test_codecs_keep_labels(
     rows: list[Recording],
     cache: AudioCache,
