@@ -20,8 +20,8 @@ from dfd.bench.peers import Contestant, PeerMissingError, make_peer
 from dfd.bench.recordings import first_channel
 from dfd.bench.spread import Spread, measure_in_turns
 from dfd.detector import Detector, DetectorError, load_detector
-from dfd.detector.checkpoint import find_model, read_checkpoint
 from dfd.detector.devices import resolve_device
+from dfd.detector.files.checkpoint import find_model, read_checkpoint
 from dfd.detector.precision import FP32, fast_precisions, has_int8
 from dfd.detector.signals import probe_signals
 

@@ -8,8 +8,13 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from dfd.detector.backbone import POSITION_WEIGHT, backbone_shapes, empty_backbone, read_config
 from dfd.detector.jsonfile import Fields
+from dfd.detector.networks.backbone import (
+    POSITION_WEIGHT,
+    backbone_shapes,
+    empty_backbone,
+    read_config,
+)
 
 _COMMON: dict[str, Any] = {
     "model_type": "wav2vec2",

@@ -1,11 +1,9 @@
 """The classifier: the only room that knows torch.
 
-    model name -> files (`checkpoint`, `hub`) -> tensors (`transformers_folder`, `state_dict`,
-        `pickled`, `tensors`) and facts (`card`, `labels`, `overrides`)
-    weights -> network on torchaudio's Wav2Vec2 (`backbone`, `head`, `light_cnn`, `network`)
-    network -> compiled for a device and a precision (`devices`, `precision`,
-        `agreement`; laid out for speed by `frames`, `int8`; run by `engines`)
-    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `detector`)
+    files/      model name -> tensors, and facts of the model
+    networks/   tensors -> a network on torchaudio's Wav2Vec2, laid out for speed
+    engines/    network -> compiled for a device (`devices`) and a `precision` (`agreement`)
+    detector    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `transfer`)
 
 Importing this package, `errors`, `overrides` or `spec` does not import torch; `load_detector` does.
 `with_transformers` is for whoever has transformers and wants the same network from it.

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector.checkpoint import Checkpoint
 from dfd.detector.engines import FP32, INT8, Compiled, Target, compile_network
 from dfd.detector.errors import DetectorError
+from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.signals import probe_signals
 from dfd.detector.spec import Calibration
 

@@ -13,9 +13,9 @@ from dfd.detector import engines
 from dfd.detector import precision as precisions
 from dfd.detector.agreement import calibrate, compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
-from dfd.detector.checkpoint import BUNDLED, read_checkpoint
 from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.engines import Compiled
+from dfd.detector.files.checkpoint import BUNDLED, read_checkpoint
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.spec import ModelSpec
 from dfd.detector.transfer import Download, Transfer

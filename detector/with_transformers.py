@@ -20,7 +20,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from dfd.detector.jsonfile import Fields
-from dfd.detector.light_cnn import LightCnn, read_light_cnn
+from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
 
 
 class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfd.detector.head import ProjectedMeanHead
+from dfd.detector.networks.head import ProjectedMeanHead
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.classifier import Classifier
 

@@ -37,7 +37,7 @@ Stream = tuple[int, FloatArray]
 
 @dataclass(frozen=True)
 class ServedAs:
-    """How the daemon is to cut and pad, and what else a folder says: see ``dfd.detector.card``."""
+    """How the daemon is to cut and pad, and what else ``dfd.detector.files.card`` knows."""
 
     name: str
     padding: str

@@ -1,9 +1,10 @@
 """From a telephone system to the daemon: call audio in, alerts out.
 
-Read from the wire inwards. The pure parts take bytes and give events, without input or
-output: `audiosocket` (frames), `rtp`, `rtcp`, `jitter`, `timeline`, `codecs` and `sdp` (RTP),
-`twilio`, `chan_websocket`, `forked` and `audiohook` (WebSocket media), `tracks` (two legs on
-one time line). The servers `audiosocket_server`, `rtp_server` and `websocket_server` drive
-them. Each call becomes a `leg.Leg`, one stream to the daemon that outlives it; the
-`exchange.Exchange` holds all legs, the limits and the metrics of the process.
+audiosocket/ rtp/ websocket/   a protocol each: pure parts that take bytes and give events,
+and a server that drives them
+media/                         codecs and silence, for all of them
+calls                          what the protocols say of a call
+leg                            one stream to the daemon, which outlives it
+exchange                       all legs, the `limits` and the `metrics` of the process
+plans, run                     from `options` to the servers of one process
 """

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dfd.clients.bridges import sdp
-from dfd.clients.bridges.codecs import STATIC_CODECS
 from dfd.clients.bridges.exchange import Exchange
-from dfd.clients.bridges.rtp_server import RtpOptions
+from dfd.clients.bridges.media.codecs import STATIC_CODECS
+from dfd.clients.bridges.rtp import sdp
+from dfd.clients.bridges.rtp.server import RtpOptions
 from dfd.clients.errors import UserError
 
 if TYPE_CHECKING:
-    from dfd.clients.bridges.websocket_server import WebsocketOptions
+    from dfd.clients.bridges.websocket.server import WebsocketOptions
 
 
 class Plan(Protocol):
@@ -41,7 +41,7 @@ class AudioSocketPlan:
 
     async def start(self, exchange: Exchange) -> tuple[str, Callable[[], Awaitable[None]]]:
         """Listens."""
-        from dfd.clients.bridges.audiosocket_server import AudioSocketServer
+        from dfd.clients.bridges.audiosocket.server import AudioSocketServer
 
         server = AudioSocketServer(exchange)
         return written(*await server.start(self.host, self.port)), server.stop
@@ -56,7 +56,7 @@ class RtpPlan:
 
     async def start(self, exchange: Exchange) -> tuple[str, Callable[[], Awaitable[None]]]:
         """Listens."""
-        from dfd.clients.bridges.rtp_server import RtpServer
+        from dfd.clients.bridges.rtp.server import RtpServer
 
         server = RtpServer(exchange, self.options)
         bound = await server.start()
@@ -75,7 +75,7 @@ class WebsocketPlan:
 
     async def start(self, exchange: Exchange) -> tuple[str, Callable[[], Awaitable[None]]]:
         """Listens."""
-        from dfd.clients.bridges.websocket_server import WebsocketServer
+        from dfd.clients.bridges.websocket.server import WebsocketServer
 
         server = WebsocketServer(exchange, self.options)
         return written(*await server.start()), server.stop
@@ -142,7 +142,7 @@ def plan_websocket(
     Raises:
         UserError: a file cannot be read.
     """
-    from dfd.clients.bridges.websocket_server import WebsocketOptions
+    from dfd.clients.bridges.websocket.server import WebsocketOptions
 
     token = _secret(twilio_token_file)
     if dialect == "twilio" and token is None:

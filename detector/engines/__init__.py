@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dfd.detector.errors import DetectorError
-from dfd.detector.network import ScoringNetwork
+from dfd.detector.networks.scoring import ScoringNetwork
 
 AUTO = "auto"
 TORCHSCRIPT = "torchscript"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dfd.detector.engines import Compiled, Target
 from dfd.detector.engines.openvino import traced
-from dfd.detector.network import ScoringNetwork
+from dfd.detector.networks.scoring import ScoringNetwork
 
 _OPSET = 17
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dfd.detector.engines import Compiled, Target
-from dfd.detector.network import ScoringNetwork
+from dfd.detector.networks.scoring import ScoringNetwork
 
 
 class Always(nn.Module):

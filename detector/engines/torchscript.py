@@ -7,11 +7,11 @@ import torch
 
 from dfd.detector.engines import INT8, Compiled, Target
 from dfd.detector.engines.cuda_graphs import CudaGraphs
-from dfd.detector.frames import lay_out
-from dfd.detector.int8 import quantize
-from dfd.detector.network import ScoringNetwork
+from dfd.detector.networks.frames import lay_out
+from dfd.detector.networks.int8 import quantize
+from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.sharing import SharedWork, shared_frames
 from dfd.detector.precision import DTYPES
-from dfd.detector.sharing import SharedWork, shared_frames
 
 
 def compile_network(network: ScoringNetwork, target: Target) -> Compiled:

@@ -9,8 +9,8 @@ import torch
 from dfd.bench import networks
 from dfd.bench.model import count_operations
 from dfd.detector import load_detector
-from dfd.detector.backbone import backbone_shapes, empty_backbone, read_config
 from dfd.detector.jsonfile import Fields
+from dfd.detector.networks.backbone import backbone_shapes, empty_backbone, read_config
 
 TINY = {
     "hidden_size": 16,

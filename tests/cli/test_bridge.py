@@ -17,10 +17,10 @@ from websockets.asyncio.client import connect
 
 from dfd.cli.bridge import command
 from dfd.clients.alerts.webhook import SIGNATURE_HEADER, verify
-from dfd.clients.bridges.audiosocket import Frame, Kind
+from dfd.clients.bridges.audiosocket.messages import Frame, Kind
 from tests.clients.bridges.kit import until, voice
 from tests.clients.bridges.real import BRIDGE
-from tests.clients.bridges.test_forked import JAMBONZ
+from tests.clients.bridges.websocket.test_forked import JAMBONZ
 from tests.clients.command import clean
 from tests.clients.scripted import Script, ScriptedServer
 
@@ -179,7 +179,7 @@ def test_help(verb: str) -> None:
 
 def test_the_dialects_are_the_servers() -> None:
     from dfd.cli.bridge import _DIALECTS
-    from dfd.clients.bridges.websocket_server import DIALECTS
+    from dfd.clients.bridges.websocket.server import DIALECTS
 
     assert set(_DIALECTS) == set(DIALECTS)
 

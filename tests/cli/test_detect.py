@@ -15,8 +15,8 @@ from dfd.cli.main import cli
 from dfd.clients.sources.recording import open_recording
 from dfd.daemon.calls.offline import score_recording
 from dfd.detector import Calibration, Detector, ModelSpec, load_detector
-from dfd.detector.backbone import backbone_shapes, empty_backbone, read_config
 from dfd.detector.jsonfile import Fields
+from dfd.detector.networks.backbone import backbone_shapes, empty_backbone, read_config
 from dfd.detector.signals import probe_signals
 from dfd.streaming.options import AudioFormat, ModelTraits, SessionOptions
 from dfd.streaming.session import StreamSession

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dfd.detector.light_cnn import LightCnnConfig
+from dfd.detector.networks.light_cnn import LightCnnConfig
 
 Samples = NDArray[np.float32]
 WINDOW, HOP = 64_000, 32_000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dfd.detector import Calibration, Detector, DetectorError, ModelOverrides, load_detector
 from dfd.detector import precision as precisions
-from dfd.detector.checkpoint import bundled_folder
+from dfd.detector.files.checkpoint import bundled_folder
 
 from .conftest import BUCKETS, CARD, WINDOW, MakeFolder
 from .reference import LENGTHS, transformers_log_odds

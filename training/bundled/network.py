@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, max_pool2d
 
-from dfd.detector.head import mean_frame
-from dfd.detector.light_cnn import LightCnnConfig, Stage
-from dfd.detector.spectrogram import SPARE_FEATURES, Spectrogram, SpectrogramOptions
+from dfd.detector.networks.head import mean_frame
+from dfd.detector.networks.light_cnn import LightCnnConfig, Stage
+from dfd.detector.networks.spectrogram import SPARE_FEATURES, Spectrogram, SpectrogramOptions
 from dfd.training.augment import normalise
 
 

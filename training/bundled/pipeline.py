@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dfd.detector.checkpoint import read_checkpoint
+from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
 from dfd.evaluation.figures import summary

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dfd.detector import light_cnn
-from dfd.detector.light_cnn import LightCnn
-from dfd.detector.spectrogram import (
+from dfd.detector.networks import light_cnn
+from dfd.detector.networks.light_cnn import LightCnn
+from dfd.detector.networks.spectrogram import (
     CONFIG_KEY,
     LIFT,
     PHASES,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from dfd.detector.head import ProjectedMeanHead
+from dfd.detector.networks.head import ProjectedMeanHead
 from dfd.training.classifier import Classifier
 from dfd.training.errors import TrainingError
 from dfd.training.finetune.options import FinetuneRecipe

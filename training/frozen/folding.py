@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dfd.detector.head import ProjectedMeanHead
+from dfd.detector.networks.head import ProjectedMeanHead
 from dfd.training.classifier import Classifier
 from dfd.training.frozen.contrastive import Projection
 from dfd.training.frozen.logreg import LinearModel

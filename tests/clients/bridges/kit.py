@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd.clients.bridges.exchange import Exchange
-from dfd.clients.bridges.g711 import alaw_samples, mulaw_samples
+from dfd.clients.bridges.media.g711 import alaw_samples, mulaw_samples
 from dfd.clients.bridges.options import LIVE_RETRY, BridgeOptions
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.events import Event

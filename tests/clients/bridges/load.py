@@ -19,11 +19,11 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped, unused-ignore]
 from websockets.asyncio.client import ClientConnection, connect
 
-from dfd.clients.bridges.rtp import RtpPacket
-from tests.clients.bridges import test_twilio as twilio
+from dfd.clients.bridges.rtp.packets import RtpPacket
 from tests.clients.bridges.kit import mulaw, voice
+from tests.clients.bridges.media.test_codecs import encoded
 from tests.clients.bridges.soak import BRIDGE, program
-from tests.clients.bridges.test_codecs import encoded
+from tests.clients.bridges.websocket import test_twilio as twilio
 
 TICK = 0.02
 Send = Callable[[int], Awaitable[None]]

@@ -28,7 +28,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
-from dfd.clients.bridges.audiosocket import Frame, Kind
+from dfd.clients.bridges.audiosocket.messages import Frame, Kind
 from tests.clients.bridges.kit import voice
 from tests.clients.command import DFD, clean
 from tests.clients.scripted import ScriptedServer

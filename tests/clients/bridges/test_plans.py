@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from dfd.clients.bridges.codecs import Codec
+from dfd.clients.bridges.media.codecs import Codec
 from dfd.clients.bridges.plans import address, pairs, plan_rtp, written
 from dfd.clients.errors import UserError
-from tests.clients.bridges.test_sdp import FFMPEG
+from tests.clients.bridges.rtp.test_sdp import FFMPEG
 
 
 def test_a_session_description_says_where_and_what(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.bridges.g711 import mulaw_samples
-from dfd.clients.bridges.rtp import RtpPacket, is_rtcp, parse
+from dfd.clients.bridges.media.g711 import mulaw_samples
+from dfd.clients.bridges.rtp.packets import RtpPacket, is_rtcp, parse
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.runs.local_daemon import local_daemon
 from tests.clients.bridges.real import bridge, judged, need, programs, run, seconds, speak
-from tests.clients.bridges.test_rtp_server import free_port
+from tests.clients.bridges.rtp.test_server import free_port
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 

@@ -16,18 +16,18 @@ import soundfile
 from websockets.asyncio.client import connect
 
 from dfd.clients import events as ev
-from dfd.clients.bridges.audiosocket import Frame, Kind
-from dfd.clients.bridges.audiosocket_server import AudioSocketServer
+from dfd.clients.bridges.audiosocket.messages import Frame, Kind
+from dfd.clients.bridges.audiosocket.server import AudioSocketServer
 from dfd.clients.bridges.calls import CallEvent
-from dfd.clients.bridges.g711 import mulaw_samples
-from dfd.clients.bridges.websocket_server import WebsocketOptions, WebsocketServer
+from dfd.clients.bridges.media.g711 import mulaw_samples
+from dfd.clients.bridges.websocket.server import WebsocketOptions, WebsocketServer
 from dfd.clients.runs.local_daemon import local_daemon
-from tests.clients.bridges import test_twilio as tw
 from tests.clients.bridges.kit import MemorySink, Samples, exchange_to, mulaw, until
 from tests.clients.bridges.real import judged, speak
-from tests.clients.bridges.test_audiohook import Genesys
-from tests.clients.bridges.test_chan_websocket import PLAIN
-from tests.clients.bridges.test_forked import JAMBONZ
+from tests.clients.bridges.websocket import test_twilio as tw
+from tests.clients.bridges.websocket.test_audiohook import Genesys
+from tests.clients.bridges.websocket.test_chan_websocket import PLAIN
+from tests.clients.bridges.websocket.test_forked import JAMBONZ
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 

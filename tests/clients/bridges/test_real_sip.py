@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from dfd.clients.bridges.g711 import alaw_samples
-from dfd.clients.bridges.rtp import RtpPacket
+from dfd.clients.bridges.media.g711 import alaw_samples
+from dfd.clients.bridges.rtp.packets import RtpPacket
 from dfd.clients.runs.local_daemon import local_daemon
 from tests.clients.bridges.kit import alaw
 from tests.clients.bridges.real import bridge, judged, need, programs, run, seconds, speak
-from tests.clients.bridges.test_rtp_server import free_port
+from tests.clients.bridges.rtp.test_server import free_port
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 

@@ -1,7 +1,7 @@
 import torch
 
-from dfd.detector.light_cnn import LightCnnConfig, Stage
-from dfd.detector.spectrogram import SpectrogramOptions
+from dfd.detector.networks.light_cnn import LightCnnConfig, Stage
+from dfd.detector.networks.spectrogram import SpectrogramOptions
 from dfd.training.bundled.network import Network, NetworkOptions
 
 SMALL = NetworkOptions(

@@ -10,8 +10,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from dfd.detector.light_cnn import LightCnnConfig, Stage
-from dfd.detector.spectrogram import SpectrogramOptions
+from dfd.detector.networks.light_cnn import LightCnnConfig, Stage
+from dfd.detector.networks.spectrogram import SpectrogramOptions
 from dfd.training.bundled.banks import BankOptions
 from dfd.training.bundled.batches import Batch
 from dfd.training.bundled.loop import Progress, spoof_targets

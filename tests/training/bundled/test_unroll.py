@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from dfd.detector import DetectorError
-from dfd.detector.checkpoint import read_checkpoint
-from dfd.detector.frames import lay_out
-from dfd.detector.spectrogram import SpectrogramExtractor
+from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.networks.frames import lay_out
+from dfd.detector.networks.spectrogram import SpectrogramExtractor
 from dfd.training.augment import normalise
 from dfd.training.bundled.export import write_weights
 from dfd.training.bundled.unroll import written_out

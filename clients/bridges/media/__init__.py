@@ -1,0 +1,1 @@
+"""Call audio as such, whatever brought it: `codecs`, `g711`, what is `silence`, narrow band."""

@@ -1,0 +1,141 @@
+"""Model folders by their id on the Hugging Face hub, through the hub's own cache.
+
+`HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` mean what they mean everywhere. Only
+the files that are read here are fetched; what is in the cache is used without a network.
+"""
+
+import re
+from pathlib import Path
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.files import card, transformers_folder
+
+_ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether a name has the form "organisation/model" or "organisation/model@revision"."""
+    return _ID.fullmatch(model) is not None and ".." not in model
+
+
+def fetch(model: str) -> Path:
+    """Brings a model's files into the hub's cache, where they are not there yet.
+
+    Args:
+        model: "organisation/model", and "@" with a branch, tag or commit where it is not main.
+
+    Returns:
+        The folder of the files in the cache.
+
+    Raises:
+        DetectorError: the hub has no such model, keeps it back, or cannot be reached and the
+            cache lacks it.
+    """
+    match = _ID.fullmatch(model)
+    assert match is not None
+    repo = _Repo(model, match["repo"], match["revision"])
+    folder = repo.file(transformers_folder.CONFIG).parent
+    # the others come from the same commit, whatever is pushed meanwhile
+    repo = _Repo(model, repo.name, folder.name, cached_only=repo.cached_only)
+    repo.file(transformers_folder.PREPROCESSOR)
+    if repo.optional(transformers_folder.WEIGHTS) is None:
+        index = repo.optional(transformers_folder.INDEX)
+        if index is not None:
+            for part in transformers_folder.parts_of(index):
+                repo.file(part)
+        elif repo.optional(transformers_folder.PICKLED) is None:
+            repo.file(transformers_folder.WEIGHTS)
+    repo.optional(card.FILE_NAME)
+    return folder
+
+
+class _Repo:
+    """One revision of a model on the hub.
+
+    Args:
+        model: as it was named, for messages.
+        name: "organisation/model".
+        revision: branch, tag or commit; None is main.
+        cached_only: whether to ask nobody; None finds out whether the hub answers, once, since
+            the hub's library tries for half a minute at every file.
+    """
+
+    def __init__(
+        self, model: str, name: str, revision: str | None, *, cached_only: bool | None = None
+    ) -> None:
+        self._model = model
+        self.name = name
+        self._revision = revision
+        self.cached_only = not self._answers() if cached_only is None else cached_only
+
+    def file(self, name: str) -> Path:
+        """Brings a file; gives its place in the cache."""
+        from huggingface_hub import hf_hub_download
+
+        try:
+            path = hf_hub_download(
+                self.name, name, revision=self._revision, local_files_only=self.cached_only
+            )
+        except Exception as error:
+            raise self._explained(name, error) from None
+        return Path(path)
+
+    def optional(self, name: str) -> Path | None:
+        """Brings a file that need not be there."""
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
+
+        try:
+            path = hf_hub_download(
+                self.name, name, revision=self._revision, local_files_only=self.cached_only
+            )
+        except EntryNotFoundError:
+            return None
+        except Exception as error:
+            raise self._explained(name, error) from None
+        return Path(path)
+
+    def _answers(self) -> bool:
+        """Whether the hub can be asked."""
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.errors import HfHubHTTPError
+
+        name = transformers_folder.CONFIG
+        try:
+            get_hf_file_metadata(hf_hub_url(self.name, name, revision=self._revision))
+        except HfHubHTTPError as error:
+            if error.response.status_code < 500:
+                raise self._explained(name, error) from None
+            return False
+        except Exception:  # those of the HTTP library below, which changes with the hub's
+            return False
+        return True
+
+    def _explained(self, name: str, error: Exception) -> DetectorError:
+        """The hub's many errors as a sentence that says what to do."""
+        from huggingface_hub import errors
+
+        model = self._model
+        if isinstance(error, errors.GatedRepoError):
+            return DetectorError(
+                f"{model}: its owners give it out on request: ask on the hub, then set HF_TOKEN"
+            )
+        if isinstance(error, errors.RevisionNotFoundError):
+            return DetectorError(f"{model}: the hub has {self.name}, but not this revision")
+        if isinstance(error, errors.RepositoryNotFoundError):
+            return DetectorError(
+                f"there is neither a folder nor, on the hub, a model {model}: correct the name, "
+                "or set HF_TOKEN where it is private"
+            )
+        if isinstance(error, errors.RemoteEntryNotFoundError):
+            return DetectorError(
+                f"{model} has no {name}: it is no classifier in transformers' form"
+            )
+        if self.cached_only and isinstance(error, errors.LocalEntryNotFoundError):
+            return DetectorError(
+                f"there is no folder {model}, the hub cannot be reached and its cache lacks "
+                f"{name} of a model of this name: on a machine with a network run `hf download "
+                f"{self.name} --local-dir FOLDER`, bring FOLDER here and name it as --model"
+            )
+        said = " ".join(str(error).split())
+        return DetectorError(f"{model}: {name} cannot be had from the hub ({said})")

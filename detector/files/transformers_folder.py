@@ -1,0 +1,240 @@
+"""Reads classifiers as transformers' `save_pretrained` writes them.
+
+`Wav2Vec2ForSequenceClassification`, or a Wav2Vec2 with a light CNN behind it, which the code
+beside the bundled weights makes loadable by transformers too.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.files.card import CardDefaults, read_card
+from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.labels import spoof_column
+from dfd.detector.files.pickled import read_pickled, state_of
+from dfd.detector.files.tensors import digest, match_tensors, read_safetensors
+from dfd.detector.jsonfile import Fields, read_object
+from dfd.detector.networks.backbone import (
+    TRAINING_ONLY,
+    BackboneConfig,
+    backbone_shapes,
+    empty_backbone,
+    fill_backbone,
+    fold_position_norm,
+    read_config,
+)
+from dfd.detector.networks.head import OnMean, ProjectedMeanHead
+from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
+from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.spectrogram import CONFIG_KEY as SPECTROGRAM
+from dfd.detector.networks.spectrogram import (
+    SAMPLE_RATE_HZ,
+    SpectrogramExtractor,
+    SpectrogramOptions,
+    read_spectrogram,
+)
+from dfd.detector.overrides import ModelOverrides
+from dfd.detector.signals import probe_signals
+
+CONFIG = "config.json"
+PREPROCESSOR = "preprocessor_config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLED = "pytorch_model.bin"
+ARCHITECTURE = "Wav2Vec2ForSequenceClassification"
+LIGHT_CNN_ARCHITECTURE = "Wav2Vec2LightCnn"
+LAYOUT = "transformers"
+# Clips of 2.5 to 13 s were scored whole by those who trained detectors in this form.
+CLIP_SECONDS = 13.0
+_PREFIX = "wav2vec2."
+_LIGHT_CNN_PREFIX = "light_cnn."
+_PROBED_SAMPLES = 8_000
+
+
+def read(
+    folder: Path, overrides: ModelOverrides | None = None, *, name: str | None = None
+) -> Checkpoint:
+    """Reads a folder with config.json, preprocessor_config.json and model.safetensors.
+
+    Without a `dfd.json`, clips up to `CLIP_SECONDS` are scored whole, as transformers scores
+    one: normalised as preprocessor_config.json says, and never padded.
+
+    Args:
+        folder: where the files lie.
+        overrides: facts that are set over the folder's own.
+        name: of the model, where its card gives none; None takes the folder's.
+
+    Raises:
+        DetectorError: a file is missing or broken, or the model is of another kind.
+    """
+    overrides = overrides or ModelOverrides()
+    fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
+    architectures = fields.content.get("architectures") or [ARCHITECTURE]
+    known = f'["{ARCHITECTURE}"] or ["{LIGHT_CNN_ARCHITECTURE}"]'
+    fields.require(
+        architectures in ([ARCHITECTURE], [LIGHT_CNN_ARCHITECTURE]), "architectures", known
+    )
+    config = read_config(fields)
+    plain = architectures == [ARCHITECTURE]
+    head = _plain_head(fields, config) if plain else _light_cnn_head(fields, config)
+    weighted = plain and fields.flag("use_weighted_layer_sum", False)
+    preprocessor = Fields(folder / PREPROCESSOR, read_object(folder / PREPROCESSOR))
+    rate = preprocessor.integer("sampling_rate", 16_000, 8_000, 48_000)
+
+    weights = weight_files(folder)
+    sha256 = digest(*weights)
+    card = read_card(
+        folder,
+        name=name or folder.resolve().name,
+        version=sha256[:12],
+        sample_rate_hz=rate,
+        defaults=CardDefaults(
+            window_seconds=CLIP_SECONDS,
+            normalize=preprocessor.flag("do_normalize", True),
+            padding="mask",
+        ),
+        overrides=overrides,
+    )
+    labels = fields.nested("id2label").content
+    column, spoof_label = spoof_column(labels, str(fields.path), card.spoof_label)
+    if card.sample_rate_hz != rate:
+        raise DetectorError(
+            f"{folder}: dfd.json says {card.sample_rate_hz} Hz and {PREPROCESSOR} {rate} Hz; "
+            "correct the wrong one"
+        )
+    config.check_window(card.window_samples, str(folder), head.least_frames)
+
+    backbone = empty_backbone(config)
+    shapes = {_PREFIX + name: shape for name, shape in backbone_shapes(backbone).items()}
+    own = head.weights.state_dict()
+    shapes |= {head.prefix + name: value.shape for name, value in own.items()}
+    if weighted:
+        shapes["layer_weights"] = torch.Size([config.num_hidden_layers + 1])
+    matched = match_tensors(
+        fold_position_norm(_read(weights), _PREFIX),
+        shapes,
+        weights[-1],
+        unused={_PREFIX + name for name in TRAINING_ONLY},
+        source=f"the {CONFIG} beside it",
+    )
+    fill_backbone(
+        backbone,
+        {
+            name.removeprefix(_PREFIX): value
+            for name, value in matched.items()
+            if name.startswith(_PREFIX)
+        },
+    )
+    head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
+    head.weights.requires_grad_(False)
+    network = ScoringNetwork(
+        backbone,
+        config,
+        head.module,
+        layer_weights=matched["layer_weights"] if weighted else None,
+        spoof_column=column,
+        normalize=card.normalize,
+        mask=card.padding == "mask",
+    )
+    spectrogram = read_spectrogram(fields)
+    if spectrogram is not None:
+        network.short_extractor = _short_extractor(backbone, spectrogram, str(folder / CONFIG))
+    return Checkpoint(
+        network=network,
+        card=card,
+        weights_sha256=sha256,
+        least_samples=config.samples_behind(head.least_frames),
+        layout=LAYOUT,
+        spoof_label=spoof_label,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What follows the backbone.
+
+    Attributes:
+        module: takes hidden states to logits.
+        weights: the part of it that the file fills.
+        prefix: of the names in the file.
+        least_frames: that it needs.
+    """
+
+    module: nn.Module
+    weights: nn.Module
+    prefix: str
+    least_frames: int
+
+
+def _plain_head(fields: Fields, config: BackboneConfig) -> _Head:
+    head = ProjectedMeanHead(config.hidden_size, fields.integer("classifier_proj_size", 256, 1), 2)
+    return _Head(OnMean(head), head, "", 1)
+
+
+def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
+    sizes = read_light_cnn(fields, config.hidden_size)
+    head = LightCnn(sizes, config.hidden_size)
+    return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames)
+
+
+def _short_extractor(
+    backbone: Any, options: SpectrogramOptions, source: str
+) -> SpectrogramExtractor:
+    """The short way to the convolutions' frames, compared with them on made-up signals."""
+    short = SpectrogramExtractor(options)
+    samples, _ = probe_signals(_PROBED_SAMPLES, SAMPLE_RATE_HZ)
+    waves = torch.from_numpy(samples)
+    waves = (waves - waves.mean(1, keepdim=True)) / (waves.std(1, keepdim=True) + 1e-3)
+    with torch.inference_mode():
+        wanted, found = backbone.feature_extractor(waves, None)[0], short(waves, None)[0]
+    if wanted.shape != found.shape or not torch.allclose(wanted, found, rtol=1e-4, atol=2e-2):
+        raise DetectorError(
+            f"{source}: its convolutions do not compute the spectrogram that it names: "
+            f"take {SPECTROGRAM} out"
+        )
+    return short
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights: safetensors, whole or in parts, before a pickle.
+
+    Raises:
+        DetectorError: there are none.
+    """
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).exists():
+        return [folder / part for part in parts_of(folder / INDEX)]
+    if (folder / PICKLED).exists():
+        return [folder / PICKLED]
+    raise DetectorError(
+        f"{folder / WEIGHTS} is missing: bring the whole folder, with its weights as safetensors "
+        "(save_pretrained writes them)"
+    )
+
+
+def parts_of(index: Path) -> list[str]:
+    """Names of the files that an index of safetensors parts lists, in order.
+
+    Raises:
+        DetectorError: it lists none, or a file outside its folder.
+    """
+    fields = Fields(index, read_object(index))
+    named: dict[str, Any] = fields.nested("weight_map").content
+    parts = sorted({str(part) for part in named.values()})
+    inside = bool(parts) and all(Path(part).name == part for part in parts)
+    fields.require(inside, "weight_map", "a list of files beside it")
+    return parts
+
+
+def _read(weights: list[Path]) -> dict[str, Tensor]:
+    if weights[0].name == PICKLED:
+        return state_of(read_pickled(weights[0]), weights[0])[0]
+    tensors: dict[str, Tensor] = {}
+    for part in weights:
+        tensors |= read_safetensors(part)
+    return tensors

@@ -1,0 +1,9 @@
+"""Networks as they run: torchaudio's Wav2Vec2 with a head, in forms that TorchScript compiles.
+
+backbone, first_layer   Wav2Vec2 filled with tensors under transformers' names
+head, light_cnn         from its frames to two logits
+scoring                 the whole, samples to spoof log-odds
+frames, int8            the same laid out for speed, and in 8-bit integers
+spectrogram             convolutions that are one, the short way
+sharing                 frames that two windows have in common, once
+"""

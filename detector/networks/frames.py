@@ -1,0 +1,273 @@
+"""The same network laid out for speed: every tensor frames first, channels last.
+
+A convolution over patches that lie side by side in memory is one large matrix product, and
+needs no change of layout before the norms or the transformer. A first layer with a norm over
+the whole window ("group" extractors) is folded into one product too: mean and variance of
+each channel over time follow from the mean and the covariance of the patches, which has ten
+rows, so that the layer's output is written once and already normalised.
+"""
+
+import math
+from typing import Any, Optional
+
+import torch
+from torch import Tensor, nn
+
+from dfd.detector.networks.scoring import ScoringNetwork
+
+
+class Dense(nn.Module):
+    """A linear layer, with GELU behind it or not."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, gelu: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+        self.bias = (
+            None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+        )
+        self.gelu = gelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes (..., inputs) to (..., outputs)."""
+        x = nn.functional.linear(x, self.weight, self.bias)
+        return nn.functional.gelu(x) if self.gelu else x
+
+
+def patches(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """The inputs of each place of a convolution, side by side.
+
+    Args:
+        x: (B, T, C), T a multiple of `stride`.
+        kernel: frames that one place sees.
+        stride: frames from one place to the next.
+
+    Returns:
+        (B, T / stride, kernel C); what lies past the end is zeros.
+    """
+    batch, frames, channels = x.size(0), x.size(1), x.size(2)
+    places = frames // stride
+    rows = x.reshape(batch, places, stride * channels)
+    if kernel == stride:
+        return rows
+    if kernel < stride:
+        return rows[:, :, : kernel * channels]
+    parts = [rows]
+    missing = kernel - stride
+    ahead = 1
+    while missing > 0:
+        take = min(missing, stride) * channels
+        part = rows[:, ahead:, :take]
+        parts.append(nn.functional.pad(part, [0, 0, 0, ahead]))
+        missing -= stride
+        ahead += 1
+    return torch.cat(parts, dim=2)
+
+
+class ConvStep(nn.Module):
+    """One convolution over frames, its norm over channels if it has one, and GELU."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        conv, norm = block.conv, block.layer_norm
+        assert isinstance(conv, nn.Conv1d)
+        self.kernel = int(conv.kernel_size[0])
+        self.stride = int(conv.stride[0])
+        # (out, in, kernel) to the order in which patches lie
+        weight = conv.weight.transpose(1, 2).reshape(conv.weight.size(0), -1)
+        self.normed = norm is not None
+        self.dense: Any = Dense(weight, conv.bias, gelu=not self.normed)
+        self.norm: Any = _plain_norm(norm) if isinstance(norm, nn.LayerNorm) else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes (B, T, C) to (B, T / stride, C')."""
+        x = self.dense(patches(x, self.kernel, self.stride))
+        if self.normed:
+            x = nn.functional.gelu(self.norm(x))
+        return x
+
+
+class GroupedFirstStep(nn.Module):
+    """The first convolution where its norm runs over the window, channel by channel."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        conv, norm = block.conv, block.layer_norm
+        assert isinstance(conv, nn.Conv1d)
+        assert isinstance(norm, nn.GroupNorm)
+        self.kernel = int(conv.kernel_size[0])
+        self.stride = int(conv.stride[0])
+        # The bias falls out with the mean.
+        self.register_buffer("weight", conv.weight.detach().flatten(1))
+        self.register_buffer("gain", norm.weight.detach())
+        self.register_buffer("shift", norm.bias.detach())
+        self.epsilon = float(norm.eps)
+
+    weight: Tensor
+    gain: Tensor
+    shift: Tensor
+
+    def forward(self, x: Tensor, samples: Tensor) -> Tensor:
+        """Takes samples (B, N, 1), of which so many (B,) count, to (B, N / stride, C)."""
+        places = patches(x, self.kernel, self.stride)
+        weight, shift = self.folded(places, samples)
+        return nn.functional.gelu(torch.baddbmm(shift, places, weight))
+
+    def folded(self, places: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight (B, kernel, C) and shift (B, 1, C) that give normalised channels.
+
+        In float64: a channel may pass a thousandth of what its patches hold.
+        """
+        counts = torch.div(samples - self.kernel, self.stride, rounding_mode="floor") + 1
+        filters = self.weight.double()
+        wide = places.double()
+        valid = torch.arange(wide.size(1), device=wide.device).unsqueeze(0) < counts.unsqueeze(1)
+        wide = wide * valid.unsqueeze(2)
+        total = counts.to(wide.dtype).clamp(min=1.0).unsqueeze(1)
+        mean = wide.sum(dim=1) / total  # (B, kernel)
+        second = wide.transpose(1, 2) @ wide / total.unsqueeze(2)
+        covariance = second - mean.unsqueeze(2) * mean.unsqueeze(1)
+        variance = ((filters @ covariance) * filters).sum(dim=2).clamp(min=0.0)
+        scale = self.gain.double() / torch.sqrt(variance + self.epsilon)  # (B, C)
+        weight = filters.t().unsqueeze(0) * scale.unsqueeze(1)
+        shift = self.shift.double() - mean @ filters.t() * scale
+        return weight.to(places.dtype), shift.unsqueeze(1).to(places.dtype)
+
+
+class PlainFirstStep(nn.Module):
+    """The first convolution where its norm runs over channels, or where there is none."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.step: Any = ConvStep(block)
+
+    def forward(self, x: Tensor, samples: Tensor) -> Tensor:
+        """Takes samples (B, N, 1) to (B, N / stride, C)."""
+        frames: Tensor = self.step(x)
+        return frames
+
+
+class FrameExtractor(nn.Module):
+    """The convolutions, samples to frames; takes what torchaudio's `FeatureExtractor` takes."""
+
+    def __init__(self, extractor: Any) -> None:
+        super().__init__()
+        blocks = list(extractor.conv_layers)
+        grouped = isinstance(blocks[0].layer_norm, nn.GroupNorm)
+        self.first: Any = GroupedFirstStep(blocks[0]) if grouped else PlainFirstStep(blocks[0])
+        self.steps = nn.ModuleList(ConvStep(block) for block in blocks[1:])
+        self.kernels = [int(block.kernel_size) for block in blocks]
+        self.strides = [int(block.stride) for block in blocks]
+        self.stride = math.prod(self.strides)
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
+    ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
+        """Takes samples (B, N) to frames (B, T, C).
+
+        Args:
+            x: samples.
+            lengths: (B,), how many samples count in a norm over time; None where all do.
+        """
+        frames = x.size(1)
+        samples = torch.full([x.size(0)], frames, device=x.device) if lengths is None else lengths
+        x = nn.functional.pad(x, [0, -frames % self.stride]).unsqueeze(2)
+        x = self.first(x, samples)
+        for step in self.steps:
+            x = step(x)
+        for kernel, stride in zip(self.kernels, self.strides):  # noqa: B905 - TorchScript
+            frames = (frames - kernel) // stride + 1
+        return x[:, :frames], None
+
+
+class FrameLayer(nn.Module):
+    """One layer of the transformer; takes what torchaudio's `EncoderLayer` takes."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        attention, forward = layer.attention, layer.feed_forward
+        inputs = (attention.q_proj, attention.k_proj, attention.v_proj)
+        self.inputs: Any = Dense(
+            torch.cat([one.weight for one in inputs]), torch.cat([one.bias for one in inputs])
+        )
+        self.output: Any = Dense(attention.out_proj.weight, attention.out_proj.bias)
+        wide, narrow = forward.intermediate_dense, forward.output_dense
+        self.wide: Any = Dense(wide.weight, wide.bias, gelu=True)
+        self.narrow: Any = Dense(narrow.weight, narrow.bias)
+        self.norm: Any = layer.layer_norm
+        self.last_norm: Any = layer.final_layer_norm
+        self.norm_first = bool(layer.layer_norm_first)
+        self.heads = int(attention.num_heads)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Optional[Tensor],  # noqa: UP045 - TorchScript
+    ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
+        """Takes (B, T, H) to (B, T, H); `mask` (B, 1, T, T) is added to the attention."""
+        if self.norm_first:
+            x = x + self.attend(self.norm(x), mask)
+            return x + self.narrow(self.wide(self.last_norm(x))), None
+        x = self.norm(x + self.attend(x, mask))
+        return self.last_norm(x + self.narrow(self.wide(x))), None
+
+    def attend(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """Self-attention of all heads."""
+        batch, frames, hidden = x.size(0), x.size(1), x.size(2)
+        split = self.inputs(x).view(batch, frames, 3, self.heads, hidden // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+        x = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        joined: Tensor = self.output(x.transpose(1, 2).reshape(batch, frames, hidden))
+        return joined
+
+
+class Position(nn.Module):
+    """The convolution that tells frames where they are."""
+
+    def __init__(self, embed: Any) -> None:
+        super().__init__()
+        self.conv: Any = embed.conv
+        self.surplus = int(embed.num_remove)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes (B, T, H) to (B, T, H)."""
+        y = self.conv(x.transpose(1, 2))
+        if self.surplus > 0:
+            y = y[:, :, : -self.surplus]
+        return nn.functional.gelu(y).transpose(1, 2)
+
+
+class FrameTransformer(nn.Module):
+    """Has those parts of torchaudio's `Transformer` that `ScoringNetwork` uses."""
+
+    def __init__(self, transformer: Any) -> None:
+        super().__init__()
+        self.adds_position = any(bool(one.any()) for one in transformer.pos_conv_embed.parameters())
+        self.pos_conv_embed: Any = Position(transformer.pos_conv_embed)
+        self.layers = nn.ModuleList(FrameLayer(layer) for layer in transformer.layers)
+        self.layer_norm: Any = transformer.layer_norm
+        self.layer_norm_first = bool(transformer.layer_norm_first)
+
+    @torch.jit.export
+    def _preprocess(self, x: Tensor) -> Tensor:
+        """Takes frames (B, T, H) to what the first layer sees."""
+        if self.adds_position:
+            x = x + self.pos_conv_embed(x)
+        return self.layer_norm(x) if self.layer_norm_first else x
+
+
+def lay_out(network: ScoringNetwork) -> ScoringNetwork:
+    """Replaces a network's parts by those of this module; it scores as before."""
+    short = network.short_extractor
+    network.feature_extractor = short or FrameExtractor(network.feature_extractor)
+    network.short_extractor = None
+    network.transformer = FrameTransformer(network.transformer)
+    return network.eval()
+
+
+def _plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
+    """The `LayerNorm` of torchaudio, over channels that come last."""
+    plain = nn.LayerNorm(list(norm.normalized_shape), norm.eps)
+    plain.load_state_dict(norm.state_dict())
+    return plain.requires_grad_(False)

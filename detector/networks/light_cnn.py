@@ -1,0 +1,176 @@
+"""A light CNN as the head of a Wav2Vec2: the hidden states as an image of frames and features.
+
+Wang and Yamagishi (Odyssey 2022) put a light CNN behind a Wav2Vec2 for spoofing detection,
+Lavrentyeva et al. (Interspeech 2019) had it on spectrograms. Max pooling keeps small, local traces
+that a mean over frames wipes out.
+"""
+
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from dfd.detector.jsonfile import Fields
+from dfd.detector.networks.head import mean_frame
+
+CONFIG_KEY = "light_cnn"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A convolution over frames and features, GELU behind it, and max pooling before that.
+
+    Over features the convolution is padded with zeros, over frames it is not: no output then
+    depends on what lies past the end of a short window.
+
+    Attributes:
+        maps: outputs.
+        frame_taps, feature_taps: size of the convolution; the latter odd.
+        frame_stride: of the convolution.
+        frame_pool, feature_pool: places of which the largest is kept.
+    """
+
+    maps: int
+    frame_taps: int = 3
+    feature_taps: int = 3
+    frame_stride: int = 1
+    frame_pool: int = 1
+    feature_pool: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LightCnnConfig:
+    """The sizes of the head.
+
+    Attributes:
+        stages: first to last.
+        projected: size of the layer between the mean frame and the classifier.
+    """
+
+    stages: tuple[Stage, ...]
+    projected: int = 64
+
+    def features(self, hidden: int) -> int:
+        """Features of the backbone, `hidden`, that are left after the last stage."""
+        for stage in self.stages:
+            hidden //= stage.feature_pool
+        return hidden
+
+    @property
+    def least_frames(self) -> int:
+        """Frames of the backbone behind one of the head: the fewest that give one."""
+        frames = 1
+        for stage in reversed(self.stages):
+            frames = (frames * stage.frame_pool - 1) * stage.frame_stride + stage.frame_taps
+        return frames
+
+
+def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
+    """Reads the head's part of config.json: `{"stages": [{"maps": 16, ...}, ...], ...}`.
+
+    Raises:
+        DetectorError: it is not of this form, or nothing is left of `hidden` features.
+    """
+    found = fields.nested(CONFIG_KEY)
+    stages = []
+    for one in found.objects("stages"):
+        stage = Stage(
+            maps=one.integer("maps", 0, 1),
+            frame_taps=one.integer("frame_taps", 3, 1),
+            feature_taps=one.integer("feature_taps", 3, 1),
+            frame_stride=one.integer("frame_stride", 1, 1),
+            frame_pool=one.integer("frame_pool", 1, 1),
+            feature_pool=one.integer("feature_pool", 1, 1),
+        )
+        one.require(stage.feature_taps % 2 == 1, "feature_taps", "odd")
+        stages.append(stage)
+    config = LightCnnConfig(tuple(stages), found.integer("projected", 64, 1))
+    found.require(bool(stages), "stages", "at least one")
+    found.require(config.features(hidden) > 0, "stages", f"fewer poolings of {hidden} features")
+    return config
+
+
+class LightCnn(nn.Module):
+    """Hidden states to two logits.
+
+    Args:
+        config: its sizes.
+        hidden: features of a hidden state.
+        columns: logits.
+    """
+
+    def __init__(self, config: LightCnnConfig, hidden: int, columns: int = 2) -> None:
+        super().__init__()
+        self.strides = [stage.frame_stride for stage in config.stages]
+        self.taps = [stage.frame_taps for stage in config.stages]
+        self.pools = [stage.frame_pool for stage in config.stages]
+        self.stages = nn.ModuleList()
+        maps = 1
+        for stage in config.stages:
+            self.stages.append(_StageLayer(stage, maps))
+            maps = stage.maps
+        self.projector = nn.Linear(maps * config.features(hidden), config.projected)
+        self.classifier = nn.Linear(config.projected, columns)
+
+    def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
+        """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns).
+
+        None means that all frames do.
+        """
+        # one map; made like this it counts as channels last
+        x = x.unsqueeze(3).permute(0, 3, 1, 2)
+        for stage in self.stages:
+            x = stage(x)
+        # maps last, as they lie in memory: (B, T', features' * maps)
+        x = x.permute(0, 2, 3, 1).flatten(2)
+        if frames is not None:
+            for taps, stride, pool in zip(self.taps, self.strides, self.pools):  # noqa: B905
+                frames = torch.div(frames - taps, stride, rounding_mode="floor") + 1
+                frames = torch.div(frames, pool, rounding_mode="floor")
+        mean = mean_frame(x, frames)
+        logits: Tensor = self.classifier(nn.functional.gelu(self.projector(mean)))
+        return logits
+
+
+class _StageLayer(nn.Module):
+    def __init__(self, stage: Stage, maps: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            maps,
+            stage.maps,
+            (stage.frame_taps, stage.feature_taps),
+            (stage.frame_stride, 1),
+            padding=(0, stage.feature_taps // 2),
+        )
+        # twice as fast on a CPU as one map after another
+        self.conv.weight = nn.Parameter(
+            self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
+        )
+        self.frame_pool = stage.frame_pool
+        self.feature_pool = stage.feature_pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = largest(x, self.frame_pool, 2)
+        x = largest(x, self.feature_pool, 3)
+        # seen as maps last it is contiguous, for which there is a faster GELU
+        return nn.functional.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def largest(x: Tensor, pool: int, dimension: int) -> Tensor:
+    """The largest of every `pool` values along frames (2) or features (3) of (B, C, T, F).
+
+    `max_pool2d` takes three times as long for the pairs that are usual here.
+    """
+    if pool == 1:
+        return x
+    whole = x.size(dimension) // pool * pool
+    found = _every(x, dimension, 0, whole, pool)
+    for place in range(1, pool):
+        found = torch.maximum(found, _every(x, dimension, place, whole, pool))
+    return found
+
+
+def _every(x: Tensor, dimension: int, first: int, end: int, step: int) -> Tensor:
+    return x[:, :, first:end:step] if dimension == 2 else x[:, :, :, first:end:step]

@@ -1,0 +1,140 @@
+"""The whole network, samples to spoof log-odds, in a form that TorchScript compiles."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torchaudio.models import Wav2Vec2Model
+
+from dfd.detector.networks.backbone import BackboneConfig
+from dfd.detector.networks.first_layer import MaskedFirstLayer
+
+# what transformers' Wav2Vec2FeatureExtractor adds to the variance
+VARIANCE_FLOOR = 1e-7
+
+
+class ScoringNetwork(nn.Module):
+    """Normalises windows, runs the backbone, pools its frames and takes log-odds.
+
+    The backbone may be in half precision; statistics of the samples, pooling and head stay
+    in float32.
+
+    Args:
+        backbone: see `dfd.detector.networks.backbone`.
+        config: its sizes.
+        head: takes the hidden states (B, T, hidden) and how many of them count (B,), or None, to
+            logits (B, 2); see `dfd.detector.networks.head`.
+        layer_weights: weights (layers + 1,) of the sum over the hidden states that the head
+            sees, embedding first; None for the last one.
+        spoof_column: the logit that means spoof, 0 or 1.
+        normalize: each window to zero mean and unit variance over its valid samples, with
+            transformers' arithmetic.
+        mask: hide from the network what lies past a window's length, so that it scores as if
+            it were alone and unpadded; otherwise the network sees zeros there.
+    """
+
+    layer_weights: Tensor
+
+    def __init__(
+        self,
+        backbone: Wav2Vec2Model,
+        config: BackboneConfig,
+        head: nn.Module,
+        *,
+        layer_weights: Tensor | None,
+        spoof_column: int,
+        normalize: bool,
+        mask: bool,
+    ) -> None:
+        super().__init__()
+        self.feature_extractor = backbone.feature_extractor
+        # computes the same in another way; `frames.lay_out` puts it in the extractor's place
+        self.short_extractor: nn.Module | None = None
+        if mask and config.feat_extract_norm == "group":
+            first = MaskedFirstLayer(self.feature_extractor.conv_layers[0])
+            self.feature_extractor.conv_layers[0] = first
+        self.feature_projection = backbone.encoder.feature_projection
+        self.transformer = backbone.encoder.transformer
+        self.head = head
+        states = config.num_hidden_layers + 1
+        self.weighted = layer_weights is not None
+        weights = torch.zeros(states) if layer_weights is None else layer_weights.softmax(dim=-1)
+        self.register_buffer("layer_weights", weights)
+        self.kernels = list(config.conv_kernel)
+        self.strides = list(config.conv_stride)
+        # In the "stable" layout the norm comes after the last layer, otherwise before the first.
+        self.norm_last = config.do_stable_layer_norm
+        self.spoof_column = spoof_column
+        self.variance_floor = VARIANCE_FLOOR
+        self.normalize = normalize
+        self.mask = mask
+        self.eval()
+
+    # TorchScript reads this annotation and knows `Optional`, not `|`.
+    def forward(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """Scores a batch.
+
+        Args:
+            windows: float32 (B, N), full scale 1.0, zero past each length.
+            lengths: int64 (B,), valid samples of each; None where all are N, which is faster.
+
+        Returns:
+            float32 (B,): logit of spoof minus logit of bona fide.
+        """
+        return self.judge(self.features(windows, lengths), lengths)
+
+    @torch.jit.export
+    def features(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """The extractor's frames (B, T, C); the arguments are those of `forward`."""
+        x = windows
+        if self.normalize:
+            x = self._normalized(x, lengths)
+        x = x.to(self.feature_projection.projection.weight.dtype)
+        frames: Tensor = self.feature_extractor(x, lengths if self.mask else None)[0]
+        return frames
+
+    @torch.jit.export
+    def judge(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """Log-odds (B,) of the extractor's frames (B, T, C)."""
+        x = self.feature_projection(x)
+
+        frames: Optional[Tensor] = None  # noqa: UP045
+        attention_mask: Optional[Tensor] = None  # noqa: UP045
+        if self.mask and lengths is not None:
+            frames = self._frame_count(lengths)
+            places = torch.arange(x.size(1), device=x.device).unsqueeze(0)
+            # 1 where a frame holds only audio, (B, frames)
+            valid = (places < frames.unsqueeze(1)).to(x.dtype)
+            x = x * valid.unsqueeze(-1)
+            hidden = (valid - 1.0) * 10_000.0
+            attention_mask = hidden[:, None, None, :].expand(x.size(0), 1, x.size(1), x.size(1))
+
+        x = self.transformer._preprocess(x)
+        total = x.float()
+        if self.weighted:
+            total = total * self.layer_weights[0]
+        for index, layer in enumerate(self.transformer.layers):
+            x = layer(x, attention_mask)[0]
+            if self.weighted:
+                total = total + x.float() * self.layer_weights[index + 1]
+        if not self.weighted:
+            total = (self.transformer.layer_norm(x) if self.norm_last else x).float()
+        logits: Tensor = self.head(total, frames)
+        return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]
+
+    def _normalized(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        if lengths is None:
+            mean = x.mean(dim=-1, keepdim=True)
+            x = x - mean
+            return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + self.variance_floor)
+        count = lengths.unsqueeze(-1)
+        valid = (torch.arange(x.size(1), device=x.device).unsqueeze(0) < count).to(x.dtype)
+        mean = (x * valid).sum(dim=-1, keepdim=True) / count
+        x = (x - mean) * valid
+        return x / torch.sqrt((x * x).sum(dim=-1, keepdim=True) / count + self.variance_floor)
+
+    def _frame_count(self, lengths: Tensor) -> Tensor:
+        count = lengths
+        for kernel, stride in zip(self.kernels, self.strides):  # noqa: B905 - TorchScript
+            count = torch.div(count - kernel, stride, rounding_mode="floor") + 1
+        return count

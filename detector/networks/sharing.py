@@ -1,0 +1,123 @@
+"""Windows that overlap see the same samples: the frames of the shared part are computed once.
+
+This is exact where a frame depends on its own samples alone: the window is not normalised as
+a whole, and the extractor has no norm over time. Frames are found again by the samples they
+came from, so that neither streams nor the scheduler have to be known here.
+"""
+
+import hashlib
+from collections import OrderedDict
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dfd.detector.networks.frames import FrameExtractor, PlainFirstStep
+from dfd.detector.networks.scoring import ScoringNetwork
+
+_CACHE_BYTES = 512 << 20
+
+
+class TwoSteps(Protocol):
+    """A compiled network that can be run up to its frames and from there."""
+
+    def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        """Spoof log-odds (B,) of windows (B, N)."""
+
+    def features(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        """Frames (B, T, C) of windows (B, N)."""
+
+    def judge(self, frames: Tensor, lengths: Tensor | None) -> Tensor:
+        """Spoof log-odds (B,) of frames (B, T, C)."""
+
+
+def shared_frames(network: ScoringNetwork, window_samples: int, hop_samples: int) -> int:
+    """Frames that a window has in common with the one before it; 0 where none are the same.
+
+    Args:
+        network: laid out by `frames.lay_out`.
+        window_samples: of each window.
+        hop_samples: from one window's start to the next one's.
+    """
+    extractor = network.feature_extractor
+    if not isinstance(extractor, FrameExtractor):
+        return 0
+    shared = window_samples - hop_samples
+    exact = not network.normalize and isinstance(extractor.first, PlainFirstStep)
+    if not exact or hop_samples % extractor.stride or shared <= 0:
+        return 0
+    frames = shared
+    for kernel, stride in zip(extractor.kernels, extractor.strides, strict=True):
+        frames = (frames - kernel) // stride + 1 if frames >= kernel else 0
+    return max(0, frames)
+
+
+class SharedWork:
+    """Stands for a compiled network, and keeps the last frames of each window for the next.
+
+    Args:
+        compiled: what computes, on the CPU.
+        hop_samples: from one window's start to the next one's.
+        frames: what `shared_frames` gave, above 0.
+        stride: samples from one frame to the next.
+        cache_bytes: frames kept at most; the oldest go first.
+    """
+
+    def __init__(
+        self,
+        compiled: TwoSteps,
+        *,
+        hop_samples: int,
+        frames: int,
+        stride: int,
+        cache_bytes: int = _CACHE_BYTES,
+    ) -> None:
+        self._compiled = compiled
+        self._hop_samples = hop_samples
+        self._frames = frames
+        self._stride = stride
+        self._cache_bytes = cache_bytes
+        self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._bytes = 0
+        self.reused = 0
+
+    def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        """Gives spoof log-odds (B,); short windows are computed as they are."""
+        if lengths is not None:
+            return self._compiled(windows, lengths)
+        shared = windows.size(1) - self._hop_samples
+        known = [self._cache.pop(_digest(window[:shared]), None) for window in windows]
+        parts: dict[bool, Tensor] = {}
+        rows = {
+            hit: [row for row, frames in enumerate(known) if (frames is not None) == hit]
+            for hit in (False, True)
+        }
+        if rows[False]:
+            parts[False] = self._compiled.features(windows[rows[False]], None)
+        if rows[True]:
+            # what is not known yet begins with the samples of the first frame beyond
+            rest = windows[rows[True], self._frames * self._stride :]
+            before = torch.stack([frames for frames in known if frames is not None])
+            self._bytes -= before.nbytes
+            self.reused += len(before)
+            parts[True] = torch.cat([before, self._compiled.features(rest, None)], dim=1)
+        some = next(iter(parts.values()))
+        frames = some.new_empty([len(windows), *some.shape[1:]])
+        for hit, part in parts.items():
+            frames[rows[hit]] = part
+        self._keep(windows, frames)
+        return self._compiled.judge(frames, None)
+
+    def _keep(self, windows: Tensor, frames: Tensor) -> None:
+        for window, found in zip(windows, frames, strict=True):
+            last = found[-self._frames :].clone()
+            key = _digest(window[self._hop_samples :])
+            old = self._cache.pop(key, None)
+            self._bytes += last.nbytes - (0 if old is None else old.nbytes)
+            self._cache[key] = last
+        while self._bytes > self._cache_bytes:
+            self._bytes -= self._cache.popitem(last=False)[1].nbytes
+
+
+def _digest(samples: Tensor) -> bytes:
+    return hashlib.blake2b(samples.contiguous().numpy().data, digest_size=16).digest()

@@ -1,0 +1,187 @@
+"""Convolutions of a Wav2Vec2 that compute a spectrogram, as the bundled detector's do.
+
+1. Windowed sinusoids, evenly spaced in frequency, three phases 120 degrees apart for each band.
+   GELU at a high gain rectifies them, and the sum of the three half-waves is nearly constant over
+   a period: the magnitude of the band.
+2. A few GELUs per band, whose weighted sum follows the logarithm of the magnitude.
+
+`dfd.training.bundled.unroll` writes it out as the convolutions of the transformers format, where
+most weights are zeros; a model whose config.json says so is computed the short way, here.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from dfd.detector.jsonfile import Fields
+from dfd.detector.networks.frames import patches
+
+SAMPLE_RATE_HZ = 16_000
+PHASES = 3
+RECTIFIER_GAIN = 1000.0
+# So many features of every layer written out carry no signal: a balance, which makes the sum
+# over features a constant, and two references on both sides of it.
+SPARE_FEATURES = 3
+# What goes through a GELU as it is has to be positive, and is lifted; a power of two.
+LIFT = 2.0**12
+CONFIG_KEY = "spectrogram"
+
+
+@dataclass(frozen=True)
+class SpectrogramOptions:
+    """Sizes of the spectrogram: `bands` of windows of `taps` samples, `hop_samples` apart.
+
+    `knots` GELUs of a band follow `log(magnitude + floor)`, where the waveform has unit
+    variance and a filter unit norm.
+    """
+
+    bands: int = 125
+    taps: int = 400
+    hop_samples: int = 200
+    lowest_hz: float = 80.0
+    highest_hz: float = 7740.0
+    knots: int = 4
+    floor: float = 2e-3
+
+    @property
+    def features(self) -> int:
+        """Bands, and the spare ones."""
+        return self.bands + SPARE_FEATURES
+
+
+@dataclass(frozen=True)
+class Compression:
+    """`weights @ gelu(gains * magnitude + offset) + constant`, near a scaled logarithm."""
+
+    gains: Tensor
+    offset: float
+    weights: Tensor
+    constant: float
+
+
+def filter_bank(options: SpectrogramOptions) -> Tensor:
+    """Hann-windowed sinusoids (PHASES * bands, taps) of unit norm; a band's phases lie together."""
+    centres = torch.linspace(options.lowest_hz, options.highest_hz, options.bands)
+    time = torch.arange(options.taps) - (options.taps - 1) / 2
+    window = 0.5 + 0.5 * torch.cos(2 * math.pi * time / options.taps)
+    waves = []
+    for phase in range(PHASES):
+        turn = 2 * math.pi * (centres[:, None] * time / SAMPLE_RATE_HZ + phase / PHASES)
+        waves.append(window * torch.cos(turn))
+    bank = torch.stack(waves, dim=1)
+    # No band hears a constant.
+    bank = bank - bank.sum(2, keepdim=True) * (window / window.sum())
+    bank = bank - bank.mean(1, keepdim=True)
+    bank = bank / bank.norm(dim=2, keepdim=True)
+    rows: Tensor = bank.reshape(-1, options.taps)
+    return rows
+
+
+def compression(knots: int, floor: float, loudest: float = 20.0) -> Compression:
+    """The least-squares fit to `(log(magnitude + floor) + 2) / 2` up to `loudest`."""
+    gains = torch.exp(torch.linspace(math.log(1.2 / floor), math.log(8 / loudest), knots).double())
+    offset = -1.0
+    magnitude = torch.exp(
+        torch.linspace(math.log(floor / 10), math.log(loudest), 2000, dtype=torch.float64)
+    )
+    target = (torch.log(magnitude + floor) + 2) / 2
+    knees = gelu(magnitude[:, None] * gains + offset)
+    terms = torch.cat([knees, torch.ones_like(knees[:, :1])], dim=1)
+    fitted = torch.linalg.lstsq(terms, target[:, None]).solution[:, 0]
+    return Compression(gains.float(), offset, fitted[:-1].float(), float(fitted[-1]))
+
+
+class Spectrogram(nn.Module):
+    """Waveforms float32 (B, N), unit variance, to compressed magnitudes (B, frames, features).
+
+    They lie between -2 and 3; the last `SPARE_FEATURES` are zero. Nothing in it is learnt.
+    """
+
+    by_phase: Tensor
+
+    def __init__(self, options: SpectrogramOptions) -> None:
+        super().__init__()
+        self.options = options
+        # TorchScript reads attributes, not globals
+        self.taps, self.hop = options.taps, options.hop_samples
+        self.count = options.bands
+        self.phases, self.spare = PHASES, SPARE_FEATURES
+        # the first phase of every band, then the second: what is added lies together
+        filters = filter_bank(options).view(options.bands, PHASES, options.taps)
+        by_phase = filters.transpose(0, 1).reshape(-1, options.taps) * RECTIFIER_GAIN
+        self.register_buffer("by_phase", by_phase, persistent=False)
+        curve = compression(options.knots, options.floor)
+        self.offset, self.constant = curve.offset, curve.constant
+        self.gains: list[float] = (curve.gains / RECTIFIER_GAIN).tolist()
+        self.weights: list[float] = curve.weights.tolist()
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Compressed magnitudes (B, frames, features)."""
+        return nn.functional.pad(self.bands(waves), [0, self.spare])
+
+    @torch.jit.export
+    def bands(self, waves: Tensor) -> Tensor:
+        """Compressed magnitudes (B, frames, bands)."""
+        samples = waves.size(1)
+        frames = (samples - self.taps) // self.hop + 1
+        padded = nn.functional.pad(waves, [0, -samples % self.hop]).unsqueeze(2)
+        places = patches(padded, self.taps, self.hop)[:, :frames]
+        halves = gelu(nn.functional.linear(places, self.by_phase))
+        magnitude = halves[:, :, : self.count]
+        for phase in range(1, self.phases):
+            first = phase * self.count
+            magnitude = magnitude + halves[:, :, first : first + self.count]
+        total = torch.full_like(magnitude, self.constant)
+        for gain, weight in zip(self.gains, self.weights):  # noqa: B905 - TorchScript
+            total = total.add(gelu(magnitude.mul(gain).add_(self.offset)), alpha=weight)
+        return total
+
+
+class SpectrogramExtractor(nn.Module):
+    """Stands for the convolutions that `Spectrogram` was written out as.
+
+    Takes and gives what torchaudio's `FeatureExtractor` does.
+    """
+
+    def __init__(self, options: SpectrogramOptions) -> None:
+        super().__init__()
+        self.spectrogram = Spectrogram(options)
+        self.stride = options.hop_samples
+        self.lift = LIFT
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
+    ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
+        """Takes samples (B, N) to frames (B, T, C)."""
+        bands = self.spectrogram.bands(x)
+        balance = -bands.sum(dim=2, keepdim=True)
+        spare = torch.zeros_like(balance)
+        references = [spare + self.lift, spare - self.lift]
+        return torch.cat([bands, balance, references[0], references[1]], dim=2) + self.lift, None
+
+
+def read_spectrogram(fields: Fields) -> SpectrogramOptions | None:
+    """Reads config.json's part on the spectrogram; None where the convolutions are none.
+
+    Raises:
+        DetectorError: it is not of this form.
+    """
+    if fields.content.get(CONFIG_KEY) is None:
+        return None
+    found, usual = fields.nested(CONFIG_KEY), SpectrogramOptions()
+    half = SAMPLE_RATE_HZ / 2
+    return SpectrogramOptions(
+        bands=found.integer("bands", usual.bands, 1),
+        taps=found.integer("taps", usual.taps, 2),
+        hop_samples=found.integer("hop_samples", usual.hop_samples, 1),
+        lowest_hz=found.number("lowest_hz", usual.lowest_hz, 1.0, half),
+        highest_hz=found.number("highest_hz", usual.highest_hz, 1.0, half),
+        knots=found.integer("knots", usual.knots, 2),
+        floor=found.number("floor", usual.floor, 1e-6, 1.0),
+    )

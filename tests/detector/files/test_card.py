@@ -1,0 +1,187 @@
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.files.card import CardDefaults, ModelCard, read_card
+from dfd.detector.overrides import ModelOverrides
+from dfd.detector.spec import Calibration
+
+
+def card(
+    folder: Path,
+    content: dict[str, Any] | None = None,
+    defaults: CardDefaults | None = None,
+    **overrides: Any,
+) -> ModelCard:
+    if content is not None:
+        (folder / "dfd.json").write_text(json.dumps(content))
+    return read_card(
+        folder,
+        name="n",
+        version="v",
+        sample_rate_hz=16_000,
+        defaults=defaults or CardDefaults(),
+        overrides=ModelOverrides(**overrides),
+    )
+
+
+def test_defaults(tmp_path: Path) -> None:
+    assert card(tmp_path) == ModelCard(
+        name="n",
+        version="v",
+        sample_rate_hz=16_000,
+        window_samples=64_000,
+        hop_samples=32_000,
+        normalize=False,
+        padding="zero",
+        spoof_label=None,
+        calibration=Calibration(1.0, 0.0),
+        utterance_score="mean",
+        evidence_correlation=0.5,
+        rolling_threshold=0.5,
+        cumulative_threshold=0.5,
+        min_speech_seconds=0.0,
+        trained_bandwidth_hz=3_400.0,
+    )
+
+
+def test_everything_can_be_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = {
+        "name": "compact",
+        "version": "3",
+        "sample_rate_hz": 8_000,
+        "window_samples": 16_000,
+        "hop_samples": 4_000,
+        "normalize": True,
+        "padding": "mask",
+        "spoof_label": "fake",
+        "utterance_score": "first",
+        "calibration": {"scale": 2, "offset": -0.5},
+        "evidence_correlation": 0.25,
+        "rolling_threshold": 0.7,
+        "cumulative_threshold": 0.9,
+        "min_speech_seconds": 1,
+        "trained_bandwidth_hz": 4_000,
+    }
+    read = card(tmp_path, content)
+    for key, value in content.items():
+        if key != "calibration":
+            assert getattr(read, key) == value
+    assert read.calibration == Calibration(2.0, -0.5)
+    with caplog.at_level(logging.INFO, "dfd.detector"):
+        card(tmp_path, content | {"colour": "blue"})
+    assert "colour not known here and ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 3),
+        ("sample_rate_hz", 44_100.5),
+        ("sample_rate_hz", 4_000),
+        ("window_samples", 100),
+        ("window_samples", True),
+        ("hop_samples", 0),
+        ("hop_samples", 64_001),
+        ("normalize", "yes"),
+        ("padding", "reflect"),
+        ("spoof_label", ["fake"]),
+        ("spoof_label", True),
+        ("utterance_score", "median"),
+        ("calibration", [1, 0]),
+        ("evidence_correlation", 1.5),
+        ("rolling_threshold", 0),
+        ("cumulative_threshold", "high"),
+        ("min_speech_seconds", 5),
+        ("trained_bandwidth_hz", -1),
+        ("trained_bandwidth_hz", float("nan")),
+    ],
+)
+def test_a_wrong_field_is_named(key: str, value: object, tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match=rf"dfd\.json: {key} is .*; it has to be "):
+        card(tmp_path, {key: value})
+
+
+def test_what_a_card_does_not_say_is_the_layout_s(tmp_path: Path) -> None:
+    defaults = CardDefaults(
+        window_seconds=13.0,
+        normalize=True,
+        padding="mask",
+        utterance_score="first",
+        threshold=0.9,
+        min_speech_seconds=0.5,
+    )
+    read = card(tmp_path, {"hop_samples": 1_000}, defaults)
+    assert (read.window_samples, read.hop_samples) == (208_000, 1_000)
+    assert (read.normalize, read.padding, read.utterance_score) == (True, "mask", "first")
+    assert (read.rolling_threshold, read.cumulative_threshold) == (0.9, 0.9)
+    assert read.min_speech_seconds == 0.5
+
+
+def test_evidence_adds_up_only_where_it_is_calibrated(tmp_path: Path) -> None:
+    calibrated = {"calibration": {"scale": 0.8, "offset": 0.1}}
+    assert card(tmp_path, calibrated).utterance_score == "evidence"
+    assert card(tmp_path, calibrated | {"utterance_score": "mean"}).utterance_score == "mean"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"window_seconds": 2.0}, {"window_samples": 32_000, "hop_samples": 8_000}),
+        ({"hop_seconds": 4.0}, {"window_samples": 64_000, "hop_samples": 64_000}),
+        (
+            {"window_seconds": 1.0, "hop_seconds": 1.0},
+            {"window_samples": 16_000, "hop_samples": 16_000},
+        ),
+        ({"normalize": False}, {"normalize": False}),
+        ({"padding": "zero"}, {"padding": "zero"}),
+        ({"utterance_score": "mean"}, {"utterance_score": "mean"}),
+        ({"spoof_label": "0"}, {"spoof_label": "0"}),
+        (
+            {"alert_threshold": 0.25},
+            {"rolling_threshold": 0.25, "cumulative_threshold": 0.25},
+        ),
+        ({"min_speech_seconds": 0.0}, {"min_speech_seconds": 0.0}),
+    ],
+)
+def test_the_operator_s_word_is_stronger(
+    overrides: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+) -> None:
+    content = {
+        "window_samples": 64_000,
+        "hop_samples": 16_000,
+        "normalize": True,
+        "padding": "mask",
+        "spoof_label": 1,
+        "utterance_score": "first",
+        "rolling_threshold": 0.7,
+        "cumulative_threshold": 0.9,
+        "min_speech_seconds": 0.5,
+    }
+    read = card(tmp_path, content, **overrides)
+    assert {key: getattr(read, key) for key in expected} == expected
+    assert read.spoof_label == overrides.get("spoof_label", "1")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"hop_seconds": 5.0}, r"the model's hop is 5 s; use at most its window, 4 s"),
+        ({"min_speech_seconds": 5.0}, r"least speech of a window is 5 s; use at most the window"),
+    ],
+)
+def test_an_impossible_word_is_refused(
+    overrides: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DetectorError, match=message):
+        card(tmp_path, **overrides)
+
+
+@pytest.mark.parametrize("scale", [0, -1, "1"])
+def test_calibration_keeps_the_direction(scale: object, tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="scale is"):
+        card(tmp_path, {"calibration": {"scale": scale}})

@@ -1,0 +1,198 @@
+"""Hub ids, from a cache as the hub's library lays it out and from a hub on this machine."""
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import constants
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.hub import is_hub_id
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FILES = ("config.json", "preprocessor_config.json", "model.safetensors", "dfd.json")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and nobody to ask."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def lay_out(cache: Path, folder: Path, names: tuple[str, ...] = FILES) -> Path:
+    """Puts a model where a download would have put it; gives its folder."""
+    place = cache / "models--org--model"
+    snapshot = place / "snapshots" / COMMIT
+    for part in (place / "refs", place / "blobs", snapshot):
+        part.mkdir(parents=True)
+    (place / "refs" / "main").write_text(COMMIT)
+    for name in names:
+        content = (folder / name).read_bytes()
+        blob = place / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.write_bytes(content)
+        (snapshot / name).symlink_to(f"../../blobs/{blob.name}")
+    return snapshot
+
+
+@pytest.mark.parametrize("model", ["org/model", "org/model@main", f"org/model@{COMMIT}"])
+def test_what_the_cache_holds_needs_no_network(model: str, cache: Path, folder: Path) -> None:
+    lay_out(cache, folder)
+    read = read_checkpoint(model)
+    assert read.card.name == "org/model"
+    assert read.card.window_samples == 4_000  # dfd.json was heard
+    assert read.weights_sha256 == read_checkpoint(str(folder)).weights_sha256
+
+
+def test_the_card_need_not_be_there(cache: Path, folder: Path) -> None:
+    lay_out(cache, folder, FILES[:3])
+    assert read_checkpoint("org/model").card.window_samples == 208_000
+
+
+@pytest.mark.parametrize("missing", FILES[:3])
+def test_without_network_the_way_to_bring_the_folder_is_told(
+    missing: str, cache: Path, folder: Path
+) -> None:
+    lay_out(cache, folder, tuple(name for name in FILES if name != missing))
+    with pytest.raises(
+        DetectorError,
+        match=rf"cache lacks {missing} .* `hf download org/model --local-dir FOLDER`, bring",
+    ):
+        read_checkpoint("org/model")
+
+
+def test_a_folder_of_that_name_comes_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org").mkdir()
+    (tmp_path / "org" / "model").symlink_to(folder)
+    assert read_checkpoint("org/model").card.name == folder.name
+
+
+@pytest.mark.parametrize("name", ["a/b", "facebook/wav2vec2-base", "a/b@v1.0", "a/b@refs/pr/1"])
+def test_hub_ids(name: str) -> None:
+    assert is_hub_id(name)
+
+
+@pytest.mark.parametrize("name", ["bundled", "a/b/c", "/a/b", "./a", "../a", "a/..", "a b/c", "a/"])
+def test_names_that_are_none(name: str) -> None:
+    assert not is_hub_id(name)
+
+
+@dataclass
+class Hub:
+    """A hub on this machine.
+
+    Attributes:
+        refusal: status and X-Error-Code of every answer; None gives the files.
+        asked: paths of the files that were sent.
+    """
+
+    folder: Path
+    refusal: tuple[int, str] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        hub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self, *, head: bool) -> None:
+                if not self.path.startswith("/org/model/resolve/"):
+                    self.send_error(404)  # the library asks for other things too
+                    return
+                revision, name = self.path.split("/")[4:6]
+                path = hub.folder / name
+                refusal = hub.refusal
+                if refusal is None and not path.exists():
+                    refusal = (404, "EntryNotFound")
+                if refusal is None and revision not in ("main", COMMIT):
+                    refusal = (404, "RevisionNotFound")
+                content = b"" if refusal else path.read_bytes()
+                self.send_response(200 if refusal is None else refusal[0])
+                if refusal is not None:
+                    self.send_header("X-Error-Code", refusal[1])
+                self.send_header("X-Repo-Commit", COMMIT)
+                self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if not head:
+                    hub.asked.append(name)
+                    self.wfile.write(content)
+
+            def do_HEAD(self) -> None:
+                self.answer(head=True)
+
+            def do_GET(self) -> None:
+                self.answer(head=False)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler
+
+
+def serve_from(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT does at the start of a process."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    hub = Hub(folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), hub.handler())
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    serve_from(f"http://127.0.0.1:{server.server_port}", monkeypatch)
+    yield hub
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_only_the_files_that_are_needed_are_fetched_and_once(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_checkpoint("org/model")
+    assert read.weights_sha256 == read_checkpoint(str(folder)).weights_sha256
+    assert sorted(hub.asked) == sorted(FILES)
+    read_checkpoint("org/model@main")
+    assert len(hub.asked) == len(FILES)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert read_checkpoint("org/model").weights_sha256 == read.weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (404, "RepoNotFound", "neither a folder nor, on the hub, a model org/model: correct"),
+        (403, "GatedRepo", "org/model: its owners give it out on request: ask on the hub"),
+        (404, "RevisionNotFound", "the hub has org/model, but not this revision"),
+        (404, "EntryNotFound", "org/model has no config.json: it is no classifier"),
+        (503, "", "the hub cannot be reached and its cache lacks config.json"),
+    ],
+)
+def test_refusals_of_the_hub(status: int, code: str, message: str, hub: Hub) -> None:
+    hub.refusal = (status, code)
+    with pytest.raises(DetectorError, match=message):
+        read_checkpoint("org/model")
+
+
+def test_a_hub_that_is_away_is_not_waited_for(
+    cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_from("http://127.0.0.1:9", monkeypatch)
+    with pytest.raises(DetectorError, match="the hub cannot be reached"):
+        read_checkpoint("org/model")
+    lay_out(cache, folder)
+    assert read_checkpoint("org/model").card.name == "org/model"

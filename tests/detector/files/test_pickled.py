@@ -1,0 +1,118 @@
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dfd.detector.errors import DetectorError
+from dfd.detector.files.pickled import read_pickled, state_of
+
+ONE = {"a.weight": torch.ones(2, 3)}
+
+
+class Code:
+    """Writes a file when it is unpickled by a careless reader."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+class Settings:
+    """A class of a training script."""
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_tensors_and_the_books_of_a_training_script(
+    zipped: bool, two_stage: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "again.pt"
+    content = torch.load(two_stage, weights_only=False)
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    read = read_pickled(path)
+    assert read["epoch"] == 7
+    state, wrapped = state_of(read, path)
+    assert wrapped
+    for name, value in content["model_state_dict"].items():
+        torch.testing.assert_close(state[name], value)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_is_named_and_not_run(zipped: bool, tmp_path: Path) -> None:
+    path, trace = tmp_path / "best.pt", tmp_path / "trace"
+    content = {"model_state_dict": ONE, "config": Code(trace)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(DetectorError, match=r"best\.pt is a pickle with code \(posix\.system\)"):
+        read_pickled(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [torch.nn.Linear(2, 2), {"config": Settings()}])
+def test_a_class_is_code_too(content: object, tmp_path: Path) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(content, path)
+    with pytest.raises(DetectorError, match=r"with code \(.*(Linear|Settings).*save its tensors"):
+        read_pickled(path)
+
+
+def test_a_program_of_torchscript_is_code(tmp_path: Path) -> None:
+    path = tmp_path / "scripted.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("x/data.pkl", "x/constants.pkl", "x/code/__torch__.py"):
+            archive.writestr(name, b"")
+    with pytest.raises(DetectorError, match="a TorchScript program"):
+        read_pickled(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.98])
+def test_a_truncated_file(part: float, zipped: bool, two_stage: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half.pt"
+    content = torch.load(two_stage, weights_only=False)
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    with pytest.raises(DetectorError, match=r"half\.pt is truncated.*bring it again"):
+        read_pickled(path)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match=r"best\.pt is missing"):
+        read_pickled(tmp_path / "best.pt")
+    with pytest.raises(DetectorError, match="cannot be read: Is a directory"):
+        read_pickled(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"{}", pickle.dumps({}, protocol=5)])
+def test_a_file_that_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "voice.pt"
+    path.write_bytes(content)
+    with pytest.raises(DetectorError, match=r"voice\.pt is no checkpoint: name what torch\.save"):
+        read_pickled(path)
+
+
+def test_another_archive(tmp_path: Path) -> None:
+    path = tmp_path / "papers.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("letter.txt", "dear")
+    with pytest.raises(DetectorError, match="an archive, but no checkpoint"):
+        read_pickled(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds no state dict: save"),
+        ({}, "holds no state dict: save"),
+        ({"epoch": 3, "loss": 0.5}, "holds no state dict but epoch, loss"),
+        ({"model_state_dict": {}}, "holds no state dict: save"),
+        ({**ONE, "note": "hello"}, "has note left over"),
+    ],
+)
+def test_other_content(content: object, message: str) -> None:
+    with pytest.raises(DetectorError, match=message):
+        state_of(content, Path("best.pt"))

@@ -1,0 +1,102 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dfd.detector import DetectorError, engines, load_detector
+from dfd.detector.files.transformers_folder import read
+from dfd.detector.jsonfile import Fields
+from dfd.detector.networks.light_cnn import LightCnn, LightCnnConfig, Stage, largest, read_light_cnn
+from tests.detector.authors import save_light_cnn
+from tests.detector.conftest import CARD, WINDOW
+from tests.detector.reference import LENGTHS, transformers_log_odds
+
+SIZES = LightCnnConfig(
+    (Stage(4, 5, 3, frame_stride=2, feature_pool=2), Stage(6, 3, 3, frame_pool=2)), 8
+)
+
+
+def saved(folder: Path, **changes: Any) -> Path:
+    save_light_cnn(folder, SIZES)
+    (folder / "dfd.json").write_text(json.dumps(CARD | changes))
+    return folder
+
+
+@pytest.mark.parametrize("padding", ["mask", "zero"])
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_scores_as_transformers_does(
+    padding: str, engine: str, tmp_path: Path, windows: NDArray[np.float32]
+) -> None:
+    if not engines.is_installed(engine):
+        pytest.skip(f"the engine is not installed: pip install 'dfd[{engine}]'")
+    folder = saved(tmp_path, padding=padding)
+    expected = transformers_log_odds(folder, windows, LENGTHS, mask=padding == "mask")
+    assert expected.std() > 1e-2
+    detector = load_detector(str(folder), engine=engine, precision="fp32", batch_buckets=(1, 4))
+    scores = detector.score(windows, np.array(LENGTHS, np.int64))
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
+
+
+def test_a_position_that_adds_nothing_is_left_out(
+    tmp_path: Path, windows: NDArray[np.float32]
+) -> None:
+    folder = saved(tmp_path)
+    network = read(folder).network
+    for value in network.transformer.pos_conv_embed.parameters():
+        value.zero_()
+    with torch.no_grad():
+        expected = network(torch.from_numpy(windows), None)
+    silence = np.zeros((1, WINDOW), np.float32)
+    target = engines.Target(torch.device("cpu"), "fp32", WINDOW, WINDOW // 2, silence)
+    compiled = engines.compile_network(network, target)
+    torch.testing.assert_close(compiled(torch.from_numpy(windows), None), expected)
+
+
+def test_the_fewest_frames_are_known() -> None:
+    head = LightCnn(SIZES, 12).eval()
+
+    def left(frames: int) -> int:
+        x = torch.randn(1, 1, frames, 12)
+        for stage in head.stages:
+            x = stage(x)
+        return x.shape[2]
+
+    assert left(SIZES.least_frames) == 1
+    assert left(SIZES.least_frames - 1) == 0
+
+
+def test_a_window_too_short_for_the_head_is_refused(tmp_path: Path) -> None:
+    save_light_cnn(tmp_path, LightCnnConfig((Stage(2, frame_stride=30), Stage(2, frame_taps=4))))
+    (tmp_path / "dfd.json").write_text(json.dumps(CARD))
+    with pytest.raises(DetectorError, match=r"gives fewer than 93 frames; window_samples has"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("pool", [1, 2, 3])
+def test_the_largest_of_neighbours(dimension: int, pool: int) -> None:
+    x = torch.randn(2, 3, 7, 8)
+    pools = (pool, 1) if dimension == 2 else (1, pool)
+    torch.testing.assert_close(
+        largest(x, pool, dimension), torch.nn.functional.max_pool2d(x, pools)
+    )
+
+
+@pytest.mark.parametrize(
+    ("light_cnn", "said"),
+    [
+        (None, "stages is null; it has to be at least one"),
+        ({"stages": 3}, "stages is 3; it has to be a list of objects"),
+        ({"stages": [{"maps": 0}]}, "maps is 0; it has to be a whole number from 1"),
+        ({"stages": [{"maps": 4, "feature_taps": 2}]}, r"feature_taps is 2; it has to be odd"),
+        ({"stages": [{"maps": 4, "feature_pool": 13}]}, "fewer poolings of 12 features"),
+    ],
+)
+def test_sizes_that_are_none(light_cnn: Any, said: str) -> None:
+    fields = Fields(Path("config.json"), {"light_cnn": light_cnn})
+    with pytest.raises(DetectorError, match=said):
+        read_light_cnn(fields, 12)

@@ -1,0 +1,113 @@
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dfd.detector import load_detector
+from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.networks.frames import lay_out
+from dfd.detector.networks.sharing import SharedWork, shared_frames
+from tests.detector.conftest import CARD, MakeFolder
+
+# 64 samples a frame: the window is a multiple of it, and so is the hop
+WINDOW, HOP = 4096, 2048
+RAW: dict[str, Any] = {
+    "card": {**CARD, "window_samples": WINDOW, "hop_samples": HOP},
+    "do_normalize": False,
+    "feat_extract_norm": "layer",
+}
+
+
+def stream(windows: int, seed: int) -> torch.Tensor:
+    """Successive windows (windows, WINDOW) of one stream."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = torch.randn(WINDOW + (windows - 1) * HOP, generator=generator)
+    return samples.unfold(0, WINDOW, HOP)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) -> None:
+    folder = make_folder(**RAW)
+    if precision == "int8":
+        from dfd.detector.precision import has_int8
+
+        if not has_int8(torch.device("cpu")):
+            pytest.skip("needs a CPU with 8-bit instructions")
+    alone = load_detector(
+        str(folder), precision=precision, batch_buckets=(1,), warm=False, tolerance=1.0
+    )
+    detector = load_detector(
+        str(folder), precision=precision, batch_buckets=(1, 2), warm=False, tolerance=1.0
+    )
+    shared = detector._compiled
+    assert isinstance(shared, SharedWork)
+    streams = [stream(5, seed).numpy() for seed in (1, 2)]
+    whole = np.full(2, WINDOW, np.int64)
+    # In 8 bits a difference in the last place of a float may turn one step into the next.
+    near = 1e-5 if precision == "fp32" else 5e-3
+    for index in range(5):
+        batch = np.stack([windows[index] for windows in streams])
+        found = detector.score(batch, whole)
+        fresh = alone._compiled
+        assert isinstance(fresh, SharedWork)
+        expected = [
+            float(fresh._compiled(torch.from_numpy(window[None]), None)) for window in batch
+        ]
+        np.testing.assert_allclose(found, expected, atol=near)
+        assert shared.reused == 2 * index
+
+
+def test_a_stream_that_begins_among_others_is_computed_whole(make_folder: MakeFolder) -> None:
+    detector = load_detector(
+        str(make_folder(**RAW)), precision="fp32", batch_buckets=(1, 2), warm=False
+    )
+    old, new = stream(2, 3).numpy(), stream(1, 4).numpy()
+    one, two = np.full(1, WINDOW, np.int64), np.full(2, WINDOW, np.int64)
+    expected = [float(detector.score(window[None], one)[0]) for window in (new[0], old[1])]
+    detector.score(old[:1], one)
+    found = detector.score(np.stack([new[0], old[1]]), two)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_is_kept_is_bounded(make_folder: MakeFolder) -> None:
+    network = lay_out(read_checkpoint(str(make_folder(**RAW))).network)
+    frames = shared_frames(network, WINDOW, HOP)
+    work = SharedWork(
+        network, hop_samples=HOP, frames=frames, stride=64, cache_bytes=3 * frames * 24 * 4
+    )
+    with torch.inference_mode():
+        for seed in range(6):
+            work(stream(1, seed), None)
+        assert len(work._cache) == 3
+        work(stream(2, 5)[1:], None)
+        assert work.reused == 1
+        work(stream(2, 0)[1:], None)
+        assert work.reused == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"do_normalize": True},
+        {"feat_extract_norm": "group"},
+        {"card": {**CARD, "window_samples": WINDOW, "hop_samples": HOP + 1}},
+        {"card": {**CARD, "window_samples": WINDOW, "hop_samples": WINDOW}},
+    ],
+)
+def test_it_is_off_where_it_would_not_be_exact(
+    change: dict[str, Any], make_folder: MakeFolder
+) -> None:
+    detector = load_detector(str(make_folder(**(RAW | change))), precision="fp32", warm=False)
+    assert not isinstance(detector._compiled, SharedWork)
+
+
+def test_frames_in_common_are_counted(make_folder: MakeFolder) -> None:
+    network = lay_out(copy.deepcopy(read_checkpoint(str(make_folder(**RAW))).network))
+    with torch.inference_mode():
+        before, after = (network.features(one[None], None) for one in stream(2, 9))
+    frames = shared_frames(network, WINDOW, HOP)
+    assert frames > 0
+    assert torch.allclose(before[:, -frames:], after[:, :frames], atol=1e-6)
+    assert not torch.allclose(before[:, -frames - 1 : -1], after[:, :frames], atol=1e-2)
