@@ -127,7 +127,7 @@ def _evaluate(**values: Any) -> bool:
             figures = evaluate_scores(trials, llrs, options)
             figures["scores"] = {"file": scores_in.name, "lines_of_no_trial": left_over}
         else:
-            from dfd.evaluation.model import as_model
+            from dfd.evaluation.scoring.served import as_model
 
             detector = _detector(**values)
             figures, llrs = evaluate_model(trials, as_model(detector), options, bar)
@@ -212,9 +212,9 @@ def _run_options(
     asv_scores: Path | None,
     **values: Any,
 ) -> RunOptions:
-    from dfd.evaluation.conditions import STANDARD
+    from dfd.evaluation.figures.tdcf import read_asv_scores
     from dfd.evaluation.run import RunOptions
-    from dfd.evaluation.tdcf import read_asv_scores
+    from dfd.evaluation.telephone.conditions import STANDARD
 
     names = STANDARD if conditions == "all" else tuple(filter(None, (conditions or "").split(",")))
     return RunOptions(
@@ -252,7 +252,7 @@ def _detector(
 def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, Any]:
     from dfd.daemon.calls.offline import score_recording
     from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-    from dfd.evaluation.long_streams import false_alerts
+    from dfd.evaluation.scoring.long_streams import false_alerts
     from dfd.streaming.options import AudioFormat
     from dfd.streaming.types import Encoding
 
@@ -291,7 +291,7 @@ def _write(figures: dict[str, Any], json_path: Path | None, html_path: Path | No
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if html_path is not None:
-        from dfd.evaluation.report import report
+        from dfd.evaluation.pages.report import report
 
         html_path.parent.mkdir(parents=True, exist_ok=True)
         html_path.write_text(report(figures), encoding="utf-8")
@@ -299,7 +299,7 @@ def _write(figures: dict[str, Any], json_path: Path | None, html_path: Path | No
 
 def _tell(figures: dict[str, Any]) -> None:
     """The figures in short, and what has none."""
-    from dfd.evaluation.words import lines_of
+    from dfd.evaluation.pages.words import lines_of
 
     unreadable = figures["unreadable"]
     for file in unreadable["files"][:_NAMED]:

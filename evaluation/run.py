@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import heard
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, decode
-from dfd.evaluation.baselines import ELSEWHERE, published
-from dfd.evaluation.conditions import CLEAN, Condition, available
 from dfd.evaluation.corpus import CorpusError, Recording
-from dfd.evaluation.curves import curves
-from dfd.evaluation.figures import METHOD, FigureOptions, bare, evaluate
-from dfd.evaluation.model import Model
-from dfd.evaluation.scoring import Batches, Scores
-from dfd.evaluation.tdcf import AsvScores
-from dfd.evaluation.trial_scores import TrialScores, generator_of, score_trials
+from dfd.evaluation.figures import heard
+from dfd.evaluation.figures.baselines import ELSEWHERE, published
+from dfd.evaluation.figures.breakdown import METHOD, FigureOptions, bare, evaluate
+from dfd.evaluation.figures.curves import curves
+from dfd.evaluation.figures.tdcf import AsvScores
+from dfd.evaluation.scoring.served import Model
+from dfd.evaluation.scoring.trial_scores import TrialScores, generator_of, score_trials
+from dfd.evaluation.scoring.windows import Batches, Scores
+from dfd.evaluation.telephone.conditions import CLEAN, Condition, available
 from dfd.evaluation.trials import TrialSet
 
 # a title and a number of steps to a context that gives a function to call at each step

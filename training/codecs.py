@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dfd.evaluation.codecs import TELEPHONY, WEB, Codec
+from dfd.evaluation.telephone.codecs import TELEPHONY, WEB, Codec
 
 # how often, against the others
 WEIGHTS = {

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.evaluation.calibration import (
+from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.figures.calibration import (
     fit_calibration,
     intra_stream_correlation,
     threshold_for_false_alarms,
 )
-from dfd.evaluation.corpus import CorpusError, Recording
-from dfd.evaluation.scoring import pool
+from dfd.evaluation.scoring.windows import pool
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray, level, resampled
-from dfd.evaluation.codecs import opus, through_codec
 from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.telephone.codecs import opus, through_codec
 from dfd.training.bundled.batches import Bank
 from dfd.training.bundled.cache import ROW_SAMPLES
 from dfd.training.bundled.copysynth import METHODS

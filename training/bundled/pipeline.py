@@ -16,8 +16,8 @@ from torch import nn
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
-from dfd.evaluation.figures import summary
-from dfd.evaluation.scoring import WindowOptions, pool, score_windows
+from dfd.evaluation.figures.breakdown import summary
+from dfd.evaluation.scoring.windows import WindowOptions, pool, score_windows
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
 from dfd.training.bundled.cache import build_cache

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dfd.detector import DetectorError
 from dfd.detector.precision import DTYPES, candidates
-from dfd.evaluation import metrics
+from dfd.evaluation.figures import metrics
 from dfd.training.classifier import Classifier, autocast, scorer
 from dfd.training.clips import Batch, Clips, batches_by_length, prefetch
 from dfd.training.errors import TrainingError

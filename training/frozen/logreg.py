@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation.metrics import auc
+from dfd.evaluation.figures.metrics import auc
 from dfd.training.errors import TrainingError
 
 FloatArray = npt.NDArray[np.float64]

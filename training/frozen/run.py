@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import metrics
+from dfd.evaluation.figures import metrics
 from dfd.evaluation.score_files import write_scores
 from dfd.training.classifier import Classifier, scorer
 from dfd.training.clips import Clips

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from dfd.evaluation.audio import AudioCache
-from dfd.evaluation.codecs import Codec
 from dfd.evaluation.corpus import Recording, read_manifest
+from dfd.evaluation.telephone.codecs import Codec
 from dfd.training.bundled.banks import BankOptions, codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler
 from dfd.training.bundled.cache import build_cache

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.evaluation.metrics import auc
+from dfd.evaluation.figures.metrics import auc
 from dfd.training.frozen.contrastive import centroid_scores, draw_pairs, fit_projection
 from dfd.training.frozen.options import ContrastiveOptions
 

@@ -90,7 +90,7 @@ def test_the_detector_scores_as_the_regression(
         assert wave is not None
         windows[row, : wave.size] = wave
     llrs = detector.score(windows, dev.lengths)
-    from dfd.evaluation.metrics import auc
+    from dfd.evaluation.figures.metrics import auc
 
     key = "contrastive_logreg" if name == "contrastive" else "logreg_embeddings"
     assert auc(llrs.astype(np.float64), dev.labels) == pytest.approx(results[key]["dev"]["auc"])

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dfd.evaluation.audio import AudioCache
-from dfd.evaluation.scoring import (
+from dfd.evaluation.scoring.windows import (
     WindowOptions,
     effective_count,
     pool,

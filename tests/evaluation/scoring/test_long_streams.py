@@ -7,7 +7,7 @@ import soundfile
 
 from dfd.evaluation.audio import FloatArray
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.long_streams import false_alerts
+from dfd.evaluation.scoring.long_streams import false_alerts
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.heard import cut_into_streams, groups_to_join, point, scores_at
-from dfd.evaluation.scoring import WindowOptions
+from dfd.evaluation.figures.heard import cut_into_streams, groups_to_join, point, scores_at
+from dfd.evaluation.scoring.windows import WindowOptions
 
 OPTIONS = WindowOptions(evidence_correlation=1.0)  # the score is the mean of the windows
 SECOND = 16_000

@@ -4,13 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfd.evaluation import plots
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.curves import curves
-from dfd.evaluation.report import report
+from dfd.evaluation.figures.curves import curves
+from dfd.evaluation.pages import plots
+from dfd.evaluation.pages.report import report
+from dfd.evaluation.pages.words import lines_of
 from dfd.evaluation.run import RunOptions, evaluate_scores
 from dfd.evaluation.trials import from_manifest
-from dfd.evaluation.words import lines_of
 
 LABELS = np.repeat([0, 1], 400)
 LLRS = np.random.default_rng(0).normal(size=800) * 2 + 2.0 * LABELS - 1

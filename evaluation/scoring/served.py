@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
 from dfd.evaluation.corpus import CorpusError
-from dfd.evaluation.scoring import Score, WindowOptions
+from dfd.evaluation.scoring.windows import Score, WindowOptions
 
 if TYPE_CHECKING:
     from dfd.detector import Detector

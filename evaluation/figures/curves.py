@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import metrics
-from dfd.evaluation.figures import at_own_prior
+from dfd.evaluation.figures import metrics
+from dfd.evaluation.figures.breakdown import at_own_prior
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

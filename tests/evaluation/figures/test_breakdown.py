@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from dfd.evaluation import metrics
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.figures import FigureOptions, evaluate, summary
-from dfd.evaluation.tdcf import AsvScores
+from dfd.evaluation.figures import metrics
+from dfd.evaluation.figures.breakdown import FigureOptions, evaluate, summary
+from dfd.evaluation.figures.tdcf import AsvScores
 from dfd.evaluation.trials import BY_CODEC, Against, Table
 
 ROWS = [

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.evaluation import metrics
+from dfd.evaluation.figures import metrics
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 1], 500)

@@ -1,12 +1,18 @@
 import numpy as np
 import pytest
 
-from dfd.evaluation import codecs
 from dfd.evaluation.audio import FloatArray
-from dfd.evaluation.codecs import Codec, through_codec
-from dfd.evaluation.conditions import STANDARD, available, condition_named, packet_loss, white_noise
 from dfd.evaluation.corpus import CorpusError
-from dfd.evaluation.room import DECAY_SECONDS, impulse_response, reverberate
+from dfd.evaluation.telephone import codecs
+from dfd.evaluation.telephone.codecs import Codec, through_codec
+from dfd.evaluation.telephone.conditions import (
+    STANDARD,
+    available,
+    condition_named,
+    packet_loss,
+    white_noise,
+)
+from dfd.evaluation.telephone.room import DECAY_SECONDS, impulse_response, reverberate
 
 TIME = np.arange(24_000) / 16_000
 # voiced sound of 0.2 s, rests of 0.05 s: harmonics up to 3 kHz

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dfd.evaluation import plots
-from dfd.evaluation.words import percent, subset
+from dfd.evaluation.pages import plots
+from dfd.evaluation.pages.words import percent, subset
 
 _MOST_BARS = 60
 _TITLES = {
@@ -39,7 +39,7 @@ class Breakdown:
 def report(figures: dict[str, Any]) -> str:
     """The page of the figures that ``run`` made."""
     environment = Environment(
-        loader=PackageLoader("dfd.evaluation"),
+        loader=PackageLoader("dfd.evaluation.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

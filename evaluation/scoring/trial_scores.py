@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
-from dfd.evaluation.conditions import Condition
 from dfd.evaluation.corpus import CorpusError, Recording
-from dfd.evaluation.model import Model
-from dfd.evaluation.scoring import Batches, Scores, pool_one
+from dfd.evaluation.scoring.served import Model
+from dfd.evaluation.scoring.windows import Batches, Scores, pool_one
+from dfd.evaluation.telephone.conditions import Condition
 
 _AHEAD = 8  # recordings decoded ahead of the detector, for each thread
 NO_SCORE = "the network gave no finite score"

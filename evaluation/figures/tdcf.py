@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import metrics
 from dfd.evaluation.corpus import CorpusError
+from dfd.evaluation.figures import metrics
 from dfd.evaluation.protocols.layout import columns
 
 FloatArray = npt.NDArray[np.float64]

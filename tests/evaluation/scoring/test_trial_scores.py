@@ -8,9 +8,9 @@ import soundfile
 
 from dfd.evaluation.audio import FloatArray
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.model import Model
-from dfd.evaluation.scoring import WindowOptions
-from dfd.evaluation.trial_scores import NO_SCORE, score_trials
+from dfd.evaluation.scoring.served import Model
+from dfd.evaluation.scoring.trial_scores import NO_SCORE, score_trials
+from dfd.evaluation.scoring.windows import WindowOptions
 
 CLEAN = {"clean": lambda samples, _: samples}
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfd.evaluation import metrics
 from dfd.evaluation.corpus import CorpusError
-from dfd.evaluation.tdcf import (
+from dfd.evaluation.figures import metrics
+from dfd.evaluation.figures.tdcf import (
     AsvErrors,
     AsvScores,
     CostModel,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfd.evaluation.calibration import (
+from dfd.evaluation.figures.calibration import (
     fit_calibration,
     intra_stream_correlation,
     probability,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import metrics
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.scoring import Scores, WindowOptions, pool_one
+from dfd.evaluation.figures import metrics
+from dfd.evaluation.scoring.windows import Scores, WindowOptions, pool_one
 
 SECONDS = (1.0, 2.0, 4.0, 8.0)
 STREAM_SECONDS = 32.0

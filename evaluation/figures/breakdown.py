@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation import metrics, tdcf
-from dfd.evaluation.calibration import fit_calibration, probability
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.tdcf import AsvScores
+from dfd.evaluation.figures import metrics, tdcf
+from dfd.evaluation.figures.calibration import fit_calibration, probability
+from dfd.evaluation.figures.tdcf import AsvScores
 from dfd.evaluation.trials import BY_SOURCE, BY_SYSTEM, Against, Table
 
 FloatArray = npt.NDArray[np.float64]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-from dfd.evaluation.codecs import TELEPHONY, WEB, Codec, through_codec
 from dfd.evaluation.corpus import CorpusError
-from dfd.evaluation.room import reverberate
+from dfd.evaluation.telephone.codecs import TELEPHONY, WEB, Codec, through_codec
+from dfd.evaluation.telephone.room import reverberate
 
 Condition = Callable[[FloatArray, np.random.Generator], FloatArray]
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray
-from dfd.evaluation.calibration import log_odds, probability
+from dfd.evaluation.figures.calibration import log_odds, probability
 
 if TYPE_CHECKING:
     from torch import Tensor
