@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from dfd.detector.jsonfile import Fields
-from dfd.detector.networks.frames import patches
 
 SAMPLE_RATE_HZ = 16_000
 PHASES = 3
@@ -99,9 +98,13 @@ class Spectrogram(nn.Module):
     """Waveforms float32 (B, N), unit variance, to compressed magnitudes (B, frames, features).
 
     They lie between -2 and 3; the last `SPARE_FEATURES` are zero. Nothing in it is learnt.
+
+    Frames overlap, so each hop of samples is multiplied once with every part of the filters
+    that can lie over it. The last phase of a band follows from the others.
     """
 
-    by_phase: Tensor
+    parts: Tensor
+    turn: Tensor
 
     def __init__(self, options: SpectrogramOptions) -> None:
         super().__init__()
@@ -109,11 +112,18 @@ class Spectrogram(nn.Module):
         # TorchScript reads attributes, not globals
         self.taps, self.hop = options.taps, options.hop_samples
         self.count = options.bands
-        self.phases, self.spare = PHASES, SPARE_FEATURES
+        self.spare = SPARE_FEATURES
+        self.overlap = -(-options.taps // options.hop_samples)
+        bank = filter_bank(options).view(options.bands, PHASES, options.taps) * RECTIFIER_GAIN
         # the first phase of every band, then the second: what is added lies together
-        filters = filter_bank(options).view(options.bands, PHASES, options.taps)
-        by_phase = filters.transpose(0, 1).reshape(-1, options.taps) * RECTIFIER_GAIN
-        self.register_buffer("by_phase", by_phase, persistent=False)
+        kept = bank[:, :2].transpose(0, 1).reshape(2 * options.bands, options.taps)
+        missing = self.overlap * self.hop - self.taps
+        parts = nn.functional.pad(kept, [0, missing]).view(-1, self.overlap, self.hop)
+        self.register_buffer("parts", parts.transpose(0, 1).contiguous(), persistent=False)
+        # bank[:, 2] as a sum of the other two, band by band, (2, bands)
+        pairs = bank[:, :2].double().transpose(1, 2)
+        turn = torch.linalg.lstsq(pairs, bank[:, 2:].double().transpose(1, 2)).solution
+        self.register_buffer("turn", turn[:, :, 0].t().float().contiguous(), persistent=False)
         curve = compression(options.knots, options.floor)
         self.offset, self.constant = curve.offset, curve.constant
         self.gains: list[float] = (curve.gains / RECTIFIER_GAIN).tolist()
@@ -128,13 +138,16 @@ class Spectrogram(nn.Module):
         """Compressed magnitudes (B, frames, bands)."""
         samples = waves.size(1)
         frames = (samples - self.taps) // self.hop + 1
-        padded = nn.functional.pad(waves, [0, -samples % self.hop]).unsqueeze(2)
-        places = patches(padded, self.taps, self.hop)[:, :frames]
-        halves = gelu(nn.functional.linear(places, self.by_phase))
-        magnitude = halves[:, :, : self.count]
-        for phase in range(1, self.phases):
-            first = phase * self.count
-            magnitude = magnitude + halves[:, :, first : first + self.count]
+        hops = frames + self.overlap - 1
+        rows = nn.functional.pad(waves, [0, hops * self.hop - samples])
+        rows = rows.reshape(waves.size(0), hops, self.hop)
+        swings = nn.functional.linear(rows[:, :frames], self.parts[0])
+        for part in range(1, self.overlap):
+            swings = swings + nn.functional.linear(rows[:, part : part + frames], self.parts[part])
+        first, second = swings[:, :, : self.count], swings[:, :, self.count :]
+        third = first * self.turn[0] + second * self.turn[1]
+        halves = gelu(swings)
+        magnitude = halves[:, :, : self.count] + halves[:, :, self.count :] + gelu(third)
         total = torch.full_like(magnitude, self.constant)
         for gain, weight in zip(self.gains, self.weights):  # noqa: B905 - TorchScript
             total = total.add(gelu(magnitude.mul(gain).add_(self.offset)), alpha=weight)

@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 import torch
+from torch.nn.functional import gelu
 
 from dfd.detector.networks.spectrogram import (
     PHASES,
+    RECTIFIER_GAIN,
     Spectrogram,
     SpectrogramOptions,
     compression,
@@ -32,6 +35,21 @@ def test_magnitude_does_not_depend_on_the_phase() -> None:
     loud = torch.stack(frames)
     band = int(loud.mean(0).argmax())
     assert loud[:, band].std() < 0.05
+
+
+@pytest.mark.parametrize(("taps", "hop_samples"), [(400, 200), (410, 150), (200, 200), (100, 150)])
+@pytest.mark.parametrize("samples", [64_000, 5_001, 410])
+def test_it_is_the_sum_of_rectified_filters(taps: int, hop_samples: int, samples: int) -> None:
+    options = SpectrogramOptions(bands=20, taps=taps, hop_samples=hop_samples)
+    waves = torch.randn(2, samples, generator=torch.Generator().manual_seed(0))
+    swings = waves.unfold(1, taps, hop_samples) @ filter_bank(options).t()
+    magnitude = gelu(swings * RECTIFIER_GAIN).unflatten(2, (-1, PHASES)).sum(3) / RECTIFIER_GAIN
+    curve = compression(options.knots, options.floor)
+    knees = gelu(magnitude[..., None] * curve.gains + curve.offset)
+    wanted = knees @ curve.weights + curve.constant
+    made = Spectrogram(options).bands(waves)
+    assert made.shape == wanted.shape
+    assert (made - wanted).abs().max() < 1e-3
 
 
 def test_compression_is_near_a_logarithm() -> None:
