@@ -43,7 +43,8 @@ def test_it_is_the_sum_of_rectified_filters(taps: int, hop_samples: int, samples
     options = SpectrogramOptions(bands=20, taps=taps, hop_samples=hop_samples)
     waves = torch.randn(2, samples, generator=torch.Generator().manual_seed(0))
     swings = waves.unfold(1, taps, hop_samples) @ filter_bank(options).t()
-    magnitude = gelu(swings * RECTIFIER_GAIN).unflatten(2, (-1, PHASES)).sum(3) / RECTIFIER_GAIN
+    halves = gelu(swings * RECTIFIER_GAIN).view(*swings.shape[:2], -1, PHASES)
+    magnitude = halves.sum(3) / RECTIFIER_GAIN
     curve = compression(options.knots, options.floor)
     knees = gelu(magnitude[..., None] * curve.gains + curve.offset)
     wanted = knees @ curve.weights + curve.constant
