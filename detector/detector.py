@@ -162,13 +162,12 @@ def load_detector(
         wanted = tuple(name for name in wanted if engines.runs(runner, name))
     if batch_buckets is not None:
         batch_buckets = check_buckets(batch_buckets)
-    prepare_device(place_on, threads)
     checkpoint = read_checkpoint(model, overrides)
     parameters = sum(value.numel() for value in checkpoint.network.parameters())
     buckets = tuple(batch_buckets or default_buckets(place_on.type, parameters))
     if threads is None and beside_streams and place_on.type == "cpu":
         threads = threads_beside_streams(parameters)
-        prepare_device(place_on, threads)
+    prepare_device(place_on, threads)
     chosen, compiled = compile_first_good(
         checkpoint,
         place_on,

@@ -24,12 +24,14 @@ class AudioCache:
     """Audio of some recordings: ``samples`` int16 (N, row), ``lengths`` int64 (N,).
 
     ``unreadable`` maps the file name of a recording that could not be decoded to the reason; its
-    length is 0.
+    length is 0. ``key`` names the content for what is derived from it and kept on a disk; empty
+    where nothing is.
     """
 
     samples: npt.NDArray[np.int16]
     lengths: npt.NDArray[np.int64]
     unreadable: dict[str, str]
+    key: str = ""
 
     def waveform(self, index: int) -> FloatArray:
         """The recording as float32 (length,), in -1..1."""

@@ -104,7 +104,7 @@ class Spectrogram(nn.Module):
     """
 
     parts: Tensor
-    turn: Tensor
+    third: Tensor
 
     def __init__(self, options: SpectrogramOptions) -> None:
         super().__init__()
@@ -120,10 +120,10 @@ class Spectrogram(nn.Module):
         missing = self.overlap * self.hop - self.taps
         parts = nn.functional.pad(kept, [0, missing]).view(-1, self.overlap, self.hop)
         self.register_buffer("parts", parts.transpose(0, 1).contiguous(), persistent=False)
-        # bank[:, 2] as a sum of the other two, band by band, (2, bands)
-        pairs = bank[:, :2].double().transpose(1, 2)
-        turn = torch.linalg.lstsq(pairs, bank[:, 2:].double().transpose(1, 2)).solution
-        self.register_buffer("turn", turn[:, :, 0].t().float().contiguous(), persistent=False)
+        # how much of the first and of the second phase the third is, band by band: (2, bands)
+        phases = bank.double().transpose(1, 2)
+        third = torch.linalg.lstsq(phases[:, :, :2], phases[:, :, 2:]).solution[:, :, 0]
+        self.register_buffer("third", third.t().float().contiguous(), persistent=False)
         curve = compression(options.knots, options.floor)
         self.offset, self.constant = curve.offset, curve.constant
         self.gains: list[float] = (curve.gains / RECTIFIER_GAIN).tolist()
@@ -145,9 +145,9 @@ class Spectrogram(nn.Module):
         for part in range(1, self.overlap):
             swings = swings + nn.functional.linear(rows[:, part : part + frames], self.parts[part])
         first, second = swings[:, :, : self.count], swings[:, :, self.count :]
-        third = first * self.turn[0] + second * self.turn[1]
         halves = gelu(swings)
-        magnitude = halves[:, :, : self.count] + halves[:, :, self.count :] + gelu(third)
+        magnitude = halves[:, :, : self.count] + halves[:, :, self.count :]
+        magnitude = magnitude + gelu(first * self.third[0] + second * self.third[1])
         total = torch.full_like(magnitude, self.constant)
         for gain, weight in zip(self.gains, self.weights):  # noqa: B905 - TorchScript
             total = total.add(gelu(magnitude.mul(gain).add_(self.offset)), alpha=weight)

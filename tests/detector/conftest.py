@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from dfd.detector import precision as precisions
 from tests.detector.authors import (
     SMALL_CLASSIFIER,
     save_small_top_four,
@@ -22,6 +23,11 @@ CARD: dict[str, Any] = {"window_samples": WINDOW, "hop_samples": WINDOW // 2}
 BUCKETS = (1, 2, 4)
 
 MakeFolder = Callable[..., Path]
+
+needs_int8 = pytest.mark.skipif(
+    not precisions.has_int8(torch.device("cpu")),
+    reason="int8 needs a CPU that multiplies 8-bit integers: AVX-512 VNNI, AVX-VNNI or AMX",
+)
 
 
 @pytest.fixture(autouse=True)

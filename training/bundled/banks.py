@@ -67,7 +67,7 @@ def codec_bank(
         return through_codec(samples, codec), codec.name
 
     rows = list(range(len(recordings)))
-    stem = folder / f"codec-{_key(recordings, cache, WEIGHTS)}"
+    stem = folder / f"codec-{_key(cache, WEIGHTS)}"
     samples, _ = _render(cache, rows, stem, (7,), render, progress)
     return Bank("codec", recordings, samples, cache.lengths, clean=cache.samples)
 
@@ -101,7 +101,7 @@ def copy_bank(
         for row, recording in enumerate(recordings)
         if recording.label == 0 and cache.lengths[row] > 0
     ]
-    stem = folder / f"copies-{copy}-{_key(recordings, cache, options.copy_synthesis)}"
+    stem = folder / f"copies-{copy}-{_key(cache, options.copy_synthesis)}"
     samples, made = _render(cache, rows, stem, (11, 5 + copy), render, progress)
     spoofs = [
         replace(recordings[row], label=1, system=f"copy:{name}")
@@ -139,12 +139,9 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
     return Bank("spoken", spoofs, samples, lengths, taught=False)
 
 
-def _key(recordings: Sequence[Recording], cache: AudioCache, options: object) -> str:
+def _key(cache: AudioCache, options: object) -> str:
     """Differs where the recordings or ``options`` do."""
-    digest = hashlib.sha256(repr(options).encode())
-    for recording, length in zip(recordings, cache.lengths, strict=True):
-        digest.update(f"{recording.file}\t{length}\n".encode())
-    return digest.hexdigest()[:16]
+    return f"{cache.key}-{hashlib.sha256(repr(options).encode()).hexdigest()[:8]}"
 
 
 def _render(

@@ -40,7 +40,7 @@ def build_cache(
         meta = json.loads(meta_path.read_text(encoding="utf-8"))
         samples = np.memmap(data_path, dtype=np.int16, mode="r", shape=shape)
         lengths = np.asarray(meta["lengths"], dtype=np.int64)
-        return AudioCache(samples, lengths, dict(meta["unreadable"]))
+        return AudioCache(samples, lengths, dict(meta["unreadable"]), key)
     folder.mkdir(parents=True, exist_ok=True)
     writable = np.memmap(data_path, dtype=np.int16, mode="w+", shape=shape)
     lengths = np.zeros(len(recordings), dtype=np.int64)
@@ -57,7 +57,7 @@ def build_cache(
             progress()
     writable.flush()
     meta_path.write_text(json.dumps({"lengths": lengths.tolist(), "unreadable": unreadable}))
-    return AudioCache(writable, lengths, unreadable)
+    return AudioCache(writable, lengths, unreadable, key)
 
 
 def _key(recordings: Sequence[Recording], audio_root: Path, row_samples: int) -> str:

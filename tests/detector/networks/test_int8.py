@@ -11,11 +11,7 @@ from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import Grid, QuantizedConvStep, QuantizedDense, quantize, rounded
 from dfd.detector.signals import probe_signals
-from tests.detector.conftest import WINDOW, MakeFolder
-
-needs_int8 = pytest.mark.skipif(
-    not precisions.has_int8(torch.device("cpu")), reason="needs a CPU with 8-bit instructions"
-)
+from tests.detector.conftest import WINDOW, MakeFolder, needs_int8
 
 
 def test_a_grid_holds_its_range_and_zero() -> None:

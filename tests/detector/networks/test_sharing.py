@@ -9,7 +9,7 @@ from dfd.detector import load_detector
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.sharing import SharedWork, shared_frames
-from tests.detector.conftest import CARD, MakeFolder
+from tests.detector.conftest import CARD, MakeFolder, needs_int8
 
 # 64 samples a frame: the window is a multiple of it, and so is the hop
 WINDOW, HOP = 4096, 2048
@@ -27,14 +27,9 @@ def stream(windows: int, seed: int) -> torch.Tensor:
     return samples.unfold(0, WINDOW, HOP)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
 def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) -> None:
     folder = make_folder(**RAW)
-    if precision == "int8":
-        from dfd.detector.precision import has_int8
-
-        if not has_int8(torch.device("cpu")):
-            pytest.skip("needs a CPU with 8-bit instructions")
     alone = load_detector(
         str(folder), precision=precision, batch_buckets=(1,), warm=False, tolerance=1.0
     )

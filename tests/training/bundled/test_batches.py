@@ -109,7 +109,7 @@ def test_other_options_or_recordings_are_rendered_anew(
     ticks: list[int] = []
     for names, count in (("mel-phase", 6), ("phase-vocoder", 6), ("phase-vocoder", 4)):
         options = BankOptions(copy_synthesis=((names, 1.0),))
-        few = AudioCache(cache.samples[:count], cache.lengths[:count], {})
+        few = AudioCache(cache.samples[:count], cache.lengths[:count], {}, f"first {count}")
         made = copy_bank(rows[:count], few, tmp_path, options, 0, lambda: ticks.append(1))
         assert {row.system for row in made.recordings} == {f"copy:{names}"}
     humans = [row.label == 0 for row in rows]
