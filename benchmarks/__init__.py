@@ -1,10 +1,10 @@
 """`dfd bench`: how fast the model, the daemon and the core are, and against what.
 
-    model, peers, networks, peak -> windows a second by batch size (`dfd bench model`)
-    daemon, ramp -> streams that a daemon holds (`dfd bench serve`)
-    load -> as many streams as the machine can send (`python -m dfd.bench.load`)
-    core -> streams a core without a classifier (`dfd bench core`)
-    spread, machine, view, plot -> what is said of them
+    model/  windows a second by batch size (`dfd bench model`)
+    serve/  streams that a daemon holds (`dfd bench serve`), and what sends them
+    core    streams a core without a classifier (`dfd bench core`)
+    report/ how often it is measured, and what is said of it
+    recordings, speech: what is heard meanwhile
 
 May import every room; nothing imports it but `cli`.
 """

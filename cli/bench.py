@@ -118,8 +118,8 @@ def model(
 
     With RECORDINGS, the precisions are compared with fp32 on them.
     """
-    from dfd.bench.model import ModelOptions, run
-    from dfd.bench.peers import COMPILE, PEERS
+    from dfd.bench.model.peers import COMPILE, PEERS
+    from dfd.bench.model.run import ModelOptions, run
     from dfd.clients.errors import UserError
     from dfd.detector import DetectorError
 
@@ -189,7 +189,7 @@ def serve(
     begin spread over some seconds. The budget is broken when p99 exceeds it, or when any
     window is shed or fails. FILES are what is streamed, made-up voices where there are none.
     """
-    from dfd.bench.serve import ServeBenchOptions, run
+    from dfd.bench.serve.run import ServeBenchOptions, run
 
     arguments = tuple(
         f"--{name}={value}" for name, value in serve_options.items() if value is not None
@@ -235,7 +235,7 @@ def core(
 def _need_plot(path: Path | None) -> None:
     """Fails before the measurement, and not after, where matplotlib is missing."""
     if path is not None:
-        import dfd.bench.plot  # noqa: F401
+        import dfd.bench.report.plot  # noqa: F401
 
 
 def _tell(line: str) -> None:
@@ -247,7 +247,7 @@ def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None
 
     from rich.console import Console
 
-    from dfd.bench.view import show
+    from dfd.bench.report.view import show
     from dfd.clients.errors import UserError
 
     content = json.dumps(report, indent=1)
@@ -264,6 +264,6 @@ def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None
             except OSError as error:
                 raise UserError(f"cannot write {json_path}: {error.strerror}") from None
     if plot_path is not None:
-        from dfd.bench.plot import draw
+        from dfd.bench.report.plot import draw
 
         draw(report, plot_path)

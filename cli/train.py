@@ -158,7 +158,7 @@ def _train_bundled(
     from dfd.training.bundled.loop import Progress
     from dfd.training.bundled.pipeline import train
     from dfd.training.bundled.recipe import RECIPES
-    from dfd.training.tracking import open_tracker
+    from dfd.training.run.tracking import open_tracker
 
     chosen = RECIPES[BUNDLED]
     if more["steps"] is not None:
@@ -212,11 +212,11 @@ def _train_reference(
 ) -> str:
     import os
 
-    from dfd.training.overrides import read_changes
-    from dfd.training.progress import Talk, Tick
+    from dfd.training.material.splits import corpus_splits, protocol_splits
     from dfd.training.reference import Tracking, train_reference
-    from dfd.training.runoptions import RunOptions
-    from dfd.training.splits import corpus_splits, protocol_splits
+    from dfd.training.run.options import RunOptions
+    from dfd.training.run.overrides import read_changes
+    from dfd.training.run.progress import Talk, Tick
 
     @contextmanager
     def bar(title: str, total: int) -> Iterator[Tick]:

@@ -6,6 +6,7 @@ events.py                                  what is told: Started, WindowResult, 
 DetectionError, UserError                  what goes wrong (errors.py)
 open_recording                             audio files as chunks
 
+transport/ how a stream outlives calls and connections; protocol/ what is written on the wire
 sources/   where audio comes from: a microphone, recordings
 runs/      what `dfd listen` and `dfd replay` do
 display/   what a terminal or a picture shows of it

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat
-from dfd.clients.buffer import AudioBuffer
-from dfd.clients.link import Desk, Link
 from dfd.clients.options import RetryPolicy, StreamOptions
+from dfd.clients.transport.buffer import AudioBuffer
+from dfd.clients.transport.link import Desk, Link
 
 if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub

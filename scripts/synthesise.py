@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from dfd.training.espeak import Voice, speak
+from dfd.training.material.espeak import Voice, speak
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 from dfd.training.errors import TrainingError
 from dfd.training.finetune.options import FINETUNE_RECIPES
 from dfd.training.frozen.options import FROZEN_RECIPES
-from dfd.training.overrides import override
-from dfd.training.progress import Talk
-from dfd.training.runoptions import RunOptions
-from dfd.training.splits import Splits
-from dfd.training.tracking import Tracker, open_tracker
+from dfd.training.material.splits import Splits
+from dfd.training.run.options import RunOptions
+from dfd.training.run.overrides import override
+from dfd.training.run.progress import Talk
+from dfd.training.run.tracking import Tracker, open_tracker
 
 # What the systems' authors built upon, by their ids on the hub.
 PUBLISHED_BACKBONES = {

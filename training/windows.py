@@ -10,8 +10,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.training.clips import Clips, collate, prefetch
-from dfd.training.serving import PROVISIONAL_SECONDS
+from dfd.training.material.clips import Clips, collate, prefetch
+from dfd.training.weights.serving import PROVISIONAL_SECONDS
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dfd.clients.alerts.worker import Workers
 from dfd.clients.errors import UserError
 from dfd.clients.events import Alert, Event
-from dfd.clients.messages import json_line
+from dfd.clients.protocol.messages import json_line
 
 _WAITING = 100
 _CLOSE_SECONDS = 10.0

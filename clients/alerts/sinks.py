@@ -13,7 +13,7 @@ from typing import IO, Protocol, Self
 
 from dfd.clients.errors import UserError
 from dfd.clients.events import Event
-from dfd.clients.messages import json_line
+from dfd.clients.protocol.messages import json_line
 
 
 class EventSink(Protocol):

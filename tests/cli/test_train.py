@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from dfd.cli.train import REFERENCE, command
 from tests.tiny_corpus import make_corpus
 from tests.training.backbones import make_backbone
-from tests.training.test_splits import lay_out
+from tests.training.material.test_splits import lay_out
 
 SMALL = ["--set", "stages.top.top_layers=1", "--set", "stages.top.epochs=1"]
 

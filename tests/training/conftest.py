@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfd.training.progress import Talk
+from dfd.training.run.progress import Talk
 from tests.tiny_corpus import make_corpus
 from tests.training.backbones import LAYER_NORM, make_backbone
 from tests.training.talk import silent_talk

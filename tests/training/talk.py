@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dfd.training.progress import Talk, Tick
+from dfd.training.run.progress import Talk, Tick
 
 
 def silent_talk() -> tuple[Talk, list[str]]:

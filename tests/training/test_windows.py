@@ -6,7 +6,7 @@ import soundfile
 from torch import Tensor
 
 from dfd.evaluation.corpus import Recording
-from dfd.training.clips import Clips, scan
+from dfd.training.material.clips import Clips, scan
 from dfd.training.windows import Cut, mean_probabilities, score_as_served, score_clips, windows_of
 
 

@@ -22,8 +22,8 @@ from dfd.evaluation.telephone.codecs import opus, through_codec
 from dfd.training.bundled.batches import Bank
 from dfd.training.bundled.cache import ROW_SAMPLES
 from dfd.training.bundled.copysynth import METHODS
-from dfd.training.codecs import WEIGHTS, pick_codec
-from dfd.training.espeak import draw_sentence, draw_voice, speak
+from dfd.training.material.codecs import WEIGHTS, pick_codec
+from dfd.training.material.espeak import draw_sentence, draw_voice, speak
 
 # Takes a recording's row, its samples and a generator to what was made of it, and a name.
 Render = Callable[[int, FloatArray, np.random.Generator], tuple[FloatArray, str]]

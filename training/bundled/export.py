@@ -12,7 +12,7 @@ import numpy as np
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
 from dfd.evaluation.corpus import Recording
 from dfd.evaluation.scoring.windows import Scorer, score_windows
-from dfd.training.serving import PROVISIONAL_SECONDS, ServedAs, serving_facts, stream_rows
+from dfd.training.weights.serving import PROVISIONAL_SECONDS, ServedAs, serving_facts, stream_rows
 
 if TYPE_CHECKING:
     from dfd.detector.with_transformers import Wav2Vec2LightCnn

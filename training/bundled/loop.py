@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.training.augment import augment
 from dfd.training.bundled.batches import Batch, Sampler
 from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import FitOptions, Recipe
+from dfd.training.material.augment import augment
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"

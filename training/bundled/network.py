@@ -17,7 +17,7 @@ from torch.nn.functional import gelu, max_pool2d
 from dfd.detector.networks.head import mean_frame
 from dfd.detector.networks.light_cnn import LightCnnConfig, Stage
 from dfd.detector.networks.spectrogram import SPARE_FEATURES, Spectrogram, SpectrogramOptions
-from dfd.training.augment import normalise
+from dfd.training.material.augment import normalise
 
 
 @dataclass(frozen=True)

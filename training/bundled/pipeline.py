@@ -31,7 +31,7 @@ from dfd.training.bundled.loop import Progress, fit
 from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import Recipe
 from dfd.training.bundled.unroll import written_out
-from dfd.training.serving import ServedAs
+from dfd.training.weights.serving import ServedAs
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]

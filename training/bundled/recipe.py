@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from dfd.training.augment import AugmentOptions
 from dfd.training.bundled.banks import BankOptions
 from dfd.training.bundled.network import NetworkOptions
+from dfd.training.material.augment import AugmentOptions
 
 
 @dataclass(frozen=True)

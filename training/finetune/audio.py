@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dfd.training.clips import Batch, Clips, collate
 from dfd.training.finetune.options import FinetuneRecipe
+from dfd.training.material.clips import Batch, Clips, collate
 from dfd.training.windows import Cut
 
 FloatArray = npt.NDArray[np.float32]

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from dfd.training.classifier import Classifier
 from dfd.training.finetune.options import FinetuneRecipe, Stage
+from dfd.training.weights.classifier import Classifier
 
 _PARTS = {
     "extractor": "backbone.feature_extractor.",

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from dfd.detector import DetectorError
 from dfd.detector.precision import DTYPES, candidates
 from dfd.evaluation.figures import metrics
-from dfd.training.classifier import Classifier, autocast, scorer
-from dfd.training.clips import Batch, Clips, batches_by_length, prefetch
 from dfd.training.errors import TrainingError
 from dfd.training.finetune.audio import scoring_cut, training_batch
 from dfd.training.finetune.freezing import freeze, set_training, trained_in_any
@@ -30,7 +28,9 @@ from dfd.training.finetune.state import (
     load_best,
     save_best,
 )
-from dfd.training.tracking import Tracker
+from dfd.training.material.clips import Batch, Clips, batches_by_length, prefetch
+from dfd.training.run.tracking import Tracker
+from dfd.training.weights.classifier import Classifier, autocast, scorer
 from dfd.training.windows import Scores, mean_probabilities, score_clips
 
 LOG = "log.jsonl"

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from dfd.detector.networks.head import ProjectedMeanHead
-from dfd.training.classifier import Classifier
 from dfd.training.errors import TrainingError
 from dfd.training.finetune.options import FinetuneRecipe
+from dfd.training.weights.classifier import Classifier
 
 if TYPE_CHECKING:
-    from dfd.training.pretrained import Backbone
+    from dfd.training.weights.pretrained import Backbone
 
 
 def build_classifier(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> Classifier:

@@ -6,22 +6,22 @@ import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 
-from dfd.training.classifier import Classifier, scorer
-from dfd.training.clips import Clips
 from dfd.training.finetune.audio import scoring_cut
 from dfd.training.finetune.loop import FitContext, Progress, describe, figures, fit
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.options import FinetuneRecipe
 from dfd.training.finetune.state import Standing
-from dfd.training.layouts import write_state, write_transformers
-from dfd.training.modelcard import Made, write_card
-from dfd.training.pretrained import Backbone, load_backbone
-from dfd.training.progress import Talk
-from dfd.training.runoptions import RunOptions
-from dfd.training.scan import scan_splits, tell_unreadable
-from dfd.training.serving import ServedAs, in_a_row, serving_facts
-from dfd.training.splits import Splits
-from dfd.training.tracking import Tracker
+from dfd.training.material.clips import Clips
+from dfd.training.material.scan import scan_splits, tell_unreadable
+from dfd.training.material.splits import Splits
+from dfd.training.run.options import RunOptions
+from dfd.training.run.progress import Talk
+from dfd.training.run.tracking import Tracker
+from dfd.training.weights.classifier import Classifier, scorer
+from dfd.training.weights.layouts import write_state, write_transformers
+from dfd.training.weights.modelcard import Made, write_card
+from dfd.training.weights.pretrained import Backbone, load_backbone
+from dfd.training.weights.serving import ServedAs, in_a_row, serving_facts
 from dfd.training.windows import Cut, score_as_served, score_clips
 
 MODEL = "model"

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from dfd.training.augment import normalise
-from dfd.training.classifier import mean_frame
+from dfd.training.material.augment import normalise
+from dfd.training.weights.classifier import mean_frame
 
 if TYPE_CHECKING:
-    from dfd.training.pretrained import Backbone
+    from dfd.training.weights.pretrained import Backbone
 
 
 class Embedder(nn.Module):

@@ -20,10 +20,10 @@ import numpy.typing as npt
 import torch
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.training.clips import Clips, collate, prefetch
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.options import FrozenRecipe
 from dfd.training.frozen.spectral import names, spectral_features
+from dfd.training.material.clips import Clips, collate, prefetch
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from dfd.detector.networks.head import ProjectedMeanHead
-from dfd.training.classifier import Classifier
 from dfd.training.frozen.contrastive import Projection
 from dfd.training.frozen.logreg import LinearModel
+from dfd.training.weights.classifier import Classifier
 
 if TYPE_CHECKING:
-    from dfd.training.pretrained import Backbone
+    from dfd.training.weights.pretrained import Backbone
 
 
 def fold(

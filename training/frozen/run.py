@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from dfd.evaluation.figures import metrics
 from dfd.evaluation.score_files import write_scores
-from dfd.training.classifier import Classifier, scorer
-from dfd.training.clips import Clips
 from dfd.training.frozen.contrastive import Projection, centroid_scores, fit_projection
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, extract
@@ -21,15 +19,17 @@ from dfd.training.frozen.folding import fold
 from dfd.training.frozen.logreg import LinearModel, fit_logistic, split_rows
 from dfd.training.frozen.options import FrozenRecipe
 from dfd.training.frozen.saved import FrozenModel
-from dfd.training.layouts import write_transformers
-from dfd.training.modelcard import Made, write_card
-from dfd.training.pretrained import Backbone, load_backbone
-from dfd.training.progress import Talk
-from dfd.training.runoptions import RunOptions
-from dfd.training.scan import scan_splits, tell_unreadable
-from dfd.training.serving import ServedAs, in_a_row, serving_facts
-from dfd.training.splits import Splits, require_both
-from dfd.training.tracking import Tracker
+from dfd.training.material.clips import Clips
+from dfd.training.material.scan import scan_splits, tell_unreadable
+from dfd.training.material.splits import Splits, require_both
+from dfd.training.run.options import RunOptions
+from dfd.training.run.progress import Talk
+from dfd.training.run.tracking import Tracker
+from dfd.training.weights.classifier import Classifier, scorer
+from dfd.training.weights.layouts import write_transformers
+from dfd.training.weights.modelcard import Made, write_card
+from dfd.training.weights.pretrained import Backbone, load_backbone
+from dfd.training.weights.serving import ServedAs, in_a_row, serving_facts
 from dfd.training.windows import Cut, score_as_served
 
 FloatArray = npt.NDArray[np.float64]

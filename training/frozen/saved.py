@@ -15,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dfd.training.clips import Clips
 from dfd.training.errors import TrainingError
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import extract
 from dfd.training.frozen.logreg import LinearModel
 from dfd.training.frozen.options import FrozenRecipe
 from dfd.training.frozen.spectral import names
-from dfd.training.overrides import override
-from dfd.training.pretrained import load_backbone
+from dfd.training.material.clips import Clips
+from dfd.training.run.overrides import override
+from dfd.training.weights.pretrained import load_backbone
 
 if TYPE_CHECKING:
-    from dfd.training.pretrained import Backbone
+    from dfd.training.weights.pretrained import Backbone
 
 FILE = "frozen.json"
 

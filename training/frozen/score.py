@@ -16,9 +16,9 @@ from dfd.evaluation.corpus import CorpusError
 from dfd.evaluation.protocols import PROTOCOLS
 from dfd.evaluation.score_files import write_scores
 from dfd.evaluation.trials import TrialSet, from_manifest
-from dfd.training.clips import scan
 from dfd.training.errors import TrainingError
 from dfd.training.frozen.saved import FrozenModel
+from dfd.training.material.clips import scan
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,9 +11,9 @@ from dfd.detector import DetectorError
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.spectrogram import SpectrogramExtractor
-from dfd.training.augment import normalise
 from dfd.training.bundled.export import write_weights
 from dfd.training.bundled.unroll import written_out
+from dfd.training.material.augment import normalise
 from tests.training.bundled.test_network import SMALL, trained
 
 WAVES = torch.randn(3, 24_000, generator=torch.Generator().manual_seed(1))

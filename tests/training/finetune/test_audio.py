@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfd.training.clips import Clips, scan
 from dfd.training.finetune.audio import scoring_cut, training_batch, with_noise
 from dfd.training.finetune.options import TOP4_MLP, TWO_STAGE, XLSR_HALF
-from dfd.training.splits import corpus_splits
+from dfd.training.material.clips import Clips, scan
+from dfd.training.material.splits import corpus_splits
 
 ROWS = np.array([0, 5])
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dfd.training.clips import Clips, scan
 from dfd.training.errors import TrainingError
 from dfd.training.finetune import loop
 from dfd.training.finetune.loop import (
@@ -21,9 +20,10 @@ from dfd.training.finetune.loop import (
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.options import TOP4_MLP, TWO_STAGE, FinetuneRecipe, Stage
 from dfd.training.finetune.state import BEST, CHECKPOINT, Standing
-from dfd.training.pretrained import load_backbone
-from dfd.training.splits import corpus_splits
-from dfd.training.tracking import Tracker
+from dfd.training.material.clips import Clips, scan
+from dfd.training.material.splits import corpus_splits
+from dfd.training.run.tracking import Tracker
+from dfd.training.weights.pretrained import load_backbone
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 
-from dfd.training.classifier import Classifier
 from dfd.training.finetune.freezing import freeze
 from dfd.training.finetune.network import make_head
 from dfd.training.finetune.options import TOP4_MLP, TWO_STAGE, XLSR_HALF, FinetuneRecipe
+from dfd.training.weights.classifier import Classifier
 
 
 def at_true_size(recipe: FinetuneRecipe, **changes: Any) -> Classifier:

@@ -10,7 +10,6 @@ import torch
 
 from dfd.detector import load_detector
 from dfd.evaluation.corpus import CorpusError, Recording
-from dfd.training.classifier import scorer
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.options import (
     FINETUNE_RECIPES,
@@ -18,10 +17,11 @@ from dfd.training.finetune.options import (
 )
 from dfd.training.finetune.run import run
 from dfd.training.finetune.state import load_best
-from dfd.training.pretrained import load_backbone
-from dfd.training.runoptions import RunOptions
-from dfd.training.splits import Splits, corpus_splits
-from dfd.training.tracking import Tracker
+from dfd.training.material.splits import Splits, corpus_splits
+from dfd.training.run.options import RunOptions
+from dfd.training.run.tracking import Tracker
+from dfd.training.weights.classifier import scorer
+from dfd.training.weights.pretrained import load_backbone
 from tests.training.talk import silent_talk
 
 pytestmark = pytest.mark.usefixtures("one_thread")

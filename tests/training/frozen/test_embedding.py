@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dfd.training.frozen.embedding import Embedder
-from dfd.training.pretrained import load_backbone
+from dfd.training.weights.pretrained import load_backbone
 
 LENGTHS = torch.tensor([32_000, 9_123, 20_001, 500])
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.training.clips import Clips, scan
 from dfd.training.frozen import features as module
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, batches_of, extract
 from dfd.training.frozen.options import FrozenRecipe
 from dfd.training.frozen.spectral import spectral_features
-from dfd.training.pretrained import load_backbone
-from dfd.training.splits import corpus_splits
+from dfd.training.material.clips import Clips, scan
+from dfd.training.material.splits import corpus_splits
+from dfd.training.weights.pretrained import load_backbone
 
 RECIPE = FrozenRecipe("frozen-logreg", batch_seconds=5.0)
 CPU = torch.device("cpu")

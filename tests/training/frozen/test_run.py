@@ -10,7 +10,6 @@ import torch
 
 from dfd.detector import load_detector
 from dfd.evaluation.score_files import read_scores
-from dfd.training.clips import scan
 from dfd.training.errors import TrainingError
 from dfd.training.frozen import score
 from dfd.training.frozen.embedding import Embedder
@@ -18,10 +17,11 @@ from dfd.training.frozen.features import extract
 from dfd.training.frozen.options import FROZEN_RECIPES, ContrastiveOptions, FrozenRecipe
 from dfd.training.frozen.run import run
 from dfd.training.frozen.saved import FrozenModel
-from dfd.training.pretrained import load_backbone
-from dfd.training.runoptions import RunOptions
-from dfd.training.splits import corpus_splits
-from dfd.training.tracking import Tracker
+from dfd.training.material.clips import scan
+from dfd.training.material.splits import corpus_splits
+from dfd.training.run.options import RunOptions
+from dfd.training.run.tracking import Tracker
+from dfd.training.weights.pretrained import load_backbone
 from tests.training.talk import silent_talk
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,0 +1,266 @@
+"""The connection's side of a stream: connects, sends, reads, and connects again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+
+from dfd.clients import events as ev
+from dfd.clients.audio import AudioFormat
+from dfd.clients.errors import DetectionError
+from dfd.clients.options import RetryPolicy, StreamOptions
+from dfd.clients.protocol import requests, wire
+from dfd.clients.transport.buffer import AudioBuffer
+from dfd.clients.transport.calls import CallEndedError, StreamCall, ended, half_close, write
+from dfd.clients.transport.retry import Backoff
+from dfd.clients.transport.status import from_error
+from dfd.v1 import detection_pb2 as pb
+
+if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
+    from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
+
+# Events waiting for a caller who does not read them, a day's worth, since one may send a
+# whole recording before reading; beyond it the server is slowed.
+_EVENT_BACKLOG = 1 << 16
+_DEFAULT_CHUNK_BYTES = 64 << 10
+# A call that takes no more messages gives its status at once; this is for the case that not.
+_STATUS_SECONDS = 5.0
+_BROKEN = DetectionError("UNAVAILABLE", "CONNECTION_BROKEN", "the connection broke")
+_DRAINING = DetectionError("UNAVAILABLE", "SERVER_DRAINING", "the server is shutting down")
+
+
+@dataclass(eq=False)
+class Desk:
+    """What the two sides of a stream share; both run in one event loop.
+
+    Attributes:
+        changed: there is audio to send, or its end.
+        space: the buffer may have room again, or the stream is over.
+        over: no more audio is taken, and no more events come than are queued.
+        error: why it is over; None where the summary came.
+        opened: the first `Started`, or why there is none.
+    """
+
+    buffer: AudioBuffer
+    events: asyncio.Queue[ev.Event | None] = field(
+        default_factory=lambda: asyncio.Queue(_EVENT_BACKLOG)
+    )
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    space: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+    error: Exception | None = None
+    opened: asyncio.Future[ev.Started] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def end(self) -> None:
+        """Wakes whoever waits."""
+        self.over = True
+        self.space.set()
+        with contextlib.suppress(asyncio.QueueFull):
+            self.events.put_nowait(None)
+
+
+class Link:
+    """Keeps one stream connected until it is over."""
+
+    def __init__(
+        self,
+        stub: DetectionServiceAsyncStub,
+        metadata: tuple[tuple[str, str], ...],
+        audio_format: AudioFormat,
+        options: StreamOptions,
+        retry: RetryPolicy,
+        desk: Desk,
+        *,
+        live: bool,
+    ) -> None:
+        self._stub = stub
+        self._metadata = metadata
+        self._format = audio_format
+        self._options = options
+        self._retry = retry
+        self._desk = desk
+        self._stall_seconds = retry.stall_seconds if live else None
+        self._limits_bytes = _DEFAULT_CHUNK_BYTES
+        self._judged: dict[int, int] = {}
+        self._told_dropped = 0
+        self._since: float | None = None  # when the current connection was answered
+
+    async def run(self) -> None:
+        """Connects, and again, until the summary came or trying is over; never raises."""
+        desk = self._desk
+        try:
+            await self._keep()
+        except Exception as error:
+            desk.error = error
+            if not desk.opened.done():
+                desk.opened.set_exception(error)
+        finally:
+            desk.end()
+
+    async def _keep(self) -> None:
+        desk = self._desk
+        backoff = Backoff(self._retry, self._retry.connect_seconds)
+        lost_before = False
+        while True:
+            summary: ev.Summary | None = None
+            try:
+                summary = await self._connect(backoff.attempts)
+                if not self._left(summary):
+                    return
+                error = _DRAINING
+            except DetectionError as caught:
+                error = caught
+            if self._since is not None:
+                lived = time.monotonic() - self._since
+                if not lost_before or lived > self._retry.max_delay_seconds:
+                    backoff = Backoff(self._retry, self._retry.reconnect_seconds)
+                lost_before = True
+            delay = backoff.next_delay(error)
+            if delay is None:
+                if summary is not None:
+                    await desk.events.put(summary)
+                raise error
+            if desk.opened.done():
+                desk.buffer.rewind()
+                await desk.events.put(
+                    ev.ConnectionLost(error.code, error.reason, error.message, delay, summary)
+                )
+            await asyncio.sleep(delay)
+
+    def _left(self, summary: ev.Summary) -> bool:
+        """Whether the server ended a stream that has more audio to come."""
+        buffer = self._desk.buffer
+        draining = summary.end_reason is ev.EndReason.SERVER_DRAINING
+        return draining and not (buffer.finished and not len(buffer))
+
+    async def _connect(self, attempts: int) -> ev.Summary:
+        """Lives through one connection, from the configuration to the summary.
+
+        Raises:
+            DetectionError: it ended without a summary, or by an error after it.
+        """
+        self._since = None
+        call = self._stub.StreamingDetect(metadata=self._metadata)
+        tasks: list[asyncio.Task[ev.Summary] | asyncio.Task[None]] = []
+        try:
+            await self._start(call, attempts)
+            reader = asyncio.create_task(self._read(call))
+            writer = asyncio.create_task(self._write(call))
+            tasks = [reader, writer]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not reader.done():
+                fault = writer.exception()
+                if fault is not None and not isinstance(fault, CallEndedError):
+                    raise fault
+                await asyncio.wait([reader], timeout=_STATUS_SECONDS if fault else None)
+                if not reader.done():
+                    raise _BROKEN
+            return reader.result()
+        except grpc.aio.AioRpcError as error:
+            raise from_error(error) from None
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            call.cancel()
+
+    async def _start(self, call: StreamCall, attempts: int) -> None:
+        config = requests.config(self._format, self._options)
+        try:
+            async with asyncio.timeout(self._retry.answer_seconds):
+                with contextlib.suppress(CallEndedError):
+                    await write(call, pb.StreamingDetectRequest(config=config))
+                answer = await call.read()
+        except TimeoutError:
+            message = f"the server did not answer within {self._retry.answer_seconds:g} s"
+            raise DetectionError("UNAVAILABLE", "NO_ANSWER", message) from None
+        if not isinstance(answer, pb.StreamingDetectResponse):
+            raise await ended(call)
+        started = wire.event(answer)
+        if not isinstance(started, ev.Started):
+            raise DetectionError("INTERNAL", "BAD_ANSWER", "the server's first answer is no start")
+        self._since = time.monotonic()
+        desk = self._desk
+        if desk.opened.done():
+            lost = self._newly_dropped()
+            where = self._format.seconds(desk.buffer.start)
+            await desk.events.put(ev.Reconnected(where, lost, max(1, attempts)))
+        await desk.events.put(started)
+        if not desk.opened.done():
+            desk.opened.set_result(started)
+        self._limits_bytes = started.limits.max_chunk_bytes or _DEFAULT_CHUNK_BYTES
+        self._judged = dict.fromkeys(started.channels or range(self._format.channel_count), 0)
+
+    def _newly_dropped(self) -> float:
+        """Seconds of audio dropped since this was last asked."""
+        dropped = self._desk.buffer.dropped
+        lost, self._told_dropped = dropped - self._told_dropped, dropped
+        return self._format.seconds(lost)
+
+    async def _write(self, call: StreamCall) -> None:
+        """Sends audio as it comes; ends with the audio.
+
+        Raises:
+            DetectionError: a live stream's server took nothing for too long.
+        """
+        desk, expected = self._desk, 0
+        while True:
+            piece = desk.buffer.take(self._limits_bytes)
+            if piece is None:
+                if desk.buffer.finished:
+                    await half_close(call)
+                    return
+                desk.changed.clear()
+                await desk.changed.wait()
+                continue
+            desk.space.set()
+            lost = self._newly_dropped()
+            if lost:
+                where = self._format.seconds(piece.start) - lost
+                await desk.events.put(ev.AudioLost(where, lost))
+            audio = pb.AudioChunk(content=piece.content)
+            if piece.start != expected:
+                audio.sample_offset = piece.start
+            expected = piece.end
+            try:
+                async with asyncio.timeout(self._stall_seconds):
+                    await write(call, pb.StreamingDetectRequest(audio=audio))
+            except TimeoutError:
+                message = f"the server took no audio for {self._stall_seconds:g} s"
+                raise DetectionError("UNAVAILABLE", "STALLED", message) from None
+
+    async def _read(self, call: StreamCall) -> ev.Summary:
+        """Queues what the server says; gives its last word."""
+        summary: ev.Summary | None = None
+        try:
+            while isinstance(answer := await call.read(), pb.StreamingDetectResponse):
+                event = wire.event(answer)
+                if isinstance(event, ev.Summary):
+                    summary = event
+                    if self._left(event):
+                        continue
+                elif isinstance(event, ev.WindowResult):
+                    self._acknowledge(event)
+                if event is not None:
+                    await self._desk.events.put(event)
+            error = await ended(call) if summary is None else None
+        except grpc.aio.AioRpcError as caught:
+            error = from_error(caught)
+        if summary is not None and (error is None or error.retryable):
+            return summary
+        assert error is not None
+        raise error
+
+    def _acknowledge(self, event: ev.WindowResult) -> None:
+        """Lets go of audio that was judged on every channel."""
+        end = int(event.end_seconds * self._format.sample_rate_hz)
+        self._judged[event.channel] = max(end, self._judged.get(event.channel, 0))
+        self._desk.buffer.acknowledge(min(self._judged.values()))

@@ -1,0 +1,31 @@
+"""A first look at the files of both splits."""
+
+from __future__ import annotations
+
+from dfd.training.material.clips import Clips, scan
+from dfd.training.material.splits import Splits
+from dfd.training.run.progress import Talk
+
+NAMED_AT_MOST = 5
+
+
+def scan_splits(splits: Splits, workers: int, talk: Talk) -> tuple[Clips, Clips]:
+    """The readable recordings of train and of dev; says which are not."""
+    made = []
+    for name, rows in (("train", splits.train), ("dev", splits.dev)):
+        with talk.bar(f"looking at {name}", len(rows)) as tick:
+            clips = scan(
+                rows, splits.root, f"{splits.name}, split {name}", workers=workers, progress=tick
+            )
+        tell_unreadable(clips, name, talk)
+        made.append(clips)
+    return made[0], made[1]
+
+
+def tell_unreadable(clips: Clips, split: str, talk: Talk) -> None:
+    """Count and name the files that are left out."""
+    if not clips.unreadable:
+        return
+    talk.say(f"{split}: {len(clips.unreadable)} files cannot be read and are left out")
+    for file, reason in list(clips.unreadable.items())[:NAMED_AT_MOST]:
+        talk.say(f"  {file}: {reason.removeprefix(f'{clips.root / file}: ')}")
