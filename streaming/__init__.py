@@ -2,7 +2,7 @@
 
 No gRPC, no torch, no clock, no I/O. `StreamSession` composes the rest:
 
-    decode -> resample -> voice activity -> ring buffer -> windows     (feed)
-    window LLR -> evidence -> alert policy -> results, alerts          (resolve)
-    evidence, quality -> verdict                                       (summary)
+    samples/, speech/, track: decode -> resample -> voice activity -> ring -> windows   (feed)
+    judgement/: window LLR -> evidence -> alert policy -> results, alerts               (resolve)
+                evidence, quality -> verdict                                            (summary)
 """

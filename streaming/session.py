@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dfd.streaming.decode import decode
-from dfd.streaming.judge import Judge
+from dfd.streaming.judgement.judge import Judge
 from dfd.streaming.options import SessionOptions
-from dfd.streaming.resample import Resampler
+from dfd.streaming.samples.decode import decode
+from dfd.streaming.samples.resample import Resampler
+from dfd.streaming.speech.vad import Vad, make_vad
 from dfd.streaming.track import Track
 from dfd.streaming.types import (
     ChannelSummary,
@@ -20,7 +21,6 @@ from dfd.streaming.types import (
     Window,
     WindowStatus,
 )
-from dfd.streaming.vad import Vad, make_vad
 
 # A chunk placed further ahead than this is a mistake, not a gap.
 MAX_GAP_SECONDS = 24 * 3600.0

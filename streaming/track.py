@@ -7,12 +7,12 @@ activity frame.
 
 import math
 
-from dfd.streaming.activity import SpeechProfile
-from dfd.streaming.gaps import GapMap
 from dfd.streaming.options import SessionOptions
-from dfd.streaming.ring import RingBuffer
+from dfd.streaming.samples.gaps import GapMap
+from dfd.streaming.samples.ring import RingBuffer
+from dfd.streaming.speech.activity import SpeechProfile
+from dfd.streaming.speech.vad import Vad
 from dfd.streaming.types import FeedEvent, Samples, SpeechActivity, Window
-from dfd.streaming.vad import Vad
 
 # Audio is taken in pieces of at most this, so that the ring holds a window and a piece.
 _BLOCK_SECONDS = 0.5

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from dfd.clients.bridges.media.g711 import alaw_samples, mulaw_samples
-from dfd.streaming.decode import decode
 from dfd.streaming.options import AudioFormat
+from dfd.streaming.samples.decode import decode
 from dfd.streaming.types import Encoding
 from tests.clients.bridges.kit import Samples
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.ring import RingBuffer
+from dfd.streaming.samples.ring import RingBuffer
 
 Step = tuple[bool, int]
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.evidence import Evidence
+from dfd.streaming.judgement.evidence import Evidence
 from dfd.streaming.options import ModelTraits, UtteranceScore
 from dfd.streaming.types import Score
 from tests.streaming.helpers import window

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from dfd.streaming.quality import SignalQuality
+from dfd.streaming.judgement.quality import SignalQuality
 from dfd.streaming.types import Samples
 from tests.streaming.helpers import RATE, silence, speech_like, tone
 

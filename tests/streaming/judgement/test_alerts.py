@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.alerts import AlertState
+from dfd.streaming.judgement.alerts import AlertState
 from dfd.streaming.options import AlertPolicy
 from dfd.streaming.types import Alert, Score, Trigger
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.activity import SpeechProfile
+from dfd.streaming.speech.activity import SpeechProfile
 
 
 def with_hangover(flags: list[bool], hangover: int) -> list[bool]:

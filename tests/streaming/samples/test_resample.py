@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfd.streaming.resample import Resampler
+from dfd.streaming.samples.resample import Resampler
 from dfd.streaming.types import Samples
 from tests.streaming.helpers import tone
 

@@ -62,7 +62,7 @@ def make_vad(options: VadOptions, sample_rate_hz: int) -> Vad:
         ModuleNotFoundError: for Silero, where its packages are missing.
     """
     if options.engine is VadEngine.SILERO:
-        from dfd.streaming.silero import SileroVad
+        from dfd.streaming.speech.silero import SileroVad
 
         return SileroVad(sample_rate_hz, options.speech_threshold)
     return WebRtcVad(sample_rate_hz, options.aggressiveness)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from dfd.streaming.judgement.verdict import TrackFacts, decide
 from dfd.streaming.types import Reason, Score, Verdict
-from dfd.streaming.verdict import TrackFacts, decide
 
 
 def facts(probability: float = 0.1, speech_seconds: float = 10.0, **changes: Any) -> TrackFacts:

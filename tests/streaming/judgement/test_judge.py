@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfd.streaming.judge import Judge
+from dfd.streaming.judgement.judge import Judge
 from dfd.streaming.options import AlertPolicy
 from dfd.streaming.track import Track
 from dfd.streaming.types import Alert, Reason, Trigger, Verdict, WindowResult, WindowStatus

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.gaps import GapMap
+from dfd.streaming.samples.gaps import GapMap
 
 
 @given(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.decode import decode
 from dfd.streaming.options import AudioFormat
+from dfd.streaming.samples.decode import decode
 from dfd.streaming.types import Encoding, StreamError
 
 

@@ -2,10 +2,11 @@
 
 import math
 
-from dfd.streaming.alerts import AlertState
-from dfd.streaming.evidence import Evidence
+from dfd.streaming.judgement.alerts import AlertState
+from dfd.streaming.judgement.evidence import Evidence
+from dfd.streaming.judgement.quality import SignalQuality
+from dfd.streaming.judgement.verdict import TrackFacts, decide
 from dfd.streaming.options import SessionOptions
-from dfd.streaming.quality import SignalQuality
 from dfd.streaming.track import Track
 from dfd.streaming.types import (
     ChannelSummary,
@@ -16,7 +17,6 @@ from dfd.streaming.types import (
     WindowResult,
     WindowStatus,
 )
-from dfd.streaming.verdict import TrackFacts, decide
 
 
 class Judge:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd.streaming.options import VadEngine, VadOptions
-from dfd.streaming.vad import Vad, WebRtcVad, make_vad
+from dfd.streaming.speech.vad import Vad, WebRtcVad, make_vad
 from tests.streaming.helpers import silence, speech_like
 
 _NO_SILERO = "no network for Silero's detector: pip install 'dfd[silero]'"
@@ -83,7 +83,7 @@ def test_silero_needs_its_rate() -> None:
 
 
 def test_silero_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    silero = pytest.importorskip("dfd.streaming.silero", reason=_NO_SILERO)
+    silero = pytest.importorskip("dfd.streaming.speech.silero", reason=_NO_SILERO)
     silero._session.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="silero_vad"):
