@@ -79,7 +79,10 @@ def measure(folder: Path, rounds: int, threads: int | None) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        prog="python -m dfd.bench.model.sharing",
+        description=__doc__.splitlines()[0] if __doc__ else None,
+    )
     parser.add_argument("--model", choices=sorted(SIZES), default="wav2vec2-xls-r-300m")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int)
