@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.bench.report import machine
-from dfd.bench.report.spread import Spread, measure_in_turns
-from dfd.bench.speech import speech
+from dfd.benchmarks.report import machine
+from dfd.benchmarks.report.spread import Spread, measure_in_turns
+from dfd.benchmarks.speech import speech
 from dfd.streaming.options import AudioFormat, ModelTraits, SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Encoding, Window, WindowStatus

@@ -118,8 +118,8 @@ def model(
 
     With RECORDINGS, the precisions are compared with fp32 on them.
     """
-    from dfd.bench.model.peers import COMPILE, PEERS
-    from dfd.bench.model.run import ModelOptions, run
+    from dfd.benchmarks.model.peers import COMPILE, PEERS
+    from dfd.benchmarks.model.run import ModelOptions, run
     from dfd.clients.errors import UserError
     from dfd.detector import DetectorError
 
@@ -189,7 +189,7 @@ def serve(
     begin spread over some seconds. The budget is broken when p99 exceeds it, or when any
     window is shed or fails. FILES are what is streamed, made-up voices where there are none.
     """
-    from dfd.bench.serve.run import ServeBenchOptions, run
+    from dfd.benchmarks.serve.run import ServeBenchOptions, run
 
     arguments = tuple(
         f"--{name}={value}" for name, value in serve_options.items() if value is not None
@@ -223,7 +223,7 @@ def core(
     plot_path: Path | None,
 ) -> None:
     """Streams that one core feeds through the streaming core, with nothing around it."""
-    from dfd.bench.core import CoreOptions, run
+    from dfd.benchmarks.core import CoreOptions, run
 
     if quick:
         seconds, rounds = min(seconds, 8.0), 1
@@ -235,7 +235,7 @@ def core(
 def _need_plot(path: Path | None) -> None:
     """Fails before the measurement, and not after, where matplotlib is missing."""
     if path is not None:
-        import dfd.bench.report.plot  # noqa: F401
+        import dfd.benchmarks.report.plot  # noqa: F401
 
 
 def _tell(line: str) -> None:
@@ -247,7 +247,7 @@ def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None
 
     from rich.console import Console
 
-    from dfd.bench.report.view import show
+    from dfd.benchmarks.report.view import show
     from dfd.clients.errors import UserError
 
     content = json.dumps(report, indent=1)
@@ -264,6 +264,6 @@ def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None
             except OSError as error:
                 raise UserError(f"cannot write {json_path}: {error.strerror}") from None
     if plot_path is not None:
-        from dfd.bench.report.plot import draw
+        from dfd.benchmarks.report.plot import draw
 
         draw(report, plot_path)

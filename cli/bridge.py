@@ -103,8 +103,8 @@ def command() -> None:
 @common_options
 def audiosocket(listen: str, **common: Any) -> None:
     """Take calls from Asterisk's AudioSocket."""
-    from dfd.clients.bridges.plans import AudioSocketPlan
-    from dfd.clients.bridges.run import run
+    from dfd.bridges.plans import AudioSocketPlan
+    from dfd.bridges.run import run
 
     run(AudioSocketPlan(*_address(listen)), _settings(common))
 
@@ -142,8 +142,8 @@ def rtp(
     **common: Any,
 ) -> None:
     """Take calls as RTP: PCMU, PCMA, G.722, L16, Opus."""
-    from dfd.clients.bridges.plans import plan_rtp
-    from dfd.clients.bridges.run import run
+    from dfd.bridges.plans import plan_rtp
+    from dfd.bridges.run import run
 
     plan = plan_rtp(listen=listen, ports=ports, sdp_path=sdp, payloads=payloads)
     run(plan, _settings(common, hold_seconds=hold_ms / 1000))
@@ -200,8 +200,8 @@ def websocket(
     **common: Any,
 ) -> None:
     """Take calls as WebSocket media in one dialect."""
-    from dfd.clients.bridges.plans import plan_websocket
-    from dfd.clients.bridges.run import run
+    from dfd.bridges.plans import plan_websocket
+    from dfd.bridges.run import run
 
     host, port = _address(listen)
     plan = plan_websocket(
@@ -225,16 +225,16 @@ for _verb in (audiosocket, rtp, websocket):
 
 
 def _address(text: str) -> tuple[str, int]:
-    from dfd.clients.bridges.plans import address
+    from dfd.bridges.plans import address
 
     return address(text)
 
 
 def _settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
     """The common options as `run` takes them."""
-    from dfd.clients.bridges.options import BridgeOptions
-    from dfd.clients.bridges.plans import pairs
-    from dfd.clients.bridges.run import Settings
+    from dfd.bridges.options import BridgeOptions
+    from dfd.bridges.plans import pairs
+    from dfd.bridges.run import Settings
     from dfd.clients.options import AlertPolicy, StreamOptions
 
     own = {name: common.pop(name) for name in _OWN}

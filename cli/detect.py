@@ -15,7 +15,7 @@ from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
 from dfd.clients.errors import UserError
 from dfd.clients.sources.recording import open_recording
-from dfd.daemon.calls.offline import TrackScores, score_recording
+from dfd.daemon.rpc.offline import TrackScores, score_recording
 from dfd.detector import Detector, DetectorError, load_detector
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, StreamError, Verdict

@@ -250,7 +250,7 @@ def _detector(
 
 
 def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, Any]:
-    from dfd.daemon.calls.offline import score_recording
+    from dfd.daemon.rpc.offline import score_recording
     from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
     from dfd.evaluation.scoring.long_streams import false_alerts
     from dfd.streaming.options import AudioFormat

@@ -172,7 +172,7 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
         sys.stdout.flush()
 
     if options.has_front:
-        from dfd.daemon.front.supervisor import run_front
+        from dfd.daemon.multiprocess.supervisor import run_front
 
         ending = asyncio.run(run_front(options, announce))
     else:

@@ -5,9 +5,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from dfd.daemon.endpoint.address import address
 from dfd.daemon.metrics import MetricsPage
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.port.address import address
 
 
 def ready_line(options: ServeOptions, port: int, page: MetricsPage | None) -> str:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dfd.daemon.engine.contract import Engine
+from dfd.daemon.endpoint.admission import Admission, Phase
+from dfd.daemon.endpoint.auth import Authenticator
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.port.admission import Admission, Phase
-from dfd.daemon.port.auth import Authenticator
+from dfd.daemon.scheduling.contract import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,23 +10,23 @@ from typing import Self
 
 import grpc.aio
 
-from dfd.daemon.engine.contract import Detector, EngineSource
-from dfd.daemon.engine.garbage import settle_memory
-from dfd.daemon.engine.local import Loader, LocalEngine
-from dfd.daemon.engine.noop import NOOP, NoopDetector
+from dfd.daemon.endpoint.address import address, is_loopback
+from dfd.daemon.endpoint.admission import Admission, Phase, Seats
+from dfd.daemon.endpoint.auth import Authenticator, read_tokens
+from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
+from dfd.daemon.endpoint.health import HealthServicer, add_health
+from dfd.daemon.endpoint.listen import bind, channel_options
+from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.life import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.model import log_fields
 from dfd.daemon.options import ServeOptions, UserError
-from dfd.daemon.port.address import address, is_loopback
-from dfd.daemon.port.admission import Admission, Phase, Seats
-from dfd.daemon.port.auth import Authenticator, read_tokens
-from dfd.daemon.port.health import SERVICE as HEALTH_SERVICE
-from dfd.daemon.port.health import HealthServicer, add_health
-from dfd.daemon.port.listen import bind, channel_options
-from dfd.daemon.port.reflection import add_reflection
 from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.daemon.scheduling.contract import Detector, EngineSource
+from dfd.daemon.scheduling.garbage import settle_memory
+from dfd.daemon.scheduling.local import Loader, LocalEngine
+from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
 
 # after the last stream: for statuses that are still on their way

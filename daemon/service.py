@@ -12,15 +12,15 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
-from dfd.daemon.calls import describe
-from dfd.daemon.calls.convert import ENCODINGS
-from dfd.daemon.calls.ends import ClientGoneError
-from dfd.daemon.calls.recording import Recording
-from dfd.daemon.calls.stream import Stream
+from dfd.daemon.endpoint.auth import Right
 from dfd.daemon.errors import CallError, abort, internal
 from dfd.daemon.logs import log
 from dfd.daemon.model import default_policy
-from dfd.daemon.port.auth import Right
+from dfd.daemon.rpc import describe
+from dfd.daemon.rpc.convert import ENCODINGS
+from dfd.daemon.rpc.ends import ClientGoneError
+from dfd.daemon.rpc.recording import Recording
+from dfd.daemon.rpc.stream import Stream
 from dfd.daemon.runtime import Runtime
 from dfd.v1 import detection_pb2 as pb
 

@@ -1,6 +1,6 @@
 """Frozen features in batches over all cores, against one file at a time.
 
-    python -m dfd.bench.model.features --corpus DIR [--backbone bundled] [--files 64] [--rounds 5]
+    python -m dfd.benchmarks.model.features --corpus DIR [--backbone ...] [--files 64] [--rounds 5]
 
 Both decode the same recordings and give the same features (to 1e-3, which is checked); one file
 at a time has all cores for the operators of each file. In turns, so that what else the machine
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dfd.bench.report import machine
-from dfd.bench.report.spread import Spread, measure_in_turns
+from dfd.benchmarks.report import machine
+from dfd.benchmarks.report.spread import Spread, measure_in_turns
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, extract
 from dfd.training.frozen.options import FrozenRecipe
@@ -78,7 +78,7 @@ def measure(corpus: Path, backbone: str, files: int, rounds: int, workers: int) 
 
 def main() -> None:
     """Prints the figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m dfd.bench.model.features")
+    parser = argparse.ArgumentParser(prog="python -m dfd.benchmarks.model.features")
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--backbone", default="bundled")
     parser.add_argument("--files", type=int, default=64)

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from dfd.bench.model import peak
-from dfd.bench.model.networks import SIZES, write_random
-from dfd.bench.model.peers import Contestant, PeerMissingError, make_peer
-from dfd.bench.recordings import first_channel
-from dfd.bench.report import machine
-from dfd.bench.report.spread import Spread, measure_in_turns
+from dfd.benchmarks.model import peak
+from dfd.benchmarks.model.networks import SIZES, write_random
+from dfd.benchmarks.model.peers import Contestant, PeerMissingError, make_peer
+from dfd.benchmarks.recordings import first_channel
+from dfd.benchmarks.report import machine
+from dfd.benchmarks.report.spread import Spread, measure_in_turns
 from dfd.detector import Detector, DetectorError, load_detector
 from dfd.detector.devices import resolve_device
 from dfd.detector.files.checkpoint import find_model, read_checkpoint

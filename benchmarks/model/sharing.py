@@ -1,6 +1,6 @@
 """What it spares to compute the frames that two windows share only once.
 
-    python -m dfd.bench.model.sharing [--model wav2vec2-xls-r-300m] [--rounds 7] [--threads N]
+    python -m dfd.benchmarks.model.sharing [--model wav2vec2-xls-r-300m] [--rounds 7] [--threads N]
 
 The windows of one stream with 50 % overlap, one after another, by one network with random weights
 and no normalisation of windows: once as it is served, once told that its windows do not overlap.
@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from dfd.bench.model.networks import SIZES, write_random
-from dfd.bench.report import machine
-from dfd.bench.report.spread import Spread, measure_in_turns
+from dfd.benchmarks.model.networks import SIZES, write_random
+from dfd.benchmarks.report import machine
+from dfd.benchmarks.report.spread import Spread, measure_in_turns
 from dfd.detector import Detector, ModelOverrides, load_detector
 
 _WINDOW_SECONDS, _HOP_SECONDS = 4.0, 2.0
@@ -80,7 +80,7 @@ def measure(folder: Path, rounds: int, threads: int | None) -> dict[str, Any]:
 def main() -> None:
     """Prints the figures as JSON."""
     parser = argparse.ArgumentParser(
-        prog="python -m dfd.bench.model.sharing",
+        prog="python -m dfd.benchmarks.model.sharing",
         description=__doc__.splitlines()[0] if __doc__ else None,
     )
     parser.add_argument("--model", choices=sorted(SIZES), default="wav2vec2-xls-r-300m")

@@ -1,6 +1,6 @@
 """A lean load generator: many live streams, and how late their results are.
 
-    python -m dfd.bench.serve.load HOST:PORT --streams 1000 --connections 16 RECORDING...
+    python -m dfd.benchmarks.serve.load HOST:PORT --streams 1000 --connections 16 RECORDING...
 
 `dfd replay` is a client as users have it, over one connection and with much done for each
 stream; this one spends as little as gRPC lets it, so that more of the machine is the daemon's,
@@ -22,7 +22,7 @@ from typing import Any
 import grpc.aio
 import numpy as np
 
-from dfd.bench.recordings import first_channel
+from dfd.benchmarks.recordings import first_channel
 from dfd.clients.errors import UserError
 from dfd.clients.runs.latency import percentiles_ms
 from dfd.v1 import detection_pb2 as pb
@@ -185,7 +185,7 @@ def _short(status: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m dfd.bench.serve.load", description="Live streams."
+        prog="python -m dfd.benchmarks.serve.load", description="Live streams."
     )
     parser.add_argument("address")
     parser.add_argument("recordings", nargs="+", type=Path, help="the first channel of each")

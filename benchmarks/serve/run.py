@@ -12,10 +12,10 @@ from typing import Any
 
 import soundfile
 
-from dfd.bench.report import machine
-from dfd.bench.serve.daemon import Daemon, running
-from dfd.bench.serve.ramp import largest_held
-from dfd.bench.speech import speech
+from dfd.benchmarks.report import machine
+from dfd.benchmarks.serve.daemon import Daemon, running
+from dfd.benchmarks.serve.ramp import largest_held
+from dfd.benchmarks.speech import speech
 from dfd.clients.errors import UserError
 
 Report = dict[str, Any]
@@ -126,7 +126,7 @@ def _step(
     command = [
         sys.executable,
         "-m",
-        "dfd.bench.serve.load",
+        "dfd.benchmarks.serve.load",
         daemon.started.address,
         *map(str, files),
         f"--streams={streams}",

@@ -18,7 +18,7 @@ from typing import Any
 from dfd.clients.errors import UserError
 
 # The command, by the interpreter that runs this: a virtual environment need not be on the path.
-DFD = (sys.executable, "-c", "from dfd.cli.main import main; main()")
+DFD = (sys.executable, "-m", "dfd")
 _READY = "dfd ready on "
 _SERVE = ("serve", "--host=127.0.0.1", "--port=0", "--no-metrics", "--grace-seconds=2")
 

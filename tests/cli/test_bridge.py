@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 from websockets.asyncio.client import connect
 
+from dfd.bridges.audiosocket.messages import Frame, Kind
 from dfd.cli.bridge import command
 from dfd.clients.alerts.webhook import SIGNATURE_HEADER, verify
-from dfd.clients.bridges.audiosocket.messages import Frame, Kind
-from tests.clients.bridges.kit import until, voice
-from tests.clients.bridges.real import BRIDGE
-from tests.clients.bridges.websocket.test_forked import JAMBONZ
+from tests.bridges.kit import until, voice
+from tests.bridges.real import BRIDGE
+from tests.bridges.websocket.test_forked import JAMBONZ
 from tests.clients.command import clean
 from tests.clients.scripted import Script, ScriptedServer
 
@@ -178,8 +178,8 @@ def test_help(verb: str) -> None:
 
 
 def test_the_dialects_are_the_servers() -> None:
+    from dfd.bridges.websocket.server import DIALECTS
     from dfd.cli.bridge import _DIALECTS
-    from dfd.clients.bridges.websocket.server import DIALECTS
 
     assert set(_DIALECTS) == set(DIALECTS)
 

@@ -37,7 +37,7 @@ QUICK = [
     "--max-batch-size",
     "2",
 ]
-COMMAND = [sys.executable, "-c", "from dfd.cli.main import main; main()", "serve"]
+COMMAND = [sys.executable, "-m", "dfd", "serve"]
 
 
 @pytest.fixture(scope="session")
@@ -259,7 +259,7 @@ def test_a_signal_while_the_model_is_loaded(start: Start) -> None:
 
 
 def test_several_workers_and_engines() -> None:
-    """The command itself; what the front promises is in tests/daemon/front."""
+    """The command itself; what the front promises is in tests/daemon/multiprocess."""
     daemon = Daemon("--model", "noop", "--workers", "2", "--device", "cpu,cpu", "--no-metrics")
     try:
         daemon.ready()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from click.testing import CliRunner
 
-DFD = (sys.executable, "-c", "from dfd.cli.main import main; main()")
+DFD = (sys.executable, "-m", "dfd")
 
 
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -9,7 +9,6 @@ import pytest
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.server import Server
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
-from tests.daemon.front.process import FrontProcess
 from tests.daemon.harness import (
     Client,
     Connect,
@@ -19,6 +18,7 @@ from tests.daemon.harness import (
     Serve,
     make_spec,
 )
+from tests.daemon.multiprocess.process import FrontProcess
 
 
 @pytest.fixture

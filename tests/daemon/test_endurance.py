@@ -18,7 +18,7 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from dfd.daemon.engine.scheduler import Scheduler
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (

@@ -1,8 +1,8 @@
 import grpc
 from google.rpc import error_details_pb2
 
-from dfd.daemon.calls.ends import raised
 from dfd.daemon.errors import CallError, from_stream_error, internal
+from dfd.daemon.rpc.ends import raised
 from dfd.streaming.types import StreamError
 
 

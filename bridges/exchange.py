@@ -1,0 +1,207 @@
+"""All calls of one bridge: who may come in, where their audio goes, what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from dfd.bridges.calls import (
+    CallAudio,
+    CallEnded,
+    CallEvent,
+    CallNote,
+    CallStarted,
+    Reply,
+)
+from dfd.bridges.leg import Leg
+from dfd.bridges.limits import RefusalLog
+from dfd.bridges.metrics import Metrics
+from dfd.bridges.options import BridgeOptions
+from dfd.clients import events as ev
+from dfd.clients.alerts.sinks import EventSink
+from dfd.clients.client import AsyncDetectionClient
+
+logger = logging.getLogger("dfd.bridge")
+
+
+class Exchange:
+    """Holds the calls.
+
+    Args:
+        client: speaks to the daemon; made with `LIVE_RETRY`.
+        options: bounds.
+        sink: is given every event of every call, with `call_id`, `protocol`, `labels` and
+            `time`.
+    """
+
+    def __init__(
+        self, client: AsyncDetectionClient, options: BridgeOptions, sink: EventSink
+    ) -> None:
+        self.options = options
+        self.metrics = Metrics()
+        self._client = client
+        self._sink = sink
+        self._refusals = RefusalLog()
+        self._calls: set[Call] = set()
+        self._legs: set[Leg] = set()
+        self._waits: set[asyncio.Task[None]] = set()
+        self._names: dict[str, list[int]] = {}  # legs begun under a name, and those that live
+        self.metrics.gauge("calls_active", "Calls at this moment.", lambda: len(self._calls))
+        self.metrics.gauge(
+            "legs_waiting",
+            "Legs whose stream has no connection to the daemon at this moment.",
+            lambda: sum(not leg.connected for leg in tuple(self._legs)),
+        )
+
+    @property
+    def calls_active(self) -> int:
+        """Calls and connections at this moment."""
+        return len(self._calls)
+
+    def enter(self, protocol: str, source: str) -> Call | None:
+        """Lets a peer in; None, with a log line, where the bridge is full."""
+        if len(self._calls) >= self.options.max_calls:
+            self.refuse(source, "full", f"the bridge holds {self.options.max_calls} calls already")
+            return None
+        call = Call(self, protocol, source)
+        self._calls.add(call)
+        return call
+
+    def refuse(self, source: str, word: str, reason: str) -> None:
+        """Counts and logs a peer that is turned away."""
+        self.metrics.add("refused", label=word)
+        self._refusals.write(source, reason)
+
+    def open_leg(self, call: Call, started: CallStarted) -> Leg:
+        """Begins a stream to the daemon."""
+        named = self._names.setdefault(started.call_id, [0, 0])
+        named[0] += 1
+        named[1] += 1
+        stream_id = started.call_id if named[0] == 1 else f"{started.call_id}-{named[0]}"
+        more = {
+            "call_id": started.call_id,
+            "protocol": call.protocol,
+            "labels": {**self.options.labels, **started.labels},
+        }
+
+        def tell(event: ev.Event) -> None:
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            try:
+                self._sink.emit(stream_id, event, time=now, **more)
+            except Exception as error:
+                self.metrics.add("sink_failures")
+                logger.error("an event of call %s could not be told: %s", stream_id, error)
+
+        leg = Leg(self._client, started, stream_id, self.options, self.metrics, tell)
+        self._legs.add(leg)
+        task = asyncio.create_task(self._forget(leg, started.call_id))
+        self._waits.add(task)
+        task.add_done_callback(self._waits.discard)
+        return leg
+
+    def leave(self, call: Call) -> None:
+        """Forgets a call that has ended."""
+        self._calls.discard(call)
+
+    async def aclose(self) -> None:
+        """Ends every call and waits, for a bounded time, for their last results."""
+        for call in tuple(self._calls):
+            call.end("the bridge is closing")
+        await asyncio.gather(*(leg.closed() for leg in tuple(self._legs)))
+        await asyncio.gather(*self._waits)
+
+    async def _forget(self, leg: Leg, name: str) -> None:
+        await leg.closed()
+        self._legs.discard(leg)
+        self._names[name][1] -= 1
+        if not self._names[name][1]:
+            del self._names[name]
+
+
+class Call:
+    """One peer: a connection or an RTP source, and the leg it feeds.
+
+    A change of audio format in the middle begins another leg, whose stream has the same
+    labels and a number behind its name.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, exchange: Exchange, protocol: str, source: str) -> None:
+        self.protocol = protocol
+        self.source = source
+        self.number = next(Call._numbers)
+        self.name = source
+        self.ended: str | None = None
+        self._exchange = exchange
+        self._leg: Leg | None = None
+
+    def handle(self, events: Iterable[CallEvent]) -> list[str | bytes]:
+        """Takes what a protocol gave; gives what is to be sent to the peer."""
+        replies: list[str | bytes] = []
+        metrics = self._exchange.metrics
+        for event in events:
+            if isinstance(event, CallAudio):
+                if self._leg is not None:
+                    self._leg.push(event.content, event.gap_frames)
+                    if event.filled_frames:
+                        seconds = self._leg.audio_format.seconds(event.filled_frames)
+                        metrics.add("filled_seconds", seconds)
+            elif isinstance(event, Reply):
+                replies.append(event.message)
+            elif isinstance(event, CallStarted):
+                self._start(event)
+            elif isinstance(event, CallNote):
+                metrics.add("notes", label=event.kind)
+                if event.detail:
+                    logger.info("call %s: %s: %s", self.name, event.kind, event.detail)
+            elif isinstance(event, CallEnded):
+                self.ended = event.reason
+        return replies
+
+    def warn(self, reason: str, message: str) -> None:
+        """Says something that the one who runs the bridge should mend."""
+        self._exchange.metrics.add("warnings", label=reason)
+        logger.warning("call %s: %s", self.name, message)
+
+    def refuse(self, word: str, reason: str) -> None:
+        """Ends the call because its peer broke a rule; says so once."""
+        self._exchange.refuse(f"{self.protocol} {self.name}", word, reason)
+        self.end(word)
+
+    def end(self, reason: str) -> None:
+        """The peer is gone."""
+        if self not in self._exchange._calls:
+            return
+        self._exchange.leave(self)
+        if self._leg is None:
+            return
+        leg = self._leg
+        leg.end()
+        self._exchange.metrics.add("calls_ended", label=reason.partition(":")[0][:40])
+        logger.info(
+            "call %s ended (%s): %.1f s on the time line, %.2f s of it missing",
+            self.name,
+            reason,
+            leg.audio_format.seconds(leg.position),
+            leg.audio_format.seconds(leg.gap_frames),
+        )
+
+    def _start(self, started: CallStarted) -> None:
+        self.name = started.call_id
+        if self._leg is not None:
+            logger.info("call %s goes on in another format", self.name)
+            self._leg.end()
+        else:
+            self._exchange.metrics.add("calls", label=self.protocol)
+            logger.info(
+                "call %s began: %s from %s, %s",
+                self.name,
+                self.protocol,
+                self.source,
+                started.audio_format,
+            )
+        self._leg = self._exchange.open_leg(self, started)

@@ -1,0 +1,265 @@
+"""One stream to the daemon for one call: gathers audio, keeps its time line, tells events.
+
+Whatever the daemon does, `push` returns at once: audio waits in the client's bounded buffer,
+and what does not fit becomes a gap that is counted and told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from dfd.bridges.calls import CallStarted
+from dfd.bridges.metrics import Metrics
+from dfd.bridges.options import BridgeOptions
+from dfd.clients import events as ev
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.errors import DetectionError
+from dfd.clients.stream import DetectionStream
+
+logger = logging.getLogger("dfd.bridge")
+
+# What another attempt would not mend.
+_HOPELESS = frozenset(
+    {
+        "INVALID_ARGUMENT",
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
+        "NOT_FOUND",
+        "FAILED_PRECONDITION",
+        "UNIMPLEMENTED",
+    }
+)
+_FIRST_DELAY_SECONDS = 1.0
+_MAX_DELAY_SECONDS = 10.0
+_PATIENCE_SECONDS = 3.0
+_QUIET_SECONDS = 10.0
+
+
+class Leg:
+    """A call's audio on its way to the daemon.
+
+    Args:
+        client: speaks to the daemon.
+        started: what the call said of itself.
+        stream_id: names the stream, through reconnections.
+        options: bounds.
+        metrics: counts.
+        tell: is given every event.
+    """
+
+    def __init__(
+        self,
+        client: AsyncDetectionClient,
+        started: CallStarted,
+        stream_id: str,
+        options: BridgeOptions,
+        metrics: Metrics,
+        tell: Callable[[ev.Event], None],
+    ) -> None:
+        self.stream_id = stream_id
+        self.audio_format = started.audio_format
+        self.position = 0
+        self.gap_frames = 0
+        self.connected = False
+        self.summary: ev.Summary | None = None
+        self._client = client
+        self._options = options
+        self._metrics = metrics
+        self._tell = tell
+        labels = {**options.labels, **started.labels}
+        self._stream_options = replace(options.stream, stream_id=stream_id, labels=labels)
+        self._pending = bytearray()
+        self._chunk_bytes = (
+            max(1, started.audio_format.frames(options.chunk_seconds))
+            * started.audio_format.bytes_per_frame
+        )
+        self._ended = False
+        self._dead = False
+        self._shifted = False  # the next chunk does not follow the last
+        self._lost_seconds = 0.0
+        self._quiet_until = 0.0
+        self._timers: list[asyncio.TimerHandle] = []
+        self._finishing: asyncio.Task[None] | None = None
+        self._stream = self._new_stream()
+        self._task = asyncio.create_task(self._run())
+
+    def push(self, content: bytes, gap_frames: int = 0) -> None:
+        """Takes whole frames, and the frames lost just before them. Never waits."""
+        if self._ended:
+            return
+        if gap_frames:
+            self._flush()
+            self.position += gap_frames
+            self.gap_frames += gap_frames
+            self._shifted = True
+            seconds = self.audio_format.seconds(gap_frames)
+            self._metrics.add("gap_seconds", seconds, "network")
+        self._pending += content
+        if len(self._pending) >= self._chunk_bytes:
+            self._flush()
+
+    def end(self) -> None:
+        """The call is over; the last results are waited for, but not for long."""
+        if self._ended:
+            return
+        self._flush()
+        self._ended = True
+        if not self._stream.over:
+            self._finishing = asyncio.create_task(self._stream.finish())
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(self._options.drain_seconds, self._task.cancel))
+
+    async def closed(self) -> None:
+        """Waits until the stream is over."""
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def cancel(self) -> None:
+        """Gives the stream up."""
+        self._ended = True
+        self._task.cancel()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        content = bytes(self._pending)
+        self._pending.clear()
+        frames = len(content) // self.audio_format.bytes_per_frame
+        seconds = self.audio_format.seconds(frames)
+        self._metrics.add("audio_seconds", seconds)
+        sent = self._stream.send_nowait(content, self.position if self._shifted else None)
+        self.position += frames
+        self._shifted = not sent
+        if not sent:
+            self._metrics.add("gap_seconds", seconds, "unjudged")
+
+    async def _run(self) -> None:
+        """Keeps a stream open until the call is over."""
+        delay = _FIRST_DELAY_SECONDS
+        try:
+            while True:
+                try:
+                    await self._live(self._stream)
+                    delay = _FIRST_DELAY_SECONDS
+                except DetectionError as error:
+                    self._fail(error)
+                if self._done():
+                    return
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _MAX_DELAY_SECONDS)
+                if self._done():
+                    return
+                self._stream = self._new_stream()
+                self._shifted = self.position > 0
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            self.connected = False
+            if self.summary is None:
+                self._metrics.add("unjudged_calls")
+                logger.warning("call %s ended without a summary", self.stream_id)
+
+    def _done(self) -> bool:
+        """Whether there is nothing more to be judged, or nobody who would."""
+        return self._ended or self._dead
+
+    def _new_stream(self) -> DetectionStream:
+        return self._client.stream(
+            self.audio_format,
+            options=self._stream_options,
+            live=True,
+            buffer_seconds=self._options.buffer_seconds,
+        )
+
+    async def _live(self, stream: DetectionStream) -> None:
+        """Lives through one stream.
+
+        Raises:
+            DetectionError: the daemon ended it by an error that the client does not mend.
+        """
+        timer = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._still_waiting)
+        self._timers.append(timer)
+        try:
+            async with stream:
+                timer.cancel()
+                self.connected = True
+                if self._ended:
+                    await stream.finish()
+                async for event in stream:
+                    self._notice(event)
+        finally:
+            timer.cancel()
+            self._timers.remove(timer)
+            self.connected = False
+
+    def _still_waiting(self) -> None:
+        logger.warning(
+            "call %s: the daemon has not answered for %g s; the last %g s of audio are kept",
+            self.stream_id,
+            _PATIENCE_SECONDS,
+            self._options.buffer_seconds,
+        )
+
+    def _fail(self, error: DetectionError) -> None:
+        self._metrics.add("streams_failed", label=error.code)
+        self._dead = error.code in _HOPELESS
+        logger.error(
+            "call %s: the daemon ended the stream: %s%s",
+            self.stream_id,
+            error,
+            "; the call goes on unjudged" if self._dead and not self._ended else "",
+        )
+
+    def _complain_of_loss(self, seconds: float) -> None:
+        """A line now, and then one in ten seconds however often it happens."""
+        self._lost_seconds += seconds
+        now = asyncio.get_running_loop().time()
+        if now < self._quiet_until:
+            return
+        logger.warning(
+            "call %s: the daemon is too slow; %.2f s of audio were lost",
+            self.stream_id,
+            self._lost_seconds,
+        )
+        self._lost_seconds, self._quiet_until = 0.0, now + _QUIET_SECONDS
+
+    def _notice(self, event: ev.Event) -> None:
+        """Counts and logs what is worth it, and passes the event on."""
+        metrics = self._metrics
+        match event:
+            case ev.Summary():
+                self.summary = event
+            case ev.Alert():
+                metrics.add("alerts", label="cleared" if event.cleared else "raised")
+                logger.warning(
+                    "call %s: alert %s: %s score %.3f on channel %d at %.2f s",
+                    self.stream_id,
+                    "cleared" if event.cleared else "raised",
+                    event.trigger,
+                    event.score.spoof_probability,
+                    event.channel,
+                    event.offset_seconds,
+                )
+            case ev.StreamWarning():
+                metrics.add("warnings", label=event.reason)
+            case ev.ConnectionLost() if self.connected:  # and not again for each new attempt
+                self.connected = False
+                metrics.add("connections_lost", label=event.code)
+                logger.warning(
+                    "call %s lost the daemon (%s): %s", self.stream_id, event.code, event.message
+                )
+            case ev.Reconnected():
+                self.connected = True
+                metrics.add("reconnections")
+                metrics.add("gap_seconds", event.lost_seconds, "daemon")
+                logger.warning(
+                    "call %s found the daemon again; %.2f s of audio were lost",
+                    self.stream_id,
+                    event.lost_seconds,
+                )
+            case ev.AudioLost():
+                metrics.add("gap_seconds", event.lost_seconds, "daemon")
+                self._complain_of_loss(event.lost_seconds)
+        self._tell(event)

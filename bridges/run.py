@@ -1,0 +1,91 @@
+"""Runs one bridge from start to end: `dfd bridge` with its options read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfd.bridges.exchange import Exchange
+from dfd.bridges.metrics import expose
+from dfd.bridges.options import LIVE_RETRY, BridgeOptions
+from dfd.bridges.plans import Plan, written
+from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, read_secret
+from dfd.clients.alerts.sinks import EventSink, Sinks
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.errors import UserError
+from dfd.clients.options import Connection
+
+logger = logging.getLogger("dfd.bridge")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every bridge is told."""
+
+    connection: Connection
+    options: BridgeOptions
+    on_alerts: tuple[str, ...] = ()
+    webhook_secret_file: Path | None = None
+    events: str | None = None
+    metrics: tuple[str, int] | None = None
+    log_level: str = "info"
+
+
+def run(plan: Plan, settings: Settings) -> None:
+    """Runs until a signal says to stop.
+
+    Raises:
+        UserError: something of the settings cannot be had.
+    """
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("dfd.bridge.websocket").setLevel(logging.ERROR)
+    every: list[EventSink] = []
+    try:
+        secret = read_secret(settings.webhook_secret_file)
+        if settings.events is not None:
+            every.append(JsonLinesLog(settings.events))
+        every += [on_alert(what, secret) for what in settings.on_alerts]
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(plan, settings, Sinks(every)))
+    finally:
+        for sink in every:
+            sink.close()
+
+
+async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncDetectionClient(settings.connection, retry=LIVE_RETRY) as client:
+        exchange = Exchange(client, settings.options, sinks)
+        stop_metrics: Callable[[], None] | None = None
+        if settings.metrics is not None:
+            stop_metrics, port = expose(exchange.metrics, *settings.metrics)
+            logger.info("metrics on http://%s/metrics", written(settings.metrics[0], port))
+        try:
+            try:
+                where, stop_server = await plan.start(exchange)
+            except OSError as error:
+                raise UserError(f"the {plan.name} bridge cannot listen: {error}") from None
+            # events on standard output have it for themselves
+            told = sys.stderr if settings.events == "-" else sys.stdout
+            print(f"dfd bridge {plan.name} ready on {where}", file=told, flush=True)
+            try:
+                await stop.wait()
+            finally:
+                await stop_server()
+                await exchange.aclose()
+        finally:
+            if stop_metrics is not None:
+                await asyncio.to_thread(stop_metrics)

@@ -1,0 +1,76 @@
+"""What the WebSocket dialects share: one small state machine a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dfd.bridges.calls import CallEvent, ProtocolError
+
+# A gap longer than this in a peer's own count is a lie or a different call.
+MAX_GAP_SECONDS = 600.0
+
+
+class Dialect(Protocol):
+    """Messages in, call events out; without input or output.
+
+    Attributes:
+        subprotocols: what the peer may ask for in Sec-WebSocket-Protocol; empty is anything.
+    """
+
+    subprotocols: tuple[str, ...]
+
+    def receive(self, message: str | bytes) -> list[CallEvent]:
+        """Takes one message, text or binary.
+
+        Raises:
+            ProtocolError: it is none of this dialect.
+        """
+
+    def end(self) -> list[CallEvent]:
+        """What is left when the connection closes."""
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Reads a message that must be a JSON object.
+
+    Raises:
+        ProtocolError: it is not.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"a text message that is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ProtocolError("a JSON message that is no object")
+    return value
+
+
+def member(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A member that must be an object.
+
+    Raises:
+        ProtocolError: it is not.
+    """
+    found = value.get(name)
+    if not isinstance(found, dict):
+        raise ProtocolError(f"a message without the object {name!r}")
+    return found
+
+
+def whole(value: object, name: str, least: int, most: int) -> int:
+    """A whole number, written as one or as a string of one.
+
+    Raises:
+        ProtocolError: it is not, or out of bounds.
+    """
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError
+        number = int(value)
+    except ValueError:
+        raise ProtocolError(f"{name} is {value!r:.60} and no whole number") from None
+    if not least <= number <= most:
+        raise ProtocolError(f"{name} is {number}, outside {least} to {most}")
+    return number

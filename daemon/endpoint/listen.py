@@ -1,0 +1,51 @@
+"""The gRPC port: had before the model is loaded, with limits set above our own."""
+
+import grpc
+import grpc.aio
+
+from dfd.daemon.endpoint.address import address, probe
+from dfd.daemon.endpoint.tls import server_credentials
+from dfd.daemon.options import MIB, ServeOptions, UserError
+
+# room for the rest of a message beside its audio
+_OVERHEAD_BYTES = MIB
+
+
+def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tuple[str, int]]:
+    """Limits and keep-alive of every connection; several processes may share the port."""
+    largest = max(options.max_chunk_bytes, options.max_recording_bytes) + _OVERHEAD_BYTES
+    return [
+        ("grpc.max_receive_message_length", largest),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", int(shared)),
+        # a peer that vanished without a word is noticed within 40 s
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]
+
+
+def bind(server: grpc.aio.Server, options: ServeOptions, *, shared: bool = False) -> int:
+    """Takes the port, alone or beside other processes, and returns its number.
+
+    Raises:
+        UserError: it cannot be had, or TLS is set up wrongly.
+    """
+    credentials = None
+    if options.tls_cert is not None and options.tls_key is not None:
+        credentials = server_credentials(options.tls_cert, options.tls_key, options.tls_client_ca)
+    if not shared:
+        probe(options.host, options.port)
+    target = address(options.host, options.port)
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(target)
+        else:
+            port = server.add_secure_port(target, credentials)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise UserError(f"cannot listen on {target}; choose another --host or --port")
+    return port

@@ -1,0 +1,56 @@
+"""Where a process of the front begins: `python -c "... main()" DESCRIPTOR NAME`."""
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from typing import cast
+
+from dfd.daemon import logs
+from dfd.daemon.multiprocess.memory import Board
+from dfd.daemon.multiprocess.orders import Begin, Orders
+from dfd.daemon.scheduling.local import Loader
+
+
+def main() -> None:
+    """Lives as the supervisor bids; ends when that is gone."""
+    # they reach the whole group of a terminal: it is the supervisor that decides
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    asyncio.run(_live(socket.socket(fileno=int(sys.argv[1]))))
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)  # a forward pass cannot be interrupted, nor torch finalised under it
+
+
+async def _live(connection: socket.socket) -> None:
+    orders = Orders(connection)
+    got = await orders.receive()
+    if got is None:
+        return
+    begin, (board,) = got
+    assert isinstance(begin, Begin)
+    options = begin.options
+    logs.configure(options.log_level, options.log_format, f"{begin.role}-{begin.index}")
+    if begin.role == "engine":
+        from dfd.daemon.multiprocess.host import run_engine
+
+        options = replace(options, device=options.devices[begin.index])
+        end = await run_engine(options, _loader(begin.loader), orders)
+    else:
+        from dfd.daemon.multiprocess.worker import run_worker
+
+        end = await run_worker(
+            options, begin.index, Board(board, begin.workers, begin.engines), orders
+        )
+    orders.send(end)
+    orders.close()
+
+
+def _loader(name: str) -> Loader:
+    module, _, function = name.partition(":")
+    return cast(Loader, getattr(importlib.import_module(module), function))

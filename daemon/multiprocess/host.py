@@ -1,0 +1,148 @@
+"""An engine process: one device, which scores the windows of all workers."""
+
+import asyncio
+import functools
+import logging
+import os
+import socket
+
+from dfd.daemon.logs import log
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.model import log_fields
+from dfd.daemon.multiprocess.memory import WindowSlots
+from dfd.daemon.multiprocess.merge import snapshot
+from dfd.daemon.multiprocess.orders import Ended, Figures, Meet, Orders, Report, Stop, Warm
+from dfd.daemon.multiprocess.records import NO_SCORE, REPLY, REQUEST, RecordLink, Verb
+from dfd.daemon.multiprocess.remote import STATUSES
+from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
+from dfd.daemon.scheduling.garbage import settle_memory
+from dfd.daemon.scheduling.local import Loader, LocalEngine
+from dfd.daemon.scheduling.scheduler import Scheduler
+from dfd.streaming.types import WindowStatus
+
+_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
+
+
+class Guest:
+    """One worker, seen from the engine: its windows go into the scheduler, scores back.
+
+    When the worker is gone its lanes are closed, and what it had waiting is never run.
+    """
+
+    def __init__(self, scheduler: Scheduler, slots: WindowSlots) -> None:
+        self._scheduler = scheduler
+        self._rows = slots.rows
+        self._lanes: dict[int, Lane] = {}
+        self._link = RecordLink(REQUEST, self._asked, self._gone)
+
+    async def serve(self, connection: socket.socket) -> None:
+        """Begins; goes on until the other end is closed."""
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: self._link, connection)
+
+    def close(self) -> None:
+        """Lets go of the worker, after the scores that are there."""
+        self._link.close()
+
+    def _asked(
+        self,
+        verb: int,
+        kind: int,
+        channel: int,
+        number: int,
+        slot: int,
+        samples: int,
+        arrived_at: float,
+        due_at: float,
+    ) -> None:
+        if verb == Verb.OPEN:
+            self._lanes[number] = self._scheduler.open_lane()
+            return
+        lane = self._lanes.get(number)
+        if verb != Verb.SUBMIT:
+            if lane is None:
+                return
+            if verb == Verb.CLOSE:
+                del self._lanes[number]
+                self._scheduler.close_lane(lane)
+            else:
+                self._scheduler.cancel_lane(lane)
+            return
+        if lane is None:
+            self._answer(slot, Outcome(WindowStatus.SHED))
+            return
+        future = self._scheduler.submit(
+            lane,
+            self._rows[slot, :samples],
+            due_at=due_at,
+            kind=Kind(kind),
+            channel=channel,
+            arrived_at=arrived_at,
+        )
+        future.add_done_callback(functools.partial(self._done, slot))
+
+    def _done(self, slot: int, future: asyncio.Future[Outcome]) -> None:
+        self._answer(slot, future.result())
+
+    def _answer(self, slot: int, outcome: Outcome) -> None:
+        self._link.say(
+            REPLY.pack(
+                slot,
+                _NUMBERS[outcome.status],
+                outcome.batch_size,
+                NO_SCORE if outcome.spoof_llr is None else outcome.spoof_llr,
+                outcome.queue_seconds,
+                outcome.compute_seconds,
+            )
+        )
+
+    def _gone(self) -> None:
+        lanes, self._lanes = self._lanes, {}
+        for lane in lanes.values():
+            self._scheduler.close_lane(lane)
+
+
+async def run_engine(options: ServeOptions, load: Loader, orders: Orders) -> Ended:
+    """Lives as an engine process, until it is told to stop or the supervisor is gone."""
+    metrics = Metrics()
+    source = LocalEngine(options, metrics, load)
+    guests: dict[int, Guest] = {}
+    warming = asyncio.ensure_future(_warm(source, metrics, orders))
+    while (got := await orders.receive()) is not None:
+        order, descriptors = got
+        if isinstance(order, Meet):
+            connection, slots = descriptors
+            if (old := guests.pop(order.index, None)) is not None:
+                old.close()
+            guest = Guest(source.scheduler, WindowSlots(slots, order.spec.window_samples))
+            os.close(slots)
+            await guest.serve(socket.socket(fileno=connection))
+            guests[order.index] = guest
+        elif isinstance(order, Report):
+            orders.send(Figures(order.number, snapshot(metrics.registry)))
+        elif isinstance(order, Stop):
+            break
+    warming.cancel()
+    for guest in guests.values():
+        guest.close()
+    await source.stop()
+    return Ended()
+
+
+async def _warm(source: LocalEngine, metrics: Metrics, orders: Orders) -> None:
+    """Loads the model and says so, or why not; the supervisor decides what then."""
+    try:
+        spec = (await source.start()).spec
+    except UserError as error:
+        orders.send(Ended(drained=False, mistake=str(error)))
+        return
+    except Exception:
+        log(logging.ERROR, "the model could not be loaded", exc_info=True)
+        orders.send(Ended(drained=False, mistake="an engine could not start; see the log"))
+        return
+    metrics.set_model(spec)
+    metrics.ready.set(1)
+    settle_memory()
+    log(logging.INFO, "engine ready", **log_fields(spec))
+    orders.send(Warm(spec))

@@ -1,0 +1,288 @@
+"""A worker's scheduler: its windows go into slots, and to the engine that has the least to do.
+
+Beyond the slots windows wait here, by the same rules as before a device. When an engine dies
+each of its windows is suspected: one after the other is tried again with nothing else of this
+worker at any engine, and the one whose engine dies again has failed. No other has.
+"""
+
+import asyncio
+import math
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.multiprocess.memory import Board, WindowSlots
+from dfd.daemon.multiprocess.records import REPLY, REQUEST, RecordLink, Verb
+from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, Task
+from dfd.streaming.types import Samples, WindowStatus
+
+STATUSES = tuple(WindowStatus)
+_SWEEP_SECONDS = 0.1
+
+
+@dataclass(slots=True, eq=False)
+class _RemoteLane(Lane):
+    """A stream, by the number that the engines know it by."""
+
+    number: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A window in a slot.
+
+    Attributes:
+        number: of its lane.
+        samples: how many it has.
+    """
+
+    task: Task
+    number: int
+    samples: int
+    engine: int
+
+
+@dataclass(slots=True, eq=False)
+class _Engine:
+    """An engine that can be reached, and the slots that it has to answer for."""
+
+    link: RecordLink
+    slots: set[int] = field(default_factory=set)
+
+
+class RemoteScheduler:
+    """Schedules for the streams of one worker; belongs to one event loop.
+
+    Args:
+        worker: number of this worker on the board.
+        queue_limit: windows waiting here; beyond it live ones are shed.
+        on_engines: told how many engines can be reached, whenever that changes.
+    """
+
+    def __init__(
+        self,
+        worker: int,
+        slots: WindowSlots,
+        board: Board,
+        metrics: Metrics,
+        queue_limit: int,
+        on_engines: Callable[[int], None],
+    ) -> None:
+        self.clock = time.monotonic
+        self._worker = worker
+        self._rows = slots.rows
+        self._board = board
+        self._metrics = metrics
+        self._queue_limit = queue_limit
+        self._on_engines = on_engines
+        self._loop = asyncio.get_running_loop()
+        # the last one that was given back first: its pages are warm
+        self._free = list(reversed(range(len(slots.rows))))
+        self._flights: dict[int, _Flight] = {}
+        # slots of windows that an engine died with, and the one of them that is tried again
+        self._suspects: list[int] = []
+        self._on_trial: int | None = None
+        self._waiting = DueQueue()
+        self._engines: dict[int, _Engine] = {}
+        self._lanes: dict[int, _RemoteLane] = {}
+        self._last_number = 0
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    async def connect(self, engine: int, connection: socket.socket) -> None:
+        """Goes on with an engine; one of the same number that was there before is gone."""
+        link = RecordLink(REPLY, self._replied, lambda: self._lost(engine, link))
+        await self._loop.connect_accepted_socket(lambda: link, connection)
+        old = self._engines.pop(engine, None)
+        self._engines[engine] = _Engine(link)
+        for number in self._lanes:
+            link.say(_request(Verb.OPEN, number))
+        if old is not None:
+            old.link.close()
+            self._return(old)
+        self._on_engines(len(self._engines))
+        self._pump()
+
+    def stop(self) -> None:
+        """Reports what still waits as shed and lets go of the engines."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        tasks = [flight.task for flight in self._flights.values()]
+        while (task := self._waiting.pop()) is not None:
+            tasks.append(task)
+        for task in tasks:
+            self._give_up(task, WindowStatus.SHED)
+        engines, self._engines = self._engines, {}
+        for engine in engines.values():
+            engine.link.close()
+
+    def open_lane(self) -> Lane:
+        """Announces a stream."""
+        self._last_number = (self._last_number + 1) & 0xFFFFFFFF
+        lane = _RemoteLane(number=self._last_number)
+        self._lanes[lane.number] = lane
+        self._tell_all(Verb.OPEN, lane)
+        return lane
+
+    def close_lane(self, lane: Lane) -> None:
+        """Forgets a stream; what it still has waiting is never run."""
+        assert isinstance(lane, _RemoteLane)
+        self._shed(lane)
+        if self._lanes.pop(lane.number, None) is not None:
+            self._tell_all(Verb.CLOSE, lane)
+
+    def cancel_lane(self, lane: Lane) -> None:
+        """Sheds what a stream has waiting or running."""
+        assert isinstance(lane, _RemoteLane)
+        self._shed(lane)
+        self._tell_all(Verb.CANCEL, lane)
+
+    def submit(
+        self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
+    ) -> asyncio.Future[Outcome]:
+        """Queues a window, as `WindowScheduler` says."""
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        task = Task(lane, samples, self.clock(), due_at, kind, channel, future)
+        for needless in self._waiting.pop_needless(lane, channel):
+            self._give_up(needless, WindowStatus.SHED)
+        if kind is not Kind.PATIENT and len(self._waiting) >= self._queue_limit:
+            self._give_up(task, WindowStatus.SHED)
+            return future
+        lane.tasks.add(task)
+        self._waiting.push(task)
+        self._pump()
+        return future
+
+    def _pump(self) -> None:
+        """Sends what can be sent."""
+        self._try_suspects()
+        trial = self._on_trial is not None or bool(self._suspects)
+        while (
+            self._free and self._engines and not trial and (task := self._waiting.pop()) is not None
+        ):
+            samples = task.samples
+            assert isinstance(task.lane, _RemoteLane)
+            assert samples is not None
+            slot = self._free.pop()
+            self._rows[slot, : len(samples)] = samples
+            task.samples = None
+            self._flights[slot] = flight = _Flight(task, task.lane.number, len(samples), -1)
+            self._send(slot, flight)
+        self._metrics.queue_length.set(len(self._waiting))
+        if (self._waiting or self._suspects) and self._sweeping is None:
+            self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _try_suspects(self) -> None:
+        """Sends the next suspect once nothing else is out."""
+        while self._suspects and self._engines:
+            if any(engine.slots for engine in self._engines.values()):
+                return
+            slot = self._suspects.pop(0)
+            if self._flights[slot].task.future.done():
+                del self._flights[slot]
+                self._free.append(slot)
+            else:
+                self._on_trial = slot
+                self._send(slot, self._flights[slot])
+
+    def _send(self, slot: int, flight: _Flight) -> None:
+        task = flight.task
+        flight.engine = number = min(self._engines, key=self._board.load)
+        engine = self._engines[number]
+        engine.slots.add(slot)
+        self._board.add_load(number, self._worker, 1)
+        engine.link.say(
+            REQUEST.pack(
+                Verb.SUBMIT,
+                task.kind,
+                task.channel,
+                flight.number,
+                slot,
+                flight.samples,
+                task.arrived_at,
+                task.due_at,
+            )
+        )
+
+    def _replied(
+        self, slot: int, status: int, batch: int, llr: float, queued: float, compute: float
+    ) -> None:
+        flight = self._land(slot)
+        if flight is None:
+            return
+        score = None if math.isnan(llr) else llr
+        self._free.append(slot)
+        self._resolve(flight.task, Outcome(STATUSES[status], score, queued, compute, batch))
+        if self._waiting or self._suspects:
+            self._pump()
+
+    def _land(self, slot: int) -> _Flight | None:
+        """Takes a window back from its engine."""
+        flight = self._flights.pop(slot, None)
+        if flight is not None:
+            self._board.add_load(flight.engine, self._worker, -1)
+            if flight.engine in self._engines:
+                self._engines[flight.engine].slots.discard(slot)
+            if slot == self._on_trial:
+                self._on_trial = None
+        return flight
+
+    def _lost(self, number: int, link: RecordLink) -> None:
+        engine = self._engines.get(number)
+        if engine is None or engine.link is not link:
+            return
+        del self._engines[number]
+        self._on_engines(len(self._engines))
+        self._return(engine)
+
+    def _return(self, engine: _Engine) -> None:
+        """Takes back the windows of an engine that is gone."""
+        for slot in sorted(engine.slots):
+            guilty = slot == self._on_trial
+            flight = self._land(slot)
+            if flight is None:
+                continue
+            if guilty or flight.task.future.done():
+                self._free.append(slot)
+                self._give_up(flight.task, WindowStatus.FAILED)
+            else:
+                # it stays in its slot for the engine that will try it
+                self._flights[slot] = flight
+                self._suspects.append(slot)
+        self._pump()
+
+    def _sweep(self) -> None:
+        """Sheds what became late while it waited here."""
+        self._sweeping = None
+        now = self.clock()
+        suspects = [self._flights[slot].task for slot in self._suspects]
+        late = [task for task in suspects if task.late(now)]
+        for task in late + self._waiting.pop_late(now):
+            self._give_up(task, WindowStatus.SHED)
+        self._pump()
+
+    def _shed(self, lane: Lane) -> None:
+        """What is in a slot stays there until its engine has answered."""
+        for task in tuple(lane.tasks):
+            self._waiting.discard(task)
+            self._give_up(task, WindowStatus.SHED)
+        self._metrics.queue_length.set(len(self._waiting))
+
+    def _tell_all(self, verb: Verb, lane: _RemoteLane) -> None:
+        record = _request(verb, lane.number)
+        for engine in self._engines.values():
+            engine.link.say(record)
+
+    def _give_up(self, task: Task, status: WindowStatus) -> None:
+        self._resolve(task, Outcome(status, queue_seconds=self.clock() - task.arrived_at))
+
+    def _resolve(self, task: Task, outcome: Outcome) -> None:
+        task.samples = None
+        task.lane.tasks.discard(task)
+        if not task.future.done():
+            task.future.set_result(outcome)
+
+
+def _request(verb: Verb, lane: int) -> bytes:
+    return REQUEST.pack(verb, 0, 0, lane, 0, 0, 0.0, 0.0)

@@ -1,0 +1,387 @@
+"""The supervisor: starts the processes of one daemon, watches them, and ends them."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from prometheus_client import CollectorRegistry
+
+from dfd.daemon.endpoint.address import address, reserved
+from dfd.daemon.life import Ending, ready_line, unless_signal
+from dfd.daemon.logs import log
+from dfd.daemon.metrics import Metrics, MetricsPage
+from dfd.daemon.multiprocess.memory import Board, WindowSlots
+from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, merge, snapshot
+from dfd.daemon.multiprocess.orders import (
+    Begin,
+    Bound,
+    Drain,
+    Ended,
+    Figures,
+    Meet,
+    Order,
+    Orders,
+    Report,
+    Serving,
+    Stop,
+    Warm,
+)
+from dfd.daemon.options import ServeOptions, UserError
+from dfd.detector.spec import ModelSpec
+
+LOAD_MODEL = "dfd.daemon.server:load_model"
+
+_CODE = "from dfd.daemon.multiprocess.child import main; main()"
+# windows of one worker that may be with the engines; only pages that were used take memory
+_SLOTS = 1024
+_FIGURES_SECONDS = 2.0
+_STOP_SECONDS = 5.0
+_FIRST_RESTART_SECONDS = 0.2
+_LAST_RESTART_SECONDS = 10.0
+# a process that lived this long died of something new
+_LONG_LIFE_SECONDS = 60.0
+
+
+@dataclass(slots=True, eq=False)
+class _Process:
+    """A process of the front, as the supervisor sees it.
+
+    Attributes:
+        bound, serving: of a worker.
+        spec: of an engine whose model is loaded.
+        slots: descriptor of a worker's windows.
+        figures: its metrics when they were last asked for.
+        end: what it said of its end.
+    """
+
+    role: str
+    index: int
+    process: asyncio.subprocess.Process
+    orders: Orders
+    started_at: float
+    bound: bool = False
+    serving: bool = False
+    spec: ModelSpec | None = None
+    slots: int | None = None
+    figures: Families = field(default_factory=list)
+    end: Ended | None = None
+
+    @property
+    def name(self) -> str:
+        """As the log calls it."""
+        return f"{self.role}-{self.index}"
+
+
+class Front:
+    """Several workers on one port and one engine process per device; belongs to one loop.
+
+    Args:
+        loader: "module:function" that makes the warm classifier of an engine.
+    """
+
+    def __init__(self, options: ServeOptions, loader: str = LOAD_MODEL) -> None:
+        self.options = options
+        self.port = 0
+        self.page: MetricsPage | None = None
+        self.metrics = Metrics()
+        self._loader = loader
+        self._loop = asyncio.get_running_loop()
+        self._held = contextlib.ExitStack()
+        engines = len(options.devices)
+        self._board_descriptor = Board.allocate(options.workers, engines)
+        self._held.callback(os.close, self._board_descriptor)
+        self._board = Board(self._board_descriptor, options.workers, engines)
+        self._processes: dict[tuple[str, int], _Process] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._started = False
+        self._ending = False
+        self._mistake: str | None = None
+        self._retired: Families = []
+        self._delays: dict[tuple[str, int], float] = {}
+        self._reports: dict[int, tuple[_Process, asyncio.Future[Families]]] = {}
+        self._report_numbers = itertools.count()
+
+    @property
+    def ready_line(self) -> str:
+        """What is said on standard output once streams are taken."""
+        return ready_line(self.options, self.port, self.page)
+
+    async def start(self) -> bool:
+        """Starts everything and waits until streams are taken.
+
+        Raises:
+            UserError: a mistake of whoever started the daemon.
+        """
+        options = self.options
+        self.port = self._held.enter_context(reserved(options.host, options.port))
+        if options.serves_metrics:
+            registry = CollectorRegistry()
+            registry.register(MergedCollector(self._gather_from_page))
+            self.page = MetricsPage(registry, options.metrics_host, options.metrics_port)
+        for role, count in (("engine", len(options.devices)), ("worker", options.workers)):
+            for index in range(count):
+                await self._spawn(role, index)
+        await self._until(
+            lambda: (
+                all(p.spec for p in self._all("engine"))
+                and all(p.bound for p in self._all("worker"))
+            )
+        )
+        self._started = True
+        for worker in self._all("worker"):
+            for engine in self._all("engine"):
+                self._introduce(worker, engine)
+        await self._until(lambda: all(p.serving for p in self._all("worker")))
+        self._publish()
+        log(
+            logging.INFO,
+            "serving",
+            address=address(options.host, self.port),
+            workers=options.workers,
+            devices=options.devices,
+        )
+        return True
+
+    async def drain(self) -> bool:
+        """Takes no new streams and lets those that run end; False where some did not."""
+        self._ending = True
+        log(
+            logging.INFO,
+            "draining",
+            grace_seconds=self.options.grace_seconds,
+            streams=self._board.seats,
+        )
+        workers = self._all("worker")
+        for worker in workers:
+            worker.end = None
+            worker.orders.send(Drain())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.options.grace_seconds + _STOP_SECONDS):
+                await self._until(lambda: all(p.end for p in workers))
+        return all(p.end is not None and p.end.drained for p in workers)
+
+    async def stop(self) -> None:
+        """Ends every process, those that do not listen by force."""
+        self._ending = True
+        if self.page is not None:
+            await asyncio.to_thread(self.page.close)
+        # engines last: what the workers still have is scored or shed, not failed
+        for role in ("worker", "engine"):
+            processes = self._all(role)
+            for process in processes:
+                process.orders.send(Stop())
+            await self._until_gone(processes)
+        for watch in tuple(self._watches):
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        self._held.close()
+
+    async def figures(self) -> Families:
+        """The metrics of all processes as those of one daemon."""
+        self._publish()
+        processes = [process for process in self._processes.values() if process.end is None]
+        waits = []
+        for process in processes:
+            number = next(self._report_numbers)
+            future: asyncio.Future[Families] = self._loop.create_future()
+            self._reports[number] = (process, future)
+            process.orders.send(Report(number))
+            waits.append(future)
+        if waits:
+            await asyncio.wait(waits, timeout=_FIGURES_SECONDS)
+        for number in [n for n, (_, future) in self._reports.items() if future in waits]:
+            del self._reports[number]
+        parts = [process.figures for process in processes]
+        return merge([snapshot(self.metrics.registry), self._retired, *parts])
+
+    def _all(self, role: str) -> list[_Process]:
+        return [p for p in self._processes.values() if p.role == role]
+
+    def _gather_from_page(self) -> Families:
+        """For the page's thread."""
+        gathering = asyncio.run_coroutine_threadsafe(self.figures(), self._loop)
+        return gathering.result(2 * _FIGURES_SECONDS)
+
+    async def _spawn(self, role: str, index: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            handed = theirs.fileno()
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", _CODE, str(handed), f"dfd-{role}-{index}"),
+                pass_fds=[handed],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        one = _Process(role, index, process, Orders(ours), self._loop.time())
+        self._processes[role, index] = one
+        options = self.options
+        one.orders.send(
+            Begin(
+                role=role,
+                index=index,
+                options=replace(options, port=self.port, metrics_port=-1),
+                loader=self._loader,
+                workers=options.workers,
+                engines=len(options.devices),
+            ),
+            [self._board_descriptor],
+        )
+        watch = asyncio.create_task(self._watch(one), name=f"watch {one.name}")
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+
+    async def _watch(self, one: _Process) -> None:
+        """Hears a process to its end, and starts another in its place."""
+        try:
+            while (got := await one.orders.receive()) is not None:
+                self._hear(one, got[0])
+            status = await one.process.wait()
+        finally:
+            if one.process.returncode is None:
+                one.process.kill()
+            one.orders.close()
+        self._bury(one)
+        if self._ending:
+            return
+        if not self._started:
+            self._mistake = self._mistake or f"{one.name} ended while it started; see the log"
+            self._changed.set()
+            return
+        log(logging.ERROR, "process died, starting another", process=one.name, status=status)
+        self.metrics.process_restarts.labels(one.role).inc()
+        await asyncio.sleep(self._next_delay(one))
+        await self._spawn(one.role, one.index)
+
+    def _next_delay(self, one: _Process) -> float:
+        """Longer and longer where a process dies as soon as it lives."""
+        if self._loop.time() - one.started_at > _LONG_LIFE_SECONDS:
+            self._delays.pop((one.role, one.index), None)
+        delay = self._delays.get((one.role, one.index), _FIRST_RESTART_SECONDS)
+        self._delays[one.role, one.index] = min(2 * delay, _LAST_RESTART_SECONDS)
+        return delay
+
+    def _hear(self, one: _Process, order: Order) -> None:
+        if isinstance(order, Warm):
+            one.spec = order.spec
+            if self._started:
+                for worker in self._all("worker"):
+                    self._introduce(worker, one)
+        elif isinstance(order, Bound):
+            one.bound = True
+            if self._started:
+                for engine in self._all("engine"):
+                    self._introduce(one, engine)
+        elif isinstance(order, Serving):
+            one.serving = order.serving
+            self._publish()
+        elif isinstance(order, Figures):
+            one.figures = order.families
+            report = self._reports.get(order.number)
+            if report is not None and not report[1].done():
+                report[1].set_result(order.families)
+        elif isinstance(order, Ended):
+            one.end = order
+            if order.mistake is not None:
+                self._mistake = self._mistake or order.mistake
+                if self._started:
+                    log(logging.ERROR, "process cannot start", process=one.name, why=order.mistake)
+                one.orders.send(Stop())
+        self._changed.set()
+
+    def _introduce(self, worker: _Process, engine: _Process) -> None:
+        """Connects a worker and an engine that are both there, by a socket and the slots."""
+        if not worker.bound or engine.spec is None:
+            return
+        if worker.slots is None:
+            worker.slots = WindowSlots.allocate(_SLOTS, engine.spec.window_samples)
+        for_worker, for_engine = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with for_worker, for_engine:
+            worker.orders.send(Meet(engine.index, engine.spec), [for_worker.fileno(), worker.slots])
+            engine.orders.send(Meet(worker.index, engine.spec), [for_engine.fileno(), worker.slots])
+
+    def _bury(self, one: _Process) -> None:
+        """Gives back what a process had, and keeps what it counted."""
+        if one.end is None:
+            one.end = Ended(drained=False)
+        if self._processes.get((one.role, one.index)) is one:
+            del self._processes[one.role, one.index]
+        if one.role == "worker":
+            self._board.clear_worker(one.index)
+        if one.slots is not None:
+            os.close(one.slots)
+        self._retired = merge([self._retired, lasting(one.figures)])
+        self._publish()
+        self._changed.set()
+
+    def _publish(self) -> None:
+        """What the supervisor itself knows better than any process."""
+        complete = self._started and all(p.serving for p in self._all("worker"))
+        complete = complete and len(self._processes) == self._expected and not self._ending
+        self.metrics.ready.set(complete)
+
+    @property
+    def _expected(self) -> int:
+        return self.options.workers + len(self.options.devices)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Waits for what the processes say.
+
+        Raises:
+            UserError: one of them could not start.
+        """
+        while not condition():
+            if self._mistake is not None and not self._started:
+                raise UserError(self._mistake)
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _until_gone(self, processes: Iterable[_Process]) -> None:
+        waits = [asyncio.ensure_future(one.process.wait()) for one in processes]
+        if not waits:
+            return
+        _, left = await asyncio.wait(waits, timeout=_STOP_SECONDS)
+        for one in processes:
+            if one.process.returncode is None:
+                log(logging.ERROR, "process does not end, killed", process=one.name)
+                one.process.kill()
+        if left:
+            await asyncio.wait(left)
+
+
+async def run_front(
+    options: ServeOptions, announce: Callable[[str], None], loader: str = LOAD_MODEL
+) -> Ending:
+    """Serves with several processes until SIGTERM or SIGINT; a second signal ends at once.
+
+    Args:
+        options: how to serve.
+        announce: takes the ready line.
+        loader: "module:function" that makes the warm classifier of an engine.
+
+    Raises:
+        UserError: a mistake of whoever started the daemon.
+    """
+    if not hasattr(os, "memfd_create"):
+        raise UserError("several workers or devices need Linux; use --workers 1 and one device")
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[None] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, None)
+    front = Front(options, loader)
+    drained = True
+    try:
+        if await unless_signal(front.start(), signals):
+            announce(front.ready_line)
+            await signals.get()
+            drained = await unless_signal(front.drain(), signals)
+            log(logging.INFO, "drained" if drained else "ended with streams running")
+    finally:
+        await front.stop()
+    return Ending(drained, device_idle=True)

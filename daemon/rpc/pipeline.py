@@ -1,0 +1,299 @@
+"""One stream between its audio and the scheduler: feeds the core, resolves its windows."""
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import grpc
+
+from dfd.daemon.errors import CallError
+from dfd.daemon.logs import log
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.options import ServeOptions
+from dfd.daemon.rpc.events import Timing
+from dfd.daemon.scheduling.batching import Kind, Outcome
+from dfd.daemon.scheduling.contract import WindowScheduler
+from dfd.streaming.options import SessionOptions
+from dfd.streaming.session import StreamSession
+from dfd.streaming.types import (
+    Alert,
+    ChannelSummary,
+    FeedEvent,
+    Reason,
+    SpeechActivity,
+    StreamWarning,
+    Window,
+    WindowResult,
+    WindowStatus,
+)
+
+# A window that arrives further ahead of real time than this is not live: it is never shed.
+_AHEAD_SECONDS = 0.5
+# Shed windows are told at once, and then of the sum after this much of the stream.
+_SHED_WARNING_INTERVAL_SECONDS = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A window whose turn to be resolved has not come."""
+
+    window: Window
+    arrived_at: float
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """Something to tell the client.
+
+    Attributes:
+        timing: of a window that ran.
+        arrived_at: when the audio that made it due was taken.
+    """
+
+    event: WindowResult | Alert | SpeechActivity | StreamWarning
+    timing: Timing | None
+    arrived_at: float
+
+
+def _nobody(_: Emission) -> None:
+    """Hears what comes after the end."""
+
+
+class Pipeline:
+    """Composes a session with the scheduler; belongs to one event loop.
+
+    Args:
+        stream_id: for the log.
+        emit: takes what is to be told, in order within a channel.
+
+    Raises:
+        CallError: VAD_UNAVAILABLE.
+    """
+
+    def __init__(
+        self,
+        stream_id: str,
+        session: SessionOptions,
+        options: ServeOptions,
+        scheduler: WindowScheduler,
+        metrics: Metrics,
+        emit: Callable[[Emission], None],
+    ) -> None:
+        try:
+            self.session = StreamSession(session)
+        except ModuleNotFoundError as error:
+            raise CallError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "VAD_UNAVAILABLE",
+                f"this server lacks {error.name}, which vad.engine asks for; "
+                "use ENGINE_WEBRTC, or install dfd[silero] on the server",
+            ) from error
+        self._stream_id = stream_id
+        self._scheduler = scheduler
+        self._metrics = metrics
+        self._emit = emit
+        self._deadline_seconds = options.deadline_seconds
+        # enough for a live stream to be shed before it is slowed
+        self._in_flight = max(
+            options.windows_in_flight,
+            math.ceil(options.deadline_seconds / session.effective_hop_seconds) + 2,
+        )
+        self._pending: dict[int, deque[_Entry]] = {
+            channel: deque() for channel in session.effective_channels
+        }
+        self._shed: dict[int, int] = dict.fromkeys(session.effective_channels, 0)
+        self._next_shed_warning: dict[int, float] = dict.fromkeys(session.effective_channels, 0.0)
+        self._progress = asyncio.Event()
+        self._started_at: float | None = None
+        self._counted_seconds = 0.0
+        self._fault: BaseException | None = None
+        self._closed = False
+        self._lane = scheduler.open_lane()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more audio may be fed."""
+        return all(len(entries) < self._in_flight for entries in self._pending.values())
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What `fail` was given first."""
+        return self._fault
+
+    def feed(self, content: bytes, sample_offset: int | None = None) -> None:
+        """Gives audio to the core and its windows to the scheduler.
+
+        Raises:
+            StreamError: the core refuses it.
+        """
+        now = self._scheduler.clock()
+        events = self.session.feed(content, sample_offset)
+        self.begin(sample_offset)
+        self._take(events, now)
+
+    def begin(self, sample_offset: int | None) -> None:
+        """The first audio is here, though it may not be fed yet: real time starts with it."""
+        if self._started_at is None:
+            rate = self.session.options.audio_format.sample_rate_hz
+            self._started_at = self._scheduler.clock() - (sample_offset or 0) / rate
+
+    def finish(self) -> None:
+        """Ends the audio."""
+        self._take(self.session.finish(), self._scheduler.clock())
+
+    def stalled(self, seconds: float) -> None:
+        """The stream was kept waiting: its real time starts that much later."""
+        if self._started_at is not None:
+            self._started_at += seconds
+
+    def fail(self, fault: BaseException) -> None:
+        """Ends every wait with this; the first fault stays."""
+        if self._fault is None:
+            self._fault = fault
+        self._progress.set()
+
+    def hurry(self) -> None:
+        """Sheds what is not scored yet."""
+        self._scheduler.cancel_lane(self._lane)
+
+    async def until_room(self) -> None:
+        """Waits until more audio may be fed.
+
+        Raises:
+            BaseException: what `fail` was given.
+        """
+        while not self.has_room:
+            await self._step()
+
+    async def until_settled(self) -> None:
+        """Waits until every window is resolved.
+
+        Raises:
+            BaseException: what `fail` was given.
+        """
+        while any(self._pending.values()):
+            await self._step()
+        if self._fault is not None:
+            raise self._fault
+
+    def summary(self) -> list[ChannelSummary]:
+        """What the stream says, a channel each."""
+        return self.session.summary()
+
+    def close(self) -> None:
+        """Leaves the scheduler; to be called once, whatever happened."""
+        self._closed = True
+        # no cycles, so that the stream's audio goes with it at once
+        self._emit = _nobody
+        self._fault = None
+        self._count_audio()
+        self._scheduler.close_lane(self._lane)
+        for entries in self._pending.values():
+            entries.clear()
+
+    async def _step(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self._progress.clear()
+        await self._progress.wait()
+
+    def _take(self, events: Iterable[FeedEvent], now: float) -> None:
+        for event in events:
+            if not isinstance(event, Window):
+                self._tell(event, None, now)
+                continue
+            entry = _Entry(event, now)
+            self._pending[event.channel].append(entry)
+            if event.scoreable:
+                self._submit(entry)
+            else:
+                entry.outcome = Outcome(WindowStatus.INSUFFICIENT_SPEECH)
+                self._resolve_ready(event.channel)
+
+    def _submit(self, entry: _Entry) -> None:
+        window, now = entry.window, entry.arrived_at
+        started_at = now if self._started_at is None else self._started_at
+        ends_at = started_at + window.end_seconds
+        kind = Kind.PATIENT
+        if ends_at <= now + _AHEAD_SECONDS:
+            kind = Kind.EARLY if window.provisional else Kind.LIVE
+        future = self._scheduler.submit(
+            self._lane,
+            window.samples,
+            due_at=max(now, ends_at) + self._deadline_seconds,
+            kind=kind,
+            channel=window.channel,
+        )
+
+        def done(future: asyncio.Future[Outcome]) -> None:
+            if self._closed:
+                return
+            try:
+                entry.outcome = future.result()
+                self._resolve_ready(window.channel)
+            except Exception as error:
+                self.fail(error)
+
+        future.add_done_callback(done)
+
+    def _resolve_ready(self, channel: int) -> None:
+        """Resolves the windows whose turn has come."""
+        entries = self._pending[channel]
+        while entries and (outcome := entries[0].outcome) is not None:
+            entry = entries.popleft()
+            timing = None
+            if outcome.batch_size:
+                timing = Timing(outcome.queue_seconds, outcome.compute_seconds, outcome.batch_size)
+            self._metrics.windows.labels(outcome.status.value).inc()
+            resolved = self.session.resolve(entry.window, outcome.status, outcome.spoof_llr)
+            for event in resolved:
+                self._tell(
+                    event, timing if isinstance(event, WindowResult) else None, entry.arrived_at
+                )
+            if outcome.status is WindowStatus.SHED:
+                self._warn_of_shedding(entry)
+        self._count_audio()
+        self._progress.set()
+
+    def _tell(
+        self,
+        event: WindowResult | Alert | SpeechActivity | StreamWarning,
+        timing: Timing | None,
+        arrived_at: float,
+    ) -> None:
+        if isinstance(event, StreamWarning):
+            self._metrics.warnings.labels(event.reason.value).inc()
+        elif isinstance(event, Alert):
+            if not event.cleared:
+                self._metrics.alerts.labels(event.trigger.value).inc()
+            log(
+                logging.INFO,
+                "alert cleared" if event.cleared else "alert",
+                stream_id=self._stream_id,
+                channel=event.channel,
+                trigger=event.trigger.value,
+                offset_seconds=event.offset_seconds,
+                spoof_probability=event.score.spoof_probability,
+                threshold=event.threshold,
+            )
+        self._emit(Emission(event, timing, arrived_at))
+
+    def _warn_of_shedding(self, entry: _Entry) -> None:
+        channel, at_seconds = entry.window.channel, entry.window.end_seconds
+        self._shed[channel] += 1
+        if at_seconds < self._next_shed_warning[channel]:
+            return
+        self._next_shed_warning[channel] = at_seconds + _SHED_WARNING_INTERVAL_SECONDS
+        message = f"the server is overloaded; {self._shed[channel]} windows were not scored so far"
+        self._tell(
+            StreamWarning(Reason.WINDOWS_SHED, message, channel, at_seconds), None, entry.arrived_at
+        )
+
+    def _count_audio(self) -> None:
+        seconds = self.session.audio_seconds
+        self._metrics.audio_seconds.inc((seconds - self._counted_seconds) * len(self._pending))
+        self._counted_seconds = seconds

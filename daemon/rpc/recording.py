@@ -1,0 +1,132 @@
+"""One whole recording: the core of a stream, fed as fast as the device takes it."""
+
+import asyncio
+import logging
+import time
+import uuid
+
+import grpc.aio
+
+from dfd.daemon.errors import CallError, from_stream_error, invalid
+from dfd.daemon.logs import log
+from dfd.daemon.rpc import convert, describe, events
+from dfd.daemon.rpc.coalesce import slices
+from dfd.daemon.rpc.pipeline import Emission, Pipeline
+from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.streaming import types as core
+from dfd.v1 import detection_pb2 as pb
+
+# Fed in pieces of this length, other streams in between.
+_SLICE_SECONDS = 0.25
+
+
+class Recording:
+    """Serves one call of `Detect`; `run` is called once.
+
+    Args:
+        token: name of the caller's token, for the log.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        context: grpc.aio.ServicerContext[bytes, bytes],
+        token: str | None = None,
+    ) -> None:
+        self.stream_id = f"r-{uuid.uuid4().hex[:16]}"
+        self._runtime = runtime
+        self._context = context
+        self._token = token
+        self._engine = runtime.engine_or_refuse()
+        self._response = pb.DetectResponse(model=describe.model_message(self._engine.spec))
+        self._timer: asyncio.TimerHandle | None = None
+        self._pipeline: Pipeline | None = None
+
+    async def run(self, raw: bytes) -> pb.DetectResponse:
+        """Judges the recording.
+
+        Raises:
+            CallError: the status it ends with, unless that is OK.
+        """
+        started_at = time.monotonic()
+        name = "internal_error"
+        self._runtime.calls.add(self)
+        try:
+            await self._judge(convert.parse_detect_request(raw))
+            name = "client_done"
+        except CallError as error:
+            name = "draining" if error.reason == events.SERVER_DRAINING else "client_error"
+            raise
+        except core.StreamError as error:
+            name = "client_error"
+            raise from_stream_error(error) from None
+        except asyncio.CancelledError:
+            name = "cancelled"
+            raise
+        finally:
+            self._runtime.calls.discard(self)
+            self._runtime.metrics.recordings.labels(name).inc()
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._pipeline is not None:
+                self._pipeline.close()
+            log(
+                logging.INFO,
+                "recording ended",
+                stream_id=self.stream_id,
+                peer=self._context.peer(),
+                token=self._token,
+                end=name,
+                seconds=round(time.monotonic() - started_at, 3),
+            )
+        return self._response
+
+    def drain(self, plan: DrainPlan) -> None:
+        """Gives up when the grace time is nearly over."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(plan.end_seconds, self._give_up)
+
+    async def _judge(self, request: pb.DetectRequest) -> None:
+        options, spec = self._runtime.options, self._engine.spec
+        size = len(request.audio)
+        if size > options.max_recording_bytes:
+            raise invalid(
+                "RECORDING_TOO_LARGE",
+                f"the recording holds {size} bytes; send at most {options.max_recording_bytes}, "
+                "or stream it",
+            )
+        convert.check_model(request.model, spec)
+        session = convert.session_options(request, spec, options.max_channel_count)
+        self._pipeline = pipeline = Pipeline(
+            self.stream_id,
+            session,
+            options,
+            self._engine.scheduler,
+            self._runtime.metrics,
+            self._tell,
+        )
+        frame = session.audio_format.bytes_per_frame
+        step = frame * round(session.audio_format.sample_rate_hz * _SLICE_SECONDS)
+        for piece in slices(request.audio, step, frame):
+            await pipeline.until_room()
+            pipeline.feed(piece)
+            await asyncio.sleep(0)
+        pipeline.finish()
+        await pipeline.until_settled()
+        self._response.summary.end_reason = pb.StreamSummary.END_REASON_CLIENT_DONE
+        self._response.summary.channels.extend(
+            events.channel_summary(channel) for channel in pipeline.summary()
+        )
+
+    def _give_up(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.fail(self._runtime.drain_error())
+
+    def _tell(self, emission: Emission) -> None:
+        event = emission.event
+        if isinstance(event, core.WindowResult):
+            self._response.windows.append(events.window_result(event, emission.timing))
+        elif isinstance(event, core.Alert):
+            self._response.alerts.append(events.alert(event))
+        elif isinstance(event, core.StreamWarning):
+            self._response.warnings.append(events.warning(event))

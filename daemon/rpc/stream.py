@@ -1,0 +1,307 @@
+"""One live stream: requests in, responses out, and cleaned up however it ends."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from dfd.daemon.errors import CallError, invalid
+from dfd.daemon.logs import log
+from dfd.daemon.rpc import convert, describe, ends, events
+from dfd.daemon.rpc.ends import ClientGoneError, End
+from dfd.daemon.rpc.outbox import Outbox
+from dfd.daemon.rpc.pipeline import Emission, Pipeline
+from dfd.daemon.rpc.reader import Reader, read_request
+from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.streaming import types as core
+from dfd.v1 import detection_pb2 as pb
+
+# A stream that the server ends waits this long for its last windows, and as long again
+# for a client that does not read.
+_SETTLE_SECONDS = 10.0
+
+
+class Stream:
+    """Serves one call of `StreamingDetect`; `run` is called once.
+
+    Args:
+        token: name of the caller's token, for the log.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        context: grpc.aio.ServicerContext[bytes, bytes],
+        token: str | None = None,
+    ) -> None:
+        self.stream_id = f"s-{uuid.uuid4().hex[:16]}"
+        self._runtime = runtime
+        self._context = context
+        self._token = token
+        self._engine = runtime.engine_or_refuse()
+        self._loop = asyncio.get_running_loop()
+        self._end: asyncio.Future[End] = self._loop.create_future()
+        self._outbox = Outbox()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._pipeline: Pipeline | None = None
+        self._reader: Reader | None = None
+
+    async def run(self) -> None:
+        """Serves the stream to its end.
+
+        Raises:
+            CallError: the status it ends with, unless that is OK.
+            ClientGoneError: the client left.
+        """
+        self._runtime.calls.add(self)
+        started_at = time.monotonic()
+        name, reason = "internal_error", None
+        try:
+            try:
+                reader_task, writer_task = await self._start()
+            except CallError:
+                name = "refused"
+                raise
+            end = await self._end
+            if end.gone:
+                raise ClientGoneError
+            if end.fault is not None:
+                raise end.fault
+            reader_task.cancel()
+            await asyncio.wait([reader_task])
+            await self._settle(end, writer_task)
+            name = end.name
+            if end.error is not None:
+                raise end.error
+        except CallError as error:
+            reason = error.reason
+            raise
+        except (asyncio.CancelledError, ClientGoneError):
+            name = "cancelled"
+            raise
+        finally:
+            self._runtime.calls.discard(self)
+            self._runtime.metrics.streams.labels(name).inc()
+            for timer in self._timers:
+                timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+            if self._pipeline is not None:
+                self._pipeline.close()
+            self._outbox.abandon()
+            self._reader = None  # it knows this stream
+            self._log_end(name, reason, time.monotonic() - started_at)
+            # a cancelled task keeps its traceback, and that this stream
+            tasks, self._tasks = self._tasks, []
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def drain(self, plan: DrainPlan) -> None:
+        """Warns, and ends the stream when the grace time is nearly over."""
+        end = ends.draining(self._runtime.drain_error())
+        if self._pipeline is None:
+            self._request_end(end)
+            return
+        offset = self._pipeline.session.audio_seconds
+        warning = events.draining_warning(plan.grace_seconds, offset)
+        self._runtime.metrics.warnings.labels(events.SERVER_DRAINING).inc()
+        self._outbox.put_first(pb.StreamingDetectResponse(warning=warning))
+        self._after(plan.end_seconds, functools.partial(self._request_end, end))
+        self._after(plan.hurry_seconds, self._pipeline.hurry)
+
+    async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+        """Takes the configuration, says `started` and sets reader and writer to work."""
+        options, spec = self._runtime.options, self._engine.spec
+        config = await self._read_config()
+        convert.check_model(config.model, spec)
+        convert.check_identity(config)
+        self.stream_id = config.stream_id or self.stream_id
+        session = convert.session_options(config, spec, options.max_channel_count)
+        self._pipeline = pipeline = Pipeline(
+            self.stream_id,
+            session,
+            options,
+            self._engine.scheduler,
+            self._runtime.metrics,
+            functools.partial(self._tell, config),
+        )
+        effective = describe.effective_config(config, self.stream_id, session, spec)
+        self._log_start(effective)
+        started = pb.StreamStarted(
+            stream_id=self.stream_id,
+            model=describe.model_message(spec),
+            effective_config=effective,
+            limits=describe.limits_message(options),
+        )
+        await self._write(pb.StreamingDetectResponse(started=started).SerializeToString())
+        reader = Reader(
+            self._context,
+            pipeline,
+            self._outbox,
+            options.max_chunk_bytes,
+            prompt=config.vad.activity_events,
+            on_error=self._raised,
+        )
+        self._reader = reader
+        reader_task = asyncio.create_task(self._watched(reader.run(), ends.client_done()))
+        writer_task = asyncio.create_task(self._watched(self._outbox.write_all(self._write)))
+        self._tasks = [reader_task, writer_task]
+        if options.idle_timeout_seconds is not None:
+            self._check_idle(reader, options.idle_timeout_seconds)
+        if options.max_stream_seconds is not None:
+            end = ends.too_long(options.max_stream_seconds)
+            self._after(options.max_stream_seconds, functools.partial(self._request_end, end))
+        return reader_task, writer_task
+
+    async def _read_config(self) -> pb.StreamingDetectConfig:
+        limit = self._runtime.options.config_timeout_seconds
+        read = asyncio.ensure_future(read_request(self._context))
+        try:
+            either: set[asyncio.Future[Any]] = {read, self._end}
+            await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if read.done():
+                request = read.result()
+            elif self._end.done():
+                raise self._runtime.drain_error()
+            else:
+                raise CallError(
+                    grpc.StatusCode.DEADLINE_EXCEEDED,
+                    "CONFIG_TIMEOUT",
+                    f"no configuration came within {limit:g} s; send it as the first request",
+                )
+        finally:
+            read.cancel()
+        if request is None or request.WhichOneof("request") != "config":
+            raise invalid("CONFIG_MISSING", "the first request must hold the config; send it first")
+        return request.config
+
+    async def _settle(self, end: End, writer: asyncio.Task[None]) -> None:
+        """Lets the last windows be scored and writes the summary."""
+        pipeline = self._pipeline
+        assert pipeline is not None
+        assert self._reader is not None
+        with contextlib.suppress(core.StreamError):  # the stream has an end already
+            self._reader.flush()
+        limit = None if end.error is None else _SETTLE_SECONDS
+        pipeline.finish()
+        try:
+            async with asyncio.timeout(limit):
+                await pipeline.until_settled()
+        except TimeoutError:
+            pipeline.hurry()
+            await pipeline.until_settled()
+        channels = [events.channel_summary(channel) for channel in pipeline.summary()]
+        summary = pb.StreamSummary(channels=channels, end_reason=end.reason)
+        self._outbox.put(pb.StreamingDetectResponse(summary=summary))
+        self._outbox.close()
+        await asyncio.wait([writer], timeout=limit)
+        if pipeline.fault is not None:
+            raise pipeline.fault
+
+    async def _write(self, message: bytes) -> None:
+        try:
+            await self._context.write(message)
+        except grpc.aio.BaseError as error:
+            raise ClientGoneError from error
+
+    async def _watched(self, work: Coroutine[None, None, None], end: End | None = None) -> None:
+        """Runs the reader or the writer; what it raises ends the stream."""
+        try:
+            await work
+        except Exception as error:
+            self._raised(error)
+        else:
+            if end is not None:
+                self._request_end(end)
+
+    def _raised(self, error: Exception) -> None:
+        end = ends.raised(error)
+        fault = ClientGoneError() if end.gone else end.fault
+        if fault is not None and self._pipeline is not None:
+            self._pipeline.fail(fault)
+        self._request_end(end)
+
+    def _request_end(self, end: End) -> None:
+        """The first reason stands."""
+        if not self._end.done():
+            self._end.set_result(end)
+
+    def _check_idle(self, reader: Reader, limit: float) -> None:
+        """Ends the stream when it is the client that is waited for, and has been for long."""
+        since = reader.waiting_since
+        left = limit if since is None else since + limit - self._loop.time()
+        if left > 0.0:
+            self._after(left, functools.partial(self._check_idle, reader, limit))
+        else:
+            self._request_end(ends.idle(limit))
+
+    def _after(self, seconds: float, call: Callable[[], None]) -> None:
+        now = self._loop.time()
+        self._timers = [t for t in self._timers if t.when() > now and not t.cancelled()]
+        self._timers.append(self._loop.call_later(seconds, call))
+
+    def _tell(self, config: pb.StreamingDetectConfig, emission: Emission) -> None:
+        """Puts what the core said into the outbox, if the client wants it."""
+        event = emission.event
+        written = None
+        if isinstance(event, core.WindowResult):
+            if not config.window_results:
+                return
+            if event.status is core.WindowStatus.SCORED:
+                written = functools.partial(self._count_latency, emission.arrived_at)
+            result = events.window_result(event, emission.timing)
+            message = pb.StreamingDetectResponse(window=result)
+        elif isinstance(event, core.Alert):
+            message = pb.StreamingDetectResponse(alert=events.alert(event))
+        elif isinstance(event, core.StreamWarning):
+            message = pb.StreamingDetectResponse(warning=events.warning(event))
+        elif config.vad.activity_events:
+            activity = events.speech_activity(event)
+            message = pb.StreamingDetectResponse(speech_activity=activity)
+        else:
+            return
+        self._outbox.put(message, written)
+
+    def _count_latency(self, arrived_at: float) -> None:
+        seconds = self._engine.scheduler.clock() - arrived_at
+        self._runtime.metrics.result_seconds.observe(seconds)
+
+    def _log_start(self, config: pb.StreamingDetectConfig) -> None:
+        audio = config.audio_format
+        log(
+            logging.INFO,
+            "stream started",
+            stream_id=self.stream_id,
+            peer=self._context.peer(),
+            token=self._token,
+            labels=dict(config.labels),
+            encoding=pb.AudioFormat.Encoding.Name(audio.encoding),
+            sample_rate_hertz=audio.sample_rate_hertz,
+            channels=list(config.channels),
+        )
+
+    def _log_end(self, name: str, reason: str | None, seconds: float) -> None:
+        channels = []
+        audio_seconds = 0.0
+        if self._pipeline is not None:
+            audio_seconds = self._pipeline.session.audio_seconds
+            with contextlib.suppress(Exception):  # a core that failed may fail again
+                channels = [events.log_fields(channel) for channel in self._pipeline.summary()]
+        log(
+            logging.INFO,
+            "stream ended",
+            stream_id=self.stream_id,
+            peer=self._context.peer(),
+            end=name,
+            reason=reason,
+            seconds=round(seconds, 3),
+            audio_seconds=round(audio_seconds, 3),
+            channels=channels,
+        )

@@ -1,0 +1,76 @@
+"""What streams need of the engine, wherever it runs."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
+from dfd.detector.spec import ModelSpec
+from dfd.streaming.types import Samples
+
+
+class Detector(Protocol):
+    """What the daemon needs of a loaded model."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The facts of the model."""
+
+    def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+
+
+class WindowScheduler(Protocol):
+    """Takes the windows of all streams; belongs to one event loop."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds, monotonic, the same for every process of this machine."""
+
+    def open_lane(self) -> Lane:
+        """Announces a stream."""
+
+    def close_lane(self, lane: Lane) -> None:
+        """Forgets a stream; what it still has waiting is never run."""
+
+    def cancel_lane(self, lane: Lane) -> None:
+        """Sheds what a stream has waiting or running."""
+
+    def submit(
+        self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
+    ) -> asyncio.Future[Outcome]:
+        """Queues a window.
+
+        Args:
+            lane: of the window's stream.
+            samples: at most the classifier's window.
+            due_at: its turn, on `clock`, and when a live one is too late.
+            kind: whether it may be shed, and how soon.
+            channel: of its stream; a window makes the early ones before it needless.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A warm model and the scheduler before it."""
+
+    spec: ModelSpec
+    scheduler: WindowScheduler
+
+
+class EngineSource(Protocol):
+    """Where a server has its engine from."""
+
+    async def start(self) -> Engine:
+        """Waits until a model is warm.
+
+        Raises:
+            UserError: there is no such model or device.
+        """
+
+    async def stop(self) -> bool:
+        """Lets go of the engine; False where a device is still busy and cannot be stopped."""

@@ -1,0 +1,302 @@
+"""The scheduler: windows of all streams into batches, one worker on the device.
+
+Earliest due first. A live window past its due time is dropped before the forward pass; a
+batch that fails is run again window by window, so that a window that cannot be scored fails
+alone; the worker is watched and restarted.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd.daemon.logs import log
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.scheduling.batching import (
+    BatchAssembler,
+    DueQueue,
+    Kind,
+    Lane,
+    Outcome,
+    Task,
+    choose_bucket,
+)
+from dfd.daemon.scheduling.device import DeviceThread
+from dfd.streaming.types import Samples, WindowStatus
+
+_RESTART_DELAY_SECONDS = 0.05
+
+
+class BatchScorer(Protocol):
+    """What the scheduler needs of a classifier."""
+
+    def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerOptions:
+    """How windows are batched.
+
+    Attributes:
+        window_samples: N of the classifier.
+        batch_buckets: batch sizes that are run, ascending.
+        max_queue_delay_seconds: how long the first of an incomplete batch waits.
+        queue_limit: windows waiting; beyond it live ones are shed.
+        batch_timeout_seconds: a forward pass that takes longer is given up.
+    """
+
+    window_samples: int
+    batch_buckets: tuple[int, ...] = (1, 2, 4, 8, 16)
+    max_queue_delay_seconds: float = 0.02
+    queue_limit: int = 4096
+    batch_timeout_seconds: float = 60.0
+
+
+class Scheduler:
+    """Owns the queue and the device; belongs to one event loop.
+
+    Args:
+        scorer: the classifier; its `score` runs in the device thread only.
+        device: the thread the classifier was loaded in.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        scorer: BatchScorer,
+        options: SchedulerOptions,
+        metrics: Metrics,
+        device: DeviceThread | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self.clock = clock
+        self._scorer = scorer
+        self._metrics = metrics
+        self._device = device or DeviceThread()
+        self._assembler = BatchAssembler(options.window_samples, options.batch_buckets)
+        self._queue = DueQueue()
+        self._lanes = 0
+        self._wake = asyncio.Event()
+        self._running: list[Task] = []
+        self._opened_at = math.inf
+        self._supervisor: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Starts the worker and its watch."""
+        self._supervisor = asyncio.get_running_loop().create_task(
+            self._supervise(), name="dfd-scheduler"
+        )
+
+    async def stop(self) -> None:
+        """Ends the worker; windows that still wait are reported as shed."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+        self._give_up(self._running, WindowStatus.SHED)
+        while (task := self._queue.pop()) is not None:
+            self._give_up([task], WindowStatus.SHED)
+        self._device.close()
+
+    def open_lane(self) -> Lane:
+        """Announces a stream."""
+        self._lanes += 1
+        return Lane()
+
+    def close_lane(self, lane: Lane) -> None:
+        """Forgets a stream; what it still has waiting is never run."""
+        self.cancel_lane(lane)
+        self._lanes -= 1
+        self._wake.set()
+
+    def cancel_lane(self, lane: Lane) -> None:
+        """Sheds what a stream has waiting or running."""
+        for task in tuple(lane.tasks):
+            self._queue.discard(task)
+            self._resolve(task, Outcome(WindowStatus.SHED))
+        self._metrics.queue_length.set(len(self._queue))
+
+    def submit(
+        self,
+        lane: Lane,
+        samples: Samples,
+        *,
+        due_at: float,
+        kind: Kind,
+        channel: int = 0,
+        arrived_at: float | None = None,
+    ) -> asyncio.Future[Outcome]:
+        """Queues a window.
+
+        Args:
+            lane: of the window's stream.
+            samples: at most the classifier's window.
+            due_at: its turn, on `clock`, and when a live one is too late.
+            kind: whether it may be shed, and how soon.
+            channel: of its stream; a window makes the early ones before it needless.
+            arrived_at: since when it waits; None is now.
+        """
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        now = self.clock() if arrived_at is None else arrived_at
+        task = Task(lane, samples, now, due_at, kind, channel, future)
+        self._give_up(self._queue.pop_needless(lane, channel), WindowStatus.SHED)
+        if not self._make_room(kind):
+            self._give_up([task], WindowStatus.SHED)
+            return future
+        lane.tasks.add(task)
+        self._queue.push(task)
+        self._metrics.queue_length.set(len(self._queue))
+        self._opened_at = min(self._opened_at, now)
+        self._wake.set()
+        return future
+
+    def _make_room(self, kind: Kind) -> bool:
+        """Whether a window may wait; where the queue is full, an early one makes place."""
+        if kind is Kind.PATIENT or len(self._queue) < self.options.queue_limit:
+            return True
+        early = self._queue.pop_early() if kind is Kind.LIVE else None
+        if early is not None:
+            self._give_up([early], WindowStatus.SHED)
+        return early is not None
+
+    async def _supervise(self) -> None:
+        """Restarts the worker when it dies of anything but its end."""
+        while True:
+            try:
+                await self._work()
+            except Exception:
+                self._metrics.scheduler_restarts.inc()
+                log(logging.ERROR, "scheduler worker died, restarting", exc_info=True)
+                self._give_up(self._running, WindowStatus.FAILED)
+                self._running = []
+                await asyncio.sleep(_RESTART_DELAY_SECONDS)
+
+    async def _work(self) -> None:
+        while True:
+            await self._until_worthwhile()
+            # held here from the first window on, so that none is lost if the worker dies
+            batch: list[Task] = []
+            self._running = batch
+            self._take_batch(batch)
+            if batch:
+                await self._run(batch)
+
+    async def _until_worthwhile(self) -> None:
+        """Waits until a batch is full, has waited long enough, or has nothing to wait for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            waiting = len(self._queue)
+            if waiting:
+                left = self._opened_at + self.options.max_queue_delay_seconds - self.clock()
+                full = waiting >= self.options.batch_buckets[-1]
+                if full or left <= 0.0 or self._queue.lanes_waiting >= self._lanes:
+                    return
+                timer = loop.call_later(left, self._wake.set)
+                await self._wake.wait()
+                timer.cancel()
+            else:
+                await self._wake.wait()
+
+    def _take_batch(self, batch: list[Task]) -> None:
+        """Takes the windows due first, shedding those that are past it."""
+        now = self.clock()
+        size = choose_bucket(len(self._queue), self.options.batch_buckets) if self._queue else 0
+        while len(batch) < size and (task := self._queue.pop()) is not None:
+            if task.late(now):
+                self._give_up([task], WindowStatus.SHED)
+            else:
+                batch.append(task)
+        # whatever is left has waited for this batch already
+        self._opened_at = -math.inf if self._queue else math.inf
+        self._metrics.queue_length.set(len(self._queue))
+
+    async def _run(self, batch: list[Task]) -> None:
+        try:
+            await self._score(batch)
+        except TimeoutError:
+            log(logging.ERROR, "batch given up", windows=len(batch))
+            self._metrics.batch_failures.inc()
+            self._give_up(batch, WindowStatus.FAILED)
+        except Exception:
+            self._metrics.batch_failures.inc()
+            log(logging.ERROR, "batch failed", exc_info=True, windows=len(batch))
+            for task in batch:
+                await self._run_alone(task)
+
+    async def _run_alone(self, task: Task) -> None:
+        """A second and last try of one window of a failed batch."""
+        if task.future.done():
+            return
+        if task.late(self.clock()):
+            self._give_up([task], WindowStatus.SHED)
+            return
+        try:
+            await self._score([task])
+        except Exception:
+            self._metrics.batch_failures.inc()
+            log(logging.ERROR, "window failed", exc_info=True)
+            self._give_up([task], WindowStatus.FAILED)
+
+    async def _score(self, batch: list[Task]) -> None:
+        """One forward pass; resolves its windows or raises."""
+        started_at = self.clock()
+        live = [task for task in batch if task.samples is not None]
+        windows = [task.samples for task in live if task.samples is not None]
+        llrs = await self._forward(windows)
+        compute = self.clock() - started_at
+        if llrs.shape[0] < len(windows):
+            raise ValueError(f"the classifier gave {llrs.shape} scores for {len(windows)} windows")
+        self._metrics.batch_done(len(windows), compute)
+        for task, llr in zip(live, llrs.tolist(), strict=False):
+            queued = started_at - task.arrived_at
+            if math.isfinite(llr):
+                outcome = Outcome(WindowStatus.SCORED, llr, queued, compute, len(windows))
+            else:
+                outcome = Outcome(WindowStatus.FAILED, None, queued, compute, len(windows))
+            self._metrics.queue_seconds.observe(queued)
+            self._resolve(task, outcome)
+
+    async def _forward(self, windows: list[Samples]) -> NDArray[np.float32]:
+        if not self._device.alive:
+            log(logging.ERROR, "device thread died, starting another")
+            self._renew_device()
+
+        assembler, scorer = self._assembler, self._scorer
+
+        def forward() -> NDArray[np.float32]:
+            return scorer.score(*assembler.assemble(windows))
+
+        try:
+            async with asyncio.timeout(self.options.batch_timeout_seconds):
+                return await self._device.run(forward)
+        except TimeoutError:
+            # nothing can end a thread: leave it to its pass and go on with another
+            self._device.close()
+            self._renew_device()
+            raise
+
+    def _renew_device(self) -> None:
+        self._metrics.scheduler_restarts.inc()
+        self._device = DeviceThread()
+        self._assembler = BatchAssembler(self.options.window_samples, self.options.batch_buckets)
+
+    def _give_up(self, tasks: Sequence[Task], status: WindowStatus) -> None:
+        now = self.clock()
+        for task in tasks:
+            self._resolve(task, Outcome(status, queue_seconds=now - task.arrived_at))
+
+    def _resolve(self, task: Task, outcome: Outcome) -> None:
+        task.samples = None
+        task.lane.tasks.discard(task)
+        if not task.future.done():
+            task.future.set_result(outcome)

@@ -1,0 +1,6 @@
+"""`python -m dfd` is the command `dfd`."""
+
+from dfd.cli.main import main
+
+if __name__ == "__main__":
+    main()

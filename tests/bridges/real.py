@@ -1,0 +1,158 @@
+"""The real daemon and the real verb, for tests with programs that others wrote."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dfd.clients import events as ev
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.sources.recording import open_recording
+from tests.clients.command import clean
+
+# The bridge's verb, whether or not `dfd` lists it
+BRIDGE = (sys.executable, "-m", "dfd", "bridge")
+SENTENCE = (
+    "Hello, this is your bank calling. We have seen an unusual payment on your account today,"
+    " and we need you to read out the code that we have just sent to your telephone."
+)
+
+
+# Debian's packages of other names than the programs in them.
+_PACKAGES = {"gst-launch-1.0": "gstreamer1.0-tools", "sipp": "sip-tester"}
+
+
+def need(*programs: str) -> None:
+    """Skips the test where a program is not installed."""
+    for program in programs:
+        if shutil.which(program) is None:
+            package = _PACKAGES.get(program, program)
+            pytest.skip(f"{program} is not installed: apt-get install {package}")
+
+
+def run(*words: object) -> None:
+    """Runs a program to its end."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+
+
+def speak(folder: Path, rate: int = 16000) -> Path:
+    """Synthetic speech, in 16 bits and mono."""
+    need("espeak-ng", "ffmpeg")
+    raw, path = folder / "raw.wav", folder / f"speech-{rate}.wav"
+    run("espeak-ng", "-w", raw, SENTENCE)
+    run("ffmpeg", "-v", "error", "-y", "-i", raw, "-ar", rate, "-ac", 1, "-c:a", "pcm_s16le", path)
+    return path
+
+
+@dataclass
+class Bridge:
+    """A running `dfd bridge`.
+
+    Attributes:
+        address: where it listens, as it says itself.
+        events: its file of events.
+    """
+
+    address: str
+    events: Path
+    log: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def told(self) -> list[dict[str, Any]]:
+        if not self.events.exists():
+            return []
+        lines = self.events.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    async def summaries(self, count: int, seconds: float = 90.0) -> list[dict[str, Any]]:
+        """Waits for so many summaries; each with its labels."""
+        end = time.monotonic() + seconds
+        while True:
+            found = [event for event in self.told() if "summary" in event]
+            if len(found) >= count:
+                return found
+            assert time.monotonic() < end, self.log.read_text()[-3000:]
+            await asyncio.sleep(0.1)
+
+
+@contextlib.contextmanager
+def bridge(folder: Path, server: str, *words: object) -> Iterator[Bridge]:
+    """Runs `dfd bridge` until the block ends."""
+    events, log = folder / "events.jsonl", folder / "bridge.log"
+    command = [*BRIDGE, *words, "--server", server, "--events", events]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [str(word) for word in command], env=clean(), stdout=subprocess.PIPE, stderr=file
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        assert " ready on " in line, log.read_text()
+        address = line.partition(" ready on ")[2].split()[0].rstrip(",")
+        yield Bridge(address, events, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        process.stdout.close()
+        try:
+            assert process.wait(60) == 0, log.read_text()
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def programs(commands: Sequence[Sequence[object]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Runs programs beside each other; those that still run are ended with the block."""
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for words in commands:
+            started.append(  # noqa: PERF401
+                subprocess.Popen(
+                    [str(word) for word in words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        yield started
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+            process.wait(20)
+
+
+async def judged(server: str, path: Path) -> ev.ChannelSummary:
+    """The same daemon's word on a file, streamed to it as it lies there."""
+    recording = open_recording(path)
+    async with AsyncDetectionClient(server) as client:
+        stream = client.stream_events(recording.chunks(0.1), recording.audio_format)
+        summary = [event async for event in stream][-1]
+    assert isinstance(summary, ev.Summary)
+    return summary.channels[0]
+
+
+def seconds(text: str) -> float:
+    """A duration of the contract's JSON."""
+    return float(text.removesuffix("s"))

@@ -1,0 +1,351 @@
+"""SIP calls of real agents whose media reach `dfd bridge rtp`: sipp, and two of baresip."""
+
+import asyncio
+import contextlib
+import os
+import re
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import soundfile
+
+from dfd.bridges.media.g711 import alaw_samples
+from dfd.bridges.rtp.packets import RtpPacket
+from dfd.clients.runs.local_daemon import local_daemon
+from tests.bridges.kit import alaw
+from tests.bridges.real import bridge, judged, need, programs, run, seconds, speak
+from tests.bridges.rtp.test_server import free_port
+
+pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[str]:
+    with local_daemon() as address:
+        yield address
+
+
+ANSWER = """<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="answer">
+  <recv request="INVITE" />
+  <send><![CDATA[
+    SIP/2.0 200 OK
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]SIPpTag01[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+    Content-Type: application/sdp
+    Content-Length: [len]
+
+    v=0
+    o=bridge 1 1 IN IP4 127.0.0.1
+    s=recorder
+    c=IN IP4 127.0.0.1
+    t=0 0
+    m=audio {port} RTP/AVP 8 101
+    a=rtpmap:101 telephone-event/8000
+  ]]></send>
+  <recv request="ACK" />
+  <recv request="BYE" />
+  <send><![CDATA[
+    SIP/2.0 200 OK
+    [last_Via:]
+    [last_From:]
+    [last_To:]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Content-Length: 0
+  ]]></send>
+</scenario>
+"""
+CALL = """<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="call">
+  <send retrans="500"><![CDATA[
+    INVITE sip:bridge@[remote_ip]:[remote_port] SIP/2.0
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+    From: <sip:caller@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+    To: <sip:bridge@[remote_ip]:[remote_port]>
+    Call-ID: [call_id]
+    CSeq: 1 INVITE
+    Contact: <sip:caller@[local_ip]:[local_port]>
+    Max-Forwards: 70
+    Content-Type: application/sdp
+    Content-Length: [len]
+
+    v=0
+    o=caller 1 1 IN IP[local_ip_type] [local_ip]
+    s=call
+    c=IN IP[media_ip_type] [media_ip]
+    t=0 0
+    m=audio [media_port] RTP/AVP 8 101
+    a=rtpmap:101 telephone-event/8000
+  ]]></send>
+  <recv response="100" optional="true" />
+  <recv response="200" />
+  <send><![CDATA[
+    ACK sip:bridge@[remote_ip]:[remote_port] SIP/2.0
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+    From: <sip:caller@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+    [last_To:]
+    Call-ID: [call_id]
+    CSeq: 1 ACK
+    Content-Length: 0
+  ]]></send>
+  <nop><action><exec play_pcap_audio="{capture}"/></action></nop>
+  <pause milliseconds="{length}"/>
+  <send retrans="500"><![CDATA[
+    BYE sip:bridge@[remote_ip]:[remote_port] SIP/2.0
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+    From: <sip:caller@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+    [last_To:]
+    Call-ID: [call_id]
+    CSeq: 2 BYE
+    Content-Length: 0
+  ]]></send>
+  <recv response="200" />
+</scenario>
+"""
+
+
+def capture(path: Path, packets: list[tuple[float, RtpPacket]]) -> None:
+    """Writes RTP as tcpdump would have caught it on an Ethernet."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for when, packet in packets:
+            content = packet.encode()
+            udp = struct.pack(">HHHH", 10000, 20000, 8 + len(content), 0) + content
+            head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0)
+            frame = bytes(12) + b"\x08\x00" + head + bytes([127, 0, 0, 1] * 2) + udp
+            whole, part = divmod(round(when * 1e6), 1_000_000)
+            file.write(struct.pack("<IIII", whole, part, len(frame), len(frame)) + frame)
+
+
+def spoken_with_a_digit(content: bytes) -> list[tuple[float, RtpPacket]]:
+    """A-law in packets of 30 ms, and in the middle a key pressed for a tenth of a second."""
+    packets: list[tuple[float, RtpPacket]] = []
+    sequence, ticks = 500, 160_000
+
+    def put(payload: bytes, kind: int, when: int, marker: bool = False) -> None:
+        nonlocal sequence
+        made = RtpPacket(kind, sequence, when, 0x5151, marker, payload)
+        packets.append(((ticks - 160_000) / 8000 + 1, made))
+        sequence += 1
+
+    half = len(content) // 480 * 240
+    for at in range(0, len(content), 240):
+        if at == half:
+            began = ticks
+            for number in range(8):  # the last three say that it is over (RFC 4733)
+                lasted = min(800, 160 * (number + 1))
+                over = 0x80 if number > 4 else 0
+                put(struct.pack(">BBH", 5, over | 10, lasted), 101, began, number == 0)
+                ticks = began + lasted
+        put(content[at : at + 240], 8, ticks, at in (0, half))
+        ticks += len(content[at : at + 240])
+    return packets
+
+
+async def test_sipp_calls_and_presses_a_key(daemon: str, tmp_path: Path) -> None:
+    need("sipp")
+    if os.geteuid() != 0:
+        pytest.skip("sipp plays captures through a raw socket, which needs root")
+    samples, _ = soundfile.read(speak(tmp_path, 8000), dtype="int16")
+    content = alaw(samples[: len(samples) // 480 * 480])
+    half = len(content) // 480 * 240
+    recorded, port, sip = tmp_path / "call.pcap", free_port(), free_port()
+    capture(recorded, spoken_with_a_digit(content))
+    milliseconds = len(content) // 8 + 600
+    (tmp_path / "answer.xml").write_text(ANSWER.format(port=port))
+    (tmp_path / "call.xml").write_text(CALL.format(capture=recorded, length=milliseconds))
+    with bridge(
+        tmp_path, daemon, "rtp", "--listen", f"127.0.0.1:{port}", "--idle-seconds", 2
+    ) as running:
+        common = ("-i", "127.0.0.1", "-m", 1, "-nostdin", "-timeout", "60s")
+        answer = ("sipp", "-sf", tmp_path / "answer.xml", "-p", sip, *common)
+        call = ("sipp", f"127.0.0.1:{sip}", "-sf", tmp_path / "call.xml", *common)
+        with programs([answer]):
+            await asyncio.to_thread(
+                run, *call, "-p", sip + 2, "-mp", free_port(), "-mi", "127.0.0.1"
+            )
+        (summary,) = await running.summaries(1)
+    assert summary["labels"]["codec"] == "PCMA"
+    channel = summary["summary"]["channels"][0]
+    assert seconds(channel["gap_duration"]) == 0
+    assert seconds(channel["audio_duration"]) == pytest.approx(len(content) / 8000 + 0.1, abs=1e-6)
+    heard = [alaw_samples(content[:half]), np.zeros(800, "<i2"), alaw_samples(content[half:])]
+    direct = tmp_path / "direct.wav"
+    soundfile.write(direct, np.concatenate(heard), 8000)
+    expected = (await judged(daemon, direct)).cumulative_score
+    assert expected is not None
+    score = channel["cumulative_score"]["spoof_probability"]
+    assert score == pytest.approx(expected.spoof_probability, abs=0.02)
+
+
+AGENT = """
+sip_listen 127.0.0.1:{port}
+net_interface 127.0.0.1
+audio_player aubridge,{name}
+audio_source aufile,{speech}
+audio_alert aubridge,{name}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_level no
+rtcp_mux no
+jitter_buffer_delay 5-10
+module_path {modules}
+module g711.so
+module aufile.so
+module aubridge.so
+module_app account.so
+module_app menu.so
+"""
+MODULES = Path("/usr/lib/baresip/modules")
+
+
+def agent(folder: Path, name: str, port: int, speech: Path) -> Path:
+    """A folder that makes baresip one end of a call."""
+    home = folder / name
+    home.mkdir()
+    words = {"port": port, "name": name, "speech": speech, "modules": MODULES}
+    (home / "config").write_text(AGENT.format(**words))
+    account = f"<sip:{name}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n"
+    (home / "accounts").write_text(account)
+    (home / "contacts").touch()
+    return home
+
+
+class Socket(asyncio.DatagramProtocol):
+    """A port that hands on what it gets."""
+
+    def __init__(self, got: Callable[["Socket", bytes, Any], None]) -> None:
+        self.got = got
+        self.transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.got(self, data, addr)
+
+    def error_received(self, error: Exception) -> None: ...
+
+    def send(self, data: bytes, port: int) -> None:
+        assert self.transport is not None
+        self.transport.sendto(data, ("127.0.0.1", port))
+
+    @property
+    def port(self) -> int:
+        assert self.transport is not None
+        return int(self.transport.get_extra_info("sockname")[1])
+
+
+class Fork:
+    """Stands between two agents as a session border controller does, and copies their media.
+
+    Offer and answer go through it, each with a port of its own in place of the agent's; what
+    comes there goes on to the agent and, once more, to the bridge.
+    """
+
+    def __init__(self, callee: int, bridge_ports: tuple[int, int]) -> None:
+        self.callee = callee
+        self.caller = 0
+        self.bridge_ports = list(bridge_ports)
+        self.sockets: list[Socket] = []
+        self.media: dict[int, int] = {}
+        self.signalling: Socket | None = None
+
+    async def open(self, got: Callable[[Socket, bytes, Any], None], port: int = 0) -> Socket:
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_datagram_endpoint(
+            lambda: Socket(got), local_addr=("127.0.0.1", port)
+        )
+        self.sockets.append(made)
+        return made
+
+    async def start(self) -> int:
+        self.spare = [await self.pair() for _ in range(2)]
+        self.signalling = await self.open(self.sip)
+        return self.signalling.port
+
+    async def pair(self) -> tuple[Socket, Socket]:
+        port = free_port()
+        return await self.open(self.rtp, port), await self.open(self.rtp, port + 1)
+
+    def close(self) -> None:
+        for one in self.sockets:
+            assert one.transport is not None
+            one.transport.close()
+
+    def rtp(self, here: Socket, data: bytes, addr: Any) -> None:
+        if (agent_port := self.media.get(here.port)) is not None:
+            here.send(data, agent_port)
+            here.send(data, self.media[here.port + 100_000])
+
+    def sip(self, here: Socket, data: bytes, addr: Any) -> None:
+        if addr[1] != self.callee:
+            self.caller = addr[1]
+        head, _, body = data.partition(b"\r\n\r\n")
+        found = re.search(rb"m=audio (\d+)", body)
+        if found:
+            port = self.port_for(int(found[1]))
+            body = body.replace(found[0], b"m=audio %d" % port)
+            body = re.sub(rb"a=rtcp:\d+", b"a=rtcp:%d" % (port + 1), body)
+            length = b"Content-Length: %d" % len(body)
+            head = re.sub(rb"Content-Length: *\d+", length, head)
+        to = self.caller if addr[1] == self.callee else self.callee
+        here.send(head + b"\r\n\r\n" + body, to)
+
+    def port_for(self, agent_port: int) -> int:
+        for mine, theirs in self.media.items():
+            if theirs == agent_port and mine < 100_000:
+                return mine
+        media, control = self.spare.pop()
+        forked = self.bridge_ports.pop()
+        self.media[media.port], self.media[control.port] = agent_port, agent_port + 1
+        self.media[media.port + 100_000] = forked
+        self.media[control.port + 100_000] = forked + 1
+        return media.port
+
+
+async def test_a_call_between_two_baresips(daemon: str, tmp_path: Path) -> None:
+    need("baresip")
+    if not (MODULES / "aufile.so").exists():
+        pytest.skip("baresip has no module aufile: apt-get install baresip-core")
+    speech = speak(tmp_path, 8000)
+    first, caller, callee = free_port(), free_port(), free_port()
+    words = ("rtp", "--ports", f"{first}-{first + 2}", "--idle-seconds", 2)
+    length = soundfile.info(speech).duration
+    with bridge(tmp_path, daemon, *words) as running:
+        fork = Fork(callee, (first, first + 2))
+        with contextlib.closing(fork):
+            address = f"sip:bob@127.0.0.1:{await fork.start()}"
+            bob = agent(tmp_path, "bob", callee, speech)
+            ann = agent(tmp_path, "ann", caller, speech)
+            lasts = int(length) + 5
+            answering = ("baresip", "-f", bob, "-t", lasts + 10)
+            calling = ("baresip", "-f", ann, "-t", lasts, "-e", f"d {address}")
+            with programs([answering]):
+                await asyncio.sleep(2)
+                with programs([calling]):
+                    summaries = await running.summaries(2)
+        await asyncio.sleep(0.01)  # the fork's transports close
+    coded = tmp_path / "coded.wav"
+    run("ffmpeg", "-v", "error", "-i", speech, "-c:a", "pcm_mulaw", coded)
+    expected = (await judged(daemon, coded)).cumulative_score
+    assert expected is not None
+    assert {one["labels"]["port"] for one in summaries} == {str(first), str(first + 2)}
+    for summary in summaries:
+        channel = summary["summary"]["channels"][0]
+        assert seconds(channel["audio_duration"]) >= length - 0.04
+        assert seconds(channel["gap_duration"]) < 0.2
+        score = channel["cumulative_score"]["spoof_probability"]
+        # a busy machine makes baresip pad what its file source was late with
+        assert score == pytest.approx(expected.spoof_probability, abs=0.05)

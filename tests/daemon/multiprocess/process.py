@@ -1,0 +1,137 @@
+"""A daemon of several processes as a process of its own, on a classifier that does as it is bid."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from prometheus_client.parser import text_string_to_metric_families
+
+from dfd.daemon.options import ServeOptions
+from tests.daemon.harness import FakeDetector, make_spec
+
+ROOT = Path(__file__).parents[3]
+# while this file is there no window is scored
+GATE = "DFD_TEST_GATE"
+# a window that holds this sample, louder than any noise here, ends the engine's process
+FATAL = 32700 / 32768
+
+_MAIN = """
+import asyncio, json, sys
+from dfd.daemon import logs
+from dfd.daemon.multiprocess.supervisor import run_front
+from dfd.daemon.options import ServeOptions
+options = ServeOptions(**json.loads(sys.argv[1]))
+logs.configure(options.log_level, options.log_format)
+ending = asyncio.run(run_front(options, lambda line: print(line, flush=True), sys.argv[2]))
+sys.exit(0 if ending.drained else 1)
+"""
+
+
+class _Watched(FakeDetector):
+    def score(self, windows: NDArray[np.float32], lengths: NDArray[np.int64]) -> Any:
+        gate = Path(os.environ[GATE])
+        while gate.exists():
+            time.sleep(0.005)
+        if np.any(windows == FATAL):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().score(windows, lengths)
+
+
+def load_fake(options: ServeOptions) -> FakeDetector:
+    return _Watched(make_spec(device=options.device))
+
+
+class FrontProcess:
+    """Starts at once; `end` it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        loader: str = "tests.daemon.multiprocess.process:load_fake",
+        **options: Any,
+    ) -> None:
+        self.gate = folder / "closed"
+        defaults = {
+            "port": 0,
+            "metrics_port": 0,
+            "workers": 4,
+            "device": "cpu",
+            "max_queue_delay_seconds": 0.005,
+        }
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, json.dumps(defaults | options), loader],
+            env=os.environ | {GATE: str(self.gate), "PYTHONPATH": os.pathsep.join(paths)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: list[str] = []
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.match(r"dfd ready on \S+:(\d+) \(metrics (\S+)\)", line)
+        if found is not None:
+            self.port, self.metrics_url = int(found[1]), found[2]
+        self.ready = found is not None
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        self.log.extend(iter(self.process.stderr.readline, ""))
+
+    def figures(self) -> dict[tuple[str, str], float]:
+        """The whole page, by names and labels."""
+        with urllib.request.urlopen(self.metrics_url, timeout=20) as answer:
+            text = answer.read().decode()
+        return {
+            (sample.name, str(sorted(sample.labels.items()))): float(sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def figure(self, name: str, **labels: str) -> float:
+        """One figure of the page; 0 where it is not there."""
+        return self.figures().get((name, str(sorted(labels.items()))), 0.0)
+
+    def children(self, role: str = "") -> list[psutil.Process]:
+        """The processes of a role, by their number."""
+        found = {
+            words[-1]: child
+            for child in psutil.Process(self.process.pid).children()
+            if (words := child.cmdline()) and words[-1].startswith(f"dfd-{role}")
+        }
+        return [found[name] for name in sorted(found)]
+
+    def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Waits; fails where it takes too long."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "".join(self.log[-30:])
+            time.sleep(0.02)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Its exit status; nothing is left of it."""
+        children = self.children() if self.process.poll() is None else []
+        self.process.send_signal(number)
+        status = self.process.wait(90)
+        self._reader.join(20)
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.stdout.close()
+        self.process.stderr.close()
+        gone, left = psutil.wait_procs(children, timeout=30)
+        assert left == [], gone
+        return status

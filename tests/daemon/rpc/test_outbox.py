@@ -1,0 +1,63 @@
+import asyncio
+
+from dfd.daemon.rpc.outbox import Outbox
+from dfd.v1 import detection_pb2 as pb
+
+
+def message(name: str) -> pb.StreamingDetectResponse:
+    return pb.StreamingDetectResponse(warning=pb.Warning(reason=name))
+
+
+class Wire:
+    """Takes messages while it is open."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.open = asyncio.Event()
+
+    async def write(self, raw: bytes) -> None:
+        await self.open.wait()
+        self.names.append(pb.StreamingDetectResponse.FromString(raw).warning.reason)
+
+
+async def test_in_order_with_what_is_urgent_first() -> None:
+    box, wire, written = Outbox(), Wire(), []
+    wire.open.set()
+    box.put(message("a"), lambda: written.append("a"))
+    box.put(message("b"))
+    box.put_first(message("urgent"))
+    writing = asyncio.create_task(box.write_all(wire.write))
+    while len(wire.names) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    box.put(message("c"))
+    box.close()
+    await writing
+    assert wire.names == ["urgent", "a", "b", "c"]
+    assert written == ["a"]
+
+
+async def test_it_says_when_it_is_full() -> None:
+    box, wire = Outbox(capacity=2), Wire()
+    writing = asyncio.create_task(box.write_all(wire.write))
+    for name in "abc":
+        assert box.full == (name == "c")
+        box.put(message(name))
+    waiting = asyncio.create_task(box.until_room())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    wire.open.set()
+    await waiting
+    assert not box.full
+    box.close()
+    await writing
+    assert wire.names == ["a", "b", "c"]
+
+
+async def test_what_is_abandoned_is_forgotten() -> None:
+    box, wire = Outbox(), Wire()
+    wire.open.set()
+    box.put(message("a"))
+    box.abandon()
+    box.close()
+    await box.write_all(wire.write)
+    assert wire.names == []

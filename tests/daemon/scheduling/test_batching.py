@@ -1,0 +1,55 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from dfd.daemon.scheduling.batching import BatchAssembler, DueQueue, Kind, Lane, Task, choose_bucket
+
+
+@pytest.mark.parametrize(
+    ("waiting", "size"),
+    [(1, 1), (2, 2), (3, 4), (4, 4), (5, 4), (6, 8), (7, 8), (8, 8), (11, 8), (12, 16), (99, 16)],
+)
+def test_a_bucket_is_filled_or_nearly(waiting: int, size: int) -> None:
+    assert choose_bucket(waiting, (1, 2, 4, 8, 16)) == size
+
+
+def test_the_smallest_bucket_takes_what_fills_none() -> None:
+    assert choose_bucket(1, (4, 8)) == 4
+
+
+async def test_the_queue_orders_counts_and_forgets() -> None:
+    loop = asyncio.get_running_loop()
+    queue, one, other = DueQueue(), Lane(), Lane()
+
+    def task(lane: Lane, due_at: float) -> Task:
+        made = Task(lane, np.zeros(4, np.float32), 0.0, due_at, Kind.LIVE, 0, loop.create_future())
+        queue.push(made)
+        return made
+
+    late, soon, later, first = task(one, 3.0), task(one, 2.0), task(other, 4.0), task(one, 1.0)
+    tie = task(other, 2.0)
+    assert (len(queue), queue.lanes_waiting) == (5, 2)
+    queue.discard(late)
+    queue.discard(late)
+    assert late.samples is None
+    assert (len(queue), queue.lanes_waiting) == (4, 2)
+    assert [queue.pop(), queue.pop(), queue.pop()] == [first, soon, tie]
+    assert (len(queue), queue.lanes_waiting) == (1, 1)
+    queue.discard(first)  # it runs already
+    assert queue.pop() is later
+    assert queue.pop() is None
+    assert (len(queue), queue.lanes_waiting) == (0, 0)
+
+
+def test_batches_are_padded_and_clean() -> None:
+    assembler = BatchAssembler(4, (1, 2, 4))
+    full = np.ones(4, np.float32)
+    batch, lengths = assembler.assemble([full, full, full, full])
+    assert batch.shape == (4, 4)
+    again, lengths = assembler.assemble([full[:2], full, full[:0]])
+    assert again is batch
+    assert again.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert lengths.tolist() == [2, 4, 0, 4]
+    one, lengths = assembler.assemble([full[:3]])
+    assert (one.shape, lengths.tolist()) == ((1, 4), [3])
