@@ -9,6 +9,7 @@ from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.watch.roster import Roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Runtime:
     Attributes:
         engine: None until the model is warm.
         calls: streams and recordings that run.
+        roster: the streams as watchers see them.
     """
 
     options: ServeOptions
@@ -57,6 +59,7 @@ class Runtime:
     auth: Authenticator
     engine: Engine | None = None
     calls: set[Drainable] = field(default_factory=set)
+    roster: Roster = field(default_factory=Roster)
 
     def warm(self, engine: Engine) -> None:
         """Starts to serve."""

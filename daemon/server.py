@@ -177,6 +177,7 @@ class Server:
 
     async def stop(self, grace_seconds: float = 0.0) -> bool:
         """Closes everything; False where the device is still busy and cannot be stopped."""
+        self.runtime.roster.closed.set()
         if self._grpc is not None:
             await self._grpc.stop(grace_seconds)
         if self.page is not None:

@@ -22,6 +22,7 @@ from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.recording import Recording
 from dfd.daemon.rpc.stream import Stream
 from dfd.daemon.runtime import Runtime
+from dfd.daemon.watch.serve import serve as serve_watcher
 from dfd.v1 import detection_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
@@ -31,7 +32,7 @@ _Answer = TypeVar("_Answer")
 
 
 class DetectionService:
-    """The three methods of the contract."""
+    """The methods of the contract."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -44,6 +45,7 @@ class DetectionService:
                 "StreamingDetect": grpc.stream_stream_rpc_method_handler(self.streaming_detect),
                 "Detect": grpc.unary_unary_rpc_method_handler(self.detect),
                 "GetServerInfo": grpc.unary_unary_rpc_method_handler(self.get_server_info),
+                "WatchStreams": grpc.unary_stream_rpc_method_handler(self.watch_streams),
             },
         )
 
@@ -96,6 +98,14 @@ class DetectionService:
             ).SerializeToString()
 
         return await self._guarded(context, Right.INFO, serve) or b""
+
+    async def watch_streams(self, request: bytes, context: _Context) -> None:
+        """Shows all streams as they go."""
+
+        async def serve(_: str | None) -> None:
+            await serve_watcher(self._runtime, context, request)
+
+        await self._guarded(context, Right.WATCH, serve)
 
     async def _guarded(
         self,

@@ -21,6 +21,7 @@ class Right(Enum):
 
     DETECT = "detect"
     INFO = "info"
+    WATCH = "watch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,58 @@ class Figures:
     families: list[Any]
 
 
-Order = Begin | Meet | Drain | Stop | Report | Warm | Bound | Serving | Ended | Figures
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """From a worker: it has watchers, or none any more."""
+
+    watched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """To a worker: others are watched, so show your streams, all of them first; or no longer."""
+
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """From a worker and to those that are watched: streams that changed, or all that run.
+
+    Attributes:
+        begins, ends: the first and the last part of all that run.
+        streams: `WatchedStream`s.
+    """
+
+    worker: int
+    begins: bool
+    ends: bool
+    streams: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """To a worker: another one died."""
+
+    worker: int
+
+
+Order = (
+    Begin
+    | Meet
+    | Drain
+    | Stop
+    | Report
+    | Warm
+    | Bound
+    | Serving
+    | Ended
+    | Figures
+    | Watched
+    | Show
+    | Shown
+    | Gone
+)
 
 
 class Orders:

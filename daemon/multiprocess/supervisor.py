@@ -25,13 +25,17 @@ from dfd.daemon.multiprocess.orders import (
     Drain,
     Ended,
     Figures,
+    Gone,
     Meet,
     Order,
     Orders,
     Report,
     Serving,
+    Show,
+    Shown,
     Stop,
     Warm,
+    Watched,
 )
 from dfd.daemon.options import ServeOptions, UserError
 from dfd.detector.spec import ModelSpec
@@ -54,7 +58,7 @@ class _Process:
     """A process of the front, as the supervisor sees it.
 
     Attributes:
-        bound, serving: of a worker.
+        bound, serving, watched: of a worker.
         spec: of an engine whose model is loaded.
         slots: descriptor of a worker's windows.
         figures: its metrics when they were last asked for.
@@ -68,6 +72,7 @@ class _Process:
     started_at: float
     bound: bool = False
     serving: bool = False
+    watched: bool = False
     spec: ModelSpec | None = None
     slots: int | None = None
     figures: Families = field(default_factory=list)
@@ -281,11 +286,20 @@ class Front:
         elif isinstance(order, Serving):
             one.serving = order.serving
             self._publish()
+            if any(other.watched for other in self._all("worker") if other is not one):
+                one.orders.send(Show(True))
         elif isinstance(order, Figures):
             one.figures = order.families
             report = self._reports.get(order.number)
             if report is not None and not report[1].done():
                 report[1].set_result(order.families)
+        elif isinstance(order, Watched):
+            one.watched = order.watched
+            self._let_see(one)
+        elif isinstance(order, Shown):
+            for worker in self._all("worker"):
+                if worker.watched and worker is not one:
+                    worker.orders.send(order)
         elif isinstance(order, Ended):
             one.end = order
             if order.mistake is not None:
@@ -294,6 +308,14 @@ class Front:
                     log(logging.ERROR, "process cannot start", process=one.name, why=order.mistake)
                 one.orders.send(Stop())
         self._changed.set()
+
+    def _let_see(self, changed: _Process) -> None:
+        """Lets workers show their streams to those that are watched now."""
+        workers = self._all("worker")
+        for worker in workers:
+            if worker is not changed:
+                others = any(other.watched for other in workers if other is not worker)
+                worker.orders.send(Show(others))
 
     def _introduce(self, worker: _Process, engine: _Process) -> None:
         """Connects a worker and an engine that are both there, by a socket and the slots."""
@@ -314,6 +336,11 @@ class Front:
             del self._processes[one.role, one.index]
         if one.role == "worker":
             self._board.clear_worker(one.index)
+            for worker in self._all("worker"):
+                if worker.watched:
+                    worker.orders.send(Gone(one.index))
+            if one.watched:
+                self._let_see(one)
         if one.slots is not None:
             os.close(one.slots)
         self._retired = merge([self._retired, lasting(one.figures)])

@@ -9,15 +9,19 @@ from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.memory import Board, WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
+from dfd.daemon.multiprocess.neighbours import Neighbours
 from dfd.daemon.multiprocess.orders import (
     Bound,
     Drain,
     Ended,
     Figures,
+    Gone,
     Meet,
     Orders,
     Report,
     Serving,
+    Show,
+    Shown,
     Stop,
 )
 from dfd.daemon.multiprocess.remote import RemoteScheduler
@@ -84,6 +88,7 @@ class Worker:
         self._server = Server(
             options, shared=Shared(self._engines, BoardSeats(board, index), self._metrics)
         )
+        self._neighbours = Neighbours(index, self._server.runtime.roster, orders)
         self._warming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._drained: bool = True
@@ -104,6 +109,12 @@ class Worker:
                 elif isinstance(order, Report):
                     self._server.runtime.admission.publish()
                     self._orders.send(Figures(order.number, snapshot(self._metrics.registry)))
+                elif isinstance(order, Show):
+                    self._neighbours.show(order.shown)
+                elif isinstance(order, Shown):
+                    self._neighbours.shown(order)
+                elif isinstance(order, Gone):
+                    self._neighbours.gone(order.worker)
                 elif isinstance(order, Drain):
                     self._draining = asyncio.create_task(self._drain())
                 elif isinstance(order, Stop):
@@ -112,6 +123,7 @@ class Worker:
             for task in (self._warming, self._draining):
                 if task is not None:
                     task.cancel()
+            await self._neighbours.close()
             busy = self._server.runtime.admission.active > 0
             await self._server.stop(0.0 if busy else LAST_WORDS_SECONDS)
         return Ended(drained=self._drained and not busy)

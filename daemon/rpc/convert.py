@@ -1,10 +1,11 @@
 """The wire's requests, checked and taken to the core's types."""
 
 import math
+from typing import TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from dfd.daemon.errors import CallError, from_stream_error, invalid
 from dfd.daemon.model import default_policy, traits
@@ -18,6 +19,8 @@ from dfd.streaming.options import (
     VadOptions,
 )
 from dfd.v1 import detection_pb2 as pb
+
+_Request = TypeVar("_Request", bound=Message)
 
 _NANOS = 1_000_000_000
 # far beyond any call, and exactly representable
@@ -39,34 +42,19 @@ _ENGINES = {
 }
 
 
-def parse_stream_request(raw: bytes) -> pb.StreamingDetectRequest:
-    """One message of a stream.
+def parse(kind: type[_Request], raw: bytes) -> _Request:
+    """One message of a client.
 
     Raises:
         CallError: MALFORMED_MESSAGE.
     """
     try:
-        return pb.StreamingDetectRequest.FromString(raw)
+        return kind.FromString(raw)
     except DecodeError:
-        raise _malformed("StreamingDetectRequest") from None
-
-
-def parse_detect_request(raw: bytes) -> pb.DetectRequest:
-    """The request of `Detect`.
-
-    Raises:
-        CallError: MALFORMED_MESSAGE.
-    """
-    try:
-        return pb.DetectRequest.FromString(raw)
-    except DecodeError:
-        raise _malformed("DetectRequest") from None
-
-
-def _malformed(name: str) -> Exception:
-    return invalid(
-        "MALFORMED_MESSAGE", f"the message is no {name}; use the stubs of dfd/v1/detection.proto"
-    )
+        raise invalid(
+            "MALFORMED_MESSAGE",
+            f"the message is no {kind.DESCRIPTOR.name}; use the stubs of dfd/v1/detection.proto",
+        ) from None
 
 
 def duration(seconds: float) -> Duration:
@@ -75,7 +63,12 @@ def duration(seconds: float) -> Duration:
     return Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
 
 
-def _seconds(value: Duration, name: str) -> float:
+def seconds(value: Duration, name: str) -> float:
+    """A duration of a client.
+
+    Raises:
+        CallError: INVALID_DURATION.
+    """
     if not 0 <= value.seconds <= _MAX_SECONDS or not 0 <= value.nanos < _NANOS:
         raise invalid("INVALID_DURATION", f"{name} is no duration of zero or more; correct it")
     return value.seconds + value.nanos / _NANOS
@@ -157,7 +150,7 @@ def _vad_options(message: pb.VadConfig) -> VadOptions:
             else default.speech_threshold
         ),
         hangover_seconds=(
-            _seconds(message.hangover, "vad.hangover")
+            seconds(message.hangover, "vad.hangover")
             if message.HasField("hangover")
             else default.hangover_seconds
         ),
@@ -178,7 +171,7 @@ def _alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
         **values,
         consecutive_windows=message.consecutive_windows or default.consecutive_windows,
         cooldown_seconds=(
-            _seconds(message.cooldown, "alert_policy.cooldown")
+            seconds(message.cooldown, "alert_policy.cooldown")
             if message.HasField("cooldown")
             else default.cooldown_seconds
         ),
@@ -207,9 +200,9 @@ def _session_options(
     if isinstance(config, pb.StreamingDetectConfig):
         channels = tuple(config.channels)
         if config.HasField("window_duration"):
-            window = _seconds(config.window_duration, "window_duration")
+            window = seconds(config.window_duration, "window_duration")
         if config.HasField("hop_duration"):
-            hop = _seconds(config.hop_duration, "hop_duration")
+            hop = seconds(config.hop_duration, "hop_duration")
     vad = config.vad
     return SessionOptions(
         audio_format=_audio_format(config.audio_format, max_channel_count),
@@ -220,7 +213,7 @@ def _session_options(
         window_seconds=window,
         hop_seconds=hop,
         min_speech_seconds=(
-            _seconds(vad.min_speech_duration, "vad.min_speech_duration")
+            seconds(vad.min_speech_duration, "vad.min_speech_duration")
             if vad.HasField("min_speech_duration")
             else None
         ),

@@ -32,7 +32,9 @@ async def read_request(
         raw: object = await context.read()
     except grpc.aio.BaseError as error:
         raise ClientGoneError from error
-    return convert.parse_stream_request(raw) if isinstance(raw, bytes) else None  # EOF
+    if not isinstance(raw, bytes):  # EOF
+        return None
+    return convert.parse(pb.StreamingDetectRequest, raw)
 
 
 class Reader:

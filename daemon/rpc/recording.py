@@ -52,7 +52,7 @@ class Recording:
         name = "internal_error"
         self._runtime.calls.add(self)
         try:
-            await self._judge(convert.parse_detect_request(raw))
+            await self._judge(convert.parse(pb.DetectRequest, raw))
             name = "client_done"
         except CallError as error:
             name = "draining" if error.reason == events.SERVER_DRAINING else "client_error"

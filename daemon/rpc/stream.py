@@ -20,6 +20,7 @@ from dfd.daemon.rpc.outbox import Outbox
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import Reader, read_request
 from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.daemon.watch.sight import Sight
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
@@ -53,6 +54,7 @@ class Stream:
         self._tasks: list[asyncio.Task[None]] = []
         self._pipeline: Pipeline | None = None
         self._reader: Reader | None = None
+        self._sight: Sight | None = None
 
     async def run(self) -> None:
         """Serves the stream to its end.
@@ -89,6 +91,9 @@ class Stream:
             raise
         finally:
             self._runtime.calls.discard(self)
+            if self._sight is not None:
+                self._runtime.roster.leave(self._sight, name.upper())
+                self._sight = None
             self._runtime.metrics.streams.labels(name).inc()
             for timer in self._timers:
                 timer.cancel()
@@ -134,6 +139,8 @@ class Stream:
         )
         effective = describe.effective_config(config, self.stream_id, session, spec)
         self._log_start(effective)
+        self._sight = Sight(effective, self._context.peer(), pipeline.session)
+        self._runtime.roster.enter(self._sight)
         started = pb.StreamStarted(
             stream_id=self.stream_id,
             model=describe.model_message(spec),
@@ -250,6 +257,8 @@ class Stream:
     def _tell(self, config: pb.StreamingDetectConfig, emission: Emission) -> None:
         """Puts what the core said into the outbox, if the client wants it."""
         event = emission.event
+        if self._sight is not None and self._sight.take(event):
+            self._runtime.roster.changed(self._sight)
         written = None
         if isinstance(event, core.WindowResult):
             if not config.window_results:

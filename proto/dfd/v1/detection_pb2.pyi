@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -1151,3 +1152,233 @@ class GetServerInfoResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetServerInfoResponse: _TypeAlias = GetServerInfoResponse  # noqa: Y015
+
+@_typing.final
+class WatchStreamsRequest(_message.Message):
+    """Asks to see the streams."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_INTERVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def min_interval(self) -> _duration_pb2.Duration:
+        """The least time between two answers, 0.1 s to 60 s. Unset: half a second."""
+
+    def __init__(
+        self,
+        *,
+        min_interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["min_interval", b"min_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_interval", b"min_interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStreamsRequest: _TypeAlias = WatchStreamsRequest  # noqa: Y015
+
+@_typing.final
+class WatchStreamsResponse(_message.Message):
+    """All streams, or those that changed since the last answer. A watcher that reads
+    slowly is told the last state of each stream, not every state on the way.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.bool
+    """True: `streams` are all that run, and what was known before is to be
+    forgotten. The first answer is one, and so is the next one for a watcher
+    that fell far behind. A snapshot of many streams comes in several answers,
+    of which only the first is marked.
+    """
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchedStream]: ...
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.bool = ...,
+        streams: _abc.Iterable[Global___WatchedStream] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot", "streams", b"streams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStreamsResponse: _TypeAlias = WatchStreamsResponse  # noqa: Y015
+
+@_typing.final
+class WatchedStream(_message.Message):
+    """One stream as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KEY_FIELD_NUMBER: _builtins.int
+    STREAM_ID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    PEER_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    AUDIO_FORMAT_FIELD_NUMBER: _builtins.int
+    ALERT_POLICY_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    END_REASON_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Names the call in the life of this server; stream ids are the clients' own
+    and may repeat.
+    """
+    stream_id: _builtins.str
+    peer: _builtins.str
+    """Address of the client."""
+    end_reason: _builtins.str
+    """Empty while the stream runs. An ended stream is told once, with one of
+    CLIENT_DONE, CANCELLED, CLIENT_ERROR, IDLE_TIMEOUT, MAX_DURATION, DRAINING,
+    INTERNAL_ERROR, LOST (its process died), and then forgotten.
+    """
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Labels beyond 8 KiB in all are left out."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def audio_format(self) -> Global___AudioFormat: ...
+    @_builtins.property
+    def alert_policy(self) -> Global___AlertPolicy:
+        """In force on this stream."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchedChannel]: ...
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        stream_id: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        peer: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        audio_format: Global___AudioFormat | None = ...,
+        alert_policy: Global___AlertPolicy | None = ...,
+        channels: _abc.Iterable[Global___WatchedChannel] | None = ...,
+        end_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "channels", b"channels", "end_reason", b"end_reason", "key", b"key", "labels", b"labels", "peer", b"peer", "start_time", b"start_time", "stream_id", b"stream_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchedStream: _TypeAlias = WatchedStream  # noqa: Y015
+
+@_typing.final
+class WatchedChannel(_message.Message):
+    """One judged channel of a watched stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    ROLLING_SCORE_FIELD_NUMBER: _builtins.int
+    SPEAKING_FIELD_NUMBER: _builtins.int
+    ACTIVE_ALERTS_FIELD_NUMBER: _builtins.int
+    ALERTS_RAISED_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
+    speaking: _builtins.bool
+    alerts_raised: _builtins.int
+    """Raised so far, cleared ones included."""
+    @_builtins.property
+    def summary(self) -> Global___ChannelSummary:
+        """What the summary would be if the stream ended now."""
+
+    @_builtins.property
+    def rolling_score(self) -> Global___Score: ...
+    @_builtins.property
+    def active_alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alert]:
+        """Raised and not cleared."""
+
+    @_builtins.property
+    def recent(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScorePoint]:
+        """The last windows, oldest first: up to 64 in a snapshot, up to 8 in a change."""
+
+    def __init__(
+        self,
+        *,
+        summary: Global___ChannelSummary | None = ...,
+        rolling_score: Global___Score | None = ...,
+        speaking: _builtins.bool = ...,
+        active_alerts: _abc.Iterable[Global___Alert] | None = ...,
+        alerts_raised: _builtins.int = ...,
+        recent: _abc.Iterable[Global___ScorePoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rolling_score", b"_rolling_score", "rolling_score", b"rolling_score", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rolling_score", b"_rolling_score", "active_alerts", b"active_alerts", "alerts_raised", b"alerts_raised", "recent", b"recent", "rolling_score", b"rolling_score", "speaking", b"speaking", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rolling_score: _TypeAlias = _typing.Literal["rolling_score"]  # noqa: Y015
+    _WhichOneofArgType__rolling_score: _TypeAlias = _typing.Literal["_rolling_score", b"_rolling_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rolling_score) -> _WhichOneofReturnType__rolling_score | None: ...
+
+Global___WatchedChannel: _TypeAlias = WatchedChannel  # noqa: Y015
+
+@_typing.final
+class ScorePoint(_message.Message):
+    """The scores as they stood after one window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    END_OFFSET_FIELD_NUMBER: _builtins.int
+    WINDOW_PROBABILITY_FIELD_NUMBER: _builtins.int
+    ROLLING_PROBABILITY_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    window_probability: _builtins.float
+    """Unset unless the window was scored."""
+    rolling_probability: _builtins.float
+    cumulative_probability: _builtins.float
+    @_builtins.property
+    def end_offset(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        end_offset: _duration_pb2.Duration | None = ...,
+        window_probability: _builtins.float | None = ...,
+        rolling_probability: _builtins.float | None = ...,
+        cumulative_probability: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cumulative_probability", b"_cumulative_probability", "_rolling_probability", b"_rolling_probability", "_window_probability", b"_window_probability", "cumulative_probability", b"cumulative_probability", "end_offset", b"end_offset", "rolling_probability", b"rolling_probability", "window_probability", b"window_probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative_probability", b"_cumulative_probability", "_rolling_probability", b"_rolling_probability", "_window_probability", b"_window_probability", "cumulative_probability", b"cumulative_probability", "end_offset", b"end_offset", "rolling_probability", b"rolling_probability", "window_probability", b"window_probability"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cumulative_probability: _TypeAlias = _typing.Literal["cumulative_probability"]  # noqa: Y015
+    _WhichOneofArgType__cumulative_probability: _TypeAlias = _typing.Literal["_cumulative_probability", b"_cumulative_probability"]  # noqa: Y015
+    _WhichOneofReturnType__rolling_probability: _TypeAlias = _typing.Literal["rolling_probability"]  # noqa: Y015
+    _WhichOneofArgType__rolling_probability: _TypeAlias = _typing.Literal["_rolling_probability", b"_rolling_probability"]  # noqa: Y015
+    _WhichOneofReturnType__window_probability: _TypeAlias = _typing.Literal["window_probability"]  # noqa: Y015
+    _WhichOneofArgType__window_probability: _TypeAlias = _typing.Literal["_window_probability", b"_window_probability"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cumulative_probability) -> _WhichOneofReturnType__cumulative_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rolling_probability) -> _WhichOneofReturnType__rolling_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__window_probability) -> _WhichOneofReturnType__window_probability | None: ...
+
+Global___ScorePoint: _TypeAlias = ScorePoint  # noqa: Y015

@@ -50,6 +50,11 @@ class DetectionServiceStub(object):
                 request_serializer=dfd_dot_v1_dot_detection__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=dfd_dot_v1_dot_detection__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.WatchStreams = channel.unary_stream(
+                '/dfd.v1.DetectionService/WatchStreams',
+                request_serializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsRequest.SerializeToString,
+                response_deserializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsResponse.FromString,
+                _registered_method=True)
 
 
 class DetectionServiceServicer(object):
@@ -79,6 +84,15 @@ class DetectionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchStreams(self, request, context):
+        """Shows all streams of this server as they go, for consoles and dashboards: a
+        snapshot first, then what changed. Asks for a right of its own, `watch`.
+        Goes on until the watcher leaves or the server ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +110,11 @@ def add_DetectionServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=dfd_dot_v1_dot_detection__pb2.GetServerInfoRequest.FromString,
                     response_serializer=dfd_dot_v1_dot_detection__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'WatchStreams': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStreams,
+                    request_deserializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsRequest.FromString,
+                    response_serializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +199,33 @@ class DetectionService(object):
             '/dfd.v1.DetectionService/GetServerInfo',
             dfd_dot_v1_dot_detection__pb2.GetServerInfoRequest.SerializeToString,
             dfd_dot_v1_dot_detection__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStreams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dfd.v1.DetectionService/WatchStreams',
+            dfd_dot_v1_dot_detection__pb2.WatchStreamsRequest.SerializeToString,
+            dfd_dot_v1_dot_detection__pb2.WatchStreamsResponse.FromString,
             options,
             channel_credentials,
             insecure,

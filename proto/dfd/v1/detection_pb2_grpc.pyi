@@ -42,6 +42,11 @@ class DetectionServiceStub:
     """Scores one short recording."""
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_detection_pb2.GetServerInfoRequest, _detection_pb2.GetServerInfoResponse]
     """Models, formats and limits of this server."""
+    WatchStreams: _grpc.UnaryStreamMultiCallable[_detection_pb2.WatchStreamsRequest, _detection_pb2.WatchStreamsResponse]
+    """Shows all streams of this server as they go, for consoles and dashboards: a
+    snapshot first, then what changed. Asks for a right of its own, `watch`.
+    Goes on until the watcher leaves or the server ends.
+    """
 
 @_typing.type_check_only
 class DetectionServiceAsyncStub(DetectionServiceStub):
@@ -57,6 +62,11 @@ class DetectionServiceAsyncStub(DetectionServiceStub):
     """Scores one short recording."""
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_detection_pb2.GetServerInfoRequest, _detection_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """Models, formats and limits of this server."""
+    WatchStreams: _aio.UnaryStreamMultiCallable[_detection_pb2.WatchStreamsRequest, _detection_pb2.WatchStreamsResponse]  # type: ignore[assignment]
+    """Shows all streams of this server as they go, for consoles and dashboards: a
+    snapshot first, then what changed. Asks for a right of its own, `watch`.
+    Goes on until the watcher leaves or the server ends.
+    """
 
 class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Detects synthetic speech in live and recorded audio."""
@@ -87,5 +97,16 @@ class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_detection_pb2.GetServerInfoResponse, _abc.Awaitable[_detection_pb2.GetServerInfoResponse]]:
         """Models, formats and limits of this server."""
+
+    @_abc_1.abstractmethod
+    def WatchStreams(
+        self,
+        request: _detection_pb2.WatchStreamsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detection_pb2.WatchStreamsResponse], _abc.AsyncIterator[_detection_pb2.WatchStreamsResponse]]:
+        """Shows all streams of this server as they go, for consoles and dashboards: a
+        snapshot first, then what changed. Asks for a right of its own, `watch`.
+        Goes on until the watcher leaves or the server ends.
+        """
 
 def add_DetectionServiceServicer_to_server(servicer: DetectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

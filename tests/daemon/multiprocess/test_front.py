@@ -312,3 +312,42 @@ async def test_clients_go_on_when_every_worker_dies(start: Start) -> None:
     assert isinstance(rest[-1], ev.Summary)
     assert rest[-1].channels[0].windows_scored >= 3
     assert front.figure("dfd_process_restarts_total", role="worker") == 2
+
+
+def test_watchers_see_the_streams_of_all_workers(start: Start) -> None:
+    front = start(workers=3)
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    answers: list[pb.WatchStreamsResponse] = []
+    calls = [Call(front) for _ in range(6)]
+    for call in calls:
+        call.send(*chunks(noise(2.5)))
+    with grpc.insecure_channel(f"127.0.0.1:{front.port}", own) as channel:
+        watching = DetectionServiceStub(channel).WatchStreams(pb.WatchStreamsRequest())
+
+        def read() -> None:
+            with contextlib.suppress(grpc.RpcError):
+                answers.extend(watching)
+
+        threading.Thread(target=read, daemon=True).start()
+
+        def last() -> dict[str, pb.WatchedStream]:
+            return {one.key: one for answer in list(answers) for one in answer.streams}
+
+        def windows() -> list[int]:
+            return [one.channels[0].summary.windows_scored for one in last().values()]
+
+        front.until(lambda: len(windows()) == 6 and min(windows()) > 0)
+        victim = front.children("worker")[0]
+        victim.kill()
+        front.until(lambda: sum(call.failure is not None for call in calls) > 0)
+        lost = sum(call.failure is not None for call in calls)
+        if watching.is_active():  # unless it was the watcher's own worker
+            front.until(
+                lambda: (
+                    [one.end_reason for one in last().values()].count("LOST") == lost
+                    or not watching.is_active()
+                )
+            )
+        for call in calls:
+            call.finish()
+        watching.cancel()

@@ -1,0 +1,98 @@
+"""What the workers of one daemon show each other, so that a watcher of one sees all streams."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+from dfd.daemon.multiprocess.orders import Orders, Shown, Watched
+from dfd.daemon.watch.roster import Roster, Watcher
+from dfd.v1 import detection_pb2 as pb
+
+_INTERVAL_SECONDS = 0.25
+_MESSAGE_BYTES = 64 << 10
+
+
+class Neighbours:
+    """A worker's part: shows its own streams while others are watched, takes in theirs.
+
+    Args:
+        index: the worker's number.
+    """
+
+    def __init__(self, index: int, roster: Roster, orders: Orders) -> None:
+        self._index = index
+        self._roster = roster
+        self._orders = orders
+        self._showing: asyncio.Task[None] | None = None
+        self._watcher: Watcher | None = None
+        self._running: dict[int, set[str]] = {}
+        roster.on_watched = self._watched
+
+    def show(self, wanted: bool) -> None:
+        """Shows this worker's streams from now on, all of them first, or no longer."""
+        if self._showing is None:
+            if wanted:
+                self._showing = asyncio.create_task(self._show())
+        elif not wanted:
+            self._showing.cancel()
+            self._showing = self._watcher = None
+        elif self._watcher is not None:  # someone else looks now, too
+            self._send(self._watcher)
+            self._watcher.refresh()
+
+    def shown(self, order: Shown) -> None:
+        """Takes in what another worker shows."""
+        if order.begins:
+            self._running[order.worker] = set()
+        for raw in order.streams:
+            stream = pb.WatchedStream.FromString(raw)
+            if order.worker in self._running:
+                self._running[order.worker].add(stream.key)
+            self._roster.told(order.worker, stream)
+        if order.ends and (keys := self._running.pop(order.worker, None)) is not None:
+            self._roster.keep_only(order.worker, keys)
+
+    def gone(self, worker: int) -> None:
+        """Another worker died with its streams."""
+        self._running.pop(worker, None)
+        self._roster.keep_only(worker, set())
+
+    async def close(self) -> None:
+        """Shows no more."""
+        if self._showing is not None:
+            self._showing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._showing
+
+    def _watched(self, watched: bool) -> None:
+        self._running.clear()
+        self._orders.send(Watched(watched))
+
+    async def _show(self) -> None:
+        with self._roster.watch_own() as watcher:
+            self._watcher = watcher
+            while True:
+                await watcher.until_changed()
+                self._send(watcher)
+                await asyncio.sleep(_INTERVAL_SECONDS)
+
+    def _send(self, watcher: Watcher) -> None:
+        answers = list(watcher.take())
+        snapshot = any(answer.snapshot for answer in answers)
+        parts = _parts(one.SerializeToString() for answer in answers for one in answer.streams)
+        for at, part in enumerate(parts):
+            begins, ends = snapshot and at == 0, snapshot and at == len(parts) - 1
+            self._orders.send(Shown(self._index, begins, ends, part))
+
+
+def _parts(streams: Iterable[bytes]) -> list[list[bytes]]:
+    """Streams by the message, none of it larger than a socket takes; one at least."""
+    parts: list[list[bytes]] = [[]]
+    size = 0
+    for stream in streams:
+        size += len(stream)
+        if size > _MESSAGE_BYTES and parts[-1]:
+            parts.append([])
+            size = len(stream)
+        parts[-1].append(stream)
+    return parts

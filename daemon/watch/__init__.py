@@ -1,0 +1,1 @@
+"""What whoever watches all streams is shown; it costs the streams next to nothing."""

@@ -1,0 +1,224 @@
+"""One stream as watchers see it: kept up to date by its events, put into words when asked."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from dfd.daemon.rpc import events
+from dfd.daemon.rpc.convert import duration
+from dfd.streaming import types as core
+from dfd.v1 import detection_pb2 as pb
+
+# windows that a snapshot tells, and those that a change does
+SNAPSHOT_POINTS = 64
+CHANGE_POINTS = 8
+_MAX_LABEL_BYTES = 8 << 10
+
+LOST = "LOST"
+
+
+class Subject(Protocol):
+    """Something that is watched."""
+
+    @property
+    def key(self) -> str:
+        """Names it in the life of the daemon."""
+
+    def message(self, points: int) -> pb.WatchedStream:
+        """The stream as it stands, with at most so many of its last windows."""
+
+
+class Summarising(Protocol):
+    """A session, as far as watchers need it."""
+
+    def summary(self) -> list[core.ChannelSummary]:
+        """What the stream says so far, a channel each."""
+
+
+Event = core.WindowResult | core.Alert | core.SpeechActivity | core.StreamWarning
+
+
+@dataclass(slots=True)
+class _Channel:
+    """What a summary does not say of a channel."""
+
+    speaking: bool = False
+    rolling: core.Score | None = None
+    raised: int = 0
+    active: dict[core.Trigger, core.Alert] = field(default_factory=dict)
+    recent: deque[_Point] = field(default_factory=lambda: deque(maxlen=SNAPSHOT_POINTS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A window without its samples."""
+
+    end_seconds: float
+    window: float | None
+    rolling: float | None
+    cumulative: float | None
+
+
+class Sight:
+    """A running stream of this process.
+
+    Args:
+        config: in force on the stream.
+        peer: address of its client.
+        session: what it is judged by; let go when the stream ends.
+    """
+
+    def __init__(self, config: pb.StreamingDetectConfig, peer: str, session: Summarising) -> None:
+        self.key = secrets.token_hex(8)
+        self._session: Summarising | None = session
+        started_at = Timestamp()
+        started_at.GetCurrentTime()
+        self._head = pb.WatchedStream(
+            key=self.key,
+            stream_id=config.stream_id,
+            labels=_bounded(config.labels),
+            peer=peer,
+            start_time=started_at,
+            audio_format=config.audio_format,
+            alert_policy=config.alert_policy,
+        )
+        self._channels = {channel: _Channel() for channel in config.channels}
+        self._summaries: list[pb.ChannelSummary] = []
+        self._change: pb.WatchedStream | None = None
+
+    def take(self, event: Event) -> bool:
+        """Keeps what an event says; False where it shows nothing."""
+        if isinstance(event, core.StreamWarning):
+            return False
+        if isinstance(event, core.WindowResult):
+            channel = self._channels[event.window.channel]
+            channel.rolling = event.rolling_score
+            channel.recent.append(
+                _Point(
+                    event.window.end_seconds,
+                    _probability(event.window_score),
+                    _probability(event.rolling_score),
+                    _probability(event.cumulative_score),
+                )
+            )
+        else:
+            channel = self._channels[event.channel]
+            if isinstance(event, core.SpeechActivity):
+                channel.speaking = event.began
+            elif event.cleared:
+                channel.active.pop(event.trigger, None)
+            else:
+                channel.active[event.trigger] = event
+                channel.raised += 1
+        self._change = None
+        return True
+
+    def end(self, reason: str) -> None:
+        """The stream is over: keeps its last word and lets go of its audio."""
+        with contextlib.suppress(Exception):  # a core that failed may fail again
+            self._summaries = self._summarise()
+        self._session = None
+        self._head.end_reason = reason
+        for channel in self._channels.values():
+            channel.speaking = False
+        self._change = None
+
+    def message(self, points: int) -> pb.WatchedStream:
+        """The stream as it stands, with at most so many of its last windows."""
+        if points != CHANGE_POINTS:
+            return self._compose(points)
+        if self._change is None:  # made once for all watchers
+            self._change = self._compose(points)
+        return self._change
+
+    def _summarise(self) -> list[pb.ChannelSummary]:
+        if self._session is None:
+            return self._summaries
+        return [events.channel_summary(one) for one in self._session.summary()]
+
+    def _compose(self, points: int) -> pb.WatchedStream:
+        message = pb.WatchedStream()
+        message.CopyFrom(self._head)
+        for summary in self._summarise():
+            channel = self._channels[summary.channel]
+            message.channels.append(
+                pb.WatchedChannel(
+                    summary=summary,
+                    rolling_score=events.score(channel.rolling),
+                    speaking=channel.speaking,
+                    active_alerts=[events.alert(alert) for alert in channel.active.values()],
+                    alerts_raised=channel.raised,
+                    recent=[_point_message(one) for one in list(channel.recent)[-points:]],
+                )
+            )
+        return message
+
+
+class RemoteSight:
+    """A stream of another process, as it was last told."""
+
+    def __init__(self, told: pb.WatchedStream) -> None:
+        self.key = told.key
+        self._told = told
+
+    def tell(self, told: pb.WatchedStream) -> None:
+        """Takes a newer state; windows that it leaves out are kept."""
+        before = {one.summary.channel: one for one in self._told.channels}
+        for channel in told.channels:
+            known = before.get(channel.summary.channel)
+            if known is None or len(channel.recent) >= SNAPSHOT_POINTS:
+                continue
+            first = channel.recent[0].end_offset if channel.recent else None
+            older = [
+                point
+                for point in known.recent
+                if first is None
+                or (point.end_offset.seconds, point.end_offset.nanos) < (first.seconds, first.nanos)
+            ]
+            recent = [*older, *channel.recent][-SNAPSHOT_POINTS:]
+            del channel.recent[:]
+            channel.recent.extend(recent)
+        self._told = told
+
+    def end(self, reason: str) -> None:
+        """Its process is gone."""
+        self._told.end_reason = reason
+
+    def message(self, points: int) -> pb.WatchedStream:
+        """The stream as it stands, with at most so many of its last windows."""
+        message = pb.WatchedStream()
+        message.CopyFrom(self._told)
+        for channel in message.channels:
+            del channel.recent[: max(0, len(channel.recent) - points)]
+        return message
+
+
+def _probability(score: core.Score | None) -> float | None:
+    return None if score is None else score.spoof_probability
+
+
+def _point_message(point: _Point) -> pb.ScorePoint:
+    return pb.ScorePoint(
+        end_offset=duration(point.end_seconds),
+        window_probability=point.window,
+        rolling_probability=point.rolling,
+        cumulative_probability=point.cumulative,
+    )
+
+
+def _bounded(labels: Mapping[str, str]) -> dict[str, str]:
+    """As many labels as are worth showing to everyone twice a second."""
+    kept: dict[str, str] = {}
+    left = _MAX_LABEL_BYTES
+    for name, text in labels.items():
+        left -= len(name.encode()) + len(text.encode())
+        if left >= 0:
+            kept[name] = text
+    return kept
