@@ -1,5 +1,6 @@
 """How a call fails: a status, an `ErrorInfo` for machines and a message that says what to do."""
 
+import asyncio
 import contextlib
 from typing import NoReturn
 
@@ -12,6 +13,8 @@ from dfd.streaming.types import StreamError
 
 DOMAIN = "dfd"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
+# for a status to reach the transport: a client whose window is shut would hold it for ever
+_ABORT_SECONDS = 5.0
 
 
 class CallError(Exception):
@@ -86,10 +89,15 @@ def draining(retry_seconds: float) -> CallError:
 
 async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: CallError) -> NoReturn:
     """Ends the call with the error's status, details and message."""
-    with contextlib.suppress(grpc.aio.InternalError):  # the client has left meanwhile
-        await context.abort(
-            error.code,
-            error.message,
-            trailing_metadata=((STATUS_DETAILS_KEY, error.status().SerializeToString()),),
-        )
-    raise grpc.aio.AbortError("nobody to tell")
+    # the client has left meanwhile, or takes nothing
+    with contextlib.suppress(grpc.aio.BaseError, TimeoutError):
+        async with asyncio.timeout(_ABORT_SECONDS):
+            await context.abort(
+                error.code,
+                error.message,
+                trailing_metadata=((STATUS_DETAILS_KEY, error.status().SerializeToString()),),
+            )
+    # grpc takes no other error than its own for the end of a call that was aborted, and an
+    # aborted call raises it on every use
+    await context.read()
+    raise AssertionError("an aborted call cannot be read")

@@ -41,6 +41,11 @@ class ServeOptions(ModelOverrides):
         idle_timeout_seconds: a stream that sends nothing for this long ends; None: never.
         max_stream_seconds: a stream ends when it is this old; None: never.
         config_timeout_seconds: how long a call may hold a slot before its configuration.
+        upload_timeout_seconds: how long a recording may take to arrive, and to find room.
+        upload_bytes: recordings held at once, in all; more wait before they are taken.
+        write_timeout_seconds: a client that takes no answer for this long is given up.
+        settle_timeout_seconds: the last windows of a stream have this long after its audio;
+            what is not scored by then is shed.
         max_batch_size: windows in one forward pass; None leaves it to the device.
         max_queue_delay_seconds: how long a window waits for others to share its pass.
         deadline_seconds: a live window that waited longer is shed.
@@ -73,6 +78,10 @@ class ServeOptions(ModelOverrides):
     idle_timeout_seconds: float | None = None
     max_stream_seconds: float | None = None
     config_timeout_seconds: float = 30.0
+    upload_timeout_seconds: float = 120.0
+    upload_bytes: int = 512 * MIB
+    write_timeout_seconds: float = 30.0
+    settle_timeout_seconds: float = 60.0
     max_batch_size: int | None = None
     max_queue_delay_seconds: float = 0.02
     deadline_seconds: float = 3.0
@@ -104,6 +113,7 @@ class ServeOptions(ModelOverrides):
             "max_streams",
             "max_chunk_bytes",
             "max_recording_bytes",
+            "upload_bytes",
             "max_batch_size",
             "threads",
             "queue_limit",
@@ -114,6 +124,11 @@ class ServeOptions(ModelOverrides):
         for name in ("max_chunk_bytes", "max_recording_bytes"):
             _require(getattr(self, name) <= 1024 * MIB, f"{_spoken(name)} is above 1 GiB; use less")
         _require(
+            self.upload_bytes >= self.max_recording_bytes,
+            f"upload bytes is {self.upload_bytes}, less than one recording; "
+            f"use {self.max_recording_bytes} or more, or lower --max-recording-bytes",
+        )
+        _require(
             1 <= self.max_channel_count <= 8,
             f"max channel count is {self.max_channel_count}; use 1 to 8",
         )
@@ -121,6 +136,9 @@ class ServeOptions(ModelOverrides):
             "idle_timeout_seconds",
             "max_stream_seconds",
             "config_timeout_seconds",
+            "upload_timeout_seconds",
+            "write_timeout_seconds",
+            "settle_timeout_seconds",
             "deadline_seconds",
             "batch_timeout_seconds",
         ):

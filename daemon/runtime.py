@@ -8,6 +8,7 @@ from dfd.daemon.endpoint.auth import Authenticator
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.watch.roster import Roster
 
@@ -57,6 +58,7 @@ class Runtime:
     metrics: Metrics
     admission: Admission
     auth: Authenticator
+    uploads: Uploads
     engine: Engine | None = None
     calls: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)

@@ -22,6 +22,7 @@ from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.model import log_fields
 from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import Detector, EngineSource
 from dfd.daemon.scheduling.garbage import settle_memory
@@ -95,6 +96,7 @@ class Server:
                 None if shared is None else shared.seats,
             ),
             auth=Authenticator(tokens),
+            uploads=Uploads(options.upload_bytes),
         )
         self._shares_port = shared is not None
         self._source = LocalEngine(options, metrics, load) if shared is None else shared.engine

@@ -1,7 +1,8 @@
 """`dfd.v1.DetectionService`: lets calls in, serves them and tells how they failed.
 
 Requests reach the handlers as bytes, so that even what cannot be parsed gets a status
-with a reason.
+with a reason. Every method is served as one that takes a stream of requests, which on the wire
+is the same: grpc would take the whole of a single request before the handler could refuse it.
 """
 
 import asyncio
@@ -43,9 +44,9 @@ class DetectionService:
             SERVICE,
             {
                 "StreamingDetect": grpc.stream_stream_rpc_method_handler(self.streaming_detect),
-                "Detect": grpc.unary_unary_rpc_method_handler(self.detect),
-                "GetServerInfo": grpc.unary_unary_rpc_method_handler(self.get_server_info),
-                "WatchStreams": grpc.unary_stream_rpc_method_handler(self.watch_streams),
+                "Detect": grpc.stream_unary_rpc_method_handler(self.detect),
+                "GetServerInfo": grpc.stream_unary_rpc_method_handler(self.get_server_info),
+                "WatchStreams": grpc.stream_stream_rpc_method_handler(self.watch_streams),
             },
         )
 
@@ -65,15 +66,15 @@ class DetectionService:
 
         await self._guarded(context, Right.DETECT, serve)
 
-    async def detect(self, request: bytes, context: _Context) -> bytes:
+    async def detect(self, _: object, context: _Context) -> bytes:
         """Judges a recording."""
 
         async def serve(token: str | None) -> bytes:
             with self._runtime.admission.slot():
                 recording = Recording(self._runtime, context, token)
                 try:
-                    response = await recording.run(request)
-                except CallError:
+                    response = await recording.run()
+                except (CallError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(recording.stream_id) from error
@@ -81,7 +82,7 @@ class DetectionService:
 
         return await self._guarded(context, Right.DETECT, serve) or b""
 
-    async def get_server_info(self, _: bytes, context: _Context) -> bytes:
+    async def get_server_info(self, _: object, context: _Context) -> bytes:
         """Says what this server offers."""
 
         async def serve(_: str | None) -> bytes:
@@ -99,11 +100,11 @@ class DetectionService:
 
         return await self._guarded(context, Right.INFO, serve) or b""
 
-    async def watch_streams(self, request: bytes, context: _Context) -> None:
+    async def watch_streams(self, _: object, context: _Context) -> None:
         """Shows all streams as they go."""
 
         async def serve(_: str | None) -> None:
-            await serve_watcher(self._runtime, context, request)
+            await serve_watcher(self._runtime, context)
 
         await self._guarded(context, Right.WATCH, serve)
 

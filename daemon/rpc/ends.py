@@ -26,6 +26,7 @@ class End:
         fault: of our own; there is no summary.
         gone: the client left; there is nobody to tell, and no error kept either, for its
             traceback would keep the stream alive.
+        mute: nothing reaches the client, so no last windows and no summary are tried.
     """
 
     name: str
@@ -33,6 +34,7 @@ class End:
     error: CallError | None = None
     fault: Exception | None = None
     gone: bool = False
+    mute: bool = False
 
 
 def client_done() -> End:
@@ -64,6 +66,16 @@ def idle(seconds: float) -> End:
         f"no request came for {seconds:g} s; send silence while there is nothing to say",
     )
     return End("idle_timeout", pb.StreamSummary.END_REASON_IDLE_TIMEOUT, error)
+
+
+def not_reading(seconds: float) -> End:
+    """The client took no answers for too long."""
+    error = CallError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "CLIENT_NOT_READING",
+        f"no answer was taken for {seconds:g} s; read the answers while you send audio",
+    )
+    return End("not_reading", error=error, mute=True)
 
 
 def too_long(seconds: float) -> End:

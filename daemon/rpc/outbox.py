@@ -14,6 +14,10 @@ class Outbox:
 
     Args:
         capacity: messages beyond which `until_room` waits; `put` itself never does.
+
+    Attributes:
+        writing_since: since when gRPC has not taken the message that is being written, on
+            the loop's clock; None: nothing is being written.
     """
 
     def __init__(self, capacity: int = 64) -> None:
@@ -23,6 +27,8 @@ class Outbox:
         self._room = asyncio.Event()
         self._room.set()
         self._closed = False
+        self._opened = False
+        self.writing_since: float | None = None
 
     @property
     def full(self) -> bool:
@@ -35,8 +41,8 @@ class Outbox:
         self._added()
 
     def put_first(self, message: pb.StreamingDetectResponse) -> None:
-        """Adds a message before all that wait."""
-        self._messages.appendleft((message, None))
+        """Adds a message before all that wait, but for the first of the stream."""
+        self._messages.insert(0 if self._opened else 1, (message, None))
         self._added()
 
     def close(self) -> None:
@@ -54,10 +60,14 @@ class Outbox:
 
     async def write_all(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Writes what comes until the box is closed and empty."""
+        clock = asyncio.get_running_loop().time
         while True:
             while self._messages:
                 message, written = self._messages.popleft()
+                self._opened = True
+                self.writing_since = clock()
                 await write(message.SerializeToString())
+                self.writing_since = None
                 if written is not None:
                     written()
                 if len(self._messages) < self._capacity:

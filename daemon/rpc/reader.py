@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+import grpc
 import grpc.aio
 
-from dfd.daemon.errors import invalid
+from dfd.daemon.errors import CallError, invalid
 from dfd.daemon.rpc import convert
 from dfd.daemon.rpc.coalesce import Coalescer, slices
-from dfd.daemon.rpc.ends import ClientGoneError
+from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
 from dfd.daemon.rpc.pipeline import Pipeline
 from dfd.v1 import detection_pb2 as pb
@@ -17,6 +19,19 @@ from dfd.v1 import detection_pb2 as pb
 # be due before that; larger ones are fed in pieces of the second length.
 _PROMPT_SECONDS = 0.04
 _QUIET_SECONDS = 0.5
+
+
+async def read_message(context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes | None:
+    """The next message as it came; None when the client has half-closed.
+
+    Raises:
+        ClientGoneError: the client left.
+    """
+    try:
+        raw: object = await context.read()
+    except grpc.aio.BaseError as error:
+        raise ClientGoneError from error
+    return raw if isinstance(raw, bytes) else None  # EOF
 
 
 async def read_request(
@@ -28,13 +43,45 @@ async def read_request(
         CallError: MALFORMED_MESSAGE.
         ClientGoneError: the client left.
     """
+    raw = await read_message(context)
+    return None if raw is None else convert.parse(pb.StreamingDetectRequest, raw)
+
+
+async def read_config(
+    context: grpc.aio.ServicerContext[bytes, bytes],
+    ended: asyncio.Future[End],
+    limit_seconds: float,
+) -> pb.StreamingDetectConfig:
+    """The first request of a stream.
+
+    Args:
+        context: of the call.
+        ended: done where the stream must not wait for it any longer.
+        limit_seconds: how long it may take.
+
+    Raises:
+        CallError: CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE, or how the stream ended.
+        ClientGoneError: the client left.
+    """
+    read = asyncio.ensure_future(read_request(context))
     try:
-        raw: object = await context.read()
-    except grpc.aio.BaseError as error:
-        raise ClientGoneError from error
-    if not isinstance(raw, bytes):  # EOF
-        return None
-    return convert.parse(pb.StreamingDetectRequest, raw)
+        either: set[asyncio.Future[Any]] = {read, ended}
+        await asyncio.wait(either, timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if read.done():
+            request = read.result()
+        elif ended.done() and (error := ended.result().error) is not None:
+            raise error
+        else:
+            raise CallError(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "CONFIG_TIMEOUT",
+                f"no configuration came within {limit_seconds:g} s; send it as the first request",
+            )
+    finally:
+        read.cancel()
+    if request is None or request.WhichOneof("request") != "config":
+        raise invalid("CONFIG_MISSING", "the first request must hold the config; send it first")
+    return request.config
 
 
 class Reader:

@@ -1,17 +1,21 @@
 """One whole recording: the core of a stream, fed as fast as the device takes it."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
 
+import grpc
 import grpc.aio
 
 from dfd.daemon.errors import CallError, from_stream_error, invalid
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import convert, describe, events
 from dfd.daemon.rpc.coalesce import slices
+from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
+from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
@@ -42,17 +46,18 @@ class Recording:
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
 
-    async def run(self, raw: bytes) -> pb.DetectResponse:
-        """Judges the recording.
+    async def run(self) -> pb.DetectResponse:
+        """Takes the recording and judges it.
 
         Raises:
             CallError: the status it ends with, unless that is OK.
+            ClientGoneError: the client left.
         """
         started_at = time.monotonic()
         name = "internal_error"
         self._runtime.calls.add(self)
         try:
-            await self._judge(convert.parse(pb.DetectRequest, raw))
+            await self._take_and_judge()
             name = "client_done"
         except CallError as error:
             name = "draining" if error.reason == events.SERVER_DRAINING else "client_error"
@@ -60,7 +65,7 @@ class Recording:
         except core.StreamError as error:
             name = "client_error"
             raise from_stream_error(error) from None
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientGoneError):
             name = "cancelled"
             raise
         finally:
@@ -85,6 +90,32 @@ class Recording:
         """Gives up when the grace time is nearly over."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(plan.end_seconds, self._give_up)
+
+    async def _take_and_judge(self) -> None:
+        """Takes nothing before there is room for the largest recording."""
+        options, uploads = self._runtime.options, self._runtime.uploads
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(options.upload_timeout_seconds):
+                    largest = options.max_recording_bytes
+                    shrink = await stack.enter_async_context(uploads.room(largest))
+                    request = await self._read()
+            except TimeoutError:
+                raise CallError(
+                    grpc.StatusCode.DEADLINE_EXCEEDED,
+                    "UPLOAD_TIMEOUT",
+                    f"the recording was not here after {options.upload_timeout_seconds:g} s; "
+                    "send it faster, send less, or stream it",
+                    retry_seconds=options.retry_seconds,
+                ) from None
+            shrink(len(request.audio))
+            await self._judge(request)
+
+    async def _read(self) -> pb.DetectRequest:
+        raw = await read_message(self._context)
+        if raw is None:
+            raise invalid("EMPTY_REQUEST", "the call holds no request; send the recording")
+        return convert.parse(pb.DetectRequest, raw)
 
     async def _judge(self, request: pb.DetectRequest) -> None:
         options, spec = self._runtime.options, self._engine.spec

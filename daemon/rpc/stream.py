@@ -7,25 +7,23 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from typing import Any
 
-import grpc
 import grpc.aio
 
-from dfd.daemon.errors import CallError, invalid
+from dfd.daemon.errors import CallError
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import convert, describe, ends, events
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
-from dfd.daemon.rpc.reader import Reader, read_request
+from dfd.daemon.rpc.reader import Reader, read_config
+from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.watch.sight import Sight
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
-# A stream that the server ends waits this long for its last windows, and as long again
-# for a client that does not read.
+# A stream that the server ends waits this long for its last windows.
 _SETTLE_SECONDS = 10.0
 
 
@@ -50,7 +48,7 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[End] = self._loop.create_future()
         self._outbox = Outbox()
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers = Timers()
         self._tasks: list[asyncio.Task[None]] = []
         self._pipeline: Pipeline | None = None
         self._reader: Reader | None = None
@@ -77,9 +75,12 @@ class Stream:
                 raise ClientGoneError
             if end.fault is not None:
                 raise end.fault
+            if end.mute and end.error is not None:
+                name = end.name
+                raise end.error
             reader_task.cancel()
             await asyncio.wait([reader_task])
-            await self._settle(end, writer_task)
+            end = await self._settle(end, writer_task)
             name = end.name
             if end.error is not None:
                 raise end.error
@@ -95,8 +96,7 @@ class Stream:
                 self._runtime.roster.leave(self._sight, name.upper())
                 self._sight = None
             self._runtime.metrics.streams.labels(name).inc()
-            for timer in self._timers:
-                timer.cancel()
+            self._timers.cancel()
             for task in self._tasks:
                 task.cancel()
             if self._pipeline is not None:
@@ -118,13 +118,13 @@ class Stream:
         warning = events.draining_warning(plan.grace_seconds, offset)
         self._runtime.metrics.warnings.labels(events.SERVER_DRAINING).inc()
         self._outbox.put_first(pb.StreamingDetectResponse(warning=warning))
-        self._after(plan.end_seconds, functools.partial(self._request_end, end))
-        self._after(plan.hurry_seconds, self._pipeline.hurry)
+        self._timers.after(plan.end_seconds, functools.partial(self._request_end, end))
+        self._timers.after(plan.hurry_seconds, self._pipeline.hurry)
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
         """Takes the configuration, says `started` and sets reader and writer to work."""
         options, spec = self._runtime.options, self._engine.spec
-        config = await self._read_config()
+        config = await read_config(self._context, self._end, options.config_timeout_seconds)
         convert.check_model(config.model, spec)
         convert.check_identity(config)
         self.stream_id = config.stream_id or self.stream_id
@@ -147,7 +147,7 @@ class Stream:
             effective_config=effective,
             limits=describe.limits_message(options),
         )
-        await self._write(pb.StreamingDetectResponse(started=started).SerializeToString())
+        self._outbox.put(pb.StreamingDetectResponse(started=started))
         reader = Reader(
             self._context,
             pipeline,
@@ -160,43 +160,36 @@ class Stream:
         reader_task = asyncio.create_task(self._watched(reader.run(), ends.client_done()))
         writer_task = asyncio.create_task(self._watched(self._outbox.write_all(self._write)))
         self._tasks = [reader_task, writer_task]
-        if options.idle_timeout_seconds is not None:
-            self._check_idle(reader, options.idle_timeout_seconds)
-        if options.max_stream_seconds is not None:
-            end = ends.too_long(options.max_stream_seconds)
-            self._after(options.max_stream_seconds, functools.partial(self._request_end, end))
+        self._arm(reader)
         return reader_task, writer_task
 
-    async def _read_config(self) -> pb.StreamingDetectConfig:
-        limit = self._runtime.options.config_timeout_seconds
-        read = asyncio.ensure_future(read_request(self._context))
-        try:
-            either: set[asyncio.Future[Any]] = {read, self._end}
-            await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if read.done():
-                request = read.result()
-            elif self._end.done():
-                raise self._runtime.drain_error()
-            else:
-                raise CallError(
-                    grpc.StatusCode.DEADLINE_EXCEEDED,
-                    "CONFIG_TIMEOUT",
-                    f"no configuration came within {limit:g} s; send it as the first request",
-                )
-        finally:
-            read.cancel()
-        if request is None or request.WhichOneof("request") != "config":
-            raise invalid("CONFIG_MISSING", "the first request must hold the config; send it first")
-        return request.config
+    def _arm(self, reader: Reader) -> None:
+        """Nothing that the client does, or leaves undone, holds the stream for ever."""
 
-    async def _settle(self, end: End, writer: asyncio.Task[None]) -> None:
-        """Lets the last windows be scored and writes the summary."""
+        def end_by(end: End) -> Callable[[], None]:
+            return functools.partial(self._request_end, end)
+
+        options, timers = self._runtime.options, self._timers
+        limit = options.write_timeout_seconds
+        timers.when_overdue(self._unread_since, limit, end_by(ends.not_reading(limit)))
+        if (idle := options.idle_timeout_seconds) is not None:
+            timers.when_overdue(lambda: reader.waiting_since, idle, end_by(ends.idle(idle)))
+        if (longest := options.max_stream_seconds) is not None:
+            timers.after(longest, end_by(ends.too_long(longest)))
+
+    def _unread_since(self) -> float | None:
+        return self._outbox.writing_since
+
+    async def _settle(self, end: End, writer: asyncio.Task[None]) -> End:
+        """Lets the last windows be scored and writes the summary; gives the end that stands."""
         pipeline = self._pipeline
         assert pipeline is not None
         assert self._reader is not None
         with contextlib.suppress(core.StreamError):  # the stream has an end already
             self._reader.flush()
-        limit = None if end.error is None else _SETTLE_SECONDS
+        limit = self._runtime.options.settle_timeout_seconds
+        if end.error is not None:
+            limit = min(limit, _SETTLE_SECONDS)
         pipeline.finish()
         try:
             async with asyncio.timeout(limit):
@@ -208,9 +201,12 @@ class Stream:
         summary = pb.StreamSummary(channels=channels, end_reason=end.reason)
         self._outbox.put(pb.StreamingDetectResponse(summary=summary))
         self._outbox.close()
-        await asyncio.wait([writer], timeout=limit)
+        limit = min(limit, self._runtime.options.write_timeout_seconds)
+        while not writer.done() and (left := self._timers.left(self._unread_since, limit)) > 0.0:
+            await asyncio.wait([writer], timeout=left)
         if pipeline.fault is not None:
             raise pipeline.fault
+        return end if writer.done() else ends.not_reading(limit)
 
     async def _write(self, message: bytes) -> None:
         try:
@@ -239,20 +235,6 @@ class Stream:
         """The first reason stands."""
         if not self._end.done():
             self._end.set_result(end)
-
-    def _check_idle(self, reader: Reader, limit: float) -> None:
-        """Ends the stream when it is the client that is waited for, and has been for long."""
-        since = reader.waiting_since
-        left = limit if since is None else since + limit - self._loop.time()
-        if left > 0.0:
-            self._after(left, functools.partial(self._check_idle, reader, limit))
-        else:
-            self._request_end(ends.idle(limit))
-
-    def _after(self, seconds: float, call: Callable[[], None]) -> None:
-        now = self._loop.time()
-        self._timers = [t for t in self._timers if t.when() > now and not t.cancelled()]
-        self._timers.append(self._loop.call_later(seconds, call))
 
     def _tell(self, config: pb.StreamingDetectConfig, emission: Emission) -> None:
         """Puts what the core said into the outbox, if the client wants it."""

@@ -2,11 +2,13 @@
 
 import asyncio
 
+import grpc
 import grpc.aio
 
-from dfd.daemon.errors import invalid
+from dfd.daemon.errors import CallError, invalid
 from dfd.daemon.rpc.convert import parse, seconds
-from dfd.daemon.rpc.ends import ClientGoneError
+from dfd.daemon.rpc.ends import ClientGoneError, not_reading
+from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import Runtime
 from dfd.v1 import detection_pb2 as pb
 
@@ -14,18 +16,16 @@ _DEFAULT_SECONDS = 0.5
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 60.0
 
 
-async def serve(
-    runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes], raw: bytes
-) -> None:
+async def serve(runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
     """Tells a snapshot and then what changed, until the watcher leaves or the server ends.
 
     Raises:
-        CallError: MALFORMED_MESSAGE, INVALID_DURATION or TOO_MANY_WATCHERS; SERVER_DRAINING
-            when the server ends.
+        CallError: CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
+            TOO_MANY_WATCHERS; CLIENT_NOT_READING; SERVER_DRAINING when the server ends.
         ClientGoneError: the watcher left.
     """
-    interval = _interval(parse(pb.WatchStreamsRequest, raw))
-    roster = runtime.roster
+    options, roster = runtime.options, runtime.roster
+    interval = _interval(await _request(context, options.config_timeout_seconds))
     with roster.watch() as watcher:
         closed = asyncio.ensure_future(roster.closed.wait())
         try:
@@ -36,7 +36,7 @@ async def serve(
                 finally:
                     changed.cancel()
                 for answer in watcher.take():
-                    await _write(context, answer)
+                    await _write(context, answer, options.write_timeout_seconds)
                     await asyncio.sleep(0)
                 await asyncio.wait((closed,), timeout=interval)
         finally:
@@ -56,10 +56,34 @@ def _interval(request: pb.WatchStreamsRequest) -> float:
     return interval
 
 
+async def _request(
+    context: grpc.aio.ServicerContext[bytes, bytes], limit_seconds: float
+) -> pb.WatchStreamsRequest:
+    try:
+        async with asyncio.timeout(limit_seconds):
+            raw = await read_message(context)
+    except TimeoutError:
+        raise CallError(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            "CONFIG_TIMEOUT",
+            f"no request came within {limit_seconds:g} s; send it at once",
+        ) from None
+    if raw is None:
+        raise invalid("EMPTY_REQUEST", "the call holds no request; send one, which may be empty")
+    return parse(pb.WatchStreamsRequest, raw)
+
+
 async def _write(
-    context: grpc.aio.ServicerContext[bytes, bytes], answer: pb.WatchStreamsResponse
+    context: grpc.aio.ServicerContext[bytes, bytes],
+    answer: pb.WatchStreamsResponse,
+    limit_seconds: float,
 ) -> None:
     try:
-        await context.write(answer.SerializeToString())
+        async with asyncio.timeout(limit_seconds):
+            await context.write(answer.SerializeToString())
+    except TimeoutError:
+        error = not_reading(limit_seconds).error
+        assert error is not None
+        raise error from None
     except grpc.aio.BaseError as error:
         raise ClientGoneError from error

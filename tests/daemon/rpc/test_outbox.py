@@ -20,20 +20,39 @@ class Wire:
         self.names.append(pb.StreamingDetectResponse.FromString(raw).warning.reason)
 
 
-async def test_in_order_with_what_is_urgent_first() -> None:
+async def test_in_order_with_what_is_urgent_before_all_but_the_first() -> None:
     box, wire, written = Outbox(), Wire(), []
     wire.open.set()
-    box.put(message("a"), lambda: written.append("a"))
-    box.put(message("b"))
+    box.put(message("started"), lambda: written.append("started"))
+    box.put(message("a"))
     box.put_first(message("urgent"))
     writing = asyncio.create_task(box.write_all(wire.write))
     while len(wire.names) < 3:  # noqa: ASYNC110
         await asyncio.sleep(0)
+    wire.open.clear()
+    box.put(message("b"))
     box.put(message("c"))
+    box.put_first(message("more urgent"))
+    wire.open.set()
     box.close()
     await writing
-    assert wire.names == ["urgent", "a", "b", "c"]
-    assert written == ["a"]
+    assert wire.names == ["started", "urgent", "a", "more urgent", "b", "c"]
+    assert written == ["started"]
+
+
+async def test_it_tells_since_when_a_message_is_not_taken() -> None:
+    box, wire = Outbox(), Wire()
+    before = asyncio.get_running_loop().time()
+    writing = asyncio.create_task(box.write_all(wire.write))
+    assert box.writing_since is None
+    box.put(message("a"))
+    while box.writing_since is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert before <= box.writing_since <= asyncio.get_running_loop().time()
+    wire.open.set()
+    box.close()
+    await writing
+    assert box.writing_since is None
 
 
 async def test_it_says_when_it_is_full() -> None:

@@ -204,3 +204,14 @@ async def test_a_missing_vad(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
     assert got.failure is not None
     assert got.failure.code == grpc.StatusCode.FAILED_PRECONDITION
     assert got.failure.reason == "VAD_UNAVAILABLE"
+
+
+async def test_last_windows_have_a_limited_time(serve: Serve) -> None:
+    h = await serve(settle_timeout_seconds=0.2)
+    h.detector.gate.clear()
+    got = await h.converse([config_request(), *chunks(noise(4.0))])
+    h.detector.gate.set()
+    assert got.failure is None
+    assert {w.status for w in got.windows} == {SHED}
+    assert got.summary.end_reason == pb.StreamSummary.END_REASON_CLIENT_DONE
+    assert got.summary.channels[0].windows_shed == len(got.windows)
