@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -14,7 +14,7 @@ from dfd.bridges.exchange import Exchange
 from dfd.bridges.media.codecs import STATIC_CODECS
 from dfd.bridges.rtp import sdp
 from dfd.bridges.rtp.server import RtpOptions
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from dfd.bridges.websocket.server import WebsocketOptions

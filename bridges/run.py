@@ -18,8 +18,8 @@ from dfd.bridges.plans import Plan, written
 from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, read_secret
 from dfd.clients.alerts.sinks import EventSink, Sinks
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import UserError
 from dfd.clients.options import Connection
+from dfd.errors import UserError
 
 logger = logging.getLogger("dfd.bridge")
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dfd.errors import UserError
+
 if TYPE_CHECKING:
     from dfd.clients.options import Connection
 
@@ -63,7 +65,6 @@ def connection(
     Raises:
         UserError: the token's file cannot be read or is empty.
     """
-    from dfd.clients.errors import UserError
     from dfd.clients.options import Connection
 
     token = os.environ.get("DFD_TOKEN", "").strip() or None

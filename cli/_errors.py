@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from dfd.errors import UserError
+
 # gRPC's own log would stand beside the one line; set GRPC_VERBOSITY to see it
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
@@ -25,7 +27,7 @@ class OneLineError(click.ClickException):
 
 
 class PlainVerb(click.Command):
-    """A command whose wrong options are told in one line."""
+    """A command that tells wrong options, and any other `UserError`, in one line."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parses the options."""
@@ -35,18 +37,23 @@ class PlainVerb(click.Command):
             message = f"{error.format_message().rstrip('.')}; see dfd {self.name} --help"
             raise OneLineError(self.name or "", message) from None
 
-
-class Verb(PlainVerb):
-    """A command of a client: `UserError` and `DetectionError` are one line too."""
-
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb."""
-        from dfd.clients.errors import DetectionError, UserError
-
         try:
             return super().invoke(ctx)
         except UserError as error:
             raise OneLineError(self.name or "", str(error)) from None
+
+
+class Verb(PlainVerb):
+    """A command of a client: a `DetectionError` is told in one line too."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the verb."""
+        from dfd.clients.errors import DetectionError
+
+        try:
+            return super().invoke(ctx)
         except DetectionError as error:
             message = explain(error, ctx.params.get("server") or "the server")
             raise OneLineError(self.name or "", message) from None

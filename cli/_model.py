@@ -97,6 +97,6 @@ def model_overrides(values: dict[str, Any]) -> ModelOverrides:
     """Takes the facts out of a verb's values.
 
     Raises:
-        DetectorError: one is impossible.
+        UserError: one is impossible.
     """
     return ModelOverrides(**{name: values.pop(name) for name in OVERRIDE_NAMES})

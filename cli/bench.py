@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dfd.cli._errors import Verb
+from dfd.errors import UserError
 
 _PATH = click.Path(path_type=Path)
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -120,8 +121,6 @@ def model(
     """
     from dfd.benchmarks.model.peers import COMPILE, PEERS
     from dfd.benchmarks.model.run import ModelOptions, run
-    from dfd.clients.errors import UserError
-    from dfd.detector import DetectorError
 
     chosen = PEERS if "all" in peers else tuple(name for name in peers if name != "none")
     if quick:
@@ -132,10 +131,7 @@ def model(
         peers=chosen, recordings=recordings, least_seconds=0.0 if quick else 0.2, **values
     )
     _need_plot(plot_path)
-    try:
-        report = run(options, _tell)
-    except DetectorError as error:
-        raise UserError(str(error)) from None
+    report = run(options, _tell)
     _write(report, json_path, plot_path)
 
 
@@ -248,7 +244,6 @@ def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None
     from rich.console import Console
 
     from dfd.benchmarks.report.view import show
-    from dfd.clients.errors import UserError
 
     content = json.dumps(report, indent=1)
     if json_path == "-":

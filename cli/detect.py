@@ -13,10 +13,10 @@ from rich.table import Table
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
-from dfd.clients.errors import UserError
 from dfd.clients.sources.recording import open_recording
-from dfd.daemon.rpc.offline import TrackScores, score_recording
-from dfd.detector import Detector, DetectorError, load_detector
+from dfd.detector import Detector, load_detector
+from dfd.errors import UserError
+from dfd.offline.recording import TrackScores, score_recording
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, StreamError, Verdict
 
@@ -145,7 +145,7 @@ def _complain(message: object) -> None:
     click.echo(f"dfd detect: {' '.join(str(message).split())}", err=True)
 
 
-@click.command(cls=PlainVerb)
+@click.command("detect", cls=PlainVerb)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each channel.")
 @model_options
@@ -184,24 +184,26 @@ def command(
         for path in files:
             try:
                 recording = open_recording(path)
-                if detector is None:
-                    detector = load_detector(
-                        model,
-                        device=device,
-                        precision=precision,
-                        batch_buckets=_BATCH_SIZES,
-                        warm=False,
-                        overrides=model_overrides(facts),
-                    )
+            except UserError as error:
+                _complain(error)
+                failed = True
+                continue
+            if detector is None:
+                detector = load_detector(
+                    model,
+                    device=device,
+                    precision=precision,
+                    batch_buckets=_BATCH_SIZES,
+                    warm=False,
+                    overrides=model_overrides(facts),
+                )
+            try:
                 found = recording.audio_format
                 audio_format = AudioFormat(
                     Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
                 )
                 chunks = recording.chunks(_CHUNK_SECONDS)
                 display.add(path, score_recording(chunks, audio_format, detector))
-            except DetectorError as error:
-                _complain(error)
-                sys.exit(2)
             except UserError as error:
                 _complain(error)
                 failed = True

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from dfd.detector import Detector
@@ -30,7 +31,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(cls=PlainVerb, name="evaluate")
+@click.command("evaluate", cls=PlainVerb, name="evaluate")
 @click.option(
     "--manifest",
     type=_FILE,
@@ -100,12 +101,10 @@ def command(**values: Any) -> None:
     file in the form of 2019 may stand for both. Exit status 3 says that the figures are there but
     some recordings have no score; they are named.
     """
-    from dfd.evaluation.corpus import CorpusError
-
     try:
         complete = _evaluate(**values)
-    except (CorpusError, OSError) as error:
-        raise OneLineError("evaluate", str(error)) from error
+    except OSError as error:
+        raise UserError(str(error)) from error
     if not complete:
         sys.exit(INCOMPLETE)
 
@@ -166,7 +165,7 @@ def _refuse(values: dict[str, Any]) -> None:
     elif (values["subset"] or values["keys"]) and values["protocol"] is None:
         problem = "--subset and --keys are of a protocol"
     if problem:
-        raise OneLineError("evaluate", problem)
+        raise UserError(problem)
 
 
 def _trials(
@@ -181,7 +180,6 @@ def _trials(
     lines: Any,
     **_: Any,
 ) -> TrialSet:
-    from dfd.evaluation.corpus import CorpusError
     from dfd.evaluation.protocols import PROTOCOLS as READERS
     from dfd.evaluation.score_files import recordings_of
     from dfd.evaluation.trials import TrialSet, from_manifest
@@ -200,7 +198,7 @@ def _trials(
     reader = READERS[protocol]
     subset = subset or reader.subsets[0]
     if subset not in reader.subsets:
-        raise CorpusError(f"{protocol} has no subset {subset}: {', '.join(reader.subsets)}")
+        raise UserError(f"{protocol} has no subset {subset}: {', '.join(reader.subsets)}")
     return reader.read(audio_root, subset, keys)
 
 
@@ -234,25 +232,22 @@ def _run_options(
 def _detector(
     *, model: str, device: str, precision: str, threads: int | None, **values: Any
 ) -> Detector:
-    from dfd.detector import DetectorError, load_detector
+    from dfd.detector import load_detector
 
-    try:
-        return load_detector(
-            model,
-            device=device,
-            precision=precision,
-            threads=threads,
-            warm=False,
-            overrides=model_overrides(values),
-        )
-    except DetectorError as error:
-        raise OneLineError("evaluate", str(error)) from error
+    return load_detector(
+        model,
+        device=device,
+        precision=precision,
+        threads=threads,
+        warm=False,
+        overrides=model_overrides(values),
+    )
 
 
 def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, Any]:
-    from dfd.daemon.rpc.offline import score_recording
     from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
     from dfd.evaluation.scoring.long_streams import false_alerts
+    from dfd.offline.recording import score_recording
     from dfd.streaming.options import AudioFormat
     from dfd.streaming.types import Encoding
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfd.cli._connection import connection, server_options
-from dfd.cli._errors import OneLineError, Verb
+from dfd.cli._errors import Verb
 from dfd.cli._model import MODEL_HELP, model_overrides, override_options
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from dfd.detector import ModelOverrides
@@ -35,16 +36,12 @@ def command(model: str, as_json: bool, **others: Any) -> None:
 
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.info import info_table
-    from dfd.detector.errors import DetectorError
 
-    try:
-        overrides = model_overrides(others)
-        if model:
-            return _show_model(model, overrides, as_json=as_json)
-    except DetectorError as error:
-        raise OneLineError("info", str(error)) from None
+    overrides = model_overrides(others)
+    if model:
+        return _show_model(model, overrides, as_json=as_json)
     if overrides != type(overrides)():
-        raise OneLineError("info", "facts of a model are set where it is loaded: name --model")
+        raise UserError("facts of a model are set where it is loaded: name --model")
     where = connection(**others)
 
     async def ask() -> Any:

@@ -9,6 +9,7 @@ from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
 from dfd.cli._model import layout_options, serve_arguments
+from dfd.errors import UserError
 
 
 @click.command(
@@ -73,7 +74,6 @@ def command(
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.listen import ListenView, summary_lines
     from dfd.clients.display.meter import MeterState
-    from dfd.clients.errors import UserError
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.listen import Listening, listen
     from dfd.clients.runs.local_daemon import answers, local_daemon

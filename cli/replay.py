@@ -8,6 +8,7 @@ import click
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
+from dfd.errors import UserError
 
 
 class Speed(click.ParamType[float | None]):
@@ -115,7 +116,6 @@ def command(
     from dfd.clients.alerts.sinks import JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.replay import ReplayView, print_report
-    from dfd.clients.errors import UserError
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.replay import ReplayOptions, plan, run
     from dfd.clients.runs.report import make_report
@@ -175,7 +175,6 @@ def command(
 
 
 def _labels(words: tuple[str, ...]) -> dict[str, str]:
-    from dfd.clients.errors import UserError
 
     pairs = [word.partition("=") for word in words]
     wrong = [key for key, equals, _ in pairs if not equals or not key]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES
 from dfd.daemon.options import (
     ENGINES,
@@ -20,8 +20,8 @@ from dfd.daemon.options import (
     OPTION_NAMES,
     PRECISIONS,
     ServeOptions,
-    UserError,
 )
+from dfd.errors import UserError
 
 _DEFAULT = ServeOptions()
 _ORIGINS = {
@@ -33,13 +33,6 @@ _FILE = click.Path(path_type=Path)
 _SECONDS = click.FLOAT
 
 
-class ServeError(OneLineError):
-    """A mistake of whoever starts the daemon."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("serve", message)
-
-
 def read_config(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Takes the options in a TOML file as defaults; its keys are the options' names."""
     if path is None:
@@ -47,17 +40,17 @@ def read_config(context: click.Context, _: click.Parameter, path: Path | None) -
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ServeError(f"cannot read the configuration {path}: {error.strerror}") from None
+        raise UserError(f"cannot read the configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ServeError(f"the configuration {path} is no TOML: {error}") from None
+        raise UserError(f"the configuration {path} is no TOML: {error}") from None
     unknown = sorted(table.keys() - set(OPTION_NAMES))
     if unknown:
-        raise ServeError(
+        raise UserError(
             f"{path} has the unknown key {unknown[0]}; the keys are {', '.join(OPTION_NAMES)}"
         )
     nested = [name for name, value in table.items() if isinstance(value, (dict, list))]
     if nested:
-        raise ServeError(f"{path}: {nested[0]} must be a plain value")
+        raise UserError(f"{path}: {nested[0]} must be a plain value")
     context.default_map = {**(context.default_map or {}), **table}
     return path
 
@@ -152,11 +145,7 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
     }
     if no_metrics:
         values["metrics_port"], origins["metrics_port"] = -1, "flag"
-    try:
-        status = _serve(ServeOptions(**values), origins)
-    except UserError as error:
-        raise ServeError(str(error)) from None
-    context.exit(status)
+    context.exit(_serve(ServeOptions(**values), origins))
 
 
 for _decorate in _OPTIONS:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dfd.cli._errors import PlainVerb
+from dfd.errors import UserError
+
 if TYPE_CHECKING:
     import torch
     from rich.progress import Progress as Bars
@@ -16,13 +19,9 @@ REFERENCE = ("two-stage", "top4-mlp", "xlsr-half", "frozen-logreg", "contrastive
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-class UserError(click.ClickException):
-    """What the user can mend: one line, exit status 2."""
-
-    exit_code = 2
-
-
-@click.command(name="train", help="Train a detector on a corpus and write a model folder.")
+@click.command(
+    name="train", cls=PlainVerb, help="Train a detector on a corpus and write a model folder."
+)
 @click.option(
     "--recipe",
     default=BUNDLED,
@@ -98,9 +97,6 @@ def command(
     from rich.progress import Progress as Bars
     from rich.progress import TextColumn
 
-    from dfd.evaluation.corpus import CorpusError
-    from dfd.training.errors import TrainingError
-
     if recipe != BUNDLED and recipe not in REFERENCE:
         raise UserError(f"no recipe {recipe!r}; there are: {', '.join((BUNDLED, *REFERENCE))}")
     _check_data(recipe, corpus, protocol, data)
@@ -118,8 +114,6 @@ def command(
                 told = ""
             else:
                 told = _train_reference(bars, recipe, corpus, protocol, data, out, target, more)
-    except (CorpusError, TrainingError) as error:
-        raise UserError(str(error)) from error
     finally:
         # It holds for the whole process, which may go on to do something else.
         torch.set_flush_denormal(False)

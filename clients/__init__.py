@@ -17,7 +17,7 @@ bridges/   telephone systems as streams
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.blocking import BlockingStream, DetectionClient
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import DetectionError, UserError
+from dfd.clients.errors import DetectionError
 from dfd.clients.options import (
     AlertPolicy,
     Connection,
@@ -28,6 +28,7 @@ from dfd.clients.options import (
 )
 from dfd.clients.sources.recording import Recording, open_recording
 from dfd.clients.stream import DetectionStream
+from dfd.errors import UserError
 
 __all__ = [
     "AlertPolicy",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 MIN_RATE_HZ = 8000
 MAX_RATE_HZ = 48000

@@ -12,13 +12,13 @@ import grpc.aio
 
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.errors import UserError
 from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
 from dfd.clients.protocol import requests, wire
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 from dfd.clients.transport.connection import metadata, open_channel
 from dfd.clients.transport.status import from_error
+from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 

@@ -1,10 +1,6 @@
 """What can go wrong, in words for the one who can mend it."""
 
 
-class UserError(Exception):
-    """A mistake the user can mend; the message is one sentence that says what to do."""
-
-
 class DetectionError(Exception):
     """The server refused a call or could not be reached.
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from dfd.detector.spec import ModelSpec
+
 LOGGER = logging.getLogger("dfd")
 
 
@@ -103,3 +105,15 @@ def _value(value: object) -> str:
     if isinstance(value, (Mapping, list, tuple)):
         return json.dumps(value, default=str)
     return str(value)
+
+
+def model_fields(spec: ModelSpec) -> dict[str, object]:
+    """A model, as the log names it."""
+    return {
+        "model": spec.name,
+        "version": spec.version,
+        "weights_sha256": spec.weights_sha256,
+        "device": spec.device,
+        "precision": spec.precision,
+        "batch_buckets": spec.batch_buckets,
+    }

@@ -13,8 +13,8 @@ from prometheus_client import (
     start_http_server,
 )
 
-from dfd.daemon.options import UserError
 from dfd.detector.spec import ModelSpec
+from dfd.errors import UserError
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -4,18 +4,14 @@ import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.overrides import ModelOverrides
+from dfd.errors import UserError
 
 MIB = 1 << 20
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 ENGINES = ("auto", "torchscript", "openvino", "onnx")
-
-
-class UserError(Exception):
-    """A mistake of whoever starts the daemon: told in one line, exit status 2."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -98,10 +94,7 @@ class ServeOptions(ModelOverrides):
     log_format: str = "text"
 
     def __post_init__(self) -> None:
-        try:
-            ModelOverrides.__post_init__(self)
-        except DetectorError as error:
-            raise UserError(str(error)) from None
+        ModelOverrides.__post_init__(self)
         _require(0 <= self.port <= 65535, f"port is {self.port}; use 0 to 65535")
         _require(
             -1 <= self.metrics_port <= 65535,

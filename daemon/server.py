@@ -18,23 +18,23 @@ from dfd.daemon.endpoint.health import HealthServicer, add_health
 from dfd.daemon.endpoint.listen import bind, channel_options
 from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.life import Ending, ready_line, unless_signal
-from dfd.daemon.logs import log
+from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics, MetricsPage
-from dfd.daemon.model import log_fields
-from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.options import ServeOptions
 from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import Detector, EngineSource
+from dfd.daemon.scheduling.contract import EngineSource
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.scheduling.local import Loader, LocalEngine
 from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
+from dfd.detector.spec import LoadedModel
 
 # after the last stream: for statuses that are still on their way
 LAST_WORDS_SECONDS = 0.5
 
 
-def load_model(options: ServeOptions) -> Detector:
+def load_model(options: ServeOptions) -> LoadedModel:
     """Loads and warms the model; torch is imported here and not before.
 
     Raises:
@@ -43,21 +43,18 @@ def load_model(options: ServeOptions) -> Detector:
     if options.model == NOOP:
         log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
         return NoopDetector(options.batch_buckets)
-    from dfd.detector import DetectorError, load_detector
+    from dfd.detector import load_detector
 
-    try:
-        return load_detector(
-            options.model,
-            device=options.device,
-            precision=options.precision,
-            engine=options.engine,
-            batch_buckets=options.batch_buckets,
-            threads=options.threads,
-            beside_streams=True,
-            overrides=options.overrides,
-        )
-    except DetectorError as error:
-        raise UserError(str(error)) from error
+    return load_detector(
+        options.model,
+        device=options.device,
+        precision=options.precision,
+        engine=options.engine,
+        batch_buckets=options.batch_buckets,
+        threads=options.threads,
+        beside_streams=True,
+        overrides=options.overrides,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,7 @@ class Server:
         spec = engine.spec
         self.runtime.warm(engine)
         self._health.set_serving(True)
-        log(logging.INFO, "serving", **log_fields(spec))
+        log(logging.INFO, "serving", **model_fields(spec))
         return True
 
     def pause(self) -> None:

@@ -16,7 +16,6 @@ import grpc.aio
 from dfd.daemon.endpoint.auth import Right
 from dfd.daemon.errors import CallError, abort, internal
 from dfd.daemon.logs import log
-from dfd.daemon.model import default_policy
 from dfd.daemon.rpc import describe
 from dfd.daemon.rpc.convert import ENCODINGS
 from dfd.daemon.rpc.ends import ClientGoneError
@@ -24,6 +23,7 @@ from dfd.daemon.rpc.recording import Recording
 from dfd.daemon.rpc.stream import Stream
 from dfd.daemon.runtime import Runtime
 from dfd.daemon.watch.serve import serve as serve_watcher
+from dfd.detector.traits import default_policy
 from dfd.v1 import detection_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name

@@ -5,13 +5,12 @@
     engines/    network -> compiled for a device (`devices`) and a `precision` (`agreement`)
     detector    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `transfer`)
 
-Importing this package, `errors`, `overrides` or `spec` does not import torch; `load_detector` does.
+Importing this package, `overrides`, `spec` or `traits` does not import torch; `load_detector` does.
 `with_transformers` is for whoever has transformers and wants the same network from it.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.spec import Calibration, ModelSpec
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Calibration",
     "Detector",
-    "DetectorError",
     "ModelOverrides",
     "ModelSpec",
     "load_detector",

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from dfd.detector.engines import FP32, INT8, Compiled, Target, compile_network
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.signals import probe_signals
 from dfd.detector.spec import Calibration
+from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
 # int8 sees its ranges on other signals than those it is compared on.
@@ -43,7 +43,7 @@ def compile_first_good(
         The precision, and the compiled network.
 
     Raises:
-        DetectorError: the one precision gives no finite score.
+        UserError: the one precision gives no finite score.
     """
     network = checkpoint.network
     if wanted == (FP32,):
@@ -80,7 +80,7 @@ def compile_first_good(
             )
             return name, compiled
         else:
-            raise DetectorError(
+            raise UserError(
                 f"{name} gives no finite score with this model: use --precision auto or fp32"
             )
     raise AssertionError("fp32 is always good")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 CPU_BUCKETS = (1, 2, 4, 8, 16)
 CUDA_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
@@ -25,13 +25,11 @@ def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:
     """The batch sizes ascending, each once.
 
     Raises:
-        DetectorError: there is none, or one is not positive.
+        UserError: there is none, or one is not positive.
     """
     ordered = tuple(sorted(set(buckets)))
     if not ordered or ordered[0] < 1:
-        raise DetectorError(
-            f"the batch sizes are {list(buckets)}: name at least one, each 1 or more"
-        )
+        raise UserError(f"the batch sizes are {list(buckets)}: name at least one, each 1 or more")
     return ordered
 
 

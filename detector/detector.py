@@ -153,7 +153,7 @@ def load_detector(
         overrides: facts of the model that are set over its own.
 
     Raises:
-        DetectorError: one sentence that says what to do.
+        UserError: one sentence that says what to do.
     """
     place_on = resolve_device(device)
     runner = engines.choose(engine, place_on)

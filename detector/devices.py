@@ -6,7 +6,7 @@ import re
 import torch
 
 from dfd.detector.buckets import SMALL_NETWORK
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 AUTO = "auto"
 
@@ -15,7 +15,7 @@ def resolve_device(requested: str = AUTO) -> torch.device:
     """Turns `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
 
     Raises:
-        DetectorError: another word, or a GPU that this machine does not have.
+        UserError: another word, or a GPU that this machine does not have.
     """
     if requested == AUTO:
         requested = "cuda" if torch.cuda.is_available() else "cpu"
@@ -23,16 +23,16 @@ def resolve_device(requested: str = AUTO) -> torch.device:
         return torch.device("cpu")
     match = re.fullmatch(r"cuda(?::(\d{1,3}))?", requested)
     if match is None:
-        raise DetectorError(f'"{requested}" is no device: use auto, cpu, cuda or cuda:N')
+        raise UserError(f'"{requested}" is no device: use auto, cpu, cuda or cuda:N')
     if not torch.cuda.is_available():
-        raise DetectorError(
+        raise UserError(
             f"{requested} was asked for and no usable GPU was found: check nvidia-smi and that "
             "torch was installed with CUDA, or use --device cpu"
         )
     index = int(match[1] or 0)
     count = torch.cuda.device_count()
     if index >= count:
-        raise DetectorError(
+        raise UserError(
             f"{requested} was asked for and there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
         )
     return torch.device("cuda", index)
@@ -59,11 +59,11 @@ def prepare_device(device: torch.device, threads: int | None) -> None:
         threads: of torch's operators on the CPU; None leaves torch's own choice.
 
     Raises:
-        DetectorError: `threads` is not positive.
+        UserError: `threads` is not positive.
     """
     if threads is not None:
         if threads < 1:
-            raise DetectorError(f"{threads} threads were asked for: use 1 or more")
+            raise UserError(f"{threads} threads were asked for: use 1 or more")
         torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False

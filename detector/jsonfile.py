@@ -4,34 +4,34 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """Reads a file that holds one JSON object.
 
     Raises:
-        DetectorError: it is missing, unreadable or holds something else.
+        UserError: it is missing, unreadable or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DetectorError(
+        raise UserError(
             f"{path} is missing: bring the whole folder that the model was saved in"
         ) from None
     except OSError as error:
-        raise DetectorError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # not UTF-8, not JSON
-        raise DetectorError(f"{path} is not JSON ({error}): bring it again") from None
+        raise UserError(f"{path} is not JSON ({error}): bring it again") from None
     if not isinstance(content, dict):
-        raise DetectorError(f"{path} is not a JSON object: bring it again")
+        raise UserError(f"{path} is not a JSON object: bring it again")
     return content
 
 
 class Fields:
     """The fields of one JSON object, read with their types checked.
 
-    Every getter raises DetectorError, naming file and field, where the value is of another
+    Every getter raises UserError, naming file and field, where the value is of another
     kind; an absent or null field gives the default.
     """
 
@@ -97,7 +97,7 @@ class Fields:
         """Refuses the file unless a condition on one of its fields holds."""
         if not condition:
             value = json.dumps(self.content.get(key), default=str)
-            raise DetectorError(f"{self.path}: {key} is {value}; it has to be {wanted}")
+            raise UserError(f"{self.path}: {key} is {value}; it has to be {wanted}")
 
     def _get(self, key: str, default: Any) -> Any:
         value = self.content.get(key)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 PADDINGS = ("mask", "zero")
 UTTERANCE_SCORES = ("evidence", "mean", "first")
@@ -26,7 +26,7 @@ class ModelOverrides:
         min_speech_seconds: speech below which a window is not scored; 0 scores all.
 
     Raises:
-        DetectorError: a value is impossible.
+        UserError: a value is impossible.
     """
 
     spoof_label: str | None = None
@@ -70,4 +70,4 @@ class ModelOverrides:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise DetectorError(message)
+        raise UserError(message)

@@ -2,7 +2,7 @@
 
 import torch
 
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 AUTO = "auto"
 FP32 = "fp32"
@@ -45,21 +45,21 @@ def candidates(requested: str, device: torch.device) -> tuple[str, ...]:
     """The precisions to try, in order; one unless `auto`, which ends with fp32.
 
     Raises:
-        DetectorError: another word, or a precision that the hardware lacks.
+        UserError: another word, or a precision that the hardware lacks.
     """
     if requested == AUTO:
         return (*fast_precisions(device), FP32)
     if requested == INT8:
         if not has_int8(device):
-            raise DetectorError(
+            raise UserError(
                 f"int8 was asked for and {device} has no instructions for it: "
                 "use --precision auto or fp32"
             )
         return (INT8,)
     if requested not in DTYPES:
-        raise DetectorError(f'"{requested}" is no precision: use auto, fp32, bf16, fp16 or int8')
+        raise UserError(f'"{requested}" is no precision: use auto, fp32, bf16, fp16 or int8')
     if requested != FP32 and requested not in fast_precisions(device):
-        raise DetectorError(
+        raise UserError(
             f"{requested} was asked for and {device} has no instructions for it: "
             "use --precision auto or fp32"
         )

@@ -1,6 +1,10 @@
 """What a served model is, for rooms that must not know torch."""
 
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +60,20 @@ class ModelSpec:
     normalize: bool = False
     spoof_label: str = ""
     utterance_score: str = "evidence"
+
+
+class Scorer(Protocol):
+    """Whatever scores windows."""
+
+    def score(
+        self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+
+
+class LoadedModel(Scorer, Protocol):
+    """A scorer that says what it is: the detector, or what stands in for it."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The facts of the model."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation.corpus import CorpusError
+from dfd.errors import UserError
 
 SAMPLE_RATE_HZ = 16_000
 LEVEL_RMS = 10 ** (-26 / 20)
@@ -52,19 +52,19 @@ def level(samples: FloatArray) -> FloatArray:
 def decode(path: Path) -> FloatArray:
     """Read an audio file as 16 kHz mono float32 (N,).
 
-    Raises ``CorpusError`` where the file is missing, unreadable, empty or not finite.
+    Raises ``UserError`` where the file is missing, unreadable, empty or not finite.
     """
     import soundfile
 
     if not path.is_file():
-        raise CorpusError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     try:
         data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except (OSError, RuntimeError, soundfile.LibsndfileError) as error:
-        raise CorpusError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
     mono = np.asarray(data.mean(axis=1), dtype=np.float32)
     if mono.size == 0 or not np.isfinite(mono).all():
-        raise CorpusError(f"{path}: no samples" if mono.size == 0 else f"{path}: not finite")
+        raise UserError(f"{path}: no samples" if mono.size == 0 else f"{path}: not finite")
     return resampled(mono, SAMPLE_RATE_HZ, rate)
 
 

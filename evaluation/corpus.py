@@ -11,11 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfd.errors import UserError
+
 LABELS = {"bonafide": 0, "spoof": 1}
-
-
-class CorpusError(Exception):
-    """A manifest or an audio folder that cannot be used; the message is one line for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Recording:
 def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
     """Read a manifest, optionally only the rows of one split.
 
-    Raises ``CorpusError`` where the file cannot be read, a needed column is missing, a label is
+    Raises ``UserError`` where the file cannot be read, a needed column is missing, a label is
     unknown, or no row is left.
     """
     try:
@@ -56,31 +54,31 @@ def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
             columns = set(reader.fieldnames or ())
             missing = {"file", "label"} - columns
             if missing:
-                raise CorpusError(
+                raise UserError(
                     f"{path}: no column {', '.join(sorted(missing))}: the first line has to name"
                     " the columns, separated by tabs"
                 )
             rows = [_row(path, number, row) for number, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"cannot read the manifest {path}: {error}") from error
+        raise UserError(f"cannot read the manifest {path}: {error}") from error
     if split is not None:
         if "split" not in columns:
-            raise CorpusError(f"{path}: no column split, so no rows of split {split!r}")
+            raise UserError(f"{path}: no column split, so no rows of split {split!r}")
         there = sorted({row.split for row in rows})
         rows = [row for row in rows if row.split == split]
         if not rows:
-            raise CorpusError(f"{path}: no rows of split {split!r}; there are: {', '.join(there)}")
+            raise UserError(f"{path}: no rows of split {split!r}; there are: {', '.join(there)}")
     if not rows:
-        raise CorpusError(f"{path}: no rows")
+        raise UserError(f"{path}: no rows")
     return rows
 
 
 def refuse_duplicates(recordings: Iterable[Recording], where: Path) -> None:
-    """Raise ``CorpusError`` that names the first utterance which is there twice."""
+    """Raise ``UserError`` that names the first utterance which is there twice."""
     seen: set[str] = set()
     for recording in recordings:
         if recording.name in seen:
-            raise CorpusError(
+            raise UserError(
                 f"{where}: {recording.name} is listed twice; each trial must be listed once"
             )
         seen.add(recording.name)
@@ -89,10 +87,10 @@ def refuse_duplicates(recordings: Iterable[Recording], where: Path) -> None:
 def _row(path: Path, number: int, row: dict[str, str | None]) -> Recording:
     label = (row.get("label") or "").strip()
     if label not in LABELS:
-        raise CorpusError(f"{path}:{number}: label {label!r} is neither bonafide nor spoof")
+        raise UserError(f"{path}:{number}: label {label!r} is neither bonafide nor spoof")
     file = (row.get("file") or "").strip()
     if not file:
-        raise CorpusError(f"{path}:{number}: no file")
+        raise UserError(f"{path}:{number}: no file")
     rate = (row.get("original_rate_hz") or "").strip()
     return Recording(
         file=file,

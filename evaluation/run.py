@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, decode
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.figures import heard
 from dfd.evaluation.figures.baselines import ELSEWHERE, published
 from dfd.evaluation.figures.breakdown import METHOD, FigureOptions, bare, evaluate
@@ -69,12 +70,12 @@ def evaluate_model(
     """Scores the trials; gives all figures, and the scores (R,), NaN where there is none.
 
     Raises:
-        CorpusError: the condition is not to be had here, or too little can be read.
+        UserError: the condition is not to be had here, or too little can be read.
     """
     wanted = dict.fromkeys((options.condition, *((CLEAN,) if options.conditions else ())))
     conditions, missing = available([*wanted, *options.conditions])
     if options.condition in missing:
-        raise CorpusError(missing[options.condition])
+        raise UserError(missing[options.condition])
     seconds = [
         value
         for value in heard.SECONDS
@@ -112,7 +113,7 @@ def evaluate_scores(trials: TrialSet, llrs: Scores, options: RunOptions) -> dict
     """All figures of given scores (R,), NaN where there is none.
 
     Raises:
-        CorpusError: a label has no scores.
+        UserError: a label has no scores.
     """
     figures = _figures(trials, llrs, options)
     reasons = {
@@ -129,7 +130,7 @@ def _figures(trials: TrialSet, llrs: Scores, options: RunOptions) -> dict[str, A
     labels = np.array([row.label for row in rows], dtype=np.int64)
     if len(set(labels.tolist())) < 2:
         lost = next(one for one, llr in zip(trials.recordings, llrs, strict=True) if np.isnan(llr))
-        raise CorpusError(
+        raise UserError(
             f"{len(rows)} of {len(trials.recordings)} recordings have a score, and bona fide and"
             f" spoof ones are both needed; the first without is {trials.audio_root / lost.file}"
         )

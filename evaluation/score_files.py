@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation.corpus import LABELS, CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import LABELS, Recording
 
 FORMS = ("2019", "2021")
 SIDES = ("bonafide", "spoof")
@@ -45,7 +46,7 @@ def write_scores(
     """Writes a line for each recording that has a score; others (NaN) have none.
 
     Raises:
-        CorpusError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     sign = -1.0 if higher_means == "bonafide" else 1.0
     words = {label: word for word, label in LABELS.items()}
@@ -61,14 +62,14 @@ def write_scores(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
-        raise CorpusError(f"cannot write the scores {path}: {error.strerror}") from error
+        raise UserError(f"cannot write the scores {path}: {error.strerror}") from error
 
 
 def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line]:
     """Lines by utterance, their scores turned so that higher means spoof; either form.
 
     Raises:
-        CorpusError: a line is of neither form, a score is no number, or an utterance is there
+        UserError: a line is of neither form, a score is no number, or an utterance is there
             twice.
     """
     sign = -1.0 if higher_means == "bonafide" else 1.0
@@ -76,7 +77,7 @@ def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"cannot read the scores {path}: {error}") from error
+        raise UserError(f"cannot read the scores {path}: {error}") from error
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -89,16 +90,16 @@ def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line
         except ValueError:
             score = np.nan
         if len(fields) < 2 or not np.isfinite(score):
-            raise CorpusError(
+            raise UserError(
                 f"{path}:{number}: neither 'utterance attack label score' nor 'utterance score',"
                 " the score a number"
             )
         made = Line(fields[0], sign * score, *(fields[1:3] if len(fields) == 4 else ()))
         if made.utterance in lines:
-            raise CorpusError(f"{path}:{number}: {made.utterance} has a score already")
+            raise UserError(f"{path}:{number}: {made.utterance} has a score already")
         lines[made.utterance] = made
     if not lines:
-        raise CorpusError(f"{path} holds no scores")
+        raise UserError(f"{path} holds no scores")
     return lines
 
 
@@ -108,7 +109,7 @@ def match(
     """Scores (R,) of the recordings, NaN where the file has none, and how many lines are left over.
 
     Raises:
-        CorpusError: a label of the file is not that of the trial list, or no trial has a score.
+        UserError: a label of the file is not that of the trial list, or no trial has a score.
     """
     scores = np.full(len(recordings), np.nan)
     for row, one in enumerate(recordings):
@@ -116,14 +117,14 @@ def match(
         if line is None:
             continue
         if line.label and LABELS[line.label] != one.label:
-            raise CorpusError(
+            raise UserError(
                 f"{path}: {one.name} is {line.label} there and"
                 f" {'spoof' if one.label else 'bonafide'} in the list of trials"
             )
         scores[row] = line.score
     found = int((~np.isnan(scores)).sum())
     if not found:
-        raise CorpusError(
+        raise UserError(
             f"{path} has no score of the listed trials; its first utterance is"
             f" {next(iter(lines))}, the list's is {recordings[0].name}"
         )
@@ -134,12 +135,12 @@ def recordings_of(lines: dict[str, Line], path: Path) -> list[Recording]:
     """Trials as the form of 2019 itself tells them.
 
     Raises:
-        CorpusError: a line has no label.
+        UserError: a line has no label.
     """
     made = []
     for line in lines.values():
         if not line.label:
-            raise CorpusError(f"{path} has no labels: name its trials by --protocol or --manifest")
+            raise UserError(f"{path} has no labels: name its trials by --protocol or --manifest")
         label = LABELS[line.label]
         system = line.attack if label else "human"
         made.append(Recording(line.utterance, label, system=system, utterance=line.utterance))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError, Recording, read_manifest, refuse_duplicates
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording, read_manifest, refuse_duplicates
 
 
 class Against(Enum):
@@ -61,7 +62,7 @@ class TrialSet:
         refuse_duplicates(self.recordings, self.listed_in)
         for label, word in enumerate(("bona fide", "spoof")):
             if not any(recording.label == label for recording in self.recordings):
-                raise CorpusError(
+                raise UserError(
                     f"{self.listed_in}: no {word} recording ({self.subset}); both are needed"
                 )
 
@@ -78,7 +79,7 @@ def from_manifest(path: Path, audio_root: Path, split: str | None = None) -> Tri
     """The trials of a manifest.
 
     Raises:
-        CorpusError: it cannot be read, lists a file twice or lacks a label.
+        UserError: it cannot be read, lists a file twice or lacks a label.
     """
     recordings = read_manifest(path, split)
     filled = Counter(

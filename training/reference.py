@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.finetune.options import FINETUNE_RECIPES
 from dfd.training.frozen.options import FROZEN_RECIPES
 from dfd.training.material.splits import Splits
@@ -44,14 +44,13 @@ def train_reference(
 ) -> str:
     """Run the recipe ``name`` with ``changes``; returns a line of dev figures.
 
-    ``backbone`` None is the authors'. Raises ``CorpusError`` or ``TrainingError`` with one line
-    for the user.
+    ``backbone`` None is the authors'. Raises ``UserError`` with one line for the user.
     """
     from dfd.training.finetune.run import run as run_finetune
     from dfd.training.frozen.run import run as run_frozen
 
     if name not in PUBLISHED_BACKBONES:
-        raise TrainingError(f"no recipe {name!r}; there are: {', '.join(PUBLISHED_BACKBONES)}")
+        raise UserError(f"no recipe {name!r}; there are: {', '.join(PUBLISHED_BACKBONES)}")
     place = backbone or PUBLISHED_BACKBONES[name]
     if name in FROZEN_RECIPES:
         frozen = override(FROZEN_RECIPES[name], changes)

@@ -20,11 +20,12 @@ from dfd.benchmarks.model.peers import Contestant, PeerMissingError, make_peer
 from dfd.benchmarks.recordings import first_channel
 from dfd.benchmarks.report import machine
 from dfd.benchmarks.report.spread import Spread, measure_in_turns
-from dfd.detector import Detector, DetectorError, load_detector
+from dfd.detector import Detector, load_detector
 from dfd.detector.devices import resolve_device
 from dfd.detector.files.checkpoint import find_model, read_checkpoint
 from dfd.detector.precision import FP32, fast_precisions, has_int8
 from dfd.detector.signals import probe_signals
+from dfd.errors import UserError
 
 Report = dict[str, Any]
 
@@ -70,7 +71,7 @@ def run(options: ModelOptions, tell: Callable[[str], None] = lambda line: None) 
         tell: told what is being done.
 
     Raises:
-        DetectorError: there is no such model or device.
+        UserError: there is no such model or device.
     """
     device = resolve_device(options.device)
     precisions = options.precisions or (
@@ -94,7 +95,7 @@ def run(options: ModelOptions, tell: Callable[[str], None] = lambda line: None) 
                         batch_buckets=options.batches or None,
                         warm=False,
                     )
-                except DetectorError as reason:
+                except UserError as reason:
                     # nobody asked for more than what this model and engine can do
                     if precision in options.precisions or precision == FP32:
                         raise

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 Report = dict[str, Any]
 

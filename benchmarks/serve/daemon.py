@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfd.clients.errors import UserError
 from dfd.clients.runs.local_daemon import StartedDaemon, started_daemon
+from dfd.errors import UserError
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 

@@ -23,8 +23,8 @@ import grpc.aio
 import numpy as np
 
 from dfd.benchmarks.recordings import first_channel
-from dfd.clients.errors import UserError
 from dfd.clients.runs.latency import percentiles_ms
+from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 
 _METHOD = "/dfd.v1.DetectionService/StreamingDetect"

@@ -16,7 +16,7 @@ from dfd.benchmarks.report import machine
 from dfd.benchmarks.serve.daemon import Daemon, running
 from dfd.benchmarks.serve.ramp import largest_held
 from dfd.benchmarks.speech import speech
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 Report = dict[str, Any]
 _RATE = 16_000

@@ -14,7 +14,7 @@ import numpy as np
 from dfd.bridges.calls import ProtocolError
 from dfd.bridges.media import g711
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfd.bridges.media.codecs import NOT_AUDIO, STATIC_CODECS, Codec
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 _KNOWN = frozenset({"PCMU", "PCMA", "G722", "L16", "OPUS"}) | NOT_AUDIO
 _RTPMAP = re.compile(r"(\d{1,3}) +([^ /]+)/(\d+)(?:/(\d+))?\s*")

@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Callable
 
 from dfd.clients.alerts.worker import Workers
-from dfd.clients.errors import UserError
 from dfd.clients.events import Alert, Event
 from dfd.clients.protocol.messages import json_line
+from dfd.errors import UserError
 
 _WAITING = 100
 _CLOSE_SECONDS = 10.0

@@ -11,8 +11,8 @@ from pathlib import Path
 from dfd.clients.alerts.command import CommandSink
 from dfd.clients.alerts.sinks import EventSink, JsonLinesSink
 from dfd.clients.alerts.webhook import WebhookSink
-from dfd.clients.errors import UserError
 from dfd.clients.events import Alert, Event
+from dfd.errors import UserError
 
 logger = logging.getLogger("dfd.sinks")
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import IO, Protocol, Self
 
-from dfd.clients.errors import UserError
 from dfd.clients.events import Event
 from dfd.clients.protocol.messages import json_line
+from dfd.errors import UserError
 
 
 class EventSink(Protocol):

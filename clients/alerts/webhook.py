@@ -13,9 +13,9 @@ import uuid
 from urllib.parse import urlsplit
 
 from dfd.clients.alerts.worker import Workers
-from dfd.clients.errors import UserError
 from dfd.clients.events import Event
 from dfd.clients.protocol.messages import json_line
+from dfd.errors import UserError
 
 SIGNATURE_HEADER = "X-Dfd-Signature"
 DELIVERY_HEADER = "X-Dfd-Delivery"

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from dfd.clients import events as ev
 from dfd.clients.audio import Encoding
-from dfd.clients.errors import UserError
 from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording
+from dfd.errors import UserError
 
 # Channels drawn in one picture; what is beyond is said in its title.
 MAX_PANELS = 8

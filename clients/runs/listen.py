@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from dfd.clients import events as ev
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import UserError
 from dfd.clients.options import StreamOptions
 from dfd.clients.sources.microphone import Block, Device, Microphone
 from dfd.clients.stream import DetectionStream
+from dfd.errors import UserError
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 # The command, by the interpreter that runs this: a virtual environment need not be on the path.
 DFD = (sys.executable, "-m", "dfd")

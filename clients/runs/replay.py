@@ -11,11 +11,12 @@ from itertools import cycle, islice
 
 from dfd.clients import events as ev
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import DetectionError, UserError
+from dfd.clients.errors import DetectionError
 from dfd.clients.options import StreamOptions
 from dfd.clients.runs.latency import Latency
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
+from dfd.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

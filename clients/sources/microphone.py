@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dfd.clients.audio import MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat, Encoding
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 _BLOCK_SECONDS = 0.05
 _WAITING_BLOCKS = 200  # ten seconds

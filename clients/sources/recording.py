@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 # libsndfile subtypes whose decoded samples are 16-bit integers at most
 _INTEGER_WORDS = """

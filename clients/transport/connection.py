@@ -6,8 +6,8 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-from dfd.clients.errors import UserError
 from dfd.clients.options import Connection
+from dfd.errors import UserError
 
 # A lost server is tried again by the client's own policy, not by the channel's.
 _CHANNEL_OPTIONS = (

@@ -5,7 +5,7 @@ import ipaddress
 import socket
 from collections.abc import Iterator
 
-from dfd.daemon.options import UserError
+from dfd.errors import UserError
 
 
 def address(host: str, port: int) -> str:

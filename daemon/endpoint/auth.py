@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 
 from dfd.daemon.errors import CallError
-from dfd.daemon.options import UserError
+from dfd.errors import UserError
 
 _KEYS = {"name", "token", "sha256", "allow"}
 

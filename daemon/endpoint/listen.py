@@ -5,7 +5,8 @@ import grpc.aio
 
 from dfd.daemon.endpoint.address import address, probe
 from dfd.daemon.endpoint.tls import server_credentials
-from dfd.daemon.options import MIB, ServeOptions, UserError
+from dfd.daemon.options import MIB, ServeOptions
+from dfd.errors import UserError
 
 # room for the rest of a message beside its audio
 _OVERHEAD_BYTES = MIB

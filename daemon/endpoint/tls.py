@@ -5,7 +5,7 @@ from pathlib import Path
 
 import grpc
 
-from dfd.daemon.options import UserError
+from dfd.errors import UserError
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -6,19 +6,19 @@ import logging
 import os
 import socket
 
-from dfd.daemon.logs import log
+from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.model import log_fields
 from dfd.daemon.multiprocess.memory import WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.orders import Ended, Figures, Meet, Orders, Report, Stop, Warm
 from dfd.daemon.multiprocess.records import NO_SCORE, REPLY, REQUEST, RecordLink, Verb
 from dfd.daemon.multiprocess.remote import STATUSES
-from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.scheduling.local import Loader, LocalEngine
 from dfd.daemon.scheduling.scheduler import Scheduler
+from dfd.errors import UserError
 from dfd.streaming.types import WindowStatus
 
 _NUMBERS = {status: number for number, status in enumerate(STATUSES)}
@@ -144,5 +144,5 @@ async def _warm(source: LocalEngine, metrics: Metrics, orders: Orders) -> None:
     metrics.set_model(spec)
     metrics.ready.set(1)
     settle_memory()
-    log(logging.INFO, "engine ready", **log_fields(spec))
+    log(logging.INFO, "engine ready", **model_fields(spec))
     orders.send(Warm(spec))

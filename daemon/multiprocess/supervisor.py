@@ -37,8 +37,9 @@ from dfd.daemon.multiprocess.orders import (
     Warm,
     Watched,
 )
-from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
+from dfd.errors import UserError
 
 LOAD_MODEL = "dfd.daemon.server:load_model"
 

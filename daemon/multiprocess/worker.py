@@ -25,10 +25,11 @@ from dfd.daemon.multiprocess.orders import (
     Stop,
 )
 from dfd.daemon.multiprocess.remote import RemoteScheduler
-from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
+from dfd.errors import UserError
 
 
 class BoardSeats:

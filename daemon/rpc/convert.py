@@ -8,8 +8,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 
 from dfd.daemon.errors import CallError, from_stream_error, invalid
-from dfd.daemon.model import default_policy, traits
 from dfd.detector.spec import ModelSpec
+from dfd.detector.traits import default_policy, traits
 from dfd.streaming import types as core
 from dfd.streaming.options import (
     AlertPolicy,

@@ -5,23 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.types import Samples
-
-
-class Detector(Protocol):
-    """What the daemon needs of a loaded model."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The facts of the model."""
-
-    def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
 
 
 class WindowScheduler(Protocol):

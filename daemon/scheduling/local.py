@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Detector, Engine
+from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.scheduling.device import DeviceThread
 from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.detector.spec import LoadedModel
 
 _DEVICE_JOIN_SECONDS = 1.0
 
-Loader = Callable[[ServeOptions], Detector]
+Loader = Callable[[ServeOptions], LoadedModel]
 
 
 class LocalEngine:

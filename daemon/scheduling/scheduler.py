@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +28,10 @@ from dfd.daemon.scheduling.batching import (
     choose_bucket,
 )
 from dfd.daemon.scheduling.device import DeviceThread
+from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples, WindowStatus
 
 _RESTART_DELAY_SECONDS = 0.05
-
-
-class BatchScorer(Protocol):
-    """What the scheduler needs of a classifier."""
-
-    def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +64,7 @@ class Scheduler:
 
     def __init__(
         self,
-        scorer: BatchScorer,
+        scorer: Scorer,
         options: SchedulerOptions,
         metrics: Metrics,
         device: DeviceThread | None = None,

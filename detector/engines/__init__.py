@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.errors import UserError
 
 AUTO = "auto"
 TORCHSCRIPT = "torchscript"
@@ -78,19 +78,19 @@ def choose(requested: str, device: torch.device) -> str:
     (docs/performance.md), and it needs no further package.
 
     Raises:
-        DetectorError: there is no such engine, it is not installed, or not for the device.
+        UserError: there is no such engine, it is not installed, or not for the device.
     """
     if requested == AUTO:
         return TORCHSCRIPT
     if requested not in ENGINES:
-        raise DetectorError(f'"{requested}" is no engine: use {AUTO}, {", ".join(ENGINES)}')
+        raise UserError(f'"{requested}" is no engine: use {AUTO}, {", ".join(ENGINES)}')
     if not is_installed(requested):
-        raise DetectorError(
+        raise UserError(
             f"engine {requested} is not installed: pip install 'dfd[{requested}]', or use "
             f"--engine {TORCHSCRIPT}"
         )
     if requested != TORCHSCRIPT and device.type != "cpu":
-        raise DetectorError(
+        raise UserError(
             f"engine {requested} runs on the CPU only: use --engine {TORCHSCRIPT} on {device}"
         )
     return requested
@@ -105,10 +105,10 @@ def compile_network(network: ScoringNetwork, target: Target, engine: str = TORCH
         engine: one that `choose` gave.
 
     Raises:
-        DetectorError: the engine does not compute in the precision.
+        UserError: the engine does not compute in the precision.
     """
     if not runs(engine, target.precision):
-        raise DetectorError(
+        raise UserError(
             f"engine {engine} does not compute in {target.precision}: use --precision "
             f"{' or '.join(_RUNS[engine])}, or --engine {TORCHSCRIPT}"
         )

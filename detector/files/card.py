@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
 from dfd.detector.spec import Calibration
+from dfd.errors import UserError
 
 FILE_NAME = "dfd.json"
 KEYS = frozenset(
@@ -100,7 +100,7 @@ def read_card(
         overrides: what the operator says; stronger than the card.
 
     Raises:
-        DetectorError: a field is of the wrong kind or out of range.
+        UserError: a field is of the wrong kind or out of range.
     """
     path = folder / FILE_NAME
     fields = Fields(path, read_object(path) if path.exists() else {})
@@ -162,7 +162,7 @@ def _window(
     if overrides.hop_seconds is not None:
         hop = max(1, round(overrides.hop_seconds * rate))
         if hop > window:
-            raise DetectorError(
+            raise UserError(
                 f"the model's hop is {overrides.hop_seconds:g} s; "
                 f"use at most its window, {window / rate:g} s"
             )
@@ -182,7 +182,7 @@ def _min_speech(
     )
     wanted = overrides.min_speech_seconds
     if wanted is not None and wanted > window_seconds:
-        raise DetectorError(
+        raise UserError(
             f"the least speech of a window is {wanted:g} s; use at most the window, "
             f"{window_seconds:g} s"
         )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.card import ModelCard
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.overrides import ModelOverrides
+from dfd.errors import UserError
 
 BUNDLED = "bundled"
 # What training scripts call their checkpoints.
@@ -44,7 +44,7 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
         overrides: facts of the model that are set over its own.
 
     Raises:
-        DetectorError: there is no such model, or its files are broken or not supported.
+        UserError: there is no such model, or its files are broken or not supported.
     """
     from dfd.detector.files import hub, state_dict, transformers_folder
 
@@ -68,8 +68,8 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
         return state_dict.read(files[0], overrides)
     if files:
         names = ", ".join(file.name for file in files)
-        raise DetectorError(f"{path} has several checkpoints: name one of {names}")
-    raise DetectorError(
+        raise UserError(f"{path} has several checkpoints: name one of {names}")
+    raise UserError(
         f"{path} has no {transformers_folder.CONFIG}: name a folder that transformers' "
         "save_pretrained wrote, or a checkpoint file"
     )
@@ -79,12 +79,12 @@ def find_model(model: str) -> Path:
     """The folder or file that a model name means.
 
     Raises:
-        DetectorError: it does not exist or holds no weights.
+        UserError: it does not exist or holds no weights.
     """
     if model == BUNDLED:
         folder = bundled_folder()
         if not (folder / "model.safetensors").exists():
-            raise DetectorError(
+            raise UserError(
                 f"no bundled weights in {folder}: train a model with `dfd train` and name its "
                 "folder as --model"
             )
@@ -92,7 +92,7 @@ def find_model(model: str) -> Path:
     path = Path(model).expanduser()
     if path.exists():
         return path
-    raise DetectorError(
+    raise UserError(
         f"there is no model folder or file {model}: name an existing one, a hub id as "
         f'organisation/model, or "{BUNDLED}" for the one that comes with dfd'
     )

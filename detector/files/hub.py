@@ -7,8 +7,8 @@ the files that are read here are fetched; what is in the cache is used without a
 import re
 from pathlib import Path
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files import card, transformers_folder
+from dfd.errors import UserError
 
 _ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 
@@ -28,7 +28,7 @@ def fetch(model: str) -> Path:
         The folder of the files in the cache.
 
     Raises:
-        DetectorError: the hub has no such model, keeps it back, or cannot be reached and the
+        UserError: the hub has no such model, keeps it back, or cannot be reached and the
             cache lacks it.
     """
     match = _ID.fullmatch(model)
@@ -111,31 +111,29 @@ class _Repo:
             return False
         return True
 
-    def _explained(self, name: str, error: Exception) -> DetectorError:
+    def _explained(self, name: str, error: Exception) -> UserError:
         """The hub's many errors as a sentence that says what to do."""
         from huggingface_hub import errors
 
         model = self._model
         if isinstance(error, errors.GatedRepoError):
-            return DetectorError(
+            return UserError(
                 f"{model}: its owners give it out on request: ask on the hub, then set HF_TOKEN"
             )
         if isinstance(error, errors.RevisionNotFoundError):
-            return DetectorError(f"{model}: the hub has {self.name}, but not this revision")
+            return UserError(f"{model}: the hub has {self.name}, but not this revision")
         if isinstance(error, errors.RepositoryNotFoundError):
-            return DetectorError(
+            return UserError(
                 f"there is neither a folder nor, on the hub, a model {model}: correct the name, "
                 "or set HF_TOKEN where it is private"
             )
         if isinstance(error, errors.RemoteEntryNotFoundError):
-            return DetectorError(
-                f"{model} has no {name}: it is no classifier in transformers' form"
-            )
+            return UserError(f"{model} has no {name}: it is no classifier in transformers' form")
         if self.cached_only and isinstance(error, errors.LocalEntryNotFoundError):
-            return DetectorError(
+            return UserError(
                 f"there is no folder {model}, the hub cannot be reached and its cache lacks "
                 f"{name} of a model of this name: on a machine with a network run `hf download "
                 f"{self.name} --local-dir FOLDER`, bring FOLDER here and name it as --model"
             )
         said = " ".join(str(error).split())
-        return DetectorError(f"{model}: {name} cannot be had from the hub ({said})")
+        return UserError(f"{model}: {name} cannot be had from the hub ({said})")

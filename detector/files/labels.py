@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 # Letters only, lower case: "Bona-Fide" is found as "bonafide", "Human voice" as "human".
 _SPOOF = "spoof spoofed fake deepfake synthetic synthesized generated ai aigenerated machine cloned"
@@ -27,7 +27,7 @@ def spoof_column(
         The column, 0 or 1, and words for it.
 
     Raises:
-        DetectorError: there are not exactly two labels; or nobody says which is spoof, and they
+        UserError: there are not exactly two labels; or nobody says which is spoof, and they
             are not a known word for it and one for bona fide; or none is the wanted one.
     """
     labels = {str(column): str(label) for column, label in id2label.items()}
@@ -38,7 +38,7 @@ def spoof_column(
     for column in (0, 1):
         if sides == {str(column): "spoof", str(1 - column): "bonafide"}:
             return column, f"{column} ({labels[str(column)]})"
-    raise DetectorError(
+    raise UserError(
         f"{source}: its labels do not say which output is spoof ({found}); say it with "
         '--spoof-label, or name them in id2label, as {"0": "bonafide", "1": "spoof"}'
     )
@@ -47,12 +47,12 @@ def spoof_column(
 def _named(labels: Mapping[str, str], wanted: str, found: str) -> tuple[int, str]:
     """The column with a label or a number."""
     if labels and labels.keys() != {"0", "1"}:
-        raise DetectorError(f"{found}; a detector here has the two outputs 0 and 1")
+        raise UserError(f"{found}; a detector here has the two outputs 0 and 1")
     fitting = [column for column, label in labels.items() if label.lower() == wanted.lower()]
     if not fitting and wanted in ("0", "1"):
         fitting = [wanted]
     if len(fitting) != 1:
-        raise DetectorError(
+        raise UserError(
             f"{found}; none of its outputs is {wanted!r}: name the spoof output by its label, "
             "or as 0 or 1"
         )

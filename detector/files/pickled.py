@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.tensors import listed, opened
+from dfd.errors import UserError
 
 # how torch.save begins: a ZIP archive, and before 2020 a pickle of protocol 2
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
@@ -66,12 +66,12 @@ def read_pickled(path: Path) -> Any:
     """Reads what torch.save wrote; tensors stay on the CPU, backed by the file.
 
     Raises:
-        DetectorError: the file is truncated, no checkpoint, or wants code to be run.
+        UserError: the file is truncated, no checkpoint, or wants code to be run.
     """
     with opened(path) as file:
         start = file.read(4)
     if start != _ZIP and not start.startswith(_PICKLE):
-        raise DetectorError(f"{path} is no checkpoint: name what torch.save or safetensors wrote")
+        raise UserError(f"{path} is no checkpoint: name what torch.save or safetensors wrote")
     zipped = start == _ZIP
     if zipped:
         _check_archive(path)
@@ -83,16 +83,14 @@ def read_pickled(path: Path) -> Any:
             raise _wants_code(path, _names(path, error, zipped=zipped)) from None
         except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise DetectorError(
-                f"{path} is truncated or damaged ({reason}): bring it again"
-            ) from None
+            raise UserError(f"{path} is truncated or damaged ({reason}): bring it again") from None
 
 
 def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
     """The tensors of a checkpoint by name, and whether they lay inside a training checkpoint.
 
     Raises:
-        DetectorError: it holds no state dict, or one with other things than tensors.
+        UserError: it holds no state dict, or one with other things than tensors.
     """
     wrapped = False
     if isinstance(content, Mapping):
@@ -101,19 +99,19 @@ def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
                 content, wrapped = content[key], True
                 break
     if not isinstance(content, Mapping) or not content:
-        raise DetectorError(f"{path} holds no state dict: save model.state_dict() with torch.save")
+        raise UserError(f"{path} holds no state dict: save model.state_dict() with torch.save")
     strange = [
         str(name)
         for name, value in content.items()
         if not (isinstance(name, str) and isinstance(value, Tensor))
     ]
     if len(strange) == len(content):
-        raise DetectorError(
+        raise UserError(
             f"{path} holds no state dict but {listed(strange)}: "
             "save model.state_dict() with torch.save"
         )
     if strange:
-        raise DetectorError(f"{path} has {listed(strange)} left over, which is no tensor")
+        raise UserError(f"{path} has {listed(strange)} left over, which is no tensor")
     return dict(content), wrapped
 
 
@@ -123,11 +121,11 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
-        raise DetectorError(f"{path} is truncated: bring it again") from None
+        raise UserError(f"{path} is truncated: bring it again") from None
     if any(name.endswith("/constants.pkl") for name in names):
         raise _wants_code(path, ["a TorchScript program"])
     if not any(name.endswith("/data.pkl") for name in names):
-        raise DetectorError(f"{path} is an archive, but no checkpoint that torch.save wrote")
+        raise UserError(f"{path} is an archive, but no checkpoint that torch.save wrote")
 
 
 def _names(path: Path, error: Exception, *, zipped: bool) -> list[str]:
@@ -140,8 +138,8 @@ def _names(path: Path, error: Exception, *, zipped: bool) -> list[str]:
     return [match[1]] if match else ["something that is no tensor"]
 
 
-def _wants_code(path: Path, names: list[str]) -> DetectorError:
-    return DetectorError(
+def _wants_code(path: Path, names: list[str]) -> UserError:
+    return UserError(
         f"{path} is a pickle with code ({listed(names)}), which is not run: where you trust it, "
         'save its tensors alone, as torch.save({"model_state_dict": model.state_dict()}, PATH)'
     )

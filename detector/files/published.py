@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.networks.backbone import POSITION_WEIGHT, BackboneConfig
+from dfd.errors import UserError
 
 # kernels of the convolutions -> their strides
 _STRIDES: dict[tuple[int, ...], tuple[int, ...]] = {(10, 3, 3, 3, 3, 2, 2): (5, 2, 2, 2, 2, 2, 2)}
@@ -26,7 +26,7 @@ def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:
         path: the file, for messages.
 
     Raises:
-        DetectorError: tensors are missing, or the sizes are those of no published model.
+        UserError: tensors are missing, or the sizes are those of no published model.
     """
     count = _count(tensors, "feature_extractor.conv_layers.{}.conv.weight")
     kernels = [tensors[f"feature_extractor.conv_layers.{i}.conv.weight"] for i in range(count)]
@@ -40,7 +40,7 @@ def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:
     shape = tuple(kernel.shape[2] for kernel in kernels)
     strides, heads = _STRIDES.get(shape), _HEADS.get(hidden)
     if strides is None or heads is None or position.shape[1] == 0:
-        raise DetectorError(
+        raise UserError(
             f"{path}: {count} convolutions with the kernels {list(shape)} and hidden size {hidden} "
             "are of no published Wav2Vec2, so strides and heads cannot be told from the tensors: "
             "put the backbone's config.json beside the file"
@@ -80,4 +80,4 @@ def _rows(tensors: Mapping[str, Tensor], name: str, dimensions: int, path: Path)
 
 def _require(condition: bool, path: Path, said: str) -> None:
     if not condition:
-        raise DetectorError(f"{path}: {said}: bring a checkpoint of a Wav2Vec2 classifier")
+        raise UserError(f"{path}: {said}: bring a checkpoint of a Wav2Vec2 classifier")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.card import CardDefaults, read_card
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.labels import spoof_column
@@ -32,6 +31,7 @@ from dfd.detector.networks.backbone import (
 from dfd.detector.networks.head import LinearHead, MlpHead, OnMean, ProjectedMeanHead
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.overrides import ModelOverrides
+from dfd.errors import UserError
 
 CONFIG = "config.json"
 TWO_STAGE, TOP4_MLP, OTHER = "two-stage", "top4-mlp", "state-dict"
@@ -68,7 +68,7 @@ def read(path: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
     """Reads a file that torch.save or safetensors wrote.
 
     Raises:
-        DetectorError: it is truncated or no checkpoint, wants code to be run, has tensors
+        UserError: it is truncated or no checkpoint, wants code to be run, has tensors
             left over or missing, or does not say which output is spoof.
     """
     overrides = overrides or ModelOverrides()
@@ -143,7 +143,7 @@ def backbone_prefix(names: Mapping[str, object], path: Path) -> str:
     """What stands before the backbone's own names, such as "backbone.".
 
     Raises:
-        DetectorError: there is no Wav2Vec2, or more than one.
+        UserError: there is no Wav2Vec2, or more than one.
     """
     found = [
         name.removesuffix(_FIRST)
@@ -153,10 +153,10 @@ def backbone_prefix(names: Mapping[str, object], path: Path) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise DetectorError(
+        raise UserError(
             f"{path} holds {len(found)} backbones, under {listed(found)}: save the classifier alone"
         )
-    raise DetectorError(
+    raise UserError(
         f"{path} holds no Wav2Vec2: no tensor's name ends in {_FIRST} "
         f"(there are {listed(list(names))})"
     )
@@ -171,10 +171,10 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
         path: the file, for messages.
 
     Raises:
-        DetectorError: there is no head of a known form, or something is left over.
+        UserError: there is no head of a known form, or something is left over.
     """
     if not tensors:
-        raise DetectorError(
+        raise UserError(
             f"{path} has no classifier beside the backbone: a pre-trained model is no detector yet"
         )
     layers = {}
@@ -191,7 +191,7 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
         if name.removesuffix(".weight") not in layers and name.removesuffix(".bias") not in layers
     ]
     if strange:
-        raise DetectorError(
+        raise UserError(
             f"{path} has {listed(strange)} left over, which belongs to no backbone and no head "
             "of linear layers"
         )
@@ -208,7 +208,7 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
                 return FoundHead(ProjectedMeanHead(hidden, inner, 2), names, shown)
             names = _paired({"hidden": first, "classifier": last[0]})
             return FoundHead(MlpHead(hidden, inner, 2), names, f"{shown}, GELU between them")
-    raise DetectorError(
+    raise UserError(
         f"{path}: its head is {shown} (inputs, outputs), and one or two layers from {hidden} to "
         "2 outputs are read here"
     )
@@ -234,7 +234,7 @@ def _spoof_column(wanted: str | None, layout: str, path: Path) -> tuple[int, str
     if wanted is not None:
         return spoof_column({}, str(path), wanted)
     if layout == OTHER:
-        raise DetectorError(
+        raise UserError(
             f"{path} does not say which of its two outputs is spoof: say it with --spoof-label 0 "
             'or 1, or as "spoof_label" in a dfd.json beside it'
         )

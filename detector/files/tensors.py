@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 _NAMED_AT_MOST = 3
 _PIECE_BYTES = 1 << 20
@@ -20,14 +20,14 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file.
 
     Raises:
-        DetectorError: it is missing, truncated or no safetensors file.
+        UserError: it is missing, truncated or no safetensors file.
     """
     try:
         return load_file(path)
     except FileNotFoundError:
-        raise DetectorError(f"{path} is missing: bring the whole folder") from None
+        raise UserError(f"{path} is missing: bring the whole folder") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise DetectorError(
+        raise UserError(
             f"{path} is truncated or no safetensors file ({error}): bring it again"
         ) from None
 
@@ -50,7 +50,7 @@ def match_tensors(
         source: what the wanted sizes come from, for messages: "the config.json beside it".
 
     Raises:
-        DetectorError: naming the first few that are missing, left over, of another size, or
+        UserError: naming the first few that are missing, left over, of another size, or
             not finite.
     """
     known = shapes.keys() | set(unused)
@@ -59,17 +59,17 @@ def match_tensors(
     if missing or leftover:
         said = [f"misses {listed(missing)}"] if missing else []
         said += [f"has {listed(leftover)} left over"] if leftover else []
-        raise DetectorError(f"{path} {' and '.join(said)}: it does not belong to {source}")
+        raise UserError(f"{path} {' and '.join(said)}: it does not belong to {source}")
     for name, shape in shapes.items():
         if tensors[name].shape != shape:
-            raise DetectorError(
+            raise UserError(
                 f"{path}: {name} has the size {list(tensors[name].shape)} where {source} says "
                 f"{list(shape)}: the two do not belong together"
             )
     matched = {name: tensors[name].to(torch.float32, copy=True) for name in shapes}
     broken = [name for name, value in matched.items() if not bool(torch.isfinite(value).all())]
     if broken:
-        raise DetectorError(
+        raise UserError(
             f"{path}: {listed(broken)} holds NaN or infinity: the training went wrong, "
             "bring an earlier checkpoint"
         )
@@ -86,7 +86,7 @@ def digest(*paths: Path) -> str:
     """SHA-256 of a file, or of several as if they were one; lower-case hexadecimal.
 
     Raises:
-        DetectorError: one is missing or cannot be read.
+        UserError: one is missing or cannot be read.
     """
     total = hashlib.sha256()
     for path in paths:
@@ -100,11 +100,11 @@ def opened(path: Path) -> BinaryIO:
     """Opens a file for reading.
 
     Raises:
-        DetectorError: it is missing or cannot be read.
+        UserError: it is missing or cannot be read.
     """
     try:
         return path.open("rb")
     except FileNotFoundError:
-        raise DetectorError(f"{path} is missing: bring the whole folder") from None
+        raise UserError(f"{path} is missing: bring the whole folder") from None
     except OSError as error:
-        raise DetectorError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.card import CardDefaults, read_card
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.labels import spoof_column
@@ -39,6 +38,7 @@ from dfd.detector.networks.spectrogram import (
 )
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.signals import probe_signals
+from dfd.errors import UserError
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -69,7 +69,7 @@ def read(
         name: of the model, where its card gives none; None takes the folder's.
 
     Raises:
-        DetectorError: a file is missing or broken, or the model is of another kind.
+        UserError: a file is missing or broken, or the model is of another kind.
     """
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
@@ -102,7 +102,7 @@ def read(
     labels = fields.nested("id2label").content
     column, spoof_label = spoof_column(labels, str(fields.path), card.spoof_label)
     if card.sample_rate_hz != rate:
-        raise DetectorError(
+        raise UserError(
             f"{folder}: dfd.json says {card.sample_rate_hz} Hz and {PREPROCESSOR} {rate} Hz; "
             "correct the wrong one"
         )
@@ -192,7 +192,7 @@ def _short_extractor(
     with torch.inference_mode():
         wanted, found = backbone.feature_extractor(waves, None)[0], short(waves, None)[0]
     if wanted.shape != found.shape or not torch.allclose(wanted, found, rtol=1e-4, atol=2e-2):
-        raise DetectorError(
+        raise UserError(
             f"{source}: its convolutions do not compute the spectrogram that it names: "
             f"take {SPECTROGRAM} out"
         )
@@ -203,7 +203,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The files that hold the weights: safetensors, whole or in parts, before a pickle.
 
     Raises:
-        DetectorError: there are none.
+        UserError: there are none.
     """
     if (folder / WEIGHTS).exists():
         return [folder / WEIGHTS]
@@ -211,7 +211,7 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / part for part in parts_of(folder / INDEX)]
     if (folder / PICKLED).exists():
         return [folder / PICKLED]
-    raise DetectorError(
+    raise UserError(
         f"{folder / WEIGHTS} is missing: bring the whole folder, with its weights as safetensors "
         "(save_pretrained writes them)"
     )
@@ -221,7 +221,7 @@ def parts_of(index: Path) -> list[str]:
     """Names of the files that an index of safetensors parts lists, in order.
 
     Raises:
-        DetectorError: it lists none, or a file outside its folder.
+        UserError: it lists none, or a file outside its folder.
     """
     fields = Fields(index, read_object(index))
     named: dict[str, Any] = fields.nested("weight_map").content

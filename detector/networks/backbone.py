@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchaudio.models import Wav2Vec2Model, wav2vec2_model
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.jsonfile import Fields
+from dfd.errors import UserError
 
 # transformers' prefix -> torchaudio's
 _PREFIXES = {
@@ -94,12 +94,12 @@ class BackboneConfig:
         """Makes sure that a window gives at least so many frames.
 
         Raises:
-            DetectorError: it is shorter, naming `source`.
+            UserError: it is shorter, naming `source`.
         """
         least = self.samples_behind(frames)
         if window_samples < least:
             given = "not one frame" if frames == 1 else f"fewer than {frames} frames"
-            raise DetectorError(
+            raise UserError(
                 f"{source}: a window of {window_samples} samples gives {given}; "
                 f"window_samples has to be at least {least}"
             )
@@ -109,7 +109,7 @@ def read_config(fields: Fields) -> BackboneConfig:
     """Reads the backbone's part of transformers' config.json, with transformers' defaults.
 
     Raises:
-        DetectorError: it is no Wav2Vec2, or has a part that is not supported here.
+        UserError: it is no Wav2Vec2, or has a part that is not supported here.
     """
     fields.text("model_type", "", ("wav2vec2",))
     fields.text("hidden_act", "gelu", ("gelu",))

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.networks.frames import (
     ConvStep,
     Dense,
@@ -27,6 +26,7 @@ from dfd.detector.networks.frames import (
     Position,
 )
 from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.errors import UserError
 
 # Room above and below what the sample windows showed.
 _HEADROOM = 1.1
@@ -239,15 +239,13 @@ def quantize(
         extractor: the convolutions behind the first too.
 
     Raises:
-        DetectorError: there is nothing to replace.
+        UserError: there is nothing to replace.
     """
     with _watched(network) as ranges, torch.inference_mode():
         for window in windows:
             network(torch.from_numpy(window[None]), None)
     if not ranges:
-        raise DetectorError(
-            "this model has no product that runs in int8: use --precision auto or fp32"
-        )
+        raise UserError("this model has no product that runs in int8: use --precision auto or fp32")
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
     convolutions: Any = network.feature_extractor
     if extractor and isinstance(convolutions, FrameExtractor):

@@ -70,7 +70,7 @@ def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
     """Reads the head's part of config.json: `{"stages": [{"maps": 16, ...}, ...], ...}`.
 
     Raises:
-        DetectorError: it is not of this form, or nothing is left of `hidden` features.
+        UserError: it is not of this form, or nothing is left of `hidden` features.
     """
     found = fields.nested(CONFIG_KEY)
     stages = []

@@ -62,7 +62,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of scores (N,), none of them NaN.
 
-    Raises ``ValueError`` unless both labels are present, ``CorpusError`` where the ASV scores
+    Raises ``ValueError`` unless both labels are present, ``UserError`` where the ASV scores
     leave no tandem cost.
     """
     options = options or FigureOptions()

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfd.evaluation.corpus import CorpusError
+from dfd.errors import UserError
 from dfd.evaluation.figures import metrics
 from dfd.evaluation.protocols.layout import columns
 
@@ -72,25 +72,25 @@ def read_asv_scores(path: Path) -> AsvScores:
     """Rows of source, ``target``/``nontarget``/``spoof``, score, as ASVspoof 2019 gives them.
 
     Raises:
-        CorpusError: the file is broken or lacks a kind of trial.
+        UserError: the file is broken or lacks a kind of trial.
     """
     by_kind: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     attacks = []
     for number, (source, kind, text) in columns(path, 3):
         if kind not in by_kind:
-            raise CorpusError(f"{path}:{number}: {kind!r} is none of {', '.join(_KINDS)}")
+            raise UserError(f"{path}:{number}: {kind!r} is none of {', '.join(_KINDS)}")
         try:
             score = float(text)
         except ValueError:
             score = np.nan
         if not np.isfinite(score):
-            raise CorpusError(f"{path}:{number}: score {text!r} is no number")
+            raise UserError(f"{path}:{number}: score {text!r} is no number")
         by_kind[kind].append(score)
         if kind == "spoof":
             attacks.append(source)
     for kind, scores in by_kind.items():
         if not scores:
-            raise CorpusError(f"{path}: no {kind} trial, and all three kinds are needed")
+            raise UserError(f"{path}: no {kind} trial, and all three kinds are needed")
     target, nontarget, spoof = (np.array(by_kind[kind]) for kind in _KINDS)
     return AsvScores(target, nontarget, spoof, np.array(attacks))
 
@@ -124,14 +124,14 @@ def weights(errors: AsvErrors, model: CostModel | None = None) -> tuple[float, f
     """C1 and C2.
 
     Raises:
-        CorpusError: one of them is not above zero, so that no cost is defined.
+        UserError: one of them is not above zero, so that no cost is defined.
     """
     model = model or CostModel()
     first = model.target_prior * (model.cm_miss_cost - model.asv_miss_cost * errors.miss)
     first -= model.nontarget_prior * model.asv_acceptance_cost * errors.acceptance
     second = model.cm_acceptance_cost * model.spoof_prior * (1 - errors.spoof_miss)
     if not (first > 0 and second > 0):
-        raise CorpusError(
+        raise UserError(
             f"the ASV scores leave no tandem cost (C1 = {first:g}, C2 = {second:g}): the verifier"
             " errs too often, or turns every spoof away"
         )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.protocols import layout
 from dfd.evaluation.trials import BY_SPEAKER, Against, Table, TrialSet
 
@@ -20,7 +21,7 @@ def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet
     """The trials of one partition below ``root``.
 
     Raises:
-        CorpusError: the protocol or its audio is not there or broken.
+        UserError: the protocol or its audio is not there or broken.
     """
     name = f"ASVspoof2019.LA.cm.{_ENDINGS[subset]}.txt"
     path = layout.find_list(root, (name,), keys, "protocol")
@@ -28,7 +29,7 @@ def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet
     for number, (speaker, utterance, _, attack, word) in layout.columns(path, 5):
         label = layout.label_of(word, path, number)
         if (label == 0) != (attack == "-"):
-            raise CorpusError(f"{path}:{number}: attack {attack!r} does not fit label {word!r}")
+            raise UserError(f"{path}:{number}: attack {attack!r} does not fit label {word!r}")
         rows.append((speaker, utterance, attack, label))
     folder = layout.find_audio(
         root, (f"ASVspoof2019_LA_{subset}/flac",), [utterance for _, utterance, _, _ in rows]

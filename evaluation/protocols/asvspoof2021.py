@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.protocols import layout
 from dfd.evaluation.trials import (
     BY_CODEC,
@@ -28,20 +29,20 @@ def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet
     """The trials of one partition, or of all, below ``root``.
 
     Raises:
-        CorpusError: the keys or the audio are not there or broken, or no row is of the partition.
+        UserError: the keys or the audio are not there or broken, or no row is of the partition.
     """
     path = layout.find_list(root, _KEYS, keys, "key file trial_metadata.txt")
     rows = []
     for number, fields in layout.columns(path, 8):
         label = layout.label_of(fields[5], path, number)
         if fields[7] not in SUBSETS[:3]:
-            raise CorpusError(
+            raise UserError(
                 f"{path}:{number}: partition {fields[7]!r} is none of {', '.join(SUBSETS[:3])}"
             )
         if subset in ("all", fields[7]):
             rows.append((fields, label))
     if not rows:
-        raise CorpusError(f"{path}: no row of the partition {subset}")
+        raise UserError(f"{path}: no row of the partition {subset}")
     folder = layout.find_audio(
         root, ("ASVspoof2021_LA_eval/flac",), [fields[1] for fields, _ in rows]
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.protocols import layout
 from dfd.evaluation.trials import BY_SPEAKER, TrialSet
 
@@ -18,7 +19,7 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
     """Every recording.
 
     Raises:
-        CorpusError: ``meta.csv`` is not there or broken.
+        UserError: ``meta.csv`` is not there or broken.
     """
     path = layout.find_list(root, ("meta.csv",), keys, "meta.csv")
     # a list that was named apart from the audio
@@ -29,13 +30,13 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
             reader = csv.DictReader(stream)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise CorpusError(
+                raise UserError(
                     f"{path}: no column {', '.join(missing)}; it has to be a CSV of file, speaker,"
                     " label"
                 )
             for number, row in enumerate(reader, start=2):
                 if not (row["file"] or "").strip():
-                    raise CorpusError(f"{path}:{number}: no file")
+                    raise UserError(f"{path}:{number}: no file")
                 label = layout.label_of((row["label"] or "").strip(), path, number)
                 recordings.append(
                     Recording(
@@ -47,7 +48,7 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
                     )
                 )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"cannot read {path}: {error}") from error
+        raise UserError(f"cannot read {path}: {error}") from error
     return TrialSet(
         name="in-the-wild",
         subset="all recordings",

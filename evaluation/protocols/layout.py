@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from dfd.evaluation.corpus import LABELS, CorpusError
+from dfd.errors import UserError
+from dfd.evaluation.corpus import LABELS
 
 AUDIO_SUFFIXES = (".flac", ".wav")
 _DEPTH = 4
@@ -31,17 +32,17 @@ def find_list(root: Path, names: Sequence[str], given: Path | None, what: str) -
     """The list of trials: the one given, or the first of ``names`` that lies below ``root``.
 
     Raises:
-        CorpusError: it is not there; the message says what was looked for.
+        UserError: it is not there; the message says what was looked for.
     """
     if given is not None:
         if not given.is_file():
-            raise CorpusError(f"there is no file {given}: name the {what} as --keys")
+            raise UserError(f"there is no file {given}: name the {what} as --keys")
         return given
     for folder in folders(root):
         for name in names:
             if (folder / name).is_file():
                 return folder / name
-    raise CorpusError(
+    raise UserError(
         f"{root} holds no {' or '.join(names)} (searched {_DEPTH} folders deep): name the folder"
         f" that the set was unpacked into as --audio-root, or the {what} as --keys"
     )
@@ -51,14 +52,14 @@ def find_audio(root: Path, folder_names: Sequence[str], utterances: Sequence[str
     """The folder that holds the first utterances as FLAC or WAV, the usual ones looked at first.
 
     Raises:
-        CorpusError: no folder below ``root`` holds any of the first hundred.
+        UserError: no folder below ``root`` holds any of the first hundred.
     """
     usual = [folder / name for folder in folders(root) for name in folder_names]
     for folder in [*(one for one in usual if one.is_dir()), *folders(root)]:
         for utterance in islice(utterances, 100):
             if any((folder / f"{utterance}{suffix}").is_file() for suffix in AUDIO_SUFFIXES):
                 return folder
-    raise CorpusError(
+    raise UserError(
         f"no audio of the listed utterances below {root}: looked for {folder_names[0]}/"
         f"{utterances[0]}.flac, or .wav, {_DEPTH} folders deep"
     )
@@ -74,7 +75,7 @@ def columns(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
     """Rows of a list whose columns are separated by blanks, with their line numbers.
 
     Raises:
-        CorpusError: the file cannot be read, is empty, or a row has another number of columns.
+        UserError: the file cannot be read, is empty, or a row has another number of columns.
     """
     empty = True
     try:
@@ -84,24 +85,24 @@ def columns(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
                 if not fields:
                     continue
                 if len(fields) != count:
-                    raise CorpusError(
+                    raise UserError(
                         f"{path}:{number}: {len(fields)} columns, where this list has {count}"
                     )
                 empty = False
                 yield number, fields
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"cannot read {path}: {error}") from error
+        raise UserError(f"cannot read {path}: {error}") from error
     if empty:
-        raise CorpusError(f"{path} lists nothing")
+        raise UserError(f"{path} lists nothing")
 
 
 def label_of(word: str, path: Path, number: int) -> int:
     """0 for bona fide, 1 for spoof.
 
     Raises:
-        CorpusError: it is another word.
+        UserError: it is another word.
     """
     label = LABELS.get(word.replace("-", ""))
     if label is None:
-        raise CorpusError(f"{path}:{number}: label {word!r} is neither bonafide nor spoof")
+        raise UserError(f"{path}:{number}: label {word!r} is neither bonafide nor spoof")
     return label

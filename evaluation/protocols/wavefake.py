@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.protocols import layout
 from dfd.evaluation.trials import Against, Table, TrialSet
 
@@ -27,10 +28,10 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
     """All vocoders' folders of one voice, or of both, with its bona fide recordings.
 
     Raises:
-        CorpusError: a voice has generated audio and no bona fide one, or there is none at all.
+        UserError: a voice has generated audio and no bona fide one, or there is none at all.
     """
     if keys is not None:
-        raise CorpusError("WaveFake is listed by its folders; leave --keys away")
+        raise UserError("WaveFake is listed by its folders; leave --keys away")
     wanted = tuple(_VOICES) if subset == "all" else (subset,)
     generated: list[Recording] = []
     human: dict[str, list[Recording]] = {}
@@ -44,14 +45,14 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
             generated += _recordings(folder, root, voice, system, 1)
     voices = sorted({recording.source for recording in generated})
     if not voices:
-        raise CorpusError(
+        raise UserError(
             f"{root} holds no folder of generated audio such as ljspeech_melgan/: name the folder"
             " that WaveFake was unpacked into as --audio-root"
         )
     for voice in wanted:
         if _VOICES[voice] in voices and not human.get(voice):
             where = "LJSpeech-1.1/wavs" if voice == "ljspeech" else "jsut_ver1.1/basic5000/wav"
-            raise CorpusError(
+            raise UserError(
                 f"{root} holds no bona fide recordings of {_VOICES[voice]}: unpack it there, so"
                 f" that {where} lies below, or choose --subset {_other(voice)}"
             )

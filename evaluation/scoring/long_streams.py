@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 
 # audio of a stream, in pieces, to the alerts it raised
 CountAlerts = Callable[[Iterator[FloatArray]], int]
@@ -73,7 +74,7 @@ class _Joined:
         for part in self._parts:
             try:
                 wave = decode(self._audio_root / part.file)
-            except CorpusError:
+            except UserError:
                 self.unreadable += 1
             else:
                 self.samples += wave.size

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-from dfd.evaluation.corpus import CorpusError
 from dfd.evaluation.scoring.windows import Score, WindowOptions
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def as_model(detector: Detector) -> Model:
     """The detector with its own window, hop, pooling and cumulative threshold.
 
     Raises:
-        CorpusError: it does not work at 16 kHz.
+        UserError: it does not work at 16 kHz.
     """
     spec = detector.spec
     if spec.sample_rate_hz != SAMPLE_RATE_HZ:
-        raise CorpusError(
+        raise UserError(
             f"{spec.name} works at {spec.sample_rate_hz} Hz; evaluation is made for models that"
             f" work at {SAMPLE_RATE_HZ}"
         )

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.scoring.served import Model
 from dfd.evaluation.scoring.windows import Batches, Scores, pool_one
 from dfd.evaluation.telephone.conditions import Condition
@@ -81,10 +82,10 @@ def score_trials(
     batches = Batches(model.score, model.options.window_samples, model.batch)
     first = next(iter(conditions))
 
-    def prepare(recording: Recording) -> dict[str, FloatArray] | CorpusError:
+    def prepare(recording: Recording) -> dict[str, FloatArray] | UserError:
         try:
             wave = decode(audio_root / recording.file)
-        except CorpusError as error:
+        except UserError as error:
             return error
         most = None if most_seconds is None else int(most_seconds * SAMPLE_RATE_HZ)
         return {
@@ -93,7 +94,7 @@ def score_trials(
         }
 
     for row, made in enumerate(_ahead(prepare, recordings, jobs)):
-        if isinstance(made, CorpusError):
+        if isinstance(made, UserError):
             found.unreadable[recordings[row].file] = str(made)
             for windows in found.windows.values():
                 windows.append(np.zeros(0))
@@ -118,12 +119,12 @@ def generator_of(recording: Recording) -> np.random.Generator:
 
 
 def _ahead(
-    prepare: Callable[[Recording], dict[str, FloatArray] | CorpusError],
+    prepare: Callable[[Recording], dict[str, FloatArray] | UserError],
     recordings: Sequence[Recording],
     jobs: int,
-) -> Iterator[dict[str, FloatArray] | CorpusError]:
+) -> Iterator[dict[str, FloatArray] | UserError]:
     """Results in order, a bounded number of them made ahead by threads."""
-    waiting: deque[Future[dict[str, FloatArray] | CorpusError]] = deque()
+    waiting: deque[Future[dict[str, FloatArray] | UserError]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for recording in recordings:

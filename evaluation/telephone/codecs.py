@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, resampled
-from dfd.evaluation.corpus import CorpusError
 
 GSM = "libgsm"
 
@@ -65,7 +65,7 @@ WEB = (
 def through_codec(samples: FloatArray, codec: Codec, *, ffmpeg: str = "ffmpeg") -> FloatArray:
     """Encode and decode 16 kHz mono samples (N,); returns float32 (N,), padded or cut to N.
 
-    Raises ``CorpusError`` where nothing that is installed has the codec.
+    Raises ``UserError`` where nothing that is installed has the codec.
     """
     narrow = resampled(np.clip(samples, -1, 1), codec.rate_hz, SAMPLE_RATE_HZ)
     pcm = np.round(np.clip(narrow, -1, 1) * 32767).astype("<i2")
@@ -140,11 +140,11 @@ def _by_program(pcm: npt.NDArray[np.int16], codec: Codec, ffmpeg: str) -> npt.ND
         ).stdout
         decoded = subprocess.run(decode, input=encoded, capture_output=True, check=True).stdout
     except FileNotFoundError as error:
-        raise CorpusError(
+        raise UserError(
             f"PyAV here has no encoder {codec.encoder} and ffmpeg is not installed, so there is no"
             f" {codec.name}"
         ) from error
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise CorpusError(f"ffmpeg cannot do {codec.name}: {''.join(last)}") from error
+        raise UserError(f"ffmpeg cannot do {codec.name}: {''.join(last)}") from error
     return np.frombuffer(decoded, dtype="<i2").astype(np.int16)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-from dfd.evaluation.corpus import CorpusError
 from dfd.evaluation.telephone.codecs import TELEPHONY, WEB, Codec, through_codec
 from dfd.evaluation.telephone.room import reverberate
 
@@ -32,7 +32,7 @@ _PACKET_SAMPLES = SAMPLE_RATE_HZ // 50
 def condition_named(name: str) -> Condition:
     """A codec by name, ``noise-N`` (white noise at N dB SNR), ``loss`` or ``room``.
 
-    Raises ``CorpusError`` for a name that is none of them.
+    Raises ``UserError`` for a name that is none of them.
     """
     codecs = {codec.name: codec for codec in (*TELEPHONY, *WEB)}
     if name in codecs:
@@ -47,13 +47,13 @@ def condition_named(name: str) -> Condition:
     if kind == "noise" and value.isdigit():
         return lambda samples, generator: white_noise(samples, generator, float(value))
     names = ", ".join([CLEAN, *codecs, "loss", "room", "noise-20"])
-    raise CorpusError(f"no condition {name!r}; there are: {names} (or another number of dB)")
+    raise UserError(f"no condition {name!r}; there are: {names} (or another number of dB)")
 
 
 def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str]]:
     """The conditions that work here, tried on a tenth of a second, and why the others do not.
 
-    Raises ``CorpusError`` for a name that is no condition.
+    Raises ``UserError`` for a name that is no condition.
     """
     working, missing = {}, {}
     probe = np.sin(np.arange(SAMPLE_RATE_HZ // 10, dtype=np.float32) / 5)
@@ -61,7 +61,7 @@ def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str
         condition = condition_named(name)
         try:
             condition(probe, np.random.default_rng(0))
-        except CorpusError as error:
+        except UserError as error:
             missing[name] = str(error)
         else:
             working[name] = condition

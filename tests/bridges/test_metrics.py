@@ -5,7 +5,7 @@ import urllib.request
 import pytest
 
 from dfd.bridges.metrics import Metrics, expose
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 
 def test_prometheus_reads_them() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from dfd.bridges.media.codecs import Codec
 from dfd.bridges.plans import address, pairs, plan_rtp, written
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 from tests.bridges.rtp.test_sdp import FFMPEG
 
 

@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 import dfd.cli.detect as detect
 from dfd.cli.main import cli
 from dfd.clients.sources.recording import open_recording
-from dfd.daemon.rpc.offline import score_recording
 from dfd.detector import Calibration, Detector, ModelSpec, load_detector
 from dfd.detector.jsonfile import Fields
 from dfd.detector.networks.backbone import backbone_shapes, empty_backbone, read_config
 from dfd.detector.signals import probe_signals
+from dfd.offline.recording import score_recording
 from dfd.streaming.options import AudioFormat, ModelTraits, SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Encoding, StreamError, Window, WindowResult, WindowStatus

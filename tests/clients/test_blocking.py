@@ -7,8 +7,9 @@ import pytest
 
 from dfd.clients import events as ev
 from dfd.clients.blocking import DetectionClient
-from dfd.clients.errors import DetectionError, UserError
+from dfd.clients.errors import DetectionError
 from dfd.clients.options import RetryPolicy
+from dfd.errors import UserError
 
 SECOND = bytes(16000)
 

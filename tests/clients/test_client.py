@@ -10,9 +10,10 @@ import soundfile
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import DetectionError, UserError
+from dfd.clients.errors import DetectionError
 from dfd.clients.options import Connection, RetryPolicy, StreamOptions
 from dfd.clients.sources.recording import open_recording
+from dfd.errors import UserError
 from tests.clients.scripted import Script, ScriptedServer
 
 QUICK = RetryPolicy(

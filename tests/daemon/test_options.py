@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from dfd.daemon.effective import effective_fields
-from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
 
 
 def test_the_defaults_are_possible() -> None:

@@ -9,9 +9,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
-from dfd.daemon.options import ServeOptions, UserError
+from dfd.daemon.options import ServeOptions
 from dfd.daemon.runtime import DrainPlan
 from dfd.daemon.server import Server
+from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
     Harness,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfd.detector.buckets import check_buckets, default_buckets, split
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 
 def test_ascending_and_once() -> None:
@@ -12,7 +12,7 @@ def test_ascending_and_once() -> None:
 
 @pytest.mark.parametrize("buckets", [[], [0, 1], [-1]])
 def test_refused(buckets: list[int]) -> None:
-    with pytest.raises(DetectorError, match="name at least one"):
+    with pytest.raises(UserError, match="name at least one"):
         check_buckets(buckets)
 
 

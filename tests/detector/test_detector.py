@@ -11,9 +11,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector import Calibration, Detector, DetectorError, ModelOverrides, load_detector
+from dfd.detector import Calibration, Detector, ModelOverrides, load_detector
 from dfd.detector import precision as precisions
 from dfd.detector.files.checkpoint import bundled_folder
+from dfd.errors import UserError
 
 from .conftest import BUCKETS, CARD, WINDOW, MakeFolder
 from .reference import LENGTHS, transformers_log_odds
@@ -116,7 +117,7 @@ def test_the_operator_s_word_reaches_the_network(
 ) -> None:
     labels = {"id2label": {0: "A", 1: "B"}, "label2id": {"A": 0, "B": 1}}
     folder = make_folder(do_normalize=False, **LAYER, **labels)
-    with pytest.raises(DetectorError, match="--spoof-label"):
+    with pytest.raises(UserError, match="--spoof-label"):
         load(folder)
     said = ModelOverrides(spoof_label="a", normalize=True, window_seconds=0.25, hop_seconds=0.1)
     detector = load(folder, overrides=said)
@@ -223,12 +224,12 @@ def test_a_daemons_small_network_leaves_cores_to_its_streams(
 def test_threads_are_set_and_checked(folder: Path) -> None:
     load(folder, threads=2)
     assert torch.get_num_threads() == 2
-    with pytest.raises(DetectorError, match="use 1 or more"):
+    with pytest.raises(UserError, match="use 1 or more"):
         load(folder, threads=0)
 
 
 def test_another_engine_is_refused(folder: Path) -> None:
-    with pytest.raises(DetectorError, match='"quick" is no engine: use auto, torchscript'):
+    with pytest.raises(UserError, match='"quick" is no engine: use auto, torchscript'):
         load(folder, engine="quick")
 
 
@@ -273,7 +274,7 @@ class TestPrecision:
         folder = overflowing(make_folder)
         assert load(folder).spec.precision == "fp32"
         assert "fp16 differs from fp32 by up to nan" in caplog.text
-        with pytest.raises(DetectorError, match="fp16 gives no finite score with this model"):
+        with pytest.raises(UserError, match="fp16 gives no finite score with this model"):
             load(folder, precision="fp16")
 
     def test_a_precision_that_was_asked_for_is_kept_with_a_warning(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_gpu() -> None:
     assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
     for word in ("cuda", "cuda:0"):
-        with pytest.raises(DetectorError, match=f"{word} was asked for and no usable GPU"):
+        with pytest.raises(UserError, match=f"{word} was asked for and no usable GPU"):
             resolve_device(word)
 
 
@@ -29,13 +29,13 @@ def test_with_gpus() -> None:
     assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 0)
     assert resolve_device("cuda:1") == torch.device("cuda", 1)
     assert resolve_device("cpu") == torch.device("cpu")
-    with pytest.raises(DetectorError, match="cuda:2 was asked for and there are 2 GPUs"):
+    with pytest.raises(UserError, match="cuda:2 was asked for and there are 2 GPUs"):
         resolve_device("cuda:2")
 
 
 @pytest.mark.parametrize("word", ["gpu", "cuda:", "cuda:x", "", "mps", "CPU"])
 def test_other_words(word: str) -> None:
-    with pytest.raises(DetectorError, match="is no device: use auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UserError, match="is no device: use auto, cpu, cuda or cuda:N"):
         resolve_device(word)
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector import DetectorError, engines, load_detector
+from dfd.detector import engines, load_detector
 from dfd.detector.engines.cuda_graphs import CudaGraphs
+from dfd.errors import UserError
 
 from .conftest import WINDOW, MakeFolder
 from .reference import LENGTHS
@@ -43,13 +44,13 @@ def test_auto_is_torchscript() -> None:
 
 def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "is_installed", lambda name: False)
-    with pytest.raises(DetectorError, match=r"not installed: pip install 'dfd\[openvino\]'"):
+    with pytest.raises(UserError, match=r"not installed: pip install 'dfd\[openvino\]'"):
         engines.choose(engines.OPENVINO, CPU)
 
 
 def test_other_engines_are_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "is_installed", lambda name: True)
-    with pytest.raises(DetectorError, match="runs on the CPU only"):
+    with pytest.raises(UserError, match="runs on the CPU only"):
         engines.choose(engines.ONNX, torch.device("cuda", 0))
 
 
@@ -61,7 +62,7 @@ def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
     from dfd.detector.files.checkpoint import read_checkpoint
 
     network = read_checkpoint(str(folder)).network
-    with pytest.raises(DetectorError, match="engine onnx does not compute in int8"):
+    with pytest.raises(UserError, match="engine onnx does not compute in int8"):
         engines.compile_network(network, target, engines.ONNX)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dfd.detector import precision
-from dfd.detector.errors import DetectorError
+from dfd.errors import UserError
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda", 0)
@@ -44,9 +44,9 @@ def test_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"amx_bf16"}))
     assert precision.candidates("fp32", CPU) == ("fp32",)
     assert precision.candidates("bf16", CPU) == ("bf16",)
-    with pytest.raises(DetectorError, match="fp16 was asked for and cpu has no instructions"):
+    with pytest.raises(UserError, match="fp16 was asked for and cpu has no instructions"):
         precision.candidates("fp16", CPU)
-    with pytest.raises(DetectorError, match='"int4" is no precision: use auto'):
+    with pytest.raises(UserError, match='"int4" is no precision: use auto'):
         precision.candidates("int4", CPU)
 
 

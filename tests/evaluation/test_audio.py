@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import decode, level
-from dfd.evaluation.corpus import CorpusError
 
 
 def test_decode_mixes_and_resamples(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_decode_mixes_and_resamples(tmp_path: Path) -> None:
 
 def test_an_empty_file(tmp_path: Path) -> None:
     soundfile.write(str(tmp_path / "e.wav"), np.zeros(0), 16_000)
-    with pytest.raises(CorpusError, match="no samples"):
+    with pytest.raises(UserError, match="no samples"):
         decode(tmp_path / "e.wav")
 
 

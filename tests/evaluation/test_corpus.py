@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from dfd.evaluation.corpus import CorpusError, read_manifest
+from dfd.errors import UserError
+from dfd.evaluation.corpus import read_manifest
 
 
 def write(path: Path, text: str) -> Path:
@@ -33,20 +34,20 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(UserError, match=message):
         read_manifest(write(tmp_path / "m.tsv", text))
 
 
 def test_a_missing_split(tmp_path: Path, corpus: Path) -> None:
-    with pytest.raises(CorpusError, match="no rows of split 'eval'"):
+    with pytest.raises(UserError, match="no rows of split 'eval'"):
         read_manifest(corpus / "manifest.tsv", "eval")
-    with pytest.raises(CorpusError, match="no column split"):
+    with pytest.raises(UserError, match="no column split"):
         read_manifest(write(tmp_path / "m.tsv", "file\tlabel\na\tspoof\n"), "dev")
 
 
 def test_a_missing_or_binary_file(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="cannot read"):
+    with pytest.raises(UserError, match="cannot read"):
         read_manifest(tmp_path / "none.tsv")
     (tmp_path / "b.tsv").write_bytes(b"file\tlabel\n\xff\xfe\tspoof\n")
-    with pytest.raises(CorpusError, match="cannot read"):
+    with pytest.raises(UserError, match="cannot read"):
         read_manifest(tmp_path / "b.tsv")

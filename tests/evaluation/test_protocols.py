@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dfd.evaluation.corpus import CorpusError
+from dfd.errors import UserError
 from dfd.evaluation.protocols import (
     PROTOCOLS,
     asvspoof2019,
@@ -46,9 +46,9 @@ def test_2019_finds_a_protocol_that_lies_elsewhere(tmp_path: Path) -> None:
     moved = protocol.rename(tmp_path / "mine.txt")
     trials = asvspoof2019.read(tmp_path / "set", "eval", moved)
     assert len(trials.recordings) == 6
-    with pytest.raises(CorpusError, match=r"holds no ASVspoof2019\.LA\.cm\.eval\.trl\.txt"):
+    with pytest.raises(UserError, match=r"holds no ASVspoof2019\.LA\.cm\.eval\.trl\.txt"):
         asvspoof2019.read(tmp_path / "set")
-    with pytest.raises(CorpusError, match="there is no file"):
+    with pytest.raises(UserError, match="there is no file"):
         asvspoof2019.read(tmp_path / "set", "eval", tmp_path / "none.txt")
 
 
@@ -64,7 +64,7 @@ def test_2019_finds_a_protocol_that_lies_elsewhere(tmp_path: Path) -> None:
 def test_2019_mistakes_are_one_line(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "mine.txt"
     path.write_text(line)
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(UserError, match=message):
         asvspoof2019.read(tmp_path, "eval", path)
 
 
@@ -72,19 +72,19 @@ def test_a_missing_audio_folder_is_told(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path)
     for file in tmp_path.rglob("*.flac"):
         file.unlink()
-    with pytest.raises(CorpusError, match="no audio of the listed utterances"):
+    with pytest.raises(UserError, match="no audio of the listed utterances"):
         asvspoof2019.read(tmp_path)
 
 
 def test_one_class_is_told(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path, sets.LA19[:3])
-    with pytest.raises(CorpusError, match="no bona fide recording"):
+    with pytest.raises(UserError, match="no bona fide recording"):
         asvspoof2019.read(tmp_path)
 
 
 def test_an_utterance_listed_twice_is_told(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path, [*sets.LA19, sets.LA19[0]])
-    with pytest.raises(CorpusError, match="LA_E_2834763 is listed twice"):
+    with pytest.raises(UserError, match="LA_E_2834763 is listed twice"):
         asvspoof2019.read(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_2021_keeps_the_channel(tmp_path: Path) -> None:
 def test_2021_refuses_another_partition(tmp_path: Path) -> None:
     path = tmp_path / "trial_metadata.txt"
     path.write_text("LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim train\n")
-    with pytest.raises(CorpusError, match="partition 'train' is none of"):
+    with pytest.raises(UserError, match="partition 'train' is none of"):
         asvspoof2021.read(tmp_path)
 
 
@@ -134,9 +134,9 @@ def test_wavefake_of_one_voice(tmp_path: Path) -> None:
 def test_wavefake_needs_the_voices_themselves(tmp_path: Path) -> None:
     sets.wavefake(tmp_path)
     (tmp_path / "jsut_ver1.1").rename(tmp_path / "elsewhere")
-    with pytest.raises(CorpusError, match="no bona fide recordings of JSUT"):
+    with pytest.raises(UserError, match="no bona fide recordings of JSUT"):
         wavefake.read(tmp_path)
-    with pytest.raises(CorpusError, match="no folder of generated audio"):
+    with pytest.raises(UserError, match="no folder of generated audio"):
         wavefake.read(tmp_path / "LJSpeech-1.1")
 
 
@@ -157,7 +157,7 @@ def test_in_the_wild(tmp_path: Path) -> None:
 )
 def test_in_the_wild_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "meta.csv").write_text(text)
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(UserError, match=message):
         inthewild.read(tmp_path)
 
 

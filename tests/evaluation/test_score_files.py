@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.score_files import match, read_scores, recordings_of, write_scores
 
 ROWS = [
@@ -64,7 +65,7 @@ def test_a_file_may_tell_its_own_trials(tmp_path: Path) -> None:
         ("LA_E_2", 0, "human"),
     ]
     write_scores(path, ROWS, LLRS, form="2021")
-    with pytest.raises(CorpusError, match="has no labels"):
+    with pytest.raises(UserError, match="has no labels"):
         recordings_of(read_scores(path), path)
 
 
@@ -81,17 +82,17 @@ def test_a_file_may_tell_its_own_trials(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "scores.txt"
     path.write_text(text)
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(UserError, match=message):
         read_scores(path)
 
 
 def test_files_that_do_not_fit_the_trials(tmp_path: Path) -> None:
     path = tmp_path / "scores.txt"
     path.write_text("LA_E_1 - bonafide 1.0\n")
-    with pytest.raises(CorpusError, match="LA_E_1 is bonafide there and spoof in the list"):
+    with pytest.raises(UserError, match="LA_E_1 is bonafide there and spoof in the list"):
         match(read_scores(path), ROWS, path)
     path.write_text("DF_E_1 1.0\n")
-    with pytest.raises(CorpusError, match="no score of the listed trials"):
+    with pytest.raises(UserError, match="no score of the listed trials"):
         match(read_scores(path), ROWS, path)
-    with pytest.raises(CorpusError, match="cannot read"):
+    with pytest.raises(UserError, match="cannot read"):
         read_scores(tmp_path / "none.txt")

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray, level, resampled
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.telephone.codecs import opus, through_codec
 from dfd.training.bundled.batches import Bank
 from dfd.training.bundled.cache import ROW_SAMPLES
@@ -113,7 +114,7 @@ def copy_bank(
 def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None) -> Bank:
     """Sentences spoken by eSpeak NG, at most as long as a row of the cache.
 
-    Raises ``CorpusError`` where espeakng-loader is not installed.
+    Raises ``UserError`` where espeakng-loader is not installed.
     """
     samples = np.zeros((options.spoken, ROW_SAMPLES), np.int16)
     lengths = np.zeros(options.spoken, np.int64)
@@ -124,7 +125,7 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
         try:
             spoken, rate = speak(draw_sentence(generator), voice)
         except ModuleNotFoundError as error:
-            raise CorpusError(f"{error.name} is missing: pip install 'dfd[train]'") from error
+            raise UserError(f"{error.name} is missing: pip install 'dfd[train]'") from error
         wave = level(
             resampled(spoken.astype(np.float32) / 32768.0, SAMPLE_RATE_HZ, rate)[:ROW_SAMPLES]
         )

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import AudioCache, decode, level
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 
 ROW_SAMPLES = 67_200
 
@@ -48,7 +49,7 @@ def build_cache(
     for index, recording in enumerate(recordings):
         try:
             wave = level(decode(audio_root / recording.file)[:row_samples])
-        except CorpusError as error:
+        except UserError as error:
             unreadable[recording.file] = str(error)
         else:
             lengths[index] = wave.size

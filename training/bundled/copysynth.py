@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-from dfd.evaluation.corpus import CorpusError
 
 Method = Callable[[FloatArray, np.random.Generator], FloatArray]
 
@@ -185,7 +185,7 @@ def _pyworld() -> Any:
             warnings.simplefilter("ignore")
             import pyworld
     except ImportError as error:
-        raise CorpusError(
+        raise UserError(
             "copy synthesis by WORLD needs pyworld, built by a compiler: pip install 'dfd[world]'"
         ) from error
     return pyworld

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.errors import UserError
 from dfd.evaluation.audio import AudioCache
-from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
+from dfd.evaluation.corpus import Recording, read_manifest
 from dfd.evaluation.figures.breakdown import summary
 from dfd.evaluation.scoring.windows import WindowOptions, pool, score_windows
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
@@ -53,7 +54,7 @@ def train(
     """Run ``recipe`` on ``corpus`` (``manifest.tsv`` and the audio beside it) into ``out``.
 
     The model folder is ``out / "model"``; returns what was written to its ``dfd.json``. Raises
-    ``CorpusError`` for what the user can mend.
+    ``UserError`` for what the user can mend.
     """
     manifest = corpus / "manifest.tsv"
     rows, cache = _decoded(manifest, "train", cache_folder, bar)
@@ -135,5 +136,5 @@ def _decoded(
         cache = build_cache(rows, manifest.parent, folder, progress=tick)
     usable = sum(cache.lengths > 0)
     if usable == 0:
-        raise CorpusError(f"no recording of split {split} below {manifest.parent} can be read")
+        raise UserError(f"no recording of split {split} below {manifest.parent} can be read")
     return rows, cache

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dfd.detector import DetectorError
 from dfd.detector.precision import DTYPES, candidates
+from dfd.errors import UserError
 from dfd.evaluation.figures import metrics
-from dfd.training.errors import TrainingError
 from dfd.training.finetune.audio import scoring_cut, training_batch
 from dfd.training.finetune.freezing import freeze, set_training, trained_in_any
 from dfd.training.finetune.options import FinetuneRecipe, Stage
@@ -75,7 +74,7 @@ def fit(
 
     Writes a checkpoint, the best weights and a line of log per evaluation below ``out``;
     ``resume`` goes on from the checkpoint where there is one, with the same random numbers as an
-    unbroken run. Raises ``TrainingError`` where the loss is no longer finite.
+    unbroken run. Raises ``UserError`` where the loss is no longer finite.
     """
     context.out.mkdir(parents=True, exist_ok=True)
     model.to(context.device)
@@ -119,12 +118,12 @@ def class_weights(recipe: FinetuneRecipe, clips: Clips) -> Tensor | None:
 def figures(windows: Scores, clips: Clips) -> dict[str, float]:
     """EER and ROC-AUC of utterance scores.
 
-    Raises ``TrainingError`` where scores are not finite or a label has none.
+    Raises ``UserError`` where scores are not finite or a label has none.
     """
     scores = mean_probabilities(windows)
     heard = np.array([odds.size > 0 for odds in windows])
     if not np.isfinite(scores[heard]).all():
-        raise TrainingError("the training diverged (a score is not finite): lower learning_rate")
+        raise UserError("the training diverged (a score is not finite): lower learning_rate")
     try:
         labels = clips.labels[heard]
         return {
@@ -132,15 +131,12 @@ def figures(windows: Scores, clips: Clips) -> dict[str, float]:
             "auc": metrics.auc(scores[heard], labels),
         }
     except ValueError as error:
-        raise TrainingError(f"dev has no figure: {error}") from None
+        raise UserError(f"dev has no figure: {error}") from None
 
 
 def precision_of(stage: Stage, device: torch.device) -> torch.dtype:
     """The number format of a stage's forward passes; weights stay float32."""
-    try:
-        return DTYPES[candidates(stage.precision, device)[0]]
-    except DetectorError as error:
-        raise TrainingError(str(error)) from None
+    return DTYPES[candidates(stage.precision, device)[0]]
 
 
 class _Stage:
@@ -243,7 +239,7 @@ class _Stage:
         if not batches:
             return
         if not np.isfinite(total) and not self.scaler.is_enabled():
-            raise TrainingError(
+            raise UserError(
                 f"the training diverged at step {standing.step} of stage {options.name}: "
                 "lower its learning_rate"
             )

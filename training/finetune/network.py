@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dfd.detector.networks.head import ProjectedMeanHead
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.finetune.options import FinetuneRecipe
 from dfd.training.weights.classifier import Classifier
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 def build_classifier(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> Classifier:
     """The network of a recipe on a backbone; the head's weights are drawn from ``seed``.
 
-    Raises ``TrainingError`` where a stage trains more layers than the backbone has, or the
+    Raises ``UserError`` where a stage trains more layers than the backbone has, or the
     backbone takes no attention mask where the recipe gives one.
     """
     config: Any = backbone.model.config
     for stage in recipe.stages:
         if stage.top_layers > config.num_hidden_layers:
-            raise TrainingError(
+            raise UserError(
                 f"the recipe trains the top {stage.top_layers} layers and {backbone.name} has "
                 f"{config.num_hidden_layers}: use --set "
                 f"stages.{stage.name}.top_layers={config.num_hidden_layers} or fewer"
             )
     if recipe.padding == "mask" and not backbone.masks:
-        raise TrainingError(
+        raise UserError(
             f"{backbone.name} takes no attention mask (feat_extract_norm is group): use "
             "--set padding=zero"
         )

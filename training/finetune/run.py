@@ -38,8 +38,8 @@ def run(
 ) -> str:
     """Train, choose on dev, calibrate, and write ``model/`` below ``options.out``.
 
-    Returns a line with the dev figures of the weights written. Raises ``CorpusError`` or
-    ``TrainingError`` with one line for the user.
+    Returns a line with the dev figures of the weights written. Raises ``UserError`` or
+    ``UserError`` with one line for the user.
     """
     backbone = load_backbone(backbone_name)
     train, dev = scan_splits(splits, options.workers, talk)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
@@ -70,20 +70,20 @@ class Resumable:
     def load(self, path: Path) -> tuple[Standing, dict[str, Any], dict[str, Any]]:
         """Put tensors and random numbers back; the standing, optimiser and scaler states.
 
-        Raises ``TrainingError`` where the checkpoint is broken or of another run.
+        Raises ``UserError`` where the checkpoint is broken or of another run.
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             identity = json.loads(state["identity"])
         except Exception as error:  # torch has several for broken files
-            raise TrainingError(f"{path} is no checkpoint of dfd train: {error}") from None
+            raise UserError(f"{path} is no checkpoint of dfd train: {error}") from None
         changed = sorted(
             key
             for key in self.identity.keys() | identity.keys()
             if self.identity.get(key) != identity.get(key)
         )
         if changed:
-            raise TrainingError(
+            raise UserError(
                 f"{path} belongs to a run with other {', '.join(changed)}: resume with the same "
                 "options, or begin anew in another --out"
             )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dfd.errors import UserError
 from dfd.evaluation.figures.metrics import auc
-from dfd.training.errors import TrainingError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ class LinearModel:
 def split_rows(labels: IntArray, held_out: float, seed: int) -> tuple[IntArray, IntArray]:
     """Rows to fit on and rows held out, stratified by label.
 
-    Raises ``TrainingError`` where a part would lack a label.
+    Raises ``UserError`` where a part would lack a label.
     """
     from sklearn.model_selection import train_test_split
 
@@ -48,7 +48,7 @@ def split_rows(labels: IntArray, held_out: float, seed: int) -> tuple[IntArray, 
             np.arange(len(labels)), test_size=held_out, stratify=labels, random_state=seed
         )
     except ValueError as error:
-        raise TrainingError(f"too few recordings to hold some out: {error}") from None
+        raise UserError(f"too few recordings to hold some out: {error}") from None
     return np.asarray(fitted, np.int64), np.asarray(tested, np.int64)
 
 
@@ -63,7 +63,7 @@ def fit_logistic(
 ) -> LinearModel:
     """Choose C from ``c_grid`` by ``folds``-fold ROC-AUC and fit all rows with it.
 
-    Raises ``TrainingError`` where a label has fewer rows than there are folds.
+    Raises ``UserError`` where a label has fewer rows than there are folds.
     """
     from joblib import parallel_config
     from sklearn.linear_model import LogisticRegression
@@ -73,7 +73,7 @@ def fit_logistic(
 
     fewest = int(np.bincount(labels, minlength=2).min())
     if fewest < folds:
-        raise TrainingError(
+        raise UserError(
             f"{fewest} recordings of a label are too few for {folds} folds: use --set "
             f"folds={max(2, fewest)} or more data"
         )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import extract
 from dfd.training.frozen.logreg import LinearModel
@@ -66,7 +66,7 @@ class FrozenModel:
     def load(cls, folder: Path) -> FrozenModel:
         """Read what ``save`` wrote.
 
-        Raises ``TrainingError`` where it is missing or broken.
+        Raises ``UserError`` where it is missing or broken.
         """
         try:
             content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -84,7 +84,7 @@ class FrozenModel:
             )
             return cls(regression, recipe, content["backbone"], content["backbone_sha256"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(f"{folder / FILE} is not what dfd train wrote: {error}") from None
+            raise UserError(f"{folder / FILE} is not what dfd train wrote: {error}") from None
 
     def scores(
         self,
@@ -96,12 +96,12 @@ class FrozenModel:
     ) -> npt.NDArray[np.float64]:
         """Spoof log-odds of each recording (N,), NaN for one that cannot be decoded.
 
-        ``backbone`` says where its weights lie now. Raises ``TrainingError`` where they are
+        ``backbone`` says where its weights lie now. Raises ``UserError`` where they are
         others.
         """
         loaded = load_backbone(backbone or self.backbone)
         if loaded.sha256 != self.backbone_sha256:
-            raise TrainingError(f"{loaded.name} has other weights than this model was made on")
+            raise UserError(f"{loaded.name} has other weights than this model was made on")
         embedder = Embedder(loaded)
         features = extract(
             clips,

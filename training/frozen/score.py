@@ -12,11 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError
+from dfd.errors import UserError
 from dfd.evaluation.protocols import PROTOCOLS
 from dfd.evaluation.score_files import write_scores
 from dfd.evaluation.trials import TrialSet, from_manifest
-from dfd.training.errors import TrainingError
 from dfd.training.frozen.saved import FrozenModel
 from dfd.training.material.clips import scan
 
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = FrozenModel.load(options.model)
         scores = model.scores(clips, backbone=options.backbone, workers=options.workers)
         write_scores(options.out, clips.recordings, scores)
-    except (CorpusError, TrainingError) as error:
+    except UserError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     for file, reason in clips.unreadable.items():
         print(f"unreadable: {file}: {reason}", file=sys.stderr)
@@ -51,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _trials(options: argparse.Namespace) -> TrialSet:
     if (options.manifest is None) == (options.protocol is None):
-        raise CorpusError("name the trials: --manifest FILE or --protocol NAME")
+        raise UserError("name the trials: --manifest FILE or --protocol NAME")
     if options.manifest is not None:
         return from_manifest(options.manifest, options.audio_root, options.split)
     protocol = PROTOCOLS[options.protocol]
     subset = options.subset or protocol.subsets[0]
     if subset not in protocol.subsets:
-        raise CorpusError(f"{options.protocol} has no {subset}; {', '.join(protocol.subsets)}")
+        raise UserError(f"{options.protocol} has no {subset}; {', '.join(protocol.subsets)}")
     return protocol.read(options.audio_root, subset, None)
 
 

@@ -20,8 +20,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, decode
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 from dfd.training.material.splits import require_both
 
 IntArray = npt.NDArray[np.int64]
@@ -58,7 +59,7 @@ class Clips:
         file = self.recordings[row].file
         try:
             return decode(self.root / file)
-        except CorpusError as error:
+        except UserError as error:
             with self._lock:
                 self.unreadable[file] = str(error)
             return None
@@ -83,7 +84,7 @@ def scan(
 ) -> Clips:
     """Look at every file's header; those that cannot be opened are left out and named.
 
-    Raises ``CorpusError`` where a label is left without a file.
+    Raises ``UserError`` where a label is left without a file.
     """
     parts = [
         range(at, min(at + SCAN_FILES, len(recordings)))
@@ -102,7 +103,7 @@ def scan(
     kept = [(row, size) for row, size in pairs if isinstance(size, int)]
     if not kept:
         reason = next(iter(unreadable.values()), "there are none")
-        raise CorpusError(f"{where}: no recording below {root} can be read ({reason})")
+        raise UserError(f"{where}: no recording below {root} can be read ({reason})")
     require_both([row for row, _ in kept], f"{where} (readable below {root})")
     lengths = np.array([size for _, size in kept], dtype=np.int64)
     return Clips([row for row, _ in kept], root, lengths, unreadable)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfd.evaluation.corpus import CorpusError, Recording, read_manifest
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording, read_manifest
 
 PROTOCOL = "asvspoof2019-la"
 LABEL_NAMES = ("bona fide", "spoof")
@@ -31,7 +32,7 @@ class Splits:
 def corpus_splits(folder: Path) -> Splits:
     """The splits ``train`` and ``dev`` of ``manifest.tsv`` in a corpus folder.
 
-    Raises ``CorpusError`` where it cannot be read or a split lacks a label.
+    Raises ``UserError`` where it cannot be read or a split lacks a label.
     """
     manifest = folder / "manifest.tsv"
     return Splits(
@@ -45,12 +46,12 @@ def corpus_splits(folder: Path) -> Splits:
 def protocol_splits(name: str, root: Path) -> Splits:
     """The partitions ``train`` and ``dev`` of a data set in its standard layout.
 
-    Raises ``CorpusError`` for another data set, or where its protocols are not there.
+    Raises ``UserError`` for another data set, or where its protocols are not there.
     """
     from dfd.evaluation.protocols import asvspoof2019
 
     if name != PROTOCOL:
-        raise CorpusError(f"no training data in {name!r}: --protocol {PROTOCOL} has train and dev")
+        raise UserError(f"no training data in {name!r}: --protocol {PROTOCOL} has train and dev")
     train, dev = (asvspoof2019.read(root, subset) for subset in ("train", "dev"))
     return Splits(
         name,
@@ -63,10 +64,10 @@ def protocol_splits(name: str, root: Path) -> Splits:
 
 
 def require_both(rows: Sequence[Recording], where: str) -> None:
-    """Raise ``CorpusError`` unless both labels are there."""
+    """Raise ``UserError`` unless both labels are there."""
     for label, name in enumerate(LABEL_NAMES):
         if not any(row.label == label for row in rows):
-            raise CorpusError(f"{where}: no {name} recordings; both labels are needed")
+            raise UserError(f"{where}: no {name} recordings; both labels are needed")
 
 
 def sources(rows: Sequence[Recording]) -> list[tuple[str, int, int]]:

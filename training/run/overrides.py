@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
     """The options with ``changes`` (nested by name) made.
 
-    Raises ``TrainingError`` for an unknown name, a value of another type, or one out of range.
+    Raises ``UserError`` for an unknown name, a value of another type, or one out of range.
     """
     hints = get_type_hints(type(options))
     fields = {field.name for field in dataclasses.fields(cast(Any, options))} - {"name"}
@@ -31,7 +31,7 @@ def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
     for name, value in changes.items():
         where = f"{path}{name}"
         if name not in fields:
-            raise TrainingError(f"no option {where}; there are: {', '.join(sorted(fields))}")
+            raise UserError(f"no option {where}; there are: {', '.join(sorted(fields))}")
         present = getattr(options, name)
         if dataclasses.is_dataclass(present):
             made[name] = override(present, _table(value, where), f"{where}.")
@@ -42,25 +42,25 @@ def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
     try:
         return cast(T, dataclasses.replace(cast(Any, options), **made))
     except ValueError as error:
-        raise TrainingError(f"{path}{error}") from None
+        raise UserError(f"{path}{error}") from None
 
 
 def read_changes(file: Path | None, settings: Sequence[str]) -> dict[str, Any]:
     """The changes of an options file (``.toml`` or ``.json``), then those of ``NAME=VALUE``.
 
-    Raises ``TrainingError`` where the file or a setting cannot be read.
+    Raises ``UserError`` where the file or a setting cannot be read.
     """
     changes: dict[str, Any] = {} if file is None else _read(file)
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
-            raise TrainingError(f"{setting!r} is not NAME=VALUE")
+            raise UserError(f"{setting!r} is not NAME=VALUE")
         *groups, last = name.strip().split(".")
         table = changes
         for group in groups:
             table = table.setdefault(group, {})
             if not isinstance(table, dict):
-                raise TrainingError(f"{name}: {group} is a value, not a group of options")
+                raise UserError(f"{name}: {group} is a value, not a group of options")
         table[last] = _value(text.strip())
     return changes
 
@@ -70,12 +70,12 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
-        raise TrainingError(f"cannot read the options {file}: {error.strerror}") from None
+        raise UserError(f"cannot read the options {file}: {error.strerror}") from None
     except ValueError as error:
         kind = "JSON" if file.suffix == ".json" else "TOML"
-        raise TrainingError(f"{file} is not {kind}: {error}") from None
+        raise UserError(f"{file} is not {kind}: {error}") from None
     if not isinstance(content, dict):
-        raise TrainingError(f"{file} holds no table of options")
+        raise UserError(f"{file} holds no table of options")
     return content
 
 
@@ -89,7 +89,7 @@ def _value(text: str) -> Any:
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise TrainingError(f"{where} is a group of options: name one of them, as {where}.NAME")
+        raise UserError(f"{where} is a group of options: name one of them, as {where}.NAME")
     return value
 
 
@@ -97,7 +97,7 @@ def _members(present: tuple[Any, ...], changes: Mapping[str, Any], where: str) -
     names = [member.name for member in present]
     for name in changes:
         if name not in names:
-            raise TrainingError(f"no {where}.{name}; there are: {', '.join(names)}")
+            raise UserError(f"no {where}.{name}; there are: {', '.join(names)}")
     return tuple(
         override(member, _table(changes.get(member.name, {}), where), f"{where}.{member.name}.")
         for member in present
@@ -107,7 +107,7 @@ def _members(present: tuple[Any, ...], changes: Mapping[str, Any], where: str) -
 def _fit(value: Any, hint: Any, where: str) -> Any:
     fitted = _fitted(value, hint)
     if fitted is _UNFIT:
-        raise TrainingError(f"{where} is {value!r}; it has to be {_words(hint)}")
+        raise UserError(f"{where} is {value!r}; it has to be {_words(hint)}")
     return fitted
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 
 
 class Tracker:
@@ -52,7 +52,7 @@ def open_tracker(
 ) -> Tracker:
     """A tracker that writes below ``out``; with ``resume`` the run that was there goes on.
 
-    Raises ``TrainingError`` where a package is missing or Weights & Biases cannot start.
+    Raises ``UserError`` where a package is missing or Weights & Biases cannot start.
     """
     board = run = None
     if wandb_project is not None:
@@ -61,7 +61,7 @@ def open_tracker(
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise TrainingError(
+            raise UserError(
                 "TensorBoard is not installed: pip install 'dfd[train]', or use --no-tensorboard"
             ) from None
         make: Any = SummaryWriter
@@ -75,7 +75,7 @@ def _wandb_run(
     try:
         import wandb
     except ImportError:
-        raise TrainingError("Weights & Biases is not installed: pip install 'dfd[wandb]'") from None
+        raise UserError("Weights & Biases is not installed: pip install 'dfd[wandb]'") from None
     out.mkdir(parents=True, exist_ok=True)
     package: Any = wandb
     kept = out / "wandb-run-id"
@@ -92,7 +92,7 @@ def _wandb_run(
         )
     except Exception as error:  # its own kinds, and those of its network
         said = " ".join(str(error).split())
-        raise TrainingError(
+        raise UserError(
             f"Weights & Biases did not start ({said[:160]}): log in with wandb login, or set "
             "WANDB_MODE=offline"
         ) from None

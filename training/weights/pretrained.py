@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
@@ -41,7 +41,7 @@ class Backbone:
 def load_backbone(name: str) -> Backbone:
     """Load ``bundled``, a folder, or a hub id, whatever head was saved with it.
 
-    The hub's cache and its offline mode apply. Raises ``TrainingError`` where there is no such
+    The hub's cache and its offline mode apply. Raises ``UserError`` where there is no such
     model, it is no Wav2Vec2, or tensors are missing.
     """
     from transformers import AutoConfig, Wav2Vec2Model
@@ -51,17 +51,17 @@ def load_backbone(name: str) -> Backbone:
         with _quiet():
             config: Any = AutoConfig.from_pretrained(folder)
             if config.model_type != "wav2vec2":
-                raise TrainingError(f"{name} is a {config.model_type}, not a wav2vec2")
+                raise UserError(f"{name} is a {config.model_type}, not a wav2vec2")
             make: Any = Wav2Vec2Model
             model, found = make.from_pretrained(folder, output_loading_info=True)
-    except TrainingError:
+    except UserError:
         raise
     except Exception as error:  # transformers and safetensors each have their own
         said = " ".join(str(error).split())
-        raise TrainingError(f"no backbone in {name}: {said[:200]}") from None
+        raise UserError(f"no backbone in {name}: {said[:200]}") from None
     missing = sorted(set(found["missing_keys"]) - _MAY_BE_FRESH)
     if missing:
-        raise TrainingError(
+        raise UserError(
             f"{name} lacks {len(missing)} tensors of its backbone ({missing[0]} is one): "
             "bring the whole model"
         )
@@ -79,20 +79,19 @@ def weights_digest(model: Any) -> str:
 
 def _folder(name: str) -> Path:
     """Where a backbone's files lie, or come to lie in the hub's cache."""
-    from dfd.detector import DetectorError
     from dfd.detector.files import hub
     from dfd.detector.files.checkpoint import BUNDLED, bundled_folder
 
     folder = bundled_folder() if name == BUNDLED else Path(name).expanduser()
     if not folder.is_dir():
         if not hub.is_hub_id(name):
-            raise TrainingError(f"there is no backbone folder {name}")
+            raise UserError(f"there is no backbone folder {name}")
         try:
             folder = hub.fetch(name)
-        except DetectorError as error:
-            raise TrainingError(str(error).replace("--model", "--backbone")) from None
+        except UserError as error:
+            raise UserError(str(error).replace("--model", "--backbone")) from None
     if not (folder / "config.json").exists():
-        raise TrainingError(f"{name} has no config.json: name a folder that save_pretrained wrote")
+        raise UserError(f"{name} has no config.json: name a folder that save_pretrained wrote")
     return folder
 
 
@@ -102,7 +101,7 @@ def _normalises(folder: Path) -> bool:
     try:
         content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{file} cannot be read: {error}") from None
+        raise UserError(f"{file} cannot be read: {error}") from None
     return bool(content.get("do_normalize", True))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.evaluation.corpus import Recording
 from dfd.evaluation.figures.calibration import (
     fit_calibration,
     intra_stream_correlation,
@@ -62,7 +63,7 @@ def serving_facts(
     recordings not scored. ``streams`` stand for long live streams.
 
     ``false_alarm_rate`` of the human recordings, and no human stream, reach the thresholds.
-    Raises ``CorpusError`` where a label has no score.
+    Raises ``UserError`` where a label has no score.
     """
     labels = np.array([recording.label for recording in recordings], dtype=np.int64)
     raw, truth = [], []
@@ -73,7 +74,7 @@ def serving_facts(
     try:
         calibration = fit_calibration(np.array(raw), np.array(truth))
     except ValueError as error:
-        raise CorpusError(f"dev cannot calibrate: {error}") from None
+        raise UserError(f"dev cannot calibrate: {error}") from None
     calibrated = [(label, calibration.apply(odds)) for label, odds in streams]
     correlation = _correlation(calibrated)
     scores = pool([calibration.apply(odds) for odds in whole], correlation)

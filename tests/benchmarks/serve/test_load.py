@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from dfd.benchmarks.serve import load
-from dfd.clients.errors import UserError
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.server import Server
+from dfd.errors import UserError
 from tests.daemon.harness import FakeDetector, make_spec
 
 

@@ -7,7 +7,7 @@ import pytest
 from dfd.bridges.calls import ProtocolError
 from dfd.bridges.media.codecs import STATIC_CODECS, Codec, make_decoder
 from dfd.bridges.media.g711 import mulaw_samples
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 from tests.bridges.kit import Samples, mulaw, voice
 
 

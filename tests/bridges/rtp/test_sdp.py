@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dfd.bridges.media.codecs import Codec
 from dfd.bridges.rtp.sdp import parse, payload, read
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 FFMPEG = """SDP:
 v=0

@@ -6,7 +6,7 @@ import pytest
 
 from dfd.clients import events as ev
 from dfd.clients.alerts.command import CommandSink
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=False)
 

@@ -15,7 +15,7 @@ from dfd.clients import events as ev
 from dfd.clients.alerts.on_alert import AlertsOnly, JsonLinesLog, on_alert, read_secret
 from dfd.clients.alerts.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, WebhookSink, sign, verify
 from dfd.clients.alerts.worker import Workers
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=False)
 OTHER = ev.StreamWarning("CLIPPED", "clipped", 0, 1.0)

@@ -5,7 +5,7 @@ import pytest
 
 from dfd.clients import events as ev
 from dfd.clients.alerts.sinks import JsonLinesSink, Sinks
-from dfd.clients.errors import UserError
+from dfd.errors import UserError
 
 LOST = ev.AudioLost(1.0, 0.5)
 

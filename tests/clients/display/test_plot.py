@@ -5,9 +5,9 @@ import pytest
 import soundfile
 
 from dfd.clients import events as ev
-from dfd.clients.errors import UserError
 from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording, open_recording
+from dfd.errors import UserError
 
 plot = pytest.importorskip(
     "dfd.clients.display.plot", reason="matplotlib is not installed: pip install 'dfd[plot]'"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.errors import UserError
 from dfd.clients.sources.recording import open_recording
+from dfd.errors import UserError
 
 
 def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray:

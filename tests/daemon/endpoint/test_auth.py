@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dfd.daemon.endpoint.auth import Authenticator, Right, Token, read_tokens
 from dfd.daemon.errors import CallError
-from dfd.daemon.options import UserError
+from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import Serve, config_request, unpack
 

@@ -7,7 +7,7 @@ import grpc.aio
 import pytest
 
 from dfd.daemon.endpoint.tls import server_credentials
-from dfd.daemon.options import UserError
+from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.daemon.harness import Serve

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.card import CardDefaults, ModelCard, read_card
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.spec import Calibration
+from dfd.errors import UserError
 
 
 def card(
@@ -102,7 +102,7 @@ def test_everything_can_be_set(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     ],
 )
 def test_a_wrong_field_is_named(key: str, value: object, tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=rf"dfd\.json: {key} is .*; it has to be "):
+    with pytest.raises(UserError, match=rf"dfd\.json: {key} is .*; it has to be "):
         card(tmp_path, {key: value})
 
 
@@ -177,11 +177,11 @@ def test_the_operator_s_word_is_stronger(
 def test_an_impossible_word_is_refused(
     overrides: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(UserError, match=message):
         card(tmp_path, **overrides)
 
 
 @pytest.mark.parametrize("scale", [0, -1, "1"])
 def test_calibration_keeps_the_direction(scale: object, tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match="scale is"):
+    with pytest.raises(UserError, match="scale is"):
         card(tmp_path, {"calibration": {"scale": scale}})

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files import checkpoint
+from dfd.errors import UserError
 
 
 def test_bundled_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "bundled_folder", lambda: tmp_path)
-    with pytest.raises(DetectorError, match=r"no bundled weights in .*: train a model"):
+    with pytest.raises(UserError, match=r"no bundled weights in .*: train a model"):
         checkpoint.read_checkpoint("bundled")
 
 
@@ -18,12 +18,12 @@ def test_bundled_folder_is_the_package_own() -> None:
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"there is no model folder or file .*/nothing: name"):
+    with pytest.raises(UserError, match=r"there is no model folder or file .*/nothing: name"):
         checkpoint.read_checkpoint(str(tmp_path / "nothing"))
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"has no config\.json: name a folder"):
+    with pytest.raises(UserError, match=r"has no config\.json: name a folder"):
         checkpoint.read_checkpoint(str(tmp_path))
 
 
@@ -41,5 +41,5 @@ def test_a_folder_with_one_checkpoint_means_it(two_stage: Path) -> None:
 def test_a_folder_with_several_asks_for_one(two_stage: Path, tmp_path: Path) -> None:
     for name in ("stage1_best.pt", "stage2_best.pt"):
         shutil.copy(two_stage, tmp_path / name)
-    with pytest.raises(DetectorError, match=r"name one of stage1_best\.pt, stage2_best\.pt"):
+    with pytest.raises(UserError, match=r"name one of stage1_best\.pt, stage2_best\.pt"):
         checkpoint.read_checkpoint(str(tmp_path))

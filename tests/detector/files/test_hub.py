@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.files.hub import is_hub_id
+from dfd.errors import UserError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors", "dfd.json")
@@ -62,7 +62,7 @@ def test_without_network_the_way_to_bring_the_folder_is_told(
 ) -> None:
     lay_out(cache, folder, tuple(name for name in FILES if name != missing))
     with pytest.raises(
-        DetectorError,
+        UserError,
         match=rf"cache lacks {missing} .* `hf download org/model --local-dir FOLDER`, bring",
     ):
         read_checkpoint("org/model")
@@ -184,7 +184,7 @@ def test_only_the_files_that_are_needed_are_fetched_and_once(
 )
 def test_refusals_of_the_hub(status: int, code: str, message: str, hub: Hub) -> None:
     hub.refusal = (status, code)
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(UserError, match=message):
         read_checkpoint("org/model")
 
 
@@ -192,7 +192,7 @@ def test_a_hub_that_is_away_is_not_waited_for(
     cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_from("http://127.0.0.1:9", monkeypatch)
-    with pytest.raises(DetectorError, match="the hub cannot be reached"):
+    with pytest.raises(UserError, match="the hub cannot be reached"):
         read_checkpoint("org/model")
     lay_out(cache, folder)
     assert read_checkpoint("org/model").card.name == "org/model"

@@ -1,7 +1,7 @@
 import pytest
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.labels import spoof_column
+from dfd.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_known_words(first: str, second: str, column: int) -> None:
     ],
 )
 def test_everything_else_is_refused(labels: dict[str, str]) -> None:
-    with pytest.raises(DetectorError, match=r"config\.json: .* --spoof-label, or name them"):
+    with pytest.raises(UserError, match=r"config\.json: .* --spoof-label, or name them"):
         spoof_column(labels, "config.json")
 
 
@@ -69,5 +69,5 @@ def test_without_names_a_number_says_it() -> None:
     ],
 )
 def test_a_label_that_is_not_there(labels: dict[str, str], wanted: str, message: str) -> None:
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(UserError, match=message):
         spoof_column(labels, "best.pt", wanted)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.pickled import read_pickled, state_of
+from dfd.errors import UserError
 
 ONE = {"a.weight": torch.ones(2, 3)}
 
@@ -47,7 +47,7 @@ def test_code_is_named_and_not_run(zipped: bool, tmp_path: Path) -> None:
     path, trace = tmp_path / "best.pt", tmp_path / "trace"
     content = {"model_state_dict": ONE, "config": Code(trace)}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(DetectorError, match=r"best\.pt is a pickle with code \(posix\.system\)"):
+    with pytest.raises(UserError, match=r"best\.pt is a pickle with code \(posix\.system\)"):
         read_pickled(path)
     assert not trace.exists()
 
@@ -56,7 +56,7 @@ def test_code_is_named_and_not_run(zipped: bool, tmp_path: Path) -> None:
 def test_a_class_is_code_too(content: object, tmp_path: Path) -> None:
     path = tmp_path / "whole.pt"
     torch.save(content, path)
-    with pytest.raises(DetectorError, match=r"with code \(.*(Linear|Settings).*save its tensors"):
+    with pytest.raises(UserError, match=r"with code \(.*(Linear|Settings).*save its tensors"):
         read_pickled(path)
 
 
@@ -65,7 +65,7 @@ def test_a_program_of_torchscript_is_code(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("x/data.pkl", "x/constants.pkl", "x/code/__torch__.py"):
             archive.writestr(name, b"")
-    with pytest.raises(DetectorError, match="a TorchScript program"):
+    with pytest.raises(UserError, match="a TorchScript program"):
         read_pickled(path)
 
 
@@ -76,14 +76,14 @@ def test_a_truncated_file(part: float, zipped: bool, two_stage: Path, tmp_path: 
     content = torch.load(two_stage, weights_only=False)
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    with pytest.raises(DetectorError, match=r"half\.pt is truncated.*bring it again"):
+    with pytest.raises(UserError, match=r"half\.pt is truncated.*bring it again"):
         read_pickled(path)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"best\.pt is missing"):
+    with pytest.raises(UserError, match=r"best\.pt is missing"):
         read_pickled(tmp_path / "best.pt")
-    with pytest.raises(DetectorError, match="cannot be read: Is a directory"):
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
         read_pickled(tmp_path)
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "voice.pt"
     path.write_bytes(content)
-    with pytest.raises(DetectorError, match=r"voice\.pt is no checkpoint: name what torch\.save"):
+    with pytest.raises(UserError, match=r"voice\.pt is no checkpoint: name what torch\.save"):
         read_pickled(path)
 
 
@@ -99,7 +99,7 @@ def test_another_archive(tmp_path: Path) -> None:
     path = tmp_path / "papers.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("letter.txt", "dear")
-    with pytest.raises(DetectorError, match="an archive, but no checkpoint"):
+    with pytest.raises(UserError, match="an archive, but no checkpoint"):
         read_pickled(path)
 
 
@@ -114,5 +114,5 @@ def test_another_archive(tmp_path: Path) -> None:
     ],
 )
 def test_other_content(content: object, message: str) -> None:
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(UserError, match=message):
         state_of(content, Path("best.pt"))

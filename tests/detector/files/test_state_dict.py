@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dfd.detector import Detector, DetectorError, ModelOverrides, load_detector
+from dfd.detector import Detector, ModelOverrides, load_detector
 from dfd.detector.files.state_dict import find_head, read
 from dfd.detector.networks.head import LinearHead, MlpHead, ProjectedMeanHead
+from dfd.errors import UserError
 from tests.detector.authors import SMALL, TopFour, TwoStage
 from tests.detector.conftest import BUCKETS
 
@@ -191,7 +192,7 @@ def test_what_does_not_fit_is_named(
     change: Callable[[Tensors], object], message: str, copied: Path
 ) -> None:
     edit(copied, change)
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(UserError, match=message):
         read(copied)
 
 
@@ -204,7 +205,7 @@ def test_another_mixture_asks_which_output_is_spoof(two_stage: Path, tmp_path: P
     shutil.copy(two_stage.parent / "config.json", tmp_path)
     path = tmp_path / "best.pt"
     torch.save(torch.load(two_stage, weights_only=False)["model_state_dict"], path)
-    with pytest.raises(DetectorError, match=r"best\.pt does not say .* --spoof-label 0 or 1"):
+    with pytest.raises(UserError, match=r"best\.pt does not say .* --spoof-label 0 or 1"):
         read(path)
     first = read(path, ModelOverrides(spoof_label="0"))
     assert (first.layout, first.spoof_label) == ("state-dict", "0")
@@ -213,7 +214,7 @@ def test_another_mixture_asks_which_output_is_spoof(two_stage: Path, tmp_path: P
     torch.testing.assert_close(
         first.network(windows, None), -read(path).network(windows, None), atol=1e-5, rtol=0
     )
-    with pytest.raises(DetectorError, match="none of its outputs is 'fake'"):
+    with pytest.raises(UserError, match="none of its outputs is 'fake'"):
         read(path, ModelOverrides(spoof_label="fake"))
 
 
@@ -228,7 +229,7 @@ def test_the_card_beside_it_is_heard(copied: Path) -> None:
 def test_sizes_of_no_published_model_ask_for_its_configuration(copied: Path) -> None:
     (copied.parent / "config.json").unlink()
     with pytest.raises(
-        DetectorError, match=r"3 convolutions .* hidden size 32 .* put the backbone's config\.json"
+        UserError, match=r"3 convolutions .* hidden size 32 .* put the backbone's config\.json"
     ):
         read(copied)
 
@@ -236,7 +237,7 @@ def test_sizes_of_no_published_model_ask_for_its_configuration(copied: Path) -> 
 def test_a_configuration_of_another_model(copied: Path) -> None:
     config = copied.parent / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"num_hidden_layers": 3}))
-    with pytest.raises(DetectorError, match=r"misses .*layers\.2.* does not belong to the config"):
+    with pytest.raises(UserError, match=r"misses .*layers\.2.* does not belong to the config"):
         read(copied)
 
 
@@ -244,7 +245,7 @@ def test_a_window_of_less_than_a_frame(copied: Path) -> None:
     config = copied.parent / "config.json"
     strides = {"conv_stride": [800, 20, 2]}
     config.write_text(json.dumps(json.loads(config.read_text()) | strides))
-    with pytest.raises(DetectorError, match="gives not one frame"):
+    with pytest.raises(UserError, match="gives not one frame"):
         read(copied, ModelOverrides(window_seconds=0.25))
 
 
@@ -277,5 +278,5 @@ def test_heads_are_known_by_their_sizes(tensors: Tensors, kind: type) -> None:
     ],
 )
 def test_other_heads_are_refused(tensors: Tensors) -> None:
-    with pytest.raises(DetectorError, match="its head is a "):
+    with pytest.raises(UserError, match="its head is a "):
         find_head(tensors, 32, Path("best.pt"))

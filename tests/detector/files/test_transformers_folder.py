@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dfd.detector.errors import DetectorError
 from dfd.detector.files.transformers_folder import read
 from dfd.detector.networks.backbone import POSITION_NORMS
+from dfd.errors import UserError
 
 Tensors = dict[str, Tensor]
 
@@ -35,7 +35,7 @@ def edit_tensors(folder: Path, change: Callable[[Tensors], object]) -> None:
 @pytest.mark.parametrize("name", ["preprocessor_config.json", "model.safetensors"])
 def test_a_missing_file_is_named(name: str, broken: Path) -> None:
     (broken / name).unlink()
-    with pytest.raises(DetectorError, match=f"{name} is missing: bring the whole folder"):
+    with pytest.raises(UserError, match=f"{name} is missing: bring the whole folder"):
         read(broken)
 
 
@@ -43,7 +43,7 @@ def test_a_missing_file_is_named(name: str, broken: Path) -> None:
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
 def test_a_file_that_is_no_json_object(name: str, content: bytes, broken: Path) -> None:
     (broken / name).write_bytes(content)
-    with pytest.raises(DetectorError, match=f"{name} is not .*: bring it again"):
+    with pytest.raises(UserError, match=f"{name} is not .*: bring it again"):
         read(broken)
 
 
@@ -51,9 +51,7 @@ def test_a_file_that_is_no_json_object(name: str, content: bytes, broken: Path) 
 def test_truncated_weights(keep: int, broken: Path) -> None:
     path = broken / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(
-        DetectorError, match=r"is truncated or no safetensors file .*bring it again"
-    ):
+    with pytest.raises(UserError, match=r"is truncated or no safetensors file .*bring it again"):
         read(broken)
 
 
@@ -84,7 +82,7 @@ def test_another_configuration_is_refused(
     changes: dict[str, Any], message: str, broken: Path
 ) -> None:
     edit(broken / "config.json", **changes)
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(UserError, match=message):
         read(broken)
 
 
@@ -94,26 +92,26 @@ def test_a_missing_and_a_leftover_tensor(broken: Path) -> None:
 
     edit_tensors(broken, rename)
     with pytest.raises(
-        DetectorError, match=r"misses classifier\.weight and has classifier\.wieght left over"
+        UserError, match=r"misses classifier\.weight and has classifier\.wieght left over"
     ):
         read(broken)
 
 
 def test_three_labels(broken: Path) -> None:
     edit(broken / "config.json", id2label={"0": "real", "1": "fake", "2": "noise"})
-    with pytest.raises(DetectorError, match="'noise'"):
+    with pytest.raises(UserError, match="'noise'"):
         read(broken)
 
 
 def test_weights_that_are_not_finite(broken: Path) -> None:
     edit_tensors(broken, lambda tensors: tensors["projector.bias"].fill_(float("nan")))
-    with pytest.raises(DetectorError, match=r"projector\.bias holds NaN or infinity"):
+    with pytest.raises(UserError, match=r"projector\.bias holds NaN or infinity"):
         read(broken)
 
 
 def test_rates_that_contradict_each_other(broken: Path) -> None:
     edit(broken / "dfd.json", sample_rate_hz=8_000)
-    with pytest.raises(DetectorError, match=r"says 8000 Hz and preprocessor_config\.json 16000 Hz"):
+    with pytest.raises(UserError, match=r"says 8000 Hz and preprocessor_config\.json 16000 Hz"):
         read(broken)
 
 
@@ -162,10 +160,10 @@ def test_weights_in_parts(folder: Path, broken: Path) -> None:
     same_scores(broken, folder)
     assert read(broken).weights_sha256 != read(folder).weights_sha256
     (broken / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(DetectorError, match=r"model-00002-of-00002\.safetensors is missing"):
+    with pytest.raises(UserError, match=r"model-00002-of-00002\.safetensors is missing"):
         read(broken)
     edit(index_file, weight_map={"classifier.bias": "../model.safetensors"})
-    with pytest.raises(DetectorError, match="has to be a list of files beside it"):
+    with pytest.raises(UserError, match="has to be a list of files beside it"):
         read(broken)
 
 
@@ -174,7 +172,7 @@ def test_pickled_weights_where_there_are_no_others(folder: Path, broken: Path) -
     (broken / "model.safetensors").unlink()
     same_scores(broken, folder)
     torch.save({"x": torch.nn.Linear(1, 1)}, broken / "pytorch_model.bin")
-    with pytest.raises(DetectorError, match=r"pytorch_model\.bin is a pickle with code"):
+    with pytest.raises(UserError, match=r"pytorch_model\.bin is a pickle with code"):
         read(broken)
 
 

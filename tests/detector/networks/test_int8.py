@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.detector import DetectorError, load_detector
+from dfd.detector import load_detector
 from dfd.detector import precision as precisions
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import Grid, QuantizedConvStep, QuantizedDense, quantize, rounded
 from dfd.detector.signals import probe_signals
+from dfd.errors import UserError
 from tests.detector.conftest import WINDOW, MakeFolder, needs_int8
 
 
@@ -65,7 +66,7 @@ def test_an_int8_network_scores_nearly_as_before(
 
 @needs_int8
 def test_a_model_without_products_for_it_is_refused() -> None:
-    with pytest.raises(DetectorError, match="has no product that runs in int8"):
+    with pytest.raises(UserError, match="has no product that runs in int8"):
         load_detector(precision="int8", warm=False)
 
 
@@ -73,5 +74,5 @@ def test_int8_is_refused_without_instructions(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precisions, "cpu_flags", frozenset)
-    with pytest.raises(DetectorError, match="int8 was asked for and cpu has no instructions"):
+    with pytest.raises(UserError, match="int8 was asked for and cpu has no instructions"):
         load_detector(str(folder), precision="int8")

@@ -7,10 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector import DetectorError, engines, load_detector
+from dfd.detector import engines, load_detector
 from dfd.detector.files.transformers_folder import read
 from dfd.detector.jsonfile import Fields
 from dfd.detector.networks.light_cnn import LightCnn, LightCnnConfig, Stage, largest, read_light_cnn
+from dfd.errors import UserError
 from tests.detector.authors import save_light_cnn
 from tests.detector.conftest import CARD, WINDOW
 from tests.detector.reference import LENGTHS, transformers_log_odds
@@ -72,7 +73,7 @@ def test_the_fewest_frames_are_known() -> None:
 def test_a_window_too_short_for_the_head_is_refused(tmp_path: Path) -> None:
     save_light_cnn(tmp_path, LightCnnConfig((Stage(2, frame_stride=30), Stage(2, frame_taps=4))))
     (tmp_path / "dfd.json").write_text(json.dumps(CARD))
-    with pytest.raises(DetectorError, match=r"gives fewer than 93 frames; window_samples has"):
+    with pytest.raises(UserError, match=r"gives fewer than 93 frames; window_samples has"):
         read(tmp_path)
 
 
@@ -98,5 +99,5 @@ def test_the_largest_of_neighbours(dimension: int, pool: int) -> None:
 )
 def test_sizes_that_are_none(light_cnn: Any, said: str) -> None:
     fields = Fields(Path("config.json"), {"light_cnn": light_cnn})
-    with pytest.raises(DetectorError, match=said):
+    with pytest.raises(UserError, match=said):
         read_light_cnn(fields, 12)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfd.evaluation.corpus import CorpusError
+from dfd.errors import UserError
 from dfd.evaluation.figures import metrics
 from dfd.evaluation.figures.tdcf import (
     AsvErrors,
@@ -149,10 +149,10 @@ def test_reads_the_published_form(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "asv.txt"
     path.write_text(text)
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(UserError, match=message):
         read_asv_scores(path)
 
 
 def test_a_verifier_that_turns_every_spoof_away_leaves_no_cost() -> None:
-    with pytest.raises(CorpusError, match="no tandem cost"):
+    with pytest.raises(UserError, match="no tandem cost"):
         weights(AsvErrors(0.0, 0.0, 0.0, 1.0))

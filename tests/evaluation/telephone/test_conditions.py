@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from dfd.errors import UserError
 from dfd.evaluation.audio import FloatArray
-from dfd.evaluation.corpus import CorpusError
 from dfd.evaluation.telephone import codecs
 from dfd.evaluation.telephone.codecs import Codec, through_codec
 from dfd.evaluation.telephone.conditions import (
@@ -58,15 +58,15 @@ def test_the_telephones_band(name: str) -> None:
 
 def test_what_cannot_be_had_is_named() -> None:
     absent = Codec("none", "no-such-encoder", "wav")
-    with pytest.raises(CorpusError, match="no encoder no-such-encoder and ffmpeg is not"):
+    with pytest.raises(UserError, match="no encoder no-such-encoder and ffmpeg is not"):
         through_codec(WAVE, absent, ffmpeg="no-such-ffmpeg")
-    with pytest.raises(CorpusError, match="no condition 'fax'; there are: clean, ulaw"):
+    with pytest.raises(UserError, match="no condition 'fax'; there are: clean, ulaw"):
         condition_named("fax")
 
 
 def test_missing_codecs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise CorpusError("ffmpeg cannot do it")
+        raise UserError("ffmpeg cannot do it")
 
     monkeypatch.setattr(codecs, "_pyav_has", lambda _: False)
     monkeypatch.setattr(codecs, "_by_program", refuse)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from dfd.detector import DetectorError
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.spectrogram import SpectrogramExtractor
+from dfd.errors import UserError
 from dfd.training.bundled.export import write_weights
 from dfd.training.bundled.unroll import written_out
 from dfd.training.material.augment import normalise
@@ -77,7 +77,7 @@ def test_another_spectrogram_than_the_weights_is_refused(folder: Path, tmp_path:
     content = json.loads(config.read_text())
     content["spectrogram"]["floor"] *= 2
     config.write_text(json.dumps(content))
-    with pytest.raises(DetectorError, match="do not compute the spectrogram that it names"):
+    with pytest.raises(UserError, match="do not compute the spectrogram that it names"):
         read_checkpoint(str(tmp_path / "model"))
 
 

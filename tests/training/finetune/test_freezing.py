@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.finetune.freezing import freeze, set_training, trained_in_any, trained_names
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.options import TWO_STAGE, XLSR_HALF, FinetuneRecipe, Stage
@@ -67,10 +67,10 @@ def test_a_backbone_frozen_whole_is_heard_as_in_inference(base_backbone: Path) -
 
 def test_more_layers_than_there_are_is_one_line(base_backbone: Path) -> None:
     stage = dataclasses.replace(TOP, top_layers=4)
-    with pytest.raises(TrainingError, match=r"--set stages\.top\.top_layers=3 or fewer"):
+    with pytest.raises(UserError, match=r"--set stages\.top\.top_layers=3 or fewer"):
         build_classifier(load_backbone(str(base_backbone)), with_stages(TWO_STAGE, stage), 0)
 
 
 def test_a_family_without_a_mask_is_one_line(base_backbone: Path) -> None:
-    with pytest.raises(TrainingError, match="--set padding=zero"):
+    with pytest.raises(UserError, match="--set padding=zero"):
         build_classifier(load_backbone(str(base_backbone)), with_stages(XLSR_HALF, TOP), 0)

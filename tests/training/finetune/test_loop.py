@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.finetune import loop
 from dfd.training.finetune.loop import (
     FitContext,
@@ -103,10 +103,10 @@ def test_a_checkpoint_of_other_options_is_refused(
     one = dataclasses.replace(SMALL, stages=SMALL.stages[:1])
     run(one, base_backbone, clips, tmp_path)
     other = dataclasses.replace(one, noise_chance=0.1)
-    with pytest.raises(TrainingError, match="a run with other recipe"):
+    with pytest.raises(UserError, match="a run with other recipe"):
         run(other, base_backbone, clips, tmp_path, resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
-    with pytest.raises(TrainingError, match="is no checkpoint of dfd train"):
+    with pytest.raises(UserError, match="is no checkpoint of dfd train"):
         run(one, base_backbone, clips, tmp_path, resume=True)
 
 
@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(
 ) -> None:
     stage = dataclasses.replace(SMALL.stages[1], learning_rate=1e30, warm_up=0.0, epochs=3)
     recipe = dataclasses.replace(SMALL, stages=(stage,))
-    with pytest.raises(TrainingError, match=r"diverged.*learning_rate"):
+    with pytest.raises(UserError, match=r"diverged.*learning_rate"):
         run(recipe, base_backbone, clips, tmp_path)
 
 

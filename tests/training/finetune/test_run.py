@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from dfd.detector import load_detector
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.options import (
     FINETUNE_RECIPES,
@@ -111,7 +112,7 @@ def test_the_card_tells_data_figures_and_options(
 
 def test_no_audio_at_all_is_one_line(corpus: Path, base_backbone: Path, tmp_path: Path) -> None:
     splits = dataclasses.replace(corpus_splits(corpus), root=tmp_path)
-    with pytest.raises(CorpusError, match=r"no recording below .* can be read"):
+    with pytest.raises(UserError, match=r"no recording below .* can be read"):
         run(
             shortened("top4-mlp"),
             splits,

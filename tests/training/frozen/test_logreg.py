@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.frozen.logreg import fit_logistic, split_rows
 
 DRAWS = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def test_held_out_rows_are_stratified_and_by_seed() -> None:
 
 
 def test_too_little_data_is_one_line() -> None:
-    with pytest.raises(TrainingError, match="too few for 5 folds: use --set folds=3"):
+    with pytest.raises(UserError, match="too few for 5 folds: use --set folds=3"):
         fit_logistic(FEATURES[:6], LABELS[:6], (1.0,), 5, 0)
-    with pytest.raises(TrainingError, match="too few recordings to hold some out"):
+    with pytest.raises(UserError, match="too few recordings to hold some out"):
         split_rows(np.array([0, 1]), 0.2, 0)

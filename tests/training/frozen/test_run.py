@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from dfd.detector import load_detector
+from dfd.errors import UserError
 from dfd.evaluation.score_files import read_scores
-from dfd.training.errors import TrainingError
 from dfd.training.frozen import score
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import extract
@@ -144,8 +144,8 @@ def test_other_weights_than_it_was_made_on_are_refused(
     train(small("frozen-logreg"), corpus, base_backbone, tmp_path)
     dev = scan(corpus_splits(corpus).dev, corpus, "dev", workers=1)
     kept = FrozenModel.load(tmp_path / "full")
-    with pytest.raises(TrainingError, match="has other weights"):
+    with pytest.raises(UserError, match="has other weights"):
         kept.scores(dev, backbone=str(xlsr_backbone))
     (tmp_path / "full" / "frozen.json").write_text("{}")
-    with pytest.raises(TrainingError, match="is not what dfd train wrote"):
+    with pytest.raises(UserError, match="is not what dfd train wrote"):
         FrozenModel.load(tmp_path / "full")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.training.material.clips import batches_by_length, collate, prefetch, scan
 from dfd.training.material.splits import corpus_splits
 
@@ -32,9 +33,9 @@ def test_scan_measures_at_16_khz_and_names_what_it_leaves_out(corpus: Path, tmp_
 
 def test_scan_refuses_a_label_without_files(tmp_path: Path) -> None:
     soundfile.write(str(tmp_path / "a.wav"), np.zeros(100, np.float32), 16_000)
-    with pytest.raises(CorpusError, match=r"mine .*no spoof recordings"):
+    with pytest.raises(UserError, match=r"mine .*no spoof recordings"):
         scan([Recording("a.wav", 0), Recording("b.wav", 1)], tmp_path, "mine", workers=1)
-    with pytest.raises(CorpusError, match=r"no recording below .* can be read"):
+    with pytest.raises(UserError, match=r"no recording below .* can be read"):
         scan([Recording("b.wav", 1)], tmp_path, "mine", workers=1)
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.training.material.splits import Splits, corpus_splits, protocol_splits, sources
 
 
@@ -41,16 +42,16 @@ def test_protocol_splits(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_protocol_without_lists_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"train\.trn\.txt"):
+    with pytest.raises(UserError, match=r"train\.trn\.txt"):
         protocol_splits("asvspoof2019-la", tmp_path)
 
 
 def test_other_protocols_have_no_training_data(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no training data in 'wavefake'"):
+    with pytest.raises(UserError, match="no training data in 'wavefake'"):
         protocol_splits("wavefake", tmp_path)
 
 
 def test_a_split_of_one_label_is_refused(tmp_path: Path) -> None:
     human, spoof = Recording("a", 0), Recording("b", 1)
-    with pytest.raises(CorpusError, match="mine, split dev: no bona fide recordings"):
+    with pytest.raises(UserError, match="mine, split dev: no bona fide recordings"):
         Splits("mine", tmp_path, (human, spoof), (spoof,))

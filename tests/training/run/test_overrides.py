@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.finetune.options import TWO_STAGE, XLSR_HALF
 from dfd.training.frozen.options import FROZEN_RECIPES
 from dfd.training.run.overrides import override, read_changes
@@ -43,7 +43,7 @@ def test_nested_groups_and_whole_numbers_for_numbers() -> None:
     ],
 )
 def test_impossible_changes_are_one_line(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(UserError) as caught:
         override(TWO_STAGE, changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -74,7 +74,7 @@ def test_json_options(tmp_path: Path) -> None:
 )
 def test_broken_files_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(UserError, match=message):
         read_changes(tmp_path / name, [])
 
 
@@ -83,5 +83,5 @@ def test_broken_files_are_named(tmp_path: Path, name: str, text: str, message: s
     [(["epochs"], "not NAME=VALUE"), (["a=1", "a.b=2"], "a is a value, not a group")],
 )
 def test_broken_settings_are_named(settings: list[str], message: str) -> None:
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(UserError, match=message):
         read_changes(None, settings)

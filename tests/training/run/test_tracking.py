@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.run.tracking import Tracker, open_tracker
 
 
@@ -39,7 +39,7 @@ def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(TrainingError, match=r"pip install 'dfd\[wandb\]'"):
+    with pytest.raises(UserError, match=r"pip install 'dfd\[wandb\]'"):
         open_tracker(tmp_path, wandb_project="mine")
 
 

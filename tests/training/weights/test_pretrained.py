@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dfd.training.errors import TrainingError
+from dfd.errors import UserError
 from dfd.training.weights.pretrained import load_backbone
 from tests.training.backbones import LAYER_NORM, TINY, make_backbone
 
@@ -36,9 +36,9 @@ def test_the_bundled_one() -> None:
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="there is no backbone folder"):
+    with pytest.raises(UserError, match="there is no backbone folder"):
         load_backbone(str(tmp_path / "none"))
-    with pytest.raises(TrainingError, match=r"has no config\.json"):
+    with pytest.raises(UserError, match=r"has no config\.json"):
         load_backbone(str(tmp_path))
 
 
@@ -47,9 +47,7 @@ def test_a_hub_id_without_network_says_to_bring_the_folder(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(
-        TrainingError, match="bring FOLDER here and name it as --backbone"
-    ) as caught:
+    with pytest.raises(UserError, match="bring FOLDER here and name it as --backbone") as caught:
         load_backbone("nobody/wav2vec2-none")
     assert "\n" not in str(caught.value)
 
@@ -59,11 +57,11 @@ def test_missing_tensors_are_refused(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / "model.safetensors")
     del tensors["encoder.layers.1.feed_forward.output_dense.weight"]
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(TrainingError, match=r"lacks 1 tensors .*encoder\.layers\.1\.feed"):
+    with pytest.raises(UserError, match=r"lacks 1 tensors .*encoder\.layers\.1\.feed"):
         load_backbone(str(tmp_path))
 
 
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(TrainingError, match="is a bert, not a wav2vec2"):
+    with pytest.raises(UserError, match="is a bert, not a wav2vec2"):
         load_backbone(str(tmp_path))

@@ -4,7 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfd.evaluation.corpus import CorpusError, Recording
+from dfd.errors import UserError
+from dfd.evaluation.corpus import Recording
 from dfd.training.weights.serving import (
     USUAL_CORRELATION,
     ServedAs,
@@ -81,7 +82,7 @@ def test_too_little_for_streams_takes_the_usual_correlation() -> None:
 def test_a_label_without_scores_is_one_line() -> None:
     rows = recordings(2)
     whole = [np.array([-1.0]), np.zeros(0)]
-    with pytest.raises(CorpusError, match="dev cannot calibrate"):
+    with pytest.raises(UserError, match="dev cannot calibrate"):
         facts_of(whole, [whole, whole], rows)
 
 

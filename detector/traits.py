@@ -1,4 +1,4 @@
-"""What the core and the log have to know of a loaded model."""
+"""A loaded model, in the words of the streaming core."""
 
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.options import AlertPolicy, ModelTraits, UtteranceScore
@@ -22,15 +22,3 @@ def traits(spec: ModelSpec) -> ModelTraits:
         trained_bandwidth_hz=spec.trained_bandwidth_hz,
         utterance_score=UtteranceScore(spec.utterance_score),
     )
-
-
-def log_fields(spec: ModelSpec) -> dict[str, object]:
-    """A model, as the log names it."""
-    return {
-        "model": spec.name,
-        "version": spec.version,
-        "weights_sha256": spec.weights_sha256,
-        "device": spec.device,
-        "precision": spec.precision,
-        "batch_buckets": spec.batch_buckets,
-    }

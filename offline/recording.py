@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dfd.daemon.model import default_policy, traits
-from dfd.daemon.scheduling.contract import Detector
+from dfd.detector.spec import LoadedModel
+from dfd.detector.traits import default_policy, traits
 from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import (
@@ -40,7 +40,7 @@ class TrackScores:
 
 
 def score_recording(
-    chunks: Iterable[bytes], audio_format: AudioFormat, detector: Detector
+    chunks: Iterable[bytes], audio_format: AudioFormat, detector: LoadedModel
 ) -> list[TrackScores]:
     """Judges each channel of a recording as the daemon would judge it as a stream.
 
@@ -91,7 +91,7 @@ def _windows(session: StreamSession, chunks: Iterable[bytes]) -> Iterator[Window
 
 
 def _resolve(
-    session: StreamSession, windows: list[Window], detector: Detector
+    session: StreamSession, windows: list[Window], detector: LoadedModel
 ) -> list[ResolveEvent]:
     """Scores one batch of windows and tells the session, in their order."""
     scoreable = [window for window in windows if window.scoreable]
