@@ -36,6 +36,8 @@ class PlainVerb(click.Command):
         except click.UsageError as error:
             message = f"{error.format_message().rstrip('.')}; see dfd {self.name} --help"
             raise OneLineError(self.name or "", message) from None
+        except UserError as error:
+            raise OneLineError(self.name or "", str(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb."""

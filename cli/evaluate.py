@@ -31,7 +31,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("evaluate", cls=PlainVerb, name="evaluate")
+@click.command("evaluate", cls=PlainVerb)
 @click.option(
     "--manifest",
     type=_FILE,
