@@ -29,7 +29,12 @@ SENTENCE = (
 
 
 # Debian's packages of other names than the programs in them.
-_PACKAGES = {"gst-launch-1.0": "gstreamer1.0-tools", "sipp": "sip-tester"}
+_PACKAGES = {
+    "baresip": "baresip-core",
+    "gst-inspect-1.0": "gstreamer1.0-tools",
+    "gst-launch-1.0": "gstreamer1.0-tools",
+    "sipp": "sip-tester",
+}
 
 
 def need(*programs: str) -> None:
@@ -38,6 +43,37 @@ def need(*programs: str) -> None:
         if shutil.which(program) is None:
             package = _PACKAGES.get(program, program)
             pytest.skip(f"{program} is not installed: apt-get install {package}")
+
+
+# The package of each element of GStreamer that the tests name.
+_ELEMENTS = {
+    "gstreamer1.0-plugins-base": ("audioconvert", "audioresample", "opusenc", "opusdec"),
+    "gstreamer1.0-plugins-good": (
+        *("wavparse", "wavenc", "mulawenc", "mulawdec", "alawenc", "alawdec", "udpsink"),
+        *(f"rtp{name}{end}" for name in ("pcmu", "pcma", "g722", "L16", "opus")
+          for end in ("pay", "depay")),
+    ),
+    "gstreamer1.0-libav": ("avenc_g722", "avdec_g722"),
+}  # fmt: skip
+
+
+def need_elements() -> None:
+    """Skips the test where an element of GStreamer is missing."""
+    need("gst-launch-1.0", "gst-inspect-1.0")
+    for package, elements in _ELEMENTS.items():
+        for element in elements:
+            command = ["gst-inspect-1.0", "--exists", element]
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                pytest.skip(f"GStreamer has no {element}: apt-get install {package}")
+
+
+def need_encoder(name: str) -> None:
+    """Skips the test where ffmpeg was built without an encoder."""
+    need("ffmpeg")
+    command = ["ffmpeg", "-v", "error", "-h", f"encoder={name}"]
+    told = subprocess.run(command, capture_output=True, check=False)
+    if b"not recognized" in told.stdout + told.stderr:
+        pytest.skip(f"ffmpeg has no encoder {name}: apt-get install ffmpeg")
 
 
 def run(*words: object) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-import subprocess
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,16 @@ from dfd.bridges.rtp.packets import RtpPacket, is_rtcp, parse
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.runs.local_daemon import local_daemon
-from tests.bridges.real import bridge, judged, need, programs, run, seconds, speak
+from tests.bridges.real import (
+    bridge,
+    judged,
+    need_elements,
+    need_encoder,
+    programs,
+    run,
+    seconds,
+    speak,
+)
 from tests.bridges.rtp.test_server import free_port
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
@@ -67,6 +76,7 @@ async def compare(daemon: str, channel: dict[str, Any], direct: Path) -> None:
 
 
 async def test_every_codec_from_ffmpeg(daemon: str, speech: Path, tmp_path: Path) -> None:
+    need_encoder("libopus")
     first = free_ports(len(CODECS))
     words = ("rtp", "--ports", f"{first}-{first + 2 * len(CODECS) - 1}", *PAYLOADS)
     with bridge(tmp_path, daemon, *words, "--idle-seconds", 20) as running:
@@ -88,7 +98,7 @@ async def test_every_codec_from_ffmpeg(daemon: str, speech: Path, tmp_path: Path
 
 
 async def test_every_codec_from_gstreamer(daemon: str, speech: Path, tmp_path: Path) -> None:
-    need("gst-launch-1.0")
+    need_elements()
     first = free_ports(len(CODECS))
     words = ("rtp", "--ports", f"{first}-{first + 2 * len(CODECS) - 1}", *PAYLOADS)
     source = f"filesrc location={speech} ! wavparse ! audioconvert ! audioresample ! audio/x-raw,"
@@ -112,6 +122,7 @@ async def test_every_codec_from_gstreamer(daemon: str, speech: Path, tmp_path: P
 
 async def test_a_session_description_of_ffmpegs(daemon: str, speech: Path, tmp_path: Path) -> None:
     """The file that ffmpeg writes says where to listen and what comes."""
+    need_encoder("libopus")
     port, description = free_port(), tmp_path / "call.sdp"
     sender = ["ffmpeg", "-v", "error", "-re", "-i", speech, "-t", 3, "-ac", 1, "-c:a", "libopus",
               "-ar", 48000, "-rtpflags", "send_bye", "-f", "rtp"]  # fmt: skip
@@ -197,7 +208,11 @@ def free_ports(count: int) -> int:
     """The first of so many even ports in a row that, with the odd ones between, are free."""
     while True:
         first = free_port()
-        used = subprocess.run(["ss", "-lunH"], capture_output=True, check=False).stdout.decode()
-        wanted = range(first, first + 2 * count)
-        if first + 2 * count < 65536 and not any(f":{port} " in used for port in wanted):
-            return first
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + 2 * count):
+                    one = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                    one.bind(("127.0.0.1", port))
+            except (OSError, OverflowError):
+                continue
+        return first
