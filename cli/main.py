@@ -11,6 +11,7 @@ VERBS = {
     "serve": "Run the daemon.",
     "listen": "Judge the microphone live.",
     "replay": "Stream recordings to a daemon; scores and latency.",
+    "watch": "Watch all streams of a daemon.",
     "detect": "Score recordings without a daemon.",
     "bridge": "Judge telephone calls: AudioSocket, RTP, WebSocket media.",
     "info": "Show what a daemon offers.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,11 +13,12 @@ import grpc.aio
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
-from dfd.clients.protocol import requests, wire
+from dfd.clients.protocol import requests, watching, wire
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 from dfd.clients.transport.connection import metadata, open_channel
 from dfd.clients.transport.status import from_error
+from dfd.clients.watching import StreamsUpdate
 from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
@@ -194,6 +195,26 @@ class AsyncDetectionClient:
         except grpc.aio.AioRpcError as error:
             raise from_error(error) from None
         return wire.server_info(answer)
+
+    async def watch(self, interval_seconds: float = 0.5) -> AsyncGenerator[StreamsUpdate, None]:
+        """All streams of the server as they go: a snapshot, then what changed; without end.
+
+        Args:
+            interval_seconds: the least time between two updates, 0.1 to 60.
+
+        Raises:
+            DetectionError: the server cannot be reached, ended, or refused; a token needs
+                the right `watch`.
+        """
+        request = pb.WatchStreamsRequest(min_interval=requests.duration(interval_seconds))
+        call = self._stub.WatchStreams(request, metadata=self._metadata)
+        try:
+            async for answer in call:
+                yield watching.update(answer)
+        except grpc.aio.AioRpcError as error:
+            raise from_error(error) from None
+        finally:
+            call.cancel()
 
 
 def _encoding(word: Encoding | str) -> Encoding:

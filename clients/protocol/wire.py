@@ -184,12 +184,13 @@ def summary(message: pb.StreamSummary) -> ev.Summary:
     """The last word."""
     name = _name(_END, message.end_reason)
     return ev.Summary(
-        channels=tuple(_channel(channel) for channel in message.channels),
+        channels=tuple(channel(one) for one in message.channels),
         end_reason=_word(ev.EndReason, "END_REASON_", name, ev.EndReason.UNSPECIFIED),
     )
 
 
-def _channel(message: pb.ChannelSummary) -> ev.ChannelSummary:
+def channel(message: pb.ChannelSummary) -> ev.ChannelSummary:
+    """What the whole stream says of one channel."""
     has = message.HasField
     name = _name(pb.Verdict, message.verdict)
     return ev.ChannelSummary(

@@ -1,0 +1,111 @@
+"""`dfd watch`: all streams of a daemon, as they go."""
+
+from typing import Any
+
+import click
+
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import Verb
+
+SORTS = ("score", "rolling", "alerts", "length", "id", "start")
+
+
+@click.command(
+    "watch",
+    cls=Verb,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n"
+    "  dfd watch --alerts-only\n"
+    "  dfd watch --filter 'queue=sales' --sort length\n"
+    "  dfd watch --json --alerts-only | jq -r '.streams[] | .stream_id'",
+)
+@server_options
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    default="score",
+    show_default=True,
+    help="What streams are sorted by; those with an alert come first in any case.",
+)
+@click.option("--reverse", is_flag=True, help="Sort the other way round.")
+@click.option(
+    "--filter",
+    "text",
+    default="",
+    metavar="WORDS",
+    help="Only streams whose id, labels or address hold every word; a label reads name=value.",
+)
+@click.option("--alerts-only", is_flag=True, help="Only streams with an alert.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 60),
+    default=0.5,
+    show_default=True,
+    metavar="SECONDS",
+    help="The least time between two updates.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write every update as a JSON line instead.")
+@click.option("--once", is_flag=True, help="Show what runs now and end.")
+def command(
+    sort: str,
+    reverse: bool,
+    text: str,
+    alerts_only: bool,
+    interval: float,
+    as_json: bool,
+    once: bool,
+    **others: Any,
+) -> None:
+    """Watch all streams of a daemon: labels, scores, verdict so far, alerts first.
+
+    On a terminal a table is drawn in place: s changes the order, r reverses it, a shows only
+    alerts, q ends. Elsewhere a line is written where a stream begins, alerts or ends. A daemon
+    that asks for tokens wants one that allows watch.
+    """
+    import asyncio
+    import contextlib
+    import dataclasses
+    import json
+    from contextlib import aclosing
+
+    from rich.console import Console
+
+    from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.display.watch import WatchState, WatchView
+    from dfd.clients.runs.watch import follow
+    from dfd.clients.watching import StreamsUpdate
+
+    where = connection(**others)
+    console = Console()
+    view = WatchView(console, WatchState(where.server, sort, reverse, text, alerts_only))
+
+    def write(update: StreamsUpdate) -> None:
+        wanted = [
+            stream
+            for stream in update.streams
+            if stream.matches(text) and (stream.alerted or not alerts_only)
+        ]
+        if wanted or update.snapshot:
+            shown = dataclasses.asdict(dataclasses.replace(update, streams=tuple(wanted)))
+            click.echo(json.dumps(shown, default=str, ensure_ascii=False))
+
+    async def show_once(client: AsyncDetectionClient) -> None:
+        async with aclosing(client.watch(interval)) as updates:
+            update = await anext(updates)
+        if as_json:
+            write(update)
+        else:
+            view.take(update)
+            console.print(view.picture())
+
+    async def work() -> None:
+        async with AsyncDetectionClient(where) as client:
+            if once:
+                await show_once(client)
+            elif as_json:
+                await follow(client, write, interval_seconds=interval)
+            else:
+                await view.run(follow(client, view.update, view.lost, interval_seconds=interval))
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(work())

@@ -1,0 +1,269 @@
+"""What `dfd watch` shows: a table of all streams, alerts first, drawn in place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from dfd.clients.display import words
+from dfd.clients.errors import DetectionError
+from dfd.clients.events import Verdict
+from dfd.clients.watching import (
+    ScorePoint,
+    StreamList,
+    StreamsUpdate,
+    WatchedChannel,
+    WatchedStream,
+)
+
+_SPARKS = "▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 24
+# lines of a screen that is a file
+_ENDLESS = 1 << 20
+_STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green"}
+_NAMES = {Verdict.SPOOF: "synthetic", Verdict.BONAFIDE: "human"}
+
+# what streams may be sorted by; the second says whether the largest comes first
+SORTS: dict[str, tuple[Callable[[WatchedStream], Any], bool]] = {
+    "score": (lambda s: -1.0 if s.cumulative is None else s.cumulative, True),
+    "rolling": (lambda s: -1.0 if s.rolling is None else s.rolling, True),
+    "alerts": (lambda s: s.alerts_raised, True),
+    "length": (lambda s: s.audio_seconds, True),
+    "id": (lambda s: s.stream_id, False),
+    "start": (lambda s: s.started_at, False),
+}
+
+
+@dataclass
+class WatchState:
+    """What is shown, and how.
+
+    Attributes:
+        sort: a key of `SORTS`; streams with an alert always come first.
+        reverse: the other way round.
+        text: only streams that match it.
+        alerts_only: only streams with an alert.
+        lost: why there is no server at the moment; empty while there is.
+    """
+
+    server: str
+    sort: str = "score"
+    reverse: bool = False
+    text: str = ""
+    alerts_only: bool = False
+    streams: StreamList = field(default_factory=lambda: StreamList(keep_ended=200))
+    lost: str = ""
+
+    def rows(self) -> list[WatchedStream]:
+        """The streams to show, in order."""
+        key, descending = SORTS[self.sort]
+        found = [
+            stream
+            for stream in self.streams.streams.values()
+            if stream.matches(self.text) and (stream.alerted or not self.alerts_only)
+        ]
+        found.sort(key=lambda stream: stream.key)
+        found.sort(key=key, reverse=descending is not self.reverse)
+        found.sort(key=lambda stream: not stream.alerted)
+        return found
+
+    def press(self, key: str) -> bool:
+        """Does what a key asks for; False where it ends the view."""
+        names = list(SORTS)
+        match key:
+            case "q" | "\x03" | "\x1b":
+                return False
+            case "s":
+                self.sort = names[(names.index(self.sort) + 1) % len(names)]
+            case "r":
+                self.reverse = not self.reverse
+            case "a":
+                self.alerts_only = not self.alerts_only
+        return True
+
+
+class WatchView:
+    """Draws a `WatchState` in place and takes keys, or says what changes line by line."""
+
+    def __init__(self, console: Console, state: WatchState) -> None:
+        self._console = console
+        self._state = state
+        self._live: Live | None = None
+        self._ended = asyncio.Event()
+        if console.is_terminal:
+            self._live = Live(
+                get_renderable=self.picture, console=console, screen=True, refresh_per_second=4
+            )
+
+    async def run(self, following: Coroutine[Any, Any, None]) -> None:
+        """Shows what `following` tells until it fails or the user has seen enough."""
+        tasks = [asyncio.create_task(following), asyncio.create_task(self._ended.wait())]
+        with self._live or contextlib.nullcontext(), _keys(self._pressed, self._live is not None):
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                done = (await asyncio.gather(*tasks, return_exceptions=True))[0]
+        if isinstance(done, Exception):
+            raise done
+
+    def picture(self) -> RenderableType:
+        """The table as it stands."""
+        height = self._console.height if self._console.is_terminal else _ENDLESS
+        return render(self._state, height)
+
+    def take(self, update: StreamsUpdate) -> None:
+        """Takes what changed, and says nothing."""
+        self._state.streams.take(update)
+
+    def update(self, update: StreamsUpdate) -> None:
+        """Takes what changed."""
+        state = self._state
+        state.lost = ""
+        lines = list(plain_lines(state, update)) if self._live is None else []
+        state.streams.take(update)
+        for line in lines:
+            self._console.print(Text(line), soft_wrap=True)
+
+    def lost(self, error: DetectionError) -> None:
+        """The daemon is gone for the time being."""
+        if self._live is None and not self._state.lost:
+            self._console.print(Text(f"no server, trying again: {error.message}"), soft_wrap=True)
+        self._state.lost = error.message
+
+    def _pressed(self, key: str) -> None:
+        if not self._state.press(key):
+            self._ended.set()
+        elif self._live is not None:
+            self._live.refresh()
+
+
+@contextlib.contextmanager
+def _keys(pressed: Callable[[str], None], wanted: bool) -> Iterator[None]:
+    """Takes keys one by one, where there is a keyboard."""
+    if not wanted or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+    import tty
+
+    number, loop = sys.stdin.fileno(), asyncio.get_running_loop()
+
+    def read() -> None:
+        for key in os.read(number, 32).decode("latin-1"):
+            pressed(key)
+
+    before = termios.tcgetattr(number)
+    tty.setcbreak(number)
+    loop.add_reader(number, read)
+    try:
+        yield
+    finally:
+        loop.remove_reader(number)
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+
+
+def render(state: WatchState, height: int) -> RenderableType:
+    """The table as it stands, as many streams as a screen of so many lines holds."""
+    rows = state.rows()
+    running = list(state.streams.streams.values())
+    alerted = sum(stream.alerted for stream in running)
+    head = Text(f"{state.server}  {len(running)} streams", style="bold")
+    head.append(f"  {alerted} with an alert", style="bold red" if alerted else "dim")
+    head.append(f"  {len(state.streams.ended)} ended since", style="dim")
+    order = f"{state.sort}, reversed" if state.reverse else state.sort
+    head.append(f"  by {order}", style="dim")
+    if state.text:
+        head.append(f"  matching {state.text!r}", style="dim")
+    if state.lost:
+        head.append(f"\nno server, trying again: {state.lost}", style="yellow")
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    table.add_column("stream", no_wrap=True, ratio=3)
+    table.add_column("labels", no_wrap=True, ratio=3)
+    table.add_column("for", justify="right", no_wrap=True)
+    table.add_column("last windows", no_wrap=True, width=_SPARK_WIDTH)
+    table.add_column("rolling", justify="right", no_wrap=True)
+    table.add_column("whole", justify="right", no_wrap=True)
+    table.add_column("so far", no_wrap=True, width=13)
+    lines = [(stream, channel) for stream in rows for channel in stream.channels]
+    room = max(1, height - 8)
+    for stream, channel in lines[:room]:
+        table.add_row(*_cells(stream, channel))
+    left = len(lines) - room
+    foot = Text("s sort  r reverse  a alerts only  q quit", style="dim")
+    if left > 0:
+        foot.append(f"   {left} more below", style="yellow")
+    return Group(head, table, foot)
+
+
+def _cells(stream: WatchedStream, channel: WatchedChannel) -> Iterable[RenderableType]:
+    style = "bold white on red" if channel.active_alerts else ""
+    name = (
+        stream.stream_id
+        if len(stream.channels) == 1
+        else (f"{stream.stream_id} [{channel.summary.channel}]")
+    )
+    yield Text(name, style=style)
+    yield Text(_labels(stream).strip(), "dim")
+    yield Text(words.clock(channel.summary.audio_seconds))
+    yield sparks(channel.recent[-_SPARK_WIDTH:])
+    yield Text(words.probability(channel.rolling_score))
+    yield Text(words.probability(channel.summary.cumulative_score))
+    if channel.active_alerts:
+        yield Text("ALERT", style=style)
+    else:
+        verdict = channel.summary.verdict
+        yield Text(_NAMES.get(verdict, "cannot tell"), style=_STYLES.get(verdict, "yellow"))
+
+
+def sparks(points: Iterable[ScorePoint]) -> Text:
+    """Windows as a row of bars: higher is more likely synthetic."""
+    text = Text()
+    for point in points:
+        if point.window is None:
+            text.append("·", style="dim")
+        else:
+            mark = _SPARKS[min(int(point.window * len(_SPARKS)), len(_SPARKS) - 1)]
+            text.append(mark, style="red" if point.window >= 0.5 else "green")
+    return text
+
+
+def plain_lines(state: WatchState, update: StreamsUpdate) -> Iterator[str]:
+    """Away from a terminal: a line where a stream begins, alerts, calms down or ends.
+
+    Args:
+        state: the streams as they stood.
+        update: what changed since.
+    """
+    for stream in update.streams:
+        if not stream.matches(state.text):
+            continue
+        known = state.streams.find(stream.key)
+        if known is None and not state.alerts_only:
+            yield f"{stream.stream_id}: began{_labels(stream)}"
+        raised = stream.alerts_raised - (known.alerts_raised if known else 0)
+        if raised > 0:
+            yield f"{stream.stream_id}: ALERT at {words.clock(stream.audio_seconds)}"
+        elif known is not None and known.alerted and not stream.alerted:
+            yield f"{stream.stream_id}: alert cleared at {words.clock(stream.audio_seconds)}"
+        if stream.end_reason and (stream.alerts_raised or not state.alerts_only):
+            said = [words.verdict(channel.summary) for channel in stream.channels]
+            ended = stream.end_reason.replace("_", " ").lower()
+            yield f"{stream.stream_id}: ended, {ended}. {' / '.join(said)}"
+
+
+def _labels(stream: WatchedStream) -> str:
+    said = " ".join(f"{name}={value}" for name, value in sorted(stream.labels.items()))
+    return f" {said}" if said else ""

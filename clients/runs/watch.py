@@ -1,0 +1,45 @@
+"""All streams of a daemon, for as long as somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.errors import DetectionError
+from dfd.clients.options import RetryPolicy
+from dfd.clients.transport.retry import Backoff
+from dfd.clients.watching import StreamsUpdate
+
+
+async def follow(
+    client: AsyncDetectionClient,
+    on_update: Callable[[StreamsUpdate], None],
+    on_lost: Callable[[DetectionError], None] = lambda error: None,
+    *,
+    interval_seconds: float = 0.5,
+) -> None:
+    """Watches, and connects again where the daemon is lost or full; ends when cancelled.
+
+    Args:
+        client: the server.
+        on_update: told what changed.
+        on_lost: told each time that the daemon is lost, before it is tried again.
+        interval_seconds: the least time between two updates.
+
+    Raises:
+        DetectionError: the server refused, or could not be reached at first.
+    """
+    policy = RetryPolicy()
+    backoff = Backoff(policy, 0.0)
+    while True:
+        try:
+            async for update in client.watch(interval_seconds):
+                backoff = Backoff(policy, float("inf"))
+                on_update(update)
+        except DetectionError as error:
+            delay = backoff.next_delay(error)
+            if delay is None:
+                raise
+            on_lost(error)
+            await asyncio.sleep(delay)

@@ -1,0 +1,158 @@
+"""What a watcher is told: all streams of a daemon, as frozen dataclasses, and a list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dfd.clients.audio import AudioFormat
+from dfd.clients.events import Alert, ChannelSummary, Score
+from dfd.clients.options import AlertPolicy
+
+# windows that are remembered of each channel
+_HISTORY = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePoint:
+    """The spoof probabilities as they stood after one window; None where there was none."""
+
+    end_seconds: float
+    window: float | None
+    rolling: float | None
+    cumulative: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedChannel:
+    """One judged channel of a stream.
+
+    Attributes:
+        summary: what it would be if the stream ended now.
+        active_alerts: raised and not cleared.
+        alerts_raised: so far, cleared ones included.
+        recent: the last windows, oldest first.
+    """
+
+    summary: ChannelSummary
+    rolling_score: Score | None
+    speaking: bool
+    active_alerts: tuple[Alert, ...]
+    alerts_raised: int
+    recent: tuple[ScorePoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedStream:
+    """One stream of the daemon as it stands.
+
+    Attributes:
+        key: names the call in the life of the daemon; stream ids may repeat.
+        peer: address of its client.
+        audio_format: None where its encoding is of a later contract.
+        end_reason: empty while it runs, else a stable UPPER_SNAKE_CASE word.
+    """
+
+    key: str
+    stream_id: str
+    labels: Mapping[str, str]
+    peer: str
+    started_at: datetime
+    audio_format: AudioFormat | None
+    alert_policy: AlertPolicy
+    channels: tuple[WatchedChannel, ...]
+    end_reason: str
+
+    @property
+    def alerted(self) -> bool:
+        """Whether an alert stands on one of its channels."""
+        return any(channel.active_alerts for channel in self.channels)
+
+    @property
+    def alerts_raised(self) -> int:
+        """Alerts of all channels so far."""
+        return sum(channel.alerts_raised for channel in self.channels)
+
+    @property
+    def audio_seconds(self) -> float:
+        """How long it is."""
+        return max((channel.summary.audio_seconds for channel in self.channels), default=0.0)
+
+    @property
+    def rolling(self) -> float | None:
+        """The highest rolling spoof probability of its channels."""
+        scores = [c.rolling_score.spoof_probability for c in self.channels if c.rolling_score]
+        return max(scores, default=None)
+
+    @property
+    def cumulative(self) -> float | None:
+        """The highest cumulative spoof probability of its channels."""
+        scores = [c.summary.cumulative_score for c in self.channels]
+        return max((score.spoof_probability for score in scores if score), default=None)
+
+    def matches(self, text: str) -> bool:
+        """Whether every word of a text is found in its id, peer or labels."""
+        said = [self.stream_id, self.peer]
+        said += [f"{name}={value}" for name, value in self.labels.items()]
+        whole = "\n".join(said).casefold()
+        return all(word in whole for word in text.casefold().split())
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsUpdate:
+    """The streams that changed; with `snapshot`, all that run, and the others are forgotten."""
+
+    snapshot: bool
+    streams: tuple[WatchedStream, ...]
+
+
+class StreamList:
+    """The streams of a daemon, kept up to date by updates.
+
+    Args:
+        keep_ended: ended streams that are remembered, the latest.
+
+    Attributes:
+        streams: those that run, by their key, with the windows seen so far.
+        ended: those that ended, the oldest first.
+    """
+
+    def __init__(self, keep_ended: int = 0) -> None:
+        self.streams: dict[str, WatchedStream] = {}
+        self.ended: dict[str, WatchedStream] = {}
+        self._keep_ended = keep_ended
+
+    def take(self, update: StreamsUpdate) -> None:
+        """Takes what changed."""
+        before = self.streams
+        if update.snapshot:
+            self.streams = {}
+        for stream in update.streams:
+            known = before.get(stream.key)
+            if known is not None:
+                stream = _joined(known, stream)
+            if stream.end_reason:
+                self.streams.pop(stream.key, None)
+                self.ended[stream.key] = stream
+            else:
+                self.streams[stream.key] = stream
+        while len(self.ended) > self._keep_ended:
+            del self.ended[next(iter(self.ended))]
+
+    def find(self, key: str) -> WatchedStream | None:
+        """A stream that runs or ended."""
+        return self.streams.get(key) or self.ended.get(key)
+
+
+def _joined(known: WatchedStream, fresh: WatchedStream) -> WatchedStream:
+    """The newer state with the windows of both."""
+    older = {channel.summary.channel: channel.recent for channel in known.channels}
+    channels = []
+    for channel in fresh.channels:
+        first = channel.recent[0].end_seconds if channel.recent else float("inf")
+        before = older.get(channel.summary.channel, ())
+        kept = [point for point in before if point.end_seconds < first]
+        recent = (*kept, *channel.recent)[-_HISTORY:]
+        channels.append(replace(channel, recent=recent))
+    return replace(fresh, channels=tuple(channels))
