@@ -99,6 +99,7 @@ _OPTIONS = (
     _option("deadline_seconds", "A live window that waited longer is shed.", _SECONDS),
     _option("queue_limit", "Windows waiting before live ones are shed.", int),
     _option("batch_timeout_seconds", "Give up a forward pass that takes longer.", _SECONDS),
+    _option("watchdog_seconds", "End a worker or engine that does not answer.", _SECONDS),
     _option("windows_in_flight", "Unscored windows before a fast sender is slowed.", int),
     _option("grace_seconds", "Time for running streams after SIGTERM.", _SECONDS),
     _option("retry_seconds", "What clients that are turned away are told to wait.", _SECONDS),

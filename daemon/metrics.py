@@ -50,6 +50,11 @@ class Metrics:
         self.queue_length = Gauge(
             "dfd_queue_length", "Windows waiting for the classifier.", registry=registry
         )
+        self.oldest_window_seconds = Gauge(
+            "dfd_oldest_window_seconds",
+            "How long the oldest live window has waited to be judged.",
+            registry=registry,
+        )
         self.queue_seconds = Histogram(
             "dfd_queue_seconds",
             "From the audio of a window to its forward pass.",

@@ -47,6 +47,8 @@ class ServeOptions(ModelOverrides):
         deadline_seconds: a live window that waited longer is shed.
         queue_limit: windows waiting; beyond it live ones are shed.
         batch_timeout_seconds: a forward pass that takes longer is given up.
+        watchdog_seconds: a worker or an engine process that does not answer for this long is
+            ended, and another started.
         windows_in_flight: unresolved windows of one channel before its sender is slowed.
         grace_seconds: time running streams have to end after SIGTERM.
         retry_seconds: what a turned-away client is told to wait.
@@ -83,6 +85,7 @@ class ServeOptions(ModelOverrides):
     deadline_seconds: float = 3.0
     queue_limit: int = 4096
     batch_timeout_seconds: float = 60.0
+    watchdog_seconds: float = 15.0
     windows_in_flight: int = 4
     grace_seconds: float = 30.0
     retry_seconds: float = 1.0
@@ -134,6 +137,7 @@ class ServeOptions(ModelOverrides):
             "settle_timeout_seconds",
             "deadline_seconds",
             "batch_timeout_seconds",
+            "watchdog_seconds",
         ):
             seconds: float | None = getattr(self, name)
             _require(

@@ -42,6 +42,9 @@ class Drainable(Protocol):
     def drain(self, plan: DrainPlan) -> None:
         """The server is about to end."""
 
+    def warn(self, reason: str, message: str) -> None:
+        """Tells the client something worth knowing of the server."""
+
 
 @dataclass(slots=True, eq=False)
 class Runtime:
@@ -74,6 +77,11 @@ class Runtime:
         self.admission.enter(Phase.DRAINING)
         for call in tuple(self.calls):
             call.drain(plan)
+
+    def warn(self, reason: str, message: str) -> None:
+        """Tells all calls that run something worth knowing of the server."""
+        for call in tuple(self.calls):
+            call.warn(reason, message)
 
     def engine_or_refuse(self) -> Engine:
         """The warm model.

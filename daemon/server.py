@@ -23,11 +23,13 @@ from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import EngineSource
+from dfd.daemon.scheduling.contract import Engine, EngineSource
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.scheduling.local import Loader, LocalEngine
 from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
+from dfd.daemon.vitals.observed import ObservedScheduler
+from dfd.daemon.vitals.pulse import Pulse
 from dfd.detector.spec import LoadedModel
 
 # after the last stream: for statuses that are still on their way
@@ -72,6 +74,9 @@ class Server:
     Args:
         load: makes the warm classifier, in the device's own thread.
         shared: where the engine is elsewhere; `load` is not used then.
+
+    Attributes:
+        on_serving: told when streams are taken, or not for the time being.
     """
 
     def __init__(
@@ -99,6 +104,9 @@ class Server:
         self._source = LocalEngine(options, metrics, load) if shared is None else shared.engine
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
+        self._pulse: Pulse | None = None
+        self._has_engine = False
+        self.on_serving: Callable[[bool], None] | None = None
 
     @property
     def ready_line(self) -> str:
@@ -144,22 +152,56 @@ class Server:
         """
         engine = await self._source.start()
         spec = engine.spec
-        self.runtime.warm(engine)
-        self._health.set_serving(True)
+        observed = ObservedScheduler(engine.scheduler)
+        self.metrics.oldest_window_seconds.set_function(lambda: observed.oldest_seconds)
+        self._pulse = Pulse(
+            observed, spec.window_samples, self.options.deadline_seconds, self._pulse_changed
+        )
+        self._pulse.start()
+        self._has_engine = True
+        self.runtime.warm(Engine(spec, observed))
+        self._follow()
         log(logging.INFO, "serving", **model_fields(spec))
         return True
 
     def pause(self) -> None:
         """Takes no new streams while there is no engine; those that run go on."""
-        if self.runtime.admission.phase is Phase.SERVING:
-            self._health.set_serving(False)
-            self.runtime.admission.enter(Phase.WARMING)
+        self._has_engine = False
+        self._follow()
 
     def resume(self) -> None:
         """Takes streams again."""
-        if self.runtime.admission.phase is Phase.WARMING and self.runtime.engine is not None:
-            self.runtime.admission.enter(Phase.SERVING)
-            self._health.set_serving(True)
+        self._has_engine = self._pulse is not None
+        self._follow()
+
+    def _pulse_changed(self, well: bool) -> None:
+        """Says the truth about the engine, to those who would come and those who are here."""
+        if well:
+            log(logging.WARNING, "windows are judged again")
+            self.runtime.warn("ENGINE_RECOVERED", "the classifier judges windows again")
+        else:
+            log(logging.ERROR, "no windows are judged; no streams are taken until they are")
+            self.runtime.warn(
+                "ENGINE_FAILING",
+                "the classifier judges no windows at present; what is said meanwhile may stay "
+                "unjudged",
+            )
+        self._follow()
+
+    def _follow(self) -> None:
+        """Brings admission and health to what is known of the engine."""
+        admission = self.runtime.admission
+        if admission.phase is Phase.DRAINING:
+            return
+        if not self._has_engine:
+            phase = Phase.WARMING
+        else:
+            phase = Phase.SERVING if self._pulse is None or self._pulse.well else Phase.FAILING
+        serving = phase is Phase.SERVING
+        admission.enter(phase)
+        self._health.set_serving(serving)
+        if self.on_serving is not None:
+            self.on_serving(serving)
 
     async def drain(self) -> bool:
         """Takes no new streams and lets those that run end; False where some did not."""
@@ -181,6 +223,8 @@ class Server:
             await self._grpc.stop(grace_seconds)
         if self.page is not None:
             self.page.close()
+        if self._pulse is not None:
+            await self._pulse.stop()
         return await self._source.stop()
 
     async def __aenter__(self) -> Self:

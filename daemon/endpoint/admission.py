@@ -17,6 +17,7 @@ class Phase(Enum):
 
     WARMING = "warming"
     SERVING = "serving"
+    FAILING = "failing"
     DRAINING = "draining"
 
 
@@ -96,7 +97,7 @@ class Admission:
         """Holds a slot.
 
         Raises:
-            CallError: WARMING_UP, SERVER_DRAINING or SERVER_FULL.
+            CallError: WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
         if not self._seats.take(self.max_streams):
@@ -121,13 +122,21 @@ class Admission:
         """Refuses while the daemon is not serving.
 
         Raises:
-            CallError: WARMING_UP or SERVER_DRAINING.
+            CallError: WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
         """
         if self.phase is Phase.WARMING:
             raise CallError(
                 grpc.StatusCode.UNAVAILABLE,
                 "WARMING_UP",
                 "the model is being loaded; try again, or wait until health says SERVING",
+                retry_seconds=self._retry_seconds,
+            )
+        if self.phase is Phase.FAILING:
+            raise CallError(
+                grpc.StatusCode.UNAVAILABLE,
+                "ENGINE_FAILING",
+                "the classifier judges no windows at present; try again later, or connect to "
+                "another instance",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.DRAINING:

@@ -106,7 +106,7 @@ class Guest:
 async def run_engine(options: ServeOptions, load: Loader, orders: Orders) -> Ended:
     """Lives as an engine process, until it is told to stop or the supervisor is gone."""
     metrics = Metrics()
-    source = LocalEngine(options, metrics, load)
+    source = LocalEngine(options, metrics, load, on_hung=_die)
     guests: dict[int, Guest] = {}
     warming = asyncio.ensure_future(_warm(source, metrics, orders))
     while (got := await orders.receive()) is not None:
@@ -128,6 +128,12 @@ async def run_engine(options: ServeOptions, load: Loader, orders: Orders) -> End
         guest.close()
     await source.stop()
     return Ended()
+
+
+def _die() -> None:
+    """Another process has a device that this one's hung pass may hold for ever."""
+    logging.shutdown()
+    os._exit(1)
 
 
 async def _warm(source: LocalEngine, metrics: Metrics, orders: Orders) -> None:

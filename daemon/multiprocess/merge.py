@@ -14,6 +14,7 @@ Families = list[tuple[str, str, str, list[tuple[str, dict[str, str], float]]]]
 _RULES: dict[str, Callable[[float, float], float]] = {
     "dfd_model_info": max,
     "dfd_ready": min,
+    "dfd_oldest_window_seconds": max,
     "dfd_real_time_factor": max,
     "dfd_stream_slots": max,
     "dfd_stream_slots_free": max,

@@ -37,6 +37,7 @@ from dfd.daemon.multiprocess.orders import (
     Warm,
     Watched,
 )
+from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
@@ -47,6 +48,7 @@ _CODE = "from dfd.daemon.multiprocess.child import main; main()"
 # windows of one worker that may be with the engines; only pages that were used take memory
 _SLOTS = 1024
 _FIGURES_SECONDS = 2.0
+_FOR_NOBODY = -1
 _STOP_SECONDS = 5.0
 _FIRST_RESTART_SECONDS = 0.2
 _LAST_RESTART_SECONDS = 10.0
@@ -64,6 +66,7 @@ class _Process:
         slots: descriptor of a worker's windows.
         figures: its metrics when they were last asked for.
         end: what it said of its end.
+        unanswered: questions since it was last heard.
     """
 
     role: str
@@ -78,11 +81,20 @@ class _Process:
     slots: int | None = None
     figures: Families = field(default_factory=list)
     end: Ended | None = None
+    unanswered: int = 0
 
     @property
     def name(self) -> str:
         """As the log calls it."""
         return f"{self.role}-{self.index}"
+
+    def ask(self) -> None:
+        """Wants its figures, which are kept for when it is gone."""
+        self.orders.send(Report(_FOR_NOBODY))
+
+    def kill(self) -> None:
+        """Ends it by force."""
+        self.process.kill()
 
 
 class Front:
@@ -142,6 +154,8 @@ class Front:
             )
         )
         self._started = True
+        watchdog = asyncio.create_task(keep_watch(self._at_work, options.watchdog_seconds))
+        self._watches.add(watchdog)
         for worker in self._all("worker"):
             for engine in self._all("engine"):
                 self._introduce(worker, engine)
@@ -211,6 +225,10 @@ class Front:
     def _all(self, role: str) -> list[_Process]:
         return [p for p in self._processes.values() if p.role == role]
 
+    def _at_work(self) -> list[_Process]:
+        """Those that answer at once: a model that is being loaded may hold up its process."""
+        return [p for p in self._processes.values() if p.serving or p.spec is not None]
+
     def _gather_from_page(self) -> Families:
         """For the page's thread."""
         gathering = asyncio.run_coroutine_threadsafe(self.figures(), self._loop)
@@ -274,6 +292,7 @@ class Front:
         return delay
 
     def _hear(self, one: _Process, order: Order) -> None:
+        one.unanswered = 0
         if isinstance(order, Warm):
             one.spec = order.spec
             if self._started:

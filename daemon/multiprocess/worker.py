@@ -130,9 +130,9 @@ class Worker:
         return Ended(drained=self._drained and not busy)
 
     async def _warm(self) -> None:
+        self._server.on_serving = lambda serving: self._orders.send(Serving(serving))
         await self._server.warm()
         settle_memory()
-        self._orders.send(Serving(serving=True))
 
     async def _drain(self) -> None:
         self._drained = await self._server.drain()
@@ -163,7 +163,6 @@ class Worker:
             self._server.pause()
         else:
             self._server.resume()
-        self._orders.send(Serving(serving=count > 0))
 
 
 async def run_worker(options: ServeOptions, index: int, board: Board, orders: Orders) -> Ended:

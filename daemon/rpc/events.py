@@ -102,13 +102,14 @@ def warning(event: core.StreamWarning) -> pb.Warning:
     )
 
 
-def draining_warning(grace_seconds: float, offset_seconds: float) -> pb.Warning:
+def draining_words(grace_seconds: float) -> str:
     """The server is about to end."""
-    return pb.Warning(
-        reason=SERVER_DRAINING,
-        message=f"the server ends within {grace_seconds:g} s; finish, or connect elsewhere",
-        offset=duration(offset_seconds),
-    )
+    return f"the server ends within {grace_seconds:g} s; finish, or connect elsewhere"
+
+
+def server_warning(reason: str, message: str, offset_seconds: float) -> pb.Warning:
+    """Something about the server, and where the stream was then."""
+    return pb.Warning(reason=reason, message=message, offset=duration(offset_seconds))
 
 
 def channel_summary(summary: core.ChannelSummary) -> pb.ChannelSummary:

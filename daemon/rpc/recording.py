@@ -91,6 +91,11 @@ class Recording:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(plan.end_seconds, self._give_up)
 
+    def warn(self, reason: str, message: str) -> None:
+        """Puts it beside the result."""
+        offset = 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
+        self._response.warnings.append(events.server_warning(reason, message, offset))
+
     async def _take_and_judge(self) -> None:
         """Takes nothing before there is room for the largest recording."""
         options, uploads = self._runtime.options, self._runtime.uploads

@@ -114,12 +114,17 @@ class Stream:
         if self._pipeline is None:
             self._request_end(end)
             return
-        offset = self._pipeline.session.audio_seconds
-        warning = events.draining_warning(plan.grace_seconds, offset)
-        self._runtime.metrics.warnings.labels(events.SERVER_DRAINING).inc()
-        self._outbox.put_first(pb.StreamingDetectResponse(warning=warning))
+        self.warn(events.SERVER_DRAINING, events.draining_words(plan.grace_seconds))
         self._timers.after(plan.end_seconds, functools.partial(self._request_end, end))
         self._timers.after(plan.hurry_seconds, self._pipeline.hurry)
+
+    def warn(self, reason: str, message: str) -> None:
+        """Tells the client something worth knowing of the server, before all that waits."""
+        if self._pipeline is not None:
+            offset = self._pipeline.session.audio_seconds
+            warning = events.server_warning(reason, message, offset)
+            self._runtime.metrics.warnings.labels(reason).inc()
+            self._outbox.put_first(pb.StreamingDetectResponse(warning=warning))
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
         """Takes the configuration, says `started` and sets reader and writer to work."""

@@ -1,8 +1,10 @@
 """An engine in this process: a model, its device's thread and the scheduler before them."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
+from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import Engine
@@ -20,13 +22,22 @@ class LocalEngine:
 
     Args:
         load: makes the warm classifier, in the device's own thread.
+        on_hung: told when the engine hangs; without it the model is loaded anew.
     """
 
-    def __init__(self, options: ServeOptions, metrics: Metrics, load: Loader) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        metrics: Metrics,
+        load: Loader,
+        on_hung: Callable[[], None] | None = None,
+    ) -> None:
         self._options = options
         self._metrics = metrics
         self._load = load
         self._device = DeviceThread()
+        self._on_hung = on_hung or self._reload_soon
+        self._reloading: asyncio.Task[None] | None = None
         self._scheduler: Scheduler | None = None
 
     @property
@@ -55,12 +66,32 @@ class LocalEngine:
             ),
             self._metrics,
             self._device,
+            on_hung=self._on_hung,
         )
         scheduler.start()
         return Engine(spec, scheduler)
 
+    def _reload_soon(self) -> None:
+        self._reloading = asyncio.create_task(self._reload(), name="dfd-reload")
+
+    async def _reload(self) -> None:
+        """Loads the model anew, in another thread: the old one cannot be ended."""
+        device = DeviceThread()
+        try:
+            detector = await device.run(lambda: self._load(self._options))
+        except Exception:
+            log(logging.ERROR, "the model could not be loaded anew", exc_info=True)
+            device.close()
+            return
+        self._metrics.scheduler_restarts.inc()
+        self._device = device
+        self.scheduler.go_on_with(detector, device)
+        log(logging.WARNING, "engine started anew")
+
     async def stop(self) -> bool:
         """Ends both; False where the device is still busy and cannot be stopped."""
+        if self._reloading is not None:
+            self._reloading.cancel()
         if self._scheduler is not None:
             await self._scheduler.stop()
         self._device.close()

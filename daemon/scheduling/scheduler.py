@@ -32,6 +32,8 @@ from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples, WindowStatus
 
 _RESTART_DELAY_SECONDS = 0.05
+# a single pass may hang by what it was given; the next one as well is the engine
+_HUNG_PASSES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Scheduler:
         scorer: the classifier; its `score` runs in the device thread only.
         device: the thread the classifier was loaded in.
         clock: seconds, monotonic.
+        on_hung: told when one forward pass after the other had to be given up.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Scheduler:
         metrics: Metrics,
         device: DeviceThread | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_hung: Callable[[], None] | None = None,
     ) -> None:
         self.options = options
         self.clock = clock
@@ -76,6 +80,8 @@ class Scheduler:
         self._metrics = metrics
         self._device = device or DeviceThread()
         self._assembler = BatchAssembler(options.window_samples, options.batch_buckets)
+        self._on_hung = on_hung
+        self._given_up = 0
         self._queue = DueQueue()
         self._lanes = 0
         self._wake = asyncio.Event()
@@ -99,6 +105,12 @@ class Scheduler:
         while (task := self._queue.pop()) is not None:
             self._give_up([task], WindowStatus.SHED)
         self._device.close()
+
+    def go_on_with(self, scorer: Scorer, device: DeviceThread) -> None:
+        """Takes another classifier, in the thread that it was loaded in."""
+        self._device.close()
+        self._scorer, self._device, self._given_up = scorer, device, 0
+        self._assembler = BatchAssembler(self.options.window_samples, self.options.batch_buckets)
 
     def open_lane(self) -> Lane:
         """Announces a stream."""
@@ -220,6 +232,10 @@ class Scheduler:
             log(logging.ERROR, "batch given up", windows=len(batch))
             self._metrics.batch_failures.inc()
             self._give_up(batch, WindowStatus.FAILED)
+            self._given_up += 1
+            if self._given_up == _HUNG_PASSES and self._on_hung is not None:
+                log(logging.ERROR, "engine hangs, starting it anew", passes=self._given_up)
+                self._on_hung()
         except Exception:
             self._metrics.batch_failures.inc()
             log(logging.ERROR, "batch failed", exc_info=True, windows=len(batch))
@@ -246,6 +262,7 @@ class Scheduler:
         live = [task for task in batch if task.samples is not None]
         windows = [task.samples for task in live if task.samples is not None]
         llrs = await self._forward(windows)
+        self._given_up = 0
         compute = self.clock() - started_at
         if llrs.shape[0] < len(windows):
             raise ValueError(f"the classifier gave {llrs.shape} scores for {len(windows)} windows")

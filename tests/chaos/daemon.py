@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import grpc
@@ -19,7 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
+ROOT = Path(__file__).parents[2]
 RATE = 16_000
+_FAULTY = "from tests.chaos import faults; faults.main()"
 _READY = re.compile(r"dfd ready on (\S+):(\d+)(?: \(metrics (\S+)\))?")
 
 
@@ -30,6 +33,7 @@ class Daemon:
         arguments: over those that a test needs.
         model: "noop" loads at once and needs no torch.
         environment: over this process' own.
+        fault: the file by which `tests.chaos.faults` is told how the model fails.
     """
 
     def __init__(
@@ -38,17 +42,21 @@ class Daemon:
         model: str = "noop",
         environment: dict[str, str] | None = None,
         stderr: int | None = None,
+        fault: Path | None = None,
     ) -> None:
         self._stderr = stderr
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "dfd", "serve", "--model", model),
+                sys.executable,
+                *(("-m", "dfd") if fault is None else ("-c", _FAULTY)),
+                *("serve", "--model", model),
                 *("--port", "0", "--metrics-port", "0", "--device", "cpu", "--threads", "1"),
                 *arguments,
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if stderr is None else stderr,
-            env=os.environ | (environment or {}),
+            env=os.environ | {"DFD_TEST_FAULT": str(fault or "")} | (environment or {}),
+            cwd=ROOT,
             text=True,
         )
         self.log: list[str] = []

@@ -1,0 +1,35 @@
+"""A model that hangs or fails while a file says so: `python -c "...; faults.main()" serve ...`."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+FAULT = "DFD_TEST_FAULT"
+
+
+def main() -> None:
+    """Runs `dfd` with the model that judges nothing, and has faults."""
+    from dfd.cli.main import main as dfd
+    from dfd.daemon.scheduling.noop import NoopDetector
+
+    path = Path(os.environ[FAULT])
+    score = NoopDetector.score
+
+    def faulty(self: NoopDetector, windows: NDArray[Any], lengths: NDArray[Any]) -> Any:
+        fault = path.read_text() if path.exists() else ""
+        if fault == "fails":
+            raise RuntimeError("a device that is broken")
+        began = path.stat().st_mtime_ns if fault else 0
+        while fault == "hangs" and path.exists() and path.stat().st_mtime_ns == began:
+            time.sleep(0.01)
+        if fault.startswith("slow"):
+            time.sleep(float(fault.split()[1]) * len(windows))
+        return score(self, windows, lengths)
+
+    NoopDetector.score = faulty  # type: ignore[method-assign]
+    sys.argv[0] = "dfd"
+    dfd()
