@@ -119,8 +119,8 @@ def model(
 
     With RECORDINGS, the precisions are compared with fp32 on them.
     """
+    from dfd.benchmarks.model.compare import ModelOptions, run
     from dfd.benchmarks.model.peers import COMPILE, PEERS
-    from dfd.benchmarks.model.run import ModelOptions, run
 
     chosen = PEERS if "all" in peers else tuple(name for name in peers if name != "none")
     if quick:
@@ -185,7 +185,7 @@ def serve(
     begin spread over some seconds. The budget is broken when p99 exceeds it, or when any
     window is shed or fails. FILES are what is streamed, made-up voices where there are none.
     """
-    from dfd.benchmarks.serve.run import ServeBenchOptions, run
+    from dfd.benchmarks.serve.capacity import ServeBenchOptions, run
 
     arguments = tuple(
         f"--{name}={value}" for name, value in serve_options.items() if value is not None

@@ -104,7 +104,7 @@ def command() -> None:
 def audiosocket(listen: str, **common: Any) -> None:
     """Take calls from Asterisk's AudioSocket."""
     from dfd.bridges.plans import AudioSocketPlan
-    from dfd.bridges.run import run
+    from dfd.bridges.serve import run
 
     run(AudioSocketPlan(*_address(listen)), _settings(common))
 
@@ -143,7 +143,7 @@ def rtp(
 ) -> None:
     """Take calls as RTP: PCMU, PCMA, G.722, L16, Opus."""
     from dfd.bridges.plans import plan_rtp
-    from dfd.bridges.run import run
+    from dfd.bridges.serve import run
 
     plan = plan_rtp(listen=listen, ports=ports, sdp_path=sdp, payloads=payloads)
     run(plan, _settings(common, hold_seconds=hold_ms / 1000))
@@ -201,7 +201,7 @@ def websocket(
 ) -> None:
     """Take calls as WebSocket media in one dialect."""
     from dfd.bridges.plans import plan_websocket
-    from dfd.bridges.run import run
+    from dfd.bridges.serve import run
 
     host, port = _address(listen)
     plan = plan_websocket(
@@ -234,7 +234,7 @@ def _settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
     """The common options as `run` takes them."""
     from dfd.bridges.options import BridgeOptions
     from dfd.bridges.plans import pairs
-    from dfd.bridges.run import Settings
+    from dfd.bridges.serve import Settings
     from dfd.clients.options import AlertPolicy, StreamOptions
 
     own = {name: common.pop(name) for name in _OWN}

@@ -18,7 +18,7 @@ from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from dfd.detector import Detector
-    from dfd.evaluation.run import RunOptions
+    from dfd.evaluation.evaluate import RunOptions
     from dfd.evaluation.trials import TrialSet
 
 # the figures are there, but not of every trial
@@ -111,7 +111,7 @@ def command(**values: Any) -> None:
 
 def _evaluate(**values: Any) -> bool:
     """Does it all; False where some recordings have no score."""
-    from dfd.evaluation.run import evaluate_model, evaluate_scores
+    from dfd.evaluation.evaluate import evaluate_model, evaluate_scores
     from dfd.evaluation.score_files import match, read_scores, write_scores
 
     _refuse(values)
@@ -210,8 +210,8 @@ def _run_options(
     asv_scores: Path | None,
     **values: Any,
 ) -> RunOptions:
+    from dfd.evaluation.evaluate import RunOptions
     from dfd.evaluation.figures.tdcf import read_asv_scores
-    from dfd.evaluation.run import RunOptions
     from dfd.evaluation.telephone.conditions import STANDARD
 
     names = STANDARD if conditions == "all" else tuple(filter(None, (conditions or "").split(",")))

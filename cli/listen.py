@@ -72,7 +72,7 @@ def command(
     from dfd.clients.alerts.on_alert import on_alert, read_secret
     from dfd.clients.alerts.sinks import EventSink, JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
-    from dfd.clients.display.listen import ListenView, summary_lines
+    from dfd.clients.display.live import ListenView, summary_lines
     from dfd.clients.display.meter import MeterState
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.listen import Listening, listen

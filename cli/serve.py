@@ -165,10 +165,10 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
         click.echo(line)
         sys.stdout.flush()
 
-    if options.has_front:
-        from dfd.daemon.multiprocess.supervisor import run_front
+    if options.multiprocess:
+        from dfd.daemon.multiprocess.supervisor import run_supervisor
 
-        ending = asyncio.run(run_front(options, announce))
+        ending = asyncio.run(run_supervisor(options, announce))
     else:
         from dfd.daemon.server import run
 

@@ -13,7 +13,7 @@ from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat
 from dfd.clients.options import RetryPolicy, StreamOptions
 from dfd.clients.transport.buffer import AudioBuffer
-from dfd.clients.transport.link import Desk, Link
+from dfd.clients.transport.link import Link, StreamState
 
 if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
@@ -46,9 +46,9 @@ class DetectionStream:
         self.stream_id = options.stream_id or f"c-{uuid.uuid4().hex}"
         self.audio_format = audio_format
         self._live = live
-        self._desk = Desk(AudioBuffer(audio_format, buffer_seconds, live=live))
+        self._state = StreamState(AudioBuffer(audio_format, buffer_seconds, live=live))
         options = replace(options, stream_id=self.stream_id)
-        self._link = Link(stub, metadata, audio_format, options, retry, self._desk, live=live)
+        self._link = Link(stub, metadata, audio_format, options, retry, self._state, live=live)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -58,29 +58,29 @@ class DetectionStream:
         Raises:
             RuntimeError: the stream was not entered yet.
         """
-        if not self._desk.opened.done():
+        if not self._state.opened.done():
             raise RuntimeError("enter the stream first: async with client.stream(...) as stream")
-        return self._desk.opened.result()
+        return self._state.opened.result()
 
     @property
     def position_seconds(self) -> float:
         """End of the audio taken so far, on the time line."""
-        return self.audio_format.seconds(self._desk.buffer.position)
+        return self.audio_format.seconds(self._state.buffer.position)
 
     @property
     def waiting_seconds(self) -> float:
         """Audio taken and not yet sent."""
-        return self.audio_format.seconds(len(self._desk.buffer))
+        return self.audio_format.seconds(len(self._state.buffer))
 
     @property
     def lost_seconds(self) -> float:
         """Audio dropped unjudged so far, because the buffer was full."""
-        return self.audio_format.seconds(self._desk.buffer.dropped)
+        return self.audio_format.seconds(self._state.buffer.dropped)
 
     @property
     def over(self) -> bool:
         """Whether the stream takes no more audio; iterating tells why."""
-        return self._desk.over
+        return self._state.over
 
     async def __aenter__(self) -> Self:
         """Connects and waits for `Started`.
@@ -90,7 +90,7 @@ class DetectionStream:
         """
         self._task = asyncio.create_task(self._link.run())
         try:
-            await asyncio.shield(self._desk.opened)
+            await asyncio.shield(self._state.opened)
         except BaseException:
             await self.aclose()
             raise
@@ -106,8 +106,8 @@ class DetectionStream:
 
     async def aclose(self) -> None:
         """Abandons the stream, whatever state it is in; closing again does nothing."""
-        self._desk.end()
-        self._desk.opened.cancel()
+        self._state.end()
+        self._state.opened.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -128,26 +128,26 @@ class DetectionStream:
         Raises:
             ValueError: a partial frame, an offset that runs backwards, or audio after `finish`.
         """
-        desk = self._desk
-        while not self._live and desk.buffer.full and not desk.over:
-            desk.space.clear()
-            await desk.space.wait()
+        state = self._state
+        while not self._live and state.buffer.full and not state.over:
+            state.space.clear()
+            await state.space.wait()
         return self.send_nowait(content, sample_offset)
 
     def send_nowait(self, content: bytes, sample_offset: int | None = None) -> bool:
         """As `send`, without waiting: for callbacks of the event loop."""
-        if self._desk.buffer.finished:
+        if self._state.buffer.finished:
             raise ValueError("the stream was finished: start another for more audio")
-        if self._desk.over:
+        if self._state.over:
             return False
-        self._desk.buffer.append(content, sample_offset)
-        self._desk.changed.set()
+        self._state.buffer.append(content, sample_offset)
+        self._state.changed.set()
         return True
 
     async def finish(self) -> None:
         """Ends the audio; the last results and the summary follow."""
-        self._desk.buffer.finished = True
-        self._desk.changed.set()
+        self._state.buffer.finished = True
+        self._state.changed.set()
 
     async def send_all(self, chunks: AsyncIterable[bytes] | Iterable[bytes]) -> None:
         """Sends every chunk, then finishes; stops early when the stream is over.
@@ -165,7 +165,7 @@ class DetectionStream:
                         break
                     await asyncio.sleep(0)
         except BaseException:
-            self._desk.end()
+            self._state.end()
             raise
         await self.finish()
 
@@ -175,11 +175,11 @@ class DetectionStream:
         Raises:
             DetectionError: the stream ended by an error.
         """
-        desk = self._desk
-        while not (desk.over and desk.events.empty()):
-            event = await desk.events.get()
+        state = self._state
+        while not (state.over and state.events.empty()):
+            event = await state.events.get()
             if event is None:
                 break
             yield event
-        if desk.error is not None:
-            raise desk.error
+        if state.error is not None:
+            raise state.error

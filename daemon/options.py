@@ -187,7 +187,7 @@ class ServeOptions(ModelOverrides):
         return tuple(name.strip() for name in self.device.split(","))
 
     @property
-    def has_front(self) -> bool:
+    def multiprocess(self) -> bool:
         """Whether several processes serve: workers on one port, an engine process a device."""
         return self.workers > 1 or len(self.devices) > 1
 

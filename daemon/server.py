@@ -11,21 +11,21 @@ from typing import Self
 import grpc.aio
 
 from dfd.daemon.endpoint.address import address, is_loopback
-from dfd.daemon.endpoint.admission import Admission, Phase, Seats
+from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
 from dfd.daemon.endpoint.auth import Authenticator, read_tokens
+from dfd.daemon.endpoint.bind import bind, channel_options
 from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.endpoint.health import HealthServicer, add_health
-from dfd.daemon.endpoint.listen import bind, channel_options
 from dfd.daemon.endpoint.reflection import add_reflection
-from dfd.daemon.life import Ending, ready_line, unless_signal
+from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import Engine, EngineSource
+from dfd.daemon.scheduling.contract import Engine, ModelSource
 from dfd.daemon.scheduling.garbage import settle_memory
-from dfd.daemon.scheduling.local import Loader, LocalEngine
+from dfd.daemon.scheduling.local import Loader, LocalModel
 from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.vitals.observed import ObservedScheduler
@@ -63,8 +63,8 @@ def load_model(options: ServeOptions) -> LoadedModel:
 class Shared:
     """What a server has in common with other processes that serve the same port."""
 
-    engine: EngineSource
-    seats: Seats
+    engine: ModelSource
+    quota: StreamQuota
     metrics: Metrics
 
 
@@ -95,13 +95,13 @@ class Server:
                 options.max_streams,
                 options.retry_seconds,
                 metrics,
-                None if shared is None else shared.seats,
+                None if shared is None else shared.quota,
             ),
             auth=Authenticator(tokens),
             uploads=Uploads(options.upload_bytes),
         )
         self._shares_port = shared is not None
-        self._source = LocalEngine(options, metrics, load) if shared is None else shared.engine
+        self._source = LocalModel(options, metrics, load) if shared is None else shared.engine
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
         self._pulse: Pulse | None = None

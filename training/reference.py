@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dfd.errors import UserError
-from dfd.training.finetune.options import FINETUNE_RECIPES
-from dfd.training.frozen.options import FROZEN_RECIPES
+from dfd.training.finetune.recipe import FINETUNE_RECIPES
+from dfd.training.frozen.recipe import FROZEN_RECIPES
 from dfd.training.material.splits import Splits
 from dfd.training.run.options import RunOptions
 from dfd.training.run.overrides import override
@@ -46,8 +46,8 @@ def train_reference(
 
     ``backbone`` None is the authors'. Raises ``UserError`` with one line for the user.
     """
-    from dfd.training.finetune.run import run as run_finetune
-    from dfd.training.frozen.run import run as run_frozen
+    from dfd.training.finetune.train import run as run_finetune
+    from dfd.training.frozen.train import run as run_frozen
 
     if name not in PUBLISHED_BACKBONES:
         raise UserError(f"no recipe {name!r}; there are: {', '.join(PUBLISHED_BACKBONES)}")

@@ -23,7 +23,7 @@ from dfd.benchmarks.report import machine
 from dfd.benchmarks.report.spread import Spread, measure_in_turns
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, extract
-from dfd.training.frozen.options import FrozenRecipe
+from dfd.training.frozen.recipe import FrozenRecipe
 from dfd.training.frozen.spectral import spectral_features
 from dfd.training.material.clips import Clips, scan
 from dfd.training.material.splits import corpus_splits

@@ -17,8 +17,8 @@ from dfd.clients.errors import DetectionError
 from dfd.clients.options import RetryPolicy, StreamOptions
 from dfd.clients.protocol import requests, wire
 from dfd.clients.transport.buffer import AudioBuffer
-from dfd.clients.transport.calls import CallEndedError, StreamCall, ended, half_close, write
 from dfd.clients.transport.retry import Backoff
+from dfd.clients.transport.rpc import CallEndedError, StreamCall, ended, half_close, write
 from dfd.clients.transport.status import from_error
 from dfd.v1 import detection_pb2 as pb
 
@@ -36,7 +36,7 @@ _DRAINING = DetectionError("UNAVAILABLE", "SERVER_DRAINING", "the server is shut
 
 
 @dataclass(eq=False)
-class Desk:
+class StreamState:
     """What the two sides of a stream share; both run in one event loop.
 
     Attributes:
@@ -77,7 +77,7 @@ class Link:
         audio_format: AudioFormat,
         options: StreamOptions,
         retry: RetryPolicy,
-        desk: Desk,
+        state: StreamState,
         *,
         live: bool,
     ) -> None:
@@ -86,7 +86,7 @@ class Link:
         self._format = audio_format
         self._options = options
         self._retry = retry
-        self._desk = desk
+        self._state = state
         self._stall_seconds = retry.stall_seconds if live else None
         self._limits_bytes = _DEFAULT_CHUNK_BYTES
         self._judged: dict[int, int] = {}
@@ -95,18 +95,18 @@ class Link:
 
     async def run(self) -> None:
         """Connects, and again, until the summary came or trying is over; never raises."""
-        desk = self._desk
+        state = self._state
         try:
             await self._keep()
         except Exception as error:
-            desk.error = error
-            if not desk.opened.done():
-                desk.opened.set_exception(error)
+            state.error = error
+            if not state.opened.done():
+                state.opened.set_exception(error)
         finally:
-            desk.end()
+            state.end()
 
     async def _keep(self) -> None:
-        desk = self._desk
+        state = self._state
         backoff = Backoff(self._retry, self._retry.connect_seconds)
         lost_before = False
         while True:
@@ -126,18 +126,18 @@ class Link:
             delay = backoff.next_delay(error)
             if delay is None:
                 if summary is not None:
-                    await desk.events.put(summary)
+                    await state.events.put(summary)
                 raise error
-            if desk.opened.done():
-                desk.buffer.rewind()
-                await desk.events.put(
+            if state.opened.done():
+                state.buffer.rewind()
+                await state.events.put(
                     ev.ConnectionLost(error.code, error.reason, error.message, delay, summary)
                 )
             await asyncio.sleep(delay)
 
     def _left(self, summary: ev.Summary) -> bool:
         """Whether the server ended a stream that has more audio to come."""
-        buffer = self._desk.buffer
+        buffer = self._state.buffer
         draining = summary.end_reason is ev.EndReason.SERVER_DRAINING
         return draining and not (buffer.finished and not len(buffer))
 
@@ -188,20 +188,20 @@ class Link:
         if not isinstance(started, ev.Started):
             raise DetectionError("INTERNAL", "BAD_ANSWER", "the server's first answer is no start")
         self._since = time.monotonic()
-        desk = self._desk
-        if desk.opened.done():
+        state = self._state
+        if state.opened.done():
             lost = self._newly_dropped()
-            where = self._format.seconds(desk.buffer.start)
-            await desk.events.put(ev.Reconnected(where, lost, max(1, attempts)))
-        await desk.events.put(started)
-        if not desk.opened.done():
-            desk.opened.set_result(started)
+            where = self._format.seconds(state.buffer.start)
+            await state.events.put(ev.Reconnected(where, lost, max(1, attempts)))
+        await state.events.put(started)
+        if not state.opened.done():
+            state.opened.set_result(started)
         self._limits_bytes = started.limits.max_chunk_bytes or _DEFAULT_CHUNK_BYTES
         self._judged = dict.fromkeys(started.channels or range(self._format.channel_count), 0)
 
     def _newly_dropped(self) -> float:
         """Seconds of audio dropped since this was last asked."""
-        dropped = self._desk.buffer.dropped
+        dropped = self._state.buffer.dropped
         lost, self._told_dropped = dropped - self._told_dropped, dropped
         return self._format.seconds(lost)
 
@@ -211,21 +211,21 @@ class Link:
         Raises:
             DetectionError: a live stream's server took nothing for too long.
         """
-        desk, expected = self._desk, 0
+        state, expected = self._state, 0
         while True:
-            piece = desk.buffer.take(self._limits_bytes)
+            piece = state.buffer.take(self._limits_bytes)
             if piece is None:
-                if desk.buffer.finished:
+                if state.buffer.finished:
                     await half_close(call)
                     return
-                desk.changed.clear()
-                await desk.changed.wait()
+                state.changed.clear()
+                await state.changed.wait()
                 continue
-            desk.space.set()
+            state.space.set()
             lost = self._newly_dropped()
             if lost:
                 where = self._format.seconds(piece.start) - lost
-                await desk.events.put(ev.AudioLost(where, lost))
+                await state.events.put(ev.AudioLost(where, lost))
             audio = pb.AudioChunk(content=piece.content)
             if piece.start != expected:
                 audio.sample_offset = piece.start
@@ -250,7 +250,7 @@ class Link:
                 elif isinstance(event, ev.WindowResult):
                     self._acknowledge(event)
                 if event is not None:
-                    await self._desk.events.put(event)
+                    await self._state.events.put(event)
             error = await ended(call) if summary is None else None
         except grpc.aio.AioRpcError as caught:
             error = from_error(caught)
@@ -263,4 +263,4 @@ class Link:
         """Lets go of audio that was judged on every channel."""
         end = int(event.end_seconds * self._format.sample_rate_hz)
         self._judged[event.channel] = max(end, self._judged.get(event.channel, 0))
-        self._desk.buffer.acknowledge(min(self._judged.values()))
+        self._state.buffer.acknowledge(min(self._judged.values()))

@@ -21,7 +21,7 @@ class Phase(Enum):
     DRAINING = "draining"
 
 
-class Seats(Protocol):
+class StreamQuota(Protocol):
     """The places of a daemon, which several processes may share."""
 
     @property
@@ -35,7 +35,7 @@ class Seats(Protocol):
         """Gives a place back."""
 
 
-class OwnSeats:
+class OwnQuota:
     """The places of a daemon of one process."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Admission:
     """Slots for streams and recordings; belongs to one event loop.
 
     Args:
-        seats: counts the slots, where other processes share them.
+        quota: counts the slots, where other processes share them.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Admission:
         max_streams: int,
         retry_seconds: float,
         metrics: Metrics,
-        seats: Seats | None = None,
+        quota: StreamQuota | None = None,
     ) -> None:
         self.max_streams = max_streams
-        self._seats = seats or OwnSeats()
+        self._quota = quota or OwnQuota()
         self.phase = Phase.WARMING
         self._retry_seconds = retry_seconds
         self._metrics = metrics
@@ -84,7 +84,7 @@ class Admission:
     @property
     def taken(self) -> int:
         """Slots in use in all processes."""
-        return self._seats.taken
+        return self._quota.taken
 
     def enter(self, phase: Phase) -> None:
         """Goes on to another phase."""
@@ -100,7 +100,7 @@ class Admission:
             CallError: WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
-        if not self._seats.take(self.max_streams):
+        if not self._quota.take(self.max_streams):
             raise CallError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
@@ -115,7 +115,7 @@ class Admission:
             yield
         finally:
             self._active -= 1
-            self._seats.leave()
+            self._quota.leave()
             self.publish()
 
     def check(self) -> None:
@@ -159,5 +159,5 @@ class Admission:
             self._empty.set()
         self._metrics.slots_max.set(self.max_streams)
         self._metrics.streams_active.set(self._active)
-        free = self.max_streams - self._seats.taken if self.phase is Phase.SERVING else 0
+        free = self.max_streams - self._quota.taken if self.phase is Phase.SERVING else 0
         self._metrics.slots_free.set(free)

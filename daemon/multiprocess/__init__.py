@@ -1,11 +1,11 @@
-"""The front: several processes that share a port, all feeding one engine process per device.
+"""Several processes that share a port, all feeding one engine process per device.
 
     supervisor   starts the processes, watches them, restarts the dead, drains and ends
-    child        where such a process begins; `orders` says what it is told and tells
+    child        where such a process begins; `control` says what it is told and tells
     worker       one server of the port: its own sessions, the engines elsewhere
     remote       a worker's scheduler: windows into its slots, records to an engine, scores back
-    host         an engine process: a local engine that takes the windows of all workers
-    memory       slots for windows and a board of counts, in memory that all of them map
+    engine       an engine process: a local model that takes the windows of all workers
+    memory       slots for windows and shared counts, in memory that all of them map
     records      what a worker and an engine say about a window, in a few bytes
     merge        the metrics of all processes on one page
 

@@ -1,4 +1,4 @@
-"""Where a process of the front begins: `python -c "... main()" DESCRIPTOR NAME`."""
+"""The entry point of a supervised process: `python -c "... main()" DESCRIPTOR NAME`."""
 
 import asyncio
 import importlib
@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import cast
 
 from dfd.daemon import logs
-from dfd.daemon.multiprocess.memory import Board
-from dfd.daemon.multiprocess.orders import Begin, Orders
+from dfd.daemon.multiprocess.control import Begin, ControlChannel
+from dfd.daemon.multiprocess.memory import SharedCounts
 from dfd.daemon.scheduling.local import Loader
 
 
 def main() -> None:
-    """Lives as the supervisor bids; ends when that is gone."""
+    """Runs what the supervisor asks for; ends when the supervisor is gone."""
     # they reach the whole group of a terminal: it is the supervisor that decides
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -28,27 +28,27 @@ def main() -> None:
 
 
 async def _live(connection: socket.socket) -> None:
-    orders = Orders(connection)
-    got = await orders.receive()
+    control = ControlChannel(connection)
+    got = await control.receive()
     if got is None:
         return
-    begin, (board,) = got
+    begin, (counts,) = got
     assert isinstance(begin, Begin)
     options = begin.options
     logs.configure(options.log_level, options.log_format, f"{begin.role}-{begin.index}")
     if begin.role == "engine":
-        from dfd.daemon.multiprocess.host import run_engine
+        from dfd.daemon.multiprocess.engine import run_engine
 
         options = replace(options, device=options.devices[begin.index])
-        end = await run_engine(options, _loader(begin.loader), orders)
+        end = await run_engine(options, _loader(begin.loader), control)
     else:
         from dfd.daemon.multiprocess.worker import run_worker
 
         end = await run_worker(
-            options, begin.index, Board(board, begin.workers, begin.engines), orders
+            options, begin.index, SharedCounts(counts, begin.workers, begin.engines), control
         )
-    orders.send(end)
-    orders.close()
+    control.send(end)
+    control.close()
 
 
 def _loader(name: str) -> Loader:

@@ -1,4 +1,4 @@
-"""Memory that the processes of one daemon map: windows in slots, and a board of counts."""
+"""Memory that the processes of one daemon map: windows in slots, and counts that all read."""
 
 import fcntl
 import mmap
@@ -41,7 +41,7 @@ class WindowSlots:
         return _allocate("dfd-windows", size)
 
 
-class Board:
+class SharedCounts:
     """Counts that all processes read; each is written by one worker.
 
     Args:
@@ -51,34 +51,34 @@ class Board:
     def __init__(self, descriptor: int, workers: int, engines: int) -> None:
         self._descriptor = descriptor
         cells = np.frombuffer(mmap.mmap(descriptor, 0), np.int64)
-        self._seats = cells[:workers]
+        self._streams = cells[:workers]
         self._loads = cells[workers:].reshape(engines, workers)
 
     @staticmethod
     def allocate(workers: int, engines: int) -> int:
         """Makes the memory, all counts 0, and returns its descriptor."""
-        return _allocate("dfd-board", _CELL_BYTES * workers * (1 + engines))
+        return _allocate("dfd-counts", _CELL_BYTES * workers * (1 + engines))
 
     @property
-    def seats(self) -> int:
+    def streams(self) -> int:
         """Streams of all workers."""
-        return int(self._seats.sum())
+        return int(self._streams.sum())
 
-    def take_seat(self, worker: int, limit: int) -> bool:
+    def acquire_stream(self, worker: int, limit: int) -> bool:
         """Counts a stream of a worker; False where all workers have `limit` already."""
         # a lock of the process, which is gone with it
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
-            if self.seats >= limit:
+            if self.streams >= limit:
                 return False
-            self._seats[worker] += 1
+            self._streams[worker] += 1
             return True
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
-    def leave_seat(self, worker: int) -> None:
+    def release_stream(self, worker: int) -> None:
         """A stream of a worker ended."""
-        self._seats[worker] -= 1
+        self._streams[worker] -= 1
 
     def load(self, engine: int) -> int:
         """Windows that an engine has to score yet."""
@@ -90,5 +90,5 @@ class Board:
 
     def clear_worker(self, worker: int) -> None:
         """A worker is gone with all that it had."""
-        self._seats[worker] = 0
+        self._streams[worker] = 0
         self._loads[:, worker] = 0

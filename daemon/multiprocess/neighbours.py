@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from dfd.daemon.multiprocess.orders import Orders, Shown, Watched
+from dfd.daemon.multiprocess.control import ControlChannel, Shown, Watched
 from dfd.daemon.watch.roster import Roster, Watcher
 from dfd.v1 import detection_pb2 as pb
 
@@ -19,10 +19,10 @@ class Neighbours:
         index: the worker's number.
     """
 
-    def __init__(self, index: int, roster: Roster, orders: Orders) -> None:
+    def __init__(self, index: int, roster: Roster, control: ControlChannel) -> None:
         self._index = index
         self._roster = roster
-        self._orders = orders
+        self._control = control
         self._showing: asyncio.Task[None] | None = None
         self._watcher: Watcher | None = None
         self._running: dict[int, set[str]] = {}
@@ -40,17 +40,17 @@ class Neighbours:
             self._send(self._watcher)
             self._watcher.refresh()
 
-    def shown(self, order: Shown) -> None:
+    def shown(self, message: Shown) -> None:
         """Takes in what another worker shows."""
-        if order.begins:
-            self._running[order.worker] = set()
-        for raw in order.streams:
+        if message.begins:
+            self._running[message.worker] = set()
+        for raw in message.streams:
             stream = pb.WatchedStream.FromString(raw)
-            if order.worker in self._running:
-                self._running[order.worker].add(stream.key)
-            self._roster.told(order.worker, stream)
-        if order.ends and (keys := self._running.pop(order.worker, None)) is not None:
-            self._roster.keep_only(order.worker, keys)
+            if message.worker in self._running:
+                self._running[message.worker].add(stream.key)
+            self._roster.told(message.worker, stream)
+        if message.ends and (keys := self._running.pop(message.worker, None)) is not None:
+            self._roster.keep_only(message.worker, keys)
 
     def gone(self, worker: int) -> None:
         """Another worker died with its streams."""
@@ -66,7 +66,7 @@ class Neighbours:
 
     def _watched(self, watched: bool) -> None:
         self._running.clear()
-        self._orders.send(Watched(watched))
+        self._control.send(Watched(watched))
 
     async def _show(self) -> None:
         with self._roster.watch_own() as watcher:
@@ -82,7 +82,7 @@ class Neighbours:
         parts = _parts(one.SerializeToString() for answer in answers for one in answer.streams)
         for at, part in enumerate(parts):
             begins, ends = snapshot and at == 0, snapshot and at == len(parts) - 1
-            self._orders.send(Shown(self._index, begins, ends, part))
+            self._control.send(Shown(self._index, begins, ends, part))
 
 
 def _parts(streams: Iterable[bytes]) -> list[list[bytes]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.multiprocess.memory import Board, WindowSlots
+from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.records import REPLY, REQUEST, RecordLink, Verb
 from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, Task
 from dfd.streaming.types import Samples, WindowStatus
@@ -56,7 +56,7 @@ class RemoteScheduler:
     """Schedules for the streams of one worker; belongs to one event loop.
 
     Args:
-        worker: number of this worker on the board.
+        worker: index of this worker in the counts.
         queue_limit: windows waiting here; beyond it live ones are shed.
         on_engines: told how many engines can be reached, whenever that changes.
     """
@@ -65,7 +65,7 @@ class RemoteScheduler:
         self,
         worker: int,
         slots: WindowSlots,
-        board: Board,
+        counts: SharedCounts,
         metrics: Metrics,
         queue_limit: int,
         on_engines: Callable[[int], None],
@@ -73,7 +73,7 @@ class RemoteScheduler:
         self.clock = time.monotonic
         self._worker = worker
         self._rows = slots.rows
-        self._board = board
+        self._counts = counts
         self._metrics = metrics
         self._queue_limit = queue_limit
         self._on_engines = on_engines
@@ -83,7 +83,7 @@ class RemoteScheduler:
         self._flights: dict[int, _Flight] = {}
         # slots of windows that an engine died with, and the one of them that is tried again
         self._suspects: list[int] = []
-        self._on_trial: int | None = None
+        self._retried: int | None = None
         self._waiting = DueQueue()
         self._engines: dict[int, _Engine] = {}
         self._lanes: dict[int, _RemoteLane] = {}
@@ -157,7 +157,7 @@ class RemoteScheduler:
     def _pump(self) -> None:
         """Sends what can be sent."""
         self._try_suspects()
-        trial = self._on_trial is not None or bool(self._suspects)
+        trial = self._retried is not None or bool(self._suspects)
         while (
             self._free and self._engines and not trial and (task := self._waiting.pop()) is not None
         ):
@@ -183,15 +183,15 @@ class RemoteScheduler:
                 del self._flights[slot]
                 self._free.append(slot)
             else:
-                self._on_trial = slot
+                self._retried = slot
                 self._send(slot, self._flights[slot])
 
     def _send(self, slot: int, flight: _Flight) -> None:
         task = flight.task
-        flight.engine = number = min(self._engines, key=self._board.load)
+        flight.engine = number = min(self._engines, key=self._counts.load)
         engine = self._engines[number]
         engine.slots.add(slot)
-        self._board.add_load(number, self._worker, 1)
+        self._counts.add_load(number, self._worker, 1)
         engine.link.say(
             REQUEST.pack(
                 Verb.SUBMIT,
@@ -221,11 +221,11 @@ class RemoteScheduler:
         """Takes a window back from its engine."""
         flight = self._flights.pop(slot, None)
         if flight is not None:
-            self._board.add_load(flight.engine, self._worker, -1)
+            self._counts.add_load(flight.engine, self._worker, -1)
             if flight.engine in self._engines:
                 self._engines[flight.engine].slots.discard(slot)
-            if slot == self._on_trial:
-                self._on_trial = None
+            if slot == self._retried:
+                self._retried = None
         return flight
 
     def _lost(self, number: int, link: RecordLink) -> None:
@@ -239,11 +239,11 @@ class RemoteScheduler:
     def _return(self, engine: _Engine) -> None:
         """Takes back the windows of an engine that is gone."""
         for slot in sorted(engine.slots):
-            guilty = slot == self._on_trial
+            failed_again = slot == self._retried
             flight = self._land(slot)
             if flight is None:
                 continue
-            if guilty or flight.task.future.done():
+            if failed_again or flight.task.future.done():
                 self._free.append(slot)
                 self._give_up(flight.task, WindowStatus.FAILED)
             else:

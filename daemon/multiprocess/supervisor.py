@@ -14,21 +14,19 @@ from dataclasses import dataclass, field, replace
 from prometheus_client import CollectorRegistry
 
 from dfd.daemon.endpoint.address import address, reserved
-from dfd.daemon.life import Ending, ready_line, unless_signal
+from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, MetricsPage
-from dfd.daemon.multiprocess.memory import Board, WindowSlots
-from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, merge, snapshot
-from dfd.daemon.multiprocess.orders import (
+from dfd.daemon.multiprocess.control import (
     Begin,
     Bound,
+    Connect,
+    ControlChannel,
+    ControlMessage,
     Drain,
     Ended,
     Figures,
     Gone,
-    Meet,
-    Order,
-    Orders,
     Report,
     Serving,
     Show,
@@ -37,6 +35,8 @@ from dfd.daemon.multiprocess.orders import (
     Warm,
     Watched,
 )
+from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
+from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, merge, snapshot
 from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
@@ -58,7 +58,7 @@ _LONG_LIFE_SECONDS = 60.0
 
 @dataclass(slots=True, eq=False)
 class _Process:
-    """A process of the front, as the supervisor sees it.
+    """A process of the daemon, as the supervisor sees it.
 
     Attributes:
         bound, serving, watched: of a worker.
@@ -72,7 +72,7 @@ class _Process:
     role: str
     index: int
     process: asyncio.subprocess.Process
-    orders: Orders
+    control: ControlChannel
     started_at: float
     bound: bool = False
     serving: bool = False
@@ -90,14 +90,14 @@ class _Process:
 
     def ask(self) -> None:
         """Wants its figures, which are kept for when it is gone."""
-        self.orders.send(Report(_FOR_NOBODY))
+        self.control.send(Report(_FOR_NOBODY))
 
     def kill(self) -> None:
         """Ends it by force."""
         self.process.kill()
 
 
-class Front:
+class Supervisor:
     """Several workers on one port and one engine process per device; belongs to one loop.
 
     Args:
@@ -113,9 +113,9 @@ class Front:
         self._loop = asyncio.get_running_loop()
         self._held = contextlib.ExitStack()
         engines = len(options.devices)
-        self._board_descriptor = Board.allocate(options.workers, engines)
-        self._held.callback(os.close, self._board_descriptor)
-        self._board = Board(self._board_descriptor, options.workers, engines)
+        self._counts_descriptor = SharedCounts.allocate(options.workers, engines)
+        self._held.callback(os.close, self._counts_descriptor)
+        self._counts = SharedCounts(self._counts_descriptor, options.workers, engines)
         self._processes: dict[tuple[str, int], _Process] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -177,12 +177,12 @@ class Front:
             logging.INFO,
             "draining",
             grace_seconds=self.options.grace_seconds,
-            streams=self._board.seats,
+            streams=self._counts.streams,
         )
         workers = self._all("worker")
         for worker in workers:
             worker.end = None
-            worker.orders.send(Drain())
+            worker.control.send(Drain())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.options.grace_seconds + _STOP_SECONDS):
                 await self._until(lambda: all(p.end for p in workers))
@@ -197,7 +197,7 @@ class Front:
         for role in ("worker", "engine"):
             processes = self._all(role)
             for process in processes:
-                process.orders.send(Stop())
+                process.control.send(Stop())
             await self._until_gone(processes)
         for watch in tuple(self._watches):
             watch.cancel()
@@ -213,7 +213,7 @@ class Front:
             number = next(self._report_numbers)
             future: asyncio.Future[Families] = self._loop.create_future()
             self._reports[number] = (process, future)
-            process.orders.send(Report(number))
+            process.control.send(Report(number))
             waits.append(future)
         if waits:
             await asyncio.wait(waits, timeout=_FIGURES_SECONDS)
@@ -243,10 +243,10 @@ class Front:
                 pass_fds=[handed],
                 stdin=asyncio.subprocess.DEVNULL,
             )
-        one = _Process(role, index, process, Orders(ours), self._loop.time())
+        one = _Process(role, index, process, ControlChannel(ours), self._loop.time())
         self._processes[role, index] = one
         options = self.options
-        one.orders.send(
+        one.control.send(
             Begin(
                 role=role,
                 index=index,
@@ -255,7 +255,7 @@ class Front:
                 workers=options.workers,
                 engines=len(options.devices),
             ),
-            [self._board_descriptor],
+            [self._counts_descriptor],
         )
         watch = asyncio.create_task(self._watch(one), name=f"watch {one.name}")
         self._watches.add(watch)
@@ -264,14 +264,14 @@ class Front:
     async def _watch(self, one: _Process) -> None:
         """Hears a process to its end, and starts another in its place."""
         try:
-            while (got := await one.orders.receive()) is not None:
+            while (got := await one.control.receive()) is not None:
                 self._hear(one, got[0])
             status = await one.process.wait()
         finally:
             if one.process.returncode is None:
                 one.process.kill()
-            one.orders.close()
-        self._bury(one)
+            one.control.close()
+        self._reap(one)
         if self._ending:
             return
         if not self._started:
@@ -291,42 +291,44 @@ class Front:
         self._delays[one.role, one.index] = min(2 * delay, _LAST_RESTART_SECONDS)
         return delay
 
-    def _hear(self, one: _Process, order: Order) -> None:
+    def _hear(self, one: _Process, message: ControlMessage) -> None:
         one.unanswered = 0
-        if isinstance(order, Warm):
-            one.spec = order.spec
+        if isinstance(message, Warm):
+            one.spec = message.spec
             if self._started:
                 for worker in self._all("worker"):
                     self._introduce(worker, one)
-        elif isinstance(order, Bound):
+        elif isinstance(message, Bound):
             one.bound = True
             if self._started:
                 for engine in self._all("engine"):
                     self._introduce(one, engine)
-        elif isinstance(order, Serving):
-            one.serving = order.serving
+        elif isinstance(message, Serving):
+            one.serving = message.serving
             self._publish()
             if any(other.watched for other in self._all("worker") if other is not one):
-                one.orders.send(Show(True))
-        elif isinstance(order, Figures):
-            one.figures = order.families
-            report = self._reports.get(order.number)
+                one.control.send(Show(True))
+        elif isinstance(message, Figures):
+            one.figures = message.families
+            report = self._reports.get(message.number)
             if report is not None and not report[1].done():
-                report[1].set_result(order.families)
-        elif isinstance(order, Watched):
-            one.watched = order.watched
+                report[1].set_result(message.families)
+        elif isinstance(message, Watched):
+            one.watched = message.watched
             self._let_see(one)
-        elif isinstance(order, Shown):
+        elif isinstance(message, Shown):
             for worker in self._all("worker"):
                 if worker.watched and worker is not one:
-                    worker.orders.send(order)
-        elif isinstance(order, Ended):
-            one.end = order
-            if order.mistake is not None:
-                self._mistake = self._mistake or order.mistake
+                    worker.control.send(message)
+        elif isinstance(message, Ended):
+            one.end = message
+            if message.mistake is not None:
+                self._mistake = self._mistake or message.mistake
                 if self._started:
-                    log(logging.ERROR, "process cannot start", process=one.name, why=order.mistake)
-                one.orders.send(Stop())
+                    log(
+                        logging.ERROR, "process cannot start", process=one.name, why=message.mistake
+                    )
+                one.control.send(Stop())
         self._changed.set()
 
     def _let_see(self, changed: _Process) -> None:
@@ -335,7 +337,7 @@ class Front:
         for worker in workers:
             if worker is not changed:
                 others = any(other.watched for other in workers if other is not worker)
-                worker.orders.send(Show(others))
+                worker.control.send(Show(others))
 
     def _introduce(self, worker: _Process, engine: _Process) -> None:
         """Connects a worker and an engine that are both there, by a socket and the slots."""
@@ -345,20 +347,24 @@ class Front:
             worker.slots = WindowSlots.allocate(_SLOTS, engine.spec.window_samples)
         for_worker, for_engine = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with for_worker, for_engine:
-            worker.orders.send(Meet(engine.index, engine.spec), [for_worker.fileno(), worker.slots])
-            engine.orders.send(Meet(worker.index, engine.spec), [for_engine.fileno(), worker.slots])
+            worker.control.send(
+                Connect(engine.index, engine.spec), [for_worker.fileno(), worker.slots]
+            )
+            engine.control.send(
+                Connect(worker.index, engine.spec), [for_engine.fileno(), worker.slots]
+            )
 
-    def _bury(self, one: _Process) -> None:
+    def _reap(self, one: _Process) -> None:
         """Gives back what a process had, and keeps what it counted."""
         if one.end is None:
             one.end = Ended(drained=False)
         if self._processes.get((one.role, one.index)) is one:
             del self._processes[one.role, one.index]
         if one.role == "worker":
-            self._board.clear_worker(one.index)
+            self._counts.clear_worker(one.index)
             for worker in self._all("worker"):
                 if worker.watched:
-                    worker.orders.send(Gone(one.index))
+                    worker.control.send(Gone(one.index))
             if one.watched:
                 self._let_see(one)
         if one.slots is not None:
@@ -402,7 +408,7 @@ class Front:
             await asyncio.wait(left)
 
 
-async def run_front(
+async def run_supervisor(
     options: ServeOptions, announce: Callable[[str], None], loader: str = LOAD_MODEL
 ) -> Ending:
     """Serves with several processes until SIGTERM or SIGINT; a second signal ends at once.
@@ -421,14 +427,14 @@ async def run_front(
     signals: asyncio.Queue[None] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
-    front = Front(options, loader)
+    supervisor = Supervisor(options, loader)
     drained = True
     try:
-        if await unless_signal(front.start(), signals):
-            announce(front.ready_line)
+        if await unless_signal(supervisor.start(), signals):
+            announce(supervisor.ready_line)
             await signals.get()
-            drained = await unless_signal(front.drain(), signals)
+            drained = await unless_signal(supervisor.drain(), signals)
             log(logging.INFO, "drained" if drained else "ended with streams running")
     finally:
-        await front.stop()
+        await supervisor.stop()
     return Ending(drained, device_idle=True)

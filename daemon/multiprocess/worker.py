@@ -7,23 +7,23 @@ import socket
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.multiprocess.memory import Board, WindowSlots
-from dfd.daemon.multiprocess.merge import snapshot
-from dfd.daemon.multiprocess.neighbours import Neighbours
-from dfd.daemon.multiprocess.orders import (
+from dfd.daemon.multiprocess.control import (
     Bound,
+    Connect,
+    ControlChannel,
     Drain,
     Ended,
     Figures,
     Gone,
-    Meet,
-    Orders,
     Report,
     Serving,
     Show,
     Shown,
     Stop,
 )
+from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
+from dfd.daemon.multiprocess.merge import snapshot
+from dfd.daemon.multiprocess.neighbours import Neighbours
 from dfd.daemon.multiprocess.remote import RemoteScheduler
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import Engine
@@ -32,25 +32,25 @@ from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
 from dfd.errors import UserError
 
 
-class BoardSeats:
+class SharedQuota:
     """The places of the whole daemon, as one worker takes them."""
 
-    def __init__(self, board: Board, worker: int) -> None:
-        self._board = board
+    def __init__(self, counts: SharedCounts, worker: int) -> None:
+        self._counts = counts
         self._worker = worker
 
     @property
     def taken(self) -> int:
         """Places in use."""
-        return self._board.seats
+        return self._counts.streams
 
     def take(self, limit: int) -> bool:
         """Takes a place; False where as many as `limit` are taken."""
-        return self._board.take_seat(self._worker, limit)
+        return self._counts.acquire_stream(self._worker, limit)
 
     def leave(self) -> None:
         """Gives a place back."""
-        self._board.leave_seat(self._worker)
+        self._counts.release_stream(self._worker)
 
 
 class Engines:
@@ -70,26 +70,28 @@ class Engines:
             self.scheduler.stop()
         return True
 
-    def met(self, engine: Engine) -> None:
+    def connected(self, engine: Engine) -> None:
         """There is an engine."""
         if not self._engine.done():
             self._engine.set_result(engine)
 
 
 class Worker:
-    """Serves as the supervisor bids."""
+    """Serves until the supervisor tells it to stop."""
 
-    def __init__(self, options: ServeOptions, index: int, board: Board, orders: Orders) -> None:
+    def __init__(
+        self, options: ServeOptions, index: int, counts: SharedCounts, control: ControlChannel
+    ) -> None:
         self._options = options
         self._index = index
-        self._board = board
-        self._orders = orders
+        self._counts = counts
+        self._control = control
         self._metrics = Metrics()
         self._engines = Engines()
         self._server = Server(
-            options, shared=Shared(self._engines, BoardSeats(board, index), self._metrics)
+            options, shared=Shared(self._engines, SharedQuota(counts, index), self._metrics)
         )
-        self._neighbours = Neighbours(index, self._server.runtime.roster, orders)
+        self._neighbours = Neighbours(index, self._server.runtime.roster, control)
         self._warming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._drained: bool = True
@@ -102,23 +104,23 @@ class Worker:
             return Ended(drained=False, mistake=str(error))
         try:
             self._warming = asyncio.create_task(self._warm())
-            self._orders.send(Bound())
-            while (got := await self._orders.receive()) is not None:
-                order, descriptors = got
-                if isinstance(order, Meet):
-                    await self._meet(order, *descriptors)
-                elif isinstance(order, Report):
+            self._control.send(Bound())
+            while (got := await self._control.receive()) is not None:
+                message, descriptors = got
+                if isinstance(message, Connect):
+                    await self._connect(message, *descriptors)
+                elif isinstance(message, Report):
                     self._server.runtime.admission.publish()
-                    self._orders.send(Figures(order.number, snapshot(self._metrics.registry)))
-                elif isinstance(order, Show):
-                    self._neighbours.show(order.shown)
-                elif isinstance(order, Shown):
-                    self._neighbours.shown(order)
-                elif isinstance(order, Gone):
-                    self._neighbours.gone(order.worker)
-                elif isinstance(order, Drain):
+                    self._control.send(Figures(message.number, snapshot(self._metrics.registry)))
+                elif isinstance(message, Show):
+                    self._neighbours.show(message.shown)
+                elif isinstance(message, Shown):
+                    self._neighbours.shown(message)
+                elif isinstance(message, Gone):
+                    self._neighbours.gone(message.worker)
+                elif isinstance(message, Drain):
                     self._draining = asyncio.create_task(self._drain())
-                elif isinstance(order, Stop):
+                elif isinstance(message, Stop):
                     break
         finally:
             for task in (self._warming, self._draining):
@@ -130,29 +132,29 @@ class Worker:
         return Ended(drained=self._drained and not busy)
 
     async def _warm(self) -> None:
-        self._server.on_serving = lambda serving: self._orders.send(Serving(serving))
+        self._server.on_serving = lambda serving: self._control.send(Serving(serving))
         await self._server.warm()
         settle_memory()
 
     async def _drain(self) -> None:
         self._drained = await self._server.drain()
         log(logging.INFO, "drained" if self._drained else "ended with streams running")
-        self._orders.send(Ended(self._drained))
+        self._control.send(Ended(self._drained))
 
-    async def _meet(self, order: Meet, connection: int, memory: int) -> None:
+    async def _connect(self, message: Connect, connection: int, memory: int) -> None:
         engines = self._engines
         if engines.scheduler is None:
             engines.scheduler = RemoteScheduler(
                 self._index,
-                WindowSlots(memory, order.spec.window_samples),
-                self._board,
+                WindowSlots(memory, message.spec.window_samples),
+                self._counts,
                 self._metrics,
                 self._options.queue_limit,
                 self._engines_changed,
             )
         os.close(memory)
-        await engines.scheduler.connect(order.index, socket.socket(fileno=connection))
-        engines.met(Engine(order.spec, engines.scheduler))
+        await engines.scheduler.connect(message.index, socket.socket(fileno=connection))
+        engines.connected(Engine(message.spec, engines.scheduler))
 
     def _engines_changed(self, count: int) -> None:
         """Streams are taken while there is an engine for them."""
@@ -165,10 +167,12 @@ class Worker:
             self._server.resume()
 
 
-async def run_worker(options: ServeOptions, index: int, board: Board, orders: Orders) -> Ended:
-    """Lives as a worker process, until it is told to stop or the supervisor is gone."""
+async def run_worker(
+    options: ServeOptions, index: int, counts: SharedCounts, control: ControlChannel
+) -> Ended:
+    """Runs as a worker process until it is told to stop or the supervisor is gone."""
     try:
-        worker = Worker(options, index, board, orders)
+        worker = Worker(options, index, counts, control)
     except UserError as error:
         return Ended(drained=False, mistake=str(error))
     return await worker.run()

@@ -48,7 +48,7 @@ class Engine:
     scheduler: WindowScheduler
 
 
-class EngineSource(Protocol):
+class ModelSource(Protocol):
     """Where a server has its engine from."""
 
     async def start(self) -> Engine:

@@ -17,7 +17,7 @@ _DEVICE_JOIN_SECONDS = 1.0
 Loader = Callable[[ServeOptions], LoadedModel]
 
 
-class LocalEngine:
+class LocalModel:
     """Loads a model and schedules its windows.
 
     Args:

@@ -18,7 +18,7 @@ from tests.daemon.harness import (
     Serve,
     make_spec,
 )
-from tests.daemon.multiprocess.process import FrontProcess
+from tests.daemon.multiprocess.process import SupervisorProcess
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontProcess]:
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupervisorProcess]:
     """A daemon of four workers and an engine that tests share."""
-    front = FrontProcess(tmp_path_factory.mktemp("front"))
+    front = SupervisorProcess(tmp_path_factory.mktemp("front"))
     assert front.ready, "".join(front.log)
     yield front
     assert front.end() == 0
@@ -58,7 +58,7 @@ def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontProc
 class _Since:
     """Counts from here on what others have counted on."""
 
-    front: FrontProcess
+    front: SupervisorProcess
     before: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
@@ -81,7 +81,7 @@ async def connect(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator
             return await serve()
 
         async def four() -> Client:
-            front: FrontProcess = request.getfixturevalue("four_workers")
+            front: SupervisorProcess = request.getfixturevalue("four_workers")
             channel = grpc.aio.insecure_channel(
                 f"127.0.0.1:{front.port}", [("grpc.use_local_subchannel_pool", 1)]
             )

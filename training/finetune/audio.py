@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dfd.training.finetune.options import FinetuneRecipe
+from dfd.training.finetune.recipe import FinetuneRecipe
 from dfd.training.material.clips import Batch, Clips, collate
 from dfd.training.windows import Cut
 

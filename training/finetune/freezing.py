@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from dfd.training.finetune.options import FinetuneRecipe, Stage
+from dfd.training.finetune.recipe import FinetuneRecipe, Stage
 from dfd.training.weights.classifier import Classifier
 
 _PARTS = {

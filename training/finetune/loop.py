@@ -18,7 +18,7 @@ from dfd.errors import UserError
 from dfd.evaluation.figures import metrics
 from dfd.training.finetune.audio import scoring_cut, training_batch
 from dfd.training.finetune.freezing import freeze, set_training, trained_in_any
-from dfd.training.finetune.options import FinetuneRecipe, Stage
+from dfd.training.finetune.recipe import FinetuneRecipe, Stage
 from dfd.training.finetune.schedule import rate_factor, steps_per_epoch
 from dfd.training.finetune.state import (
     CHECKPOINT,

@@ -9,7 +9,7 @@ from torch import nn
 
 from dfd.detector.networks.head import ProjectedMeanHead
 from dfd.errors import UserError
-from dfd.training.finetune.options import FinetuneRecipe
+from dfd.training.finetune.recipe import FinetuneRecipe
 from dfd.training.weights.classifier import Classifier
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dfd.training.finetune.options import Stage
+from dfd.training.finetune.recipe import Stage
 
 
 def steps_per_epoch(batches: int, accumulate: int) -> int:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dfd.training.frozen.options import ContrastiveOptions
+from dfd.training.frozen.recipe import ContrastiveOptions
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

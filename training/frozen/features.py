@@ -21,7 +21,7 @@ import torch
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.frozen.embedding import Embedder
-from dfd.training.frozen.options import FrozenRecipe
+from dfd.training.frozen.recipe import FrozenRecipe
 from dfd.training.frozen.spectral import names, spectral_features
 from dfd.training.material.clips import Clips, collate, prefetch
 

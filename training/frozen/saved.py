@@ -19,7 +19,7 @@ from dfd.errors import UserError
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import extract
 from dfd.training.frozen.logreg import LinearModel
-from dfd.training.frozen.options import FrozenRecipe
+from dfd.training.frozen.recipe import FrozenRecipe
 from dfd.training.frozen.spectral import names
 from dfd.training.material.clips import Clips
 from dfd.training.run.overrides import override

@@ -14,7 +14,7 @@ import torchaudio
 from torch import Tensor
 
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
-from dfd.training.frozen.options import SpectralOptions
+from dfd.training.frozen.recipe import SpectralOptions
 
 _LEAST_POWER = 1e-10
 # Decibels below a recording's loudest band that are still told apart.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dfd.benchmarks.model import networks
-from dfd.benchmarks.model.run import count_operations
+from dfd.benchmarks.model.compare import count_operations
 from dfd.detector import load_detector
 from dfd.detector.jsonfile import Fields
 from dfd.detector.networks.backbone import backbone_shapes, empty_backbone, read_config

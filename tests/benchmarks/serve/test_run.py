@@ -1,6 +1,6 @@
 from typing import Any
 
-from dfd.benchmarks.serve.run import holds, said
+from dfd.benchmarks.serve.capacity import holds, said
 
 
 def test_a_budget_breaks_by_latency_shedding_or_failure() -> None:

@@ -30,11 +30,11 @@ FATAL = 32700 / 32768
 _MAIN = """
 import asyncio, json, sys
 from dfd.daemon import logs
-from dfd.daemon.multiprocess.supervisor import run_front
+from dfd.daemon.multiprocess.supervisor import run_supervisor
 from dfd.daemon.options import ServeOptions
 options = ServeOptions(**json.loads(sys.argv[1]))
 logs.configure(options.log_level, options.log_format)
-ending = asyncio.run(run_front(options, lambda line: print(line, flush=True), sys.argv[2]))
+ending = asyncio.run(run_supervisor(options, lambda line: print(line, flush=True), sys.argv[2]))
 sys.exit(0 if ending.drained else 1)
 """
 
@@ -53,7 +53,7 @@ def load_fake(options: ServeOptions) -> FakeDetector:
     return _Watched(make_spec(device=options.device))
 
 
-class FrontProcess:
+class SupervisorProcess:
     """Starts at once; `end` it."""
 
     def __init__(

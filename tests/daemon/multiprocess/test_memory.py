@@ -4,13 +4,13 @@ import sys
 
 import numpy as np
 
-from dfd.daemon.multiprocess.memory import Board, WindowSlots
+from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 
 TAKE = """
 import sys
-from dfd.daemon.multiprocess.memory import Board
-board = Board(int(sys.argv[1]), 2, 1)
-print(sum(board.take_seat(int(sys.argv[2]), 500) for _ in range(400)))
+from dfd.daemon.multiprocess.memory import SharedCounts
+counts = SharedCounts(int(sys.argv[1]), 2, 1)
+print(sum(counts.acquire_stream(int(sys.argv[2]), 500) for _ in range(400)))
 """
 
 
@@ -25,17 +25,22 @@ def test_windows_are_seen_by_all_who_map_them() -> None:
 
 
 def test_places_are_counted_over_all_workers() -> None:
-    board = Board(Board.allocate(2, 1), 2, 1)
-    assert [board.take_seat(worker, 3) for worker in (0, 1, 1, 0)] == [True, True, True, False]
-    assert board.seats == 3
-    board.leave_seat(1)
-    assert board.seats == 2
-    board.clear_worker(0)
-    assert board.seats == 1
+    counts = SharedCounts(SharedCounts.allocate(2, 1), 2, 1)
+    assert [counts.acquire_stream(worker, 3) for worker in (0, 1, 1, 0)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert counts.streams == 3
+    counts.release_stream(1)
+    assert counts.streams == 2
+    counts.clear_worker(0)
+    assert counts.streams == 1
 
 
 def test_no_place_is_given_twice_to_processes_that_race() -> None:
-    descriptor = Board.allocate(2, 1)
+    descriptor = SharedCounts.allocate(2, 1)
     both = [
         subprocess.Popen(
             [sys.executable, "-c", TAKE, str(descriptor), str(worker)],
@@ -47,17 +52,17 @@ def test_no_place_is_given_twice_to_processes_that_race() -> None:
     ]
     taken = [int(process.communicate(timeout=60)[0]) for process in both]
     assert sum(taken) == 500
-    assert Board(descriptor, 2, 1).seats == 500
+    assert SharedCounts(descriptor, 2, 1).streams == 500
     os.close(descriptor)
 
 
 def test_the_load_of_an_engine_is_that_of_all_workers() -> None:
-    descriptor = Board.allocate(3, 2)
-    board = Board(descriptor, 3, 2)
-    board.add_load(1, 0, 2)
-    board.add_load(1, 2, 3)
-    board.add_load(1, 0, -1)
-    assert [Board(descriptor, 3, 2).load(engine) for engine in (0, 1)] == [0, 4]
-    board.clear_worker(2)
-    assert board.load(1) == 1
+    descriptor = SharedCounts.allocate(3, 2)
+    counts = SharedCounts(descriptor, 3, 2)
+    counts.add_load(1, 0, 2)
+    counts.add_load(1, 2, 3)
+    counts.add_load(1, 0, -1)
+    assert [SharedCounts(descriptor, 3, 2).load(engine) for engine in (0, 1)] == [0, 4]
+    counts.clear_worker(2)
+    assert counts.load(1) == 1
     os.close(descriptor)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.multiprocess.host import Guest
-from dfd.daemon.multiprocess.memory import Board, WindowSlots
+from dfd.daemon.multiprocess.engine import WorkerConnection
+from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.remote import RemoteScheduler
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
@@ -29,7 +29,7 @@ class Engine:
 
     detector: FakeDetector
     scheduler: Scheduler
-    guest: Guest | None = None
+    connection: WorkerConnection | None = None
 
     @property
     def lengths(self) -> list[int]:
@@ -42,14 +42,14 @@ class Bench:
 
     def __init__(self, slots: int, queue_limit: int, engines: int) -> None:
         self.descriptor = WindowSlots.allocate(slots, N)
-        board = Board.allocate(1, engines)
-        self.board = Board(board, 1, engines)
+        counts = SharedCounts.allocate(1, engines)
+        self.shared = SharedCounts(counts, 1, engines)
         self.counts: list[int] = []
         self.metrics = Metrics()
         self.remote = RemoteScheduler(
             0,
             WindowSlots(self.descriptor, N),
-            self.board,
+            self.shared,
             self.metrics,
             queue_limit,
             self.counts.append,
@@ -64,10 +64,12 @@ class Bench:
         values = {"window_samples": N, "max_queue_delay_seconds": 0.005} | options
         scheduler = Scheduler(detector, SchedulerOptions(**values), Metrics())
         scheduler.start()
-        engine = Engine(detector, scheduler, Guest(scheduler, WindowSlots(self.descriptor, N)))
+        engine = Engine(
+            detector, scheduler, WorkerConnection(scheduler, WindowSlots(self.descriptor, N))
+        )
         ours, theirs = socket.socketpair()
-        assert engine.guest is not None
-        await engine.guest.serve(theirs)
+        assert engine.connection is not None
+        await engine.connection.serve(theirs)
         await self.remote.connect(number, ours)
         self.engines[number] = engine
         return engine
@@ -75,8 +77,8 @@ class Bench:
     async def kill(self, number: int = 0) -> None:
         """The engine is gone, and its answers with it."""
         engine = self.engines.pop(number)
-        assert engine.guest is not None
-        transport = engine.guest._link._transport
+        assert engine.connection is not None
+        transport = engine.connection._link._transport
         if transport is not None:
             transport.abort()
         engine.detector.gate.set()
@@ -134,7 +136,7 @@ async def test_a_window_is_scored_by_another_process_as_by_this_one(bench: Make)
     assert outcome.batch_size == 1
     assert outcome.queue_seconds >= 0.0
     assert outcome.compute_seconds > 0.0
-    assert b.board.load(0) == 0
+    assert b.shared.load(0) == 0
 
 
 async def test_windows_of_several_streams_share_a_pass(bench: Make) -> None:
@@ -160,7 +162,7 @@ async def test_windows_beyond_the_slots_wait_for_one(bench: Make) -> None:
     engine = await b.add(closed=True)
     futures = [b.submit(10 + at, due=60.0 - at) for at in range(8)]
     assert b.metrics.value("dfd_queue_length") == 5
-    assert b.board.load(0) == 3
+    assert b.shared.load(0) == 3
     engine.detector.gate.set()
     outcomes = await asyncio.gather(*futures)
     assert statuses(outcomes) == [SCORED] * 8
@@ -196,7 +198,7 @@ async def test_windows_go_to_the_engine_that_has_the_least_to_do(bench: Make) ->
         futures.append(b.submit(length))
         await futures[-1]
     assert quick.lengths == [11, 12, 13, 14, 15]
-    assert (b.board.load(0), b.board.load(1)) == (1, 0)
+    assert (b.shared.load(0), b.shared.load(1)) == (1, 0)
     slow.detector.gate.set()
     assert statuses(await asyncio.gather(*futures)) == [SCORED] * 6
     assert slow.lengths == [10]
@@ -211,7 +213,7 @@ async def test_windows_of_an_engine_that_dies_go_to_another(bench: Make) -> None
     assert statuses(await asyncio.gather(*futures)) == [SCORED] * 3
     assert sorted(other.lengths) == [10, 11, 12]
     assert b.counts == [1, 2, 1]
-    assert (b.board.load(0), b.board.load(1)) == (0, 0)
+    assert (b.shared.load(0), b.shared.load(1)) == (0, 0)
 
 
 async def test_only_what_was_alone_with_a_dying_engine_has_failed(bench: Make) -> None:
@@ -221,7 +223,7 @@ async def test_only_what_was_alone_with_a_dying_engine_has_failed(bench: Make) -
     await b.kill(0)
     await b.add(1, closed=True)
     fresh = b.submit(13)
-    assert b.board.load(1) == 1
+    assert b.shared.load(1) == 1
     await b.kill(1)
     assert (await suspects[0]).status is FAILED
     assert not any(one.done() for one in (*suspects[1:], fresh))
@@ -238,7 +240,7 @@ async def test_a_suspect_is_tried_when_nothing_else_is_out(bench: Make) -> None:
     busy = await b.add(1, closed=True)
     suspect, other = b.submit(10), b.submit(11, lane=1)
     await b.kill(0)
-    assert b.board.load(1) == 1
+    assert b.shared.load(1) == 1
     busy.detector.gate.set()
     assert statuses(await asyncio.gather(suspect, other)) == [SCORED] * 2
     assert busy.lengths == [11, 10]
@@ -261,7 +263,7 @@ async def test_live_windows_are_shed_when_no_engine_comes_in_time(bench: Make) -
     b = bench()
     engine = await b.add(0, closed=True)
     flying = b.submit(10, due=0.05)
-    await b.until(lambda: bool(engine.guest))
+    await b.until(lambda: bool(engine.connection))
     await b.kill(0)
     live = b.submit(11, due=0.05)
     patient = b.submit(12, due=0.05, kind=Kind.PATIENT)
@@ -292,7 +294,7 @@ async def test_a_closed_stream_is_never_run(bench: Make) -> None:
     b.remote.close_lane(b.lanes[0])
     assert gone.result().status is SHED
     assert b.lanes[0].tasks == set()
-    await b.until(lambda: b.board.load(0) == 2)  # the engine gave its slot back
+    await b.until(lambda: b.shared.load(0) == 2)  # the engine gave its slot back
     engine.detector.gate.set()
     assert statuses(await asyncio.gather(first, stays)) == [SCORED] * 2
     assert engine.lengths == [10, 12]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dfd.training.finetune.audio import scoring_cut, training_batch, with_noise
-from dfd.training.finetune.options import TOP4_MLP, TWO_STAGE, XLSR_HALF
+from dfd.training.finetune.recipe import TOP4_MLP, TWO_STAGE, XLSR_HALF
 from dfd.training.material.clips import Clips, scan
 from dfd.training.material.splits import corpus_splits
 

@@ -7,7 +7,7 @@ import torch
 from dfd.errors import UserError
 from dfd.training.finetune.freezing import freeze, set_training, trained_in_any, trained_names
 from dfd.training.finetune.network import build_classifier
-from dfd.training.finetune.options import TWO_STAGE, XLSR_HALF, FinetuneRecipe, Stage
+from dfd.training.finetune.recipe import TWO_STAGE, XLSR_HALF, FinetuneRecipe, Stage
 from dfd.training.weights.pretrained import load_backbone
 
 TOP = Stage("top", epochs=1, batch=2, learning_rate=1e-2, top_layers=1, parts=("encoder-norm",))

@@ -18,7 +18,7 @@ from dfd.training.finetune.loop import (
     make_optimizer,
 )
 from dfd.training.finetune.network import build_classifier
-from dfd.training.finetune.options import TOP4_MLP, TWO_STAGE, FinetuneRecipe, Stage
+from dfd.training.finetune.recipe import TOP4_MLP, TWO_STAGE, FinetuneRecipe, Stage
 from dfd.training.finetune.state import BEST, CHECKPOINT, Standing
 from dfd.training.material.clips import Clips, scan
 from dfd.training.material.splits import corpus_splits

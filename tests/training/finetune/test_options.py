@@ -6,7 +6,7 @@ import torch
 
 from dfd.training.finetune.freezing import freeze
 from dfd.training.finetune.network import make_head
-from dfd.training.finetune.options import TOP4_MLP, TWO_STAGE, XLSR_HALF, FinetuneRecipe
+from dfd.training.finetune.recipe import TOP4_MLP, TWO_STAGE, XLSR_HALF, FinetuneRecipe
 from dfd.training.weights.classifier import Classifier
 
 

@@ -12,12 +12,12 @@ from dfd.detector import load_detector
 from dfd.errors import UserError
 from dfd.evaluation.corpus import Recording
 from dfd.training.finetune.network import build_classifier
-from dfd.training.finetune.options import (
+from dfd.training.finetune.recipe import (
     FINETUNE_RECIPES,
     FinetuneRecipe,
 )
-from dfd.training.finetune.run import run
 from dfd.training.finetune.state import load_best
+from dfd.training.finetune.train import run
 from dfd.training.material.splits import Splits, corpus_splits
 from dfd.training.run.options import RunOptions
 from dfd.training.run.tracking import Tracker

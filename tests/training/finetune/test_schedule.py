@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from dfd.training.finetune.options import Stage
+from dfd.training.finetune.recipe import Stage
 from dfd.training.finetune.schedule import rate_factor, steps_per_epoch
 
 LINEAR = Stage("top", epochs=1, batch=1, learning_rate=1.0, schedule="linear", warm_up=0.1)

@@ -6,7 +6,7 @@ import torch
 
 from dfd.evaluation.figures.metrics import auc
 from dfd.training.frozen.contrastive import centroid_scores, draw_pairs, fit_projection
-from dfd.training.frozen.options import ContrastiveOptions
+from dfd.training.frozen.recipe import ContrastiveOptions
 
 OPTIONS = ContrastiveOptions(size=4, epochs=30, batch=32, learning_rate=1e-2)
 

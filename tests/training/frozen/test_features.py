@@ -7,7 +7,7 @@ import torch
 from dfd.training.frozen import features as module
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, batches_of, extract
-from dfd.training.frozen.options import FrozenRecipe
+from dfd.training.frozen.recipe import FrozenRecipe
 from dfd.training.frozen.spectral import spectral_features
 from dfd.training.material.clips import Clips, scan
 from dfd.training.material.splits import corpus_splits

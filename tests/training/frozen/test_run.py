@@ -14,9 +14,9 @@ from dfd.evaluation.score_files import read_scores
 from dfd.training.frozen import score
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import extract
-from dfd.training.frozen.options import FROZEN_RECIPES, ContrastiveOptions, FrozenRecipe
-from dfd.training.frozen.run import run
+from dfd.training.frozen.recipe import FROZEN_RECIPES, ContrastiveOptions, FrozenRecipe
 from dfd.training.frozen.saved import FrozenModel
+from dfd.training.frozen.train import run
 from dfd.training.material.clips import scan
 from dfd.training.material.splits import corpus_splits
 from dfd.training.run.options import RunOptions

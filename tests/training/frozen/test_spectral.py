@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.training.frozen.options import SpectralOptions
+from dfd.training.frozen.recipe import SpectralOptions
 from dfd.training.frozen.spectral import names, spectral_features
 
 OPTIONS = SpectralOptions()

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from dfd.errors import UserError
-from dfd.training.finetune.options import TWO_STAGE, XLSR_HALF
-from dfd.training.frozen.options import FROZEN_RECIPES
+from dfd.training.finetune.recipe import TWO_STAGE, XLSR_HALF
+from dfd.training.frozen.recipe import FROZEN_RECIPES
 from dfd.training.run.overrides import override, read_changes
 
 

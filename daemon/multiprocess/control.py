@@ -18,7 +18,7 @@ _MOST_DESCRIPTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The first order of a process; with the board's descriptor.
+    """The first order of a process; with the shared counts' descriptor.
 
     Attributes:
         role: "worker" or "engine".
@@ -35,7 +35,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Meet:
+class Connect:
     """To a worker: an engine, with a connection and the worker's slots; to an engine likewise."""
 
     index: int
@@ -135,9 +135,9 @@ class Gone:
     worker: int
 
 
-Order = (
+ControlMessage = (
     Begin
-    | Meet
+    | Connect
     | Drain
     | Stop
     | Report
@@ -153,7 +153,7 @@ Order = (
 )
 
 
-class Orders:
+class ControlChannel:
     """One end of the socket between the supervisor and a process; both trust each other.
 
     Descriptors that are sent stay the sender's.
@@ -163,20 +163,20 @@ class Orders:
         connection.setblocking(False)
         self._connection = connection
         self._loop = asyncio.get_running_loop()
-        self._received: asyncio.Queue[tuple[Order, list[int]] | None] = asyncio.Queue()
+        self._received: asyncio.Queue[tuple[ControlMessage, list[int]] | None] = asyncio.Queue()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._open = True
         self._loop.add_reader(connection, self._receive)
 
-    async def receive(self) -> tuple[Order, list[int]] | None:
+    async def receive(self) -> tuple[ControlMessage, list[int]] | None:
         """The next message with its descriptors; None when the other end is gone."""
         return await self._received.get()
 
-    def send(self, order: Order, descriptors: Sequence[int] = ()) -> None:
+    def send(self, message: ControlMessage, descriptors: Sequence[int] = ()) -> None:
         """Sends a message; one to a process that is gone is lost."""
         # kept until it is sent, whatever becomes of the sender's own
         held = [os.dup(descriptor) for descriptor in descriptors]
-        self._outgoing.append((pickle.dumps(order), held))
+        self._outgoing.append((pickle.dumps(message), held))
         if len(self._outgoing) == 1:
             self._flush()
 

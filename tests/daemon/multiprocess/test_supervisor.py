@@ -1,4 +1,4 @@
-"""The front as its own processes: what it promises when one of them dies."""
+"""The daemon as its own processes: what it promises when one of them dies."""
 
 import asyncio
 import contextlib
@@ -30,9 +30,9 @@ from tests.daemon.harness import (
     noise,
     unpack,
 )
-from tests.daemon.multiprocess.process import FATAL, FrontProcess
+from tests.daemon.multiprocess.process import FATAL, SupervisorProcess
 
-Start = Callable[..., FrontProcess]
+Start = Callable[..., SupervisorProcess]
 SCORED, FAILED = pb.WindowResult.STATUS_SCORED, pb.WindowResult.STATUS_FAILED
 
 
@@ -41,17 +41,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts fronts that end with the test, whatever it did."""
     with contextlib.ExitStack() as stack:
 
-        def begin(**options: Any) -> FrontProcess:
-            front = FrontProcess(tmp_path, **options)
+        def begin(**options: Any) -> SupervisorProcess:
+            daemon = SupervisorProcess(tmp_path, **options)
 
             def end() -> None:
-                front.gate.unlink(missing_ok=True)
-                if front.process.poll() is None:
-                    front.end(signal.SIGTERM)
+                daemon.gate.unlink(missing_ok=True)
+                if daemon.process.poll() is None:
+                    daemon.end(signal.SIGTERM)
 
             stack.callback(end)
-            assert front.ready, "".join(front.log)
-            return front
+            assert daemon.ready, "".join(daemon.log)
+            return daemon
 
         yield begin
 
@@ -59,9 +59,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 class Call:
     """A stream on a connection of its own, sent by hand."""
 
-    def __init__(self, front: FrontProcess, wait: bool = True) -> None:
+    def __init__(self, daemon: SupervisorProcess, wait: bool = True) -> None:
         own = [("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{front.port}", own)
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{daemon.port}", own)
         self._more = threading.Condition()
         self._requests: list[Any] = [config_request()]
         self._call = DetectionServiceStub(self.channel).StreamingDetect(self._sent(), timeout=90)
@@ -70,7 +70,7 @@ class Call:
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
         if wait:
-            front.until(lambda: bool(self.responses) or self.failure is not None)
+            daemon.until(lambda: bool(self.responses) or self.failure is not None)
 
     def _sent(self) -> Iterator[Any]:
         while True:
@@ -113,30 +113,30 @@ class Call:
         return [r.window for r in self.responses if r.HasField("window")]
 
 
-def health(front: FrontProcess) -> int:
+def health(daemon: SupervisorProcess) -> int:
     own = [("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(f"127.0.0.1:{front.port}", own) as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{daemon.port}", own) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         return int(answer.status)
 
 
 def test_the_front_serves_as_long_as_it_is_asked_to(start: Start) -> None:
     """Two workers, two engines; signals, drain, log, and nothing left behind."""
-    front = start(workers=2, device="cpu,cpu", grace_seconds=20.0)
-    assert len(front.children("worker")) == len(front.children("engine")) == 2
-    assert health(front) == health_pb2.HealthCheckResponse.SERVING
-    assert front.figure("dfd_ready") == 1
-    calls = [Call(front) for _ in range(4)]
+    daemon = start(workers=2, device="cpu,cpu", grace_seconds=20.0)
+    assert len(daemon.children("worker")) == len(daemon.children("engine")) == 2
+    assert health(daemon) == health_pb2.HealthCheckResponse.SERVING
+    assert daemon.figure("dfd_ready") == 1
+    calls = [Call(daemon) for _ in range(4)]
     for call in calls:
         call.send(*chunks(noise(5.0)))
-    front.until(lambda: all(len(call.windows) >= 3 for call in calls))
-    front.process.send_signal(signal.SIGTERM)
-    front.until(lambda: all(any(r.HasField("warning") for r in list(c.responses)) for c in calls))
+    daemon.until(lambda: all(len(call.windows) >= 3 for call in calls))
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.until(lambda: all(any(r.HasField("warning") for r in list(c.responses)) for c in calls))
     for call in calls:
         assert call.finish().failure is None
         assert call.responses[-1].summary.channels[0].windows_scored == len(call.windows)
-    assert front.end(0) == 0
-    log = "".join(front.log)
+    assert daemon.end(0) == 0
+    log = "".join(daemon.log)
     assert "Traceback" not in log
     assert "resource_tracker" not in log
     assert not re.search(r"(?m)^(?!\d{4}-)", log.rstrip()), log
@@ -145,51 +145,51 @@ def test_the_front_serves_as_long_as_it_is_asked_to(start: Start) -> None:
 
 
 def test_two_engines_share_the_windows(start: Start) -> None:
-    front = start(workers=1, device="cpu,cpu")
-    front.gate.touch()
-    call = Call(front)
+    daemon = start(workers=1, device="cpu,cpu")
+    daemon.gate.touch()
+    call = Call(daemon)
     call.send(*chunks(noise(4.0)))
-    front.until(lambda: front.figure("dfd_streams_active") == 1)
-    engines = front.children("engine")
+    daemon.until(lambda: daemon.figure("dfd_streams_active") == 1)
+    engines = daemon.children("engine")
     assert len(engines) == 2
-    front.gate.unlink()
+    daemon.gate.unlink()
     call.finish()
     assert [w.status for w in call.windows] == [SCORED] * len(call.windows)
-    assert front.figure("dfd_batch_size_sum") == len(call.windows)
+    assert daemon.figure("dfd_batch_size_sum") == len(call.windows)
 
 
 def test_places_and_metrics_are_those_of_all_workers(start: Start) -> None:
-    front = start(workers=3, max_streams=5)
-    calls = [Call(front) for _ in range(8)]
+    daemon = start(workers=3, max_streams=5)
+    calls = [Call(daemon) for _ in range(8)]
     refused = [call for call in calls if call.failure is not None]
     assert len(refused) == 3
     for call in refused:
         assert call.failure is not None
         assert call.failure.reason == "SERVER_FULL"
-    assert front.figure("dfd_streams_active") == 5
-    assert front.figure("dfd_stream_slots") == 5
-    assert front.figure("dfd_stream_slots_free") == 0
-    with grpc.insecure_channel(f"127.0.0.1:{front.port}") as channel:
+    assert daemon.figure("dfd_streams_active") == 5
+    assert daemon.figure("dfd_stream_slots") == 5
+    assert daemon.figure("dfd_stream_slots_free") == 0
+    with grpc.insecure_channel(f"127.0.0.1:{daemon.port}") as channel:
         info = DetectionServiceStub(channel).GetServerInfo(pb.GetServerInfoRequest())
         assert (info.active_streams, info.max_streams) == (5, 5)
     for call in calls:
         call.finish()
-    front.until(lambda: front.figure("dfd_stream_slots_free") == 5)
-    assert front.figure("dfd_streams_total", end="client_done") == 5
-    assert front.figure("dfd_errors_total", code="RESOURCE_EXHAUSTED", reason="SERVER_FULL") == 3
+    daemon.until(lambda: daemon.figure("dfd_stream_slots_free") == 5)
+    assert daemon.figure("dfd_streams_total", end="client_done") == 5
+    assert daemon.figure("dfd_errors_total", code="RESOURCE_EXHAUSTED", reason="SERVER_FULL") == 3
 
 
 def test_a_worker_that_dies_takes_its_own_streams_only(start: Start) -> None:
-    front = start(workers=2, max_streams=10)
-    calls = [Call(front) for _ in range(8)]
+    daemon = start(workers=2, max_streams=10)
+    calls = [Call(daemon) for _ in range(8)]
     for call in calls:
         call.send(*chunks(noise(3.0)))
-    front.until(lambda: all(call.windows for call in calls))
-    counted = front.figure("dfd_windows_total", status="scored")
+    daemon.until(lambda: all(call.windows for call in calls))
+    counted = daemon.figure("dfd_windows_total", status="scored")
     assert counted > 0
-    front.children("worker")[0].kill()
-    front.until(lambda: front.figure("dfd_process_restarts_total", role="worker") == 1)
-    front.until(lambda: front.figure("dfd_ready") == 1)
+    daemon.children("worker")[0].kill()
+    daemon.until(lambda: daemon.figure("dfd_process_restarts_total", role="worker") == 1)
+    daemon.until(lambda: daemon.figure("dfd_ready") == 1)
     for call in calls:
         call.send(*chunks(noise(3.0)))
         call.finish()
@@ -197,29 +197,29 @@ def test_a_worker_that_dies_takes_its_own_streams_only(start: Start) -> None:
     assert all(call.failure.code == grpc.StatusCode.UNAVAILABLE for call in died if call.failure)
     assert all(len(c.windows) >= 5 for c in calls if c.failure is None)
     # nothing that the dead one counted or held is lost or kept
-    assert front.figure("dfd_windows_total", status="scored") >= counted
-    front.until(lambda: front.figure("dfd_stream_slots_free") == 10)
-    again = [Call(front) for _ in range(10)]
+    assert daemon.figure("dfd_windows_total", status="scored") >= counted
+    daemon.until(lambda: daemon.figure("dfd_stream_slots_free") == 10)
+    again = [Call(daemon) for _ in range(10)]
     assert not any(call.failure for call in again)
     for call in again:
         call.finish()
 
 
 def test_an_engine_that_dies_is_replaced(start: Start) -> None:
-    front = start(workers=2)
-    front.gate.touch()
-    calls = [Call(front) for _ in range(4)]
+    daemon = start(workers=2)
+    daemon.gate.touch()
+    calls = [Call(daemon) for _ in range(4)]
     for call in calls:
         call.send(*chunks(noise(3.0)))
-    front.children("engine")[0].kill()
-    front.until(lambda: health(front) == health_pb2.HealthCheckResponse.NOT_SERVING)
-    late = Call(front)
+    daemon.children("engine")[0].kill()
+    daemon.until(lambda: health(daemon) == health_pb2.HealthCheckResponse.NOT_SERVING)
+    late = Call(daemon)
     assert late.failure is not None
     assert late.failure.reason == "WARMING_UP"
     late.finish()
-    front.gate.unlink()
-    front.until(lambda: front.figure("dfd_ready") == 1)
-    assert front.figure("dfd_process_restarts_total", role="engine") == 1
+    daemon.gate.unlink()
+    daemon.until(lambda: daemon.figure("dfd_ready") == 1)
+    assert daemon.figure("dfd_process_restarts_total", role="engine") == 1
     for call in calls:
         call.finish()
         assert call.failure is None
@@ -227,14 +227,14 @@ def test_an_engine_that_dies_is_replaced(start: Start) -> None:
 
 
 def test_a_window_that_kills_engines_fails_alone_in_the_end(start: Start) -> None:
-    front = start(workers=1)
-    ill, other = Call(front), Call(front)
+    daemon = start(workers=1)
+    ill, other = Call(daemon), Call(daemon)
     samples = noise(6.0)
     fatal_at = 4.5
     samples[int(fatal_at * RATE)] = int(FATAL * 32768)
     ill.send(*chunks(samples))
     other.send(*chunks(noise(6.0)))
-    front.until(lambda: any(w.status == FAILED for w in ill.windows))
+    daemon.until(lambda: any(w.status == FAILED for w in ill.windows))
     for call in (other, ill):
         call.finish()
         assert call.failure is None
@@ -248,38 +248,38 @@ def test_a_window_that_kills_engines_fails_alone_in_the_end(start: Start) -> Non
 
 
 def test_a_supervisor_that_is_killed_leaves_nothing(start: Start) -> None:
-    front = start(workers=2)
-    children = front.children()
+    daemon = start(workers=2)
+    children = daemon.children()
     assert len(children) == 3
-    assert front.end(signal.SIGKILL) == -signal.SIGKILL
+    assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     assert not any(
         child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children
     )
 
 
 def test_a_second_signal_ends_at_once(start: Start) -> None:
-    front = start(workers=2, grace_seconds=600.0)
-    call = Call(front)
-    front.process.send_signal(signal.SIGINT)
-    front.until(lambda: any(r.HasField("warning") for r in call.responses))
-    assert front.end(signal.SIGINT) == 1
+    daemon = start(workers=2, grace_seconds=600.0)
+    call = Call(daemon)
+    daemon.process.send_signal(signal.SIGINT)
+    daemon.until(lambda: any(r.HasField("warning") for r in call.responses))
+    assert daemon.end(signal.SIGINT) == 1
 
 
 def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
-    front = FrontProcess(
+    daemon = SupervisorProcess(
         tmp_path, loader="dfd.daemon.server:load_model", model=str(tmp_path / "nowhere")
     )
-    assert not front.ready
-    assert front.end(0) == 1
-    assert "UserError" in front.log[-1]
-    assert "nowhere" in front.log[-1]
-    assert sum("Traceback" in line for line in front.log) == 1  # this test's own main
+    assert not daemon.ready
+    assert daemon.end(0) == 1
+    assert "UserError" in daemon.log[-1]
+    assert "nowhere" in daemon.log[-1]
+    assert sum("Traceback" in line for line in daemon.log) == 1  # this test's own main
 
 
 def test_the_same_window_gives_the_same_score_in_any_process(start: Start) -> None:
-    front = start(workers=3, device="cpu,cpu")
+    daemon = start(workers=3, device="cpu,cpu")
     samples = noise(7.0)
-    calls = [Call(front) for _ in range(6)]
+    calls = [Call(daemon) for _ in range(6)]
     for call in calls:
         call.send(audio_request(samples.tobytes()))
         call.finish()
@@ -289,19 +289,19 @@ def test_the_same_window_gives_the_same_score_in_any_process(start: Start) -> No
 
 
 async def test_clients_go_on_when_every_worker_dies(start: Start) -> None:
-    front = await asyncio.to_thread(start, workers=2)
+    daemon = await asyncio.to_thread(start, workers=2)
     samples = noise(8.0)
     half = len(samples) // 2
     options = StreamOptions(vad=VadOptions(min_speech_seconds=0.0))
     async with (
-        AsyncDetectionClient(f"127.0.0.1:{front.port}") as client,
+        AsyncDetectionClient(f"127.0.0.1:{daemon.port}") as client,
         client.stream(AudioFormat(Encoding.LINEAR16, RATE, 1), options=options) as stream,
     ):
         events = aiter(stream)
         await stream.send(samples[:half].tobytes())
         while not isinstance(await anext(events), ev.WindowResult):
             pass
-        for worker in front.children("worker"):
+        for worker in daemon.children("worker"):
             worker.kill()
         while not isinstance(await anext(events), ev.ConnectionLost):
             pass
@@ -311,17 +311,17 @@ async def test_clients_go_on_when_every_worker_dies(start: Start) -> None:
     assert any(isinstance(event, ev.Reconnected) for event in rest)
     assert isinstance(rest[-1], ev.Summary)
     assert rest[-1].channels[0].windows_scored >= 3
-    assert front.figure("dfd_process_restarts_total", role="worker") == 2
+    assert daemon.figure("dfd_process_restarts_total", role="worker") == 2
 
 
 def test_watchers_see_the_streams_of_all_workers(start: Start) -> None:
-    front = start(workers=3)
+    daemon = start(workers=3)
     own = [("grpc.use_local_subchannel_pool", 1)]
     answers: list[pb.WatchStreamsResponse] = []
-    calls = [Call(front) for _ in range(6)]
+    calls = [Call(daemon) for _ in range(6)]
     for call in calls:
         call.send(*chunks(noise(2.5)))
-    with grpc.insecure_channel(f"127.0.0.1:{front.port}", own) as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{daemon.port}", own) as channel:
         watching = DetectionServiceStub(channel).WatchStreams(pb.WatchStreamsRequest())
 
         def read() -> None:
@@ -336,13 +336,13 @@ def test_watchers_see_the_streams_of_all_workers(start: Start) -> None:
         def windows() -> list[int]:
             return [one.channels[0].summary.windows_scored for one in last().values()]
 
-        front.until(lambda: len(windows()) == 6 and min(windows()) > 0)
-        victim = front.children("worker")[0]
+        daemon.until(lambda: len(windows()) == 6 and min(windows()) > 0)
+        victim = daemon.children("worker")[0]
         victim.kill()
-        front.until(lambda: sum(call.failure is not None for call in calls) > 0)
+        daemon.until(lambda: sum(call.failure is not None for call in calls) > 0)
         lost = sum(call.failure is not None for call in calls)
         if watching.is_active():  # unless it was the watcher's own worker
-            front.until(
+            daemon.until(
                 lambda: (
                     [one.end_reason for one in last().values()].count("LOST") == lost
                     or not watching.is_active()

@@ -17,7 +17,7 @@ from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, extract
 from dfd.training.frozen.folding import fold
 from dfd.training.frozen.logreg import LinearModel, fit_logistic, split_rows
-from dfd.training.frozen.options import FrozenRecipe
+from dfd.training.frozen.recipe import FrozenRecipe
 from dfd.training.frozen.saved import FrozenModel
 from dfd.training.material.clips import Clips
 from dfd.training.material.scan import scan_splits, tell_unreadable

@@ -8,15 +8,23 @@ import socket
 
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
+from dfd.daemon.multiprocess.control import (
+    Connect,
+    ControlChannel,
+    Ended,
+    Figures,
+    Report,
+    Stop,
+    Warm,
+)
 from dfd.daemon.multiprocess.memory import WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
-from dfd.daemon.multiprocess.orders import Ended, Figures, Meet, Orders, Report, Stop, Warm
 from dfd.daemon.multiprocess.records import NO_SCORE, REPLY, REQUEST, RecordLink, Verb
 from dfd.daemon.multiprocess.remote import STATUSES
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.scheduling.garbage import settle_memory
-from dfd.daemon.scheduling.local import Loader, LocalEngine
+from dfd.daemon.scheduling.local import Loader, LocalModel
 from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.errors import UserError
 from dfd.streaming.types import WindowStatus
@@ -24,7 +32,7 @@ from dfd.streaming.types import WindowStatus
 _NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 
 
-class Guest:
+class WorkerConnection:
     """One worker, seen from the engine: its windows go into the scheduler, scores back.
 
     When the worker is gone its lanes are closed, and what it had waiting is never run.
@@ -103,29 +111,31 @@ class Guest:
             self._scheduler.close_lane(lane)
 
 
-async def run_engine(options: ServeOptions, load: Loader, orders: Orders) -> Ended:
-    """Lives as an engine process, until it is told to stop or the supervisor is gone."""
+async def run_engine(options: ServeOptions, load: Loader, control: ControlChannel) -> Ended:
+    """Runs as an engine process until it is told to stop or the supervisor is gone."""
     metrics = Metrics()
-    source = LocalEngine(options, metrics, load, on_hung=_die)
-    guests: dict[int, Guest] = {}
-    warming = asyncio.ensure_future(_warm(source, metrics, orders))
-    while (got := await orders.receive()) is not None:
-        order, descriptors = got
-        if isinstance(order, Meet):
+    source = LocalModel(options, metrics, load, on_hung=_die)
+    connections: dict[int, WorkerConnection] = {}
+    warming = asyncio.ensure_future(_warm(source, metrics, control))
+    while (got := await control.receive()) is not None:
+        message, descriptors = got
+        if isinstance(message, Connect):
             connection, slots = descriptors
-            if (old := guests.pop(order.index, None)) is not None:
+            if (old := connections.pop(message.index, None)) is not None:
                 old.close()
-            guest = Guest(source.scheduler, WindowSlots(slots, order.spec.window_samples))
+            worker = WorkerConnection(
+                source.scheduler, WindowSlots(slots, message.spec.window_samples)
+            )
             os.close(slots)
-            await guest.serve(socket.socket(fileno=connection))
-            guests[order.index] = guest
-        elif isinstance(order, Report):
-            orders.send(Figures(order.number, snapshot(metrics.registry)))
-        elif isinstance(order, Stop):
+            await worker.serve(socket.socket(fileno=connection))
+            connections[message.index] = worker
+        elif isinstance(message, Report):
+            control.send(Figures(message.number, snapshot(metrics.registry)))
+        elif isinstance(message, Stop):
             break
     warming.cancel()
-    for guest in guests.values():
-        guest.close()
+    for worker in connections.values():
+        worker.close()
     await source.stop()
     return Ended()
 
@@ -136,19 +146,19 @@ def _die() -> None:
     os._exit(1)
 
 
-async def _warm(source: LocalEngine, metrics: Metrics, orders: Orders) -> None:
+async def _warm(source: LocalModel, metrics: Metrics, control: ControlChannel) -> None:
     """Loads the model and says so, or why not; the supervisor decides what then."""
     try:
         spec = (await source.start()).spec
     except UserError as error:
-        orders.send(Ended(drained=False, mistake=str(error)))
+        control.send(Ended(drained=False, mistake=str(error)))
         return
     except Exception:
         log(logging.ERROR, "the model could not be loaded", exc_info=True)
-        orders.send(Ended(drained=False, mistake="an engine could not start; see the log"))
+        control.send(Ended(drained=False, mistake="an engine could not start; see the log"))
         return
     metrics.set_model(spec)
     metrics.ready.set(1)
     settle_memory()
     log(logging.INFO, "engine ready", **model_fields(spec))
-    orders.send(Warm(spec))
+    control.send(Warm(spec))
