@@ -13,8 +13,10 @@ from rich.table import Table
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
+from dfd.clients.display.verdicts import Rates, rates_sentence
 from dfd.clients.sources.recording import open_recording
 from dfd.detector import Detector, load_detector
+from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 from dfd.offline.recording import TrackScores, score_recording
 from dfd.streaming.options import AudioFormat
@@ -79,6 +81,7 @@ class _Display:
         self._threshold = threshold
         self._window_scores = window_scores
         self._rows: list[tuple[str, TrackScores]] = []
+        self.rates: Rates | None = None
 
     def add(self, path: str, tracks: list[TrackScores]) -> None:
         for track in tracks:
@@ -106,6 +109,7 @@ class _Display:
         if not console.is_terminal:
             console.width = max(console.width, 160)
         console.print(table)
+        console.print(rates_sentence(self.rates), highlight=False)
         if self._window_scores:
             for path, track in self._rows:
                 _print_windows(console, path, track)
@@ -135,6 +139,12 @@ def _print_windows(console: Console, path: str, track: TrackScores) -> None:
             span = f"{window.start_seconds:8.2f} - {window.end_seconds:.2f} s"
             probability = result.window_score.spoof_probability
             console.print(f"{span}  {probability:.3f}", highlight=False)
+
+
+def _rates(spec: ModelSpec) -> Rates | None:
+    """The model's error rates, unless another threshold is in force."""
+    rates = spec.error_rates
+    return rates if rates is not None and rates.threshold == spec.cumulative_threshold else None
 
 
 def _number(value: float | None) -> str:
@@ -203,6 +213,7 @@ def command(
                     Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
                 )
                 chunks = recording.chunks(_CHUNK_SECONDS)
+                display.rates = _rates(detector.spec)
                 display.add(path, score_recording(chunks, audio_format, detector))
             except UserError as error:
                 _complain(error)

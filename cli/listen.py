@@ -146,7 +146,7 @@ def command(
         except asyncio.CancelledError:
             raise UserError("interrupted before the summary came") from None
     if result.summary is not None:
-        for line in summary_lines(result.summary, result.lost_seconds):
+        for line in summary_lines(result.summary, result.lost_seconds, view.state.rates):
             console.print(line, highlight=False, markup=False)
     if fail_on_alert and result.alerts:
         sys.exit(1)

@@ -65,6 +65,23 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """How often a model is wrong on recordings that it was not trained on.
+
+    Attributes:
+        threshold: cumulative P(spoof) from which the verdict is spoof.
+        false_alarm_rate: share of people who are called a machine.
+        miss_rate: share of machines that are not called one.
+        heard_seconds: length of the recordings.
+    """
+
+    threshold: float
+    false_alarm_rate: float
+    miss_rate: float
+    heard_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model as it is served.
 
@@ -75,6 +92,7 @@ class ModelInfo:
         padding: how a short window is filled, "mask" (not seen) or "zero" (as silence).
         utterance_score: what the cumulative score is: "evidence", "mean" or "first".
         min_speech_seconds: a window with less is not scored.
+        error_rates: None where the model's card does not say.
     """
 
     name: str
@@ -92,6 +110,7 @@ class ModelInfo:
     padding: str
     utterance_score: str
     min_speech_seconds: float
+    error_rates: ErrorRates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +289,11 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server offers."""
+    """What a server offers.
+
+    Attributes:
+        model_cards: Markdown, in the order of `models`; empty where a model has none.
+    """
 
     version: str
     models: tuple[ModelInfo, ...]
@@ -279,6 +302,7 @@ class ServerInfo:
     active_streams: int
     max_streams: int
     default_alert_policy: AlertPolicy
+    model_cards: tuple[str, ...] = ()
 
 
 ServerEvent = Started | WindowResult | SpeechActivity | Alert | StreamWarning | Summary

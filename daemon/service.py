@@ -96,6 +96,7 @@ class DetectionService:
                 active_streams=runtime.admission.taken,
                 max_streams=runtime.admission.max_streams,
                 default_alert_policy=describe.policy_message(default_policy(spec)),
+                model_cards=[spec.card_text],
             ).SerializeToString()
 
         return await self._guarded(context, Right.INFO, serve) or b""

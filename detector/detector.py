@@ -200,6 +200,8 @@ def load_detector(
         normalize=card.normalize,
         spoof_label=checkpoint.spoof_label,
         utterance_score=card.utterance_score,
+        error_rates=card.error_rates,
+        card_text=card.text,
     )
     detector = Detector(compiled, spec, place_on, checkpoint.least_samples)
     if warm:

@@ -1,6 +1,6 @@
 """What a served model is, for rooms that must not know torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,23 @@ class Calibration:
 
     scale: float = 1.0
     offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """How often a model is wrong on recordings that it was not trained on.
+
+    Attributes:
+        threshold: cumulative P(spoof) from which the verdict is spoof.
+        false_alarm_rate: share of people who are called a machine.
+        miss_rate: share of machines that are not called one.
+        heard_seconds: length of the recordings.
+    """
+
+    threshold: float
+    false_alarm_rate: float
+    miss_rate: float
+    heard_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,8 @@ class ModelSpec:
         rolling_threshold, cumulative_threshold: default P(spoof) that raises an alert.
         min_speech_seconds: speech below which a window is not worth scoring.
         trained_bandwidth_hz: narrowest audio bandwidth seen in training.
+        error_rates: None where the card does not say.
+        card_text: the card for people, Markdown.
     """
 
     name: str
@@ -60,6 +79,8 @@ class ModelSpec:
     normalize: bool = False
     spoof_label: str = ""
     utterance_score: str = "evidence"
+    error_rates: ErrorRates | None = None
+    card_text: str = field(default="", repr=False)
 
 
 class Scorer(Protocol):

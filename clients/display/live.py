@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dfd.clients import events as ev
-from dfd.clients.display import words
+from dfd.clients.display import verdicts, words
 from dfd.clients.display.meter import MeterState, render
 
 
@@ -72,11 +72,15 @@ def plain_line(event: ev.Event, state: MeterState) -> str:
     return ""
 
 
-def summary_lines(summary: ev.Summary, lost_seconds: float) -> list[str]:
-    """The last words: the verdict, and what it stands on."""
+def summary_lines(
+    summary: ev.Summary, lost_seconds: float, rates: verdicts.Rates | None = None
+) -> list[str]:
+    """The last words: the verdict, how far it is to be trusted, and what it stands on."""
     lines = []
     for channel in summary.channels:
-        lines.append(words.verdict(channel))
+        lines.append(verdicts.verdict(channel, rates))
+        if channel.verdict is not ev.Verdict.INCONCLUSIVE:
+            lines.append(verdicts.rates_sentence(rates))
         score = channel.cumulative_score
         if score is not None:
             lines.append(

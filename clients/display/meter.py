@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.clients import events as ev
-from dfd.clients.display import words
+from dfd.clients.display import verdicts, words
 
 _BAR = 40
 _HISTORY = 120
@@ -50,6 +50,8 @@ class MeterState:
     connected: bool = True
     lost_seconds: float = 0.0
     speech_seconds: float = 0.0
+    rates: verdicts.Rates | None = None
+    spoof_threshold: float = 0.5
 
     def hear(self, content: bytes, elapsed_seconds: float) -> None:
         """Takes a block of audio; the level falls slowly, as a needle does."""
@@ -61,6 +63,8 @@ class MeterState:
         match event:
             case ev.Started():
                 self.model, self.connected = words.model_name(event.model), True
+                self.rates = verdicts.rates_in_force(event)
+                self.spoof_threshold = event.alert_policy.cumulative_threshold or 0.5
             case ev.SpeechActivity():
                 self.speaking = event.began
             case ev.WindowResult():
@@ -104,7 +108,7 @@ class MeterState:
             if self.last_status is ev.WindowStatus.SHED:
                 return "Inconclusive so far: the server is too busy"
             return "Inconclusive so far: speak for a few seconds"
-        return words.hint(self.cumulative.spoof_probability)
+        return verdicts.so_far(self.cumulative.spoof_probability, self.rates, self.spoof_threshold)
 
 
 def render(state: MeterState) -> RenderableType:

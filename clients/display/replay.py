@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.clients import events as ev
-from dfd.clients.display import words
+from dfd.clients.display import verdicts, words
 from dfd.clients.runs.replay import Replay
 from dfd.clients.runs.report import Report
 
@@ -77,7 +77,7 @@ class ReplayView:
                 self._say(f"{name}: connected again, {event.lost_seconds:.1f} s lost", "yellow")
             case ev.Summary() if self._live is None:
                 for channel in event.channels:
-                    self._say(f"{short}: {words.verdict(channel)}", "")
+                    self._say(f"{short}: {verdicts.verdict(channel, _rates(replay))}", "")
             case ev.WindowResult() if self._window_lines:
                 self._say(f"{name}: {_scores(event)}", "")
             case _:
@@ -159,6 +159,10 @@ def event_seconds(event: ev.Event) -> float:
         return event.end_seconds
     offset = getattr(event, "offset_seconds", 0.0)
     return float(offset)
+
+
+def _rates(replay: Replay) -> verdicts.Rates | None:
+    return None if replay.started is None else verdicts.rates_in_force(replay.started)
 
 
 def print_report(console: Console, report: Report) -> None:

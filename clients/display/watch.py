@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dfd.clients.display import words
+from dfd.clients.display import verdicts, words
 from dfd.clients.errors import DetectionError
 from dfd.clients.events import Verdict
 from dfd.clients.watching import (
@@ -259,7 +259,7 @@ def plain_lines(state: WatchState, update: StreamsUpdate) -> Iterator[str]:
         elif known is not None and known.alerted and not stream.alerted:
             yield f"{stream.stream_id}: alert cleared at {words.clock(stream.audio_seconds)}"
         if stream.end_reason and (stream.alerts_raised or not state.alerts_only):
-            said = [words.verdict(channel.summary) for channel in stream.channels]
+            said = [verdicts.verdict(channel.summary) for channel in stream.channels]
             ended = stream.end_reason.replace("_", " ").lower()
             yield f"{stream.stream_id}: ended, {ended}. {' / '.join(said)}"
 

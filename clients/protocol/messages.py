@@ -145,6 +145,16 @@ def _model(model: ev.ModelInfo) -> pb.ModelInfo:
         padding=model.padding,
         utterance_score=model.utterance_score,
         min_speech_duration=duration(model.min_speech_seconds),
+        error_rates=None if model.error_rates is None else _error_rates(model.error_rates),
+    )
+
+
+def _error_rates(rates: ev.ErrorRates) -> pb.ErrorRates:
+    return pb.ErrorRates(
+        threshold=rates.threshold,
+        false_alarm_rate=rates.false_alarm_rate,
+        miss_rate=rates.miss_rate,
+        heard_duration=duration(rates.heard_seconds),
     )
 
 

@@ -110,7 +110,15 @@ def model(message: pb.ModelInfo) -> ev.ModelInfo:
         padding=message.padding,
         utterance_score=message.utterance_score,
         min_speech_seconds=seconds(message.min_speech_duration),
+        error_rates=_error_rates(message.error_rates) if message.HasField("error_rates") else None,
     )
+
+
+def _error_rates(message: pb.ErrorRates) -> ev.ErrorRates:
+    # float32 on the wire: 0.85 must not come back as 0.850000023841858
+    shares = (message.threshold, message.false_alarm_rate, message.miss_rate)
+    threshold, false_alarm, miss = (float(f"{share:.7g}") for share in shares)
+    return ev.ErrorRates(threshold, false_alarm, miss, seconds(message.heard_duration))
 
 
 def limits(message: pb.Limits) -> ev.Limits:
@@ -237,4 +245,5 @@ def server_info(message: pb.GetServerInfoResponse) -> ev.ServerInfo:
         active_streams=message.active_streams,
         max_streams=message.max_streams,
         default_alert_policy=policy(message.default_alert_policy),
+        model_cards=tuple(message.model_cards),
     )

@@ -54,6 +54,7 @@ def effective_config(
 
 def model_message(spec: ModelSpec) -> pb.ModelInfo:
     """A model for the wire."""
+    errors = spec.error_rates
     return pb.ModelInfo(
         name=spec.name,
         version=spec.version,
@@ -70,6 +71,14 @@ def model_message(spec: ModelSpec) -> pb.ModelInfo:
         padding=spec.padding,
         utterance_score=spec.utterance_score,
         min_speech_duration=duration(spec.min_speech_seconds),
+        error_rates=None
+        if errors is None
+        else pb.ErrorRates(
+            threshold=errors.threshold,
+            false_alarm_rate=errors.false_alarm_rate,
+            miss_rate=errors.miss_rate,
+            heard_duration=duration(errors.heard_seconds),
+        ),
     )
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
-from dfd.detector.spec import Calibration
+from dfd.detector.spec import Calibration, ErrorRates
 from dfd.errors import UserError
 
 FILE_NAME = "dfd.json"
+TEXT_NAME = "README.md"
+_MAX_TEXT_CHARACTERS = 1 << 16
 KEYS = frozenset(
     {
         "name",
@@ -27,6 +29,7 @@ KEYS = frozenset(
         "cumulative_threshold",
         "min_speech_seconds",
         "trained_bandwidth_hz",
+        "error_rates",
     }
 )
 
@@ -57,7 +60,7 @@ class ModelCard:
     """A model's own window, calibration and thresholds; `ModelSpec` says what each is.
 
     `spoof_label` is the output that means spoof, by its label or its number; None where the
-    card leaves it to the model's other files.
+    card leaves it to the model's other files. `text` is the card for people, Markdown.
     """
 
     name: str
@@ -75,6 +78,8 @@ class ModelCard:
     cumulative_threshold: float
     min_speech_seconds: float
     trained_bandwidth_hz: float
+    error_rates: ErrorRates | None = None
+    text: str = ""
 
 
 def read_card(
@@ -132,7 +137,35 @@ def read_card(
         or fields.number("cumulative_threshold", defaults.threshold, 1e-6, 1.0),
         min_speech_seconds=_min_speech(fields, window / rate, defaults, overrides),
         trained_bandwidth_hz=fields.number("trained_bandwidth_hz", 3_400.0, 0.0, rate / 2),
+        error_rates=_error_rates(fields),
+        text=_text(folder),
     )
+
+
+def _error_rates(fields: Fields) -> ErrorRates | None:
+    rates = fields.nested("error_rates")
+    if not rates.content:
+        return None
+    for key in ("threshold", "false_alarm_rate", "miss_rate", "seconds"):
+        rates.require(key in rates.content, key, "given, as the other error rates are")
+    return ErrorRates(
+        threshold=rates.number("threshold", 0.5, 0.0, 1.0),
+        false_alarm_rate=rates.number("false_alarm_rate", 0.0, 0.0, 1.0),
+        miss_rate=rates.number("miss_rate", 0.0, 0.0, 1.0),
+        heard_seconds=rates.number("seconds", 0.0, 0.0, 1e6),
+    )
+
+
+def _text(folder: Path) -> str:
+    """The README beside the weights, without the hub's front matter."""
+    try:
+        with (folder / TEXT_NAME).open(encoding="utf-8") as file:
+            text = file.read(_MAX_TEXT_CHARACTERS)
+    except (OSError, UnicodeDecodeError):
+        return ""
+    if text.startswith("---\n"):
+        text = text.partition("\n---\n")[2]
+    return text.strip()
 
 
 def _first(wanted: bool | None, otherwise: bool) -> bool:

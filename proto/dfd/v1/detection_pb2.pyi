@@ -919,6 +919,7 @@ class ModelInfo(_message.Message):
     PADDING_FIELD_NUMBER: _builtins.int
     UTTERANCE_SCORE_FIELD_NUMBER: _builtins.int
     MIN_SPEECH_DURATION_FIELD_NUMBER: _builtins.int
+    ERROR_RATES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     weights_sha256: _builtins.str
@@ -952,6 +953,10 @@ class ModelInfo(_message.Message):
     def min_speech_duration(self) -> _duration_pb2.Duration:
         """Default of `VadConfig.min_speech_duration`."""
 
+    @_builtins.property
+    def error_rates(self) -> Global___ErrorRates:
+        """How often the model is wrong. Unset where its card does not say."""
+
     def __init__(
         self,
         *,
@@ -970,14 +975,53 @@ class ModelInfo(_message.Message):
         padding: _builtins.str = ...,
         utterance_score: _builtins.str = ...,
         min_speech_duration: _duration_pb2.Duration | None = ...,
+        error_rates: Global___ErrorRates | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hop_duration", b"hop_duration", "min_speech_duration", b"min_speech_duration", "window_duration", b"window_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error_rates", b"error_rates", "hop_duration", b"hop_duration", "min_speech_duration", b"min_speech_duration", "window_duration", b"window_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "hop_duration", b"hop_duration", "layout", b"layout", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "layout", b"layout", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
+
+@_typing.final
+class ErrorRates(_message.Message):
+    """Errors on labelled recordings that the model was not trained on, as measured by
+    whoever made it. Other voices, channels and tricks may fare worse.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    FALSE_ALARM_RATE_FIELD_NUMBER: _builtins.int
+    MISS_RATE_FIELD_NUMBER: _builtins.int
+    HEARD_DURATION_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    """Cumulative spoof probability from which the verdict is spoof."""
+    false_alarm_rate: _builtins.float
+    """Share of people who are called a machine."""
+    miss_rate: _builtins.float
+    """Share of machines that are not called one."""
+    @_builtins.property
+    def heard_duration(self) -> _duration_pb2.Duration:
+        """Length of the recordings."""
+
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float = ...,
+        false_alarm_rate: _builtins.float = ...,
+        miss_rate: _builtins.float = ...,
+        heard_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heard_duration", b"heard_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["false_alarm_rate", b"false_alarm_rate", "heard_duration", b"heard_duration", "miss_rate", b"miss_rate", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErrorRates: _TypeAlias = ErrorRates  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
@@ -1121,6 +1165,7 @@ class GetServerInfoResponse(_message.Message):
     ACTIVE_STREAMS_FIELD_NUMBER: _builtins.int
     MAX_STREAMS_FIELD_NUMBER: _builtins.int
     DEFAULT_ALERT_POLICY_FIELD_NUMBER: _builtins.int
+    MODEL_CARDS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     active_streams: _builtins.int
     max_streams: _builtins.int
@@ -1134,6 +1179,10 @@ class GetServerInfoResponse(_message.Message):
     def default_alert_policy(self) -> Global___AlertPolicy:
         """The alert policy of a stream that sets none."""
 
+    @_builtins.property
+    def model_cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The models' cards, Markdown, in the order of `models`; empty where there is none."""
+
     def __init__(
         self,
         *,
@@ -1144,10 +1193,11 @@ class GetServerInfoResponse(_message.Message):
         active_streams: _builtins.int = ...,
         max_streams: _builtins.int = ...,
         default_alert_policy: Global___AlertPolicy | None = ...,
+        model_cards: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_alert_policy", b"default_alert_policy", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_streams", b"active_streams", "default_alert_policy", b"default_alert_policy", "encodings", b"encodings", "limits", b"limits", "max_streams", b"max_streams", "models", b"models", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_streams", b"active_streams", "default_alert_policy", b"default_alert_policy", "encodings", b"encodings", "limits", b"limits", "max_streams", b"max_streams", "model_cards", b"model_cards", "models", b"models", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -43,11 +43,12 @@ def test_what_is_said_before_there_is_evidence() -> None:
 
 def test_evidence_and_alerts() -> None:
     state = MeterState("localhost:1", "mic")
+    state.rates, state.spoof_threshold = ev.ErrorRates(0.85, 0.007, 0.6, 4.0), 0.85
     state.take(ev.SpeechActivity(0, True, 0.1))
     state.take(window(ev.WindowStatus.SCORED, SCORE))
     state.take(ALERT)
     screen = shown(state)
-    for word in ("● speech", "0.980", "Almost certainly a machine (98 %)", "ALERT: rolling"):
+    for word in ("● speech", "0.980", "Probably a machine", "ALERT: rolling"):
         assert word in screen
     state.take(ev.Alert(ev.Trigger.ROLLING, 0, 9.0, SCORE, 0.8, cleared=True))
     state.take(ev.SpeechActivity(0, False, 9.0))

@@ -7,7 +7,7 @@ import pytest
 
 from dfd.detector.files.card import CardDefaults, ModelCard, read_card
 from dfd.detector.overrides import ModelOverrides
-from dfd.detector.spec import Calibration
+from dfd.detector.spec import Calibration, ErrorRates
 from dfd.errors import UserError
 
 
@@ -185,3 +185,16 @@ def test_an_impossible_word_is_refused(
 def test_calibration_keeps_the_direction(scale: object, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="scale is"):
         card(tmp_path, {"calibration": {"scale": scale}})
+
+
+def test_error_rates_and_the_card_for_people_are_optional(tmp_path: Path) -> None:
+    bare = card(tmp_path)
+    assert (bare.error_rates, bare.text) == (None, "")
+    rates = {"threshold": 0.8, "false_alarm_rate": 0.01, "miss_rate": 0.2, "seconds": 4}
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
+    found = card(tmp_path, {"error_rates": rates})
+    assert found.error_rates == ErrorRates(0.8, 0.01, 0.2, 4.0)
+    assert found.text == "# A model"
+    del rates["miss_rate"]
+    with pytest.raises(UserError, match="miss_rate"):
+        card(tmp_path, {"error_rates": rates})

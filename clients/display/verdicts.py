@@ -1,0 +1,122 @@
+"""Verdicts in plain words that claim no more than was measured.
+
+A word such as "probably" follows from how often the model is wrong on recordings that it was not
+trained on (`ModelInfo.error_rates`), never from the score alone: a score is sure of itself on a
+voice that the model has not met, too.
+"""
+
+from typing import Protocol
+
+from dfd.clients.events import ChannelSummary, Started, Verdict
+
+# share of wrong answers up to which a word may be used, surest first
+_SURE = ((0.001, "Almost certainly"), (0.05, "Probably"))
+
+_REASONS = {
+    "TOO_LITTLE_SPEECH": "too little speech was heard",
+    "EVIDENCE_WEAK": "the evidence is weak",
+    "MIXED_EVIDENCE": "parts sound human and parts synthetic",
+    "BAND_LIMITED": "the sound is narrower than the detector was trained on",
+    "CLIPPED": "the sound is clipped: lower the recording level",
+    "GAPS": "too much audio was lost on the way",
+    "WINDOWS_SHED": "the server was too busy to judge all of it",
+}
+
+# at or below it the evidence is for a person, as in the verdict
+_PERSON = 0.35
+
+
+class Rates(Protocol):
+    """How often a model is wrong, at a threshold and on recordings of a length."""
+
+    @property
+    def threshold(self) -> float:
+        """Cumulative P(spoof) from which the verdict is spoof."""
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Share of people who are called a machine."""
+
+    @property
+    def miss_rate(self) -> float:
+        """Share of machines that are not called one."""
+
+    @property
+    def heard_seconds(self) -> float:
+        """Length of the recordings."""
+
+
+def rates_in_force(started: Started) -> Rates | None:
+    """The model's error rates, unless the stream's own threshold makes them untrue."""
+    rates, threshold = started.model.error_rates, started.alert_policy.cumulative_threshold
+    if rates is None or threshold is None or abs(rates.threshold - threshold) > 1e-3:
+        return None
+    return rates
+
+
+def machine(rates: Rates | None) -> str:
+    """What may be said where the threshold is reached."""
+    if rates is None:
+        return "Sounds like a machine"
+    return f"{_sureness(rates.false_alarm_rate) or 'Possibly'} a machine"
+
+
+def person(rates: Rates | None) -> str:
+    """What may be said where the evidence is for a person."""
+    if rates is None:
+        return "Sounds like a person"
+    sure = _sureness(rates.miss_rate)
+    return f"{sure} a person" if sure else "No sign of a machine"
+
+
+def _sureness(wrong: float) -> str:
+    return next((word for most, word in _SURE if wrong <= most), "")
+
+
+def so_far(spoof_probability: float, rates: Rates | None = None, threshold: float = 0.85) -> str:
+    """What the evidence says while the stream goes on.
+
+    Args:
+        spoof_probability: the cumulative one.
+        rates: of the model at this threshold; None where they are not known.
+        threshold: from which the verdict would be spoof.
+    """
+    if spoof_probability >= threshold:
+        return machine(rates)
+    if spoof_probability <= _PERSON:
+        return person(rates)
+    leaning = "a machine" if spoof_probability >= 0.5 else "a person"
+    return f"Cannot tell: leans to {leaning}"
+
+
+def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
+    """What the whole stream says of a channel."""
+    if summary.verdict is Verdict.SPOOF:
+        return machine(rates)
+    if summary.verdict is Verdict.BONAFIDE:
+        return person(rates)
+    if summary.verdict is Verdict.INCONCLUSIVE:
+        said = [_REASONS.get(reason, reason) for reason in summary.inconclusive_reasons]
+        return "Inconclusive: " + (" and ".join(said) or "the server gave no reason")
+    return "Unknown"
+
+
+def rates_sentence(rates: Rates | None) -> str:
+    """How far a verdict is to be trusted."""
+    if rates is None:
+        return "How often this model is wrong at this threshold is not known: do not rely on it."
+    return (
+        f"On recordings of {rates.heard_seconds:g} s that the model was not trained on,"
+        f" {_of(rates.false_alarm_rate, 'people', 'called a machine')}, and"
+        f" {_of(rates.miss_rate, 'machines', 'not noticed')}."
+    )
+
+
+def _of(share: float, whom: str, what: str) -> str:
+    """A share as people count: "of 100 machines 60 would not be noticed"."""
+    negated = what.removeprefix("not ")
+    be = "would not be" if negated != what else "would be"
+    if share <= 0:
+        return f"none of the {whom} measured {be} {negated}"
+    whole = 100 if share >= 0.005 else 1000 if share >= 0.0005 else 10_000
+    return f"of {whole:,} {whom} {max(1, round(share * whole)):,} {be} {negated}"

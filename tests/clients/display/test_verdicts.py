@@ -1,0 +1,74 @@
+import pytest
+
+from dfd.clients.display import verdicts
+from dfd.clients.events import ChannelSummary, ErrorRates, Score, Verdict
+
+WEAK = ErrorRates(0.85, 0.007, 0.6, 4.0)
+STRONG = ErrorRates(0.85, 0.0005, 0.0004, 8.0)
+USELESS = ErrorRates(0.85, 0.3, 0.3, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("rates", "machine", "person"),
+    [
+        (None, "Sounds like a machine", "Sounds like a person"),
+        (WEAK, "Probably a machine", "No sign of a machine"),
+        (STRONG, "Almost certainly a machine", "Almost certainly a person"),
+        (USELESS, "Possibly a machine", "No sign of a machine"),
+    ],
+)
+def test_words_are_as_sure_as_the_model_was_measured_to_be(
+    rates: ErrorRates | None, machine: str, person: str
+) -> None:
+    # however sure the score is of itself
+    assert verdicts.so_far(0.999999, rates, 0.85) == machine
+    assert verdicts.so_far(0.000001, rates, 0.85) == person
+    assert verdicts.verdict(summary(Verdict.SPOOF), rates) == machine
+    assert verdicts.verdict(summary(Verdict.BONAFIDE), rates) == person
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [
+        (0.84, "Cannot tell: leans to a machine"),
+        (0.5, "Cannot tell: leans to a machine"),
+        (0.49, "Cannot tell: leans to a person"),
+        (0.36, "Cannot tell: leans to a person"),
+        (0.35, "Sounds like a person"),
+        (0.85, "Sounds like a machine"),
+    ],
+)
+def test_between_the_thresholds_nobody_can_tell(probability: float, said: str) -> None:
+    assert verdicts.so_far(probability, None, 0.85) == said
+
+
+def test_the_threshold_for_a_person_is_the_verdict_s() -> None:
+    core = pytest.importorskip("dfd.streaming.judgement.verdict", reason="pip install 'dfd[serve]'")
+    assert verdicts._PERSON == core.BONAFIDE_PROBABILITY
+
+
+def summary(verdict: Verdict, *reasons: str) -> ChannelSummary:
+    score = Score(0.9, 2.2, 4.0)
+    return ChannelSummary(0, verdict, reasons, score, score, 0.9, 5, 4, 0, None, 3, 0, 0, 0)
+
+
+def test_an_inconclusive_verdict_says_why() -> None:
+    said = verdicts.verdict(summary(Verdict.INCONCLUSIVE, "TOO_LITTLE_SPEECH", "GAPS"))
+    assert (
+        said == "Inconclusive: too little speech was heard and too much audio was lost on the way"
+    )
+    assert "LATER_WORD" in verdicts.verdict(summary(Verdict.INCONCLUSIVE, "LATER_WORD"))
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        (WEAK, "of 100 people 1 would be called a machine, and of 100 machines 60 would not be"),
+        (STRONG, "of 10,000 machines 4 would not be noticed"),
+        (ErrorRates(0.5, 0.0, 0.2, 4.0), "none of the people measured would be called a machine"),
+        (ErrorRates(0.5, 0.002, 0.2, 4.0), "of 1,000 people 2 would be called a machine"),
+        (None, "not known"),
+    ],
+)
+def test_error_rates_are_counted_in_people(rates: ErrorRates | None, said: str) -> None:
+    assert said in verdicts.rates_sentence(rates)
