@@ -155,6 +155,8 @@ for _decorate in _OPTIONS:
 
 def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
     """Serves; returns the exit status."""
+    # grpc's own log is written by threads that everything waits for
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from dfd.daemon import logs
     from dfd.daemon.effective import effective_fields
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc.aio
+
+from dfd.daemon.logqueue import LineQueue
 from dfd.detector.spec import ModelSpec
 
 LOGGER = logging.getLogger("dfd")
@@ -19,14 +22,14 @@ def log(level: int, event: str, /, *, exc_info: Any = False, **fields: object) -
 
 
 def configure(level: str, form: str, process: str | None = None) -> None:
-    """Sends everything that is logged in this process to standard error.
+    """Sends everything that is logged in this process to standard error; no one waits for that.
 
     Args:
         level: the least that is logged.
         form: text or json.
         process: the name that it goes by, where there are several.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LineQueue(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     if process is not None:
         handler.addFilter(_Named(process))
@@ -34,6 +37,18 @@ def configure(level: str, form: str, process: str | None = None) -> None:
     # chatty at INFO, and not about this daemon
     for name in ("asyncio", "grpc", "urllib3", "filelock"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_not_of_who_left)
+
+
+def dropped_lines() -> int:
+    """Lines that this process could not write."""
+    return sum(h.dropped for h in logging.getLogger().handlers if isinstance(h, LineQueue))
+
+
+def _not_of_who_left(record: logging.LogRecord) -> bool:
+    """Passes over grpc's tracebacks of writing to clients that are gone: that is no fault."""
+    error = record.exc_info and record.exc_info[1]
+    return not isinstance(error, grpc.aio.BaseError)
 
 
 class _Named(logging.Filter):

@@ -13,6 +13,7 @@ from prometheus_client import (
     start_http_server,
 )
 
+from dfd.daemon.logs import dropped_lines
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
@@ -98,6 +99,11 @@ class Metrics:
         self.ready = Gauge(
             "dfd_ready", "1 while the model is warm and streams are taken.", registry=registry
         )
+        Gauge(
+            "dfd_log_lines_dropped",
+            "Lines of the log that nobody took, since the start.",
+            registry=registry,
+        ).set_function(dropped_lines)
         self._model = Info("dfd_model", "The model that is served.", registry=registry)
         self._hop_seconds = 2.0
         self._factor: float | None = None

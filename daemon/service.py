@@ -15,6 +15,7 @@ import grpc.aio
 
 from dfd.daemon.endpoint.auth import Right
 from dfd.daemon.errors import CallError, abort, internal
+from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import describe
 from dfd.daemon.rpc.convert import ENCODINGS
@@ -28,6 +29,9 @@ from dfd.v1 import detection_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
 
+# told in the log, at a bounded rate: no stream was started that could tell of them
+REFUSALS = {"TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "SERVER_FULL"}
+
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Answer = TypeVar("_Answer")
 
@@ -37,6 +41,7 @@ class DetectionService:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._refused = BoundedLog()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a gRPC server has to be given."""
@@ -130,6 +135,10 @@ class DetectionService:
             log(logging.ERROR, "server fault", exc_info=True, stream_id=stream_id)
             failure = internal(stream_id)
         self._runtime.metrics.errors.labels(failure.code.name, failure.reason).inc()
+        if failure.reason in REFUSALS:
+            self._refused(
+                "call refused", reason=failure.reason, peer=context.peer(), right=right.value
+            )
         return await abort(context, failure)
 
 

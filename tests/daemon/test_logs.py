@@ -63,6 +63,7 @@ def test_logs_go_to_standard_error(capsys: pytest.CaptureFixture[str], form: str
         log(logging.DEBUG, "hidden")
         logging.getLogger("other").warning("from elsewhere")
     finally:
+        root.handlers[0].close()
         root.handlers[:], root.level = handlers, level
     out, err = capsys.readouterr()
     assert out == ""
