@@ -1,6 +1,6 @@
 """From a telephone system to the daemon: call audio in, alerts out.
 
-audiosocket/ rtp/ websocket/   a protocol each: pure parts that take bytes and give events,
+audiosocket/ rtp/ sip/ websocket/   a protocol each: pure parts that take bytes and give events,
 and a server that drives them
 media/                         codecs and silence, for all of them
 calls                          what the protocols say of a call

@@ -42,6 +42,7 @@ class Exchange:
     ) -> None:
         self.options = options
         self.metrics = Metrics()
+        self.trouble = ""  # why the daemon would not judge a call now
         self._client = client
         self._sink = sink
         self._refusals = RefusalLog()

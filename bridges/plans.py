@@ -96,7 +96,7 @@ def plan_rtp(
         media = sdp.read(sdp_path)
         codecs |= media.codecs
         port, rtcp_port = media.port, media.rtcp_port
-        if media.host is not None and _is_mine(media.host):
+        if media.host is not None and is_mine(media.host):
             host = media.host
         if media.session:
             labels["session"] = media.session
@@ -144,7 +144,7 @@ def plan_websocket(
     """
     from dfd.bridges.websocket.server import WebsocketOptions
 
-    token = _secret(twilio_token_file)
+    token = secret_of(twilio_token_file)
     if dialect == "twilio" and token is None:
         token = os.environ.get("TWILIO_AUTH_TOKEN", "").strip() or None
     options = WebsocketOptions(
@@ -155,9 +155,9 @@ def plan_websocket(
         channel_count=channel_count,
         twilio_token=token,
         public_urls=public_urls,
-        basic_auth=_secret(basic_auth_file),
-        api_key=_secret(api_key_file),
-        tls=_tls(certificate, key),
+        basic_auth=secret_of(basic_auth_file),
+        api_key=secret_of(api_key_file),
+        tls=tls_of(certificate, key),
     )
     return WebsocketPlan(options)
 
@@ -195,12 +195,20 @@ def pairs(labels: Iterable[str]) -> dict[str, str]:
     return read
 
 
-def _is_mine(host: str) -> bool:
+def is_mine(host: str) -> bool:
     """Whether a description's address can be one of this machine's own without being asked."""
-    return ipaddress.ip_address(host).is_loopback
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
-def _secret(path: Path | None) -> str | None:
+def secret_of(path: Path | None) -> str | None:
+    """What a file of secrets holds; None where none is named.
+
+    Raises:
+        UserError: it cannot be read, or is empty.
+    """
     if path is None:
         return None
     try:
@@ -212,7 +220,12 @@ def _secret(path: Path | None) -> str | None:
     return text
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """What a server's TLS speaks with; None where no certificate is named.
+
+    Raises:
+        UserError: the certificate or its key cannot be used.
+    """
     if certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

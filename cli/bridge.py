@@ -220,7 +220,104 @@ def websocket(
     run(plan, _settings(common))
 
 
-for _verb in (audiosocket, rtp, websocket):
+@click.command("bridge sip", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:5060",
+    show_default=True,
+    help="For UDP and TCP.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="ADDRESS|NETWORK",
+    help="Peers that may speak at all, such as 192.0.2.0/24. May be given several times; on"
+    " another address than this machine's own, it or --auth-file is wanted.",
+)
+@click.option(
+    "--auth-file",
+    type=_FILE,
+    help="File of lines USER:PASSWORD: calls are then challenged (digest, SHA-256 and MD5).",
+)
+@click.option("--realm", default="dfd", show_default=True, help="Of the challenges.")
+@click.option("--listen-cert", type=_FILE, help="PEM file of a certificate: speak TLS too.")
+@click.option("--listen-key", type=_FILE, help="PEM file of its key.")
+@click.option(
+    "--listen-client-ca",
+    type=_FILE,
+    help="PEM file of the authority whose certificates TLS peers must show.",
+)
+@click.option("--tls-port", type=click.IntRange(0, 65535), help="For TLS.  [default: 5061]")
+@click.option("--srtp-only", is_flag=True, help="Decline audio in the clear.")
+@click.option(
+    "--media-ports",
+    metavar="FIRST-LAST",
+    help="Where RTP comes, two ports a line of a call.  [default: the system's choice]",
+)
+@click.option(
+    "--media-address",
+    metavar="ADDRESS",
+    help="Where peers are told to send RTP, behind NAT.  [default: the address that they reached]",
+)
+@click.option(
+    "--label-header",
+    "label_headers",
+    multiple=True,
+    metavar="NAME",
+    help="A SIP header that becomes a label of the call.",
+)
+@click.option(
+    "--hold-ms",
+    type=click.FloatRange(0, 2000),
+    default=200.0,
+    show_default=True,
+    help="How long the jitter buffer waits for a packet.",
+)
+@common_options
+def sip(
+    listen: str,
+    allow: tuple[str, ...],
+    auth_file: Path | None,
+    realm: str,
+    listen_cert: Path | None,
+    listen_key: Path | None,
+    listen_client_ca: Path | None,
+    tls_port: int | None,
+    srtp_only: bool,
+    media_ports: str | None,
+    media_address: str | None,
+    label_headers: tuple[str, ...],
+    hold_ms: float,
+    **common: Any,
+) -> None:
+    """Answer SIP calls: SIPREC's recording sessions, and plain ones."""
+    from dfd.bridges.run import run
+    from dfd.errors import UserError
+
+    try:
+        from dfd.bridges.sip.plan import plan_sip
+    except ModuleNotFoundError:
+        raise UserError("the sip bridge needs sipmessage: pip install 'dfd[bridge]'") from None
+
+    plan = plan_sip(
+        listen=listen,
+        tls_port=tls_port,
+        certificate=listen_cert,
+        key=listen_key,
+        client_ca=listen_client_ca,
+        allow=allow,
+        auth_file=auth_file,
+        realm=realm,
+        srtp_only=srtp_only,
+        media_ports=media_ports,
+        media_address=media_address,
+        label_headers=label_headers,
+    )
+    run(plan, _settings(common, hold_seconds=hold_ms / 1000))
+
+
+for _verb in (audiosocket, rtp, sip, websocket):
     command.add_command(_verb, (_verb.name or "").removeprefix("bridge "))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from dfd.bridges.media.codecs import NOT_AUDIO, STATIC_CODECS, Codec
 from dfd.errors import UserError
 
-_KNOWN = frozenset({"PCMU", "PCMA", "G722", "L16", "OPUS"}) | NOT_AUDIO
+KNOWN_CODECS = frozenset({"PCMU", "PCMA", "G722", "L16", "OPUS"}) | NOT_AUDIO
 _RTPMAP = re.compile(r"(\d{1,3}) +([^ /]+)/(\d+)(?:/(\d+))?\s*")
 _MAX_BYTES = 65536
 
@@ -58,11 +58,11 @@ def parse(text: str) -> AudioMedia:
                 media, port = _media(fields)
                 rtcp_port = port + 1
         elif kind == "c" and (media is not None or host is None):
-            host = _address(value) or host
+            host = address_of(value) or host
         elif kind == "a" and media is not None:
             name, _, argument = value.partition(":")
             if name == "rtpmap":
-                mapped.update(_rtpmap(argument))
+                mapped.update(rtpmap(argument))
             elif name == "rtcp-mux":
                 rtcp_port = port
             elif name == "rtcp" and argument.split()[:1] and argument.split()[0].isdecimal():
@@ -72,7 +72,7 @@ def parse(text: str) -> AudioMedia:
     codecs = {
         number: codec
         for number in map(int, filter(str.isdecimal, media))
-        if (codec := mapped.get(number) or STATIC_CODECS.get(number)) and codec.name in _KNOWN
+        if (codec := mapped.get(number) or STATIC_CODECS.get(number)) and codec.name in KNOWN_CODECS
     }
     if not any(codec.is_audio for codec in codecs.values()):
         raise UserError(
@@ -108,9 +108,9 @@ def payload(text: str) -> tuple[int, Codec]:
         UserError: it is something else.
     """
     number, _, meaning = text.partition("=")
-    mapped = _rtpmap(f"{number} {meaning}")
+    mapped = rtpmap(f"{number} {meaning}")
     for key, codec in mapped.items():
-        if codec.name in _KNOWN:
+        if codec.name in KNOWN_CODECS:
             return key, codec
     raise UserError(f"{text!r} is no payload type: write such as 111=opus/48000 or 96=L16/16000")
 
@@ -125,7 +125,8 @@ def _media(fields: list[str]) -> tuple[list[str], int]:
     return fields[3:], int(number)
 
 
-def _address(value: str) -> str | None:
+def address_of(value: str) -> str | None:
+    """The address of a line c=; None where it names a host or nothing."""
     fields = value.split()
     try:
         return str(ipaddress.ip_address(fields[2].partition("/")[0]))
@@ -133,7 +134,12 @@ def _address(value: str) -> str | None:
         return None
 
 
-def _rtpmap(argument: str) -> dict[int, Codec]:
+def rtpmap(argument: str) -> dict[int, Codec]:
+    """Reads the value of a=rtpmap; empty where it makes no sense.
+
+    Raises:
+        UserError: it is a codec at a rate that cannot be decoded.
+    """
     found = _RTPMAP.fullmatch(argument)
     if found is None:
         return {}

@@ -15,6 +15,7 @@ from dfd.bridges.media.codecs import STATIC_CODECS, Codec
 from dfd.bridges.rtp import rtcp
 from dfd.bridges.rtp.packets import RtpPacket, is_rtcp, parse
 from dfd.bridges.rtp.source import RtpCall
+from dfd.bridges.rtp.tally import Tally
 
 logger = logging.getLogger("dfd.bridge")
 
@@ -54,7 +55,7 @@ class _Active:
     address: Address
     heard: float
     budget: ByteBudget
-    told: dict[str, int] = field(default_factory=dict)
+    tally: Tally
 
 
 class RtpServer:
@@ -169,7 +170,7 @@ class _Port:
         for key, active in tuple(self._active.items()):
             if active.rtp.waiting:
                 active.call.handle(active.rtp.poll(now))
-            self._count(active)
+            active.tally.update(active.rtp)
             if now - active.heard > idle:
                 self._end(key, f"idle: no RTP for {idle:g} s")
         old = now - _CANDIDATE_SECONDS
@@ -225,7 +226,7 @@ class _Port:
             self._exchange.options.hold_seconds,
         )
         budget = ByteBudget(self._exchange.options.max_bytes_per_second)
-        self._active[key] = _Active(rtp, call, address, now, budget)
+        self._active[key] = _Active(rtp, call, address, now, budget, Tally(metrics))
         if not self._shared:
             self._candidates.clear()
         call.handle(rtp.push(before[1], before[2]))
@@ -246,36 +247,12 @@ class _Port:
             if name and active.rtp.labels.setdefault("cname", name) is name:
                 logger.info("call %s: its sender calls itself %s", active.call.name, name)
             if ssrc in news.senders:
-                self._add(active, "reported_sent", news.senders[ssrc])
+                active.tally.reached("reported_sent", news.senders[ssrc])
             if ssrc in news.left:
                 self._end(key, "RTCP goodbye")
 
     def _end(self, key: tuple[Address, int], reason: str) -> None:
         active = self._active.pop(key)
         active.call.handle(active.rtp.end(reason))
-        self._count(active)
+        active.tally.update(active.rtp)
         active.call.end(reason)
-
-    def _count(self, active: _Active) -> None:
-        """Carries the source's own counts over to the metrics."""
-        jitter, line = active.rtp.jitter_counts, active.rtp.timeline_counts
-        counts = {
-            "received": jitter.received,
-            "reordered": jitter.reordered,
-            "duplicate": jitter.duplicate,
-            "late": jitter.late,
-            "lost": jitter.lost,
-            "undecodable": line.undecodable_packets,
-            "overlapping": line.overlapping_packets,
-            "unknown_payload": active.rtp.unknown_payloads,
-            "foreign_ssrc": active.rtp.foreign_sources,
-        }
-        for fate, count in counts.items():
-            self._add(active, fate, count)
-
-    def _add(self, active: _Active, fate: str, count: int) -> None:
-        """Adds what a count of one source grew by; a new source counts from nothing again."""
-        more = count - active.told.get(fate, 0)
-        if more:
-            self._exchange.metrics.add("packets", float(max(more, 0)), fate)
-            active.told[fate] = count

@@ -1,0 +1,326 @@
+"""The user agent server (RFC 3261, section 8.2): a request and the time in, answers out.
+
+Every call is answered at once or turned away at once, so there is no ringing and nothing for a
+CANCEL to stop. Without input or output: the server gives requests, and asks `poll` now and then.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from sipmessage import Request, Response
+
+from dfd.bridges.calls import ProtocolError, call_name, printable
+from dfd.bridges.sip import offers
+from dfd.bridges.sip.asked import (
+    body_of,
+    heard_of,
+    labels_of,
+    lines_of,
+    party_labels,
+    session_timer,
+    target_of,
+)
+from dfd.bridges.sip.bodies import bodies_of
+from dfd.bridges.sip.dialogs import Dialog, Incoming, Owner, RefusedError, Way, contact
+from dfd.bridges.sip.digest import Authenticator
+from dfd.bridges.sip.messages import Message, new_tag, respond, tag_of
+from dfd.bridges.sip.requests import Requests
+from dfd.bridges.sip.transactions import Key, Transaction, Transactions, key_of
+
+logger = logging.getLogger("dfd.bridge")
+
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
+SUPPORTED = "siprec, timer, record-aware"
+_KNOWN = frozenset({"siprec", "timer", "record-aware"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRules:
+    """What is asked of callers.
+
+    Attributes:
+        authenticator: checks who calls; None lets all in that come this far.
+        srtp_only: whether audio in the clear is declined.
+        label_headers: headers that become labels of the call.
+    """
+
+    authenticator: Authenticator | None = None
+    srtp_only: bool = False
+    label_headers: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Agent:
+    """All calls of one bridge, by their signalling.
+
+    Args:
+        owner: has the media.
+        rules: what is asked of callers.
+    """
+
+    owner: Owner
+    rules: AgentRules = field(default_factory=AgentRules)
+    _dialogs: dict[tuple[str, str, str], Dialog] = field(default_factory=dict)
+    _transactions: Transactions = field(default_factory=Transactions)
+    _requests: Requests = field(default_factory=Requests)
+
+    @property
+    def calls(self) -> int:
+        """Calls at this moment."""
+        return len(self._dialogs)
+
+    @property
+    def waiting(self) -> int:
+        """Requests of this side that are not answered yet."""
+        return len(self._requests)
+
+    def receive(self, message: Message, way: Way, now: float) -> None:
+        """Takes a message."""
+        if isinstance(message, Response):
+            self._requests.receive(message)
+            return
+        key = key_of(message)
+        before = self._transactions.find(key)
+        if message.method == "ACK":
+            self._acknowledged(message, before)
+        elif before is not None:
+            self._transactions.repeat(before)
+        else:
+            self._fresh(message, key, way, now)
+
+    def poll(self, now: float) -> None:
+        """Sends what is due and ends what is overdue."""
+        self._requests.poll(now)
+        for lost in self._transactions.poll(now):
+            for dialog in [one for one in self._dialogs.values() if one.invite is lost]:
+                self._hang_up(dialog, "no ACK", now)
+        for dialog in tuple(self._dialogs.values()):
+            if dialog.expires is not None and now >= dialog.expires:
+                self._hang_up(dialog, "session timer", now)
+
+    def hang_up(self, media: object, reason: str, now: float) -> None:
+        """Ends the call of some media from this side."""
+        for dialog in tuple(self._dialogs.values()):
+            if dialog.media is media:
+                self._hang_up(dialog, reason, now)
+
+    def hang_up_all(self, reason: str, now: float) -> None:
+        """Ends every call from this side."""
+        for dialog in tuple(self._dialogs.values()):
+            self._hang_up(dialog, reason, now)
+
+    def _hang_up(self, dialog: Dialog, reason: str, now: float) -> None:
+        self._forget(dialog, reason)
+        try:
+            branch, data = dialog.goodbye(reason)
+        except ValueError:
+            return
+        reliable = dialog.way.transport != "UDP"
+        self._requests.send(branch, data, dialog.way.send, now, reliable=reliable)
+
+    def _forget(self, dialog: Dialog, reason: str) -> None:
+        del self._dialogs[dialog.key]
+        if dialog.invite is not None:
+            self._transactions.acknowledge(dialog.invite)
+        dialog.media.end(reason)
+
+    def _fresh(self, request: Request, key: Key, way: Way, now: float) -> None:
+        """Answers a request that did not come before."""
+        if self._transactions.full:
+            way.send(bytes(respond(request, 503, headers=[("Retry-After", "32")])))
+            return
+        try:
+            response = self._answer(request, key, way, now)
+        except RefusedError as refusal:
+            if refusal.word != "challenged":
+                source = f"{way.transport} {way.host}:{way.port}"
+                self.owner.refused(source, refusal.word, f"{request.method}: {refusal}")
+            response = respond(request, refusal.code, tag=new_tag(), headers=refusal.headers)
+            if refusal.code == 401:  # without memory, as RFC 3261, section 8.2.7 wants it
+                way.send(bytes(response))
+                return
+        except Exception:
+            logger.exception("a %s from %s could not be answered", request.method, way.host)
+            response = respond(request, 500, tag=new_tag())
+        reliable = way.transport != "UDP"
+        done = self._transactions.answer(
+            key, response.code, bytes(response), way.send, now, reliable=reliable
+        )
+        if request.method == "INVITE" and response.code < 300:
+            dialog = self._dialog_of(request, tag_of(response, "To"))
+            if dialog is not None:
+                dialog.invite = done
+
+    def _answer(self, request: Request, key: Key, way: Way, now: float) -> Response:
+        unknown = [one for one in request.require if one and one.lower() not in _KNOWN]
+        if request.method == "CANCEL":
+            before = self._transactions.find((*key[:4], "INVITE"))
+            return respond(request, 481 if before is None else 200, tag=new_tag())
+        if unknown:
+            raise RefusedError(
+                420,
+                "it requires an unknown extension",
+                headers=[("Unsupported", printable(", ".join(unknown)))],
+            )
+        if tag_of(request, "To"):
+            return self._within(request, way, now)
+        if request.method == "INVITE":
+            return self._begin(request, way, now)
+        if request.method == "OPTIONS":
+            return self._health(request)
+        if request.method in ("BYE", "UPDATE", "INFO"):
+            return respond(request, 481, tag=new_tag())
+        return respond(request, 405, tag=new_tag(), headers=[("Allow", ALLOW)])
+
+    def _health(self, request: Request) -> Response:
+        trouble = self.owner.trouble()
+        headers = [("Allow", ALLOW), ("Accept", "application/sdp, multipart/mixed")]
+        headers.append(("Supported", SUPPORTED))
+        if not trouble:
+            return respond(request, 200, tag=new_tag(), headers=headers)
+        headers += [("Retry-After", "10"), ("Reason", f'SIP;cause=503;text="{trouble}"')]
+        return respond(request, 503, tag=new_tag(), headers=headers)
+
+    def _begin(self, request: Request, way: Way, now: float) -> Response:
+        """Answers a new call.
+
+        Raises:
+            RefusedError: it is turned away.
+        """
+        user = self._known(request, now)
+        peer_tag = tag_of(request, "From")
+        if any(key[0] == request.call_id and key[2] == peer_tag for key in self._dialogs):
+            raise RefusedError(482, "the same call came by two ways")
+        target = target_of(request)
+        expires, more = session_timer(request, now)
+        body = body_of(request)
+        labels = labels_of(request, user, self.rules.label_headers)
+        lines = [] if body.sdp is None else lines_of(body.sdp)
+        heard = heard_of(lines, self.rules.srtp_only) if lines else []
+        labels |= party_labels(body, heard)
+        if not lines and self.rules.srtp_only:
+            raise RefusedError(488, "a call without an offer, where only SRTP is taken")
+        siprec = body.metadata is not None or "siprec" in request.require
+        media = self.owner.open(Incoming(call_name(request.call_id), way, labels, siprec))
+        try:
+            sdp = media.change(lines, heard) if lines else media.describe()
+        except Exception:
+            media.end("no answer")
+            raise
+        tag = new_tag()
+        dialog = Dialog(
+            request.call_id,
+            tag,
+            request.headers["From"],
+            peer_tag,
+            f"{request.headers['To']};tag={tag}",
+            target,
+            request.headers.getlist("Record-Route"),
+            way,
+            media,
+            request.cseq.sequence,
+            expires=expires,
+            offered=not lines,
+            siprec=siprec,
+        )
+        self._dialogs[dialog.key] = dialog
+        return self._accept(request, dialog, more, sdp)
+
+    def _within(self, request: Request, way: Way, now: float) -> Response:
+        """Answers a request of a call.
+
+        Raises:
+            RefusedError: it is turned away.
+        """
+        dialog = self._dialog_of(request, tag_of(request, "To"))
+        if dialog is None:
+            return respond(request, 481)
+        if request.cseq.sequence <= dialog.cseq:
+            raise RefusedError(
+                500, "a request with a number that was used", headers=[("Retry-After", "1")]
+            )
+        dialog.cseq = request.cseq.sequence
+        dialog.way = way
+        match request.method:
+            case "BYE":
+                self._forget(dialog, "BYE")
+                return respond(request, 200)
+            case "INVITE" | "UPDATE":
+                return self._change(request, dialog, now)
+            case "OPTIONS":
+                return self._health(request)
+            case "INFO":
+                return respond(request, 200)
+        return respond(request, 405, headers=[("Allow", ALLOW)])
+
+    def _change(self, request: Request, dialog: Dialog, now: float) -> Response:
+        """Takes another offer: hold, resume, another address, another party."""
+        expires, more = session_timer(request, now)
+        body = body_of(request)
+        sdp = b""
+        if body.sdp is not None:
+            lines = lines_of(body.sdp)
+            heard = heard_of(lines, self.rules.srtp_only, dialog.media.rate_hz)
+            sdp = dialog.media.change(lines, heard)
+            dialog.media.name(party_labels(body, heard))
+        elif request.method == "INVITE":
+            sdp = dialog.media.describe()
+        dialog.offered = body.sdp is None and request.method == "INVITE"
+        dialog.expires = expires
+        if request.contact:
+            dialog.target = target_of(request)
+        return self._accept(request, dialog, more, sdp)
+
+    def _accept(
+        self, request: Request, dialog: Dialog, more: list[tuple[str, str]], sdp: bytes
+    ) -> Response:
+        headers = [
+            ("Contact", contact(dialog.way)),
+            ("Allow", ALLOW),
+            ("Supported", SUPPORTED),
+            ("Accept", "application/sdp, application/rs-metadata+xml, multipart/mixed"),
+            *more,
+        ]
+        kind = "application/sdp" if sdp else ""
+        return respond(request, 200, tag=dialog.tag, headers=headers, body=sdp, content_type=kind)
+
+    def _acknowledged(self, request: Request, before: Transaction | None) -> None:
+        """Takes an ACK: of an answer that was no, or of a call, by its dialog."""
+        if before is not None and before.code >= 300:
+            self._transactions.acknowledge(before)
+            return
+        dialog = self._dialog_of(request, tag_of(request, "To"))
+        if dialog is None or dialog.invite is None or dialog.invite.ended:
+            return
+        if dialog.invite.key[3] != request.cseq.sequence:
+            return
+        self._transactions.acknowledge(dialog.invite)
+        if dialog.offered:
+            dialog.offered = False
+            try:
+                body = bodies_of(request)
+                dialog.media.answered(offers.parse(body.sdp or ""))
+            except ProtocolError as error:
+                self.owner.refused(dialog.way.host, "protocol", f"the answer in its ACK: {error}")
+
+    def _known(self, request: Request, now: float) -> str:
+        """Who calls.
+
+        Raises:
+            RefusedError: nobody who is known; with challenges.
+        """
+        checks = self.rules.authenticator
+        if checks is None:
+            return ""
+        verdict = checks.check(request.headers.get("Authorization"), request.method, now)
+        if verdict.user is not None:
+            return verdict.user
+        challenges = checks.challenges(now, stale=verdict.stale)
+        word = "unauthorized" if verdict.wrong else "challenged"
+        headers = [("WWW-Authenticate", one) for one in challenges]
+        raise RefusedError(401, "wrong credentials", word, headers)
+
+    def _dialog_of(self, request: Request, tag: str) -> Dialog | None:
+        return self._dialogs.get((request.call_id, tag, tag_of(request, "From")))

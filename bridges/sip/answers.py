@@ -1,0 +1,175 @@
+"""From an offer to its answer (RFC 3264): which lines are heard, in which codec, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dfd.bridges.calls import ProtocolError
+from dfd.bridges.media.codecs import Codec
+from dfd.bridges.sip.offers import Line
+from dfd.bridges.sip.srtp import Keys, choose
+from dfd.clients.audio import MAX_CHANNELS
+
+# Without an offer these are offered by this side: one rate, whichever of them is taken.
+OFFERED = {0: Codec("PCMU", 8000), 8: Codec("PCMA", 8000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A line of the offer that is taken.
+
+    Attributes:
+        index: its place among the lines.
+        line: as offered.
+        payload_type, codec: the one in which audio is wanted.
+        codecs: that one, and telephone events or comfort noise beside it.
+        keys: of SRTP; None for plain RTP.
+    """
+
+    index: int
+    line: Line
+    payload_type: int
+    codec: Codec
+    codecs: Mapping[int, Codec]
+    keys: Keys | None
+
+
+def audio_rate(codec: Codec) -> int:
+    """The rate of what a codec is decoded to, in samples a second."""
+    return 16000 if codec.name == "G722" else codec.clock_rate_hz
+
+
+def select(
+    lines: Sequence[Line],
+    *,
+    srtp_only: bool = False,
+    rate_hz: int | None = None,
+    most: int = MAX_CHANNELS,
+) -> list[Heard]:
+    """Chooses lines and codecs: all that are heard have one rate, since they become one stream.
+
+    Args:
+        lines: of the offer.
+        srtp_only: whether lines without SRTP are declined.
+        rate_hz: that of the stream which the call has already; None before it has one.
+        most: lines beyond so many are declined.
+
+    Raises:
+        ProtocolError: nothing of the offer can be heard.
+    """
+    usable = [
+        (index, line, keys)
+        for index, line in enumerate(lines)
+        if line.usable
+        and (keys := choose(line.cryptos) if line.secure else None, keys or not line.secure)[1]
+        and (keys or not srtp_only)
+    ]
+    if not usable:
+        raise ProtocolError(_why(lines, srtp_only))
+    rate = rate_hz or _common_rate([line for _, line, _ in usable])
+    heard: list[Heard] = []
+    for index, line, keys in usable:
+        choice = _pick(line, rate)
+        if choice is None or len(heard) >= most:
+            continue
+        number, codec = choice
+        beside = {
+            kind: one
+            for kind, one in line.codecs.items()
+            if not one.is_audio and one.clock_rate_hz == codec.clock_rate_hz
+        }
+        heard.append(Heard(index, line, number, codec, {number: codec, **beside}, keys))
+    if not heard:
+        raise ProtocolError(f"no codec of the new offer has the rate of the call, {rate} Hz")
+    return heard
+
+
+def _common_rate(lines: Sequence[Line]) -> int:
+    """The rate, in the first line's order of preference, that the most lines can have."""
+    rates = dict.fromkeys(audio_rate(codec) for codec in lines[0].codecs.values() if codec.is_audio)
+    return max(rates, key=lambda rate: sum(_pick(line, rate) is not None for line in lines))
+
+
+def _pick(line: Line, rate: int) -> tuple[int, Codec] | None:
+    return next(
+        (
+            (number, codec)
+            for number, codec in line.codecs.items()
+            if codec.is_audio and audio_rate(codec) == rate
+        ),
+        None,
+    )
+
+
+def _why(lines: Sequence[Line], srtp_only: bool) -> str:
+    audio = [line for line in lines if line.kind == "audio" and line.port > 0]
+    if not audio:
+        return "no line of the offer is audio"
+    if not any(codec.is_audio for line in audio for codec in line.codecs.values()):
+        return "no codec of the offer is spoken here: offer PCMU, PCMA, G722, opus or L16"
+    if srtp_only and not any(line.secure for line in audio):
+        return "only SRTP is taken here: offer RTP/SAVP with a=crypto"
+    return "no transport of the offer is spoken here: offer RTP/AVP, or RTP/SAVP with a=crypto"
+
+
+def write(
+    lines: Sequence[Line],
+    heard: Mapping[int, tuple[Heard, int]],
+    host: str,
+    session: tuple[int, int],
+) -> bytes:
+    """Writes the answer.
+
+    Args:
+        lines: of the offer; each has its line in the answer.
+        heard: what is taken, by place, with the port for it.
+        host: where media is to be sent.
+        session: number and version of the description.
+    """
+    family = "IP6" if ":" in host else "IP4"
+    rows = [
+        "v=0",
+        f"o=dfd {session[0]} {session[1]} IN {family} {host}",
+        "s=-",
+        f"c=IN {family} {host}",
+        "t=0 0",
+    ]
+    for index, line in enumerate(lines):
+        if index not in heard:
+            formats = " ".join(line.formats) or "0"
+            rows.append(f"m={line.kind} 0 {line.protocol} {formats}")
+            continue
+        rows += _taken(line, *heard[index])
+    return ("\r\n".join(rows) + "\r\n").encode()
+
+
+def _taken(line: Line, heard: Heard, port: int) -> list[str]:
+    numbers = " ".join(map(str, heard.codecs))
+    rows = [f"m={line.kind} {port} {line.protocol} {numbers}"]
+    for number, codec in heard.codecs.items():
+        rows.append(f"a=rtpmap:{number} {_written(codec)}")
+        if codec.name == "TELEPHONE-EVENT":
+            rows.append(f"a=fmtp:{number} 0-15")
+    if line.label:
+        rows.append(f"a=label:{line.label}")
+    if heard.keys is not None:
+        rows.append(f"a=crypto:{heard.keys.answer()}")
+    if line.rtcp_mux:
+        rows.append("a=rtcp-mux")
+    rows.append("a=recvonly" if line.sends else "a=inactive")
+    return rows
+
+
+def offer(port: int, host: str, session: tuple[int, int]) -> bytes:
+    """What is offered to a peer that offers nothing itself."""
+    line = Line("audio", port, "RTP/AVP", ("0", "8"), codecs=OFFERED)
+    heard = Heard(0, line, 0, OFFERED[0], OFFERED, None)
+    return write([line], {0: (heard, port)}, host, session)
+
+
+def _written(codec: Codec) -> str:
+    if codec.name == "OPUS":
+        return "opus/48000/2"  # RFC 7587, whatever is sent
+    name = "telephone-event" if codec.name == "TELEPHONE-EVENT" else codec.name
+    return f"{name}/{codec.clock_rate_hz}"

@@ -1,0 +1,132 @@
+"""What a request asks for: its body, its offer, its labels, its session timer; or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sipmessage import Request
+
+from dfd.bridges.calls import ProtocolError, printable
+from dfd.bridges.sip import answers, metadata, offers
+from dfd.bridges.sip.bodies import Bodies, bodies_of
+from dfd.bridges.sip.dialogs import RefusedError
+from dfd.bridges.sip.messages import param
+
+MIN_EXPIRES = 90
+
+
+def body_of(request: Request) -> Bodies:
+    """The parts of a request's body.
+
+    Raises:
+        RefusedError: it cannot be read.
+    """
+    try:
+        return bodies_of(request)
+    except ProtocolError as error:
+        accept = [("Accept", "application/sdp, application/rs-metadata+xml, multipart/mixed")]
+        raise RefusedError(415, str(error), headers=accept) from None
+
+
+def lines_of(sdp: str) -> list[offers.Line]:
+    """The lines of a session description.
+
+    Raises:
+        RefusedError: it is none.
+    """
+    try:
+        return offers.parse(sdp)
+    except ProtocolError as error:
+        raise RefusedError(400, str(error)) from None
+
+
+def heard_of(
+    lines: list[offers.Line], srtp_only: bool, rate_hz: int | None = None
+) -> list[answers.Heard]:
+    """What of an offer is taken.
+
+    Raises:
+        RefusedError: nothing can be.
+    """
+    try:
+        return answers.select(lines, srtp_only=srtp_only, rate_hz=rate_hz)
+    except ProtocolError as error:
+        warning = [("Warning", f'304 dfd "{error}"')]
+        raise RefusedError(488, str(error), headers=warning) from None
+
+
+def party_labels(body: Bodies, heard: list[answers.Heard]) -> Mapping[str, str]:
+    """Labels of the call from SIPREC's metadata: who is on which channel.
+
+    Raises:
+        RefusedError: the metadata cannot be read.
+    """
+    if body.metadata is None:
+        return {}
+    try:
+        told = metadata.parse(body.metadata)
+    except ProtocolError as error:
+        raise RefusedError(400, str(error)) from None
+    labels = {"siprec_session": told.session_id} if told.session_id else {}
+    for channel, one in enumerate(heard):
+        party = told.parties.get(one.line.label)
+        if party is not None:
+            labels[f"channel_{channel}"] = str(party)
+    return labels
+
+
+def target_of(request: Request) -> str:
+    """The URI of a request's Contact.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    try:
+        found = request.contact
+    except ValueError:
+        found = []
+    if not found:
+        raise RefusedError(400, "a call without a Contact that can be read")
+    return str(found[0].uri)
+
+
+def session_timer(request: Request, now: float) -> tuple[float | None, list[tuple[str, str]]]:
+    """When the session ends unless refreshed (RFC 4028), and the headers that agree to it.
+
+    Raises:
+        RefusedError: it is wrong or too short.
+    """
+    text = request.headers.get("Session-Expires")
+    if text is None or param(text, "refresher") == "uas":
+        return None, []
+    number = text.partition(";")[0].strip()
+    if not number.isdecimal() or len(number) > 9:
+        raise RefusedError(400, "a Session-Expires that is no number")
+    if int(number) < MIN_EXPIRES:
+        raise RefusedError(
+            422, "a session timer that is too short", headers=[("Min-SE", str(MIN_EXPIRES))]
+        )
+    more = [("Session-Expires", f"{int(number)};refresher=uac")]
+    if "timer" in [one.lower() for one in request.supported]:
+        more.append(("Require", "timer"))
+    return now + int(number), more
+
+
+def labels_of(request: Request, user: str, headers: Iterable[str]) -> dict[str, str]:
+    """Labels of a call from its headers."""
+    labels = {
+        "from": printable(request.from_address.uri),
+        "to": printable(request.to_address.uri),
+    }
+    if request.from_address.name:
+        labels["from_name"] = printable(request.from_address.name)
+    if user:
+        labels["auth_user"] = printable(user)
+    agent = request.headers.get("User-Agent")
+    if agent:
+        labels["user_agent"] = printable(agent)
+    for name in headers:
+        value = request.headers.get(name)
+        if value:
+            labels[name.lower().replace("-", "_")] = printable(value)
+    return labels

@@ -1,0 +1,136 @@
+"""SIP messages (RFC 3261) as `sipmessage` reads them, within bounds and held to their headers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+
+import sipmessage
+from sipmessage import Request, Response
+
+from dfd.bridges.calls import ProtocolError
+
+Message = Request | Response
+MAX_MESSAGE_BYTES = 65536
+_MAX_HEADER_LINES = 200
+# A header may go on in a line that begins with white space (RFC 3261, section 7.3.1).
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_PHRASES = {
+    100: "Trying",
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    405: "Method Not Allowed",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+    420: "Bad Extension",
+    422: "Session Interval Too Small",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
+    491: "Request Pending",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "Version Not Supported",
+}
+
+
+def parse(data: bytes) -> Message:
+    """Reads one whole message.
+
+    Raises:
+        ProtocolError: it is none, or lacks what every message has.
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ProtocolError(f"a SIP message of {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if head.count(b"\r\n") > _MAX_HEADER_LINES:
+        raise ProtocolError(f"a SIP message of more than {_MAX_HEADER_LINES} header lines")
+    try:
+        message = sipmessage.Message.parse(_FOLD.sub(b" ", head) + blank + body)
+        _check(message)
+    except (ValueError, KeyError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ProtocolError) else "what came is no SIP message"
+        raise ProtocolError(reason) from None
+    return message
+
+
+def _check(message: Message) -> None:
+    """Reads the headers by which a message finds its way, so that nobody trips over them later.
+
+    Raises:
+        ValueError, KeyError: one is missing or wrong.
+    """
+    length = message.content_length
+    if length is not None:
+        if not 0 <= length <= len(message.body):
+            raise ValueError("the body is shorter than Content-Length says")
+        message.body = message.body[:length]
+    if not message.via or not message.call_id:
+        raise ValueError("no Via or no Call-ID")
+    if not 0 <= message.cseq.sequence < 1 << 32:
+        raise ValueError("CSeq is out of range")
+    _ = message.from_address, message.to_address
+    if isinstance(message, Request) and message.cseq.method != message.method:
+        raise ValueError("CSeq names another method")
+    if isinstance(message, Response) and not 100 <= message.code <= 699:
+        raise ValueError("a response code out of range")
+
+
+def tag_of(message: Message, header: str) -> str:
+    """The tag of From or To; empty where there is none."""
+    address = message.from_address if header == "From" else message.to_address
+    return address.parameters.get("tag") or ""
+
+
+def new_tag() -> str:
+    """A tag, or a branch without its cookie, that nobody guesses."""
+    return secrets.token_hex(8)
+
+
+def respond(
+    request: Request,
+    code: int,
+    *,
+    tag: str = "",
+    phrase: str = "",
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+    content_type: str = "",
+) -> Response:
+    """Makes the answer to a request (RFC 3261, section 8.2.6).
+
+    Args:
+        request: what is answered.
+        code: the status.
+        tag: put on To where the request's has none.
+        phrase: in place of the usual one.
+        headers: further ones.
+        body: with `content_type`.
+        content_type: of the body.
+    """
+    response = Response(code, phrase or _PHRASES.get(code, "Unknown"), body)
+    for name in ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route"):
+        for value in request.headers.getlist(name):
+            response.headers.add(name, value)
+    if tag and not tag_of(request, "To"):
+        response.headers.set("To", f"{request.headers['To']};tag={tag}")
+    for name, value in headers:
+        response.headers.add(name, value)
+    if content_type:
+        response.headers.set("Content-Type", content_type)
+    response.headers.set("Content-Length", str(len(body)))
+    return response
+
+
+def param(text: str | None, name: str) -> str:
+    """A parameter behind a header's value, such as refresher of Session-Expires."""
+    for part in (text or "").split(";")[1:]:
+        key, _, value = part.partition("=")
+        if key.strip().lower() == name:
+            return value.strip().strip('"')
+    return ""

@@ -1,0 +1,37 @@
+"""Who may call: networks by address, and what to do with everybody else."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from dfd.errors import UserError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Reads addresses and networks.
+
+    Raises:
+        UserError: one is neither.
+    """
+    read: list[Network] = []
+    for text in texts:
+        try:
+            read.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            raise UserError(
+                f"{text!r} is no address or network: write such as 192.0.2.7 or 192.0.2.0/24"
+            ) from None
+    return tuple(read)
+
+
+def within(host: str, allowed: Iterable[Network]) -> bool:
+    """Whether an address lies in one of the networks."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in allowed)

@@ -1,0 +1,110 @@
+"""The media of one call as call events: each line a channel of one stream, on one time line.
+
+Without input or output: the ports give packets and the time, and ask `poll` now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dfd.bridges.calls import CallAudio, CallEnded, CallEvent, CallNote, CallStarted
+from dfd.bridges.media.codecs import Codec
+from dfd.bridges.rtp.packets import RtpPacket
+from dfd.bridges.rtp.source import RtpCall
+from dfd.bridges.websocket.tracks import Tracks
+from dfd.clients.audio import AudioFormat, Encoding
+
+# A line without audio, on hold or silent, holds the others up for so long.
+_SKEW_SECONDS = 1.0
+# A line that is off the clock by more than this is put where the clock says.
+_DRIFT_SECONDS = 0.5
+
+
+class WatchedCall:
+    """Follows the speakers of one call.
+
+    Args:
+        call_id: names the call.
+        rate_hz: of the audio of every line.
+        codecs: payload types, a line each.
+        labels: what is known of the call.
+        hold_seconds: the jitter buffers' patience.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        rate_hz: int,
+        codecs: Sequence[Mapping[int, Codec]],
+        labels: Mapping[str, str],
+        hold_seconds: float = 0.2,
+    ) -> None:
+        self.call_id = call_id
+        self.labels = dict(labels)
+        self.audio_format = AudioFormat(Encoding.LINEAR16, rate_hz, len(codecs))
+        self.lines = [RtpCall(call_id, one, {}, hold_seconds) for one in codecs]
+        self._tracks = Tracks(self.audio_format, _SKEW_SECONDS) if len(codecs) > 1 else None
+        self._ends = [0] * len(codecs)
+        self._heard = [False] * len(codecs)
+        self._hold_seconds = hold_seconds
+        self._began: float | None = None  # arrival of the first packet of all
+        self._now = 0.0
+
+    @property
+    def began(self) -> bool:
+        """Whether any audio has come."""
+        return self._began is not None
+
+    def push(self, line: int, packet: RtpPacket, now: float) -> list[CallEvent]:
+        """Takes a packet of one line."""
+        return self._pass(line, self.lines[line].push(packet, now), now)
+
+    def poll(self, now: float) -> list[CallEvent]:
+        """Gives up on packets that were waited for long enough."""
+        events: list[CallEvent] = []
+        for number, line in enumerate(self.lines):
+            if line.waiting:
+                events += self._pass(number, line.poll(now), now)
+        return events
+
+    def end(self, reason: str) -> list[CallEvent]:
+        """Gives what is held, and the end."""
+        events: list[CallEvent] = []
+        for number, line in enumerate(self.lines):
+            held = [one for one in line.end(reason) if not isinstance(one, CallEnded)]
+            events += self._pass(number, held, self._now)
+        if self._tracks is not None:
+            events += self._tracks.flush()
+        return [*events, CallEnded(reason)]
+
+    def _pass(self, line: int, given: Iterable[CallEvent], now: float) -> list[CallEvent]:
+        self._now = now
+        events: list[CallEvent] = []
+        for event in given:
+            match event:
+                case CallStarted():
+                    # the same format for every line: the answer named one codec for each
+                    self.labels.update({"codec": event.labels["codec"]})
+                    if self._began is None:
+                        self._began = now - self._hold_seconds
+                        events.append(CallStarted(self.call_id, self.audio_format, self.labels))
+                case CallAudio():
+                    events += self._audio(line, event, now)
+                case CallNote():
+                    events.append(event)
+        return events
+
+    def _audio(self, line: int, audio: CallAudio, now: float) -> list[CallAudio]:
+        if self._tracks is None or self._began is None:
+            return [audio]
+        rate = self.audio_format.sample_rate_hz
+        frames = len(audio.content) // 2
+        begins = self._ends[line] + audio.gap_frames
+        expected = round((now - self._began) * rate)  # where what arrives now ends
+        if not self._heard[line]:  # its first packet was held for company
+            self._heard[line] = True
+            begins = max(0, expected - round(self._hold_seconds * rate))
+        elif abs(begins + frames - expected) > _DRIFT_SECONDS * rate:
+            begins = max(0, expected - frames)
+        self._ends[line] = begins + frames
+        return self._tracks.push(line, audio.content, begins)

@@ -1,0 +1,190 @@
+"""What strangers send, from messages to metadata: whole, in pieces, in ruins."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sipmessage import Request
+
+from dfd.bridges.calls import ProtocolError
+from dfd.bridges.sip import metadata, offers
+from dfd.bridges.sip.answers import select, write
+from dfd.bridges.sip.bodies import bodies_of
+from dfd.bridges.sip.framing import Framer
+from dfd.bridges.sip.messages import MAX_MESSAGE_BYTES, parse, respond
+from tests.bridges.sip.kit import METADATA, line, multipart, offer, request
+from tests.bridges.sip.test_agent import Bench
+
+BODY, KIND = multipart(offer(line(40000, label="96"), line(40002, label="97")))
+INVITE = request("INVITE", body=BODY, kind=KIND, headers=("Require: siprec",))
+
+
+def read(data: bytes) -> Request:
+    message = parse(data)
+    assert isinstance(message, Request)
+    return message
+
+
+def test_a_header_that_goes_on_in_the_next_line() -> None:
+    folded = INVITE.replace(b"Max-Forwards: 70", b"Subject: a long\r\n  story\r\nMax-Forwards: 70")
+    assert read(folded).subject == "a long story"
+
+
+def test_compact_names_are_known() -> None:
+    short = INVITE.replace(b"Call-ID:", b"i:").replace(b"Via:", b"v:").replace(b"From:", b"f:")
+    assert read(short).call_id == "call-1"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        INVITE.replace(b"Via:", b"Vie:"),
+        INVITE.replace(b"CSeq: 1 INVITE", b"CSeq: 1 BYE"),
+        INVITE.replace(b"CSeq: 1 INVITE", b"CSeq: 99999999999 INVITE"),
+        INVITE.replace(b"Content-Length: ", b"Content-Length: 9"),
+        INVITE.replace(b"Content-Length: ", b"Content-Length: -"),
+        INVITE.replace(b"SIP/2.0\r\n", b"SIP/3.0\r\n", 1),
+        INVITE.replace(b"Max-Forwards: 70", b"X: y\r\n" * 300 + b"Max-Forwards: 70"),
+        b"\xff\xfe\r\n\r\n",
+        b"SIP/2.0 9999 What\r\n\r\n",
+        b"x" * (MAX_MESSAGE_BYTES + 1),
+    ],
+)
+def test_what_is_no_message_is_said_to_be_none(wrong: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        parse(wrong)
+
+
+def test_an_answer_carries_what_must_be_carried_back() -> None:
+    text = bytes(respond(read(INVITE), 200, tag="mine")).decode()
+    assert ";tag=mine\r\n" in text
+    assert "Call-ID: call-1\r\n" in text
+    assert text.endswith("Content-Length: 0\r\n\r\n")
+
+
+@given(st.lists(st.integers(1, 400), max_size=40))
+def test_a_stream_is_cut_the_same_in_any_pieces(cuts: list[int]) -> None:
+    other = request("OPTIONS")
+    whole = b"\r\n" + INVITE + b"\r\n\r\n" + other
+    framer, found, at = Framer(), [], 0
+    for size in [*cuts, len(whole)]:
+        found += framer.feed(whole[at : at + size])
+        at += size
+    assert found == [INVITE, other]
+    assert framer.pings == 1
+
+
+def test_a_stream_without_an_end_is_given_up() -> None:
+    with pytest.raises(ProtocolError):
+        Framer().feed(b"x" * (MAX_MESSAGE_BYTES + 1))
+    with pytest.raises(ProtocolError):
+        Framer().feed(request("OPTIONS").replace(b"Content-Length: 0\r\n", b""))
+    with pytest.raises(ProtocolError):
+        Framer().feed(INVITE.replace(b"Content-Length: ", b"Content-Length: 9999999"))
+
+
+def test_siprecs_body_is_taken_apart() -> None:
+    found = bodies_of(read(INVITE))
+    assert found.sdp is not None
+    assert [one.label for one in offers.parse(found.sdp)] == ["96", "97"]
+    assert found.metadata is not None
+    told = metadata.parse(found.metadata)
+    assert {label: str(party) for label, party in told.parties.items()} == {
+        "96": "Ann <sip:ann@example.org>",
+        "97": "sip:bob@example.org",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<a", METADATA.replace("<recording", "<!DOCTYPE r [<!ENTITY a 'b'>]><recording", 1), "\0"],
+)
+def test_metadata_that_is_none(text: str) -> None:
+    with pytest.raises(ProtocolError):
+        metadata.parse(text.encode())
+
+
+def test_metadata_of_an_earlier_draft() -> None:
+    text = METADATA.replace(
+        "urn:ietf:params:xml:ns:recording:1", "urn:ietf:params:xml:ns:recording"
+    )
+    assert metadata.parse(text.encode()).session_id == "hVpd7YQgRW2nD22h7q60JQ=="
+
+
+OFFERED = [
+    ("0 8", "", 0, "PCMU"),
+    ("8 0", "", 8, "PCMA"),
+    ("18 9 0", "", 9, "G722"),
+    ("96 0", "a=rtpmap:96 opus/48000/2", 96, "OPUS"),
+    ("97", "a=rtpmap:97 L16/16000", 97, "L16"),
+    ("97 8", "a=rtpmap:97 L16/44100/2", 8, "PCMA"),
+]
+
+
+@pytest.mark.parametrize(("formats", "mapped", "number", "name"), OFFERED)
+def test_the_first_codec_that_is_spoken_is_taken(
+    formats: str, mapped: str, number: int, name: str
+) -> None:
+    lines = offers.parse(offer(line(40000, formats, mapped)))
+    (heard,) = select(lines)
+    assert (heard.payload_type, heard.codec.name) == (number, name)
+    answer = write(lines, {0: (heard, 30000)}, "192.0.2.1", (1, 1)).decode()
+    assert f"m=audio 30000 RTP/AVP {number}\r\n" in answer
+
+
+def test_both_lines_get_one_rate() -> None:
+    first = line(40000, "96 0", "a=rtpmap:96 opus/48000/2")
+    lines = offers.parse(offer(first, line(40002, "8")))
+    assert [one.codec.name for one in select(lines)] == ["PCMU", "PCMA"]
+
+
+def test_every_line_has_its_line_in_the_answer() -> None:
+    video = ["m=video 5000 RTP/AVP 31"]
+    lines = offers.parse(offer(video, line(40000, "0 101", "a=rtpmap:101 telephone-event/8000")))
+    (heard,) = select(lines)
+    rows = write(lines, {1: (heard, 30000)}, "::1", (1, 1)).decode().splitlines()
+    assert "c=IN IP6 ::1" in rows
+    assert [row for row in rows if row.startswith("m=")] == [
+        "m=video 0 RTP/AVP 31",
+        "m=audio 30000 RTP/AVP 0 101",
+    ]
+    assert "a=rtpmap:101 telephone-event/8000" in rows
+
+
+def test_hold_as_it_was_said_of_old() -> None:
+    (one,) = offers.parse(offer(line(direction="sendrecv"), host="0.0.0.0"))
+    assert not one.sends
+
+
+ruins = st.binary(max_size=30)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_ruin_of_a_call_is_a_surprise(data: st.DataObject) -> None:
+    """Whatever a stranger sends: an answer or none, never an exception, never a call left over."""
+    chosen = data.draw(st.sampled_from([INVITE, request("OPTIONS"), request("BYE", to_tag="x")]))
+    at = data.draw(st.integers(0, len(chosen)))
+    to = data.draw(st.integers(at, min(len(chosen), at + 200)))
+    broken = chosen[:at] + data.draw(ruins) + chosen[to:]
+    bench = Bench()
+    try:
+        message = parse(broken)
+    except ProtocolError:
+        return
+    bench.agent.receive(message, bench, 1.0)
+    assert len(bench.sent) <= 1
+    if bench.sent:
+        assert bench.sent[0].startswith(b"SIP/2.0 ")
+        assert not bench.sent[0].startswith(b"SIP/2.0 500 Server")
+    bench.later(70.0, 1.0)
+    assert bench.agent.calls == 0
+    assert all(media.ended for _, media in bench.calls)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from("vmac=:0 1audioRTP/AVSrtpmcy\r\n-.|"), max_size=300))
+def test_no_description_is_a_surprise(text: str) -> None:
+    try:
+        select(offers.parse("v=0\r\n" + text))
+    except ProtocolError:
+        return
