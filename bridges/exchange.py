@@ -94,7 +94,7 @@ class Exchange:
                 self._sink.emit(stream_id, event, time=now, **more)
             except Exception as error:
                 self.metrics.add("sink_failures")
-                logger.error("an event of call %s could not be told: %s", stream_id, error)
+                logger.error("an event of call %s could not be written: %s", stream_id, error)
 
         leg = Leg(self._client, started, stream_id, self.options, self.metrics, tell)
         self._legs.add(leg)

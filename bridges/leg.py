@@ -255,7 +255,7 @@ class Leg:
                 metrics.add("reconnections")
                 metrics.add("gap_seconds", event.lost_seconds, "daemon")
                 logger.warning(
-                    "call %s found the daemon again; %.2f s of audio were lost",
+                    "call %s reached the daemon again; %.2f s of audio were lost",
                     self.stream_id,
                     event.lost_seconds,
                 )

@@ -33,7 +33,7 @@ COUNTERS = {
     "warnings": _About("Warnings of the daemon and of the bridge.", "reason"),
     "alerts": _About("Alerts raised, and cleared.", "state"),
     "connections_lost": _About("Times that a stream lost the daemon.", "code"),
-    "reconnections": _About("Times that a stream found the daemon again."),
+    "reconnections": _About("Times that a stream reached the daemon again."),
     "streams_failed": _About("Streams that the daemon ended by an error.", "code"),
     "unjudged_calls": _About("Calls that ended without a summary."),
     "sink_failures": _About("Events that a sink could not take."),

@@ -105,9 +105,9 @@ def plan_rtp(
     if ports is not None:
         first, dash, last = ports.partition("-")
         if not (dash and first.isdecimal() and last.isdecimal()):
-            raise UserError(f"{ports!r} is no range of ports: write such as 20000-20198")
+            raise UserError(f"{ports!r} is not a range of ports: write one such as 20000-20198")
         if not 0 < int(first) <= int(last) < 65536:
-            raise UserError(f"{ports!r} is no range of ports between 1 and 65535")
+            raise UserError(f"{ports!r} is not a range of ports between 1 and 65535")
         numbers = tuple(range(int(first), int(last) + 1, 2))
     if listen is not None:
         named = listen if ":" in listen.rpartition("]")[2] else f"{listen}:{port}"
@@ -171,7 +171,7 @@ def address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not colon or not bare or not port.isdecimal() or int(port) > 65535:
-        raise UserError(f"{text!r} is no address: write HOST:PORT, such as 127.0.0.1:9092")
+        raise UserError(f"{text!r} is not an address: write HOST:PORT, such as 127.0.0.1:9092")
     return bare, int(port)
 
 
@@ -190,7 +190,7 @@ def pairs(labels: Iterable[str]) -> dict[str, str]:
     for text in labels:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise UserError(f"{text!r} is no label: write KEY=VALUE")
+            raise UserError(f"{text!r} is not a label: write KEY=VALUE")
         read[key] = value
     return read
 

@@ -72,7 +72,7 @@ def connection(
         try:
             token = token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise UserError(f"the token file {token_file} cannot be read: {reason}") from None
         if len(token.split()) != 1:
             raise UserError(f"the token file {token_file} must hold one token and nothing else")

@@ -84,7 +84,7 @@ def explain(error: Any, server: str) -> str:
     if error.code == "RESOURCE_EXHAUSTED":
         return f"{server} is full: {said}; try again later"
     if error.code == "DEADLINE_EXCEEDED" and not error.reason:
-        return f"{server} did not answer in time: see whether it is overloaded"
+        return f"{server} did not answer in time: check whether it is overloaded"
     return f"{server}: {said}" + (f" ({error.reason})" if error.reason else f" ({error.code})")
 
 

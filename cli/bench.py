@@ -55,7 +55,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         except ValueError:
             numbers = ()
         if not numbers or numbers[0] < 1:
-            self.fail(f"{value} is no list of numbers: write 1,4,8", param, ctx)
+            self.fail(f"{value} is not a list of whole numbers: write them as 1,4,8", param, ctx)
         return numbers
 
 

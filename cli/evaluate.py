@@ -151,7 +151,7 @@ def _refuse(values: dict[str, Any]) -> None:
     chosen = [name for name in ("manifest", "protocol") if values[name] is not None]
     problem = None
     if len(chosen) == 2:
-        problem = "--manifest and --protocol both name trials; leave one away"
+        problem = "--manifest and --protocol both name trials: give only one of them"
     elif not chosen and values["scores_in"] is None:
         problem = "name the trials: --manifest FILE, --protocol NAME, or --scores-in FILE"
     elif chosen and values["audio_root"] is None:

@@ -41,7 +41,9 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     if model:
         return _show_model(model, overrides, as_json=as_json)
     if overrides != type(overrides)():
-        raise UserError("facts of a model are set where it is loaded: name --model")
+        raise UserError(
+            "options that describe a model need --model: a running server has loaded its own"
+        )
     where = connection(**others)
 
     async def ask() -> Any:

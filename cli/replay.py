@@ -25,7 +25,7 @@ class Speed(click.ParamType[float | None]):
         except ValueError:
             speed = 0.0
         if not 0 < speed < float("inf"):
-            self.fail(f"{value} is no speed: use 1, another factor, or max", param, ctx)
+            self.fail(f"{value} is not a speed: use 1, another factor above 0, or max", param, ctx)
         return speed
 
 
@@ -179,5 +179,5 @@ def _labels(words: tuple[str, ...]) -> dict[str, str]:
     pairs = [word.partition("=") for word in words]
     wrong = [key for key, equals, _ in pairs if not equals or not key]
     if wrong:
-        raise UserError(f"{wrong[0]!r} is no label: write KEY=VALUE")
+        raise UserError(f"{wrong[0]!r} is not a label: write KEY=VALUE")
     return {key: value for key, _, value in pairs}

@@ -42,7 +42,7 @@ def read_config(context: click.Context, _: click.Parameter, path: Path | None) -
     except OSError as error:
         raise UserError(f"cannot read the configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"the configuration {path} is no TOML: {error}") from None
+        raise UserError(f"the configuration {path} is not TOML: {error}") from None
     unknown = sorted(table.keys() - set(OPTION_NAMES))
     if unknown:
         raise UserError(
@@ -95,7 +95,11 @@ _OPTIONS = (
     _option("write_timeout_seconds", "Give up a client that takes no answers.", _SECONDS),
     _option("settle_timeout_seconds", "Time for a stream's last windows.", _SECONDS),
     _option("max_batch_size", "Windows in one forward pass.  [default: by the device]", int),
-    _option("max_queue_delay_seconds", "How long a window waits for company.", _SECONDS),
+    _option(
+        "max_queue_delay_seconds",
+        "Longest wait of a window for others to share its batch.",
+        _SECONDS,
+    ),
     _option("deadline_seconds", "A live window that waited longer is shed.", _SECONDS),
     _option("queue_limit", "Windows waiting before live ones are shed.", int),
     _option("batch_timeout_seconds", "Give up a forward pass that takes longer.", _SECONDS),
@@ -103,12 +107,12 @@ _OPTIONS = (
     _option("windows_in_flight", "Unscored windows before a fast sender is slowed.", int),
     _option("grace_seconds", "Time for running streams after SIGTERM.", _SECONDS),
     _option("retry_seconds", "What clients that are turned away are told to wait.", _SECONDS),
-    _option("token_file", "TOML file of bearer tokens.  [default: everyone may in]", _FILE),
+    _option("token_file", "TOML file of bearer tokens.  [default: no token is asked for]", _FILE),
     _option("tls_cert", "Certificate chain, PEM.", _FILE),
     _option("tls_key", "Key of the certificate, PEM.", _FILE),
     _option("tls_client_ca", "Ask clients for a certificate that this CA signed.", _FILE),
-    _option("log_level", "Least level that is logged.", click.Choice(LOG_LEVELS)),
-    _option("log_format", "One line an event.", click.Choice(LOG_FORMATS)),
+    _option("log_level", "Lowest level that is logged.", click.Choice(LOG_LEVELS)),
+    _option("log_format", "Format of the log, one line for each event.", click.Choice(LOG_FORMATS)),
 )
 
 

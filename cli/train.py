@@ -98,7 +98,7 @@ def command(
     from rich.progress import TextColumn
 
     if recipe != BUNDLED and recipe not in REFERENCE:
-        raise UserError(f"no recipe {recipe!r}; there are: {', '.join((BUNDLED, *REFERENCE))}")
+        raise UserError(f"no recipe {recipe!r}; choose from: {', '.join((BUNDLED, *REFERENCE))}")
     _check_data(recipe, corpus, protocol, data)
     target = _device(device)
     if threads:

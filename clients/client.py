@@ -45,7 +45,7 @@ class AsyncDetectionClient:
         retry: how a lost or full server is tried again.
 
     Raises:
-        UserError: an impossible address, token or PEM file.
+        UserError: an invalid address, token or PEM file.
     """
 
     def __init__(
@@ -222,4 +222,4 @@ def _encoding(word: Encoding | str) -> Encoding:
         return Encoding(word)
     except ValueError:
         known = ", ".join(Encoding)
-        raise UserError(f"{word!r} is no encoding: use one of {known}") from None
+        raise UserError(f"{word!r} is not an encoding: use one of {known}") from None

@@ -23,7 +23,7 @@ def resolve_device(requested: str = AUTO) -> torch.device:
         return torch.device("cpu")
     match = re.fullmatch(r"cuda(?::(\d{1,3}))?", requested)
     if match is None:
-        raise UserError(f'"{requested}" is no device: use auto, cpu, cuda or cuda:N')
+        raise UserError(f'"{requested}" is not a device: use auto, cpu, cuda or cuda:N')
     if not torch.cuda.is_available():
         raise UserError(
             f"{requested} was asked for and no usable GPU was found: check nvidia-smi and that "

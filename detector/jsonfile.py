@@ -17,14 +17,14 @@ def read_object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing: bring the whole folder that the model was saved in"
+            f"{path} is missing: copy the whole folder that the model was saved in"
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # not UTF-8, not JSON
-        raise UserError(f"{path} is not JSON ({error}): bring it again") from None
+        raise UserError(f"{path} is not JSON ({error}): copy it again") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a JSON object: bring it again")
+        raise UserError(f"{path} is not a JSON object: copy it again")
     return content
 
 

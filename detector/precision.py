@@ -57,7 +57,7 @@ def candidates(requested: str, device: torch.device) -> tuple[str, ...]:
             )
         return (INT8,)
     if requested not in DTYPES:
-        raise UserError(f'"{requested}" is no precision: use auto, fp32, bf16, fp16 or int8')
+        raise UserError(f'"{requested}" is not a precision: use auto, fp32, bf16, fp16 or int8')
     if requested != FP32 and requested not in fast_precisions(device):
         raise UserError(
             f"{requested} was asked for and {device} has no instructions for it: "

@@ -67,7 +67,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
         there = sorted({row.split for row in rows})
         rows = [row for row in rows if row.split == split]
         if not rows:
-            raise UserError(f"{path}: no rows of split {split!r}; there are: {', '.join(there)}")
+            raise UserError(f"{path}: no rows of split {split!r}; choose from: {', '.join(there)}")
     if not rows:
         raise UserError(f"{path}: no rows")
     return rows

@@ -69,7 +69,7 @@ def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line
     """Lines by utterance, their scores turned so that higher means spoof; either form.
 
     Raises:
-        UserError: a line is of neither form, a score is no number, or an utterance is there
+        UserError: a line is of neither form, a score is not a number, or an utterance is there
             twice.
     """
     sign = -1.0 if higher_means == "bonafide" else 1.0

@@ -50,7 +50,7 @@ def train_reference(
     from dfd.training.frozen.train import run as run_frozen
 
     if name not in PUBLISHED_BACKBONES:
-        raise UserError(f"no recipe {name!r}; there are: {', '.join(PUBLISHED_BACKBONES)}")
+        raise UserError(f"no recipe {name!r}; choose from: {', '.join(PUBLISHED_BACKBONES)}")
     place = backbone or PUBLISHED_BACKBONES[name]
     if name in FROZEN_RECIPES:
         frozen = override(FROZEN_RECIPES[name], changes)

@@ -141,6 +141,4 @@ def make_decoder(codec: Codec) -> Decoder:
             return _Av("g722", codec, 2 * codec.clock_rate_hz)
         case "OPUS":
             return _Av("libopus", codec, codec.clock_rate_hz)
-    raise UserError(
-        f"the codec {codec.name} is not spoken here: offer PCMU, PCMA, G722, L16 or opus"
-    )
+    raise UserError(f"the codec {codec.name} is not supported: offer PCMU, PCMA, G722, L16 or opus")

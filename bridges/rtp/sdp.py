@@ -76,8 +76,7 @@ def parse(text: str) -> AudioMedia:
     }
     if not any(codec.is_audio for codec in codecs.values()):
         raise UserError(
-            "the session description offers no codec that is spoken here: PCMU, PCMA, G722, L16"
-            " or opus"
+            "the session description offers no supported codec: offer PCMU, PCMA, G722, L16 or opus"
         )
     return AudioMedia(host, port, rtcp_port, codecs, session)
 
@@ -112,7 +111,9 @@ def payload(text: str) -> tuple[int, Codec]:
     for key, codec in mapped.items():
         if codec.name in KNOWN_CODECS:
             return key, codec
-    raise UserError(f"{text!r} is no payload type: write such as 111=opus/48000 or 96=L16/16000")
+    raise UserError(
+        f"{text!r} is not a payload type: write one such as 111=opus/48000 or 96=L16/16000"
+    )
 
 
 def _media(fields: list[str]) -> tuple[list[str], int]:

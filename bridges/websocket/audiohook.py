@@ -146,7 +146,7 @@ class AudioHook:
         """Frames of a duration in ISO 8601's form."""
         found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
         if found is None or self._format is None:
-            raise ProtocolError(f"{duration!r:.60} is no duration")
+            raise ProtocolError(f"{duration!r:.60} is not a duration")
         hours, minutes, seconds = (float(part or 0) for part in found.groups())
         length = hours * 3600 + minutes * 60 + seconds
         if length > MAX_GAP_SECONDS:

@@ -64,7 +64,7 @@ class ChanWebsocket:
         """Takes one message.
 
         Raises:
-            ProtocolError: it is none of chan_websocket's.
+            ProtocolError: it is not one of chan_websocket's.
         """
         if isinstance(message, bytes):
             return self._media(message)
@@ -74,7 +74,7 @@ class ChanWebsocket:
         if name in _NOTES:
             detail = values.get("error_text", "") if name == "ERROR" else ""
             return [CallNote(_NOTES[name], call_name(detail))]
-        raise ProtocolError(f"the control message {name!r:.60} is none of chan_websocket's")
+        raise ProtocolError(f"the control message {name!r:.60} is not one of chan_websocket's")
 
     def end(self) -> list[CallEvent]:
         """Nothing is held."""

@@ -41,9 +41,9 @@ def json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"a text message that is no JSON: {error}") from None
+        raise ProtocolError(f"a text message that is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ProtocolError("a JSON message that is no object")
+        raise ProtocolError("a JSON message that is not an object")
     return value
 
 

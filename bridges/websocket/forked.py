@@ -77,7 +77,7 @@ class Forked:
             events.append(self._start({}))
         if len(message) % self._bytes_per_frame:
             raise ProtocolError(
-                f"media of {len(message)} bytes is no whole number of frames of"
+                f"media of {len(message)} bytes is not a whole number of frames of"
                 f" {self._bytes_per_frame} bytes"
             )
         if self._downsampler is not None:
@@ -99,7 +99,7 @@ class Forked:
         mix = said.get("mixType", agreed.get("mix", ""))
         if mix:
             if not isinstance(mix, str) or mix not in _CHANNELS:
-                raise ProtocolError(f"the mix {mix!r:.60} is none of mono, mixed and stereo")
+                raise ProtocolError(f"the mix {mix!r:.60} is not mono, mixed or stereo")
             channels = _CHANNELS[mix]
         else:
             channels = whole(agreed.get("channels", self._channel_count), "channels", 1, 2)

@@ -52,7 +52,7 @@ class Twilio:
         """Takes one message.
 
         Raises:
-            ProtocolError: it is none of Twilio's.
+            ProtocolError: it is not one of Twilio's.
         """
         if isinstance(message, bytes):
             raise ProtocolError("a binary message; Twilio sends text")
@@ -70,7 +70,7 @@ class Twilio:
                 return [CallNote("mark")]
             case "stop":
                 return [*self.end(), CallEnded("the stream was stopped")]
-        raise ProtocolError(f"the event {value.get('event')!r:.60} is none of Twilio's")
+        raise ProtocolError(f"the event {value.get('event')!r:.60} is not one of Twilio's")
 
     def end(self) -> list[CallEvent]:
         """Gives what one track had ahead of the other."""
@@ -120,10 +120,10 @@ class Twilio:
         payload = media.get("payload")
         try:
             if not isinstance(payload, str):
-                raise ValueError("it is no string")
+                raise ValueError("it is not a string")
             content = base64.b64decode(payload, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise ProtocolError(f"a payload that is no base64: {error}") from None
+            raise ProtocolError(f"a payload that is not base64: {error}") from None
         track = self._names.index(name)
         expected = self._tracks.end_of(track)
         at = media.get("timestamp")

@@ -71,7 +71,7 @@ class WebhookSink:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{url!r} is no webhook: write http:// or https:// and a host")
+            raise UserError(f"{url!r} is not a webhook: write http:// or https:// and a host")
         if not secret:
             raise UserError(
                 "a webhook is signed: name its secret with --webhook-secret-file or"

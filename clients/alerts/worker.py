@@ -58,9 +58,7 @@ class Workers:
         except queue.Full:
             self.dropped += 1
             waiting = self._queue.maxsize
-            self._complain(
-                f"{self._name}: {waiting} wait already; an alert was passed over and dropped"
-            )
+            self._complain(f"{self._name}: {waiting} wait already; one alert was dropped")
             return False
         return True
 

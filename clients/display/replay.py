@@ -175,7 +175,7 @@ def print_report(console: Console, report: Report) -> None:
     if report["latency_ms"] is not None:
         console.print(_latencies(report))
         if report["speed"] == "max":
-            console.print("At full speed the result's time holds the wait in flow control.")
+            console.print("At full speed these times include the wait for flow control.")
     speed = f", {report['times_real_time']:.1f} times real time" if report["wall_seconds"] else ""
     model = report["model"] or {"name": "no model"}
     console.print(

@@ -71,7 +71,7 @@ def find_device(wanted: str | None) -> Device:
     """
     devices = list_devices()
     if not devices:
-        raise UserError("no microphone was found: connect one, or see whether the system hears it")
+        raise UserError("no microphone was found: connect one, or check that the system sees it")
     if wanted is None:
         chosen = [device for device in devices if device.default] or devices[:1]
     elif wanted.isdecimal():
@@ -85,7 +85,7 @@ def find_device(wanted: str | None) -> Device:
         raise UserError(f"there is no input device {wanted!r}: see dfd listen --list-devices")
     if len(chosen) > 1:
         names = ", ".join(f"{device.index} ({device.name})" for device in chosen)
-        raise UserError(f"{wanted!r} fits several devices: name one by its number: {names}")
+        raise UserError(f"{wanted!r} matches several devices: name one by its number: {names}")
     return chosen[0]
 
 

@@ -155,7 +155,7 @@ def _through_ffmpeg(path: Path) -> Recording:
     """Decodes to a temporary file, so that length is exact and memory bounded."""
     if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
         raise UserError(
-            f"{path} is in no format that can be read here: convert it to WAV or install ffmpeg"
+            f"{path} is in a format that cannot be read here: convert it to WAV or install ffmpeg"
         )
     name = f"file:{path}"
     probe = subprocess.run(
@@ -169,7 +169,7 @@ def _through_ffmpeg(path: Path) -> Recording:
         stream = found[0]
         rate, channels = int(stream["sample_rate"]), int(stream["channels"])
     except (IndexError, KeyError, ValueError):
-        raise UserError(f"{path} is no audio file: name a recording") from None
+        raise UserError(f"{path} is not an audio file: name a recording") from None
     audio_format = _format(path, stream.get("sample_fmt") in _INTEGER_LAYOUTS, rate, channels)
     raw = "s16le" if audio_format.encoding is Encoding.LINEAR16 else "f32le"
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", name, "-map", "0:a:0"]

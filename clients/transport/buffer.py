@@ -69,7 +69,7 @@ class AudioBuffer:
         frames, rest = divmod(len(content), self._format.bytes_per_frame)
         if rest:
             raise ValueError(
-                f"{len(content)} bytes are no whole number of frames of"
+                f"{len(content)} bytes are not a whole number of frames of"
                 f" {self._format.bytes_per_frame} bytes"
             )
         start = self.position if offset is None else offset

@@ -82,7 +82,7 @@ def check_address(server: str) -> None:
     host, colon, port = server.rpartition(":")
     good_host = bool(host) and "/" not in host and (":" not in host or host.startswith("["))
     if not colon or not good_host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UserError(f"{server!r} is no address: write HOST:PORT, such as localhost:50051")
+        raise UserError(f"{server!r} is not an address: write HOST:PORT, such as localhost:50051")
 
 
 def _read(path: Path | None) -> bytes | None:
@@ -93,5 +93,5 @@ def _read(path: Path | None) -> bytes | None:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if b"-----BEGIN " not in content:
-        raise UserError(f"{path} is no PEM file: name one that begins with -----BEGIN")
+        raise UserError(f"{path} is not a PEM file: name one that begins with -----BEGIN")
     return content

@@ -186,7 +186,9 @@ class Link:
             raise await ended(call)
         started = wire.event(answer)
         if not isinstance(started, ev.Started):
-            raise DetectionError("INTERNAL", "BAD_ANSWER", "the server's first answer is no start")
+            raise DetectionError(
+                "INTERNAL", "BAD_ANSWER", "the server's first answer was not `started`"
+            )
         self._since = time.monotonic()
         state = self._state
         if state.opened.done():

@@ -108,7 +108,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         raise UserError(f"the token file {path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         # its message names a line and a character, not the text
-        raise UserError(f"the token file {path} is no TOML: {error}") from None
+        raise UserError(f"the token file {path} is not TOML: {error}") from None
     entries = table.pop("tokens", None)
     if table or not isinstance(entries, list) or not entries:
         raise UserError(f"the token file {path} must hold [[tokens]] tables and nothing else")

@@ -35,7 +35,7 @@ def server_credentials(
         context.load_cert_chain(cert, key, password=_no_passphrase)
     except (ssl.SSLError, ValueError):
         raise UserError(
-            f"{cert} and {key} are no certificate and its unencrypted key in PEM form"
+            f"{cert} and {key} are not a certificate and its unencrypted key in PEM form"
         ) from None
     if client_ca is not None:
         try:

@@ -53,7 +53,7 @@ def parse(kind: type[_Request], raw: bytes) -> _Request:
     except DecodeError:
         raise invalid(
             "MALFORMED_MESSAGE",
-            f"the message is no {kind.DESCRIPTOR.name}; use the stubs of dfd/v1/detection.proto",
+            f"the message is not a {kind.DESCRIPTOR.name}; use the stubs of dfd/v1/detection.proto",
         ) from None
 
 
@@ -70,7 +70,7 @@ def seconds(value: Duration, name: str) -> float:
         CallError: INVALID_DURATION.
     """
     if not 0 <= value.seconds <= _MAX_SECONDS or not 0 <= value.nanos < _NANOS:
-        raise invalid("INVALID_DURATION", f"{name} is no duration of zero or more; correct it")
+        raise invalid("INVALID_DURATION", f"{name} is not a duration of zero or more; correct it")
     return value.seconds + value.nanos / _NANOS
 
 

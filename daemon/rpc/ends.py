@@ -63,7 +63,7 @@ def idle(seconds: float) -> End:
     error = CallError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "IDLE_TIMEOUT",
-        f"no request came for {seconds:g} s; send silence while there is nothing to say",
+        f"no request came for {seconds:g} s; send silence while nobody speaks",
     )
     return End("idle_timeout", pb.StreamSummary.END_REASON_IDLE_TIMEOUT, error)
 

@@ -109,7 +109,7 @@ class Recording:
                 raise CallError(
                     grpc.StatusCode.DEADLINE_EXCEEDED,
                     "UPLOAD_TIMEOUT",
-                    f"the recording was not here after {options.upload_timeout_seconds:g} s; "
+                    f"the recording had not arrived after {options.upload_timeout_seconds:g} s; "
                     "send it faster, send less, or stream it",
                     retry_seconds=options.retry_seconds,
                 ) from None

@@ -83,7 +83,7 @@ def choose(requested: str, device: torch.device) -> str:
     if requested == AUTO:
         return TORCHSCRIPT
     if requested not in ENGINES:
-        raise UserError(f'"{requested}" is no engine: use {AUTO}, {", ".join(ENGINES)}')
+        raise UserError(f'"{requested}" is not an engine: use {AUTO}, {", ".join(ENGINES)}')
     if not is_installed(requested):
         raise UserError(
             f"engine {requested} is not installed: pip install 'dfd[{requested}]', or use "

@@ -118,7 +118,7 @@ class _Repo:
         model = self._model
         if isinstance(error, errors.GatedRepoError):
             return UserError(
-                f"{model}: its owners give it out on request: ask on the hub, then set HF_TOKEN"
+                f"{model}: access is granted on request: ask for it on the hub, then set HF_TOKEN"
             )
         if isinstance(error, errors.RevisionNotFoundError):
             return UserError(f"{model}: the hub has {self.name}, but not this revision")
@@ -128,7 +128,9 @@ class _Repo:
                 "or set HF_TOKEN where it is private"
             )
         if isinstance(error, errors.RemoteEntryNotFoundError):
-            return UserError(f"{model} has no {name}: it is no classifier in transformers' form")
+            return UserError(
+                f"{model} has no {name}: it is not a classifier in transformers' format"
+            )
         if self.cached_only and isinstance(error, errors.LocalEntryNotFoundError):
             return UserError(
                 f"there is no folder {model}, the hub cannot be reached and its cache lacks "
@@ -136,4 +138,4 @@ class _Repo:
                 f"{self.name} --local-dir FOLDER`, bring FOLDER here and name it as --model"
             )
         said = " ".join(str(error).split())
-        return UserError(f"{model}: {name} cannot be had from the hub ({said})")
+        return UserError(f"{model}: {name} cannot be fetched from the hub ({said})")

@@ -71,7 +71,9 @@ def read_pickled(path: Path) -> Any:
     with opened(path) as file:
         start = file.read(4)
     if start != _ZIP and not start.startswith(_PICKLE):
-        raise UserError(f"{path} is no checkpoint: name what torch.save or safetensors wrote")
+        raise UserError(
+            f"{path} is not a checkpoint: name a file that torch.save or safetensors wrote"
+        )
     zipped = start == _ZIP
     if zipped:
         _check_archive(path)
@@ -83,7 +85,7 @@ def read_pickled(path: Path) -> Any:
             raise _wants_code(path, _names(path, error, zipped=zipped)) from None
         except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise UserError(f"{path} is truncated or damaged ({reason}): bring it again") from None
+            raise UserError(f"{path} is truncated or damaged ({reason}): copy it again") from None
 
 
 def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
@@ -111,7 +113,7 @@ def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
             "save model.state_dict() with torch.save"
         )
     if strange:
-        raise UserError(f"{path} has {listed(strange)} left over, which is no tensor")
+        raise UserError(f"{path} has {listed(strange)} left over, which is not a tensor")
     return dict(content), wrapped
 
 
@@ -121,11 +123,11 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
-        raise UserError(f"{path} is truncated: bring it again") from None
+        raise UserError(f"{path} is truncated: copy it again") from None
     if any(name.endswith("/constants.pkl") for name in names):
         raise _wants_code(path, ["a TorchScript program"])
     if not any(name.endswith("/data.pkl") for name in names):
-        raise UserError(f"{path} is an archive, but no checkpoint that torch.save wrote")
+        raise UserError(f"{path} is an archive, but not a checkpoint that torch.save wrote")
 
 
 def _names(path: Path, error: Exception, *, zipped: bool) -> list[str]:
@@ -135,7 +137,7 @@ def _names(path: Path, error: Exception, *, zipped: bool) -> list[str]:
         if found:
             return sorted(found)
     match = re.search(r"GLOBAL (\S+)", str(error))
-    return [match[1]] if match else ["something that is no tensor"]
+    return [match[1]] if match else ["something that is not a tensor"]
 
 
 def _wants_code(path: Path, names: list[str]) -> UserError:

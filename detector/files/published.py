@@ -72,7 +72,7 @@ def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def _rows(tensors: Mapping[str, Tensor], name: str, dimensions: int, path: Path) -> int:
-    _require(name in tensors, path, f"it misses {name}, and is no whole Wav2Vec2")
+    _require(name in tensors, path, f"it lacks {name}, so it is not a whole Wav2Vec2")
     value = tensors[name]
     _require(value.ndim == dimensions, path, f"{name} has the size {list(value.shape)}")
     return int(value.shape[0])

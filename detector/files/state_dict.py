@@ -175,7 +175,8 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
     """
     if not tensors:
         raise UserError(
-            f"{path} has no classifier beside the backbone: a pre-trained model is no detector yet"
+            f"{path} has no classifier beside the backbone: a pre-trained model is not yet a"
+            " detector"
         )
     layers = {}
     for name, weight in tensors.items():

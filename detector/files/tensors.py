@@ -25,10 +25,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: bring the whole folder") from None
+        raise UserError(f"{path} is missing: copy the whole folder") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
-            f"{path} is truncated or no safetensors file ({error}): bring it again"
+            f"{path} is truncated or not a safetensors file ({error}): copy it again"
         ) from None
 
 
@@ -105,6 +105,6 @@ def opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: bring the whole folder") from None
+        raise UserError(f"{path} is missing: copy the whole folder") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None

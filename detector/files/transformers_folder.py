@@ -212,7 +212,7 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / PICKLED).exists():
         return [folder / PICKLED]
     raise UserError(
-        f"{folder / WEIGHTS} is missing: bring the whole folder, with its weights as safetensors "
+        f"{folder / WEIGHTS} is missing: copy the whole folder, with its weights as safetensors "
         "(save_pretrained writes them)"
     )
 

@@ -84,7 +84,7 @@ def read_asv_scores(path: Path) -> AsvScores:
         except ValueError:
             score = np.nan
         if not np.isfinite(score):
-            raise UserError(f"{path}:{number}: score {text!r} is no number")
+            raise UserError(f"{path}:{number}: score {text!r} is not a number")
         by_kind[kind].append(score)
         if kind == "spoof":
             attacks.append(source)

@@ -31,7 +31,7 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
         UserError: a voice has generated audio and no bona fide one, or there is none at all.
     """
     if keys is not None:
-        raise UserError("WaveFake is listed by its folders; leave --keys away")
+        raise UserError("WaveFake is listed by its folders: leave out --keys")
     wanted = tuple(_VOICES) if subset == "all" else (subset,)
     generated: list[Recording] = []
     human: dict[str, list[Recording]] = {}

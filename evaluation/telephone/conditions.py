@@ -47,7 +47,7 @@ def condition_named(name: str) -> Condition:
     if kind == "noise" and value.isdigit():
         return lambda samples, generator: white_noise(samples, generator, float(value))
     names = ", ".join([CLEAN, *codecs, "loss", "room", "noise-20"])
-    raise UserError(f"no condition {name!r}; there are: {names} (or another number of dB)")
+    raise UserError(f"no condition {name!r}; choose from: {names} (or another number of dB)")
 
 
 def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str]]:

@@ -37,7 +37,7 @@ class Judge:
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None
     ) -> list[ResolveEvent]:
-        """Takes what became of a window; a score that is no number is a failure."""
+        """Takes what became of a window; a score that is not a number is a failure."""
         if status is WindowStatus.SCORED and (spoof_llr is None or not math.isfinite(spoof_llr)):
             status = WindowStatus.FAILED
         self._counts[status] += 1

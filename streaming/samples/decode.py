@@ -50,7 +50,7 @@ def decode(content: bytes, audio_format: AudioFormat) -> Samples:
     if len(content) % audio_format.bytes_per_frame:
         raise StreamError(
             "PARTIAL_FRAME",
-            f"a chunk of {len(content)} bytes is no whole number of frames of "
+            f"a chunk of {len(content)} bytes is not a whole number of frames of "
             f"{audio_format.bytes_per_frame} bytes; send whole frames",
         )
     encoding = audio_format.encoding

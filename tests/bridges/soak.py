@@ -249,7 +249,7 @@ def account(soak: Soak, callers: list[Caller], events: Path) -> None:
         worst = max(worst, abs(off))
         soak.want(abs(off) < 0.02, f"{caller.name} is {off:+.3f} s off its {length:.2f} s")
         again = [event["reconnected"] for event in mine if "reconnected" in event]
-        soak.want(len(again) >= soak.restart, f"{caller.name} never found the daemon again")
+        soak.want(len(again) >= soak.restart, f"{caller.name} never reached the daemon again")
         lost = sum(
             seconds(event[kind]["lost_duration"])
             for event in mine

@@ -57,7 +57,7 @@ def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("model", "--model=nowhere", "--peer=none"), "there is no model folder or file nowhere"),
-        (("model", "--batch=0"), "0 is no list of numbers"),
+        (("model", "--batch=0"), "0 is not a list of whole numbers"),
         (("serve", "--quick", "--model=nowhere"), "the daemon did not start"),
         (("core", "--quick", "--json=/nowhere/r.json"), "cannot write /nowhere/r.json"),
     ],

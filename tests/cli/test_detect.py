@@ -260,9 +260,9 @@ def test_no_file_is_a_usage_error() -> None:
     ("options", "message"),
     [
         (["--model", "/no/such/folder"], "there is no model folder or file /no/such/folder"),
-        (["--device", "gpu"], '"gpu" is no device'),
+        (["--device", "gpu"], '"gpu" is not a device'),
         (["--device", "cuda:99"], "cuda:99 was asked for"),
-        (["--precision", "int4"], '"int4" is no precision'),
+        (["--precision", "int4"], '"int4" is not a precision'),
     ],
 )
 def test_a_bad_model_is_one_line(options: list[str], message: str, tmp_path: Path) -> None:

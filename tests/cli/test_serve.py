@@ -306,7 +306,7 @@ def one_line(*arguments: str) -> str:
         (["--tls-cert", "x"], "give --tls-cert and --tls-key"),
         (["--config", "/no/such.toml"], "cannot read the configuration /no/such.toml: No such"),
         (["--config", "{tmp}/unknown.toml"], "has the unknown key colour"),
-        (["--config", "{tmp}/broken.toml"], "is no TOML"),
+        (["--config", "{tmp}/broken.toml"], "is not TOML"),
         (["--config", "{tmp}/nested.toml"], "port must be a plain value"),
         (["--config", "{tmp}/wrong.toml"], "'x' is not a valid"),
     ],

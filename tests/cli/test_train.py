@@ -63,7 +63,7 @@ def test_frozen_features(corpus: Path, backbone: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--recipe", "none", "--corpus", "CORPUS"], "no recipe 'none'; there are: bundled, two"),
+        (["--recipe", "none", "--corpus", "CORPUS"], "no recipe 'none'; choose from: bundled, two"),
         (["--recipe", "two-stage"], "name the data: --corpus FOLDER, or --protocol"),
         (["--recipe", "two-stage", "--protocol", "asvspoof2019-la"], "--data go together"),
         (["--protocol", "asvspoof2019-la", "--data", "CORPUS"], "learns from a --corpus"),
@@ -77,7 +77,7 @@ def test_frozen_features(corpus: Path, backbone: Path, tmp_path: Path) -> None:
         ),
         (
             ["--recipe", "two-stage", "--corpus", "CORPUS", "--set", "epochs=3"],
-            "no option epochs; there are:",
+            "no option epochs; choose from:",
         ),
         (
             ["--recipe", "top4-mlp", "--corpus", "CORPUS", "--backbone", "BACKBONE"],

@@ -68,7 +68,7 @@ def test_errors_are_the_same(address: str) -> None:
     with DetectionClient(address, token="wrong") as client:
         with pytest.raises(DetectionError, match="BAD_TOKEN"), client.stream():
             pass
-        with pytest.raises(UserError, match="is no encoding"):
+        with pytest.raises(UserError, match="is not an encoding"):
             client.stream(encoding="opus")
     with (
         DetectionClient("127.0.0.1:1", retry=RetryPolicy(connect_seconds=0.0)) as client,
@@ -76,5 +76,5 @@ def test_errors_are_the_same(address: str) -> None:
         client.stream(),
     ):
         pass
-    with pytest.raises(UserError, match="is no address"):
+    with pytest.raises(UserError, match="is not an address"):
         DetectionClient("nowhere")

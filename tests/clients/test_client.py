@@ -359,7 +359,7 @@ async def test_a_recording_in_one_call(tmp_path: Path) -> None:
     ["", "host", "host:", ":1", "host:x", "host:0", "http://host:1", "::1:5", "host:70000"],
 )
 async def test_an_address_that_makes_no_sense(server: str) -> None:
-    with pytest.raises(UserError, match="is no address"):
+    with pytest.raises(UserError, match="is not an address"):
         AsyncDetectionClient(server)
 
 
@@ -369,7 +369,7 @@ async def test_bad_options_are_the_users_to_mend(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="printable"):
         AsyncDetectionClient(token="a\nb")
     async with AsyncDetectionClient() as client:
-        with pytest.raises(UserError, match="is no encoding"):
+        with pytest.raises(UserError, match="is not an encoding"):
             client.stream(encoding="opus")
         with pytest.raises(UserError, match="96000"):
             client.stream(sample_rate_hz=96000)

@@ -37,7 +37,7 @@ FAMILY: dict[str, dict[str, Any]] = {
 
 
 def load(folder: Path, **options: Any) -> Detector:
-    defaults: dict[str, Any] = {"batch_buckets": BUCKETS, "warm": False}
+    defaults: dict[str, Any] = {"batch_buckets": BUCKETS, "warm": False, "precision": "fp32"}
     return load_detector(str(folder), **(defaults | options))
 
 
@@ -229,7 +229,7 @@ def test_threads_are_set_and_checked(folder: Path) -> None:
 
 
 def test_another_engine_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match='"quick" is no engine: use auto, torchscript'):
+    with pytest.raises(UserError, match='"quick" is not an engine: use auto, torchscript'):
         load(folder, engine="quick")
 
 
@@ -246,7 +246,7 @@ class TestPrecision:
         lengths = np.array(LENGTHS, np.int64)
         expected = load(folder, precision="fp32").score(windows, lengths)
         with caplog.at_level(logging.INFO, "dfd.detector"):
-            detector = load(folder, tolerance=0.2)
+            detector = load(folder, precision="auto", tolerance=0.2)
         assert detector.spec.precision == "bf16"
         assert "bf16: largest difference in probability from fp32 is 0." in caplog.text
         scores = detector.score(windows, lengths)
@@ -258,7 +258,7 @@ class TestPrecision:
     ) -> None:
         lengths = np.array(LENGTHS, np.int64)
         expected = load(folder, precision="fp32").score(windows, lengths)
-        detector = load(folder, tolerance=1e-7)
+        detector = load(folder, precision="auto", tolerance=1e-7)
         assert detector.spec.precision == "fp32"
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "more than 0.0000: not used" in caplog.text
@@ -272,7 +272,7 @@ class TestPrecision:
     ) -> None:
         monkeypatch.setattr(precisions, "fast_precisions", lambda device: ("fp16",))
         folder = overflowing(make_folder)
-        assert load(folder).spec.precision == "fp32"
+        assert load(folder, precision="auto").spec.precision == "fp32"
         assert "fp16 differs from fp32 by up to nan" in caplog.text
         with pytest.raises(UserError, match="fp16 gives no finite score with this model"):
             load(folder, precision="fp16")
@@ -299,7 +299,7 @@ def overflowing(make_folder: MakeFolder) -> Path:
 
 def test_torch_and_transformers_are_imported_only_when_needed() -> None:
     code = (
-        "import sys, dfd.detector, dfd.detector.spec, dfd.detector.errors\n"
+        "import sys, dfd.detector, dfd.detector.spec, dfd.errors\n"
         "assert 'torch' not in sys.modules\n"
         "dfd.detector.load_detector\n"
         "assert 'torch' in sys.modules and 'transformers' not in sys.modules\n"

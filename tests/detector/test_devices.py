@@ -35,7 +35,7 @@ def test_with_gpus() -> None:
 
 @pytest.mark.parametrize("word", ["gpu", "cuda:", "cuda:x", "", "mps", "CPU"])
 def test_other_words(word: str) -> None:
-    with pytest.raises(UserError, match="is no device: use auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UserError, match="is not a device: use auto, cpu, cuda or cuda:N"):
         resolve_device(word)
 
 

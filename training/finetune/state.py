@@ -76,7 +76,7 @@ class Resumable:
             state = torch.load(path, map_location="cpu", weights_only=True)
             identity = json.loads(state["identity"])
         except Exception as error:  # torch has several for broken files
-            raise UserError(f"{path} is no checkpoint of dfd train: {error}") from None
+            raise UserError(f"{path} is not a checkpoint of dfd train: {error}") from None
         changed = sorted(
             key
             for key in self.identity.keys() | identity.keys()
@@ -85,7 +85,7 @@ class Resumable:
         if changed:
             raise UserError(
                 f"{path} belongs to a run with other {', '.join(changed)}: resume with the same "
-                "options, or begin anew in another --out"
+                "options, or start again in another --out"
             )
         put(self.model, state["tensors"])
         torch.set_rng_state(state["torch"])

@@ -31,7 +31,7 @@ def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
     for name, value in changes.items():
         where = f"{path}{name}"
         if name not in fields:
-            raise UserError(f"no option {where}; there are: {', '.join(sorted(fields))}")
+            raise UserError(f"no option {where}; choose from: {', '.join(sorted(fields))}")
         present = getattr(options, name)
         if dataclasses.is_dataclass(present):
             made[name] = override(present, _table(value, where), f"{where}.")
@@ -97,7 +97,7 @@ def _members(present: tuple[Any, ...], changes: Mapping[str, Any], where: str) -
     names = [member.name for member in present]
     for name in changes:
         if name not in names:
-            raise UserError(f"no {where}.{name}; there are: {', '.join(names)}")
+            raise UserError(f"no {where}.{name}; choose from: {', '.join(names)}")
     return tuple(
         override(member, _table(changes.get(member.name, {}), where), f"{where}.{member.name}.")
         for member in present

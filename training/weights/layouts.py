@@ -109,4 +109,4 @@ def _affine(head: nn.Module) -> tuple[nn.Linear, nn.Linear]:
             same.weight.copy_(torch.eye(2))
             same.bias.zero_()
         return head, same
-    raise TypeError(f"{type(head).__name__} is no affine head")
+    raise TypeError(f"{type(head).__name__} is not an affine head")

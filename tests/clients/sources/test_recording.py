@@ -106,7 +106,7 @@ def test_without_ffmpeg_the_user_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def write_text(path: Path) -> None:
-    path.write_text("this is no audio")
+    path.write_text("this is not audio")
 
 
 def write_nothing(path: Path) -> None:
@@ -136,7 +136,7 @@ def write_many_channels(path: Path) -> None:
         (Path.mkdir, "is a folder"),
         (write_nothing, "is empty"),
         (write_header_only, "holds no audio"),
-        (write_text, "no audio file|no format"),
+        (write_text, "not an audio file|in a format"),
         (write_low_rate, "4000 Hz is outside 8000 to 48000"),
         (write_high_rate, "96000 Hz is outside 8000 to 48000"),
         (write_many_channels, "9 channels"),

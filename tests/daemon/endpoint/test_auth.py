@@ -53,7 +53,7 @@ def test_tokens_are_kept_as_digests(token_file: Path) -> None:
         ("", r"must hold \[\[tokens\]\] tables"),
         ("tokens = 3", r"must hold \[\[tokens\]\] tables"),
         ("port = 3\n" + GOOD, r"must hold \[\[tokens\]\] tables"),
-        ("[[tokens]\n", "is no TOML"),
+        ("[[tokens]\n", "is not TOML"),
         ('[[tokens]]\ntoken = "x"', "token 1: give it a name"),
         ('[[tokens]]\nname = "a"', "token 1: give either token or sha256"),
         ('[[tokens]]\nname = "a"\ntoken = ""', "token 1: give either token or sha256"),

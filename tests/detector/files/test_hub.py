@@ -176,9 +176,9 @@ def test_only_the_files_that_are_needed_are_fetched_and_once(
     ("status", "code", "message"),
     [
         (404, "RepoNotFound", "neither a folder nor, on the hub, a model org/model: correct"),
-        (403, "GatedRepo", "org/model: its owners give it out on request: ask on the hub"),
+        (403, "GatedRepo", "org/model: access is granted on request: ask for it on the hub"),
         (404, "RevisionNotFound", "the hub has org/model, but not this revision"),
-        (404, "EntryNotFound", "org/model has no config.json: it is no classifier"),
+        (404, "EntryNotFound", "org/model has no config.json: it is not a classifier"),
         (503, "", "the hub cannot be reached and its cache lacks config.json"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_truncated_file(part: float, zipped: bool, two_stage: Path, tmp_path: 
     content = torch.load(two_stage, weights_only=False)
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    with pytest.raises(UserError, match=r"half\.pt is truncated.*bring it again"):
+    with pytest.raises(UserError, match=r"half\.pt is truncated.*copy it again"):
         read_pickled(path)
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "voice.pt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"voice\.pt is no checkpoint: name what torch\.save"):
+    with pytest.raises(UserError, match=r"voice\.pt is not a checkpoint: name a file"):
         read_pickled(path)
 
 
@@ -99,7 +99,7 @@ def test_another_archive(tmp_path: Path) -> None:
     path = tmp_path / "papers.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("letter.txt", "dear")
-    with pytest.raises(UserError, match="an archive, but no checkpoint"):
+    with pytest.raises(UserError, match="an archive, but not a checkpoint"):
         read_pickled(path)
 
 

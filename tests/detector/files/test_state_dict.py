@@ -24,7 +24,9 @@ Tensors = dict[str, Tensor]
 
 def load(path: Path, **overrides: Any) -> Detector:
     said = ModelOverrides(**overrides)
-    return load_detector(str(path), batch_buckets=BUCKETS, warm=False, overrides=said)
+    return load_detector(
+        str(path), batch_buckets=BUCKETS, precision="fp32", warm=False, overrides=said
+    )
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def edit_tensors(folder: Path, change: Callable[[Tensors], object]) -> None:
 @pytest.mark.parametrize("name", ["preprocessor_config.json", "model.safetensors"])
 def test_a_missing_file_is_named(name: str, broken: Path) -> None:
     (broken / name).unlink()
-    with pytest.raises(UserError, match=f"{name} is missing: bring the whole folder"):
+    with pytest.raises(UserError, match=f"{name} is missing: copy the whole folder"):
         read(broken)
 
 
@@ -43,7 +43,7 @@ def test_a_missing_file_is_named(name: str, broken: Path) -> None:
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
 def test_a_file_that_is_no_json_object(name: str, content: bytes, broken: Path) -> None:
     (broken / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"{name} is not .*: bring it again"):
+    with pytest.raises(UserError, match=f"{name} is not .*: copy it again"):
         read(broken)
 
 
@@ -51,7 +51,7 @@ def test_a_file_that_is_no_json_object(name: str, content: bytes, broken: Path) 
 def test_truncated_weights(keep: int, broken: Path) -> None:
     path = broken / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"is truncated or no safetensors file .*bring it again"):
+    with pytest.raises(UserError, match=r"is truncated or not a safetensors file .*copy it again"):
         read(broken)
 
 

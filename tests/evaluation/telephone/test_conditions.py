@@ -60,7 +60,7 @@ def test_what_cannot_be_had_is_named() -> None:
     absent = Codec("none", "no-such-encoder", "wav")
     with pytest.raises(UserError, match="no encoder no-such-encoder and ffmpeg is not"):
         through_codec(WAVE, absent, ffmpeg="no-such-ffmpeg")
-    with pytest.raises(UserError, match="no condition 'fax'; there are: clean, ulaw"):
+    with pytest.raises(UserError, match="no condition 'fax'; choose from: clean, ulaw"):
         condition_named("fax")
 
 

@@ -106,7 +106,7 @@ def test_a_checkpoint_of_other_options_is_refused(
     with pytest.raises(UserError, match="a run with other recipe"):
         run(other, base_backbone, clips, tmp_path, resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match="is no checkpoint of dfd train"):
+    with pytest.raises(UserError, match="is not a checkpoint of dfd train"):
         run(one, base_backbone, clips, tmp_path, resume=True)
 
 

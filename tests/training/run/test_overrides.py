@@ -29,9 +29,9 @@ def test_nested_groups_and_whole_numbers_for_numbers() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 1}, "no option epochs; there are: best_by,"),
+        ({"epochs": 1}, "no option epochs; choose from: best_by,"),
         ({"name": "mine"}, "no option name"),
-        ({"stages": {"middle": {}}}, "no stages.middle; there are: head, top"),
+        ({"stages": {"middle": {}}}, "no stages.middle; choose from: head, top"),
         ({"stages": 3}, "stages is a group"),
         ({"stages": {"top": {"epochs": 1.5}}}, "stages.top.epochs is 1.5; it has to be a whole"),
         ({"stages": {"top": {"epochs": 0}}}, "stages.top.epochs is 0; it has to be 1 or more"),
