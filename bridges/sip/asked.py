@@ -101,7 +101,7 @@ def session_timer(request: Request, now: float) -> tuple[float | None, list[tupl
         return None, []
     number = text.partition(";")[0].strip()
     if not number.isdecimal() or len(number) > 9:
-        raise RefusedError(400, "a Session-Expires that is no number")
+        raise RefusedError(400, "a Session-Expires that is not a number")
     if int(number) < MIN_EXPIRES:
         raise RefusedError(
             422, "a session timer that is too short", headers=[("Min-SE", str(MIN_EXPIRES))]
