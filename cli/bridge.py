@@ -292,7 +292,7 @@ def sip(
     **common: Any,
 ) -> None:
     """Answer SIP calls: SIPREC's recording sessions, and plain ones."""
-    from dfd.bridges.run import run
+    from dfd.bridges.serve import run
     from dfd.errors import UserError
 
     try:
