@@ -32,7 +32,8 @@ _LAYOUT = (
     click.option(
         "--padding",
         type=click.Choice(PADDINGS),
-        help="Score a short window as it is, or with zeros behind it.  [default: the model's]",
+        help="Score a short window as it is, with zeros behind it, or repeated."
+        "  [default: the model's]",
     ),
     click.option(
         "--utterance-score",

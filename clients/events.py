@@ -89,7 +89,7 @@ class ModelInfo:
         layout: how its checkpoint was saved.
         spoof_label: the output that means spoof, in words.
         normalize: whether each window is brought to zero mean and unit variance.
-        padding: how a short window is filled, "mask" (not seen) or "zero" (as silence).
+        padding: how a short window is filled, "mask" (not seen), "zero" (as silence) or "repeat".
         utterance_score: what the cumulative score is: "evidence", "mean" or "first".
         min_speech_seconds: a window with less is not scored.
         error_rates: None where the model's card does not say.

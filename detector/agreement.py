@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dfd.detector.engines import FP32, INT8, Compiled, Target, compile_network
 from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.padding import padded
 from dfd.detector.signals import probe_signals
 from dfd.detector.spec import Calibration
 from dfd.errors import UserError
@@ -123,7 +124,13 @@ def _probabilities(
     """P(spoof) of the made-up signals, those of whole length apart from the short ones."""
     card = checkpoint.card
     windows, lengths = probe_signals(card.window_samples, card.sample_rate_hz)
-    lengths = np.maximum(lengths, checkpoint.least_samples)
+    windows, lengths = padded(
+        windows,
+        lengths,
+        card.padding,
+        rows=len(windows),
+        least_samples=checkpoint.least_samples,
+    )
     odds = np.empty(len(windows), np.float32)
     whole = lengths == card.window_samples
     with torch.inference_mode():

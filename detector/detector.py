@@ -16,9 +16,12 @@ from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.engines import Compiled
 from dfd.detector.files.checkpoint import BUNDLED, read_checkpoint
+from dfd.detector.networks.network import runs_in
 from dfd.detector.overrides import ModelOverrides
+from dfd.detector.padding import padded
 from dfd.detector.spec import ModelSpec
 from dfd.detector.transfer import Download, Transfer
+from dfd.errors import UserError
 
 # TorchScript observes a first run and optimises at the second; on a GPU its fused kernels
 # are made for each shape anew, on a CPU the other shapes only need their first run.
@@ -55,7 +58,7 @@ class Detector:
             windows: float32 (B, `spec.window_samples`) at `spec.sample_rate_hz`, full scale
                 1.0. What lies past a length is not read.
             lengths: int64 (B,), valid samples of each, from 1; past them the network sees
-                nothing or zeros, as `spec.padding` says.
+                nothing, zeros or the window again, as `spec.padding` says.
 
         Returns:
             float32 (B,): natural log-likelihood ratios, spoof over bona fide. NaN stands
@@ -98,14 +101,11 @@ class Detector:
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64], bucket: int
     ) -> Download:
         """Starts one batch, filled up with silent windows."""
-        size = self.spec.window_samples
-        batch = np.zeros((bucket, size), np.float32)
         # Less than a frame is scored as one, with zeros behind it.
-        valid = np.full(bucket, size, np.int64)
-        valid[: len(lengths)] = np.maximum(lengths, self._least_samples)
-        for row, window, length in zip(batch, windows, lengths, strict=False):
-            row[:length] = window[:length]
-        whole = bool((valid == size).all())
+        batch, valid = padded(
+            windows, lengths, self.spec.padding, rows=bucket, least_samples=self._least_samples
+        )
+        whole = bool((valid == batch.shape[1]).all())
         scores = self._compiled(
             self._transfer.upload(batch), None if whole else self._transfer.upload(valid)
         )
@@ -163,6 +163,12 @@ def load_detector(
     if batch_buckets is not None:
         batch_buckets = check_buckets(batch_buckets)
     checkpoint = read_checkpoint(model, overrides)
+    wanted = tuple(name for name in wanted if runs_in(checkpoint.network, name))
+    if not wanted:
+        raise UserError(
+            f"{model} runs in fp32 only, as its layout, {checkpoint.layout}, does: "
+            "use --precision auto or fp32"
+        )
     parameters = sum(value.numel() for value in checkpoint.network.parameters())
     buckets = tuple(batch_buckets or default_buckets(place_on.type, parameters))
     if threads is None and beside_streams and place_on.type == "cpu":

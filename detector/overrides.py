@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dfd.errors import UserError
 
-PADDINGS = ("mask", "zero")
+MASK, ZERO, REPEAT = "mask", "zero", "repeat"
+PADDINGS = (MASK, ZERO, REPEAT)
 UTTERANCE_SCORES = ("evidence", "mean", "first")
 MIN_WINDOW_SECONDS = 0.25
 MAX_WINDOW_SECONDS = 60.0
@@ -19,7 +20,8 @@ class ModelOverrides:
         spoof_label: the output that means spoof, by its label or its number, 0 or 1.
         window_seconds, hop_seconds: how audio is cut; a window alone scales the hop.
         normalize: each window to zero mean and unit variance.
-        padding: how a short window is filled: "mask" (not seen) or "zero" (seen as silence).
+        padding: how a short window is filled: "mask" (not seen), "zero" (seen as silence) or
+            "repeat" (the window again and again).
         utterance_score: what the cumulative score of a stream is: "evidence" (calibrated LLRs
             added up), "mean" (of the windows' P(spoof)) or "first" (the first window's).
         alert_threshold: P(spoof) that raises an alert and decides the verdict, in (0, 1].

@@ -43,9 +43,9 @@ class ModelSpec:
         engine: "torchscript".
         batch_buckets: batch sizes that were compiled and warmed, ascending.
         padding: how a window shorter than the model's is filled: "mask" (zeros that the
-            network does not see) or "zero" (zeros that it does).
+            network does not see), "zero" (zeros that it does) or "repeat" (itself again).
         layout: how the checkpoint was written: "transformers", "two-stage", "top4-mlp",
-            "state-dict".
+            "state-dict", "aasist" and so on (`files/layouts`).
         normalize: whether each window is brought to zero mean and unit variance.
         spoof_label: the output that means spoof, in words.
         utterance_score: what the cumulative score of a stream is: "evidence" (calibrated LLRs

@@ -11,7 +11,11 @@ _UTTERANCE = {
     "mean": "mean of the windows' P(spoof)",
     "first": "P(spoof) of the first window",
 }
-_PADDING = {"mask": "short ones as they are", "zero": "short ones zero-padded"}
+_PADDING = {
+    "mask": "short ones as they are",
+    "zero": "short ones zero-padded",
+    "repeat": "short ones repeated",
+}
 
 
 class _Rows:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.network import Network
 from dfd.errors import UserError
 
 AUTO = "auto"
@@ -96,7 +96,7 @@ def choose(requested: str, device: torch.device) -> str:
     return requested
 
 
-def compile_network(network: ScoringNetwork, target: Target, engine: str = TORCHSCRIPT) -> Compiled:
+def compile_network(network: Network, target: Target, engine: str = TORCHSCRIPT) -> Compiled:
     """Compiles a network; the network itself is moved and converted.
 
     Args:
@@ -115,7 +115,7 @@ def compile_network(network: ScoringNetwork, target: Target, engine: str = TORCH
     return _compiler(engine)(network, target)
 
 
-def _compiler(engine: str) -> Callable[[ScoringNetwork, Target], Compiled]:
+def _compiler(engine: str) -> Callable[[Network, Target], Compiled]:
     if engine == OPENVINO:
         from dfd.detector.engines import openvino
 

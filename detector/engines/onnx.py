@@ -9,12 +9,12 @@ from torch import Tensor
 
 from dfd.detector.engines import Compiled, Target
 from dfd.detector.engines.openvino import traced
-from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.network import Network
 
 _OPSET = 17
 
 
-def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
+def compile_network(network: Network, target: Target) -> Compiled:
     """Exports a trace of a network, in memory; any batch size runs."""
     import onnxruntime
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from dfd.detector.engines import Compiled, Target
-from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.network import Network
 
 
 class Always(nn.Module):
     """A network that is always given lengths: one form serves whole windows and short ones."""
 
-    def __init__(self, network: ScoringNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -24,7 +24,7 @@ class Always(nn.Module):
         return scores
 
 
-def traced(network: ScoringNetwork, target: Target) -> tuple[Any, tuple[Tensor, Tensor]]:
+def traced(network: Network, target: Target) -> tuple[Any, tuple[Tensor, Tensor]]:
     """The network as a trace that takes lengths, and the example it was traced with."""
     windows = torch.from_numpy(target.samples[:2].copy())
     lengths = torch.tensor([target.window_samples, target.window_samples // 2])
@@ -34,7 +34,7 @@ def traced(network: ScoringNetwork, target: Target) -> tuple[Any, tuple[Tensor, 
         return trace(Always(network), (windows, lengths)), (windows, lengths)
 
 
-def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
+def compile_network(network: Network, target: Target) -> Compiled:
     """Converts a trace of a network; any batch size runs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -9,19 +9,25 @@ from dfd.detector.engines import INT8, Compiled, Target
 from dfd.detector.engines.cuda_graphs import CudaGraphs
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import quantize
+from dfd.detector.networks.network import Network
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.sharing import SharedWork, shared_frames
 from dfd.detector.precision import DTYPES
 
 
-def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
+def compile_network(network: Network, target: Target) -> Compiled:
     """Lays a network out, brings it to the precision and freezes it."""
-    lay_out(network)
-    if target.precision == INT8:
-        quantize(network, target.samples, extractor=target.whole_int8)
+    frames, stride = 0, 1
+    if isinstance(network, ScoringNetwork):
+        lay_out(network)
+        if target.precision == INT8:
+            quantize(network, target.samples, extractor=target.whole_int8)
+        else:
+            place(network, target.device, DTYPES[target.precision])
+        frames = shared_frames(network, target.window_samples, target.hop_samples)
+        stride = network.feature_extractor.stride
     else:
-        place(network, target.device, DTYPES[target.precision])
-    frames = shared_frames(network, target.window_samples, target.hop_samples)
+        network.to(target.device)
     shares = frames > 0 and target.device.type == "cpu"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is", DeprecationWarning)
@@ -33,7 +39,7 @@ def compile_network(network: ScoringNetwork, target: Target) -> Compiled:
             frozen,
             hop_samples=target.hop_samples,
             frames=frames,
-            stride=network.feature_extractor.stride,
+            stride=stride,
         )
     return CudaGraphs(frozen) if target.device.type == "cuda" else frozen
 

@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from dfd.detector.files.card import ModelCard
-from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.network import Network
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
@@ -27,7 +27,7 @@ class Checkpoint:
         spoof_label: the output that means spoof, in words.
     """
 
-    network: ScoringNetwork
+    network: Network
     card: ModelCard
     weights_sha256: str
     least_samples: int

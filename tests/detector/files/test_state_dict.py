@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dfd.detector import Detector, ModelOverrides, load_detector
-from dfd.detector.files.state_dict import find_head, read
+from dfd.detector.files.layouts.linear_heads import find_head
+from dfd.detector.files.state_dict import read
 from dfd.detector.networks.head import LinearHead, MlpHead, ProjectedMeanHead
 from dfd.errors import UserError
 from tests.detector.authors import SMALL, TopFour, TwoStage
@@ -25,7 +26,7 @@ Tensors = dict[str, Tensor]
 def load(path: Path, **overrides: Any) -> Detector:
     said = ModelOverrides(**overrides)
     return load_detector(
-        str(path), batch_buckets=BUCKETS, precision="fp32", warm=False, overrides=said
+        str(path), precision="fp32", batch_buckets=BUCKETS, warm=False, overrides=said
     )
 
 
@@ -141,8 +142,8 @@ def test_half_precision_is_widened(copied: Path, two_stage: Path) -> None:
             r"stage2_best\.pt misses backbone\.encoder\.layers\.1\.final_layer_norm\.bias",
         ),
         (
-            lambda state: state.update({"criterion.weight": torch.ones(2)}),
-            r"has criterion\.weight left over, which belongs to no backbone",
+            lambda state: state.update({"domain.weight": torch.ones(2)}),
+            r"has domain\.weight left over, which belongs to no backbone",
         ),
         (
             lambda state: state.update({"backbone.encoder.layers.0.adapter.scale": torch.ones(2)}),
@@ -184,9 +185,9 @@ def test_half_precision_is_widened(copied: Path, two_stage: Path) -> None:
         ),
         (
             lambda state: state.update(
-                {"ema." + name: value for name, value in list(state.items())}
+                {"other." + name: value for name, value in list(state.items())}
             ),
-            r"holds 2 backbones, under backbone\., ema\.backbone\.",
+            r"holds 2 backbones, under backbone\., other\.backbone\.",
         ),
     ],
 )
@@ -282,3 +283,21 @@ def test_heads_are_known_by_their_sizes(tensors: Tensors, kind: type) -> None:
 def test_other_heads_are_refused(tensors: Tensors) -> None:
     with pytest.raises(UserError, match="its head is a "):
         find_head(tensors, 32, Path("best.pt"))
+
+
+def test_what_training_left_is_dropped_and_named(
+    copied: Path, two_stage: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(state: Tensors) -> None:
+        averaged = {"ema_model.module." + name: value + 1.0 for name, value in state.items()}
+        compiled = {name.replace("backbone.", "backbone._orig_mod."): state[name] for name in state}
+        state.clear()
+        state.update(compiled | averaged | {"criterion.weight": torch.ones(2)})
+
+    edit(copied, leave)
+    with caplog.at_level(logging.INFO, "dfd.detector"):
+        found = read(copied)
+    assert "dropped, which training left behind" in caplog.text
+    assert "ema_model.module.backbone.masked_spec_embed" in caplog.text
+    windows = 0.1 * torch.randn(2, 8_000)
+    torch.testing.assert_close(found.network(windows, None), read(two_stage).network(windows, None))

@@ -1,0 +1,39 @@
+"""The forms in which detectors are published as tensors alone, a module each.
+
+Each has `recognises(state)`, by the tensors' names, and `read(state, overrides)`. The first
+that recognises a file reads it; `linear_heads` comes last and says what it misses.
+"""
+
+from typing import Protocol
+
+from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.layouts import aasist, linear_heads
+from dfd.detector.files.layouts.state import StateDict
+from dfd.detector.overrides import ModelOverrides
+
+
+class Layout(Protocol):
+    """What a module of this package has."""
+
+    LAYOUT: str
+
+    def recognises(self, state: StateDict) -> bool:
+        """Whether a file has this form."""
+
+    def read(self, state: StateDict, overrides: ModelOverrides) -> Checkpoint:
+        """Reads it."""
+
+
+LAYOUTS: tuple[Layout, ...] = (aasist,)
+
+
+def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
+    """Reads a file by the first layout that recognises it.
+
+    Raises:
+        UserError: nobody does, or something in it is missing or left over.
+    """
+    for layout in LAYOUTS:
+        if layout.recognises(state):
+            return layout.read(state, overrides)
+    return linear_heads.read(state, overrides)

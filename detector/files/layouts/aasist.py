@@ -1,0 +1,118 @@
+"""AASIST and AASIST-L as their authors saved them, and others of other sizes.
+
+Jung et al., ICASSP 2022; layout of the checkpoints in clovaai/aasist, `models/weights`.
+"""
+
+from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.layouts.state import StateDict
+from dfd.detector.files.layouts.whole_windows import read_classifier
+from dfd.detector.jsonfile import Fields, read_object
+from dfd.detector.networks.aasist import Aasist, AasistSizes
+from dfd.detector.networks.graphs import GraphSizes
+from dfd.detector.overrides import ModelOverrides
+from dfd.errors import UserError
+
+LAYOUT = "aasist"
+ANCHOR = "HtrgGAT_layer_ST11.att_weight11"
+BLOCKS = 6
+_BANDS, _TAPS = 70, 129
+_TEMPERATURES = (2.0, 2.0, 100.0)
+# features of a node at first and later on -> nodes kept: AASIST, AASIST-L
+_RATIOS = {(64, 32): (0.5, 0.7, 0.5), (24, 32): (0.4, 0.5, 0.7)}
+_NAMES = {(64, 32): "AASIST", (24, 32): "AASIST-L"}
+
+
+def recognises(state: StateDict) -> bool:
+    """Whether a file holds joint graphs, and no backbone before them."""
+    prefix = state.prefix(ANCHOR)
+    return prefix is not None and f"{prefix}LL.weight" not in state.tensors
+
+
+def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
+    """Reads one.
+
+    Raises:
+        UserError: tensors are missing or left over, or its sizes are not known.
+    """
+    prefix = state.prefix(ANCHOR)
+    assert prefix is not None
+    widths = block_widths(state, prefix)
+    first, second = (
+        _rows(state, f"{prefix}GAT_layer_S.att_proj.weight"),
+        _rows(state, f"{prefix}HtrgGAT_layer_ST11.att_proj.weight"),
+    )
+    ratios, temperatures = _unwritten(state, (first, second))
+    sizes = AasistSizes(
+        filters=_BANDS,
+        taps=_TAPS,
+        widths=widths,
+        graphs=GraphSizes(widths[-1][1], first, second, ratios, temperatures),
+    )
+    return read_classifier(
+        state,
+        Aasist(sizes),
+        overrides,
+        layout=LAYOUT,
+        prefix=prefix,
+        words=_NAMES.get((first, second), "an AASIST"),
+        unused=unread_norms(BLOCKS),
+    )
+
+
+def block_widths(state: StateDict, prefix: str) -> list[tuple[int, int]]:
+    """Channels into and out of each residual block.
+
+    Raises:
+        UserError: a block is missing.
+    """
+    widths = []
+    for block in range(BLOCKS):
+        name = f"{prefix}encoder.{block}.0.conv1.weight"
+        outputs = _rows(state, name)
+        widths.append((int(state.tensors[name].shape[1]), outputs))
+    return widths
+
+
+def unread_norms(blocks: int) -> set[str]:
+    """The first norm of each block but the first, which the published blocks do not use."""
+    parts = ("weight", "bias", "running_mean", "running_var")
+    return {f"encoder.{block}.0.bn1.{part}" for block in range(1, blocks) for part in parts}
+
+
+def _rows(state: StateDict, name: str) -> int:
+    if name not in state.tensors or state.tensors[name].ndim < 2:
+        raise UserError(f"{state.path} misses {name}: so it is not a whole AASIST: copy it again")
+    return int(state.tensors[name].shape[0])
+
+
+def _unwritten(
+    state: StateDict, sizes: tuple[int, int]
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Ratios and temperatures, of which tensors say nothing.
+
+    They are known of the published networks; others bring the configuration that they were
+    trained with, under the checkpoint's name with the ending .conf.
+    """
+    beside = state.path.with_suffix(".conf")
+    if beside.exists():
+        fields = Fields(beside, read_object(beside)).nested("model_config")
+        return _three(fields, "pool_ratios"), _three(fields, "temperatures")
+    if sizes not in _RATIOS:
+        raise UserError(
+            f"{state.path}: an AASIST with graphs of {sizes[0]} and {sizes[1]} features is none "
+            f"of those published: put the configuration it was trained with beside it as "
+            f"{beside.name}"
+        )
+    return _RATIOS[sizes], _TEMPERATURES
+
+
+def _three(fields: Fields, key: str) -> tuple[float, float, float]:
+    value = fields.content.get(key)
+    fine = (
+        isinstance(value, list)
+        and len(value) >= 3
+        and all(isinstance(one, int | float) and one > 0 for one in value)
+    )
+    fields.require(fine, key, "a list of three or four positive numbers")
+    assert isinstance(value, list)
+    return float(value[0]), float(value[1]), float(value[2])

@@ -1,0 +1,69 @@
+"""What training leaves beside a network's tensors: dropped and named, never refused."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from dfd.detector.files.tensors import listed
+
+# the first or the second part of a name: losses, optimisers, metrics, averaged copies
+_WORDS = frozenset(
+    {
+        "criterion",
+        "criterions",
+        "loss",
+        "loss_fn",
+        "loss_func",
+        "loss_function",
+        "optimizer",
+        "optim",
+        "scheduler",
+        "metric",
+        "metrics",
+        "train_metrics",
+        "val_metrics",
+        "valid_metrics",
+        "ema",
+        "ema_model",
+        "model_ema",
+        "ema_shadow",
+        "shadow",
+        "swa_model",
+        "averaged_model",
+        "teacher",
+        "teacher_model",
+        "n_averaged",
+    }
+)
+# torch.compile puts this between a module and its names
+_COMPILED = "_orig_mod"
+
+_LOGGER = logging.getLogger("dfd.detector")
+
+
+def without_leftovers(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Takes out what training left behind, and says so.
+
+    A file of nothing else (an averaged copy saved alone) stays as it is.
+
+    Args:
+        tensors: by name.
+        path: the file, for the log.
+    """
+    plain = {_uncompiled(name): value for name, value in tensors.items()}
+    dropped = [name for name in plain if _is_leftover(name)]
+    if not dropped or len(dropped) == len(plain):
+        return plain
+    _LOGGER.info("%s: %s dropped, which training left behind", path, listed(dropped))
+    gone = set(dropped)
+    return {name: value for name, value in plain.items() if name not in gone}
+
+
+def _uncompiled(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part != _COMPILED)
+
+
+def _is_leftover(name: str) -> bool:
+    return any(part in _WORDS for part in name.split(".")[:2])

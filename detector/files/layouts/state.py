@@ -1,0 +1,81 @@
+"""The tensors of a file without a configuration, before anybody knows what they are."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from dfd.detector.files.tensors import digest, listed, match_tensors
+from dfd.errors import UserError
+
+_LOGGER = logging.getLogger("dfd.detector")
+# counted by batch norms in training, and read by nothing
+_COUNTER = ".num_batches_tracked"
+
+
+@dataclass(frozen=True, slots=True)
+class StateDict:
+    """What a file holds.
+
+    Attributes:
+        tensors: by name, without what training left behind.
+        wrapped: whether they lay inside a training checkpoint.
+    """
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    wrapped: bool
+
+    def prefix(self, anchor: str) -> str | None:
+        """What stands before a network's own names, found by one of them; None without it.
+
+        Raises:
+            UserError: it is there more than once.
+        """
+        found = [
+            name.removesuffix(anchor)
+            for name in self.tensors
+            if name.endswith(anchor) and name.removesuffix(anchor)[-1:] in ("", ".")
+        ]
+        if len(found) > 1:
+            raise UserError(
+                f"{self.path} holds {len(found)} networks, under {listed(found)}: "
+                "save the classifier alone"
+            )
+        return found[0] if found else None
+
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return digest(self.path)
+
+    def matched(
+        self, wanted: Mapping[str, Tensor], prefix: str, *, unused: set[str], source: str
+    ) -> dict[str, Tensor]:
+        """The tensors that a network wants, by its own names; see `match_tensors`.
+
+        Args:
+            wanted: its state dict, of which the sizes count.
+            prefix: of the names in the file.
+            unused: of its own names, those that may be there for nothing.
+            source: what wants them, for messages.
+        """
+        counters = {name for name in wanted if name.endswith(_COUNTER)}
+        shapes = {prefix + name: value.shape for name, value in wanted.items()}
+        shapes = {name: shape for name, shape in shapes.items() if not name.endswith(_COUNTER)}
+        matched = match_tensors(
+            self.tensors,
+            shapes,
+            self.path,
+            unused={prefix + name for name in unused | counters}
+            | {name for name in self.tensors if name.endswith(_COUNTER)},
+            source=source,
+        )
+        found = {name.removeprefix(prefix): value for name, value in matched.items()}
+        return found | {name: wanted[name] for name in counters}
+
+
+def say_found(state: StateDict, words: str) -> None:
+    """Logs what a file was taken for."""
+    _LOGGER.info("%s: %s", state.path, words)

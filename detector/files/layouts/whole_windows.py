@@ -1,0 +1,117 @@
+"""What the layouts share whose network sees whole windows and has no backbone."""
+
+from torch import nn
+
+from dfd.detector.files.card import CardDefaults, ModelCard, read_card
+from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.labels import spoof_column
+from dfd.detector.files.layouts.state import StateDict, say_found
+from dfd.detector.networks.windows import WindowNetwork
+from dfd.detector.overrides import MASK, REPEAT, ModelOverrides
+from dfd.errors import UserError
+
+# The field's habit since ASVspoof 2019: the first so many samples, a shorter recording repeated.
+WINDOW_SAMPLES = 64_600
+SAMPLE_RATE_HZ = 16_000
+# In all published detectors of this kind the first output is spoof, the second bona fide.
+SPOOF_COLUMN = 0
+
+
+def window_card(
+    state: StateDict,
+    overrides: ModelOverrides,
+    layout: str,
+    sha256: str,
+    *,
+    window_samples: int = WINDOW_SAMPLES,
+    fixed: bool = False,
+) -> ModelCard:
+    """The card of a network that its authors ran on one window of a recording, repeated.
+
+    Args:
+        state: the file.
+        overrides: what the operator says.
+        layout: its name.
+        sha256: digest of the file.
+        window_samples: what the authors cut.
+        fixed: whether the network takes no other window.
+
+    Raises:
+        UserError: card or operator want what the network cannot do.
+    """
+    card = read_card(
+        state.path.parent,
+        name=state.path.stem,
+        version=sha256[:12],
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        defaults=CardDefaults(
+            window_seconds=window_samples / SAMPLE_RATE_HZ,
+            padding=REPEAT,
+            utterance_score="first",
+        ),
+        overrides=overrides,
+    )
+    if card.padding == MASK:
+        raise UserError(
+            f"{state.path}: the layout {layout} sees whole windows: "
+            "set its padding to repeat or zero"
+        )
+    if fixed and card.window_samples != window_samples:
+        raise UserError(
+            f"{state.path}: the layout {layout} takes windows of {window_samples} samples only: "
+            "leave its window as it is"
+        )
+    return card
+
+
+def spoof_output(state: StateDict, card: ModelCard) -> tuple[int, str]:
+    """The column of the spoof output, and words for it; the card may say another than usual."""
+    if card.spoof_label is None:
+        return SPOOF_COLUMN, str(SPOOF_COLUMN)
+    return spoof_column({}, str(state.path), card.spoof_label)
+
+
+def read_classifier(
+    state: StateDict,
+    classifier: nn.Module,
+    overrides: ModelOverrides,
+    *,
+    layout: str,
+    prefix: str,
+    words: str,
+    unused: set[str],
+    fixed: bool = False,
+) -> Checkpoint:
+    """Fills a classifier of windows and wraps it up.
+
+    Args:
+        state: the file.
+        classifier: empty, its parameters named as in the file.
+        overrides: what the operator says.
+        layout: its name.
+        prefix: of the names in the file.
+        words: what the file was found to be.
+        unused: names of the file that count for nothing.
+        fixed: whether it takes windows of `WINDOW_SAMPLES` only.
+
+    Raises:
+        UserError: tensors are missing or left over, or the card wants the impossible.
+    """
+    say_found(state, words)
+    matched = state.matched(classifier.state_dict(), prefix, unused=unused, source=words)
+    classifier.load_state_dict(matched)
+    sha256 = state.sha256()
+    card = window_card(state, overrides, layout, sha256, fixed=fixed)
+    if card.normalize:
+        raise UserError(
+            f"{state.path}: the layout {layout} takes samples as they are: set normalize to false"
+        )
+    column, label = spoof_output(state, card)
+    return Checkpoint(
+        network=WindowNetwork(classifier, column),
+        card=card,
+        weights_sha256=sha256,
+        least_samples=1,
+        layout=layout,
+        spoof_label=label,
+    )

@@ -1,0 +1,18 @@
+"""What all networks here have in common: how they are called, and in what they may run.
+
+A network takes float32 windows (B, N) and lengths (B,) or None to spoof log-odds (B,).
+"""
+
+from dfd.detector.networks.scoring import ScoringNetwork
+from dfd.detector.networks.windows import WindowNetwork
+from dfd.detector.precision import FP32
+
+Network = ScoringNetwork | WindowNetwork
+
+
+def runs_in(network: Network, precision: str) -> bool:
+    """Whether a network can run in a precision.
+
+    Those without a backbone are small: they stay in float32, which their top-k choices want.
+    """
+    return precision == FP32 or isinstance(network, ScoringNetwork)
