@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -14,14 +14,17 @@ from rich.table import Table
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
 from dfd.clients.display.verdicts import Rates, rates_sentence
-from dfd.clients.sources.recording import open_recording
+from dfd.clients.sources.recording import Recording, open_recordings
 from dfd.detector import Detector, load_detector
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 from dfd.offline.recording import TrackScores, score_recording
+from dfd.recordings import Finding, shown
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, StreamError, Verdict
 
+# all that could be read was scored, but a recording is not whole
+INCOMPLETE = 3
 _CHUNK_SECONDS = 1.0
 # Nothing waits for an answer here: every size is good, and none needs padding.
 _BATCH_SIZES = tuple(range(1, 17))
@@ -29,7 +32,12 @@ _STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green", Verdict.INCONCLUSIVE
 
 
 def report(
-    path: str, track: TrackScores, threshold: float, *, window_scores: bool
+    recording: Recording,
+    findings: Sequence[Finding],
+    track: TrackScores,
+    threshold: float,
+    *,
+    window_scores: bool,
 ) -> dict[str, Any]:
     """The JSON object of one channel.
 
@@ -38,19 +46,19 @@ def report(
     `confidence` follow from it and from the threshold. `cumulative_spoof_probability` and
     `spoof_llr` are put together as on a stream, as the model says; `verdict` and `reasons`
     follow from these and from the model's own threshold. All are null where no window was
-    scored.
+    scored. `whole` says whether all of the recording was heard, `findings` what was not.
     """
     summary = track.summary
     mean, cumulative = track.utterance_probability, summary.cumulative_score
     fields: dict[str, Any] = {
-        "file": path,
+        "file": recording.name,
         "channel": summary.channel,
         "spoof_probability": mean,
         "bonafide_probability": None if mean is None else 1.0 - mean,
         "prediction": _prediction(mean, threshold),
         "confidence": None if mean is None else max(mean, 1.0 - mean),
         "utterance_duration_sec": summary.audio_seconds,
-        "n_windows": len(track.results),
+        "n_windows": track.windows,
         "threshold_used": threshold,
         "verdict": summary.verdict.value,
         "reasons": [reason.value for reason in summary.inconclusive_reasons],
@@ -59,11 +67,12 @@ def report(
         else cumulative.spoof_probability,
         "spoof_llr": None if cumulative is None else cumulative.spoof_llr,
         "speech_duration_sec": summary.speech_seconds,
+        "whole": not any(finding.kind.incomplete for finding in findings),
+        "findings": [str(finding) for finding in findings],
     }
     if window_scores:
-        scores = [result.window_score for result in track.results]
-        fields["window_scores"] = [score.spoof_probability for score in scores if score]
-        fields["window_start_sec"] = [result.window.start_seconds for result in track.results]
+        fields["window_scores"] = [window.spoof_probability for window in track.scored]
+        fields["window_start_sec"] = [window.start_seconds for window in track.scored]
     return fields
 
 
@@ -83,13 +92,17 @@ class _Display:
         self._rows: list[tuple[str, TrackScores]] = []
         self.rates: Rates | None = None
 
-    def add(self, path: str, tracks: list[TrackScores]) -> None:
+    def add(
+        self, recording: Recording, findings: Sequence[Finding], tracks: list[TrackScores]
+    ) -> None:
         for track in tracks:
             if self._as_json:
-                fields = report(path, track, self._threshold, window_scores=self._window_scores)
+                fields = report(
+                    recording, findings, track, self._threshold, window_scores=self._window_scores
+                )
                 click.echo(json.dumps(fields))
             else:
-                self._rows.append((path, track))
+                self._rows.append((recording.name, track))
 
     def close(self) -> None:
         if not self._rows:
@@ -128,17 +141,14 @@ class _Display:
         yield _number(None if cumulative is None else cumulative.spoof_probability)
         yield f"{summary.audio_seconds:.1f}"
         yield f"{summary.speech_seconds:.1f}"
-        yield str(len(track.results))
+        yield str(track.windows)
 
 
 def _print_windows(console: Console, path: str, track: TrackScores) -> None:
     console.print(f"{escape(path)}, channel {track.summary.channel}:", highlight=False)
-    for result in track.results:
-        if result.window_score is not None:
-            window = result.window
-            span = f"{window.start_seconds:8.2f} - {window.end_seconds:.2f} s"
-            probability = result.window_score.spoof_probability
-            console.print(f"{span}  {probability:.3f}", highlight=False)
+    for window in track.scored:
+        span = f"{window.start_seconds:8.2f} - {window.end_seconds:.2f} s"
+        console.print(f"{span}  {window.spoof_probability:.3f}", highlight=False)
 
 
 def _rates(spec: ModelSpec) -> Rates | None:
@@ -179,21 +189,24 @@ def command(
     window_scores: bool,
     **facts: Any,
 ) -> None:
-    """Score recordings without a daemon.
+    """Score recordings without a daemon; - is standard input.
 
     Two scores are given: the mean of the windows' P(spoof), which the threshold turns into a
     prediction, and the cumulative score, put together as on a live stream, which the verdict
     follows. Where the model's authors scored files by the first window, the first score is
-    that. Every channel is judged on its own.
+    that. Every channel, and every audio track, is judged on its own.
+
+    Exit status 2 says that a file could not be read, 3 that one was read but is cut, damaged or
+    holds more than was read; each is named.
     """
     display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
-    failed = False
+    failed = incomplete = False
     detector: Detector | None = None
     with _progress(len(files)) as progress:
         task = progress.add_task("scoring", total=len(files))
         for path in files:
             try:
-                recording = open_recording(path)
+                recordings = open_recordings(path)
             except UserError as error:
                 _complain(error)
                 failed = True
@@ -208,23 +221,41 @@ def command(
                     overrides=model_overrides(facts),
                 )
             try:
-                found = recording.audio_format
-                audio_format = AudioFormat(
-                    Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
-                )
-                chunks = recording.chunks(_CHUNK_SECONDS)
                 display.rates = _rates(detector.spec)
-                display.add(path, score_recording(chunks, audio_format, detector))
+                for recording in recordings:
+                    findings, tracks = _score(recording, detector, window_scores)
+                    display.add(recording, findings, tracks)
+                    for finding in findings:
+                        _complain(f"{recording.name}: {finding}")
+                        incomplete = incomplete or finding.kind.incomplete
             except UserError as error:
                 _complain(error)
                 failed = True
             except StreamError as error:
-                _complain(f"{path}: {error}")
+                _complain(f"{shown(path)}: {error}")
                 failed = True
             progress.advance(task)
     display.close()
     if failed:
         sys.exit(2)
+    if incomplete:
+        sys.exit(INCOMPLETE)
+
+
+def _score(
+    recording: Recording, detector: Detector, window_scores: bool
+) -> tuple[list[Finding], list[TrackScores]]:
+    """Judges one audio track; says what there was to find about it."""
+    found = recording.audio_format
+    audio_format = AudioFormat(
+        Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count
+    )
+    chunks = recording.chunks(_CHUNK_SECONDS)
+    try:
+        tracks = score_recording(chunks, audio_format, detector, keep_windows=window_scores)
+    finally:
+        chunks.close()
+    return chunks.findings, tracks
 
 
 def _progress(count: int) -> Progress:

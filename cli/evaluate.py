@@ -99,7 +99,7 @@ def command(**values: Any) -> None:
 
     The trials come from a manifest or from a public data set unpacked below --audio-root; a score
     file in the form of 2019 may stand for both. Exit status 3 says that the figures are there but
-    some recordings have no score; they are named.
+    some recordings have no score, or are cut, damaged or read in part; they are named.
     """
     try:
         complete = _evaluate(**values)
@@ -110,7 +110,7 @@ def command(**values: Any) -> None:
 
 
 def _evaluate(**values: Any) -> bool:
-    """Does it all; False where some recordings have no score."""
+    """Does it all; False where some recordings have no score or are not whole."""
     from dfd.evaluation.evaluate import evaluate_model, evaluate_scores
     from dfd.evaluation.score_files import match, read_scores, write_scores
 
@@ -143,7 +143,7 @@ def _evaluate(**values: Any) -> bool:
         )
     _write(figures, values["json_path"], values["html_path"])
     _tell(figures)
-    return not figures["unreadable"]["files"]
+    return not figures["unreadable"]["files"] and not figures.get("incomplete", {}).get("count")
 
 
 def _refuse(values: dict[str, Any]) -> None:
@@ -302,5 +302,10 @@ def _tell(figures: dict[str, Any]) -> None:
     if unreadable["count"] > _NAMED:
         where = "; the figures (--json) name all"
         click.echo(f"dfd evaluate: and {unreadable['count'] - _NAMED} more{where}", err=True)
+    incomplete = figures.get("incomplete", {}).get("files", {})
+    for file, words in list(incomplete.items())[:_NAMED]:
+        click.echo(f"dfd evaluate: not whole: {file}: {words}", err=True)
+    if len(incomplete) > _NAMED:
+        click.echo(f"dfd evaluate: and {len(incomplete) - _NAMED} more of these", err=True)
     for line in lines_of(figures):
         click.echo(line)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import io
 import sys
 
 import click
@@ -22,7 +23,6 @@ VERBS = {
 
 # third-party module -> the extra that brings it
 EXTRAS = {
-    "av": "bridge",
     "espeakng_loader": "demo",
     "grpc_health": "serve",
     "grpc_reflection": "serve",
@@ -77,6 +77,10 @@ def cli() -> None:
 
 def main() -> None:
     """Runs `dfd`; a missing extra is one line and exit status 2."""
+    # a file's name, or a terminal that knows ASCII only, must not end a batch
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="dfd")
     except ModuleNotFoundError as error:

@@ -34,9 +34,10 @@ class Speed(click.ParamType[float | None]):
     cls=Verb,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0; 1 with --fail-on-alert when there was an alert; 2 on a mistake, or"
-    " when a stream failed. Any format is read that libsndfile or, where installed, ffmpeg reads.",
+    " when a stream failed or a file cannot be read; 3 when a recording was cut, damaged or read in"
+    " part. Any format is read that ffmpeg's libraries know; - is standard input.",
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @server_options
 @click.option(
     "--speed",
@@ -104,7 +105,8 @@ def command(
 ) -> None:
     """Stream FILES to a daemon as live audio; show scores, alerts and latency.
 
-    Each file is a stream of its own. Scores are the same at any speed.
+    Each file is a stream of its own, and of several audio tracks each is one. Scores are the same
+    at any speed.
     """
     import asyncio
     import json
@@ -119,7 +121,7 @@ def command(
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.replay import ReplayOptions, plan, run
     from dfd.clients.runs.report import make_report
-    from dfd.clients.sources.recording import open_recording
+    from dfd.clients.sources.recording import Recording, open_recordings
 
     if plot_path is not None:
         # before the replay, lest its extra be missing after
@@ -134,7 +136,20 @@ def command(
         stream=stream_options(others, _labels(labels), activity_events=plot_path is not None),
     )
     where = connection(**others)
-    replays = plan([open_recording(path) for path in files], options)
+    recordings: list[Recording] = []
+    mistakes: list[UserError] = []
+    for path in files:
+        try:
+            recordings += open_recordings(path)
+        except UserError as error:
+            mistakes.append(error)
+    if mistakes and not recordings:
+        raise mistakes[0]
+    if plot_path is not None and not all(recording.again for recording in recordings):
+        raise UserError("a pipe can be read only once: leave --plot away, or name a file")
+    replays = plan(recordings, options)
+    for mistake in mistakes:
+        click.echo(f"dfd replay: {mistake}", err=True)
     lines = None if json_path is None else JsonLinesSink(json_path)
     every = [] if lines is None else [lines]
     if events is not None:
@@ -170,8 +185,12 @@ def command(
     failed = [replay for replay in replays if replay.error is not None]
     if failed:
         raise UserError(f"{len(failed)} of {len(replays)} streams failed: {failed[0].error}")
+    if mistakes:
+        sys.exit(2)
     if fail_on_alert and report["alerts"]:
         sys.exit(1)
+    if any(replay.incomplete for replay in replays):
+        sys.exit(3)
 
 
 def _labels(words: tuple[str, ...]) -> dict[str, str]:

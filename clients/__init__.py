@@ -4,7 +4,7 @@ AsyncDetectionClient, DetectionClient      one server; make streams, judge recor
 AudioFormat, StreamOptions, Connection...  what may be asked (audio.py, options.py)
 events.py                                  what is told: Started, WindowResult, Alert, ...
 DetectionError, UserError                  what goes wrong (errors.py)
-open_recording                             audio files as chunks
+open_recording, open_recordings            audio files as chunks, a track each
 
 transport/ how a stream outlives calls and connections; protocol/ what is written on the wire
 sources/   where audio comes from: a microphone, recordings
@@ -26,7 +26,7 @@ from dfd.clients.options import (
     VadEngine,
     VadOptions,
 )
-from dfd.clients.sources.recording import Recording, open_recording
+from dfd.clients.sources.recording import Recording, open_recording, open_recordings
 from dfd.clients.stream import DetectionStream
 from dfd.errors import UserError
 
@@ -47,4 +47,5 @@ __all__ = [
     "VadEngine",
     "VadOptions",
     "open_recording",
+    "open_recordings",
 ]

@@ -162,16 +162,18 @@ class AsyncDetectionClient:
             DetectionError: the server refused.
             UserError: the recording is larger than the server takes in one call.
         """
-        size = recording.frames * recording.audio_format.bytes_per_frame
         most = (await self.server_info()).limits.max_recording_bytes
-        if most and size > most:
-            raise UserError(
-                f"{recording.path} is {size} bytes of audio and the server takes {most} in one"
-                " call: stream it instead"
-            )
+        audio = bytearray()
+        for chunk in recording.chunks(1.0):
+            audio += chunk
+            if most and len(audio) > most:
+                raise UserError(
+                    f"{recording.name} is more than the {most} bytes of audio that the server"
+                    " takes in one call: stream it instead"
+                )
         request = pb.DetectRequest(
             audio_format=requests.format_message(recording.audio_format),
-            audio=b"".join(recording.chunks(1.0)),
+            audio=bytes(audio),
             model=model,
             vad=None if vad is None else requests.vad(vad),
             alert_policy=None if alert_policy is None else requests.alert_policy(alert_policy),

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfd.errors import UserError
+from dfd.recordings import Block, Finding, open_recording
 
 SAMPLE_RATE_HZ = 16_000
+_BLOCK_FRAMES = 1 << 16
 LEVEL_RMS = 10 ** (-26 / 20)
 
 FloatArray = npt.NDArray[np.float32]
@@ -49,23 +50,43 @@ def level(samples: FloatArray) -> FloatArray:
     return np.asarray(centred * min(LEVEL_RMS / rms, 0.99 / peak), dtype=np.float32)
 
 
-def decode(path: Path) -> FloatArray:
-    """Read an audio file as 16 kHz mono float32 (N,).
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A recording that was read: 16 kHz mono ``samples`` (N,), and what was found on the way."""
+
+    samples: FloatArray
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """What of it was not read, in one clause; empty where all was."""
+        return "; ".join(str(one) for one in self.findings if one.kind.incomplete)
+
+
+def decode(path: Path) -> Decoded:
+    """Read the first audio track of a file, all links of it.
 
     Raises ``UserError`` where the file is missing, unreadable, empty or not finite.
     """
-    import soundfile
+    recording = open_recording(path)
+    reading = recording.read(_BLOCK_FRAMES)
+    mono = np.concatenate([_mono(block) for block in reading])
+    samples = resampled(mono, SAMPLE_RATE_HZ, recording.sample_rate_hz)
+    return Decoded(samples, tuple(reading.findings))
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except (OSError, RuntimeError, soundfile.LibsndfileError) as error:
-        raise UserError(f"{path}: {error}") from error
-    mono = np.asarray(data.mean(axis=1), dtype=np.float32)
-    if mono.size == 0 or not np.isfinite(mono).all():
-        raise UserError(f"{path}: no samples" if mono.size == 0 else f"{path}: not finite")
-    return resampled(mono, SAMPLE_RATE_HZ, rate)
+
+def samples_by_header(path: Path) -> int:
+    """Samples at 16 kHz as a file's header has them; decodes it where the header does not say.
+
+    Raises ``UserError`` as ``decode`` does.
+    """
+    seconds = open_recording(path).seconds
+    return decode(path).samples.size if seconds is None else round(seconds * SAMPLE_RATE_HZ)
+
+
+def _mono(block: Block) -> FloatArray:
+    unit = block / np.float32(32768.0) if block.dtype == np.int16 else block
+    return np.asarray(unit.mean(axis=1), dtype=np.float32)
 
 
 def resampled(samples: FloatArray, to_hz: int, from_hz: int) -> FloatArray:

@@ -98,6 +98,7 @@ def evaluate_model(
     figures = _figures(trials, llrs, options)
     figures["condition"] = options.condition
     figures["unreadable"] = _unreadable(trials.recordings, llrs, scored.unreadable)
+    figures["incomplete"] = {"count": len(scored.incomplete), "files": scored.incomplete}
     if options.by_seconds:
         figures["by_seconds"] = _by_seconds(trials, scored, model, options.condition)
         condition = conditions[options.condition]
@@ -211,7 +212,9 @@ def _streams(
     with bar("streams", len(streams)) as tick:
         for index, stream in enumerate(streams):
             parts = [
-                condition(decode(trials.audio_root / rows[row].file), generator_of(rows[row]))
+                condition(
+                    decode(trials.audio_root / rows[row].file).samples, generator_of(rows[row])
+                )
                 for row in stream
             ]
             wave = np.concatenate(parts)

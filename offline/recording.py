@@ -1,5 +1,6 @@
 """One whole recording without a server: the stream's own core, and a detector at its side."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +21,34 @@ from dfd.streaming.types import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredWindow:
+    """A window's place and score, without its audio."""
+
+    start_seconds: float
+    end_seconds: float
+    spoof_probability: float
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The scored windows of one channel: whole ones (and the last partial one), and early ones."""
+
+    counts: list[int] = field(default_factory=lambda: [0, 0])
+    kept: tuple[list[ScoredWindow], list[ScoredWindow]] = field(default_factory=lambda: ([], []))
+    alerts: list[Alert] = field(default_factory=list)
+
+    def take(self, result: WindowResult, *, keep: bool) -> None:
+        if result.status is not WindowStatus.SCORED:
+            return
+        window, score = result.window, result.window_score
+        self.counts[window.provisional] += 1
+        if keep and score is not None:
+            self.kept[window.provisional].append(
+                ScoredWindow(window.start_seconds, window.end_seconds, score.spoof_probability)
+            )
+
+
 @dataclass(slots=True)
 class TrackScores:
     """The judgement of one channel of a recording.
@@ -28,19 +57,25 @@ class TrackScores:
         utterance_probability: P(spoof) as systems that score files have it: the mean of the
             windows', or the first window's where the model's authors took that. None where no
             window was scored.
-        results: of the scored windows that count for the mean: whole ones (and the last
-            partial one) where there are any, provisional ones otherwise.
+        windows: how many scored windows count for the mean: whole ones (and the last partial
+            one) where there are any, provisional ones otherwise.
+        scored: these windows, where they were asked for; empty otherwise.
         alerts: as they were raised and cleared.
     """
 
     summary: ChannelSummary
     utterance_probability: float | None
-    results: list[WindowResult] = field(default_factory=list)
+    windows: int = 0
+    scored: list[ScoredWindow] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
 
 def score_recording(
-    chunks: Iterable[bytes], audio_format: AudioFormat, detector: LoadedModel
+    chunks: Iterable[bytes],
+    audio_format: AudioFormat,
+    detector: LoadedModel,
+    *,
+    keep_windows: bool = False,
 ) -> list[TrackScores]:
     """Judges each channel of a recording as the daemon would judge it as a stream.
 
@@ -51,6 +86,7 @@ def score_recording(
         chunks: whole interleaved frames in the declared format.
         audio_format: what they are.
         detector: scores the windows.
+        keep_windows: whether each window's score is kept, which takes memory by the window.
 
     Raises:
         StreamError: the core refuses the audio.
@@ -59,25 +95,33 @@ def score_recording(
     session = StreamSession(
         SessionOptions(audio_format, traits(spec), alert_policy=default_policy(spec))
     )
+    tallies: dict[int, _Tally] = defaultdict(_Tally)
     waiting: list[Window] = []
-    events: list[ResolveEvent] = []
+
+    def resolve() -> None:
+        for event in _resolve(session, waiting, detector):
+            if isinstance(event, Alert):
+                tallies[event.channel].alerts.append(event)
+            elif isinstance(event, WindowResult):
+                tallies[event.window.channel].take(event, keep=keep_windows)
+        waiting.clear()
+
     for window in _windows(session, chunks):
         waiting.append(window)
         if len(waiting) == spec.batch_buckets[-1]:
-            events += _resolve(session, waiting, detector)
-            waiting.clear()
-    events += _resolve(session, waiting, detector)
-    results = [event for event in events if isinstance(event, WindowResult)]
-    alerts = [event for event in events if isinstance(event, Alert)]
+            resolve()
+    resolve()
     rule = session.options.model.utterance_score
     return [
         TrackScores(
             summary,
             _utterance(summary, rule),
-            _counted(results, summary),
-            [alert for alert in alerts if alert.channel == summary.channel],
+            tally.counts[0] or tally.counts[1],
+            tally.kept[0] if tally.counts[0] else tally.kept[1],
+            tally.alerts,
         )
         for summary in session.summary()
+        for tally in (tallies[summary.channel],)
     ]
 
 
@@ -113,12 +157,3 @@ def _utterance(summary: ChannelSummary, rule: UtteranceScore) -> float | None:
     if rule is UtteranceScore.FIRST and summary.cumulative_score is not None:
         return summary.cumulative_score.spoof_probability
     return summary.mean_spoof_probability
-
-
-def _counted(results: list[WindowResult], summary: ChannelSummary) -> list[WindowResult]:
-    scored = [
-        result
-        for result in results
-        if result.window.channel == summary.channel and result.status is WindowStatus.SCORED
-    ]
-    return [result for result in scored if not result.window.provisional] or scored

@@ -19,6 +19,8 @@ from dfd.errors import UserError
 # Channels drawn in one picture; what is beyond is said in its title.
 MAX_PANELS = 8
 _POINTS = 1_200
+# where a header does not say how long a recording is
+_UNKNOWN_SECONDS = 600.0
 _SPOOF, _ROLLING, _WINDOW = "#c0392b", "#d68910", "#7f8c8d"
 
 
@@ -68,12 +70,13 @@ def envelope(recording: Recording, channel: int) -> tuple[NDArray[np.float64], .
     integers = audio_format.encoding is Encoding.LINEAR16
     scale = 32768.0 if integers else 1.0
     lowest, highest = [], []
-    for chunk in recording.chunks(recording.seconds / _POINTS):
+    chunks = recording.chunks((recording.seconds or _UNKNOWN_SECONDS) / _POINTS)
+    for chunk in chunks:
         samples = np.frombuffer(chunk, "<i2" if integers else "<f4")
         one = samples.reshape(-1, audio_format.channel_count)[:, channel] / scale
         lowest.append(float(one.min()))
         highest.append(float(one.max()))
-    seconds = np.linspace(0.0, recording.seconds, len(lowest))
+    seconds = np.linspace(0.0, chunks.seconds, len(lowest))
     return seconds, np.array(lowest), np.array(highest)
 
 
@@ -90,7 +93,7 @@ def speech_spans(replay: Replay, channel: int) -> list[tuple[float, float]]:
             spans.append((began, activity.offset_seconds))
             began = None
     if began is not None:
-        spans.append((began, replay.recording.seconds))
+        spans.append((began, replay.sent_seconds))
     return spans
 
 
@@ -105,7 +108,7 @@ def _draw_audio(axes: Axes, replay: Replay, channel: int) -> None:
     axes.set_title(f"{name}{f', channel {channel}' if several else ''}{verdict}", loc="left")
     axes.set_ylabel("audio,\nspeech shaded")
     axes.set_yticks([])
-    axes.set_xlim(0.0, replay.recording.seconds)
+    axes.set_xlim(0.0, replay.sent_seconds)
 
 
 def _draw_scores(axes: Axes, replay: Replay, channel: int) -> None:
@@ -143,7 +146,7 @@ def _draw_scores(axes: Axes, replay: Replay, channel: int) -> None:
     axes.plot([], [], color=_WINDOW, linewidth=3, alpha=0.5, label="windows")
     axes.legend(loc="lower right", fontsize=8)
     axes.set_ylim(-0.02, 1.08)
-    axes.set_xlim(0.0, replay.recording.seconds)
+    axes.set_xlim(0.0, replay.sent_seconds)
     axes.set_ylabel("P(spoof)")
 
 

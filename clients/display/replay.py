@@ -33,7 +33,7 @@ class ReplayView:
     def __init__(self, console: Console, replays: list[Replay], *, quiet: bool = False) -> None:
         self._console = console
         self._replays = replays
-        self._total = sum(replay.recording.seconds for replay in replays)
+        self._total = sum(replay.recording.seconds or 0.0 for replay in replays)
         self._live: Live | None = None
         self._quiet = quiet
         self._names = short_names(replay.name for replay in replays)
@@ -116,7 +116,7 @@ class ReplayView:
 
 
 def _line(replay: Replay, name: str) -> tuple[Any, ...]:
-    total = replay.recording.seconds
+    total = max(replay.recording.seconds or 0.0, replay.sent_seconds)
     window = replay.latest
     score = None if window is None else window.cumulative_score
     raised = any(not alert.cleared for alert in replay.alerts)
@@ -128,7 +128,7 @@ def _line(replay: Replay, name: str) -> tuple[Any, ...]:
         text.append(" ALERT", style="bold red")
     return (
         Text(name),
-        ProgressBar(total=total, completed=replay.sent_seconds),
+        ProgressBar(total=max(total, 1e-9), completed=replay.sent_seconds),
         f"{words.clock(replay.sent_seconds)}/{words.clock(total)}",
         text,
     )
@@ -168,6 +168,10 @@ def _rates(replay: Replay) -> verdicts.Rates | None:
 def print_report(console: Console, report: Report) -> None:
     """The tables at the end: scores for each file, windows, latency."""
     console.print(_files(report))
+    for name, said in {
+        entry["file"]: entry["findings"] for entry in report["files"] if entry["findings"]
+    }.items():
+        console.print(Text(f"{name}: {'; '.join(said)}", style="yellow"), soft_wrap=True)
     counts = report["windows"]
     said = [f"{counts['scored']} scored", f"{counts['insufficient_speech']} with too little speech"]
     said += [f"{counts['shed']} shed", f"{counts['failed']} failed"]

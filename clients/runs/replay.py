@@ -17,6 +17,7 @@ from dfd.clients.runs.latency import Latency
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 from dfd.errors import UserError
+from dfd.recordings import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Replay:
     Attributes:
         number: counts the replays of a run, from 0.
         sent_seconds: audio sent so far.
+        findings: what of the recording was cut, damaged or left.
         error: why it ended early; None where the summary came.
     """
 
@@ -62,6 +64,7 @@ class Replay:
     activity: list[ev.SpeechActivity] = field(default_factory=list)
     lost_seconds: float = 0.0
     summary: ev.Summary | None = None
+    findings: list[Finding] = field(default_factory=list)
     error: Exception | None = None
     latency: Latency = field(default_factory=Latency)
     window_latency: list[float | None] = field(default_factory=list)
@@ -69,8 +72,13 @@ class Replay:
 
     @property
     def name(self) -> str:
-        """The file, as it was named."""
-        return str(self.recording.path)
+        """The file, as it was named, and the track where it has several."""
+        return self.recording.name
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether audio of the recording is missing from what was judged."""
+        return any(finding.kind.incomplete for finding in self.findings)
 
     @property
     def latest(self) -> ev.WindowResult | None:
@@ -150,8 +158,9 @@ async def _send(stream: DetectionStream, replay: Replay, options: ReplayOptions)
     began = loop.time()
     chunks = replay.recording.chunks(options.chunk_seconds)
     try:
-        # reading and decoding block for a moment only: a chunk is short
-        for chunk in chunks:
+        # of a file reading and decoding block for a moment only, as a chunk is short; a pipe waits
+        ahead = replay.recording.again
+        while chunk := next(chunks, b"") if ahead else await asyncio.to_thread(next, chunks, b""):
             frames = len(chunk) // stream.audio_format.bytes_per_frame
             end = replay.sent_seconds + stream.audio_format.seconds(frames)
             if options.speed is not None:
@@ -164,6 +173,9 @@ async def _send(stream: DetectionStream, replay: Replay, options: ReplayOptions)
     except BaseException:
         await stream.aclose()
         raise
+    finally:
+        replay.findings = chunks.findings
+        chunks.close()
     await stream.finish()
 
 

@@ -76,6 +76,8 @@ def _common(replay: Replay, channel: int) -> Report:
         "lost_seconds": replay.lost_seconds,
         "alerts": sum(not a.cleared for a in replay.alerts if a.channel == channel),
         "warnings": sorted({w.reason for w in replay.warnings if w.channel in (None, channel)}),
+        "findings": [str(finding) for finding in replay.findings],
+        "whole": not replay.incomplete,
         "error": None,
         "windows": windows,
         **replay.latency.report(),

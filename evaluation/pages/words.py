@@ -13,11 +13,13 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
     interval = f" ({percent(low_high[0])} to {percent(low_high[1])})" if low_high else ""
     within = figures["within_source_mean_eer"]
     missing = figures["unreadable"]["count"]
+    parts = figures.get("incomplete", {}).get("count", 0)
     yield (
         f"EER {percent(pooled['eer'])} %{interval} pooled"
         + ("" if within is None else f", {percent(within)} % mean within sources")
         + f": {pooled['n_bonafide']} bona fide, {pooled['n_spoof']} spoof"
         + (f", {missing} without a score" if missing else "")
+        + (f", {parts} not whole" if parts else "")
     )
     yield subset(trials)
     if "min_tdcf" in pooled:

@@ -73,7 +73,7 @@ class _Joined:
     def __iter__(self) -> Iterator[FloatArray]:
         for part in self._parts:
             try:
-                wave = decode(self._audio_root / part.file)
+                wave = decode(self._audio_root / part.file).samples
             except UserError:
                 self.unreadable += 1
             else:

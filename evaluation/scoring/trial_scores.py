@@ -32,12 +32,14 @@ class TrialScores:
         beginnings: by seconds, LLRs (R,) of the first so many seconds; shorter than a window.
         lengths: in samples, (R,); 0 where it is unreadable.
         unreadable: file to reason.
+        incomplete: file to what of it is cut, damaged or left; it has a score all the same.
     """
 
     windows: dict[str, list[Scores]]
     beginnings: dict[float, Scores]
     lengths: npt.NDArray[np.int64]
     unreadable: dict[str, str] = field(default_factory=dict)
+    incomplete: dict[str, str] = field(default_factory=dict)
 
     def pooled(self, model: Model, condition: str) -> Scores:
         """Score of each recording (R,) under a condition; NaN where it is unreadable."""
@@ -84,12 +86,14 @@ def score_trials(
 
     def prepare(recording: Recording) -> dict[str, FloatArray] | UserError:
         try:
-            wave = decode(audio_root / recording.file)
+            decoded = decode(audio_root / recording.file)
         except UserError as error:
             return error
+        if decoded.missing:
+            found.incomplete[recording.file] = decoded.missing
         most = None if most_seconds is None else int(most_seconds * SAMPLE_RATE_HZ)
         return {
-            name: condition(wave, generator_of(recording))[:most]
+            name: condition(decoded.samples, generator_of(recording))[:most]
             for name, condition in conditions.items()
         }
 

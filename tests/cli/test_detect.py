@@ -1,4 +1,8 @@
+import gc
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from dfd.offline.recording import score_recording
 from dfd.streaming.options import AudioFormat, ModelTraits, SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Encoding, StreamError, Window, WindowResult, WindowStatus
+from tests.recordings.made import two_tracks
 
 Floats = NDArray[np.float32]
 RATE = 16_000
@@ -312,8 +317,76 @@ def test_a_real_model_end_to_end(tmp_path: Path, model: Path) -> None:
     assert isinstance(detector, Detector)
     recording = open_recording(path)
     audio_format = AudioFormat(Encoding.LINEAR16, recording.audio_format.sample_rate_hz)
-    (track,) = score_recording(recording.chunks(1.0), audio_format, detector)
-    singly = [result.window_score for result in track.results]
+    (track,) = score_recording(recording.chunks(1.0), audio_format, detector, keep_windows=True)
     assert found["window_scores"] == pytest.approx(
-        [score.spoof_probability for score in singly if score], abs=1e-5
+        [window.spoof_probability for window in track.scored], abs=1e-5
     )
+
+
+def test_every_link_and_track_is_scored(tmp_path: Path) -> None:
+    links = [write(tmp_path / f"{n}.flac", speech(5.0)).read_bytes() for n in range(2)]
+    chain = tmp_path / "chain.flac"
+    chain.write_bytes(b"".join(links))
+    (found,) = objects(chain)
+    assert found["utterance_duration_sec"] == pytest.approx(10.0)
+    assert (found["whole"], found["findings"]) == (True, [])
+    tracks = two_tracks(tmp_path / "two.mka")
+    names = [one["file"] for one in objects(tracks)]
+    assert names == [f"{tracks}, track 1 of 2", f"{tracks}, track 2 of 2"]
+
+
+def test_a_recording_that_is_not_whole_is_scored_and_is_status_3(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", speech(8.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    whole = write(tmp_path / "b.flac", speech(5.0))
+    result = run(path, whole, "--json")
+    assert result.exit_code == 3
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert (first["whole"], second["whole"]) == (False, True)
+    assert any(one.startswith("cut: the header promises 8.0 s") for one in first["findings"])
+    assert f"dfd detect: {path}: cut: the header promises 8.0 s" in result.stderr
+    assert first["spoof_probability"] is not None
+
+
+def test_windows_are_not_kept(
+    tmp_path: Path, fake: LoudnessDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = fake.score
+    alive = []
+
+    def counting(windows: Floats, lengths: NDArray[np.int64]) -> Floats:
+        alive.append(sum(type(one) is Window for one in gc.get_objects()))
+        return score(windows, lengths)
+
+    monkeypatch.setattr(fake, "score", counting)
+    (found,) = objects(write(tmp_path / "a.wav", speech(120.0)))
+    assert found["n_windows"] > 50
+    assert len(alive) > 15
+    assert max(alive) <= 2 * SPEC.batch_buckets[-1] + 2
+
+
+def test_a_batch_outlives_odd_names_and_an_ascii_terminal(tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    samples = write(tmp_path / "caf\u00e9.wav", speech(5.0)).read_bytes()
+    Path(os.fsdecode(odd)).write_bytes(samples)
+    (tmp_path / "plain.wav").write_bytes(samples)
+    (tmp_path / "bad.wav").write_text("no audio")
+    names = [odd, *(os.fsencode(tmp_path / n) for n in ("caf\u00e9.wav", "bad.wav", "plain.wav"))]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    for more in ([b"--json"], [b"--window-scores"]):
+        command = [os.fsencode(sys.executable), b"-m", b"dfd", b"detect", *names, *more]
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=240)
+        assert done.returncode == 2
+        assert b"Traceback" not in done.stderr
+        assert b"bad.wav is not an audio file" in b" ".join(done.stderr.split())
+        assert b"caf\\xe9.wav" in done.stdout.replace(b"\\\\", b"\\")
+        assert b"plain.wav" in done.stdout
+
+
+def test_a_pipe_is_scored(tmp_path: Path) -> None:
+    content = write(tmp_path / "a.wav", speech(5.0)).read_bytes()
+    command = [sys.executable, "-m", "dfd", "detect", "-", "--json"]
+    done = subprocess.run(command, input=content, capture_output=True, timeout=240)
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert (found["file"], found["utterance_duration_sec"]) == ("standard input", 5.0)

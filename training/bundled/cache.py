@@ -48,7 +48,7 @@ def build_cache(
     unreadable: dict[str, str] = {}
     for index, recording in enumerate(recordings):
         try:
-            wave = level(decode(audio_root / recording.file)[:row_samples])
+            wave = level(decode(audio_root / recording.file).samples[:row_samples])
         except UserError as error:
             unreadable[recording.file] = str(error)
         else:

@@ -1,6 +1,6 @@
 """Audio for an epoch, decoded by several threads while the network computes.
 
-libsndfile and NumPy let other threads run, so threads are enough; a batch is the unit of work,
+libav and NumPy let other threads run, so threads are enough; a batch is the unit of work,
 and the training step finds it ready. What is random about a batch comes from a generator of its
 own, so a resumed run hears the same audio.
 """
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from dfd.errors import UserError
-from dfd.evaluation.audio import SAMPLE_RATE_HZ, decode
+from dfd.evaluation.audio import decode, samples_by_header
 from dfd.evaluation.corpus import Recording
 from dfd.training.material.splits import require_both
 
@@ -40,13 +40,14 @@ class Clips:
     """Recordings below ``root`` that have audio; ``lengths`` int64 (N,) in samples at 16 kHz.
 
     ``unreadable`` maps file names to reasons; it grows where a file turns out broken when it is
-    decoded.
+    decoded. ``incomplete`` maps those that are used to what of them is cut, damaged or left.
     """
 
     recordings: list[Recording]
     root: Path
     lengths: IntArray
     unreadable: dict[str, str] = field(default_factory=dict)
+    incomplete: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -58,11 +59,15 @@ class Clips:
         """The recording as 16 kHz mono (n,), or None, and noted, where it is broken."""
         file = self.recordings[row].file
         try:
-            return decode(self.root / file)
+            decoded = decode(self.root / file)
         except UserError as error:
             with self._lock:
                 self.unreadable[file] = str(error)
             return None
+        if decoded.missing:
+            with self._lock:
+                self.incomplete[file] = decoded.missing
+        return decoded.samples
 
 
 @dataclass(frozen=True)
@@ -111,15 +116,10 @@ def scan(
 
 def _samples(path: Path) -> int | str:
     """Samples at 16 kHz by a file's header, or why there are none."""
-    import soundfile
-
     try:
-        facts = soundfile.info(str(path))
-    except (OSError, RuntimeError) as error:
-        return f"{path}: {error}" if path.exists() else f"{path}: no such file"
-    if facts.frames < 1:
-        return f"{path}: no samples"
-    return int(max(1, round(facts.frames * SAMPLE_RATE_HZ / facts.samplerate)))
+        return max(1, samples_by_header(path))
+    except UserError as error:
+        return str(error)
 
 
 def batches_by_length(

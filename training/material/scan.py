@@ -23,9 +23,12 @@ def scan_splits(splits: Splits, workers: int, talk: Talk) -> tuple[Clips, Clips]
 
 
 def tell_unreadable(clips: Clips, split: str, talk: Talk) -> None:
-    """Count and name the files that are left out."""
-    if not clips.unreadable:
-        return
-    talk.say(f"{split}: {len(clips.unreadable)} files cannot be read and are left out")
-    for file, reason in list(clips.unreadable.items())[:NAMED_AT_MOST]:
-        talk.say(f"  {file}: {reason.removeprefix(f'{clips.root / file}: ')}")
+    """Count and name the files that are left out, and those that are not whole."""
+    for files, what in (
+        (clips.unreadable, "cannot be read and are left out"),
+        (clips.incomplete, "are used though part of them is missing"),
+    ):
+        if files:
+            talk.say(f"{split}: {len(files)} files {what}")
+        for file, reason in list(files.items())[:NAMED_AT_MOST]:
+            talk.say(f"  {file}: {reason.removeprefix(f'{clips.root / file} ')}")

@@ -36,7 +36,7 @@ def test_the_envelope_follows_the_audio_of_its_channel(recording: Recording) -> 
 
 
 def test_spans_of_speech_are_a_channel_s_own(recording: Recording) -> None:
-    replay = Replay(0, recording)
+    replay = Replay(0, recording, sent_seconds=2.0)
     replay.activity = [
         activity(0, True, 0.2),
         activity(1, True, 0.3),

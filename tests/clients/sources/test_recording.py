@@ -1,5 +1,4 @@
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.sources.recording import open_recording
+from dfd.clients.sources.recording import open_recording, open_recordings
 from dfd.errors import UserError
+from tests.recordings.made import two_tracks
 
 
 def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray:
@@ -49,9 +49,12 @@ def test_nothing_is_lost(tmp_path: Path, suffix: str, subtype: str, encoding: st
     if encoding == "linear16":
         samples /= 32768
     expected, _ = soundfile.read(path, dtype="float64")
-    assert recording.frames == len(expected)
-    assert recording.seconds == pytest.approx(len(expected) / 16000)
-    np.testing.assert_allclose(samples, expected, atol=1e-7)
+    # decoders round otherwise, and differ in what of a codec's last block is audio
+    lossy = suffix in ("ogg", "mp3") or subtype == "GSM610"
+    assert abs(len(samples) - len(expected)) <= (320 if lossy else 0)
+    assert recording.seconds == pytest.approx(0.7, abs=0.01)
+    count = 11_000 if lossy else len(expected)
+    np.testing.assert_allclose(samples[:count], expected[:count], atol=1e-4 if lossy else 1e-7)
 
 
 @settings(max_examples=30)
@@ -81,28 +84,18 @@ def test_chunks_are_whole_and_add_up(
     assert b"".join(recording.chunks(chunk_seconds)) == samples.tobytes()  # and again
 
 
-def test_what_libsndfile_cannot_read_goes_through_ffmpeg(tmp_path: Path) -> None:
-    source, path = tmp_path / "a.wav", tmp_path / "a.m4a"
-    soundfile.write(source, tone(16000, 1.0, 2), 16000)
-    command = ["ffmpeg", "-v", "error", "-i", str(source), "-c:a", "aac", str(path)]
-    try:
-        subprocess.run(command, check=True)
-    except FileNotFoundError:
-        pytest.skip("nothing to decode with: apt-get install ffmpeg")
-    recording = open_recording(path)
-    assert recording.audio_format == AudioFormat(Encoding.FLOAT32, 16000, 2)
-    samples = np.frombuffer(b"".join(recording.chunks(0.25)), "<f4").reshape(-1, 2)
-    assert len(samples) == recording.frames
-    assert recording.seconds == pytest.approx(1.0, abs=0.2)
-    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.1)
-
-
-def test_without_ffmpeg_the_user_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.m4a"
-    path.write_bytes(b"no audio at all")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="install ffmpeg"):
-        open_recording(path)
+def test_tracks_are_recordings_of_their_own(tmp_path: Path) -> None:
+    path = two_tracks(tmp_path / "a.mka")
+    first, second = open_recordings(path)
+    assert (first.name, second.name) == (f"{path}, track 1 of 2", f"{path}, track 2 of 2")
+    chunks = second.chunks(1.0)
+    assert len(b"".join(chunks)) == 2 * 32000
+    assert chunks.findings == []
+    chunks = open_recording(path).chunks(1.0)
+    assert len(b"".join(chunks)) == 2 * 16000
+    assert [str(one) for one in chunks.findings] == [
+        "left: of 2 audio tracks only the first was read"
+    ]
 
 
 def write_text(path: Path) -> None:
@@ -121,10 +114,6 @@ def write_low_rate(path: Path) -> None:
     soundfile.write(path, tone(4000, 0.5), 4000)
 
 
-def write_high_rate(path: Path) -> None:
-    soundfile.write(path, tone(96000, 0.1), 96000)
-
-
 def write_many_channels(path: Path) -> None:
     soundfile.write(path, tone(16000, 0.1, 9), 16000)
 
@@ -136,9 +125,8 @@ def write_many_channels(path: Path) -> None:
         (Path.mkdir, "is a folder"),
         (write_nothing, "is empty"),
         (write_header_only, "holds no audio"),
-        (write_text, "not an audio file|in a format"),
+        (write_text, "not an audio file"),
         (write_low_rate, "4000 Hz is outside 8000 to 48000"),
-        (write_high_rate, "96000 Hz is outside 8000 to 48000"),
         (write_many_channels, "9 channels"),
     ],
 )

@@ -87,7 +87,7 @@ def test_what_has_no_score_is_named(tmp_path: Path) -> None:
     ]
     found = score_trials(rows, tmp_path, peak_model([]), conditions=CLEAN)
     assert list(found.unreadable) == ["junk.flac", "none.flac", "short.flac", "broken.wav"]
-    assert "no such file" in found.unreadable["none.flac"]
+    assert "does not exist" in found.unreadable["none.flac"]
     assert found.unreadable["broken.wav"] == NO_SCORE
     assert np.isnan(found.pooled(peak_model([]), "clean")).tolist() == [False, *[True] * 4]
 

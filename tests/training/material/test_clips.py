@@ -27,8 +27,8 @@ def test_scan_measures_at_16_khz_and_names_what_it_leaves_out(corpus: Path, tmp_
     assert [row.file for row in clips.recordings] == ["slow.wav", "human.wav"]
     assert clips.lengths.tolist() == [8_000, 100]
     assert set(clips.unreadable) == {"gone.wav", "text.flac", "empty.wav"}
-    assert "no such file" in clips.unreadable["gone.wav"]
-    assert "no samples" in clips.unreadable["empty.wav"]
+    assert "does not exist" in clips.unreadable["gone.wav"]
+    assert "holds no audio" in clips.unreadable["empty.wav"]
 
 
 def test_scan_refuses_a_label_without_files(tmp_path: Path) -> None:
@@ -40,15 +40,26 @@ def test_scan_refuses_a_label_without_files(tmp_path: Path) -> None:
 
 
 def test_a_file_broken_behind_its_header_is_noted(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
-    for name in ("a.flac", "b.flac"):
-        soundfile.write(str(tmp_path / name), noise / 8, 16_000)
-    whole = (tmp_path / "a.flac").read_bytes()
-    (tmp_path / "a.flac").write_bytes(whole[:200] + bytes(len(whole) - 200))
-    clips = scan([Recording("a.flac", 0), Recording("b.flac", 1)], tmp_path, "mine", workers=1)
+    noise = np.random.default_rng(0).normal(size=16_000).astype(np.float32) / 8
+    soundfile.write(tmp_path / "b.flac", noise, 16_000)
+    noise[15_000] = np.nan
+    soundfile.write(tmp_path / "a.wav", noise, 16_000, subtype="FLOAT")
+    clips = scan([Recording("a.wav", 0), Recording("b.flac", 1)], tmp_path, "mine", workers=1)
     assert clips.read(0) is None
-    assert set(clips.unreadable) == {"a.flac"}
+    assert set(clips.unreadable) == {"a.wav"}
     assert clips.read(1) is not None
+
+
+def test_a_file_that_is_cut_is_used_and_noted(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=64_000).astype(np.float32) / 8
+    for name in ("a.flac", "b.flac"):
+        soundfile.write(tmp_path / name, noise, 16_000)
+    whole = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])
+    clips = scan([Recording("a.flac", 0), Recording("b.flac", 1)], tmp_path, "mine", workers=1)
+    assert all(clips.read(row) is not None for row in (0, 1))
+    assert "cut: the header promises 4.0 s" in clips.incomplete["a.flac"]
+    assert set(clips.incomplete) == {"a.flac"}
 
 
 def test_batches_hold_every_row_once_and_neighbours_in_length() -> None:
