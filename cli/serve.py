@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES
 from dfd.daemon.options import (
+    ADMISSIONS,
     ENGINES,
     LOG_FORMATS,
     LOG_LEVELS,
@@ -84,6 +85,11 @@ _OPTIONS = (
         click.IntRange(-1, 65535),
     ),
     _option("max_streams", "Streams and recordings at once.", int),
+    _option(
+        "admission",
+        "measured: refuse streams that would make others suffer; fixed: by --max-streams alone.",
+        click.Choice(ADMISSIONS),
+    ),
     _option("max_chunk_bytes", "Largest chunk of audio.", int),
     _option("max_recording_bytes", "Largest recording of Detect.", int),
     _option("max_channel_count", "Channels of one stream.", int),

@@ -8,6 +8,7 @@ from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
 MIB = 1 << 20
+ADMISSIONS = ("measured", "fixed")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -32,6 +33,8 @@ class ServeOptions(ModelOverrides):
         metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
             -1 serves none.
         max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
+        admission: "measured" refuses streams before there are too many for the device or the
+            event loop, "fixed" goes by `max_streams` alone.
         max_chunk_bytes, max_recording_bytes: largest audio of one message.
         max_channel_count: channels of one stream.
         idle_timeout_seconds: a stream that sends nothing for this long ends; None: never.
@@ -70,6 +73,7 @@ class ServeOptions(ModelOverrides):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     max_streams: int = 256
+    admission: str = "measured"
     max_chunk_bytes: int = 16 * MIB
     max_recording_bytes: int = 64 * MIB
     max_channel_count: int = 8
@@ -163,6 +167,10 @@ class ServeOptions(ModelOverrides):
         _require(
             self.precision in PRECISIONS,
             f"precision is {self.precision}; use one of {', '.join(PRECISIONS)}",
+        )
+        _require(
+            self.admission in ADMISSIONS,
+            f"admission is {self.admission}; use one of {', '.join(ADMISSIONS)}",
         )
         _require(
             self.engine in ENGINES, f"engine is {self.engine}; use one of {', '.join(ENGINES)}"

@@ -10,6 +10,7 @@ from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
 
 
@@ -62,6 +63,7 @@ class Runtime:
     admission: Admission
     auth: Authenticator
     uploads: Uploads
+    capacity: Capacity
     engine: Engine | None = None
     calls: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)

@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import logging
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +29,8 @@ from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.scheduling.local import Loader, LocalModel
 from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
+from dfd.daemon.vitals.calibrate import calibrate
+from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.daemon.vitals.pulse import Pulse
 from dfd.detector.spec import LoadedModel
@@ -99,6 +102,13 @@ class Server:
             ),
             auth=Authenticator(tokens),
             uploads=Uploads(options.upload_bytes),
+            capacity=Capacity(
+                time.monotonic,
+                options.deadline_seconds,
+                options.retry_seconds,
+                len(options.devices),
+                None if shared is None else lambda: shared.quota.taken,
+            ),
         )
         self._shares_port = shared is not None
         self._source = LocalModel(options, metrics, load) if shared is None else shared.engine
@@ -157,6 +167,12 @@ class Server:
         self._pulse = Pulse(
             observed, spec.window_samples, self.options.deadline_seconds, self._pulse_changed
         )
+        capacity = self.runtime.capacity
+        capacity.measured = self.options.admission == "measured"
+        if capacity.measured:
+            await calibrate(engine.scheduler, spec, capacity.rate, len(self.options.devices))
+            observed.observers.append(capacity.observe)
+            capacity.loop.start()
         self._pulse.start()
         self._has_engine = True
         self.runtime.warm(Engine(spec, observed))
@@ -225,6 +241,7 @@ class Server:
             self.page.close()
         if self._pulse is not None:
             await self._pulse.stop()
+        await self.runtime.capacity.loop.stop()
         return await self._source.stop()
 
     async def __aenter__(self) -> Self:

@@ -30,7 +30,7 @@ from dfd.v1 import detection_pb2 as pb
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
 
 # told in the log, at a bounded rate: no stream was started that could tell of them
-REFUSALS = {"TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "SERVER_FULL"}
+REFUSALS = {"TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "SERVER_FULL", "OVERLOADED"}
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Answer = TypeVar("_Answer")

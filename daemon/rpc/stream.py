@@ -19,6 +19,7 @@ from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import Reader, read_config
 from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.daemon.vitals.capacity import Hold
 from dfd.daemon.watch.sight import Sight
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
@@ -53,6 +54,7 @@ class Stream:
         self._pipeline: Pipeline | None = None
         self._reader: Reader | None = None
         self._sight: Sight | None = None
+        self._hold: Hold | None = None
 
     async def run(self) -> None:
         """Serves the stream to its end.
@@ -97,6 +99,8 @@ class Stream:
                 self._sight = None
             self._runtime.metrics.streams.labels(name).inc()
             self._timers.cancel()
+            if self._hold is not None:
+                self._hold.leave()
             for task in self._tasks:
                 task.cancel()
             if self._pipeline is not None:
@@ -134,6 +138,9 @@ class Stream:
         convert.check_identity(config)
         self.stream_id = config.stream_id or self.stream_id
         session = convert.session_options(config, spec, options.max_channel_count)
+        self._hold = self._runtime.capacity.enter(
+            len(session.effective_channels), session.effective_hop_seconds
+        )
         self._pipeline = pipeline = Pipeline(
             self.stream_id,
             session,

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -48,9 +49,15 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The windows of one stream that wait; made by `Scheduler.open_lane`."""
+    """The windows of one stream that wait; made by `Scheduler.open_lane`.
+
+    Attributes:
+        judged, shed: of those that no longer wait.
+    """
 
     waiting: int = 0
+    judged: int = 0
+    shed: int = 0
     tasks: set["Task"] = field(default_factory=set)
 
 
@@ -134,6 +141,43 @@ class DueQueue:
         for task in needless:
             self.discard(task)
         return needless
+
+    @property
+    def allowance(self) -> float:
+        """Seconds that the window due first had when it came; infinite where none is live."""
+        head = self._heap[0][2] if self._heap else None
+        live = head is not None and head.kind is Kind.LIVE
+        return head.due_at - head.arrived_at if head is not None and live else math.inf
+
+    def pop_hopeless(self, now: float, seconds_each: float) -> list[Task]:
+        """The live windows to give up now, so that the others are in time.
+
+        With more windows than can be scored by their due times some must go, and going by due
+        time alone it would be those of the same streams each time. So it is the turn of the
+        streams that have lost the smallest part of their windows.
+
+        Args:
+            now: on the scheduler's clock.
+            seconds_each: what a window takes of the device.
+
+        Returns:
+            Never all of them: what a window takes is learned from those that are scored.
+        """
+        if not self._heap or self._heap[0][0] - now >= len(self._heap) * seconds_each:
+            return []
+        waiting = [task for _, _, task in sorted(self._heap) if task.queued]
+        too_many, among = 0, 0
+        for place, task in enumerate(waiting, 1):
+            # the last window that this one's pass has to wait for is this one itself
+            more = place - math.floor(max(0.0, task.due_at - now) / seconds_each)
+            if task.kind is Kind.LIVE and more > too_many:
+                too_many, among = more, place
+        candidates = [task for task in waiting[:among] if task.kind is Kind.LIVE]
+        candidates.sort(key=lambda task: task.lane.shed / (1 + task.lane.shed + task.lane.judged))
+        hopeless = candidates[: min(too_many, len(waiting) - 1)]
+        for task in hopeless:
+            self.discard(task)
+        return hopeless
 
     def pop_late(self, now: float) -> list[Task]:
         """All windows that are past their due time and may be shed."""

@@ -32,6 +32,10 @@ from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples, WindowStatus
 
 _RESTART_DELAY_SECONDS = 0.05
+# what a forward pass may take of the deadline of the window due first
+_PASS_SHARE = 0.25
+# weight of the newest pass in what one window takes
+_SMOOTHING = 0.2
 # a single pass may hang by what it was given; the next one as well is the engine
 _HUNG_PASSES = 2
 
@@ -82,6 +86,7 @@ class Scheduler:
         self._assembler = BatchAssembler(options.window_samples, options.batch_buckets)
         self._on_hung = on_hung
         self._given_up = 0
+        self._seconds_each = 0.0
         self._queue = DueQueue()
         self._lanes = 0
         self._wake = asyncio.Event()
@@ -212,10 +217,21 @@ class Scheduler:
             else:
                 await self._wake.wait()
 
+    def _size(self) -> int:
+        """The batch to run: one that leaves most of a window's deadline for waiting."""
+        size = choose_bucket(len(self._queue), self.options.batch_buckets)
+        longest = _PASS_SHARE * self._queue.allowance
+        smaller = [b for b in self.options.batch_buckets if b * self._seconds_each <= longest]
+        return min(size, max(smaller, default=self.options.batch_buckets[0]))
+
     def _take_batch(self, batch: list[Task]) -> None:
         """Takes the windows due first, shedding those that are past it."""
         now = self.clock()
-        size = choose_bucket(len(self._queue), self.options.batch_buckets) if self._queue else 0
+        size = self._size() if self._queue else 0
+        if size and self._seconds_each > 0.0:
+            # whatever its place, a window is done when its whole batch is
+            done_at = now + (size - 1) * self._seconds_each
+            self._give_up(self._queue.pop_hopeless(done_at, self._seconds_each), WindowStatus.SHED)
         while len(batch) < size and (task := self._queue.pop()) is not None:
             if task.late(now):
                 self._give_up([task], WindowStatus.SHED)
@@ -267,6 +283,8 @@ class Scheduler:
         if llrs.shape[0] < len(windows):
             raise ValueError(f"the classifier gave {llrs.shape} scores for {len(windows)} windows")
         self._metrics.batch_done(len(windows), compute)
+        each = compute / len(windows)
+        self._seconds_each += _SMOOTHING * (each - self._seconds_each)
         for task, llr in zip(live, llrs.tolist(), strict=False):
             queued = started_at - task.arrived_at
             if math.isfinite(llr):
@@ -274,6 +292,7 @@ class Scheduler:
             else:
                 outcome = Outcome(WindowStatus.FAILED, None, queued, compute, len(windows))
             self._metrics.queue_seconds.observe(queued)
+            task.lane.judged += 1
             self._resolve(task, outcome)
 
     async def _forward(self, windows: list[Samples]) -> NDArray[np.float32]:
@@ -303,6 +322,7 @@ class Scheduler:
     def _give_up(self, tasks: Sequence[Task], status: WindowStatus) -> None:
         now = self.clock()
         for task in tasks:
+            task.lane.shed += status is WindowStatus.SHED
             self._resolve(task, Outcome(status, queue_seconds=now - task.arrived_at))
 
     def _resolve(self, task: Task, outcome: Outcome) -> None:

@@ -2,6 +2,8 @@
 
     observed   the scheduler, with an eye on every window that passes
     pulse      whether windows come back judged, and in time
+    capacity   whether one more stream would make the others suffer: `rate` is what the device
+               scores, first found by `calibrate`; `loop` how busy the event loop is
 
 The figures are those of the process that has the streams, wherever the engine is.
 """

@@ -17,6 +17,7 @@ def main() -> None:
     from dfd.daemon.scheduling.noop import NoopDetector
 
     path = Path(os.environ[FAULT])
+    slow = float(os.environ.get("DFD_TEST_WINDOW_SECONDS", "0"))
     score = NoopDetector.score
 
     def faulty(self: NoopDetector, windows: NDArray[Any], lengths: NDArray[Any]) -> Any:
@@ -26,8 +27,8 @@ def main() -> None:
         began = path.stat().st_mtime_ns if fault else 0
         while fault == "hangs" and path.exists() and path.stat().st_mtime_ns == began:
             time.sleep(0.01)
-        if fault.startswith("slow"):
-            time.sleep(float(fault.split()[1]) * len(windows))
+        # a machine that has something else to do
+        time.sleep(slow * len(windows) * (2 if fault == "slower" else 1))
         return score(self, windows, lengths)
 
     NoopDetector.score = faulty  # type: ignore[method-assign]

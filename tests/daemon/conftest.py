@@ -30,7 +30,12 @@ async def serve() -> AsyncIterator[Serve]:
             detector: FakeDetector | None = None, warm: bool = True, **options: Any
         ) -> Harness:
             loaded = detector or FakeDetector(make_spec())
-            defaults = {"port": 0, "metrics_port": -1, "max_queue_delay_seconds": 0.005}
+            defaults = {
+                "port": 0,
+                "metrics_port": -1,
+                "max_queue_delay_seconds": 0.005,
+                "admission": "fixed",
+            }
             server = Server(ServeOptions(**(defaults | options)), lambda _: loaded)
             stack.push_async_callback(server.stop)
             stack.callback(loaded.gate.set)

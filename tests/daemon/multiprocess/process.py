@@ -69,6 +69,7 @@ class SupervisorProcess:
             "workers": 4,
             "device": "cpu",
             "max_queue_delay_seconds": 0.005,
+            "admission": "fixed",
         }
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(

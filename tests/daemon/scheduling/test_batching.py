@@ -3,7 +3,15 @@ import asyncio
 import numpy as np
 import pytest
 
-from dfd.daemon.scheduling.batching import BatchAssembler, DueQueue, Kind, Lane, Task, choose_bucket
+from dfd.daemon.scheduling.batching import (
+    BatchAssembler,
+    DueQueue,
+    Kind,
+    Lane,
+    Outcome,
+    Task,
+    choose_bucket,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +61,39 @@ def test_batches_are_padded_and_clean() -> None:
     assert lengths.tolist() == [2, 4, 0, 4]
     one, lengths = assembler.assemble([full[:3]])
     assert (one.shape, lengths.tolist()) == ((1, 4), [3])
+
+
+def waiting(lane: Lane, due_at: float, kind: Kind = Kind.LIVE) -> Task:
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    return Task(lane, np.zeros(1, np.float32), 0.0, due_at, kind, 0, future)
+
+
+async def test_who_lost_least_gives_way_first() -> None:
+    queue = DueQueue()
+    lanes = [Lane(judged=8, shed=8), Lane(judged=8, shed=4), Lane(judged=8, shed=0)]
+    for lane in lanes:
+        for due in (2.0, 4.0):
+            queue.push(waiting(lane, due))
+    # six windows of a second each, three of them due after two seconds
+    assert [task.lane for task in queue.pop_hopeless(0.0, 1.0)] == [lanes[2], lanes[2]]
+    assert len(queue) == 4
+    assert queue.pop_hopeless(0.0, 1.0) == []
+
+
+async def test_nothing_is_given_up_that_can_be_in_time() -> None:
+    queue = DueQueue()
+    for place in range(1, 9):
+        queue.push(waiting(Lane(), float(place)))
+    assert queue.pop_hopeless(0.0, 1.0) == []
+    assert len(queue.pop_hopeless(0.5, 1.0)) == 1
+
+
+async def test_patient_windows_are_not_given_up_and_one_is_always_left() -> None:
+    queue = DueQueue()
+    for _ in range(3):
+        queue.push(waiting(Lane(), 1.0, Kind.PATIENT))
+    assert queue.pop_hopeless(9.0, 1.0) == []
+    queue = DueQueue()
+    for _ in range(3):
+        queue.push(waiting(Lane(), 1.0))
+    assert len(queue.pop_hopeless(9.0, 1.0)) == 2

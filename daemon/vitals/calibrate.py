@@ -1,0 +1,68 @@
+"""What a forward pass takes, measured before the first stream comes."""
+
+import asyncio
+import logging
+
+import numpy as np
+
+from dfd.daemon.logs import log
+from dfd.daemon.scheduling.batching import Kind
+from dfd.daemon.scheduling.contract import WindowScheduler
+from dfd.daemon.vitals.rate import ServiceRate
+from dfd.detector.spec import ModelSpec
+from dfd.streaming.types import WindowStatus
+
+# what the whole may take at most, about
+_SECONDS = 3.0
+
+
+async def calibrate(
+    scheduler: WindowScheduler, spec: ModelSpec, rate: ServiceRate, engines: int = 1
+) -> None:
+    """Scores noise: single windows, then as many at once as one pass takes.
+
+    Args:
+        scheduler: before the engines.
+        spec: of their model.
+        rate: told what came of it.
+        engines: how many there are.
+    """
+    noise = np.random.default_rng(0).normal(0.0, 0.05, spec.window_samples).astype(np.float32)
+    lane = scheduler.open_lane()
+
+    async def once(count: int) -> tuple[int, float] | None:
+        outcomes = await asyncio.gather(
+            *(
+                scheduler.submit(lane, noise, due_at=scheduler.clock(), kind=Kind.PATIENT)
+                for _ in range(count * engines)
+            )
+        )
+        passes = [
+            (outcome.batch_size, outcome.compute_seconds)
+            for outcome in outcomes
+            if outcome.status is WindowStatus.SCORED
+        ]
+        return max(passes, default=None)
+
+    try:
+        async with asyncio.timeout(10 * _SECONDS):
+            # the first pass after loading is not like those that follow
+            singles = [await once(1) for _ in range(3)][1:]
+            single = min((seconds for found in singles if found for _, seconds in [found]))
+            most = max(1, min(spec.batch_buckets[-1], int(_SECONDS / max(single, 1e-9))))
+            size = max(bucket for bucket in spec.batch_buckets if bucket <= most)
+            largest = await once(size) or (1, single)
+    except (TimeoutError, ValueError):
+        log(logging.WARNING, "capacity not measured: windows did not come back")
+        return
+    finally:
+        scheduler.close_lane(lane)
+    rate.calibrate(single, *largest)
+    log(
+        logging.INFO,
+        "capacity measured",
+        window_seconds=single,
+        batch_size=largest[0],
+        batch_seconds=largest[1],
+        windows_per_second=rate.windows_per_second,
+    )

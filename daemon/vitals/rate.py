@@ -1,0 +1,46 @@
+"""How many windows a second the device scores, from the forward passes that it runs."""
+
+# weight of the newest pass
+_SMOOTHING = 0.1
+# a pass is never taken for more than so much faster than the reference
+_LEAST_SLOWDOWN = 0.25
+
+
+class ServiceRate:
+    """Windows a second with the largest batches, corrected by how every pass compares.
+
+    What a pass takes is known for one window and for the largest batch from the time when the
+    device had nothing else to do. A pass of any size in between tells by how much the device,
+    or the machine that it shares, is slower now.
+
+    Args:
+        engines: devices that share the windows.
+    """
+
+    def __init__(self, engines: int = 1) -> None:
+        self._engines = engines
+        self._reference: tuple[float, int, float] | None = None
+        self._slowdown = 1.0
+
+    def calibrate(self, one_seconds: float, size: int, seconds: float) -> None:
+        """Sets the reference: a pass of one window, and one of the largest size."""
+        self._reference = (one_seconds, size, max(seconds, 1e-9))
+        self._slowdown = 1.0
+
+    def observe(self, size: int, seconds: float) -> None:
+        """Takes a pass into account."""
+        if self._reference is None:
+            return
+        one, largest, most = self._reference
+        share = (size - 1) / max(1, largest - 1)
+        expected = one + (most - one) * min(1.0, share)
+        slowdown = max(_LEAST_SLOWDOWN, seconds / max(expected, 1e-9))
+        self._slowdown += _SMOOTHING * (slowdown - self._slowdown)
+
+    @property
+    def windows_per_second(self) -> float | None:
+        """What all engines score together; None before it is known."""
+        if self._reference is None:
+            return None
+        _, size, seconds = self._reference
+        return self._engines * size / (seconds * self._slowdown)

@@ -1,0 +1,119 @@
+"""More streams than the machine holds: those that were let in lose nothing."""
+
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from dfd.v1 import detection_pb2 as pb
+from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+from tests.chaos.daemon import Daemon, audio, config
+
+# the device of this test takes 50 ms for a window whatever the batch: 20 windows a second,
+# which are 40 streams with a hop of 2 s
+WINDOW_SECONDS = 0.05
+HELD = 40
+
+
+@dataclass
+class Told:
+    """What one caller was told, over all of its tries."""
+
+    refusals: set[grpc.StatusCode] = field(default_factory=set)
+    without_time: int = 0
+    scored: int = 0
+    shed: int = 0
+    failed: int = 0
+    late: list[float] = field(default_factory=list)
+
+    @property
+    def admitted(self) -> bool:
+        return self.scored + self.shed > 0
+
+
+async def caller(stub: Any, told: Told, until: float) -> None:
+    """Talks in real time until the end; refused, it waits as it was told and tries again."""
+    while time.monotonic() < until:
+        call = stub.StreamingDetect()
+        try:
+            await call.write(config())
+            started = await call.read()
+            assert started.HasField("started")
+        except grpc.aio.AioRpcError as error:
+            told.refusals.add(error.code())
+            details = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
+            told.without_time += b"RetryInfo" not in details
+            await asyncio.sleep(1.0)
+            continue
+        began = time.monotonic()
+        talking = asyncio.create_task(talk(call, began, until))
+        while (answer := await call.read()) is not grpc.aio.EOF:
+            if answer.HasField("window"):
+                take(told, answer.window, time.monotonic() - began)
+        await talking
+        return
+
+
+def take(told: Told, window: pb.WindowResult, at: float) -> None:
+    told.scored += window.status == pb.WindowResult.STATUS_SCORED
+    told.shed += window.status == pb.WindowResult.STATUS_SHED
+    told.failed += window.status == pb.WindowResult.STATUS_FAILED
+    if window.status == pb.WindowResult.STATUS_SCORED and not window.final:
+        told.late.append(at - window.end_offset.ToMilliseconds() / 1000)
+
+
+async def talk(call: Any, began: float, until: float) -> None:
+    sent = 0
+    while (now := time.monotonic()) < until:
+        await call.write(audio(0.2))
+        sent += 1
+        await asyncio.sleep(max(0.0, began + 0.2 * sent - now))
+    await call.done_writing()
+
+
+async def offer(port: int, callers: int, seconds: float) -> list[Told]:
+    told = [Told() for _ in range(callers)]
+    until = time.monotonic() + seconds
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = DetectionServiceStub(channel)
+        await asyncio.gather(*(caller(stub, one, until) for one in told))
+    return told
+
+
+@pytest.mark.parametrize("times", [2, 5])
+async def test_streams_that_are_let_in_lose_nothing(times: int, tmp_path: Path) -> None:
+    environment = {"DFD_TEST_WINDOW_SECONDS": str(WINDOW_SECONDS)}
+    with Daemon(fault=tmp_path / "fault", environment=environment) as daemon:
+        told = await offer(daemon.port, times * HELD, 20.0)
+    admitted = [one for one in told if one.admitted]
+    windows = sum(one.scored + one.shed for one in admitted)
+    shed = sum(one.shed for one in admitted)
+    late = sorted(seconds for one in admitted for seconds in one.late)
+    p99 = late[int(0.99 * len(late))]
+    print(len(admitted), windows, shed, p99, statistics.median(late))
+    assert {code for one in told for code in one.refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert sum(one.without_time for one in told) == 0
+    assert sum(one.failed for one in told) == 0
+    # most of what the device holds is used
+    assert len(admitted) >= 0.5 * HELD
+    assert shed <= 0.01 * windows
+    assert p99 < 3.0
+
+
+async def test_where_too_many_were_let_in_all_lose_alike(tmp_path: Path) -> None:
+    environment = {"DFD_TEST_WINDOW_SECONDS": str(WINDOW_SECONDS)}
+    more = ("--admission", "fixed")
+    with Daemon(*more, fault=tmp_path / "fault", environment=environment) as daemon:
+        told = await offer(daemon.port, 2 * HELD, 30.0)
+    shares = [one.shed / (one.scored + one.shed) for one in told]
+    late = sorted(seconds for one in told for seconds in one.late)
+    print(min(shares), max(shares), statistics.mean(shares), late[int(0.99 * len(late))])
+    assert max(shares) - min(shares) < 0.4
+    # what is told is told in time, give or take the pass that a window is in
+    assert late[int(0.99 * len(late))] < 3.0 + 1.5
