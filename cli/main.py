@@ -1,11 +1,12 @@
 """The one command `dfd`; each verb's module is imported only when it runs."""
 
 import importlib
-import importlib.metadata
 import io
 import sys
 
 import click
+
+from dfd import __version__
 
 # verb -> what `dfd --help` says of it
 VERBS = {
@@ -70,7 +71,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(importlib.metadata.version("dfd"), prog_name="dfd")
+@click.version_option(__version__, prog_name="dfd")
 def cli() -> None:
     """Tell in real time whether the voice on an audio stream is a person or a machine."""
 

@@ -14,21 +14,40 @@ alerts/    where events go: JSON lines, web hooks, a command
 bridges/   telephone systems as streams
 """
 
-from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.blocking import BlockingStream, DetectionClient
-from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import DetectionError
-from dfd.clients.options import (
-    AlertPolicy,
-    Connection,
-    RetryPolicy,
-    StreamOptions,
-    VadEngine,
-    VadOptions,
-)
-from dfd.clients.sources.recording import Recording, open_recording, open_recordings
-from dfd.clients.stream import DetectionStream
-from dfd.errors import UserError
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfd.clients.audio import AudioFormat, Encoding
+    from dfd.clients.blocking import BlockingStream, DetectionClient
+    from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.errors import DetectionError
+    from dfd.clients.options import (
+        AlertPolicy,
+        Connection,
+        RetryPolicy,
+        StreamOptions,
+        VadEngine,
+        VadOptions,
+    )
+    from dfd.clients.sources.recording import Recording, open_recording, open_recordings
+    from dfd.clients.stream import DetectionStream
+    from dfd.errors import UserError
+
+# module -> what it gives; imported when it is asked for, so that a part costs no more than itself
+_MODULES = {
+    "dfd.clients.audio": ("AudioFormat", "Encoding"),
+    "dfd.clients.blocking": ("BlockingStream", "DetectionClient"),
+    "dfd.clients.client": ("AsyncDetectionClient",),
+    "dfd.clients.errors": ("DetectionError",),
+    "dfd.errors": ("UserError",),
+    "dfd.clients.options": (
+        *("AlertPolicy", "Connection", "RetryPolicy"),
+        *("StreamOptions", "VadEngine", "VadOptions"),
+    ),
+    "dfd.clients.sources.recording": ("Recording", "open_recording", "open_recordings"),
+    "dfd.clients.stream": ("DetectionStream",),
+}
 
 __all__ = [
     "AlertPolicy",
@@ -49,3 +68,10 @@ __all__ = [
     "open_recording",
     "open_recordings",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,6 @@
 """The daemon's life: bind, warm, serve, drain, end."""
 
 import asyncio
-import importlib.metadata
 import logging
 import signal
 import time
@@ -11,6 +10,7 @@ from typing import Self
 
 import grpc.aio
 
+from dfd import __version__
 from dfd.daemon.endpoint.address import address, is_loopback
 from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
 from dfd.daemon.endpoint.auth import Authenticator, read_tokens
@@ -92,7 +92,7 @@ class Server:
         tokens = None if options.token_file is None else read_tokens(options.token_file)
         self.runtime = Runtime(
             options=options,
-            version=importlib.metadata.version("dfd"),
+            version=__version__,
             metrics=metrics,
             admission=Admission(
                 options.max_streams,

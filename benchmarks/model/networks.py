@@ -40,17 +40,28 @@ SIZES: dict[str, dict[str, Any]] = {
     "wav2vec2-xls-r-300m": _LARGE,
 }
 
+# changes that make a network of the same parts that runs in milliseconds anywhere
+SMALL: dict[str, Any] = {
+    "conv_dim": [32] * 7,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "classifier_proj_size": 16,
+}
 
-def write_random(name: str, folder: Path, seed: int = 0) -> Path:
+
+def write_random(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
     """Writes a model folder with random weights of a known size.
 
     Args:
         name: one of `SIZES`.
         folder: where to put it; made here.
         seed: of the weights.
+        changes: to the size, under transformers' names; `SMALL` for tests.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    content = _COMMON | SIZES[name]
+    content = _COMMON | SIZES[name] | changes
     path = folder / "config.json"
     path.write_text(json.dumps(content, indent=2))
     preprocessor = {"do_normalize": True, "sampling_rate": 16_000}

@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 
 from dfd.detector import engines, load_detector
-from dfd.detector.engines.cuda_graphs import CudaGraphs
 from dfd.errors import UserError
 
 from .conftest import WINDOW, MakeFolder
@@ -64,19 +63,3 @@ def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
     network = read_checkpoint(str(folder)).network
     with pytest.raises(UserError, match="engine onnx does not compute in int8"):
         engines.compile_network(network, target, engines.ONNX)
-
-
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="CUDA graphs need a GPU, and torch sees none"
-)
-def test_a_recorded_pass_scores_as_the_pass_itself() -> None:
-    def double(windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-        scores = 2.0 * windows.sum(dim=1)
-        return scores if lengths is None else scores * lengths
-
-    recorded = CudaGraphs(double)
-    for value in (1.0, 3.0):
-        windows = torch.full((2, 5), value, device="cuda")
-        lengths = torch.tensor([1, 2], device="cuda")
-        assert recorded(windows, None).tolist() == [10.0 * value] * 2
-        assert recorded(windows, lengths).tolist() == [10.0 * value, 20.0 * value]

@@ -1,0 +1,40 @@
+"""Seconds a call on a device that works behind the caller's back."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from dfd.benchmarks.report.spread import Spread
+
+
+def seconds_of(
+    call: Callable[[], object], device: torch.device, least_seconds: float, rounds: int = 3
+) -> Spread:
+    """Seconds a call, by several measurements.
+
+    Args:
+        call: may return before the device is done; called a few times before.
+        device: waited for at the end of each measurement.
+        least_seconds: of one measurement.
+        rounds: measurements.
+    """
+
+    def measured(count: int) -> float:
+        wait(device)
+        began = time.perf_counter()
+        for _ in range(count):
+            call()
+        wait(device)
+        return (time.perf_counter() - began) / count
+
+    measured(1)
+    once = max(measured(1), 1e-7)
+    count = max(1, round(least_seconds / once))
+    return Spread.of([measured(count) for _ in range(rounds)])
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done everything."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,64 @@
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from dfd.benchmarks.gpu import page, run
+from dfd.benchmarks.gpu.notes import Notes, read
+
+
+def test_a_part_runs_and_is_written(tmp_path: Path) -> None:
+    options = ["--device=cpu", "--quick", "--part=environment", f"--out={tmp_path}"]
+    assert run.main(options) == 0
+    report = json.loads((tmp_path / "gpu-check.json").read_text())
+    part = report["parts"]["environment"]
+    assert part["status"] == "done"
+    assert part["figures"]["peak_flops"]["fp32"] > 0
+    assert "| environment | done |" in (tmp_path / "gpu-check.md").read_text()
+
+
+def test_parts_that_do_not_fit_are_left_out_and_said(tmp_path: Path) -> None:
+    options = ["--device=cpu", "--budget-seconds=1", f"--out={tmp_path}"]
+    assert run.main(options) == 1
+    parts = json.loads((tmp_path / "gpu-check.json").read_text())["parts"]
+    assert list(parts) == [kind.name for kind in run.PARTS]
+    assert {part["status"] for part in parts.values()} == {"left out"}
+
+
+def test_a_part_past_its_limit_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = run.Kind("daemon", 1.0, 1e9)
+    monkeypatch.setattr(run, "PARTS", (run.Kind("environment", 0.01, 0.0), endless))
+    assert run.main(["--device=cpu", "--quick", f"--out={tmp_path}"]) == 1
+    part = json.loads((tmp_path / "gpu-check.json").read_text())["parts"]["environment"]
+    assert part["status"] == "stopped"
+    assert part["seconds"] < 60
+
+
+def test_a_device_that_is_not_there_fails_with_what_was_said(tmp_path: Path) -> None:
+    options = ["--device=cuda:99", "--quick", "--part=environment", f"--out={tmp_path}"]
+    assert run.main(options) == 1
+    part = json.loads((tmp_path / "gpu-check.json").read_text())["parts"]["environment"]
+    assert part["status"] == "failed"
+    assert part["figures"]["machine"]["cores"]  # what it had before
+    assert "cuda:99 was asked for" in part["said"]
+
+
+def test_notes_are_whole_after_every_figure(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / "notes.json")
+    notes.put("one", 1)
+    notes.add("rows", {"a": 1})
+    assert read(tmp_path / "notes.json") == {"one": 1, "rows": [{"a": 1}]}
+    notes.add("rows", {"a": 2})
+    assert read(tmp_path / "notes.json")["rows"] == [{"a": 1}, {"a": 2}]
+    assert read(tmp_path / "none.json") == {}
+
+
+def test_the_page_of_nothing_is_a_page() -> None:
+    assert page.made({"command": ["scripts/gpu-check"], "parts": {}}).startswith("# gpu-check\n")
+
+
+@pytest.mark.parametrize("kind", run.PARTS, ids=lambda kind: kind.name)
+def test_every_part_can_be_started(kind: run.Kind) -> None:
+    module = importlib.import_module(f"dfd.benchmarks.gpu.{kind.name}")
+    assert callable(module.main)
