@@ -238,7 +238,16 @@ def websocket(
 @click.option(
     "--auth-file",
     type=_FILE,
-    help="File of lines USER:PASSWORD: calls are then challenged (digest, SHA-256 and MD5).",
+    help="File of lines USER:PASSWORD: calls are then challenged (digest).",
+)
+@click.option(
+    "--auth-algorithm",
+    "algorithms",
+    type=click.Choice(["MD5", "SHA-256"]),
+    multiple=True,
+    default=("MD5",),
+    show_default=True,
+    help="Offered in this order; agents that know MD5 only give up where SHA-256 is offered.",
 )
 @click.option("--realm", default="dfd", show_default=True, help="Of the challenges.")
 @click.option("--listen-cert", type=_FILE, help="PEM file of a certificate: speak TLS too.")
@@ -280,6 +289,7 @@ def sip(
     allow: tuple[str, ...],
     auth_file: Path | None,
     realm: str,
+    algorithms: tuple[str, ...],
     listen_cert: Path | None,
     listen_key: Path | None,
     listen_client_ca: Path | None,
@@ -309,6 +319,7 @@ def sip(
         allow=allow,
         auth_file=auth_file,
         realm=realm,
+        algorithms=algorithms,
         srtp_only=srtp_only,
         media_ports=media_ports,
         media_address=media_address,

@@ -134,9 +134,8 @@ class Agent:
         try:
             response = self._answer(request, key, way, now)
         except RefusedError as refusal:
-            if refusal.word != "challenged":
-                source = f"{way.transport} {way.host}:{way.port}"
-                self.owner.refused(source, refusal.word, f"{request.method}: {refusal}")
+            source = f"{way.transport} {way.host}:{way.port}"
+            self.owner.refused(source, refusal.word, f"{request.method}: {refusal}")
             response = respond(request, refusal.code, tag=new_tag(), headers=refusal.headers)
             if refusal.code == 401:  # without memory, as RFC 3261, section 8.2.7 wants it
                 way.send(bytes(response))

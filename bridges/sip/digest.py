@@ -43,12 +43,13 @@ class Authenticator:
     Args:
         users: passwords by name.
         realm: as it stands in the challenges.
-        algorithms: offered in this order, one header each.
+        algorithms: offered in this order, one header each; old agents give a call up when
+            they see another than MD5, wherever it stands (baresip 1.0 does).
     """
 
     users: Mapping[str, str] = field(repr=False)
     realm: str = "dfd"
-    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
+    algorithms: tuple[str, ...] = ("MD5",)
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     _counts: OrderedDict[str, int] = field(default_factory=OrderedDict, repr=False)
 

@@ -248,10 +248,10 @@ class CallMedia:
             metrics.add("packets", label="over_rate")
             return
         now = self.clock()
+        if control or is_rtcp(data):
+            self._control(line, data)
+            return
         try:
-            if control or is_rtcp(data):
-                self._control(line, data)
-                return
             if line.unprotector is not None:
                 data = line.unprotector.rtp(data)
             packet = parse(data)
@@ -269,9 +269,13 @@ class CallMedia:
 
     def _control(self, line: _Line, data: bytes) -> None:
         """Takes RTCP: what the sender says it sent. The call's end is the signalling's."""
-        if line.unprotector is not None:
-            data = line.unprotector.rtcp(data)
-        news = rtcp.parse(data)
+        try:
+            if line.unprotector is not None:
+                data = line.unprotector.rtcp(data)
+            news = rtcp.parse(data)
+        except ProtocolError:
+            self.exchange.metrics.add("packets", label="invalid_rtcp")
+            return
         self.exchange.metrics.add("packets", label="rtcp")
         if line.tally is not None and self._watched is not None:
             sent = news.senders.get(self._watched.lines[line.channel].ssrc or -1)

@@ -43,6 +43,7 @@ def plan_sip(
     allow: tuple[str, ...],
     auth_file: Path | None,
     realm: str,
+    algorithms: tuple[str, ...],
     srtp_only: bool,
     media_ports: str | None,
     media_address: str | None,
@@ -79,7 +80,7 @@ def plan_sip(
             media_ports=_port_range(media_ports),
             media_address=media_address,
             rules=AgentRules(
-                authenticator=None if users is None else Authenticator(users, realm),
+                authenticator=None if users is None else Authenticator(users, realm, algorithms),
                 srtp_only=srtp_only,
                 label_headers=label_headers,
             ),

@@ -167,7 +167,9 @@ class SipServer:
 
     def refused(self, source: str, word: str, reason: str) -> None:
         """Counts and logs what was turned away; what `enter` turned away it has told itself."""
-        if word != "full":
+        if word == "challenged":  # every call's first request is: no line for it
+            self._exchange.metrics.add("refused", label=word)
+        elif word != "full":
             self._exchange.refuse(source, word, reason)
 
     async def _listen(self, taken: Taken, port: int, tls: ssl.SSLContext | None) -> tuple[str, int]:
