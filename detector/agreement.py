@@ -11,7 +11,6 @@ from dfd.detector.engines import FP32, INT8, Compiled, Target, compile_network
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.padding import padded
 from dfd.detector.signals import probe_signals
-from dfd.detector.spec import Calibration
 from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
@@ -87,11 +86,6 @@ def compile_first_good(
     raise AssertionError("fp32 is always good")
 
 
-def calibrate(log_odds: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
-    """LLRs (B,) of raw log-odds (B,)."""
-    return (calibration.scale * log_odds + calibration.offset).astype(np.float32)
-
-
 def _forms(precision: str) -> tuple[bool, ...]:
     """Where int8 costs too much, the convolutions are left in float32."""
     return (True, False) if precision == INT8 else (True,)
@@ -138,6 +132,6 @@ def _probabilities(
             batch = torch.from_numpy(windows[rows]).to(device)
             valid = None if counts is None else torch.from_numpy(counts).to(device)
             odds[rows] = compiled(batch, valid).float().cpu().numpy()
-    llrs = calibrate(odds, card.calibration).astype(np.float64)
+    llrs = card.calibration.apply(odds).astype(np.float64)
     probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-llrs))
     return probabilities

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dfd.errors import UserError
 
 CPU_BUCKETS = (1, 2, 4, 8, 16)
@@ -49,3 +52,18 @@ def split(count: int, buckets: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         stop = min(start + buckets[-1], count)
         yield start, stop, next(bucket for bucket in buckets if bucket >= stop - start)
         start = stop
+
+
+def stack(
+    windows: Sequence[NDArray[np.float32]], window_samples: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Lays windows of up to `window_samples` one below the other, with zeros behind short ones.
+
+    Returns:
+        float32 (B, window_samples) and the lengths, int64 (B,), as `Scorer.score` takes them.
+    """
+    batch = np.zeros((len(windows), window_samples), np.float32)
+    lengths = np.array([len(samples) for samples in windows], np.int64)
+    for row, samples in zip(batch, windows, strict=True):
+        row[: len(samples)] = samples
+    return batch, lengths

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dfd.detector import engines
 from dfd.detector import precision as precisions
-from dfd.detector.agreement import calibrate, compile_first_good
+from dfd.detector.agreement import compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.engines import Compiled
@@ -84,7 +84,7 @@ class Detector:
                     _collect(scores, *under_way.popleft())
             while under_way:
                 _collect(scores, *under_way.popleft())
-        return calibrate(scores, self.spec.calibration)
+        return self.spec.calibration.apply(scores)
 
     def warm(self) -> None:
         """Runs every batch bucket, with whole windows and with short ones."""

@@ -1,10 +1,12 @@
 """What a served model is, for rooms that must not know torch."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,10 @@ class Calibration:
 
     scale: float = 1.0
     offset: float = 0.0
+
+    def apply(self, log_odds: NDArray[_Float]) -> NDArray[_Float]:
+        """Raw log-odds to LLRs, in the same shape and type."""
+        return (self.scale * log_odds + self.offset).astype(log_odds.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,5 +5,5 @@
 - ``score_files``: scores in the field's form
 - ``telephone/``: codecs, rooms and noise before scoring
 - ``scoring/``: recordings to scores; ``figures/``: scores to figures; ``pages/``: figures shown
-- ``run``: the inside of ``dfd evaluate``
+- ``evaluate``: the inside of ``dfd evaluate``
 """

@@ -20,9 +20,11 @@ from dfd.evaluation.figures.curves import curves
 from dfd.evaluation.figures.tdcf import AsvScores
 from dfd.evaluation.scoring.served import Model
 from dfd.evaluation.scoring.trial_scores import TrialScores, generator_of, score_trials
-from dfd.evaluation.scoring.windows import Batches, Scores
 from dfd.evaluation.telephone.conditions import CLEAN, Condition, available
 from dfd.evaluation.trials import TrialSet
+from dfd.offline.batches import Batches
+from dfd.offline.scores import Scores
+from dfd.offline.windows import cut
 
 # a title and a number of steps to a context that gives a function to call at each step
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
@@ -79,7 +81,7 @@ def evaluate_model(
     seconds = [
         value
         for value in heard.SECONDS
-        if options.by_seconds and value * SAMPLE_RATE_HZ < model.options.window_samples
+        if options.by_seconds and value * SAMPLE_RATE_HZ < model.traits.window_samples
     ]
     with bar("scoring", len(trials.recordings)) as tick:
         scored = score_trials(
@@ -187,7 +189,7 @@ def _by_seconds(
     windows, lengths = scored.windows[condition], scored.lengths
     made = []
     for seconds in heard.SECONDS:
-        scores = heard.scores_at(seconds, windows, scored.beginnings, lengths, model.options)
+        scores = heard.scores_at(seconds, windows, scored.beginnings, lengths, model.traits)
         made.append(heard.point(seconds, scores, labels, lengths))
     return made
 
@@ -205,9 +207,9 @@ def _streams(
     readable = ~np.isnan(scored.pooled(model, options.condition))
     groups = heard.groups_to_join(rows, readable, unknown_speakers=options.join_unknown_speakers)
     streams = heard.cut_into_streams(groups, scored.lengths)
-    points = [s for s in _STREAM_POINTS if s * SAMPLE_RATE_HZ < model.options.window_samples]
+    points = [s for s in _STREAM_POINTS if s * SAMPLE_RATE_HZ < model.traits.window_samples]
     beginnings = {seconds: np.full(len(streams), np.nan) for seconds in points}
-    batches = Batches(model.score, model.options.window_samples, model.batch)
+    batches = Batches(model.scorer, model.traits.window_samples, model.batch)
     windows, lengths = [], np.zeros(len(streams), np.int64)
     with bar("streams", len(streams)) as tick:
         for index, stream in enumerate(streams):
@@ -219,7 +221,7 @@ def _streams(
             ]
             wave = np.concatenate(parts)
             lengths[index] = wave.size
-            windows.append(batches.add_recording(wave, model.options))
+            windows.append(batches.add_windows(cut(wave, model.traits)))
             for seconds, scores in beginnings.items():
                 batches.add(wave[: int(seconds * SAMPLE_RATE_HZ)], scores, index)
             tick()
@@ -227,7 +229,7 @@ def _streams(
     labels = np.array([rows[stream[0]].label for stream in streams], dtype=np.int64)
     made = []
     for seconds in _STREAM_POINTS if streams else ():
-        scores = heard.scores_at(seconds, windows, beginnings, lengths, model.options)
+        scores = heard.scores_at(seconds, windows, beginnings, lengths, model.traits)
         point = heard.point(seconds, scores, labels, lengths)
         if point["all_there_is"]:
             break

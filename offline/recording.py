@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from dfd.detector.buckets import stack
 from dfd.detector.spec import LoadedModel
 from dfd.detector.traits import default_policy, traits
 from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
@@ -139,11 +138,8 @@ def _resolve(
 ) -> list[ResolveEvent]:
     """Scores one batch of windows and tells the session, in their order."""
     scoreable = [window for window in windows if window.scoreable]
-    batch = np.zeros((len(scoreable), detector.spec.window_samples), np.float32)
-    lengths = np.array([len(window.samples) for window in scoreable], np.int64)
-    for row, window in zip(batch, scoreable, strict=True):
-        row[: len(window.samples)] = window.samples
-    scores = iter(detector.score(batch, lengths).tolist())
+    batch = stack([window.samples for window in scoreable], detector.spec.window_samples)
+    scores = iter(detector.score(*batch).tolist())
     events: list[ResolveEvent] = []
     for window in windows:
         if window.scoreable:

@@ -11,6 +11,9 @@ MAX_SAMPLE_RATE_HZ = 48_000
 MAX_CHANNEL_COUNT = 8
 MIN_WINDOW_SECONDS = 1.0
 MIN_HOP_SECONDS = 0.25
+# Speech after which an early window is taken, and windows in the rolling score.
+PROVISIONAL_SECONDS = (1.0, 2.0)
+ROLLING_WINDOWS = 5
 
 
 def _require(condition: bool, reason: str, message: str) -> None:
@@ -194,7 +197,7 @@ class SessionOptions:
     hop_seconds: float | None = None
     min_speech_seconds: float | None = None
     provisional_seconds: tuple[float, ...] | None = None
-    rolling_windows: int = 5
+    rolling_windows: int = ROLLING_WINDOWS
 
     def __post_init__(self) -> None:
         count = self.audio_format.channel_count
@@ -260,7 +263,7 @@ class SessionOptions:
         """The speech after which early windows are taken."""
         if self.provisional_seconds is not None:
             return self.provisional_seconds
-        seconds = [1.0, 2.0]
+        seconds = list(PROVISIONAL_SECONDS)
         while 2.0 * seconds[-1] < self.effective_window_seconds:
             seconds.append(2.0 * seconds[-1])
         return tuple(seconds)

@@ -6,6 +6,6 @@
 - ``reference``: the way from a name to one of the latter two
 
 They share ``material/``, what is heard; ``weights/``, from a backbone to start from to the files
-that ``--model`` reads; ``run/``, the options and the progress of one training. ``windows`` gives
+that ``--model`` reads; ``run/``, the options and the progress of one training. ``scoring`` gives
 scores as they are served, ``weights.serving`` what is calibrated on them.
 """

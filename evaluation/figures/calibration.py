@@ -7,25 +7,14 @@ that both classes count equally whatever their numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from dfd.detector.spec import Calibration
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """LLR (natural log) = ``scale`` * raw log-odds + ``offset``."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def apply(self, raw: FloatArray) -> FloatArray:
-        """Raw log-odds to LLRs, same shape."""
-        return self.scale * raw + self.offset
 
 
 def fit_calibration(
@@ -58,12 +47,6 @@ def fit_calibration(
 def probability(llrs: FloatArray) -> FloatArray:
     """P(spoof) at even prior odds."""
     return np.asarray(1 / (1 + np.exp(-np.clip(llrs, -60, 60))), dtype=np.float64)
-
-
-def log_odds(probability: float | np.floating) -> float:
-    """Log-odds of a probability, finite for 0 and 1 too."""
-    kept = float(np.clip(probability, 1e-12, 1 - 1e-12))
-    return float(np.log(kept) - np.log1p(-kept))
 
 
 def threshold_for_false_alarms(human_llrs: FloatArray, rate: float = 0.01) -> float:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.evaluation.corpus import Recording
 from dfd.evaluation.figures import metrics
-from dfd.evaluation.scoring.windows import Scores, WindowOptions, pool_one
+from dfd.offline.scores import Scores, WindowScores
+from dfd.streaming.options import ModelTraits
 
 SECONDS = (1.0, 2.0, 4.0, 8.0)
 STREAM_SECONDS = 32.0
@@ -22,29 +23,29 @@ IntArray = npt.NDArray[np.int64]
 
 def scores_at(
     seconds: float,
-    windows: Sequence[Scores],
+    windows: Sequence[WindowScores],
     beginnings: dict[float, Scores],
     lengths: IntArray,
-    options: WindowOptions,
+    model: ModelTraits,
 ) -> Scores:
     """Score of each recording (R,) after so many seconds; one that is shorter is heard whole.
 
+    NaN stands where no window with enough speech has ended by then, as a stream has no score.
+
     Args:
         seconds: shorter than a window only where ``beginnings`` has them.
-        windows: window LLRs of each recording.
+        windows: of each recording, scored.
         beginnings: LLRs (R,) of the first seconds, by seconds.
         lengths: of the recordings, in samples.
-        options: how they were cut.
+        model: how they were cut, and what they say together.
     """
     heard = int(seconds * SAMPLE_RATE_HZ)
     made = np.full(len(windows), np.nan)
-    for row, values in enumerate(windows):
-        count = 1 + max(0, heard - options.window_samples) // options.hop_samples
+    for row, scores in enumerate(windows):
         if seconds in beginnings and lengths[row] > heard:
             made[row] = beginnings[seconds][row]
         else:
-            kept = values if lengths[row] <= heard else values[:count]
-            made[row] = pool_one(kept, options.evidence_correlation, options.utterance_score)
+            made[row] = scores.until(heard).score(model)
     return made
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from dfd.detector.spec import Scorer
+from dfd.detector.traits import traits
 from dfd.errors import UserError
-from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-from dfd.evaluation.scoring.windows import Score, WindowOptions
+from dfd.evaluation.audio import SAMPLE_RATE_HZ
+from dfd.streaming.options import ModelTraits
 
 if TYPE_CHECKING:
     from dfd.detector import Detector
@@ -21,22 +20,22 @@ class Model:
     """How recordings are scored.
 
     Attributes:
-        score: windows (B, up to N samples) and lengths to LLRs.
-        options: how they are cut and pooled.
+        scorer: gives the LLRs of windows.
+        traits: how recordings are cut, and what the scores of their windows say together.
         threshold: P(spoof) from which a recording counts as an alert.
         batch: windows a call should have.
         facts: what the figures say of the model.
     """
 
-    score: Score
-    options: WindowOptions
+    scorer: Scorer
+    traits: ModelTraits
     threshold: float
     batch: int
     facts: dict[str, object]
 
 
 def as_model(detector: Detector) -> Model:
-    """The detector with its own window, hop, pooling and cumulative threshold.
+    """The detector with its own window, hop, least speech, evidence and cumulative threshold.
 
     Raises:
         UserError: it does not work at 16 kHz.
@@ -48,18 +47,9 @@ def as_model(detector: Detector) -> Model:
             f" work at {SAMPLE_RATE_HZ}"
         )
 
-    def score(windows: FloatArray, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        short = spec.window_samples - windows.shape[1]
-        return detector.score(np.pad(windows, ((0, 0), (0, short))) if short else windows, lengths)
-
     return Model(
-        score=score,
-        options=WindowOptions(
-            window_samples=spec.window_samples,
-            hop_samples=spec.hop_samples,
-            evidence_correlation=spec.evidence_correlation,
-            utterance_score=spec.utterance_score,
-        ),
+        scorer=detector,
+        traits=traits(spec),
         threshold=spec.cumulative_threshold,
         batch=spec.batch_buckets[-1],
         facts={
@@ -72,6 +62,7 @@ def as_model(detector: Detector) -> Model:
             "spoof_label": spec.spoof_label,
             "window_seconds": spec.window_samples / spec.sample_rate_hz,
             "hop_seconds": spec.hop_samples / spec.sample_rate_hz,
+            "min_speech_seconds": spec.min_speech_seconds,
             "normalize": spec.normalize,
             "padding": spec.padding,
             "utterance_score": spec.utterance_score,

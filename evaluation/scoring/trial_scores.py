@@ -16,11 +16,22 @@ from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
 from dfd.evaluation.corpus import Recording
 from dfd.evaluation.scoring.served import Model
-from dfd.evaluation.scoring.windows import Batches, Scores, pool_one
 from dfd.evaluation.telephone.conditions import Condition
+from dfd.offline.batches import Batches
+from dfd.offline.scores import NO_WINDOWS, Scores, WindowScores
+from dfd.offline.windows import cut
+from dfd.streaming.types import Window
 
 _AHEAD = 8  # recordings decoded ahead of the detector, for each thread
 NO_SCORE = "the network gave no finite score"
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A recording under the first condition, and its windows under each."""
+
+    wave: FloatArray
+    windows: dict[str, list[Window]]
 
 
 @dataclass
@@ -28,14 +39,14 @@ class TrialScores:
     """Scores of R recordings.
 
     Attributes:
-        windows: by condition, the window LLRs of each recording; empty where it is unreadable.
+        windows: by condition, the windows of each recording; none where it is unreadable.
         beginnings: by seconds, LLRs (R,) of the first so many seconds; shorter than a window.
         lengths: in samples, (R,); 0 where it is unreadable.
         unreadable: file to reason.
         incomplete: file to what of it is cut, damaged or left; it has a score all the same.
     """
 
-    windows: dict[str, list[Scores]]
+    windows: dict[str, list[WindowScores]]
     beginnings: dict[float, Scores]
     lengths: npt.NDArray[np.int64]
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -43,13 +54,7 @@ class TrialScores:
 
     def pooled(self, model: Model, condition: str) -> Scores:
         """Score of each recording (R,) under a condition; NaN where it is unreadable."""
-        options = model.options
-        return np.array(
-            [
-                pool_one(values, options.evidence_correlation, options.utterance_score)
-                for values in self.windows[condition]
-            ]
-        )
+        return np.array([scores.score(model.traits) for scores in self.windows[condition]])
 
 
 def score_trials(
@@ -81,10 +86,10 @@ def score_trials(
         beginnings={seconds: np.full(len(recordings), np.nan) for seconds in beginnings},
         lengths=np.zeros(len(recordings), np.int64),
     )
-    batches = Batches(model.score, model.options.window_samples, model.batch)
+    batches = Batches(model.scorer, model.traits.window_samples, model.batch)
     first = next(iter(conditions))
 
-    def prepare(recording: Recording) -> dict[str, FloatArray] | UserError:
+    def prepare(recording: Recording) -> _Heard | UserError:
         try:
             decoded = decode(audio_root / recording.file)
         except UserError as error:
@@ -92,27 +97,29 @@ def score_trials(
         if decoded.missing:
             found.incomplete[recording.file] = decoded.missing
         most = None if most_seconds is None else int(most_seconds * SAMPLE_RATE_HZ)
-        return {
+        waves = {
             name: condition(decoded.samples, generator_of(recording))[:most]
             for name, condition in conditions.items()
         }
+        windows = {name: cut(made, model.traits) for name, made in waves.items()}
+        return _Heard(waves[first], windows)
 
     for row, made in enumerate(_ahead(prepare, recordings, jobs)):
         if isinstance(made, UserError):
             found.unreadable[recordings[row].file] = str(made)
             for windows in found.windows.values():
-                windows.append(np.zeros(0))
+                windows.append(NO_WINDOWS)
         else:
-            found.lengths[row] = made[first].size
+            found.lengths[row] = made.wave.size
             for name, windows in found.windows.items():
-                windows.append(batches.add_recording(made[name], model.options))
+                windows.append(batches.add_windows(made.windows[name]))
             for seconds, scores in found.beginnings.items():
-                batches.add(made[first][: int(seconds * SAMPLE_RATE_HZ)], scores, row)
+                batches.add(made.wave[: int(seconds * SAMPLE_RATE_HZ)], scores, row)
         progress()
     batches.flush()
     for windows in found.windows.values():
         for row, values in enumerate(windows):
-            if np.isnan(values).any():
+            if len(values) and not values.finite:
                 found.unreadable[recordings[row].file] = NO_SCORE
     return found
 
@@ -123,12 +130,12 @@ def generator_of(recording: Recording) -> np.random.Generator:
 
 
 def _ahead(
-    prepare: Callable[[Recording], dict[str, FloatArray] | UserError],
+    prepare: Callable[[Recording], _Heard | UserError],
     recordings: Sequence[Recording],
     jobs: int,
-) -> Iterator[dict[str, FloatArray] | UserError]:
+) -> Iterator[_Heard | UserError]:
     """Results in order, a bounded number of them made ahead by threads."""
-    waiting: deque[Future[dict[str, FloatArray] | UserError]] = deque()
+    waiting: deque[Future[_Heard | UserError]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for recording in recordings:

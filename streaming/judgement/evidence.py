@@ -18,12 +18,32 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dfd.streaming.options import ModelTraits, UtteranceScore
-from dfd.streaming.types import Score, Window
+from dfd.streaming.types import Score
 
 # A window without any speech (scored only where the model asks for none) still counts.
 _LEAST_WEIGHT_SECONDS = 1e-3
 # A mean of probabilities may be 0 or 1 to the last bit; its LLR stays finite.
 _LEAST_PROBABILITY = 1e-15
+
+
+class Heard(Protocol):
+    """What evidence has to know of a window."""
+
+    @property
+    def start_sample(self) -> int:
+        """Where it begins on the time line."""
+
+    @property
+    def end_sample(self) -> int:
+        """Where it ends."""
+
+    @property
+    def speech_seconds(self) -> float:
+        """The speech inside."""
+
+    @property
+    def provisional(self) -> bool:
+        """Whether it only stands in for a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +165,7 @@ class Evidence:
         count = self._windows or self._provisional_windows
         return self._probability_sum / count if count else None
 
-    def add(self, window: Window, spoof_llr: float) -> Score:
+    def add(self, window: Heard, spoof_llr: float) -> Score:
         """Takes the LLR of the next scored window of the track; returns its own score."""
         score = Score(spoof_llr, window.speech_seconds)
         if window.provisional:

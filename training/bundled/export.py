@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dfd.detector.spec import Scorer
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.scoring.windows import Scorer, score_windows
-from dfd.training.weights.serving import PROVISIONAL_SECONDS, ServedAs, serving_facts, stream_rows
+from dfd.streaming.options import PROVISIONAL_SECONDS
+from dfd.training.scoring import score_beginnings, score_cache
+from dfd.training.weights.serving import ServedAs, serving_facts, stream_rows
 
 if TYPE_CHECKING:
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
@@ -41,10 +43,13 @@ def measure_serving(
     scorer: Scorer, recordings: Sequence[Recording], cache: AudioCache, served: ServedAs
 ) -> dict[str, Any]:
     """``serving_facts`` of what gives raw log-odds, with streams of joined audio."""
-    whole = score_windows(scorer, cache)
-    beginnings = [score_windows(scorer, cache, seconds=limit) for limit in PROVISIONAL_SECONDS]
+    model = served.traits()
+    whole = score_cache(scorer, cache, model)
+    beginnings = [
+        score_beginnings(scorer, cache, seconds, model) for seconds in PROVISIONAL_SECONDS
+    ]
     labels, audio = joined(recordings, cache)
-    streams = list(zip(labels, score_windows(scorer, audio), strict=True))
+    streams = list(zip(labels, score_cache(scorer, audio, model), strict=True))
     return serving_facts(whole, beginnings, streams, recordings, served)
 
 

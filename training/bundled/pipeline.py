@@ -15,10 +15,9 @@ from torch import nn
 
 from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.errors import UserError
-from dfd.evaluation.audio import AudioCache
+from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
 from dfd.evaluation.corpus import Recording, read_manifest
 from dfd.evaluation.figures.breakdown import summary
-from dfd.evaluation.scoring.windows import WindowOptions, pool, score_windows
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
 from dfd.training.bundled.cache import build_cache
@@ -32,6 +31,7 @@ from dfd.training.bundled.loop import Progress, fit
 from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import Recipe
 from dfd.training.bundled.unroll import written_out
+from dfd.training.scoring import TorchScorer, score_beginnings
 from dfd.training.weights.serving import ServedAs
 
 # Opens a progress bar: (what is done, how many steps) to a function called after each step.
@@ -95,7 +95,7 @@ def export(
     """Write a model folder, calibrated on dev as it will be served; returns its ``dfd.json``."""
     write_weights(written_out(network), folder)
     scorer = read_checkpoint(str(folder)).network
-    facts = measure_serving(scorer, dev_rows, dev_cache, served)
+    facts = measure_serving(TorchScorer(scorer), dev_rows, dev_cache, served)
     write_serving(facts, folder)
     return facts
 
@@ -120,9 +120,11 @@ def render_banks(
 
 
 def watch(model: nn.Module, rows: list[Recording], cache: AudioCache) -> dict[str, float]:
-    """Dev figures of raw scores, 4 s of each recording."""
-    windows = score_windows(model, cache, seconds=WindowOptions().window_samples / 16_000)
-    scores = pool(windows, 1.0)
+    """Dev figures of raw scores, the first window of each recording."""
+    window_samples = SERVED.window_samples
+    scores = score_beginnings(
+        TorchScorer(model), cache, window_samples / SAMPLE_RATE_HZ, SERVED.traits()
+    )
     usable = ~np.isnan(scores)
     kept = [row for row, keep in zip(rows, usable, strict=True) if keep]
     return summary(scores[usable], kept)

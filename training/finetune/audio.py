@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from dfd.evaluation.audio import SAMPLE_RATE_HZ
+from dfd.streaming.options import ModelTraits, UtteranceScore
 from dfd.training.finetune.recipe import FinetuneRecipe
 from dfd.training.material.clips import Batch, Clips, collate
-from dfd.training.windows import Cut
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -43,6 +44,12 @@ def with_noise(samples: FloatArray, snr_db: float, generator: np.random.Generato
     return np.asarray(samples + power * noise, dtype=np.float32)
 
 
-def scoring_cut(recipe: FinetuneRecipe) -> Cut:
-    """How the authors' own procedure cuts a recording."""
-    return Cut(recipe.clip_samples, recipe.hop_samples, filled=recipe.padding == "zero")
+def scoring_traits(recipe: FinetuneRecipe) -> ModelTraits:
+    """How the authors' own procedure cuts a recording and puts its scores together."""
+    return ModelTraits(
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        window_samples=recipe.clip_samples,
+        hop_samples=recipe.hop_samples or recipe.clip_samples,
+        min_speech_seconds=0.0,
+        utterance_score=UtteranceScore.MEAN if recipe.hop_samples else UtteranceScore.FIRST,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from dfd.detector.precision import DTYPES, candidates
 from dfd.errors import UserError
 from dfd.evaluation.figures import metrics
-from dfd.training.finetune.audio import scoring_cut, training_batch
+from dfd.offline.scores import WindowScores
+from dfd.streaming.options import ModelTraits
+from dfd.training.finetune.audio import scoring_traits, training_batch
 from dfd.training.finetune.freezing import freeze, set_training, trained_in_any
 from dfd.training.finetune.recipe import FinetuneRecipe, Stage
 from dfd.training.finetune.schedule import rate_factor, steps_per_epoch
@@ -29,8 +31,8 @@ from dfd.training.finetune.state import (
 )
 from dfd.training.material.clips import Batch, Clips, batches_by_length, prefetch
 from dfd.training.run.tracking import Tracker
+from dfd.training.scoring import TorchScorer, score_clips
 from dfd.training.weights.classifier import Classifier, autocast, scorer
-from dfd.training.windows import Scores, mean_probabilities, score_clips
 
 LOG = "log.jsonl"
 TRACK_EVERY_STEPS = 10
@@ -115,13 +117,13 @@ def class_weights(recipe: FinetuneRecipe, clips: Clips) -> Tensor | None:
     return torch.tensor(recipe.class_weights)
 
 
-def figures(windows: Scores, clips: Clips) -> dict[str, float]:
+def figures(windows: Sequence[WindowScores], clips: Clips, model: ModelTraits) -> dict[str, float]:
     """EER and ROC-AUC of utterance scores.
 
     Raises ``UserError`` where scores are not finite or a label has none.
     """
-    scores = mean_probabilities(windows)
-    heard = np.array([odds.size > 0 for odds in windows])
+    scores = np.array([found.score(model) for found in windows])
+    heard = np.array([len(found) > 0 for found in windows])
     if not np.isfinite(scores[heard]).all():
         raise UserError("the training diverged (a score is not finite): lower learning_rate")
     try:
@@ -254,15 +256,17 @@ class _Stage:
 
     def _evaluate(self, standing: Standing) -> dict[str, float]:
         self.model.eval()
-        windows = score_clips(
-            scorer(self.model, self.context.device, self.dtype),
+        model = scoring_traits(self.recipe)
+        windows, _ = score_clips(
+            TorchScorer(scorer(self.model, self.context.device, self.dtype)),
             self.dev,
-            scoring_cut(self.recipe),
+            model,
+            filled=self.recipe.padding == "zero",
             batch=2 * self.options.batch,
             workers=self.context.workers,
         )
         set_training(self.model, self.options)
-        made = figures(windows, self.dev)
+        made = figures(windows, self.dev, model)
         value, best = made[self.recipe.best_by], standing.best
         better = best is None or (value < best if self.recipe.best_by == "eer" else value > best)
         if better:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from dfd.training.finetune.audio import scoring_cut
+from dfd.streaming.options import PROVISIONAL_SECONDS
+from dfd.training.finetune.audio import scoring_traits
 from dfd.training.finetune.loop import FitContext, Progress, describe, figures, fit
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.recipe import FinetuneRecipe
@@ -17,12 +19,12 @@ from dfd.training.material.splits import Splits
 from dfd.training.run.options import RunOptions
 from dfd.training.run.progress import Talk
 from dfd.training.run.tracking import Tracker
+from dfd.training.scoring import TorchScorer, score_clips
 from dfd.training.weights.classifier import Classifier, scorer
 from dfd.training.weights.layouts import write_state, write_transformers
 from dfd.training.weights.modelcard import Made, write_card
 from dfd.training.weights.pretrained import Backbone, load_backbone
 from dfd.training.weights.serving import ServedAs, in_a_row, serving_facts
-from dfd.training.windows import Cut, score_as_served, score_clips
 
 MODEL = "model"
 SCORING_BATCH = 16
@@ -38,8 +40,8 @@ def run(
 ) -> str:
     """Train, choose on dev, calibrate, and write ``model/`` below ``options.out``.
 
-    Returns a line with the dev figures of the weights written. Raises ``UserError`` or
-    ``UserError`` with one line for the user.
+    Returns a line with the dev figures of the weights written. Raises ``UserError`` with one
+    line for the user.
     """
     backbone = load_backbone(backbone_name)
     train, dev = scan_splits(splits, options.workers, talk)
@@ -105,24 +107,29 @@ def _finish(
 ) -> dict[str, float]:
     """Measure the best weights, calibrate them as they are served, and write them."""
     model.eval()
-    score = scorer(model, options.device)
-    batch, workers = SCORING_BATCH, options.workers
+    score = TorchScorer(scorer(model, options.device))
+    authors, served = scoring_traits(recipe), ServedAs(recipe.name, padding=recipe.padding)
+    score_dev = partial(
+        score_clips,
+        score,
+        dev,
+        filled=recipe.padding == "zero",
+        batch=SCORING_BATCH,
+        workers=options.workers,
+    )
     with talk.bar("scoring dev", len(dev.recordings)) as tick:
-        windows = score_clips(
-            score, dev, scoring_cut(recipe), batch=batch, workers=workers, progress=tick
-        )
-    made = figures(windows, dev)
-    served = Cut(filled=recipe.padding == "zero")
-    with talk.bar("calibrating", 3 * len(dev.recordings)) as tick:
-        whole, beginnings = score_as_served(
-            score, dev, served, batch=batch, workers=workers, progress=tick
+        windows, _ = score_dev(authors, progress=tick)
+    made = figures(windows, dev, authors)
+    with talk.bar("calibrating", len(dev.recordings)) as tick:
+        whole, beginnings = score_dev(
+            served.traits(), beginnings=PROVISIONAL_SECONDS, progress=tick
         )
     facts = serving_facts(
         whole,
         beginnings,
         in_a_row(dev.recordings, whole),
         dev.recordings,
-        ServedAs(recipe.name, padding=recipe.padding),
+        served,
     )
     folder = options.out / MODEL
     if recipe.head == "mlp":

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dfd.evaluation.figures import metrics
 from dfd.evaluation.score_files import write_scores
+from dfd.streaming.options import PROVISIONAL_SECONDS
 from dfd.training.frozen.contrastive import Projection, centroid_scores, fit_projection
 from dfd.training.frozen.embedding import Embedder
 from dfd.training.frozen.features import Features, extract
@@ -25,12 +26,12 @@ from dfd.training.material.splits import Splits, require_both
 from dfd.training.run.options import RunOptions
 from dfd.training.run.progress import Talk
 from dfd.training.run.tracking import Tracker
+from dfd.training.scoring import TorchScorer, score_clips
 from dfd.training.weights.classifier import Classifier, scorer
 from dfd.training.weights.layouts import write_transformers
 from dfd.training.weights.modelcard import Made, write_card
 from dfd.training.weights.pretrained import Backbone, load_backbone
 from dfd.training.weights.serving import ServedAs, in_a_row, serving_facts
-from dfd.training.windows import Cut, score_as_served
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -254,13 +255,16 @@ def _write(
     """Calibrate the linear part as it is served, and write it with its card."""
     padding = "mask" if backbone.masks else "zero"
     clips = parts.calibrating.clips
-    with talk.bar("calibrating", 3 * len(clips.recordings)) as tick:
-        whole, beginnings = score_as_served(
-            scorer(classifier.to(options.device), options.device),
+    served_as = ServedAs(recipe.name, padding=padding)
+    with talk.bar("calibrating", len(clips.recordings)) as tick:
+        whole, beginnings = score_clips(
+            TorchScorer(scorer(classifier.to(options.device), options.device)),
             clips,
-            Cut(filled=padding == "zero"),
+            served_as.traits(),
+            filled=padding == "zero",
             batch=SCORING_BATCH,
             workers=options.workers,
+            beginnings=PROVISIONAL_SECONDS,
             progress=tick,
         )
     facts = serving_facts(
@@ -268,7 +272,7 @@ def _write(
         beginnings,
         in_a_row(clips.recordings, whole),
         clips.recordings,
-        ServedAs(recipe.name, padding=padding),
+        served_as,
     )
     folder = options.out / "model"
     write_transformers(classifier.cpu(), facts, folder)

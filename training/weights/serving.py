@@ -19,21 +19,21 @@ from dfd.evaluation.figures.calibration import (
     intra_stream_correlation,
     threshold_for_false_alarms,
 )
-from dfd.evaluation.scoring.windows import pool
+from dfd.offline.scores import WindowScores, joined
+from dfd.streaming.options import ModelTraits
 
 FloatArray = npt.NDArray[np.float64]
 
-# Seconds of speech that the daemon's provisional windows hold; they share the calibration.
-PROVISIONAL_SECONDS = (1.0, 2.0)
 # The detector's own default, for data too small to measure it.
 USUAL_CORRELATION = 0.5
-# Windows of the daemon's rolling score, and recordings that are joined to a stream.
-ROLLING_WINDOWS = 5
+# Recordings that are joined to a stream.
 STREAM_RECORDINGS = 6
+# A window with less speech is not scored live.
+MIN_SPEECH_SECONDS = 1.0
 
 
-# A stream's label and the raw log-odds of its windows.
-Stream = tuple[int, FloatArray]
+# A stream's label, and its windows with raw log-odds.
+Stream = tuple[int, WindowScores]
 
 
 @dataclass(frozen=True)
@@ -48,41 +48,53 @@ class ServedAs:
     false_alarm_rate: float = 0.01
     trained_bandwidth_hz: float = SAMPLE_RATE_HZ / 2
 
+    def traits(self, evidence_correlation: float = USUAL_CORRELATION) -> ModelTraits:
+        """What the streaming core will know of the model."""
+        return ModelTraits(
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            window_samples=self.window_samples,
+            hop_samples=self.hop_samples,
+            min_speech_seconds=MIN_SPEECH_SECONDS,
+            evidence_correlation=evidence_correlation,
+            trained_bandwidth_hz=self.trained_bandwidth_hz,
+        )
+
 
 def serving_facts(
-    whole: Sequence[FloatArray],
-    beginnings: Sequence[Sequence[FloatArray]],
+    whole: Sequence[WindowScores],
+    beginnings: Sequence[FloatArray],
     streams: Sequence[Stream],
     recordings: Sequence[Recording],
     served: ServedAs,
 ) -> dict[str, Any]:
     """Fit calibration, evidence correlation and thresholds on raw window log-odds of dev.
 
-    ``whole`` has the windows of each recording; ``beginnings`` the same for only its first
-    seconds (``PROVISIONAL_SECONDS``), whose scores use the same map. Empty arrays stand for
-    recordings not scored. ``streams`` stand for long live streams.
+    ``whole`` has the windows of each recording, none for one that was not scored;
+    ``beginnings`` the log-odds (R,) of its first seconds alone (``PROVISIONAL_SECONDS``), whose
+    scores use the same map, NaN for one that was not. ``streams`` stand for long live streams.
 
     ``false_alarm_rate`` of the human recordings, and no human stream, reach the thresholds.
     Raises ``UserError`` where a label has no score.
     """
     labels = np.array([recording.label for recording in recordings], dtype=np.int64)
+    first = np.array([windows.llrs[0] if len(windows) else np.nan for windows in whole])
     raw, truth = [], []
-    for windows in (whole, *beginnings):
-        rows = [row for row, odds in enumerate(windows) if odds.size]
-        raw += [windows[row][0] for row in rows]
-        truth += [labels[row] for row in rows]
+    for odds in (first, *beginnings):
+        raw += odds[~np.isnan(odds)].tolist()
+        truth += labels[~np.isnan(odds)].tolist()
     try:
         calibration = fit_calibration(np.array(raw), np.array(truth))
     except ValueError as error:
         raise UserError(f"dev cannot calibrate: {error}") from None
-    calibrated = [(label, calibration.apply(odds)) for label, odds in streams]
-    correlation = _correlation(calibrated)
-    scores = pool([calibration.apply(odds) for odds in whole], correlation)
+    calibrated = [(label, windows.calibrated(calibration)) for label, windows in streams]
+    correlation = _correlation([(label, windows.llrs) for label, windows in calibrated])
+    model = served.traits(correlation)
+    scores = np.array([windows.calibrated(calibration).score(model) for windows in whole])
     human = scores[(labels == 0) & ~np.isnan(scores)]
     by_recordings = threshold_for_false_alarms(human, served.false_alarm_rate)
-    human_streams = [stream for label, stream in calibrated if label == 0]
-    by_streams = _above(pool(human_streams, correlation))
-    by_peaks = _above(rolling_peaks(human_streams, correlation))
+    human_streams = [windows for label, windows in calibrated if label == 0]
+    by_streams = _above(np.array([windows.score(model) for windows in human_streams]))
+    by_peaks = _above(np.array([windows.peak(model) for windows in human_streams]))
     return {
         "name": served.name,
         **({"version": served.version} if served.version else {}),
@@ -97,7 +109,7 @@ def serving_facts(
         "evidence_correlation": round(correlation, 4),
         "rolling_threshold": _rounded_up(max(by_recordings, by_peaks)),
         "cumulative_threshold": _rounded_up(max(by_recordings, by_streams)),
-        "min_speech_seconds": 1.0,
+        "min_speech_seconds": MIN_SPEECH_SECONDS,
         "trained_bandwidth_hz": served.trained_bandwidth_hz,
     }
 
@@ -122,22 +134,12 @@ def stream_rows(
     ]
 
 
-def in_a_row(recordings: Sequence[Recording], whole: Sequence[FloatArray]) -> list[Stream]:
+def in_a_row(recordings: Sequence[Recording], whole: Sequence[WindowScores]) -> list[Stream]:
     """Streams out of the windows of recordings, one after the other."""
     return [
-        (recordings[rows[0]].label, np.concatenate([whole[row] for row in rows]))
-        for rows in stream_rows(recordings, lambda row: whole[row].size > 0)
+        (recordings[rows[0]].label, joined(whole[row] for row in rows))
+        for rows in stream_rows(recordings, lambda row: len(whole[row]) > 0)
     ]
-
-
-def rolling_peaks(streams: Sequence[FloatArray], correlation: float) -> FloatArray:
-    """The highest rolling LLR of each stream, as the daemon's default of five windows gives it."""
-    peaks = []
-    for windows in streams:
-        ends = range(1, len(windows) + 1)
-        recent = [windows[max(0, end - ROLLING_WINDOWS) : end] for end in ends]
-        peaks.append(pool(recent, correlation).max())
-    return np.array(peaks)
 
 
 def _above(llrs: FloatArray) -> float:
@@ -149,7 +151,7 @@ def _rounded_up(threshold: float) -> float:
     return min(0.99, math.ceil(round(100 * threshold, 6)) / 100)
 
 
-def _correlation(streams: Sequence[Stream]) -> float:
+def _correlation(streams: Sequence[tuple[int, FloatArray]]) -> float:
     """Correlation of windows in a stream, after the mean of their label."""
     centred = []
     for label in {label for label, _ in streams}:

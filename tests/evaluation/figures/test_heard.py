@@ -3,26 +3,27 @@ import pytest
 
 from dfd.evaluation.corpus import Recording
 from dfd.evaluation.figures.heard import cut_into_streams, groups_to_join, point, scores_at
-from dfd.evaluation.scoring.windows import WindowOptions
+from dfd.streaming.options import ModelTraits
+from tests.offline.test_scores import scores as window_scores
 
-OPTIONS = WindowOptions(evidence_correlation=1.0)  # the score is the mean of the windows
+MODEL = ModelTraits(evidence_correlation=1.0)  # the score is the mean, weighted by new speech
 SECOND = 16_000
 
 
 def test_windows_that_were_heard_by_then() -> None:
-    windows = [np.array([1.0, 2.0, 6.0]), np.array([4.0]), np.zeros(0)]
-    lengths = np.array([8, 3, 0]) * SECOND
+    windows = [window_scores(1.0, 2.0, 6.0), window_scores(4.0), window_scores()]
+    lengths = np.array([8, 4, 0]) * SECOND
     beginnings = {1.0: np.array([0.5, 0.25, np.nan])}
 
     def at(seconds: float) -> list[float]:
-        made = scores_at(seconds, windows, beginnings, lengths, OPTIONS)
+        made = scores_at(seconds, windows, beginnings, lengths, MODEL)
         return [float(score) for score in made[:2]]
 
     assert at(1.0) == [0.5, 0.25]
     assert at(4.0) == [1.0, 4.0]
-    assert at(6.0) == [1.5, 4.0]
-    assert at(8.0) == [3.0, 4.0]
-    assert np.isnan(scores_at(4.0, windows, beginnings, lengths, OPTIONS)[2])
+    assert at(6.0) == [(2 * 1.0 + 2.0) / 3, 4.0]
+    assert at(8.0) == [(2 * 1.0 + 2.0 + 6.0) / 4, 4.0]
+    assert np.isnan(scores_at(4.0, windows, beginnings, lengths, MODEL)[2])
 
 
 def test_a_point_says_what_was_heard() -> None:

@@ -10,7 +10,7 @@ from dfd.evaluation.audio import FloatArray
 from dfd.evaluation.corpus import Recording
 from dfd.evaluation.scoring.served import Model
 from dfd.evaluation.scoring.trial_scores import NO_SCORE, score_trials
-from dfd.evaluation.scoring.windows import WindowOptions
+from dfd.streaming.options import ModelTraits, UtteranceScore
 
 CLEAN = {"clean": lambda samples, _: samples}
 
@@ -18,14 +18,17 @@ CLEAN = {"clean": lambda samples, _: samples}
 def peak_model(seen: list[int], **options: object) -> Model:
     """Scores a window by its largest sample; keeps the batch sizes."""
 
-    def score(windows: FloatArray, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        seen.append(len(windows))
-        assert all(not row[n:].any() for row, n in zip(windows, lengths, strict=True))
-        top = windows.max(axis=1)
-        return np.where(top > 0.95, np.nan, top).astype(np.float32)
+    class Peak:
+        def score(
+            self, windows: FloatArray, lengths: npt.NDArray[np.int64]
+        ) -> npt.NDArray[np.float32]:
+            seen.append(len(windows))
+            assert all(not row[n:].any() for row, n in zip(windows, lengths, strict=True))
+            top = windows.max(axis=1)
+            return np.where(top > 0.95, np.nan, top).astype(np.float32)
 
-    defaults = WindowOptions(evidence_correlation=1.0, **options)  # type: ignore[arg-type]
-    return Model(score, defaults, 0.5, 4, {})
+    traits = ModelTraits(evidence_correlation=1.0, **options)  # type: ignore[arg-type]
+    return Model(Peak(), traits, 0.5, 4, {})
 
 
 def write(folder: Path, name: str, *levels: float) -> Recording:
@@ -54,7 +57,7 @@ def test_each_recording_keeps_its_scores(tmp_path: Path, jobs: int) -> None:
     assert found.pooled(model, "clean") == pytest.approx(expected, rel=1e-5)
     assert found.pooled(model, "half") == pytest.approx([v / 2 for v in expected], rel=1e-5)
     assert found.beginnings[1.0] == pytest.approx(expected, rel=1e-5)
-    assert [windows.size for windows in found.windows["clean"][:4]] == [1, 1, 2, 3]
+    assert [len(windows) for windows in found.windows["clean"][:4]] == [1, 1, 2, 3]
     assert len(ticks) == 30
     assert max(seen) == 4
     assert seen.count(4) > 20
@@ -122,15 +125,19 @@ def test_decoding_does_not_run_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("utterance_score", "windows", "score"),
-    [("evidence", 1, 0.1), ("mean", 2, 0.2), ("first", 1, 0.1)],
+    [
+        # no speech: a window counts by the part of it that is new, half a second of 2.5
+        (UtteranceScore.EVIDENCE, 2, (0.1 + 0.2 * 0.3) / 1.2),
+        (UtteranceScore.MEAN, 2, 0.2),
+        (UtteranceScore.FIRST, 1, 0.1),
+    ],
 )
 def test_ways_to_score_an_utterance(
-    tmp_path: Path, utterance_score: str, windows: int, score: float
+    tmp_path: Path, utterance_score: UtteranceScore, windows: int, score: float
 ) -> None:
-    # 4.5 s: the last half second is too little for evidence, and padded for the mean
     wave = np.concatenate((np.full(64_000, 0.1), np.full(8_000, 0.3))).astype(np.float32)
     soundfile.write(str(tmp_path / "a.wav"), wave, 16_000, subtype="FLOAT")
     model = peak_model([], utterance_score=utterance_score)
     found = score_trials([Recording("a.wav", 0)], tmp_path, model, conditions=CLEAN)
-    assert found.windows["clean"][0].size == windows
+    assert len(found.windows["clean"][0]) == windows
     assert found.pooled(model, "clean")[0] == pytest.approx(score, abs=2e-3)

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfd.training.finetune.audio import scoring_cut, training_batch, with_noise
+from dfd.streaming.options import UtteranceScore
+from dfd.training.finetune.audio import scoring_traits, training_batch, with_noise
 from dfd.training.finetune.recipe import TOP4_MLP, TWO_STAGE, XLSR_HALF
 from dfd.training.material.clips import Clips, scan
 from dfd.training.material.splits import corpus_splits
@@ -79,7 +80,8 @@ def test_broken_files_are_left_out(clips: Clips, tmp_path: Path) -> None:
 
 
 def test_scoring_cuts_as_the_authors_did() -> None:
-    cut = scoring_cut(TWO_STAGE)
-    assert (cut.window_samples, cut.hop_samples, cut.filled) == (64_000, 32_000, True)
-    assert scoring_cut(TOP4_MLP).hop_samples == 0
-    assert not scoring_cut(XLSR_HALF).filled
+    traits = scoring_traits(TWO_STAGE)
+    assert (traits.window_samples, traits.hop_samples) == (64_000, 32_000)
+    assert traits.min_speech_seconds == 0.0
+    assert traits.utterance_score is UtteranceScore.MEAN
+    assert scoring_traits(TOP4_MLP).utterance_score is UtteranceScore.FIRST
