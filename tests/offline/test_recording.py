@@ -48,4 +48,4 @@ def test_windows_are_scored_in_the_largest_batches() -> None:
     )
     # nothing is scored but windows, provisional ones too, three at once
     assert max(detector.batches) == 3
-    assert sum(detector.batches) >= len(track.results) == track.summary.windows_scored - 2
+    assert sum(detector.batches) > track.windows == 14
