@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from dfd.bridges.calls import (
     CallAudio,
@@ -21,6 +20,7 @@ from dfd.bridges.limits import RefusalLog
 from dfd.bridges.metrics import Metrics
 from dfd.bridges.options import BridgeOptions
 from dfd.clients import events as ev
+from dfd.clients.alerts.context import LineContext
 from dfd.clients.alerts.sinks import EventSink
 from dfd.clients.client import AsyncDetectionClient
 
@@ -82,16 +82,12 @@ class Exchange:
         named[0] += 1
         named[1] += 1
         stream_id = started.call_id if named[0] == 1 else f"{started.call_id}-{named[0]}"
-        more = {
-            "call_id": started.call_id,
-            "protocol": call.protocol,
-            "labels": {**self.options.labels, **started.labels},
-        }
+        labels = {**self.options.labels, **started.labels}
+        context = LineContext(started.call_id, call.protocol, labels)
 
         def tell(event: ev.Event) -> None:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
             try:
-                self._sink.emit(stream_id, event, time=now, **more)
+                self._sink.emit(stream_id, event, **context.beside(event))
             except Exception as error:
                 self.metrics.add("sink_failures")
                 logger.error("an event of call %s could not be written: %s", stream_id, error)

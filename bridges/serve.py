@@ -15,7 +15,8 @@ from dfd.bridges.exchange import Exchange
 from dfd.bridges.metrics import expose
 from dfd.bridges.options import LIVE_RETRY, BridgeOptions
 from dfd.bridges.plans import Plan, written
-from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, read_secret
+from dfd.clients.alerts.actions import ActionPer
+from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, on_summary, read_secret
 from dfd.clients.alerts.sinks import EventSink, Sinks
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import Connection
@@ -31,6 +32,8 @@ class Settings:
     connection: Connection
     options: BridgeOptions
     on_alerts: tuple[str, ...] = ()
+    on_summaries: tuple[str, ...] = ()
+    action_per: ActionPer = "alert"
     webhook_secret_file: Path | None = None
     events: str | None = None
     metrics: tuple[str, int] | None = None
@@ -54,7 +57,8 @@ def run(plan: Plan, settings: Settings) -> None:
         secret = read_secret(settings.webhook_secret_file)
         if settings.events is not None:
             every.append(JsonLinesLog(settings.events))
-        every += [on_alert(what, secret) for what in settings.on_alerts]
+        every += [on_alert(what, secret, settings.action_per) for what in settings.on_alerts]
+        every += [on_summary(what, secret) for what in settings.on_summaries]
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(plan, settings, Sinks(every)))
     finally:

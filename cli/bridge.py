@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dfd.cli._actions import action_options
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import MODEL_AND_THRESHOLDS
@@ -28,19 +29,6 @@ _DIALECTS = (
 )
 
 _COMMON = (
-    click.option(
-        "--on-alert",
-        "on_alerts",
-        multiple=True,
-        metavar="COMMAND|URL|file:PATH",
-        help="For each alert: run a command (JSON on its standard input), call a webhook (signed,"
-        " tried again), or add a JSON line to a file. May be given several times.",
-    ),
-    click.option(
-        "--webhook-secret-file",
-        type=_FILE,
-        help="File with the secret that signs webhooks.  [else: env var DFD_WEBHOOK_SECRET]",
-    ),
     click.option(
         "--events",
         metavar="FILE",
@@ -88,7 +76,7 @@ def common_options(command: _F) -> _F:
     """Adds what every bridge has."""
     for option in reversed(_COMMON):
         command = option(command)
-    return server_options(command)
+    return server_options(action_options(command))
 
 
 @click.group("bridge", context_settings=_HELP, epilog=_EPILOG)
@@ -363,6 +351,8 @@ def _settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
         connection=connection(**common),
         options=options,
         on_alerts=own["on_alerts"],
+        on_summaries=own["on_summaries"],
+        action_per=own["action_per"],
         webhook_secret_file=own["webhook_secret_file"],
         events=own["events"],
         metrics=None if own["metrics"] is None else _address(own["metrics"]),
@@ -372,6 +362,8 @@ def _settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
 
 _OWN = (
     "on_alerts",
+    "on_summaries",
+    "action_per",
     "webhook_secret_file",
     "events",
     "labels",

@@ -1,10 +1,12 @@
 """`dfd listen`: judges the microphone live."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import click
 from click.core import ParameterSource
 
+from dfd.cli._actions import action_options
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
@@ -36,14 +38,7 @@ from dfd.errors import UserError
 @layout_options
 @click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
 @click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
-@click.option(
-    "--on-alert",
-    "on_alerts",
-    multiple=True,
-    metavar="ACTION",
-    help="For every alert and every clearing: run a command (JSON on its standard input), call a"
-    " webhook (http://...; signed with DFD_WEBHOOK_SECRET), or add to file:PATH. Several at once.",
-)
+@action_options
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
 def command(
     wanted: str | None,
@@ -52,6 +47,9 @@ def command(
     as_json: bool,
     events: str | None,
     on_alerts: tuple[str, ...],
+    on_summaries: tuple[str, ...],
+    action_per: Literal["alert", "call"],
+    webhook_secret_file: Path | None,
     fail_on_alert: bool,
     **others: Any,
 ) -> None:
@@ -69,7 +67,8 @@ def command(
 
     from rich.console import Console
 
-    from dfd.clients.alerts.on_alert import on_alert, read_secret
+    from dfd.clients.alerts.context import LineContext
+    from dfd.clients.alerts.on_alert import on_alert, on_summary, read_secret
     from dfd.clients.alerts.sinks import EventSink, JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.live import ListenView, summary_lines
@@ -108,8 +107,13 @@ def command(
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, end)
 
+        contexts: dict[str, LineContext] = {}
+
         def told(stream_id: str, event: Any) -> None:
-            sinks.emit(stream_id, event)
+            context = contexts.setdefault(
+                stream_id, LineContext(stream_id, "microphone", options.labels)
+            )
+            sinks.emit(stream_id, event, **context.beside(event))
             view.event(event)
 
         async with AsyncDetectionClient(where, retry=RetryPolicy(connect_seconds=3.0)) as client:
@@ -137,7 +141,9 @@ def command(
                 " where it is started, with dfd serve"
             )
         every: list[EventSink] = [JsonLinesSink(path) for path in paths]
-        every += [on_alert(what, read_secret(None)) for what in on_alerts]
+        secret = read_secret(webhook_secret_file)
+        every += [on_alert(what, secret, action_per) for what in on_alerts]
+        every += [on_summary(what, secret) for what in on_summaries]
         sinks = stack.enter_context(Sinks(every))
         view = ListenView(console, MeterState(where.server, device.name))
         stack.enter_context(view)

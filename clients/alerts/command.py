@@ -1,4 +1,4 @@
-"""A command run for each alert."""
+"""A command run for each event that is acted on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 
 from dfd.clients.alerts.worker import Workers
-from dfd.clients.events import Alert, Event
+from dfd.clients.events import Event
 from dfd.clients.protocol.messages import json_line
 from dfd.errors import UserError
 
@@ -16,7 +16,7 @@ _CLOSE_SECONDS = 10.0
 
 
 class CommandSink:
-    """Runs a command for every alert and every clearing, its JSON line on standard input.
+    """Runs a command for every event that it is given, its JSON line on standard input.
 
     The commands run one after another in a thread, so that audio is never held up; one that
     takes too long is killed, and alerts beyond a hundred waiting ones are told to `complain`.
@@ -45,9 +45,8 @@ class CommandSink:
         )
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Takes one event; all but alerts are passed over."""
-        if isinstance(event, Alert):
-            self._workers.put(json_line(stream_id, event, **more))
+        """Takes one event."""
+        self._workers.put(json_line(stream_id, event, **more))
 
     def close(self) -> None:
         """Waits a while for the commands that are due."""

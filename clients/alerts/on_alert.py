@@ -1,4 +1,4 @@
-"""What `--on-alert` names: a command, a webhook, or a file of JSON lines."""
+"""What `--on-alert` and `--on-summary` name: a command, a webhook, a file of JSON lines."""
 
 from __future__ import annotations
 
@@ -8,33 +8,13 @@ import shlex
 import shutil
 from pathlib import Path
 
+from dfd.clients.alerts.actions import ActionPer, AlertActions, SummariesOnly
 from dfd.clients.alerts.command import CommandSink
 from dfd.clients.alerts.sinks import EventSink, JsonLinesSink
 from dfd.clients.alerts.webhook import WebhookSink
-from dfd.clients.events import Alert, Event
 from dfd.errors import UserError
 
 logger = logging.getLogger("dfd.sinks")
-
-
-class AlertsOnly:
-    """Passes alerts on, raised and cleared, and nothing else.
-
-    Args:
-        sink: where they go.
-    """
-
-    def __init__(self, sink: EventSink) -> None:
-        self.sink = sink
-
-    def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Passes an alert on."""
-        if isinstance(event, Alert):
-            self.sink.emit(stream_id, event, **more)
-
-    def close(self) -> None:
-        """Closes the sink behind."""
-        self.sink.close()
 
 
 class JsonLinesLog(JsonLinesSink):
@@ -57,16 +37,29 @@ class JsonLinesLog(JsonLinesSink):
             raise UserError(f"{name} cannot be written: {error.strerror}") from None
 
 
-def on_alert(what: str, webhook_secret: str | None) -> EventSink:
+def on_alert(what: str, webhook_secret: str | bytes | None, per: ActionPer = "alert") -> EventSink:
     """Reads one `--on-alert`: `http(s)://...`, `file:PATH`, or a command.
 
     Raises:
         UserError: it is none of them, or cannot be used.
     """
+    return AlertActions(_sink(what, webhook_secret), per)
+
+
+def on_summary(what: str, webhook_secret: str | bytes | None) -> EventSink:
+    """Reads one `--on-summary`, which may be whatever `--on-alert` may be.
+
+    Raises:
+        UserError: it is none of them, or cannot be used.
+    """
+    return SummariesOnly(_sink(what, webhook_secret))
+
+
+def _sink(what: str, webhook_secret: str | bytes | None) -> EventSink:
     if what.startswith(("http://", "https://")):
-        return AlertsOnly(WebhookSink(what, webhook_secret))
+        return WebhookSink(what, webhook_secret)
     if what.startswith("file:"):
-        return AlertsOnly(JsonLinesLog(what.removeprefix("file:")))
+        return JsonLinesLog(what.removeprefix("file:"))
     sink = CommandSink(what, logger.error)
     program = shlex.split(what)[0]
     if shutil.which(program) is None:

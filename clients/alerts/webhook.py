@@ -21,13 +21,17 @@ SIGNATURE_HEADER = "X-Dfd-Signature"
 DELIVERY_HEADER = "X-Dfd-Delivery"
 
 
-def sign(secret: str, seconds: int, body: bytes) -> str:
+def _bytes(secret: str | bytes) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret
+
+
+def sign(secret: str | bytes, seconds: int, body: bytes) -> str:
     """The value of the signature's header: time and HMAC-SHA256 of "time.body" in hex."""
-    digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(_bytes(secret), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
 
 
-def verify(secret: str, header: str, body: bytes, max_age_seconds: float = 300.0) -> bool:
+def verify(secret: str | bytes, header: str, body: bytes, max_age_seconds: float = 300.0) -> bool:
     """Whether a header is right for a body and not too old: for whoever receives."""
     fields = dict(part.partition("=")[::2] for part in header.split(","))
     said = fields.get("t", "")
@@ -63,7 +67,7 @@ class WebhookSink:
     def __init__(
         self,
         url: str,
-        secret: str | None,
+        secret: str | bytes | None,
         *,
         attempts: int = 6,
         first_delay_seconds: float = 0.5,

@@ -30,7 +30,11 @@ async def test_events_carry_the_calls_own_names(daemon: ScriptedServer) -> None:
         assert stream_id == "call-1"
         assert more["call_id"] == "call-1"
         assert more["labels"] == {"site": "B", "caller": "Ann"}
-        assert str(more["time"]).endswith("+00:00")
+        assert str(more["time"]).endswith("Z")
+        assert more["protocol"] == "test"
+        alert_line = next(more for _, event, more in sink.told if isinstance(event, ev.Alert))
+        assert alert_line["model"]
+        assert "rolling_threshold" in dict(alert_line["policy"])  # type: ignore[call-overload]
         assert dict(daemon.connections[0].config.labels) == {"site": "B", "caller": "Ann"}
         assert exchange.metrics.get("alerts", "raised") == 1
         call.end("twice")

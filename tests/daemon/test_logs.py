@@ -3,7 +3,8 @@ import logging
 
 import pytest
 
-from dfd.daemon.logs import JsonFormatter, TextFormatter, configure, log
+from dfd.daemon.logs import configure, log
+from dfd.loglines import JsonFormatter, TextFormatter
 
 
 def record(event: str, exc_info: bool = False, **fields: object) -> logging.LogRecord:

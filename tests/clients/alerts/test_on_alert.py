@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dfd.clients import events as ev
-from dfd.clients.alerts.on_alert import AlertsOnly, JsonLinesLog, on_alert, read_secret
+from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, read_secret
 from dfd.clients.alerts.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, WebhookSink, sign, verify
 from dfd.clients.alerts.worker import Workers
 from dfd.errors import UserError
@@ -217,7 +217,7 @@ def test_a_file_is_kept_and_added_to(tmp_path: Path) -> None:
 
 
 def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    sink = AlertsOnly(JsonLinesLog("-"))
+    sink = JsonLinesLog("-")
     sink.emit("s-1", ALERT)
     sink.close()
     assert '"alert"' in capsys.readouterr().out

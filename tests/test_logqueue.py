@@ -2,8 +2,8 @@ import logging
 import os
 import threading
 
-from dfd.daemon.logqueue import LineQueue
-from dfd.daemon.logs import TextFormatter
+from dfd.loglines import TextFormatter
+from dfd.logqueue import LineQueue
 
 
 def record(event: str) -> logging.LogRecord:

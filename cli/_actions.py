@@ -1,0 +1,47 @@
+"""What is done with alerts and verdicts: the same options for `listen` and the bridges."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--on-alert",
+        "on_alerts",
+        multiple=True,
+        metavar="COMMAND|URL|file:PATH",
+        help="For each alert: run a command (JSON on its standard input), call a webhook (signed,"
+        " tried again), or add a JSON line to a file. May be given several times.",
+    ),
+    click.option(
+        "--on-summary",
+        "on_summaries",
+        multiple=True,
+        metavar="COMMAND|URL|file:PATH",
+        help="The same for the verdict at the end. May be given several times.",
+    ),
+    click.option(
+        "--action-per",
+        type=click.Choice(["alert", "call"]),
+        default="alert",
+        show_default=True,
+        help="alert: act when a channel's first threshold is crossed, and when all are crossed"
+        " back; call: act once a call, on its first alert.",
+    ),
+    click.option(
+        "--webhook-secret-file",
+        type=click.Path(path_type=Path),
+        help="File with the secret that signs webhooks.  [else: env var DFD_WEBHOOK_SECRET]",
+    ),
+)
+
+
+def action_options(command: _F) -> _F:
+    """Adds the options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,80 @@
+"""What of a call's events is acted on: alerts, once a moment or once a call; its verdict."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+from dfd.clients.alerts.sinks import EventSink
+from dfd.clients.events import Alert, Event, Summary, Trigger
+
+ActionPer = Literal["alert", "call"]
+# Calls that are remembered, should their end never come.
+_MAX_CALLS = 10_000
+
+
+class AlertActions:
+    """Passes alerts on, and nothing that was acted on before.
+
+    Rolling and cumulative evidence of one voice mostly cross their thresholds in one moment:
+    that is one action, and its clearing comes when both have gone back. After a reconnection
+    the daemon raises once more what it had raised: that is none.
+
+    Args:
+        sink: where they go.
+        per: "alert" passes each moment on, raised and cleared, by channel; "call" only the
+            first alert of a call.
+    """
+
+    def __init__(self, sink: EventSink, per: ActionPer = "alert") -> None:
+        self.sink = sink
+        self._per = per
+        self._raised: OrderedDict[tuple[str, int], set[Trigger]] = OrderedDict()
+
+    def emit(self, stream_id: str, event: Event, **more: object) -> None:
+        """Passes an alert on where it is news."""
+        if not isinstance(event, Alert):
+            return
+        call = str(more.get("call_id", stream_id))
+        if self._news(call, event):
+            self.sink.emit(stream_id, event, **more)
+
+    def close(self) -> None:
+        """Closes the sink behind."""
+        self.sink.close()
+
+    def _news(self, call: str, alert: Alert) -> bool:
+        once = self._per == "call"
+        if once and alert.cleared:
+            return False
+        key = (call, -1 if once else alert.channel)
+        raised = self._raised.setdefault(key, set())
+        self._raised.move_to_end(key)
+        while len(self._raised) > _MAX_CALLS:
+            self._raised.popitem(last=False)
+        before = bool(raised)
+        if alert.cleared:
+            raised.discard(alert.trigger)
+            return before and not raised
+        raised.add(alert.trigger)
+        return not before
+
+
+class SummariesOnly:
+    """Passes the verdict of each stream on, and nothing else.
+
+    Args:
+        sink: where they go.
+    """
+
+    def __init__(self, sink: EventSink) -> None:
+        self.sink = sink
+
+    def emit(self, stream_id: str, event: Event, **more: object) -> None:
+        """Passes a summary on."""
+        if isinstance(event, Summary):
+            self.sink.emit(stream_id, event, **more)
+
+    def close(self) -> None:
+        """Closes the sink behind."""
+        self.sink.close()

@@ -1,0 +1,74 @@
+from dfd.clients import events as ev
+from dfd.clients.alerts.actions import ActionPer, AlertActions, SummariesOnly
+from tests.bridges.kit import MemorySink
+
+ROLLING, CUMULATIVE = ev.Trigger.ROLLING, ev.Trigger.CUMULATIVE
+
+
+def alert(trigger: ev.Trigger, cleared: bool = False, channel: int = 0) -> ev.Alert:
+    return ev.Alert(trigger, channel, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=cleared)
+
+
+def acted(
+    alerts: list[ev.Alert], per: ActionPer = "alert", calls: list[str] | None = None
+) -> list[tuple[ev.Trigger, bool, int]]:
+    sink = MemorySink()
+    actions = AlertActions(sink, per)
+    for number, one in enumerate(alerts):
+        actions.emit("s", one, call_id="c" if calls is None else calls[number])
+    told = [event for _, event, _ in sink.told if isinstance(event, ev.Alert)]
+    return [(one.trigger, one.cleared, one.channel) for one in told]
+
+
+def test_two_thresholds_of_one_moment_are_one_action() -> None:
+    assert acted([alert(ROLLING), alert(CUMULATIVE)]) == [(ROLLING, False, 0)]
+
+
+def test_it_is_over_when_both_are_back() -> None:
+    told = [
+        alert(ROLLING),
+        alert(CUMULATIVE),
+        alert(ROLLING, cleared=True),
+        alert(ROLLING),
+        alert(ROLLING, cleared=True),
+        alert(CUMULATIVE, cleared=True),
+        alert(ROLLING),
+    ]
+    assert acted(told) == [(ROLLING, False, 0), (CUMULATIVE, True, 0), (ROLLING, False, 0)]
+
+
+def test_what_is_raised_again_after_a_reconnection_is_none() -> None:
+    assert acted([alert(ROLLING), alert(ROLLING), alert(CUMULATIVE)]) == [(ROLLING, False, 0)]
+
+
+def test_channels_and_calls_are_apart() -> None:
+    told = [alert(ROLLING), alert(ROLLING, channel=1), alert(ROLLING)]
+    assert acted(told, calls=["a", "a", "b"]) == [
+        (ROLLING, False, 0),
+        (ROLLING, False, 1),
+        (ROLLING, False, 0),
+    ]
+
+
+def test_once_a_call() -> None:
+    told = [
+        alert(ROLLING, channel=1),
+        alert(ROLLING, cleared=True, channel=1),
+        alert(CUMULATIVE),
+        alert(ROLLING),
+    ]
+    assert acted(told, "call", ["a", "a", "a", "b"]) == [(ROLLING, False, 1), (ROLLING, False, 0)]
+
+
+def test_a_clearing_of_what_was_never_raised_is_none() -> None:
+    assert acted([alert(ROLLING, cleared=True)]) == []
+
+
+def test_summaries_go_their_own_way() -> None:
+    sink = MemorySink()
+    only = SummariesOnly(sink)
+    only.emit("s", alert(ROLLING))
+    only.emit("s", ev.Summary((), ev.EndReason.CLIENT_DONE))
+    only.close()
+    assert [type(event) for _, event, _ in sink.told] == [ev.Summary]
+    assert sink.closed
