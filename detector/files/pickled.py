@@ -43,7 +43,7 @@ _HARMLESS = (
     ),
     "types.SimpleNamespace",
 )
-_STATE_KEYS = ("model_state_dict", "state_dict", "model")
+_STATE_KEYS = ("model_state_dict", "state_dict", "model", "model_state", "net", "network")
 
 
 class _StandIn:

@@ -9,13 +9,23 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dfd.detector.networks.backbone import POSITION_WEIGHT, BackboneConfig
+from dfd.detector.jsonfile import Fields, read_object
+from dfd.detector.networks.backbone import POSITION_WEIGHT, BackboneConfig, read_config
 from dfd.errors import UserError
 
+_CONFIG = "config.json"
 # kernels of the convolutions -> their strides
 _STRIDES: dict[tuple[int, ...], tuple[int, ...]] = {(10, 3, 3, 3, 3, 2, 2): (5, 2, 2, 2, 2, 2, 2)}
 # hidden size -> attention heads: base; large and XLS-R 300M; XLS-R 1B; XLS-R 2B
 _HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
+
+
+def config_beside(tensors: Mapping[str, Tensor], path: Path) -> tuple[BackboneConfig, str]:
+    """A backbone's sizes, by the config.json beside its file or as published; and the source."""
+    beside = path.parent / _CONFIG
+    if beside.exists():
+        return read_config(Fields(beside, read_object(beside))), f"the {_CONFIG} beside it"
+    return config_of(tensors, path), "a published Wav2Vec2"
 
 
 def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:

@@ -4,6 +4,8 @@ backbone, first_layer   Wav2Vec2 filled with tensors under transformers' names
 head, light_cnn         from its frames to two logits
 scoring                 the whole, samples to spoof log-odds
 aasist, graphs          AASIST, on fixed filters (`sinc`) and convolutions (`residual`)
+rawnet2, rawgat_st      the other two on fixed filters
+ssl_aasist, sls, nes2net  heads of published detectors on a backbone
 windows, network        classifiers without a backbone, and what all have in common
 frames, int8            the same laid out for speed, and in 8-bit integers
 spectrogram             convolutions that are one, the short way

@@ -31,6 +31,8 @@ class ScoringNetwork(nn.Module):
             transformers' arithmetic.
         mask: hide from the network what lies past a window's length, so that it scores as if
             it were alone and unpadded; otherwise the network sees zeros there.
+        gate: takes each layer's states to what the head sees the sum of, instead of the last.
+        variance_floor: what is added to the variance of a window before its root is taken.
     """
 
     layer_weights: Tensor
@@ -45,6 +47,8 @@ class ScoringNetwork(nn.Module):
         spoof_column: int,
         normalize: bool,
         mask: bool,
+        gate: nn.Module | None = None,
+        variance_floor: float = VARIANCE_FLOOR,
     ) -> None:
         super().__init__()
         self.feature_extractor = backbone.feature_extractor
@@ -65,7 +69,9 @@ class ScoringNetwork(nn.Module):
         # In the "stable" layout the norm comes after the last layer, otherwise before the first.
         self.norm_last = config.do_stable_layer_norm
         self.spoof_column = spoof_column
-        self.variance_floor = VARIANCE_FLOOR
+        self.gated = gate is not None
+        self.gate = nn.Identity() if gate is None else gate
+        self.variance_floor = variance_floor
         self.normalize = normalize
         self.mask = mask
         self.eval()
@@ -113,11 +119,15 @@ class ScoringNetwork(nn.Module):
         total = x.float()
         if self.weighted:
             total = total * self.layer_weights[0]
+        if self.gated:
+            total = torch.zeros_like(total)
         for index, layer in enumerate(self.transformer.layers):
             x = layer(x, attention_mask)[0]
             if self.weighted:
                 total = total + x.float() * self.layer_weights[index + 1]
-        if not self.weighted:
+            if self.gated:
+                total = total + self.gate(x.float())
+        if not self.weighted and not self.gated:
             total = (self.transformer.layer_norm(x) if self.norm_last else x).float()
         logits: Tensor = self.head(total, frames)
         return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]

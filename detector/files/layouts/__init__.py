@@ -7,7 +7,16 @@ that recognises a file reads it; `linear_heads` comes last and says what it miss
 from typing import Protocol
 
 from dfd.detector.files.checkpoint import Checkpoint
-from dfd.detector.files.layouts import aasist, linear_heads
+from dfd.detector.files.layouts import (
+    aasist,
+    antideepfake,
+    linear_heads,
+    nes2net,
+    rawgat_st,
+    rawnet2,
+    sls,
+    ssl_aasist,
+)
 from dfd.detector.files.layouts.state import StateDict
 from dfd.detector.overrides import ModelOverrides
 
@@ -24,7 +33,15 @@ class Layout(Protocol):
         """Reads it."""
 
 
-LAYOUTS: tuple[Layout, ...] = (aasist,)
+LAYOUTS: tuple[Layout, ...] = (
+    aasist,
+    rawnet2,
+    rawgat_st,
+    ssl_aasist,
+    antideepfake,
+    sls,
+    nes2net,
+)
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:

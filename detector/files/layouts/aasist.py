@@ -38,8 +38,8 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     assert prefix is not None
     widths = block_widths(state, prefix)
     first, second = (
-        _rows(state, f"{prefix}GAT_layer_S.att_proj.weight"),
-        _rows(state, f"{prefix}HtrgGAT_layer_ST11.att_proj.weight"),
+        state.rows(f"{prefix}GAT_layer_S.att_proj.weight"),
+        state.rows(f"{prefix}HtrgGAT_layer_ST11.att_proj.weight"),
     )
     ratios, temperatures = _unwritten(state, (first, second))
     sizes = AasistSizes(
@@ -68,8 +68,7 @@ def block_widths(state: StateDict, prefix: str) -> list[tuple[int, int]]:
     widths = []
     for block in range(BLOCKS):
         name = f"{prefix}encoder.{block}.0.conv1.weight"
-        outputs = _rows(state, name)
-        widths.append((int(state.tensors[name].shape[1]), outputs))
+        widths.append((state.columns(name), state.rows(name)))
     return widths
 
 
@@ -77,12 +76,6 @@ def unread_norms(blocks: int) -> set[str]:
     """The first norm of each block but the first, which the published blocks do not use."""
     parts = ("weight", "bias", "running_mean", "running_var")
     return {f"encoder.{block}.0.bn1.{part}" for block in range(1, blocks) for part in parts}
-
-
-def _rows(state: StateDict, name: str) -> int:
-    if name not in state.tensors or state.tensors[name].ndim < 2:
-        raise UserError(f"{state.path} misses {name}: so it is not a whole AASIST: copy it again")
-    return int(state.tensors[name].shape[0])
 
 
 def _unwritten(

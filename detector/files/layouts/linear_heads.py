@@ -16,24 +16,20 @@ from dfd.detector.files.card import CardDefaults, read_card
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.labels import spoof_column
 from dfd.detector.files.layouts.state import StateDict
-from dfd.detector.files.published import config_of
+from dfd.detector.files.published import config_beside
 from dfd.detector.files.tensors import digest, listed, match_tensors
-from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.networks.backbone import (
     TRAINING_ONLY,
-    BackboneConfig,
     backbone_shapes,
     empty_backbone,
     fill_backbone,
     fold_position_norm,
-    read_config,
 )
 from dfd.detector.networks.head import LinearHead, MlpHead, OnMean, ProjectedMeanHead
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
-CONFIG = "config.json"
 TWO_STAGE, TOP4_MLP, OTHER = "two-stage", "top4-mlp", "state-dict"
 _FIRST = "feature_extractor.conv_layers.0.conv.weight"
 _PARTS = ("feature_extractor.", "feature_projection.", "encoder.")
@@ -79,7 +75,7 @@ def read(found: StateDict, overrides: ModelOverrides) -> Checkpoint:
         for name, value in state.items()
         if name.startswith(prefix) and name.removeprefix(prefix).startswith(_PARTS)
     }
-    config, source = _config(body, path)
+    config, source = config_beside(body, path)
     unused = {prefix + name for name in TRAINING_ONLY}
     own_names = {prefix + name for name in body} | unused
     rest = {name: value for name, value in state.items() if name not in own_names}
@@ -236,11 +232,3 @@ def _spoof_column(wanted: str | None, layout: str, path: Path) -> tuple[int, str
             'or 1, or as "spoof_label" in a dfd.json beside it'
         )
     return 1, "1"
-
-
-def _config(body: Mapping[str, Tensor], path: Path) -> tuple[BackboneConfig, str]:
-    """The backbone's sizes, and where they come from."""
-    beside = path.parent / CONFIG
-    if beside.exists():
-        return read_config(Fields(beside, read_object(beside))), f"the {CONFIG} beside it"
-    return config_of(body, path), "a published Wav2Vec2"

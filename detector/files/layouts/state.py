@@ -1,7 +1,7 @@
 """The tensors of a file without a configuration, before anybody knows what they are."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +46,35 @@ class StateDict:
             )
         return found[0] if found else None
 
+    def rows(self, name: str) -> int:
+        """The first size of a tensor.
+
+        Raises:
+            UserError: it is missing.
+        """
+        return self._size(name)[0]
+
+    def columns(self, name: str) -> int:
+        """The second size of a tensor, likewise."""
+        return self._size(name, 2)[1]
+
+    def _size(self, name: str, least: int = 1) -> tuple[int, ...]:
+        if name not in self.tensors or self.tensors[name].dim() < least:
+            raise UserError(f"{self.path} lacks {name}, so it is not whole: copy it again")
+        return tuple(self.tensors[name].shape)
+
     def sha256(self) -> str:
         """Digest of the file."""
         return digest(self.path)
 
     def matched(
-        self, wanted: Mapping[str, Tensor], prefix: str, *, unused: set[str], source: str
+        self,
+        wanted: Mapping[str, Tensor],
+        prefix: str,
+        *,
+        unused: set[str],
+        source: str,
+        published_name: Callable[[str], str] = str,
     ) -> dict[str, Tensor]:
         """The tensors that a network wants, by its own names; see `match_tensors`.
 
@@ -60,19 +83,19 @@ class StateDict:
             prefix: of the names in the file.
             unused: of its own names, those that may be there for nothing.
             source: what wants them, for messages.
+            published_name: of a tensor of its own, in the file.
         """
         counters = {name for name in wanted if name.endswith(_COUNTER)}
-        shapes = {prefix + name: value.shape for name, value in wanted.items()}
-        shapes = {name: shape for name, shape in shapes.items() if not name.endswith(_COUNTER)}
+        names = {name: prefix + published_name(name) for name in wanted.keys() - counters}
         matched = match_tensors(
             self.tensors,
-            shapes,
+            {names[name]: wanted[name].shape for name in wanted if name in names},
             self.path,
-            unused={prefix + name for name in unused | counters}
+            unused={prefix + name for name in unused}
             | {name for name in self.tensors if name.endswith(_COUNTER)},
             source=source,
         )
-        found = {name.removeprefix(prefix): value for name, value in matched.items()}
+        found = {name: matched[file_name] for name, file_name in names.items()}
         return found | {name: wanted[name] for name in counters}
 
 

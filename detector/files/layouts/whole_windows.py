@@ -1,5 +1,7 @@
 """What the layouts share whose network sees whole windows and has no backbone."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from dfd.detector.files.card import CardDefaults, ModelCard, read_card
@@ -81,24 +83,28 @@ def read_classifier(
     words: str,
     unused: set[str],
     fixed: bool = False,
+    published_name: Callable[[str], str] = str,
 ) -> Checkpoint:
     """Fills a classifier of windows and wraps it up.
 
     Args:
         state: the file.
-        classifier: empty, its parameters named as in the file.
+        classifier: empty.
         overrides: what the operator says.
         layout: its name.
         prefix: of the names in the file.
         words: what the file was found to be.
         unused: names of the file that count for nothing.
         fixed: whether it takes windows of `WINDOW_SAMPLES` only.
+        published_name: of a parameter of its own, in the file.
 
     Raises:
         UserError: tensors are missing or left over, or the card wants the impossible.
     """
     say_found(state, words)
-    matched = state.matched(classifier.state_dict(), prefix, unused=unused, source=words)
+    matched = state.matched(
+        classifier.state_dict(), prefix, unused=unused, source=words, published_name=published_name
+    )
     classifier.load_state_dict(matched)
     sha256 = state.sha256()
     card = window_card(state, overrides, layout, sha256, fixed=fixed)
