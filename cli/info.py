@@ -69,7 +69,7 @@ def _show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> No
     from dfd.clients.display.info import model_table
     from dfd.clients.events import ModelInfo
     from dfd.clients.options import AlertPolicy
-    from dfd.detector.files.checkpoint import read_checkpoint
+    from dfd.detector.files.read import read_checkpoint
 
     # which tensors were found is told on the way
     said, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")

@@ -9,8 +9,9 @@ From the port to the device and back:
     rpc/         `stream`, one live stream: `reader` takes its requests, `outbox` its answers, and
                  `ends` names the ways it can end; `recording` is a whole file at once.
                  `pipeline` is between a stream's core and the scheduler: windows out, scores in;
-                 `convert`, `describe` and `events` between the wire's messages and the core's types
-    watch/       all streams of the daemon, for whoever may watch them
+                 `watch`, for whoever may watch all streams
+    wire/        between the wire's messages and the core's types
+    watch/       all streams of the daemon, as they are shown
     scheduling/  batches windows of all streams for the one thread that owns the device
     multiprocess/
                  several processes that share the port, and an engine process for each device

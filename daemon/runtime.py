@@ -5,10 +5,10 @@ from typing import Protocol
 
 from dfd.daemon.endpoint.admission import Admission, Phase
 from dfd.daemon.endpoint.auth import Authenticator
+from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster

@@ -18,11 +18,11 @@ from dfd.daemon.endpoint.bind import bind, channel_options
 from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.endpoint.health import HealthServicer, add_health
 from dfd.daemon.endpoint.reflection import add_reflection
+from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics, MetricsPage
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.rpc.uploads import Uploads
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import Engine, ModelSource
 from dfd.daemon.scheduling.garbage import settle_memory

@@ -17,13 +17,13 @@ from dfd.daemon.endpoint.auth import Right
 from dfd.daemon.errors import CallError, abort, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
-from dfd.daemon.rpc import describe
-from dfd.daemon.rpc.convert import ENCODINGS
 from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.recording import Recording
 from dfd.daemon.rpc.stream import Stream
+from dfd.daemon.rpc.watch import serve as serve_watcher
 from dfd.daemon.runtime import Runtime
-from dfd.daemon.watch.serve import serve as serve_watcher
+from dfd.daemon.wire import describe
+from dfd.daemon.wire.requests import ENCODINGS
 from dfd.detector.traits import default_policy
 from dfd.v1 import detection_pb2 as pb
 

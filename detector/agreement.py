@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector.engines import FP32, INT8, Compiled, Target, compile_network
+from dfd.detector.engines import compile_network
+from dfd.detector.engines.target import FP32, INT8, Compiled, Target
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.padding import padded
 from dfd.detector.signals import probe_signals

@@ -14,8 +14,8 @@ from dfd.detector import precision as precisions
 from dfd.detector.agreement import compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
-from dfd.detector.engines import Compiled
-from dfd.detector.files.checkpoint import BUNDLED, read_checkpoint
+from dfd.detector.engines.target import Compiled
+from dfd.detector.files.read import BUNDLED, read_checkpoint
 from dfd.detector.networks.network import runs_in
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.padding import padded

@@ -12,7 +12,8 @@ from torch import Tensor
 from dfd.detector import engines
 from dfd.detector.engines.cuda_graphs import CudaGraphs
 from dfd.detector.engines.torchscript import place
-from dfd.detector.files.checkpoint import Checkpoint, read_checkpoint
+from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.precision import DTYPES
 

@@ -22,7 +22,7 @@ from dfd.benchmarks.report import machine
 from dfd.benchmarks.report.spread import Spread, measure_in_turns
 from dfd.detector import Detector, load_detector
 from dfd.detector.devices import resolve_device
-from dfd.detector.files.checkpoint import find_model, read_checkpoint
+from dfd.detector.files.read import find_model, read_checkpoint
 from dfd.detector.precision import FP32, fast_precisions, has_int8
 from dfd.detector.signals import probe_signals
 from dfd.errors import UserError

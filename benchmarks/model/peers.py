@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dfd.detector import engines
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.precision import DTYPES, fast_precisions
 from dfd.detector.signals import probe_signals
 

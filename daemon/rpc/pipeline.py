@@ -13,9 +13,9 @@ from dfd.daemon.errors import CallError
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.rpc.events import Timing
 from dfd.daemon.scheduling.batching import Kind, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
+from dfd.daemon.wire.events import Timing
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import (

@@ -8,11 +8,11 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.errors import CallError, invalid
-from dfd.daemon.rpc import convert
 from dfd.daemon.rpc.coalesce import Coalescer, slices
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
 from dfd.daemon.rpc.pipeline import Pipeline
+from dfd.daemon.wire import requests
 from dfd.v1 import detection_pb2 as pb
 
 # Chunks are joined up to the first length in any case, up to the second while no window can
@@ -44,7 +44,7 @@ async def read_request(
         ClientGoneError: the client left.
     """
     raw = await read_message(context)
-    return None if raw is None else convert.parse(pb.StreamingDetectRequest, raw)
+    return None if raw is None else requests.parse(pb.StreamingDetectRequest, raw)
 
 
 async def read_config(

@@ -11,12 +11,12 @@ import grpc.aio
 
 from dfd.daemon.errors import CallError, from_stream_error, invalid
 from dfd.daemon.logs import log
-from dfd.daemon.rpc import convert, describe, events
 from dfd.daemon.rpc.coalesce import slices
 from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.daemon.wire import describe, events, requests
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
@@ -120,7 +120,7 @@ class Recording:
         raw = await read_message(self._context)
         if raw is None:
             raise invalid("EMPTY_REQUEST", "the call holds no request; send the recording")
-        return convert.parse(pb.DetectRequest, raw)
+        return requests.parse(pb.DetectRequest, raw)
 
     async def _judge(self, request: pb.DetectRequest) -> None:
         options, spec = self._runtime.options, self._engine.spec
@@ -131,8 +131,8 @@ class Recording:
                 f"the recording holds {size} bytes; send at most {options.max_recording_bytes}, "
                 "or stream it",
             )
-        convert.check_model(request.model, spec)
-        session = convert.session_options(request, spec, options.max_channel_count)
+        requests.check_model(request.model, spec)
+        session = requests.session_options(request, spec, options.max_channel_count)
         self._pipeline = pipeline = Pipeline(
             self.stream_id,
             session,

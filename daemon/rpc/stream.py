@@ -12,7 +12,7 @@ import grpc.aio
 
 from dfd.daemon.errors import CallError
 from dfd.daemon.logs import log
-from dfd.daemon.rpc import convert, describe, ends, events
+from dfd.daemon.rpc import ends
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
@@ -21,6 +21,7 @@ from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.vitals.capacity import Hold
 from dfd.daemon.watch.sight import Sight
+from dfd.daemon.wire import describe, events, requests
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
@@ -134,10 +135,10 @@ class Stream:
         """Takes the configuration, says `started` and sets reader and writer to work."""
         options, spec = self._runtime.options, self._engine.spec
         config = await read_config(self._context, self._end, options.config_timeout_seconds)
-        convert.check_model(config.model, spec)
-        convert.check_identity(config)
+        requests.check_model(config.model, spec)
+        requests.check_identity(config)
         self.stream_id = config.stream_id or self.stream_id
-        session = convert.session_options(config, spec, options.max_channel_count)
+        session = requests.session_options(config, spec, options.max_channel_count)
         self._hold = self._runtime.capacity.enter(
             len(session.effective_channels), session.effective_hop_seconds
         )

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from dfd.daemon.rpc import events
-from dfd.daemon.rpc.convert import duration
+from dfd.daemon.wire import events
+from dfd.daemon.wire.requests import duration
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 

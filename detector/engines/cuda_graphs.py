@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dfd.detector.engines import Compiled
+from dfd.detector.engines.target import Compiled
 
 # TorchScript observes a first run and optimises at the second; neither may be recorded.
 _RUNS_BEFORE = 3

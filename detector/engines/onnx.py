@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dfd.detector.engines import Compiled, Target
 from dfd.detector.engines.openvino import traced
+from dfd.detector.engines.target import Compiled, Target
 from dfd.detector.networks.network import Network
 
 _OPSET = 17

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfd.detector.engines import Compiled, Target
+from dfd.detector.engines.target import Compiled, Target
 from dfd.detector.networks.network import Network
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from dfd.detector.engines import INT8, Compiled, Target
 from dfd.detector.engines.cuda_graphs import CudaGraphs
+from dfd.detector.engines.target import INT8, Compiled, Target
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import quantize
 from dfd.detector.networks.network import Network

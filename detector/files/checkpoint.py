@@ -1,17 +1,9 @@
-"""What `--model` names, and the weights behind it."""
+"""A model read into memory, whatever form it was saved in."""
 
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
 from dfd.detector.files.card import ModelCard
 from dfd.detector.networks.network import Network
-from dfd.detector.overrides import ModelOverrides
-from dfd.errors import UserError
-
-BUNDLED = "bundled"
-# What training scripts call their checkpoints.
-_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,73 +25,3 @@ class Checkpoint:
     least_samples: int
     layout: str
     spoof_label: str
-
-
-def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Checkpoint:
-    """Reads a model.
-
-    Args:
-        model: `bundled`; a folder that transformers' save_pretrained wrote, or its id on the
-            hub; a file that torch.save or safetensors wrote, or a folder with one such file.
-        overrides: facts of the model that are set over its own.
-
-    Raises:
-        UserError: there is no such model, or its files are broken or not supported.
-    """
-    from dfd.detector.files import hub, state_dict, transformers_folder
-
-    path = Path(model).expanduser()
-    if model != BUNDLED and not path.exists() and hub.is_hub_id(model):
-        folder = hub.fetch(model)
-        return transformers_folder.read(folder, overrides, name=model.partition("@")[0])
-    path = find_model(model)
-    beside = path.parent / transformers_folder.CONFIG
-    if path.name in (transformers_folder.WEIGHTS, transformers_folder.PICKLED) and beside.exists():
-        path = path.parent
-    if path.is_file():
-        return state_dict.read(path, overrides)
-    files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
-    has_config = (path / transformers_folder.CONFIG).exists()
-    parted = (path / transformers_folder.INDEX).exists()
-    named = {transformers_folder.WEIGHTS, transformers_folder.PICKLED}
-    if has_config and (parted or not files or named & {file.name for file in files}):
-        return transformers_folder.read(path, overrides)
-    if len(files) == 1:
-        return state_dict.read(files[0], overrides)
-    if files:
-        names = ", ".join(file.name for file in files)
-        raise UserError(f"{path} has several checkpoints: name one of {names}")
-    raise UserError(
-        f"{path} has no {transformers_folder.CONFIG}: name a folder that transformers' "
-        "save_pretrained wrote, or a checkpoint file"
-    )
-
-
-def find_model(model: str) -> Path:
-    """The folder or file that a model name means.
-
-    Raises:
-        UserError: it does not exist or holds no weights.
-    """
-    if model == BUNDLED:
-        folder = bundled_folder()
-        if not (folder / "model.safetensors").exists():
-            raise UserError(
-                f"no bundled weights in {folder}: train a model with `dfd train` and name its "
-                "folder as --model"
-            )
-        return folder
-    path = Path(model).expanduser()
-    if path.exists():
-        return path
-    raise UserError(
-        f"there is no model folder or file {model}: name an existing one, a hub id as "
-        f'organisation/model, or "{BUNDLED}" for the one that comes with dfd'
-    )
-
-
-def bundled_folder() -> Path:
-    """Where the weights lie that come with dfd, whether they are there or not."""
-    folder = resources.files("dfd.detector.bundled")
-    assert isinstance(folder, Path)
-    return folder

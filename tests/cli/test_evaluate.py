@@ -219,7 +219,7 @@ def test_scores_that_look_turned_round(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "name the trials"),
-        (["--manifest", "M", "--protocol", "wavefake"], "leave one away"),
+        (["--manifest", "M", "--protocol", "wavefake"], "give only one of them"),
         (["--manifest", "M"], "--audio-root DIR"),
         (["--protocol", "wavefake", "--audio-root", ".", "--split", "dev"], "--split is of a"),
         (["--manifest", "M", "--audio-root", ".", "--subset", "eval"], "are of a protocol"),

@@ -8,7 +8,7 @@ import torch
 
 from dfd.detector.engines.cuda_graphs import CudaGraphs
 from dfd.detector.engines.torchscript import place
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 
 from .conftest import WINDOW, Windows

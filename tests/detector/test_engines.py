@@ -58,7 +58,7 @@ def test_a_precision_that_an_engine_lacks_is_refused(folder: Path) -> None:
         pytest.skip("the engine is not installed: pip install 'dfd[onnx]'")
     silence = np.zeros((1, WINDOW), np.float32)
     target = engines.Target(CPU, "int8", WINDOW, WINDOW // 2, silence)
-    from dfd.detector.files.checkpoint import read_checkpoint
+    from dfd.detector.files.read import read_checkpoint
 
     network = read_checkpoint(str(folder)).network
     with pytest.raises(UserError, match="engine onnx does not compute in int8"):

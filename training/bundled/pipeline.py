@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
 from dfd.evaluation.corpus import Recording, read_manifest

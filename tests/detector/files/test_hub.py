@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from dfd.detector.files.checkpoint import read_checkpoint
 from dfd.detector.files.hub import is_hub_id
+from dfd.detector.files.read import read_checkpoint
 from dfd.errors import UserError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out, patches
 from tests.detector.conftest import CARD, WINDOW, MakeFolder
 

@@ -7,7 +7,7 @@ import torch
 
 from dfd.detector import load_detector
 from dfd.detector import precision as precisions
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import Grid, QuantizedConvStep, QuantizedDense, quantize, rounded
 from dfd.detector.signals import probe_signals

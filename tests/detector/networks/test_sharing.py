@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dfd.detector import load_detector
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.sharing import SharedWork, shared_frames
 from tests.detector.conftest import CARD, MakeFolder, needs_int8

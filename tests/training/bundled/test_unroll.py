@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from dfd.detector.files.checkpoint import read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.spectrogram import SpectrogramExtractor
 from dfd.errors import UserError

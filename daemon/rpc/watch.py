@@ -6,10 +6,10 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.errors import CallError, invalid
-from dfd.daemon.rpc.convert import parse, seconds
 from dfd.daemon.rpc.ends import ClientGoneError, not_reading
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import Runtime
+from dfd.daemon.wire.requests import parse, seconds
 from dfd.v1 import detection_pb2 as pb
 
 _DEFAULT_SECONDS = 0.5

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from dfd.daemon.errors import CallError
-from dfd.daemon.rpc import convert, describe, events
+from dfd.daemon.wire import describe, events, requests
 from dfd.streaming import types as core
 from dfd.streaming.options import VadEngine
 from dfd.v1 import detection_pb2 as pb
@@ -15,7 +15,7 @@ SPEC = make_spec()
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 0.02, 1.999999999, 3600.5])
 def test_durations(seconds: float) -> None:
-    message = convert.duration(seconds)
+    message = requests.duration(seconds)
     assert message.seconds + message.nanos / 1e9 == pytest.approx(seconds, abs=1e-9)
     assert 0 <= message.nanos < 10**9
 
@@ -26,7 +26,7 @@ def test_defaults_come_from_the_model() -> None:
             encoding=pb.AudioFormat.ENCODING_MULAW, sample_rate_hertz=8000, channel_count=2
         )
     )
-    options = convert.session_options(config, SPEC, 8)
+    options = requests.session_options(config, SPEC, 8)
     assert options.audio_format.encoding is core.Encoding.MULAW
     assert options.effective_channels == (0, 1)
     assert options.effective_window_seconds == 2.0
@@ -41,7 +41,7 @@ def test_defaults_come_from_the_model() -> None:
     assert effective.vad.aggressiveness == options.vad.aggressiveness
     assert not effective.vad.HasField("speech_threshold")
     assert effective.window_duration.ToSeconds() == 2
-    again = convert.session_options(effective, SPEC, 8)
+    again = requests.session_options(effective, SPEC, 8)
     assert again.alert_policy == options.alert_policy
     assert again.effective_hop_seconds == options.effective_hop_seconds
 
@@ -52,8 +52,8 @@ def test_everything_can_be_set() -> None:
         vad=pb.VadConfig(
             engine=pb.VadConfig.ENGINE_SILERO,
             speech_threshold=0.25,
-            hangover=convert.duration(0.5),
-            min_speech_duration=convert.duration(0.75),
+            hangover=requests.duration(0.5),
+            min_speech_duration=requests.duration(0.75),
         ),
         alert_policy=pb.AlertPolicy(
             rolling_threshold=0.7,
@@ -62,11 +62,11 @@ def test_everything_can_be_set() -> None:
             consecutive_windows=1,
             cooldown=Duration(),
         ),
-        window_duration=convert.duration(1.5),
-        hop_duration=convert.duration(0.5),
+        window_duration=requests.duration(1.5),
+        hop_duration=requests.duration(0.5),
     )
     config.audio_format.channel_count = 2
-    options = convert.session_options(config, SPEC, 8)
+    options = requests.session_options(config, SPEC, 8)
     assert options.effective_channels == (1,)
     assert options.vad.engine is VadEngine.SILERO
     assert (options.vad.speech_threshold, options.vad.hangover_seconds) == (0.25, 0.5)
@@ -129,7 +129,7 @@ def _format(**changes: Any) -> dict[str, Any]:
 )
 def test_what_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(CallError) as caught:
-        convert.session_options(pb.StreamingDetectConfig(**changes), SPEC, 2)
+        requests.session_options(pb.StreamingDetectConfig(**changes), SPEC, 2)
     assert caught.value.reason == reason
 
 
@@ -143,16 +143,16 @@ def test_what_is_refused(changes: dict[str, Any], reason: str) -> None:
 )
 def test_what_goes_to_the_log_is_bounded(config: pb.StreamingDetectConfig) -> None:
     with pytest.raises(CallError, match=r"at most|above"):
-        convert.check_identity(config)
+        requests.check_identity(config)
 
 
 def test_every_value_of_the_core_has_one_on_the_wire() -> None:
-    assert set(convert.ENCODINGS.values()) == set(core.Encoding)
+    assert set(requests.ENCODINGS.values()) == set(core.Encoding)
     assert set(events._STATUSES) == set(core.WindowStatus)
     assert set(events._TRIGGERS) == set(core.Trigger)
     assert set(events._VERDICTS) == set(core.Verdict)
     for table, wire in (
-        (convert.ENCODINGS, pb.AudioFormat.Encoding),
+        (requests.ENCODINGS, pb.AudioFormat.Encoding),
         (dict.fromkeys(events._STATUSES.values()), pb.WindowResult.Status),
         (dict.fromkeys(events._TRIGGERS.values()), pb.Alert.Trigger),
         (dict.fromkeys(events._VERDICTS.values()), pb.Verdict),

@@ -1,7 +1,7 @@
 """What is served and in force, as messages of the wire."""
 
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.rpc.convert import ENCODINGS, duration
+from dfd.daemon.wire.requests import ENCODINGS, duration
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.options import AlertPolicy, SessionOptions, VadEngine
 from dfd.v1 import detection_pb2 as pb

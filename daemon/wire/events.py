@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dfd.daemon.rpc.convert import duration
+from dfd.daemon.wire.requests import duration
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from dfd.daemon.rpc.uploads import Uploads
+from dfd.daemon.endpoint.uploads import Uploads
 
 
 async def enter(uploads: Uploads, size: int, held: asyncio.Event, done: asyncio.Event) -> None:
