@@ -64,6 +64,14 @@ def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
     return click.option(flag, name, default=default, type=kind, help=help_text, **more)
 
 
+def _flag(name: str, help_text: str) -> Any:
+    """A switch whose default and name are those of `ServeOptions`."""
+    flag = name.replace("_", "-")
+    default = getattr(_DEFAULT, name)
+    words = f"--{flag}/--no-{flag}"
+    return click.option(words, name, default=default, help=help_text, show_default=True)
+
+
 _OPTIONS = (
     _option("host", "Address to listen on.", str),
     _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
@@ -113,10 +121,22 @@ _OPTIONS = (
     _option("windows_in_flight", "Unscored windows before a fast sender is slowed.", int),
     _option("grace_seconds", "Time for running streams after SIGTERM.", _SECONDS),
     _option("retry_seconds", "What clients that are turned away are told to wait.", _SECONDS),
+    _option(
+        "max_streams_per_peer",
+        "Streams of one address other than loopback.  [default: three quarters of all]",
+        int,
+    ),
+    _option("jwt_keys", "Key set (JWKS) of an issuer whose tokens are taken.", _FILE),
+    _option("jwt_issuer", "What these tokens name as their issuer.", str),
+    _option("jwt_audience", "What these tokens name as their audience.", str),
     _option("token_file", "TOML file of bearer tokens.  [default: no token is asked for]", _FILE),
     _option("tls_cert", "Certificate chain, PEM.", _FILE),
     _option("tls_key", "Key of the certificate, PEM.", _FILE),
     _option("tls_client_ca", "Ask clients for a certificate that this CA signed.", _FILE),
+    _option("reload_seconds", "How often to look for changed files; 0: at SIGHUP.", _SECONDS),
+    _flag("allow_open", "Let others reach the port without TLS or tokens."),
+    _flag("reflection", "Serve gRPC reflection."),
+    _flag("health", "Serve gRPC health."),
     _option("log_level", "Lowest level that is logged.", click.Choice(LOG_LEVELS)),
     _option("log_format", "Format of the log, one line for each event.", click.Choice(LOG_FORMATS)),
 )

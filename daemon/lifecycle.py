@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dfd.daemon.endpoint.address import address
-from dfd.daemon.metrics import MetricsPage
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.page import MetricsPage
 
 
 def ready_line(options: ServeOptions, port: int, page: MetricsPage | None) -> str:

@@ -1,7 +1,4 @@
-"""What Prometheus is told: its own registry, its own port, labels from fixed sets."""
-
-from types import TracebackType
-from typing import Self
+"""What Prometheus is told: its own registry, labels from fixed sets."""
 
 from prometheus_client import (
     CollectorRegistry,
@@ -10,12 +7,10 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
-    start_http_server,
 )
 
 from dfd.daemon.logs import dropped_lines
 from dfd.detector.spec import ModelSpec
-from dfd.errors import UserError
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -135,40 +130,3 @@ class Metrics:
     def value(self, name: str, **labels: str) -> float:
         """One figure as a page would show it; 0 where it was never touched."""
         return self.registry.get_sample_value(name, labels) or 0.0
-
-
-class MetricsPage:
-    """Serves the figures over HTTP from a thread of its own.
-
-    Raises:
-        UserError: the port cannot be had.
-    """
-
-    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
-        try:
-            self._server, self._thread = start_http_server(port, host, registry)
-        except OSError as error:
-            raise UserError(
-                f"cannot serve metrics on {host}:{port}: {error.strerror or error}; "
-                "choose another --metrics-port, or --no-metrics"
-            ) from None
-        self.port: int = self._server.server_port
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self.port}/metrics"
-
-    def close(self) -> None:
-        """Gives the port back."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -55,8 +55,15 @@ class ServeOptions(ModelOverrides):
         windows_in_flight: unresolved windows of one channel before its sender is slowed.
         grace_seconds: time running streams have to end after SIGTERM.
         retry_seconds: what a turned-away client is told to wait.
+        max_streams_per_peer: of one address other than loopback; None: three quarters of all.
         token_file: TOML of bearer tokens; None lets everyone in.
+        jwt_keys: key set of an issuer whose signed tokens are taken as well.
+        jwt_issuer, jwt_audience: what those tokens must say.
         tls_cert, tls_key, tls_client_ca: PEM files.
+        reload_seconds: how often is looked whether these files have changed; 0: never, but
+            at SIGHUP.
+        allow_open: others may reach the port without TLS or unknown.
+        reflection, health: whether gRPC's services of these names are there.
 
     Raises:
         UserError: a value is impossible.
@@ -93,10 +100,18 @@ class ServeOptions(ModelOverrides):
     windows_in_flight: int = 4
     grace_seconds: float = 30.0
     retry_seconds: float = 1.0
+    max_streams_per_peer: int | None = None
     token_file: Path | None = None
+    jwt_keys: Path | None = None
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    reload_seconds: float = 10.0
+    allow_open: bool = False
+    reflection: bool = True
+    health: bool = True
     log_level: str = "info"
     log_format: str = "text"
 
@@ -111,6 +126,7 @@ class ServeOptions(ModelOverrides):
         for name in (
             "workers",
             "max_streams",
+            "max_streams_per_peer",
             "max_chunk_bytes",
             "max_recording_bytes",
             "upload_bytes",
@@ -148,7 +164,12 @@ class ServeOptions(ModelOverrides):
                 seconds is None or (math.isfinite(seconds) and seconds > 0.0),
                 f"{_spoken(name)} is {seconds}; use more than 0",
             )
-        for name in ("max_queue_delay_seconds", "grace_seconds", "retry_seconds"):
+        for name in (
+            "max_queue_delay_seconds",
+            "grace_seconds",
+            "retry_seconds",
+            "reload_seconds",
+        ):
             delay: float = getattr(self, name)
             _require(
                 math.isfinite(delay) and delay >= 0.0, f"{_spoken(name)} is {delay}; use 0 or more"
@@ -163,6 +184,11 @@ class ServeOptions(ModelOverrides):
         _require(
             self.tls_client_ca is None or self.tls_cert is not None,
             "--tls-client-ca asks for TLS; give --tls-cert and --tls-key too",
+        )
+        _require(
+            self.jwt_keys is None or bool(self.jwt_issuer and self.jwt_audience),
+            "--jwt-keys asks for --jwt-issuer and --jwt-audience: without them any token of "
+            "the issuer would do",
         )
         _require(
             self.precision in PRECISIONS,
@@ -193,6 +219,13 @@ class ServeOptions(ModelOverrides):
     def devices(self) -> tuple[str, ...]:
         """The devices, one engine each."""
         return tuple(name.strip() for name in self.device.split(","))
+
+    @property
+    def streams_by_peer(self) -> int:
+        """The most streams of one address, so that none takes every place."""
+        if self.max_streams_per_peer is not None:
+            return self.max_streams_per_peer
+        return max(1, -(-3 * self.max_streams // 4))
 
     @property
     def multiprocess(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from dfd.daemon.endpoint.admission import Admission, Phase
 from dfd.daemon.endpoint.auth import Authenticator
+from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
@@ -62,6 +63,7 @@ class Runtime:
     metrics: Metrics
     admission: Admission
     auth: Authenticator
+    shares: Shares
     uploads: Uploads
     capacity: Capacity
     engine: Engine | None = None

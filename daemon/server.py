@@ -11,18 +11,21 @@ from typing import Self
 import grpc.aio
 
 from dfd import __version__
-from dfd.daemon.endpoint.address import address, is_loopback
+from dfd.daemon.endpoint.address import address
 from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
-from dfd.daemon.endpoint.auth import Authenticator, read_tokens
 from dfd.daemon.endpoint.bind import bind, channel_options
+from dfd.daemon.endpoint.doors import check_doors
 from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.endpoint.health import HealthServicer, add_health
 from dfd.daemon.endpoint.reflection import add_reflection
+from dfd.daemon.endpoint.secrets import Secrets
+from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log, model_fields
-from dfd.daemon.metrics import Metrics, MetricsPage
+from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.page import MetricsPage
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import Engine, ModelSource
 from dfd.daemon.scheduling.garbage import settle_memory
@@ -34,6 +37,7 @@ from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.daemon.vitals.pulse import Pulse
 from dfd.detector.spec import LoadedModel
+from dfd.errors import UserError
 
 # after the last stream: for statuses that are still on their way
 LAST_WORDS_SECONDS = 0.5
@@ -89,7 +93,9 @@ class Server:
         self.metrics = metrics = Metrics() if shared is None else shared.metrics
         self.port = 0
         self.page: MetricsPage | None = None
-        tokens = None if options.token_file is None else read_tokens(options.token_file)
+        check_doors(options)
+        self._secrets = Secrets(options)
+        self._rereading: asyncio.Task[None] | None = None
         self.runtime = Runtime(
             options=options,
             version=__version__,
@@ -100,7 +106,8 @@ class Server:
                 metrics,
                 None if shared is None else shared.quota,
             ),
-            auth=Authenticator(tokens),
+            auth=self._secrets.auth,
+            shares=Shares(options),
             uploads=Uploads(options.upload_bytes),
             capacity=Capacity(
                 time.monotonic,
@@ -133,26 +140,38 @@ class Server:
         shared = self._shares_port
         server = grpc.aio.server(options=channel_options(options, shared=shared))
         server.add_generic_rpc_handlers([DetectionService(self.runtime).handler()])
-        add_health(server, self._health)
-        add_reflection(server, (SERVICE, HEALTH_SERVICE))
-        self.port = bind(server, options, shared=shared)
+        if options.health:
+            add_health(server, self._health)
+        if options.reflection:
+            add_reflection(server, (SERVICE, *([HEALTH_SERVICE] if options.health else [])))
+        self.port = bind(server, options, self._secrets.credentials, shared=shared)
         self._grpc = server
         if options.serves_metrics:
             self.page = MetricsPage(
-                self.metrics.registry, options.metrics_host, options.metrics_port
+                self.metrics.registry,
+                options.metrics_host,
+                options.metrics_port,
+                lambda: self.runtime.admission.phase is Phase.SERVING,
             )
         await server.start()
+        if options.reload_seconds:
+            self._rereading = asyncio.create_task(self._reread_changed(), name="dfd-reread")
         log(logging.INFO, "listening", address=address(options.host, self.port))
-        open_doors = [
-            *(["TLS"] if options.tls_cert is None else []),
-            *([] if self.runtime.auth.required else ["tokens"]),
-        ]
-        if open_doors and not is_loopback(options.host):
-            log(
-                logging.WARNING,
-                f"others can reach this port, without {' and without '.join(open_doors)}",
-                host=options.host,
-            )
+
+    def reread(self) -> None:
+        """Reads tokens, keys and certificates again; where they are wrong nothing changes."""
+        try:
+            self._secrets.reread()
+        except UserError as error:
+            log(logging.ERROR, "not reread, going on with what was there", why=str(error))
+        else:
+            log(logging.INFO, "tokens, keys and certificates reread")
+
+    async def _reread_changed(self) -> None:
+        while True:
+            await asyncio.sleep(self.options.reload_seconds)
+            if self._secrets.changed():
+                self.reread()
 
     async def warm(self) -> bool:
         """Loads the model and starts to serve; True when that is done.
@@ -235,6 +254,8 @@ class Server:
     async def stop(self, grace_seconds: float = 0.0) -> bool:
         """Closes everything; False where the device is still busy and cannot be stopped."""
         self.runtime.roster.closed.set()
+        if self._rereading is not None:
+            self._rereading.cancel()
         if self._grpc is not None:
             await self._grpc.stop(grace_seconds)
         if self.page is not None:
@@ -275,6 +296,7 @@ async def run(
     signals: asyncio.Queue[None] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
+    loop.add_signal_handler(signal.SIGHUP, server.reread)
     drained = True
     try:
         await server.bind()

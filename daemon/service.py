@@ -6,14 +6,15 @@ is the same: grpc would take the whole of a single request before the handler co
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import grpc
 import grpc.aio
 
-from dfd.daemon.endpoint.auth import Right
+from dfd.daemon.endpoint.auth import Right, Token
 from dfd.daemon.errors import CallError, abort, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
@@ -30,7 +31,10 @@ from dfd.v1 import detection_pb2 as pb
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
 
 # told in the log, at a bounded rate: no stream was started that could tell of them
-REFUSALS = {"TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "SERVER_FULL", "OVERLOADED"}
+REFUSALS = {
+    *("TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "MODEL_NOT_ALLOWED"),
+    *("SERVER_FULL", "OVERLOADED", "PEER_FULL", "TOKEN_FULL", "TOKEN_SPENT"),
+}
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Answer = TypeVar("_Answer")
@@ -58,15 +62,17 @@ class DetectionService:
     async def streaming_detect(self, _: object, context: _Context) -> None:
         """Judges a live stream."""
 
-        async def serve(token: str | None) -> str:
-            with self._runtime.admission.slot():
-                stream = Stream(self._runtime, context, token)
+        async def serve(token: Token | None) -> str:
+            with self._place(context, token):
+                stream = Stream(self._runtime, context, None if token is None else token.name)
                 try:
                     await stream.run()
                 except (CallError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(stream.stream_id) from error
+                finally:
+                    self._runtime.shares.spend(token, stream.audio_seconds)
             return stream.stream_id
 
         await self._guarded(context, Right.DETECT, serve)
@@ -74,15 +80,17 @@ class DetectionService:
     async def detect(self, _: object, context: _Context) -> bytes:
         """Judges a recording."""
 
-        async def serve(token: str | None) -> bytes:
-            with self._runtime.admission.slot():
-                recording = Recording(self._runtime, context, token)
+        async def serve(token: Token | None) -> bytes:
+            with self._place(context, token):
+                recording = Recording(self._runtime, context, None if token is None else token.name)
                 try:
                     response = await recording.run()
                 except (CallError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(recording.stream_id) from error
+                finally:
+                    self._runtime.shares.spend(token, recording.audio_seconds)
             return response.SerializeToString()
 
         return await self._guarded(context, Right.DETECT, serve) or b""
@@ -90,7 +98,7 @@ class DetectionService:
     async def get_server_info(self, _: object, context: _Context) -> bytes:
         """Says what this server offers."""
 
-        async def serve(_: str | None) -> bytes:
+        async def serve(_: Token | None) -> bytes:
             runtime = self._runtime
             spec = runtime.engine_or_refuse().spec
             return pb.GetServerInfoResponse(
@@ -109,16 +117,35 @@ class DetectionService:
     async def watch_streams(self, _: object, context: _Context) -> None:
         """Shows all streams as they go."""
 
-        async def serve(_: str | None) -> None:
+        async def serve(_: Token | None) -> None:
             await serve_watcher(self._runtime, context)
 
         await self._guarded(context, Right.WATCH, serve)
+
+    @contextlib.contextmanager
+    def _place(self, context: _Context, token: Token | None) -> Iterator[None]:
+        """Holds a place of the daemon, of the token and of the peer.
+
+        Raises:
+            CallError: there is none.
+        """
+        runtime = self._runtime
+        with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):
+            model = runtime.engine_or_refuse().spec.name
+            if token is not None and token.models is not None and model not in token.models:
+                raise CallError(
+                    grpc.StatusCode.PERMISSION_DENIED,
+                    "MODEL_NOT_ALLOWED",
+                    f"the token does not allow the model {model}; use one that does",
+                    metadata={"model": model},
+                )
+            yield
 
     async def _guarded(
         self,
         context: _Context,
         right: Right,
-        serve: Callable[[str | None], Awaitable[_Answer]],
+        serve: Callable[[Token | None], Awaitable[_Answer]],
     ) -> _Answer | None:
         """Serves one call; whatever it raises becomes this call's status and no other's."""
         try:

@@ -60,7 +60,7 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
     with tempfile.TemporaryDirectory(prefix="dfd-bench-") as made:
         files = options.files or tuple(_recordings(Path(made)))
         tell("starting the daemon")
-        arguments = (f"--max-streams={options.limit + 1}", *options.serve)
+        arguments = (f"--max-streams={options.limit + 1}", "--admission=fixed", *options.serve)
         with running(arguments) as daemon:
             # what the start left behind is given back within the second
             time.sleep(1.0)

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any, Protocol
 
 import grpc
 
 from dfd.daemon.errors import CallError
 from dfd.errors import UserError
 
-_KEYS = {"name", "token", "sha256", "allow"}
+_KEYS = {"name", "token", "sha256", "allow", "streams", "minutes", "models"}
 
 
 class Right(Enum):
@@ -31,35 +32,56 @@ class Token:
     Attributes:
         name: shown in the log in the token's stead.
         digest: SHA-256 of the token.
+        streams: at once, in one process; None: as many as there are places.
+        minutes: of audio a day; None: any.
+        models: that may be used; None: any.
     """
 
     name: str
     digest: bytes
     allow: frozenset[Right]
+    streams: int | None = None
+    minutes: float | None = None
+    models: frozenset[str] | None = None
+
+
+class Verifier(Protocol):
+    """Knows tokens that are signed, not listed."""
+
+    def verify(self, secret: str) -> Token | None:
+        """What a token allows; None where it does not hold."""
 
 
 class Authenticator:
     """Checks the `authorization` metadata of calls.
 
     Args:
-        tokens: None lets everyone in.
+        tokens: those of the file; None where there is none.
+        signed: knows those that an issuer signed. Without either everyone is let in.
     """
 
-    def __init__(self, tokens: tuple[Token, ...] | None) -> None:
+    def __init__(self, tokens: tuple[Token, ...] | None, signed: Verifier | None = None) -> None:
         self._tokens = tokens
+        self._signed = signed
+
+    def go_on_with(self, other: "Authenticator") -> None:
+        """Takes what another one knows; calls that run stay in."""
+        self._tokens, self._signed = other._tokens, other._signed
 
     @property
     def required(self) -> bool:
         """Whether a token is asked for."""
-        return self._tokens is not None
+        return self._tokens is not None or self._signed is not None
 
-    def check(self, metadata: Iterable[tuple[str, str | bytes]] | None, right: Right) -> str | None:
-        """Returns the token's name, None where none is asked for.
+    def check(
+        self, metadata: Iterable[tuple[str, str | bytes]] | None, right: Right
+    ) -> Token | None:
+        """Returns the token, None where none is asked for.
 
         Raises:
             CallError: TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
         """
-        if self._tokens is None:
+        if not self.required:
             return None
         given = [value for key, value in metadata or () if key == "authorization"]
         scheme, _, secret = _text(given[0]).partition(" ") if given else ("", "", "")
@@ -71,9 +93,11 @@ class Authenticator:
             )
         digest = hashlib.sha256(secret.strip().encode()).digest()
         found = None
-        for token in self._tokens:  # all of them: time tells nothing
+        for token in self._tokens or ():  # all of them: time tells nothing
             if hmac.compare_digest(token.digest, digest):
                 found = token
+        if found is None and self._signed is not None:
+            found = self._signed.verify(secret.strip())
         if found is None:
             raise CallError(
                 grpc.StatusCode.UNAUTHENTICATED,
@@ -87,7 +111,7 @@ class Authenticator:
                 f"the token does not allow {right.value}; use one that does",
                 metadata={"needed": right.value},
             )
-        return found.name
+        return found
 
 
 def _text(value: str | bytes) -> str:
@@ -138,7 +162,31 @@ def _token(entry: object, where: str) -> Token:
         raw = b""
     if len(raw) != 32:
         raise UserError(f"{where}: sha256 must be 64 hexadecimal digits")
-    return Token(name, raw, _rights(entry.get("allow", ["detect", "info"]), where))
+    return Token(
+        name,
+        raw,
+        _rights(entry.get("allow", ["detect", "info"]), where),
+        _positive(entry, "streams", int, where),
+        _positive(entry, "minutes", (int, float), where),
+        _models(entry.get("models"), where),
+    )
+
+
+def _positive(entry: dict[str, Any], key: str, kinds: Any, where: str) -> Any:
+    value = entry.get(key)
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, kinds) or value <= 0
+    ):
+        raise UserError(f"{where}: {key} is a number above 0; leave it out for no limit")
+    return value
+
+
+def _models(models: object, where: str) -> frozenset[str] | None:
+    if models is None:
+        return None
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        raise UserError(f"{where}: models is a list of names; leave it out for all")
+    return frozenset(models)
 
 
 def _rights(allow: object, where: str) -> frozenset[Right]:

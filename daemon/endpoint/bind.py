@@ -4,7 +4,6 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.endpoint.address import address, probe
-from dfd.daemon.endpoint.tls import server_credentials
 from dfd.daemon.options import MIB, ServeOptions
 from dfd.errors import UserError
 
@@ -28,15 +27,18 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
     ]
 
 
-def bind(server: grpc.aio.Server, options: ServeOptions, *, shared: bool = False) -> int:
+def bind(
+    server: grpc.aio.Server,
+    options: ServeOptions,
+    credentials: grpc.ServerCredentials | None = None,
+    *,
+    shared: bool = False,
+) -> int:
     """Takes the port, alone or beside other processes, and returns its number.
 
     Raises:
-        UserError: it cannot be had, or TLS is set up wrongly.
+        UserError: it cannot be had.
     """
-    credentials = None
-    if options.tls_cert is not None and options.tls_key is not None:
-        credentials = server_credentials(options.tls_cert, options.tls_key, options.tls_client_ca)
     if not shared:
         probe(options.host, options.port)
     target = address(options.host, options.port)

@@ -10,7 +10,8 @@ _NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 
 def add_reflection(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
     """Lets tools such as grpcurl ask for the contract."""
-    servicer = reflection.aio.ReflectionServicer((*services, *_NAMES))
+    # what is listed can be asked for; of the newer name grpcio has no description
+    servicer = reflection.aio.ReflectionServicer((*services, reflection.SERVICE_NAME))
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,

@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -15,10 +16,8 @@ def _read(path: Path, what: str) -> bytes:
         raise UserError(f"cannot read the {what} {path}: {error.strerror}") from None
 
 
-def server_credentials(
-    cert: Path, key: Path, client_ca: Path | None = None
-) -> grpc.ServerCredentials:
-    """The credentials of a port.
+class ServerTls:
+    """The credentials of a port, which may change while it is open.
 
     Args:
         cert: the certificate chain, PEM.
@@ -27,7 +26,33 @@ def server_credentials(
 
     Raises:
         UserError: a file cannot be read or holds something else.
+
+    Attributes:
+        credentials: for the port.
     """
+
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None = None) -> None:
+        self._files = (cert, key, client_ca)
+        self._fresh: grpc.ServerCertificateConfiguration | None = None
+        self.credentials = grpc.dynamic_ssl_server_credentials(
+            _read_all(*self._files), self._fetch, require_client_authentication=bool(client_ca)
+        )
+
+    def reread(self) -> None:
+        """Takes the files as they are now for connections from here on.
+
+        Raises:
+            UserError: they are wrong; those before stay.
+        """
+        self._fresh = _read_all(*self._files)
+
+    def _fetch(self) -> Any:
+        """What gRPC asks for before each handshake; None: as it was, which its stubs forgot."""
+        fresh, self._fresh = self._fresh, None
+        return fresh
+
+
+def _read_all(cert: Path, key: Path, client_ca: Path | None) -> grpc.ServerCertificateConfiguration:
     chain, secret = _read(cert, "TLS certificate"), _read(key, "TLS key")
     roots = _read(client_ca, "TLS client CA") if client_ca is not None else None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -42,11 +67,7 @@ def server_credentials(
             context.load_verify_locations(client_ca)
         except ssl.SSLError:
             raise UserError(f"the TLS client CA {client_ca} holds no certificate in PEM") from None
-    return grpc.ssl_server_credentials(
-        [(secret, chain)],
-        root_certificates=roots,
-        require_client_auth=client_ca is not None,
-    )
+    return grpc.ssl_server_certificate_configuration([(secret, chain)], root_certificates=roots)
 
 
 def _no_passphrase() -> str:

@@ -53,6 +53,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Reread:
+    """To a worker: read tokens, keys and certificates again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Tell the metrics."""
 
@@ -141,6 +146,7 @@ ControlMessage = (
     | Drain
     | Stop
     | Report
+    | Reread
     | Warm
     | Bound
     | Serving

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from prometheus_client import CollectorRegistry
 
 from dfd.daemon.endpoint.address import address, reserved
+from dfd.daemon.endpoint.doors import check_doors
 from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log
-from dfd.daemon.metrics import Metrics, MetricsPage
+from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.control import (
     Begin,
     Bound,
@@ -28,6 +29,7 @@ from dfd.daemon.multiprocess.control import (
     Figures,
     Gone,
     Report,
+    Reread,
     Serving,
     Show,
     Shown,
@@ -39,6 +41,7 @@ from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, merge, snapshot
 from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.page import MetricsPage
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
@@ -143,7 +146,12 @@ class Supervisor:
         if options.serves_metrics:
             registry = CollectorRegistry()
             registry.register(MergedCollector(self._gather_from_page))
-            self.page = MetricsPage(registry, options.metrics_host, options.metrics_port)
+            self.page = MetricsPage(
+                registry,
+                options.metrics_host,
+                options.metrics_port,
+                lambda: self.metrics.value("dfd_ready") == 1.0,
+            )
         for role, count in (("engine", len(options.devices)), ("worker", options.workers)):
             for index in range(count):
                 await self._spawn(role, index)
@@ -169,6 +177,11 @@ class Supervisor:
             devices=options.devices,
         )
         return True
+
+    def reread(self) -> None:
+        """Lets all workers read tokens, keys and certificates again."""
+        for worker in self._all("worker"):
+            worker.control.send(Reread())
 
     async def drain(self) -> bool:
         """Takes no new streams and lets those that run end; False where some did not."""
@@ -427,7 +440,9 @@ async def run_supervisor(
     signals: asyncio.Queue[None] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
+    check_doors(options)
     supervisor = Supervisor(options, loader)
+    loop.add_signal_handler(signal.SIGHUP, supervisor.reread)
     drained = True
     try:
         if await unless_signal(supervisor.start(), signals):

@@ -16,6 +16,7 @@ from dfd.daemon.multiprocess.control import (
     Figures,
     Gone,
     Report,
+    Reread,
     Serving,
     Show,
     Shown,
@@ -118,6 +119,8 @@ class Worker:
                     self._neighbours.shown(message)
                 elif isinstance(message, Gone):
                     self._neighbours.gone(message.worker)
+                elif isinstance(message, Reread):
+                    self._server.reread()
                 elif isinstance(message, Drain):
                     self._draining = asyncio.create_task(self._drain())
                 elif isinstance(message, Stop):

@@ -46,6 +46,11 @@ class Recording:
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
 
+    @property
+    def audio_seconds(self) -> float:
+        """Audio taken so far, of one channel."""
+        return 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
+
     async def run(self) -> pb.DetectResponse:
         """Takes the recording and judges it.
 

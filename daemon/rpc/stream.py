@@ -57,6 +57,11 @@ class Stream:
         self._sight: Sight | None = None
         self._hold: Hold | None = None
 
+    @property
+    def audio_seconds(self) -> float:
+        """Audio taken so far, of one channel."""
+        return 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
+
     async def run(self) -> None:
         """Serves the stream to its end.
 

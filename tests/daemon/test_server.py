@@ -233,8 +233,14 @@ def taken_port() -> tuple[socket.socket, int]:
     [
         ({"port": "taken"}, r"cannot listen on 127.0.0.1:\d+: Address already in use; choose"),
         ({"metrics_port": "taken"}, r"cannot serve metrics on 127.0.0.1:\d+: Address already"),
-        ({"host": "no.such.host.invalid"}, r"cannot listen on no.such.host.invalid:0: "),
-        ({"host": "192.0.2.1"}, r"cannot listen on 192.0.2.1:0: Cannot assign requested address"),
+        (
+            {"host": "no.such.host.invalid", "allow_open": True},
+            r"cannot listen on no.such.host.invalid:0: ",
+        ),
+        (
+            {"host": "192.0.2.1", "allow_open": True},
+            r"cannot listen on 192.0.2.1:0: Cannot assign requested address",
+        ),
     ],
 )
 async def test_a_port_that_cannot_be_had(options: dict[str, Any], message: str) -> None:
@@ -259,9 +265,13 @@ async def test_other_addresses(serve: Serve, host: str) -> None:
         assert answer.status == Status.SERVING
 
 
-async def test_an_open_door_is_warned_of(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    await serve(host="0.0.0.0")
-    assert "others can reach this port, without TLS and without tokens" in caplog.text
+async def test_an_open_door_needs_an_explicit_word(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UserError, match=r"without TLS .* and without tokens .*--allow-open"):
+        await serve(host="0.0.0.0")
+    await serve(host="0.0.0.0", allow_open=True)
+    assert "others can reach this port, without TLS" in caplog.text
 
 
 async def test_a_model_that_cannot_be_loaded(caplog: pytest.LogCaptureFixture) -> None:

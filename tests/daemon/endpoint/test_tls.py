@@ -6,7 +6,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from dfd.daemon.endpoint.tls import server_credentials
+from dfd.daemon.endpoint.tls import ServerTls
 from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
@@ -74,9 +74,9 @@ def test_wrong_files(tmp_path: Path) -> None:
         capture_output=True,
     )
     for wrong in ((cert, other), (text, key), (cert, text), (cert, encrypted)):
-        with pytest.raises(UserError, match="no certificate and its unencrypted key"):
-            server_credentials(*wrong)
+        with pytest.raises(UserError, match="not a certificate and its unencrypted key"):
+            ServerTls(*wrong)
     with pytest.raises(UserError, match="holds no certificate"):
-        server_credentials(cert, key, text)
+        ServerTls(cert, key, text)
     with pytest.raises(UserError, match=r"cannot read the TLS key .*: No such file"):
-        server_credentials(cert, tmp_path / "none")
+        ServerTls(cert, tmp_path / "none")

@@ -1,0 +1,36 @@
+"""What is open to others: said, or refused, before a port is taken."""
+
+import logging
+
+from dfd.daemon.endpoint.address import is_loopback
+from dfd.daemon.logs import log
+from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
+
+
+def check_doors(options: ServeOptions) -> None:
+    """Wants an explicit word before others may speak unknown or in the clear.
+
+    Raises:
+        UserError: others reach the port, and it lacks TLS or a way to know them.
+    """
+    if options.serves_metrics and not is_loopback(options.metrics_host):
+        log(
+            logging.WARNING,
+            "others can read the metrics page, which asks for nothing",
+            host=options.metrics_host,
+        )
+    known = options.token_file or options.jwt_keys or options.tls_client_ca
+    missing = [
+        *([] if options.tls_cert else ["TLS (--tls-cert, --tls-key)"]),
+        *([] if known else ["tokens (--token-file, --jwt-keys or --tls-client-ca)"]),
+    ]
+    if not missing or is_loopback(options.host):
+        return
+    lacks = " and without ".join(missing)
+    if not options.allow_open:
+        raise UserError(
+            f"--host {options.host} lets others reach this port, without {lacks}; add what is "
+            "missing, use --host 127.0.0.1, or say --allow-open"
+        )
+    log(logging.WARNING, f"others can reach this port, without {lacks}", host=options.host)

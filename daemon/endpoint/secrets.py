@@ -1,0 +1,74 @@
+"""Tokens, keys and certificates: read at the start, and again when their files change."""
+
+from pathlib import Path
+
+import grpc
+
+from dfd.daemon.endpoint.auth import Authenticator, read_tokens
+from dfd.daemon.endpoint.jwt import JwtVerifier
+from dfd.daemon.endpoint.tls import ServerTls
+from dfd.daemon.options import ServeOptions
+
+
+class Secrets:
+    """What decides who may speak.
+
+    Raises:
+        UserError: a file cannot be read or is wrong.
+
+    Attributes:
+        auth: knows the tokens.
+    """
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._options = options
+        self.auth = self._authenticator()
+        self._tls: ServerTls | None = None
+        if options.tls_cert is not None and options.tls_key is not None:
+            self._tls = ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca)
+        self._seen = self._stamps()
+
+    @property
+    def credentials(self) -> grpc.ServerCredentials | None:
+        """Of the port; None where it speaks in the clear."""
+        return None if self._tls is None else self._tls.credentials
+
+    def changed(self) -> bool:
+        """Whether a file is not as it was when it was last read."""
+        return self._stamps() != self._seen
+
+    def reread(self) -> None:
+        """Reads all files again; connections and calls that are there go on.
+
+        Raises:
+            UserError: one of them is wrong; all stays as it was.
+        """
+        self._seen = self._stamps()  # a wrong file is told once, and not every time
+        auth = self._authenticator()
+        if self._tls is not None:
+            self._tls.reread()
+        self.auth.go_on_with(auth)
+
+    def _authenticator(self) -> Authenticator:
+        options = self._options
+        signed = None
+        if options.jwt_keys is not None:
+            signed = JwtVerifier(options.jwt_keys, options.jwt_issuer, options.jwt_audience)
+        tokens = None if options.token_file is None else read_tokens(options.token_file)
+        return Authenticator(tokens, signed)
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        options = self._options
+        paths = (options.token_file, options.jwt_keys)
+        return [
+            _stamp(path)
+            for path in (*paths, options.tls_cert, options.tls_key, options.tls_client_ca)
+        ]
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return found and (found.st_mtime_ns, found.st_size, found.st_ino)

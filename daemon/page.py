@@ -1,0 +1,131 @@
+"""The page for Prometheus and for probes over HTTP, by few threads and for a short time each."""
+
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from socket import AF_INET6, SHUT_RDWR, socket
+from socketserver import ThreadingMixIn
+from types import TracebackType
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from dfd.errors import UserError
+
+_THREADS = 8
+_SECONDS = 10.0
+
+
+class _Quiet(WSGIRequestHandler):
+    """Logs nothing: what is asked here is no event of the daemon."""
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+class _Bounded(ThreadingMixIn, WSGIServer):
+    """A thread for each request, as many as there may be; others are hung up on."""
+
+    daemon_threads = True
+    request_queue_size = 16
+
+    def __init__(self, *arguments: Any) -> None:
+        self._room = threading.Semaphore(_THREADS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Refuses where all threads are taken."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serves one, which has so much time from its first byte to its last."""
+        limit = threading.Timer(_SECONDS, _hang_up, (request,))
+        limit.daemon = True
+        limit.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            limit.cancel()
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Passes over those who left or were too slow."""
+
+
+class _BoundedV6(_Bounded):
+    address_family = AF_INET6
+
+
+def _hang_up(request: socket) -> None:
+    try:
+        request.shutdown(SHUT_RDWR)
+    except OSError:
+        return  # gone meanwhile
+
+
+class MetricsPage:
+    """Serves `/metrics`, `/healthz` and `/readyz` from threads of its own.
+
+    Args:
+        registry: the figures.
+        host, port: where; port 0 takes a free one.
+        ready: whether streams are taken.
+
+    Raises:
+        UserError: the port cannot be had.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, host: str, port: int, ready: Callable[[], bool]
+    ) -> None:
+        figures = make_wsgi_app(registry)
+
+        def answer(environ: Any, start_response: Any) -> Any:
+            path = environ.get("PATH_INFO", "")
+            if path in ("/", "/metrics"):
+                return figures(environ, start_response)
+            status, text = HTTPStatus.OK, "ok"
+            if path == "/readyz" and not ready():
+                status, text = HTTPStatus.SERVICE_UNAVAILABLE, "no streams are taken"
+            elif path not in ("/healthz", "/readyz"):
+                status, text = HTTPStatus.NOT_FOUND, "try /metrics, /healthz or /readyz"
+            start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain")])
+            return [f"{text}\n".encode()]
+
+        kind = _BoundedV6 if ":" in host else _Bounded
+        try:
+            self._server = kind((host, port), _Quiet)
+        except OSError as error:
+            raise UserError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror or error}; "
+                "choose another --metrics-port, or --no-metrics"
+            ) from None
+        self._server.set_app(answer)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="dfd-metrics", daemon=True
+        )
+        self._thread.start()
+        self.port: int = self._server.server_port
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self.port}/metrics"
+
+    def close(self) -> None:
+        """Gives the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
