@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dfd.streaming.types import Samples, WindowStatus
 
 # A larger bucket is taken when at least this part of it is filled.
@@ -218,30 +215,3 @@ def choose_bucket(waiting: int, buckets: tuple[int, ...]) -> int:
         if size > waiting and (not filled or waiting >= _WORTH_PADDING * size):
             return size
     return filled[-1]
-
-
-class BatchAssembler:
-    """Lays windows into arrays of fixed shapes that are made once."""
-
-    def __init__(self, window_samples: int, buckets: tuple[int, ...]) -> None:
-        self._window_samples = window_samples
-        self._windows: dict[int, Samples] = {}
-        self._buckets = buckets
-
-    def assemble(self, windows: list[Samples]) -> tuple[Samples, NDArray[np.int64]]:
-        """Makes (B, N) and the lengths (B,); rows beyond the windows are silence.
-
-        The arrays are used again by the next call.
-        """
-        size = next(size for size in self._buckets if size >= len(windows))
-        batch = self._windows.get(size)
-        if batch is None:
-            batch = self._windows[size] = np.zeros((size, self._window_samples), np.float32)
-        lengths = np.full(size, self._window_samples, np.int64)
-        for row, samples in enumerate(windows):
-            length = min(len(samples), self._window_samples)
-            batch[row, :length] = samples[:length]
-            batch[row, length:] = 0.0
-            lengths[row] = length
-        batch[len(windows) :] = 0.0
-        return batch, lengths

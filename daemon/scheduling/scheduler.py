@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.scheduling.batching import (
-    BatchAssembler,
     DueQueue,
     Kind,
     Lane,
@@ -28,6 +27,7 @@ from dfd.daemon.scheduling.batching import (
     choose_bucket,
 )
 from dfd.daemon.scheduling.device import DeviceThread
+from dfd.detector.buckets import stack
 from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples, WindowStatus
 
@@ -83,7 +83,6 @@ class Scheduler:
         self._scorer = scorer
         self._metrics = metrics
         self._device = device or DeviceThread()
-        self._assembler = BatchAssembler(options.window_samples, options.batch_buckets)
         self._on_hung = on_hung
         self._given_up = 0
         self._seconds_each = 0.0
@@ -115,7 +114,6 @@ class Scheduler:
         """Takes another classifier, in the thread that it was loaded in."""
         self._device.close()
         self._scorer, self._device, self._given_up = scorer, device, 0
-        self._assembler = BatchAssembler(self.options.window_samples, self.options.batch_buckets)
 
     def open_lane(self) -> Lane:
         """Announces a stream."""
@@ -300,10 +298,10 @@ class Scheduler:
             log(logging.ERROR, "device thread died, starting another")
             self._renew_device()
 
-        assembler, scorer = self._assembler, self._scorer
+        scorer, window_samples = self._scorer, self.options.window_samples
 
         def forward() -> NDArray[np.float32]:
-            return scorer.score(*assembler.assemble(windows))
+            return scorer.score(*stack(windows, window_samples))
 
         try:
             async with asyncio.timeout(self.options.batch_timeout_seconds):
@@ -317,7 +315,6 @@ class Scheduler:
     def _renew_device(self) -> None:
         self._metrics.scheduler_restarts.inc()
         self._device = DeviceThread()
-        self._assembler = BatchAssembler(self.options.window_samples, self.options.batch_buckets)
 
     def _give_up(self, tasks: Sequence[Task], status: WindowStatus) -> None:
         now = self.clock()

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.detector.buckets import check_buckets, default_buckets, split
+from dfd.detector.buckets import check_buckets, default_buckets, split, stack
 from dfd.errors import UserError
 
 
@@ -42,3 +43,11 @@ def test_default_buckets_follow_the_size_of_the_network(
 ) -> None:
     buckets = default_buckets(device, parameters)
     assert (buckets[0], buckets[-1]) == (1, largest)
+
+
+def test_windows_are_stacked_with_zeros_behind() -> None:
+    full = np.ones(4, np.float32)
+    batch, lengths = stack([full[:2], full], 4)
+    assert batch.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+    assert (batch.dtype, lengths.tolist()) == (np.float32, [2, 4])
+    assert stack([], 4)[0].shape == (0, 4)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from dfd.daemon.scheduling.batching import (
-    BatchAssembler,
     DueQueue,
     Kind,
     Lane,
@@ -48,19 +47,6 @@ async def test_the_queue_orders_counts_and_forgets() -> None:
     assert queue.pop() is later
     assert queue.pop() is None
     assert (len(queue), queue.lanes_waiting) == (0, 0)
-
-
-def test_batches_are_padded_and_clean() -> None:
-    assembler = BatchAssembler(4, (1, 2, 4))
-    full = np.ones(4, np.float32)
-    batch, lengths = assembler.assemble([full, full, full, full])
-    assert batch.shape == (4, 4)
-    again, lengths = assembler.assemble([full[:2], full, full[:0]])
-    assert again is batch
-    assert again.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
-    assert lengths.tolist() == [2, 4, 0, 4]
-    one, lengths = assembler.assemble([full[:3]])
-    assert (one.shape, lengths.tolist()) == ((1, 4), [3])
 
 
 def waiting(lane: Lane, due_at: float, kind: Kind = Kind.LIVE) -> Task:
