@@ -4,21 +4,25 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dfd import __version__
 from dfd.detector import engines
 from dfd.detector import precision as precisions
 from dfd.detector.agreement import compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
-from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
+from dfd.detector.devices import hardware, prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.engines.target import Compiled
+from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.read import BUNDLED, read_checkpoint
 from dfd.detector.networks.network import runs_in
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.padding import padded
+from dfd.detector.remembered import recall, remember
 from dfd.detector.spec import ModelSpec
 from dfd.detector.transfer import Download, Transfer
 from dfd.errors import UserError
@@ -26,6 +30,8 @@ from dfd.errors import UserError
 # TorchScript observes a first run and optimises at the second; on a GPU its fused kernels
 # are made for each shape anew, on a CPU the other shapes only need their first run.
 _WARM_RUNS = 3
+
+_REFUSED = "precisions refused"
 
 _LOGGER = logging.getLogger("dfd.detector")
 
@@ -135,7 +141,8 @@ def load_detector(
 
     Nothing is downloaded but the files of a hub id. Half precision is compared with fp32 on
     made-up signals; the largest difference in probability is logged, and `auto` passes on to
-    the next precision and at last to fp32 where it is too large.
+    the next precision and at last to fp32 where it is too large. A precision that `auto` refused
+    is not tried again at the next load on the same machine (`remembered`).
 
     Args:
         model: what `read_checkpoint` takes: `bundled`, a folder, a checkpoint file or a hub id.
@@ -174,6 +181,11 @@ def load_detector(
     if threads is None and beside_streams and place_on.type == "cpu":
         threads = threads_beside_streams(parameters)
     prepare_device(place_on, threads)
+    conditions = _conditions(checkpoint, place_on, runner, tolerance)
+    refused: list[str] = []
+    if precision == precisions.AUTO:
+        refused = recall(_REFUSED, conditions) or []
+        wanted = tuple(name for name in wanted if name not in refused)
     chosen, compiled = compile_first_good(
         checkpoint,
         place_on,
@@ -183,6 +195,8 @@ def load_detector(
         keep=precision != precisions.AUTO,
         threads=threads,
     )
+    if chosen != wanted[0]:
+        remember(_REFUSED, conditions, [*refused, *wanted[: wanted.index(chosen)]])
     card = checkpoint.card
     spec = ModelSpec(
         name=card.name,
@@ -221,3 +235,18 @@ def load_detector(
         spec.precision,
     )
     return detector
+
+
+def _conditions(
+    checkpoint: Checkpoint, device: torch.device, engine: str, tolerance: float
+) -> dict[str, Any]:
+    """All that the agreement of a precision with fp32 depends on."""
+    return {
+        "weights": checkpoint.weights_sha256,
+        "window_samples": checkpoint.card.window_samples,
+        "normalize": checkpoint.card.normalize,
+        "engine": engine,
+        "tolerance": tolerance,
+        "device": hardware(device),
+        "versions": [__version__, torch.__version__],
+    }

@@ -6,6 +6,7 @@ import re
 import torch
 
 from dfd.detector.buckets import SMALL_NETWORK
+from dfd.detector.precision import cpu_flags
 from dfd.errors import UserError
 
 AUTO = "auto"
@@ -36,6 +37,13 @@ def resolve_device(requested: str = AUTO) -> torch.device:
             f"{requested} was asked for and there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
         )
     return torch.device("cuda", index)
+
+
+def hardware(device: torch.device) -> str:
+    """What computes: the card by its name, the CPU by its instruction sets."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return " ".join(sorted(cpu_flags()))
 
 
 def threads_beside_streams(parameters: int) -> int | None:

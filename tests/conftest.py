@@ -10,6 +10,12 @@ settings.load_profile("dfd")
 
 
 @pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remembers nothing of other tests, nor of whoever runs them."""
+    monkeypatch.setenv("DFD_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
 def _denormals() -> Iterator[None]:
     """Undoes what engines do to their thread: OpenVINO flushes denormals and leaves it so."""
     yield
