@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 from transformers import (
+    AutoConfig,
+    AutoModelForAudioClassification,
     Wav2Vec2Config,
-    Wav2Vec2ForSequenceClassification,
     Wav2Vec2Model,
     Wav2Vec2PreTrainedModel,
 )
@@ -47,7 +48,8 @@ class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call
 
 def load_classifier(folder: Path) -> Any:
     """The classifier of a folder as transformers runs it, in evaluation mode."""
-    config: Any = Wav2Vec2Config.from_pretrained(folder)
-    light = config.architectures == [Wav2Vec2LightCnn.__name__]
-    kind: Any = Wav2Vec2LightCnn if light else Wav2Vec2ForSequenceClassification
-    return kind.from_pretrained(folder).eval()
+    build: Any = AutoModelForAudioClassification
+    config: Any = AutoConfig.from_pretrained(folder)
+    if config.architectures == [Wav2Vec2LightCnn.__name__]:
+        build = Wav2Vec2LightCnn
+    return build.from_pretrained(folder).eval()

@@ -1,7 +1,7 @@
 """Reads classifiers as transformers' `save_pretrained` writes them.
 
-`Wav2Vec2ForSequenceClassification`, or a Wav2Vec2 with a light CNN behind it, which the code
-beside the bundled weights makes loadable by transformers too.
+The `...ForSequenceClassification` of Wav2Vec2, HuBERT and UniSpeech-SAT, or a Wav2Vec2 with a
+light CNN behind it, which the code beside the bundled weights makes loadable by transformers too.
 """
 
 from dataclasses import dataclass
@@ -46,11 +46,16 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = "pytorch_model.bin"
 ARCHITECTURE = "Wav2Vec2ForSequenceClassification"
+# architecture -> what stands before the backbone's names; all are one network under many names
+BACKBONES = {
+    ARCHITECTURE: "wav2vec2.",
+    "HubertForSequenceClassification": "hubert.",
+    "UniSpeechSatForSequenceClassification": "unispeech_sat.",
+}
 LIGHT_CNN_ARCHITECTURE = "Wav2Vec2LightCnn"
 LAYOUT = "transformers"
 # Clips of 2.5 to 13 s were scored whole by those who trained detectors in this form.
 CLIP_SECONDS = 13.0
-_PREFIX = "wav2vec2."
 _LIGHT_CNN_PREFIX = "light_cnn."
 _PROBED_SAMPLES = 8_000
 
@@ -73,13 +78,8 @@ def read(
     """
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
-    architectures = fields.content.get("architectures") or [ARCHITECTURE]
-    known = f'["{ARCHITECTURE}"] or ["{LIGHT_CNN_ARCHITECTURE}"]'
-    fields.require(
-        architectures in ([ARCHITECTURE], [LIGHT_CNN_ARCHITECTURE]), "architectures", known
-    )
+    plain, prefix = _architecture(fields)
     config = read_config(fields)
-    plain = architectures == [ARCHITECTURE]
     head = _plain_head(fields, config) if plain else _light_cnn_head(fields, config)
     weighted = plain and fields.flag("use_weighted_layer_sum", False)
     preprocessor = Fields(folder / PREPROCESSOR, read_object(folder / PREPROCESSOR))
@@ -109,24 +109,24 @@ def read(
     config.check_window(card.window_samples, str(folder), head.least_frames)
 
     backbone = empty_backbone(config)
-    shapes = {_PREFIX + name: shape for name, shape in backbone_shapes(backbone).items()}
+    shapes = {prefix + name: shape for name, shape in backbone_shapes(backbone).items()}
     own = head.weights.state_dict()
     shapes |= {head.prefix + name: value.shape for name, value in own.items()}
     if weighted:
         shapes["layer_weights"] = torch.Size([config.num_hidden_layers + 1])
     matched = match_tensors(
-        fold_position_norm(_read(weights), _PREFIX),
+        fold_position_norm(_read(weights), prefix),
         shapes,
         weights[-1],
-        unused={_PREFIX + name for name in TRAINING_ONLY},
+        unused={prefix + name for name in TRAINING_ONLY},
         source=f"the {CONFIG} beside it",
     )
     fill_backbone(
         backbone,
         {
-            name.removeprefix(_PREFIX): value
+            name.removeprefix(prefix): value
             for name, value in matched.items()
-            if name.startswith(_PREFIX)
+            if name.startswith(prefix)
         },
     )
     head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
@@ -151,6 +151,16 @@ def read(
         layout=LAYOUT,
         spoof_label=spoof_label,
     )
+
+
+def _architecture(fields: Fields) -> tuple[bool, str]:
+    """Whether a plain head follows the backbone, and the prefix of the backbone's names."""
+    named = fields.content.get("architectures") or [ARCHITECTURE]
+    known = (*BACKBONES, LIGHT_CNN_ARCHITECTURE)
+    single = isinstance(named, list) and len(named) == 1 and named[0] in known
+    fields.require(single, "architectures", "one of " + ", ".join(known))
+    plain = named[0] != LIGHT_CNN_ARCHITECTURE
+    return plain, BACKBONES[named[0] if plain else ARCHITECTURE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,9 +109,13 @@ def read_config(fields: Fields) -> BackboneConfig:
     """Reads the backbone's part of transformers' config.json, with transformers' defaults.
 
     Raises:
-        UserError: it is no Wav2Vec2, or has a part that is not supported here.
+        UserError: it is neither a Wav2Vec2, a HuBERT nor a UniSpeech-SAT, or has a part that is
+            not supported here.
     """
-    fields.text("model_type", "", ("wav2vec2",))
+    fields.text("model_type", "", ("wav2vec2", "hubert", "unispeech-sat"))
+    # HuBERT alone can be without these
+    fields.require(fields.flag("feat_proj_layer_norm", True), "feat_proj_layer_norm", "true")
+    fields.require(not fields.flag("conv_pos_batch_norm", False), "conv_pos_batch_norm", "false")
     fields.text("hidden_act", "gelu", ("gelu",))
     fields.text("feat_extract_activation", "gelu", ("gelu",))
     fields.require(not fields.flag("add_adapter", False), "add_adapter", "false")

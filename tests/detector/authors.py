@@ -173,18 +173,20 @@ def _save_small(model: Any, path: Path) -> Path:
 
 
 def save_transformers(
-    folder: Path, *, do_normalize: bool = True, spread: float = 0.1, **sizes: Any
+    folder: Path,
+    *,
+    do_normalize: bool = True,
+    spread: float = 0.1,
+    model_type: str = "wav2vec2",
+    **sizes: Any,
 ) -> Path:
-    """A folder of system B's family."""
-    from transformers import (
-        Wav2Vec2Config,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2ForSequenceClassification,
-    )
+    """A folder of system B's family, or of a model that transformers calls otherwise."""
+    from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
     torch.manual_seed(7)
-    build: Any = Wav2Vec2ForSequenceClassification
-    shaken(build(Wav2Vec2Config(**sizes)), spread).save_pretrained(folder)
+    config: Any = AutoConfig.for_model(model_type, **sizes)
+    build: Any = AutoModelForAudioClassification
+    shaken(build.from_config(config), spread).save_pretrained(folder)
     extractor: Any = Wav2Vec2FeatureExtractor
     extractor(do_normalize=do_normalize).save_pretrained(folder)
     return folder

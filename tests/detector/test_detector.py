@@ -33,6 +33,9 @@ FAMILY: dict[str, dict[str, Any]] = {
     "odd-position-kernel": {**LAYER, "num_conv_pos_embeddings": 15},
     "raw": {**LAYER, "do_normalize": False},
     "loose-epsilon": {**LAYER, "layer_norm_eps": 1e-2},
+    "hubert": {"model_type": "hubert", "feat_extract_norm": "group"},
+    "hubert-stable": {"model_type": "hubert", **STABLE, "use_weighted_layer_sum": True},
+    "unispeech-sat": {"model_type": "unispeech-sat", **STABLE},
 }
 
 

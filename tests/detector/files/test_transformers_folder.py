@@ -58,7 +58,9 @@ def test_truncated_weights(keep: int, broken: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "wavlm"}, 'model_type is "wavlm"; it has to be "wav2vec2"'),
+        ({"model_type": "wavlm"}, 'model_type is "wavlm"; it has to be "wav2vec2" or "hubert"'),
+        ({"feat_proj_layer_norm": False}, "feat_proj_layer_norm is false"),
+        ({"conv_pos_batch_norm": True}, "conv_pos_batch_norm is true"),
         ({"architectures": ["Wav2Vec2ForCTC"]}, "architectures is"),
         ({"hidden_act": "relu"}, 'hidden_act is "relu"'),
         ({"add_adapter": True}, "add_adapter is true"),
