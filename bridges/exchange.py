@@ -15,16 +15,16 @@ from dfd.bridges.calls import (
     CallStarted,
     Reply,
 )
+from dfd.bridges.daemon_watch import Trouble
 from dfd.bridges.leg import Leg
 from dfd.bridges.limits import RefusalLog
+from dfd.bridges.log import log
 from dfd.bridges.metrics import Metrics
 from dfd.bridges.options import BridgeOptions
 from dfd.clients import events as ev
 from dfd.clients.alerts.context import LineContext
 from dfd.clients.alerts.sinks import EventSink
 from dfd.clients.client import AsyncDetectionClient
-
-logger = logging.getLogger("dfd.bridge")
 
 
 class Exchange:
@@ -42,7 +42,7 @@ class Exchange:
     ) -> None:
         self.options = options
         self.metrics = Metrics()
-        self.trouble = ""  # why the daemon would not judge a call now
+        self.trouble: Trouble | None = None  # why the daemon judges nothing now
         self._client = client
         self._sink = sink
         self._refusals = RefusalLog()
@@ -56,6 +56,28 @@ class Exchange:
             "Legs whose stream has no connection to the daemon at this moment.",
             lambda: sum(not leg.connected for leg in tuple(self._legs)),
         )
+
+        self.metrics.gauge(
+            "calls_unjudged",
+            "Calls whose audio no daemon judges at this moment.",
+            lambda: self.calls_unjudged,
+        )
+        self.metrics.gauge(
+            "daemon_reached",
+            "1 where the daemon answers.",
+            lambda: float(self.trouble is None),
+        )
+
+    @property
+    def calls_unjudged(self) -> int:
+        """Calls with audio that no daemon judges at this moment."""
+        return sum(call.unjudged for call in tuple(self._calls))
+
+    def daemon_changed(self, trouble: Trouble | None) -> None:
+        """Takes whether the daemon can be reached."""
+        self.trouble = trouble
+        if trouble is not None:
+            self.metrics.add("daemon_failures", label=trouble.reason)
 
     @property
     def calls_active(self) -> int:
@@ -90,7 +112,13 @@ class Exchange:
                 self._sink.emit(stream_id, event, **context.beside(event))
             except Exception as error:
                 self.metrics.add("sink_failures")
-                logger.error("an event of call %s could not be written: %s", stream_id, error)
+                log(
+                    logging.ERROR,
+                    "an event could not be written",
+                    call_id=started.call_id,
+                    stream_id=stream_id,
+                    error=str(error),
+                )
 
         leg = Leg(self._client, started, stream_id, self.options, self.metrics, tell)
         self._legs.add(leg)
@@ -136,6 +164,11 @@ class Call:
         self._exchange = exchange
         self._leg: Leg | None = None
 
+    @property
+    def unjudged(self) -> bool:
+        """Whether it has audio that no daemon judges now."""
+        return self._leg is not None and not self._leg.connected
+
     def handle(self, events: Iterable[CallEvent]) -> list[str | bytes]:
         """Takes what a protocol gave; gives what is to be sent to the peer."""
         replies: list[str | bytes] = []
@@ -154,7 +187,7 @@ class Call:
             elif isinstance(event, CallNote):
                 metrics.add("notes", label=event.kind)
                 if event.detail:
-                    logger.info("call %s: %s: %s", self.name, event.kind, event.detail)
+                    log(logging.INFO, event.kind, call_id=self.name, detail=event.detail)
             elif isinstance(event, CallEnded):
                 self.ended = event.reason
         return replies
@@ -162,7 +195,7 @@ class Call:
     def warn(self, reason: str, message: str) -> None:
         """Says something that the one who runs the bridge should mend."""
         self._exchange.metrics.add("warnings", label=reason)
-        logger.warning("call %s: %s", self.name, message)
+        log(logging.WARNING, message, call_id=self.name, reason=reason)
 
     def refuse(self, word: str, reason: str) -> None:
         """Ends the call because its peer broke a rule; says so once."""
@@ -179,26 +212,32 @@ class Call:
         leg = self._leg
         leg.end()
         self._exchange.metrics.add("calls_ended", label=reason.partition(":")[0][:40])
-        logger.info(
-            "call %s ended (%s): %.1f s on the time line, %.2f s of it missing",
-            self.name,
-            reason,
-            leg.audio_format.seconds(leg.position),
-            leg.audio_format.seconds(leg.gap_frames),
+        log(
+            logging.INFO,
+            "call ended",
+            call_id=self.name,
+            reason=reason,
+            seconds=round(leg.audio_format.seconds(leg.position), 3),
+            missing_seconds=round(leg.audio_format.seconds(leg.gap_frames), 3),
         )
 
     def _start(self, started: CallStarted) -> None:
         self.name = started.call_id
         if self._leg is not None:
-            logger.info("call %s goes on in another format", self.name)
+            log(logging.INFO, "call goes on in another format", call_id=self.name)
             self._leg.end()
         else:
             self._exchange.metrics.add("calls", label=self.protocol)
-            logger.info(
-                "call %s began: %s from %s, %s",
-                self.name,
-                self.protocol,
-                self.source,
-                started.audio_format,
+            audio = started.audio_format
+            log(
+                logging.INFO,
+                "call began",
+                call_id=self.name,
+                protocol=self.protocol,
+                source=self.source,
+                encoding=audio.encoding.value,
+                sample_rate_hz=audio.sample_rate_hz,
+                channels=audio.channel_count,
+                labels=dict(started.labels),
             )
         self._leg = self._exchange.open_leg(self, started)

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dfd.bridges.calls import CallStarted
+from dfd.bridges.log import log
 from dfd.bridges.metrics import Metrics
 from dfd.bridges.options import BridgeOptions
 from dfd.clients import events as ev
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError
 from dfd.clients.stream import DetectionStream
-
-logger = logging.getLogger("dfd.bridge")
 
 # What another attempt would not mend.
 _HOPELESS = frozenset(
@@ -59,6 +58,7 @@ class Leg:
         metrics: Metrics,
         tell: Callable[[ev.Event], None],
     ) -> None:
+        self.call_id = started.call_id
         self.stream_id = stream_id
         self.audio_format = started.audio_format
         self.position = 0
@@ -159,7 +159,7 @@ class Leg:
             self.connected = False
             if self.summary is None:
                 self._metrics.add("unjudged_calls")
-                logger.warning("call %s ended without a summary", self.stream_id)
+                self._log(logging.WARNING, "stream ended without a summary")
 
     def _done(self) -> bool:
         """Whether there is nothing more to be judged, or nobody who would."""
@@ -195,21 +195,23 @@ class Leg:
             self.connected = False
 
     def _still_waiting(self) -> None:
-        logger.warning(
-            "call %s: the daemon has not answered for %g s; the last %g s of audio are kept",
-            self.stream_id,
-            _PATIENCE_SECONDS,
-            self._options.buffer_seconds,
+        self._log(
+            logging.WARNING,
+            "the daemon has not answered yet",
+            seconds=_PATIENCE_SECONDS,
+            kept_seconds=self._options.buffer_seconds,
         )
 
     def _fail(self, error: DetectionError) -> None:
         self._metrics.add("streams_failed", label=error.code)
         self._dead = error.code in _HOPELESS
-        logger.error(
-            "call %s: the daemon ended the stream: %s%s",
-            self.stream_id,
-            error,
-            "; the call goes on unjudged" if self._dead and not self._ended else "",
+        unjudged = "; the call goes on unjudged" if self._dead and not self._ended else ""
+        self._log(
+            logging.ERROR,
+            f"the daemon ended the stream{unjudged}",
+            code=error.code,
+            reason=error.reason or None,
+            message=error.message,
         )
 
     def _complain_of_loss(self, seconds: float) -> None:
@@ -218,10 +220,10 @@ class Leg:
         now = asyncio.get_running_loop().time()
         if now < self._quiet_until:
             return
-        logger.warning(
-            "call %s: the daemon is too slow; %.2f s of audio were lost",
-            self.stream_id,
-            self._lost_seconds,
+        self._log(
+            logging.WARNING,
+            "the daemon is too slow; audio was lost",
+            lost_seconds=round(self._lost_seconds, 2),
         )
         self._lost_seconds, self._quiet_until = 0.0, now + _QUIET_SECONDS
 
@@ -231,35 +233,54 @@ class Leg:
         match event:
             case ev.Summary():
                 self.summary = event
+                self._tell_verdict(event)
             case ev.Alert():
                 metrics.add("alerts", label="cleared" if event.cleared else "raised")
-                logger.warning(
-                    "call %s: alert %s: %s score %.3f on channel %d at %.2f s",
-                    self.stream_id,
-                    "cleared" if event.cleared else "raised",
-                    event.trigger,
-                    event.score.spoof_probability,
-                    event.channel,
-                    event.offset_seconds,
+                self._log(
+                    logging.WARNING,
+                    "alert cleared" if event.cleared else "alert raised",
+                    trigger=event.trigger.value,
+                    channel=event.channel,
+                    offset_seconds=event.offset_seconds,
+                    spoof_probability=round(event.score.spoof_probability, 4),
+                    threshold=event.threshold,
                 )
             case ev.StreamWarning():
                 metrics.add("warnings", label=event.reason)
             case ev.ConnectionLost() if self.connected:  # and not again for each new attempt
                 self.connected = False
                 metrics.add("connections_lost", label=event.code)
-                logger.warning(
-                    "call %s lost the daemon (%s): %s", self.stream_id, event.code, event.message
-                )
+                self._log(logging.WARNING, "daemon lost", code=event.code, message=event.message)
             case ev.Reconnected():
                 self.connected = True
                 metrics.add("reconnections")
                 metrics.add("gap_seconds", event.lost_seconds, "daemon")
-                logger.warning(
-                    "call %s reached the daemon again; %.2f s of audio were lost",
-                    self.stream_id,
-                    event.lost_seconds,
+                self._log(
+                    logging.WARNING,
+                    "daemon reached again",
+                    lost_seconds=round(event.lost_seconds, 2),
                 )
             case ev.AudioLost():
                 metrics.add("gap_seconds", event.lost_seconds, "daemon")
                 self._complain_of_loss(event.lost_seconds)
         self._tell(event)
+
+    def _tell_verdict(self, summary: ev.Summary) -> None:
+        for one in summary.channels:
+            score = one.cumulative_score
+            self._log(
+                logging.INFO,
+                "verdict",
+                channel=one.channel,
+                verdict=one.verdict.value,
+                inconclusive=list(one.inconclusive_reasons) or None,
+                spoof_probability=None if score is None else round(score.spoof_probability, 4),
+                first_alert_seconds=one.first_alert_seconds,
+                audio_seconds=round(one.audio_seconds, 3),
+                speech_seconds=round(one.speech_seconds, 3),
+                end_reason=summary.end_reason.value,
+            )
+
+    def _log(self, level: int, event: str, **fields: object) -> None:
+        more = {} if self.stream_id == self.call_id else {"stream_id": self.stream_id}
+        log(level, event, call_id=self.call_id, **more, **fields)

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-logger = logging.getLogger("dfd.bridge")
+from dfd.bridges.log import log
 
 
 class ByteBudget:
@@ -63,10 +63,10 @@ class RefusalLog:
         second = int(self._clock())
         if second != self._second:
             if self._unwritten:
-                logger.warning("%d more were turned away in a second", self._unwritten)
+                log(logging.WARNING, "more were turned away in a second", count=self._unwritten)
             self._second, self._lines, self._unwritten = second, 0, 0
         if self._lines >= self._most:
             self._unwritten += 1
             return
         self._lines += 1
-        logger.warning("%s turned away: %s", source, reason)
+        log(logging.WARNING, "turned away", source=source, reason=reason)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from dfd.errors import UserError
 
@@ -36,6 +38,7 @@ COUNTERS = {
     "reconnections": _About("Times that a stream reached the daemon again."),
     "streams_failed": _About("Streams that the daemon ended by an error.", "code"),
     "unjudged_calls": _About("Calls that ended without a summary."),
+    "daemon_failures": _About("Times that the daemon was asked for and not reached.", "reason"),
     "sink_failures": _About("Events that a sink could not take."),
 }
 
@@ -79,8 +82,19 @@ class Metrics:
             yield GaugeMetricFamily(f"dfd_bridge_{name}", text, value=read())
 
 
-def expose(metrics: Metrics, host: str, port: int) -> tuple[Callable[[], None], int]:
-    """Serves the metrics over HTTP from a thread.
+Page = Callable[[], tuple[bool, bytes]]
+
+
+def expose(
+    metrics: Metrics, host: str, port: int, health: Page | None = None
+) -> tuple[Callable[[], None], int]:
+    """Serves the metrics over HTTP from a thread, and the state of the bridge at /health.
+
+    Args:
+        metrics: what is counted.
+        host: where.
+        port: where; 0 lets the system choose.
+        health: whether all is well, and a page of JSON that says more.
 
     Returns:
         What stops it, and the port.
@@ -89,7 +103,8 @@ def expose(metrics: Metrics, host: str, port: int) -> tuple[Callable[[], None], 
         UserError: the address cannot be bound, or Prometheus' client is not installed.
     """
     try:
-        from prometheus_client import CollectorRegistry, start_http_server
+        from prometheus_client import CollectorRegistry, make_wsgi_app
+        from prometheus_client.exposition import ThreadingWSGIServer
     except ModuleNotFoundError:
         raise UserError("metrics need prometheus-client: pip install 'dfd[bridge]'") from None
 
@@ -99,10 +114,24 @@ def expose(metrics: Metrics, host: str, port: int) -> tuple[Callable[[], None], 
 
     registry = CollectorRegistry()
     registry.register(_Registered())
+    page_of_metrics: Any = make_wsgi_app(registry)
+
+    def answer(environment: dict[str, Any], start: Callable[..., Any]) -> Any:
+        if health is None or environment.get("PATH_INFO") != "/health":
+            return page_of_metrics(environment, start)
+        well, page = health()
+        status = "200 OK" if well else "503 Service Unavailable"
+        start(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+        return [page]
+
     try:
-        server, thread = start_http_server(port, host, registry)
+        server = make_server(
+            host, port, answer, server_class=ThreadingWSGIServer, handler_class=_Quiet
+        )
     except OSError as error:
         raise UserError(f"metrics cannot be served on {host}:{port}: {error.strerror}") from None
+    thread = threading.Thread(target=server.serve_forever, name="dfd-metrics", daemon=True)
+    thread.start()
 
     def stop() -> None:
         server.shutdown()
@@ -110,3 +139,10 @@ def expose(metrics: Metrics, host: str, port: int) -> tuple[Callable[[], None], 
         thread.join()
 
     return stop, server.server_port
+
+
+class _Quiet(WSGIRequestHandler):
+    """Writes no line for each request."""
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfd.bridges import health
+from dfd.bridges.daemon_watch import DaemonWatch, Trouble
 from dfd.bridges.exchange import Exchange
+from dfd.bridges.log import configure, log
 from dfd.bridges.metrics import expose
 from dfd.bridges.options import LIVE_RETRY, BridgeOptions
 from dfd.bridges.plans import Plan, written
@@ -21,8 +24,6 @@ from dfd.clients.alerts.sinks import EventSink, Sinks
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import Connection
 from dfd.errors import UserError
-
-logger = logging.getLogger("dfd.bridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Settings:
     events: str | None = None
     metrics: tuple[str, int] | None = None
     log_level: str = "info"
+    log_format: str = "text"
 
 
 def run(plan: Plan, settings: Settings) -> None:
@@ -46,12 +48,7 @@ def run(plan: Plan, settings: Settings) -> None:
     Raises:
         UserError: something of the settings cannot be had.
     """
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("dfd.bridge.websocket").setLevel(logging.ERROR)
+    configure(settings.log_level, settings.log_format)
     every: list[EventSink] = []
     try:
         secret = read_secret(settings.webhook_secret_file)
@@ -73,10 +70,15 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncDetectionClient(settings.connection, retry=LIVE_RETRY) as client:
         exchange = Exchange(client, settings.options, sinks)
+        watch = DaemonWatch(client, settings.connection.server, exchange.daemon_changed)
+        exchange.trouble = Trouble("starting", "the daemon has not answered yet")
+        watching = asyncio.create_task(watch.run())
         stop_metrics: Callable[[], None] | None = None
         if settings.metrics is not None:
-            stop_metrics, port = expose(exchange.metrics, *settings.metrics)
-            logger.info("metrics on http://%s/metrics", written(settings.metrics[0], port))
+            stop_metrics, port = expose(
+                exchange.metrics, *settings.metrics, lambda: _page(exchange, plan.name)
+            )
+            log(logging.INFO, "metrics ready", address=written(settings.metrics[0], port))
         try:
             try:
                 where, stop_server = await plan.start(exchange)
@@ -91,5 +93,12 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
                 await stop_server()
                 await exchange.aclose()
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             if stop_metrics is not None:
                 await asyncio.to_thread(stop_metrics)
+
+
+def _page(exchange: Exchange, protocol: str) -> tuple[bool, bytes]:
+    well, page = health.health(exchange, protocol)
+    return well, health.written(page)

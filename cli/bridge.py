@@ -61,13 +61,20 @@ _COMMON = (
     click.option(
         "--metrics",
         metavar="HOST:PORT",
-        help="Serve Prometheus metrics there; needs prometheus-client.",
+        help="Serve Prometheus metrics there, and /health; needs prometheus-client.",
     ),
     click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="info",
         show_default=True,
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="One line an event, as key=value or as JSON.",
     ),
 )
 
@@ -357,6 +364,7 @@ def _settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
         events=own["events"],
         metrics=None if own["metrics"] is None else _address(own["metrics"]),
         log_level=own["log_level"],
+        log_format=own["log_format"],
     )
 
 
@@ -376,4 +384,5 @@ _OWN = (
     "idle_seconds",
     "metrics",
     "log_level",
+    "log_format",
 )

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from dfd.bridges.calls import ProtocolError, call_name
 from dfd.bridges.exchange import Call, Exchange
 from dfd.bridges.limits import ByteBudget
+from dfd.bridges.log import log
 from dfd.bridges.media.codecs import STATIC_CODECS, Codec
 from dfd.bridges.rtp import rtcp
 from dfd.bridges.rtp.packets import RtpPacket, is_rtcp, parse
 from dfd.bridges.rtp.source import RtpCall
 from dfd.bridges.rtp.tally import Tally
-
-logger = logging.getLogger("dfd.bridge")
 
 _TICK_SECONDS = 0.05
 _RECEIVE_BUFFER_BYTES = 1 << 20
@@ -88,7 +87,12 @@ class RtpServer:
                     if rtcp_port != bound[1]:
                         await self._bind(port, rtcp_port)
                 except OSError:
-                    logger.warning("no RTCP for port %d: port %d is taken", bound[1], rtcp_port)
+                    log(
+                        logging.WARNING,
+                        "no RTCP: its port is taken",
+                        port=bound[1],
+                        rtcp_port=rtcp_port,
+                    )
         except OSError:
             await self.stop()
             raise
@@ -245,7 +249,7 @@ class _Port:
                 continue
             name = news.names.get(ssrc)
             if name and active.rtp.labels.setdefault("cname", name) is name:
-                logger.info("call %s: its sender calls itself %s", active.call.name, name)
+                log(logging.INFO, "the sender's name", call_id=active.call.name, cname=name)
             if ssrc in news.senders:
                 active.tally.reached("reported_sent", news.senders[ssrc])
             if ssrc in news.left:

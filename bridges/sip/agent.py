@@ -6,12 +6,12 @@ CANCEL to stop. Without input or output: the server gives requests, and asks `po
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 
 from sipmessage import Request, Response
 
 from dfd.bridges.calls import ProtocolError, call_name, printable
+from dfd.bridges.log import logger
 from dfd.bridges.sip import offers
 from dfd.bridges.sip.asked import (
     body_of,
@@ -28,8 +28,6 @@ from dfd.bridges.sip.digest import Authenticator
 from dfd.bridges.sip.messages import Message, new_tag, respond, tag_of
 from dfd.bridges.sip.requests import Requests
 from dfd.bridges.sip.transactions import Key, Transaction, Transactions, key_of
-
-logger = logging.getLogger("dfd.bridge")
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
 SUPPORTED = "siprec, timer, record-aware"

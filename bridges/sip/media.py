@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dfd.bridges.calls import ProtocolError
 from dfd.bridges.exchange import Call, Exchange
 from dfd.bridges.limits import ByteBudget
+from dfd.bridges.log import log
 from dfd.bridges.media.codecs import Codec
 from dfd.bridges.rtp import rtcp
 from dfd.bridges.rtp.packets import is_rtcp, parse
@@ -22,8 +23,6 @@ from dfd.bridges.sip.peers import Network, within
 from dfd.bridges.sip.ports import PortPair, PortRange
 from dfd.bridges.sip.srtp import Unprotector
 from dfd.bridges.sip.watched import WatchedCall
-
-logger = logging.getLogger("dfd.bridge")
 
 # A sender that fell silent for so long may be followed by another one of the same host.
 _RELOCK_SECONDS = 2.0
@@ -154,7 +153,7 @@ class CallMedia:
             self.labels.update(news)
             if self._watched is not None:
                 self._watched.labels.update(news)
-            logger.info("call %s: now %s", self.incoming.call_id, _pairs(news))
+            log(logging.INFO, "call has news", call_id=self.incoming.call_id, labels=news)
 
     def end(self, reason: str) -> None:
         """The call is over."""
@@ -168,7 +167,8 @@ class CallMedia:
             self.call.handle(self._watched.end(reason))
             self._count()
         if not self._began:
-            logger.warning("call %s ended (%s) without any media", self.incoming.call_id, reason)
+            call_id = self.incoming.call_id
+            log(logging.WARNING, "call ended without any media", call_id=call_id, reason=reason)
             self.exchange.metrics.add("refused", label="no_media")
         self.call.end(reason)
         self.on_end(self)
@@ -286,7 +286,3 @@ class CallMedia:
         for line in self._lines.values():
             if line.tally is not None and self._watched is not None and line.channel >= 0:
                 line.tally.update(self._watched.lines[line.channel])
-
-
-def _pairs(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.items())

@@ -25,7 +25,9 @@ class SipPlan:
 
     async def start(self, exchange: Exchange) -> tuple[str, Callable[[], Awaitable[None]]]:
         """Listens."""
-        server = SipServer(exchange, self.options, lambda: exchange.trouble)
+        server = SipServer(
+            exchange, self.options, lambda: exchange.trouble.advice if exchange.trouble else ""
+        )
         bound = await server.start()
         text = written(*bound["UDP"])
         if "TLS" in bound:

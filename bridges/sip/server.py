@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dfd.bridges.exchange import Exchange
+from dfd.bridges.log import log
 from dfd.bridges.sip.agent import Agent, AgentRules
 from dfd.bridges.sip.dialogs import Incoming, RefusedError, Way
 from dfd.bridges.sip.media import CallMedia, MediaPlace
@@ -17,8 +18,6 @@ from dfd.bridges.sip.messages import Message
 from dfd.bridges.sip.peers import Network, within
 from dfd.bridges.sip.ports import PortRange
 from dfd.bridges.sip.transports import Datagrams, Stream, Taken
-
-logger = logging.getLogger("dfd.bridge")
 
 _TICK_SECONDS = 0.05
 _GOODBYE_SECONDS = 2.0
@@ -156,12 +155,13 @@ class SipServer:
         clock = asyncio.get_running_loop().time
         media = CallMedia(self._exchange, call, incoming, place, clock, self._media.discard)
         self._media.add(media)
-        logger.info(
-            "call %s answered: %s from %s by %s",
-            incoming.call_id,
-            "SIPREC" if incoming.siprec else "a plain call",
-            call.source,
-            way.transport,
+        log(
+            logging.INFO,
+            "call answered",
+            call_id=incoming.call_id,
+            siprec=incoming.siprec,
+            source=call.source,
+            transport=way.transport,
         )
         return media
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from dfd.bridges.calls import ProtocolError
 from dfd.bridges.sip.dialogs import Way
 from dfd.bridges.sip.framing import Framer
 from dfd.bridges.sip.messages import Message, parse
-
-logger = logging.getLogger("dfd.bridge")
 
 _MAX_UNREAD_BYTES = 1 << 20
 _MAX_STREAMS = 1000

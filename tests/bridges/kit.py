@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from dfd.bridges.exchange import Exchange
@@ -82,6 +83,15 @@ def heard(server: ScriptedServer, stream_id: str) -> bytes:
             line[at:end] = chunk.content
             at = end
     return bytes(line)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """What was logged: each event with its fields."""
+    return [
+        {"event": one.getMessage(), **getattr(one, "fields", {})}
+        for one in caplog.records
+        if one.name.startswith("dfd")
+    ]
 
 
 async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -3,6 +3,7 @@ import logging
 import pytest
 
 from dfd.bridges.limits import ByteBudget, RefusalLog
+from tests.bridges.kit import logged
 
 
 def test_a_budget_fills_up_again() -> None:
@@ -26,8 +27,9 @@ def test_a_flood_is_a_few_lines_a_second(caplog: pytest.LogCaptureFixture) -> No
         log.write("1.2.3.4:5", "no")
     now[0] = 1.0
     log.write("1.2.3.4:5", "no")
-    assert [record.getMessage() for record in caplog.records] == [
-        *["1.2.3.4:5 turned away: no"] * 3,
-        "47 more were turned away in a second",
-        "1.2.3.4:5 turned away: no",
+    one = {"event": "turned away", "source": "1.2.3.4:5", "reason": "no"}
+    assert logged(caplog) == [
+        *[one] * 3,
+        {"event": "more were turned away in a second", "count": 47},
+        one,
     ]

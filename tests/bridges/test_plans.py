@@ -36,12 +36,12 @@ def test_addresses() -> None:
     assert written("::1", 9092) == "[::1]:9092"
     assert written("127.0.0.1", 1) == "127.0.0.1:1"
     for wrong in ("9092", ":9092", "a:b", "a:70000"):
-        with pytest.raises(UserError, match="no address"):
+        with pytest.raises(UserError, match="not an address"):
             address(wrong)
 
 
 def test_labels() -> None:
     assert pairs(["a=b", "c=d=e"]) == {"a": "b", "c": "d=e"}
     for wrong in ("a", "=b"):
-        with pytest.raises(UserError, match="no label"):
+        with pytest.raises(UserError, match="not a label"):
             pairs([wrong])

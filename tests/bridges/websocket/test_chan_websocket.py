@@ -91,7 +91,7 @@ def test_notes(text: str, note: CallNote) -> None:
         (["MEDIA_START format:ulaw"], "connection_id"),
         (["MEDIA_START"], "format"),
         (["HELLO"], "HELLO"),
-        (['{"event":'], "no JSON"),
+        (['{"event":'], "not JSON"),
     ],
 )
 def test_what_is_refused(messages: list[str | bytes], words: str) -> None:

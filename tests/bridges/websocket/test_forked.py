@@ -81,7 +81,7 @@ def test_rates_above_the_wires_are_resampled() -> None:
     ("messages", "words"),
     [
         ([bytes(320)], "before the JSON"),
-        (["words"], "no JSON"),
+        (["words"], "not JSON"),
         (['{"sampleRate":4000}'], "4000"),
         (['{"sampleRate":"fast"}'], "sampleRate"),
         (['{"mixType":"both"}'], "mix"),
