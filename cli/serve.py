@@ -16,6 +16,7 @@ from dfd.cli._model import MODEL_HELP, OVERRIDES
 from dfd.daemon.options import (
     ADMISSIONS,
     ENGINES,
+    JOURNAL_FAILURES,
     LOG_FORMATS,
     LOG_LEVELS,
     OPTION_NAMES,
@@ -129,6 +130,17 @@ _OPTIONS = (
     _option("jwt_keys", "Key set (JWKS) of an issuer whose tokens are taken.", _FILE),
     _option("jwt_issuer", "What these tokens name as their issuer.", str),
     _option("jwt_audience", "What these tokens name as their audience.", str),
+    _option(
+        "journal",
+        "Keep streams, alerts and summaries: a file of SQLite, or a database's URL."
+        "  [default: nothing is kept]",
+        str,
+    ),
+    _option(
+        "journal_failure",
+        "While the journal is down: go on and say so, or stop streams.",
+        click.Choice(JOURNAL_FAILURES),
+    ),
     _option("token_file", "TOML file of bearer tokens.  [default: no token is asked for]", _FILE),
     _option("tls_cert", "Certificate chain, PEM.", _FILE),
     _option("tls_key", "Key of the certificate, PEM.", _FILE),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from dfd.daemon.journal.address import without_password
 from dfd.daemon.options import ServeOptions
 
 
@@ -20,5 +21,7 @@ def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[
         text = "none" if value is None else str(value)
         if isinstance(value, Path):
             text = str(value.absolute())
+        if option.name == "journal":
+            text = without_password(text)
         shown[option.name] = f"{text} ({origins.get(option.name, 'default')})"
     return shown

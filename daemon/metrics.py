@@ -85,6 +85,19 @@ class Metrics:
         self.batch_failures = Counter(
             "dfd_batch_failures", "Forward passes that failed.", registry=registry
         )
+        self.journal_entries = Counter(
+            "dfd_journal_entries",
+            "Rows of the journal by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.journal_failures = Counter(
+            "dfd_journal_failures", "Times the journal's database took nothing.", registry=registry
+        )
+        self.journal_up = Gauge(
+            "dfd_journal_up", "0 while the journal's database takes nothing.", registry=registry
+        )
+        self.journal_up.set(1)
         self.process_restarts = Counter(
             "dfd_process_restarts",
             "Times a worker or an engine process was started again.",

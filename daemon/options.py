@@ -10,6 +10,7 @@ from dfd.errors import UserError
 MIB = 1 << 20
 ADMISSIONS = ("measured", "fixed")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+JOURNAL_FAILURES = ("continue", "stop")
 LOG_FORMATS = ("text", "json")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 ENGINES = ("auto", "torchscript", "openvino", "onnx")
@@ -56,6 +57,8 @@ class ServeOptions(ModelOverrides):
         grace_seconds: time running streams have to end after SIGTERM.
         retry_seconds: what a turned-away client is told to wait.
         max_streams_per_peer: of one address other than loopback; None: three quarters of all.
+        journal: file of SQLite or URL of a database that keeps what is told; None keeps nothing.
+        journal_failure: "continue" without it while it is down, or "stop" streams.
         token_file: TOML of bearer tokens; None lets everyone in.
         jwt_keys: key set of an issuer whose signed tokens are taken as well.
         jwt_issuer, jwt_audience: what those tokens must say.
@@ -101,6 +104,8 @@ class ServeOptions(ModelOverrides):
     grace_seconds: float = 30.0
     retry_seconds: float = 1.0
     max_streams_per_peer: int | None = None
+    journal: str | None = None
+    journal_failure: str = "continue"
     token_file: Path | None = None
     jwt_keys: Path | None = None
     jwt_issuer: str = ""
@@ -200,6 +205,10 @@ class ServeOptions(ModelOverrides):
         )
         _require(
             self.engine in ENGINES, f"engine is {self.engine}; use one of {', '.join(ENGINES)}"
+        )
+        _require(
+            self.journal_failure in JOURNAL_FAILURES,
+            f"journal failure is {self.journal_failure}; use one of {', '.join(JOURNAL_FAILURES)}",
         )
         _require(
             self.log_level in LOG_LEVELS,

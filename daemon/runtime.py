@@ -1,5 +1,6 @@
 """What the calls of one daemon share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +9,8 @@ from dfd.daemon.endpoint.auth import Authenticator
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.errors import CallError, draining
+from dfd.daemon.journal.call import CallJournal
+from dfd.daemon.journal.journal import Journal
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import Engine
@@ -53,6 +56,7 @@ class Runtime:
     """The daemon's state, belonging to one event loop.
 
     Attributes:
+        journal: None where none is kept.
         engine: None until the model is warm.
         calls: streams and recordings that run.
         roster: the streams as watchers see them.
@@ -66,9 +70,16 @@ class Runtime:
     shares: Shares
     uploads: Uploads
     capacity: Capacity
+    journal: Journal | None = None
     engine: Engine | None = None
     calls: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)
+
+    def call_journal(self, kind: str, warn: Callable[[str, str], None]) -> CallJournal | None:
+        """The journal of one call; None where none is kept."""
+        if self.journal is None:
+            return None
+        return CallJournal(self.journal, kind, self.options.retry_seconds, warn)
 
     def warm(self, engine: Engine) -> None:
         """Starts to serve."""

@@ -21,6 +21,7 @@ from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.endpoint.secrets import Secrets
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
+from dfd.daemon.journal.journal import open_journal
 from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
@@ -134,10 +135,12 @@ class Server:
         """Takes the ports; calls are answered UNAVAILABLE until `warm`.
 
         Raises:
-            UserError: a port cannot be had, or TLS is set up wrongly.
+            UserError: a port or the journal cannot be had, or TLS is set up wrongly.
         """
         options = self.options
         shared = self._shares_port
+        if options.journal is not None:
+            self.runtime.journal = open_journal(options, self.metrics)
         server = grpc.aio.server(options=channel_options(options, shared=shared))
         server.add_generic_rpc_handlers([DetectionService(self.runtime).handler()])
         if options.health:
@@ -262,6 +265,9 @@ class Server:
             self.page.close()
         if self._pulse is not None:
             await self._pulse.stop()
+        if self.runtime.journal is not None:
+            await self.runtime.journal.close()
+            self.runtime.journal = None
         await self.runtime.capacity.loop.stop()
         return await self._source.stop()
 

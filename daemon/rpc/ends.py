@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import grpc
 
 from dfd.daemon.errors import CallError, from_stream_error
+from dfd.daemon.journal.call import JournalDownError
 from dfd.streaming.types import StreamError
 from dfd.v1 import detection_pb2 as pb
 
@@ -46,6 +47,8 @@ def raised(error: Exception) -> End:
     """Reader, writer or core raised."""
     if isinstance(error, StreamError):
         error = from_stream_error(error)
+    if isinstance(error, JournalDownError):
+        return End("journal_down", error=error, mute=True)
     if isinstance(error, CallError):
         return End("client_error", pb.StreamSummary.END_REASON_CLIENT_ERROR, error)
     if isinstance(error, ClientGoneError):

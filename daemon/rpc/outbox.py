@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dfd.v1 import detection_pb2 as pb
 
 Written = Callable[[], None]
+Ready = Callable[[], Awaitable[None]]
+_Message = tuple[pb.StreamingDetectResponse, Written | None, Ready | None]
 
 
 class Outbox:
@@ -22,7 +24,7 @@ class Outbox:
 
     def __init__(self, capacity: int = 64) -> None:
         self._capacity = capacity
-        self._messages: deque[tuple[pb.StreamingDetectResponse, Written | None]] = deque()
+        self._messages: deque[_Message] = deque()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -35,14 +37,19 @@ class Outbox:
         """Whether the client is behind with its reading."""
         return not self._room.is_set()
 
-    def put(self, message: pb.StreamingDetectResponse, written: Written | None = None) -> None:
-        """Adds a message; `written` is called once gRPC has taken it."""
-        self._messages.append((message, written))
+    def put(
+        self,
+        message: pb.StreamingDetectResponse,
+        written: Written | None = None,
+        ready: Ready | None = None,
+    ) -> None:
+        """Adds a message; `ready` is awaited before it is written, `written` called after."""
+        self._messages.append((message, written, ready))
         self._added()
 
     def put_first(self, message: pb.StreamingDetectResponse) -> None:
         """Adds a message before all that wait, but for the first of the stream."""
-        self._messages.insert(0 if self._opened else 1, (message, None))
+        self._messages.insert(0 if self._opened else 1, (message, None, None))
         self._added()
 
     def close(self) -> None:
@@ -63,8 +70,10 @@ class Outbox:
         clock = asyncio.get_running_loop().time
         while True:
             while self._messages:
-                message, written = self._messages.popleft()
+                message, written, ready = self._messages.popleft()
                 self._opened = True
+                if ready is not None:
+                    await ready()
                 self.writing_since = clock()
                 await write(message.SerializeToString())
                 self.writing_since = None

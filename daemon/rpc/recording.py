@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.errors import CallError, from_stream_error, invalid
+from dfd.daemon.journal.call import CallJournal, Ready
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.coalesce import slices
 from dfd.daemon.rpc.ends import ClientGoneError
@@ -45,6 +46,8 @@ class Recording:
         self._response = pb.DetectResponse(model=describe.model_message(self._engine.spec))
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
+        self._journal: CallJournal | None = None
+        self._alerts_kept: list[Ready] = []
 
     @property
     def audio_seconds(self) -> float:
@@ -79,6 +82,9 @@ class Recording:
             if self._timer is not None:
                 self._timer.cancel()
             if self._pipeline is not None:
+                if self._journal is not None:
+                    seconds = self._pipeline.session.audio_seconds
+                    self._journal.end(name, None, seconds, [])
                 self._pipeline.close()
             log(
                 logging.INFO,
@@ -146,6 +152,9 @@ class Recording:
             self._runtime.metrics,
             self._tell,
         )
+        self._journal = self._runtime.call_journal("recording", self.warn)
+        if self._journal is not None:
+            await self._journal.begin(self.stream_id, self._context.peer(), self._token, {}, spec)
         frame = session.audio_format.bytes_per_frame
         step = frame * round(session.audio_format.sample_rate_hz * _SLICE_SECONDS)
         for piece in slices(request.audio, step, frame):
@@ -154,6 +163,9 @@ class Recording:
             await asyncio.sleep(0)
         pipeline.finish()
         await pipeline.until_settled()
+        if self._journal is not None:
+            for ready in (*self._alerts_kept, self._journal.summary(pipeline.summary())):
+                await ready()
         self._response.summary.end_reason = pb.StreamSummary.END_REASON_CLIENT_DONE
         self._response.summary.channels.extend(
             events.channel_summary(channel) for channel in pipeline.summary()
@@ -168,6 +180,8 @@ class Recording:
         if isinstance(event, core.WindowResult):
             self._response.windows.append(events.window_result(event, emission.timing))
         elif isinstance(event, core.Alert):
+            if self._journal is not None:
+                self._alerts_kept.append(self._journal.alert(event))
             self._response.alerts.append(events.alert(event))
         elif isinstance(event, core.StreamWarning):
             self._response.warnings.append(events.warning(event))

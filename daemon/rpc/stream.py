@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 import grpc.aio
 
 from dfd.daemon.errors import CallError
+from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import ends
 from dfd.daemon.rpc.ends import ClientGoneError, End
@@ -55,6 +56,7 @@ class Stream:
         self._pipeline: Pipeline | None = None
         self._reader: Reader | None = None
         self._sight: Sight | None = None
+        self._journal: CallJournal | None = None
         self._hold: Hold | None = None
 
     @property
@@ -114,6 +116,7 @@ class Stream:
             self._outbox.abandon()
             self._reader = None  # it knows this stream
             self._log_end(name, reason, time.monotonic() - started_at)
+            self._journal_end(name, reason)
             # a cancelled task keeps its traceback, and that this stream
             tasks, self._tasks = self._tasks, []
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -157,6 +160,10 @@ class Stream:
         )
         effective = describe.effective_config(config, self.stream_id, session, spec)
         self._log_start(effective)
+        self._journal = self._runtime.call_journal("stream", self.warn)
+        if self._journal is not None:
+            peer, labels = self._context.peer(), dict(config.labels)
+            await self._journal.begin(self.stream_id, peer, self._token, labels, spec)
         self._sight = Sight(effective, self._context.peer(), pipeline.session)
         self._runtime.roster.enter(self._sight)
         started = pb.StreamStarted(
@@ -215,9 +222,11 @@ class Stream:
         except TimeoutError:
             pipeline.hurry()
             await pipeline.until_settled()
-        channels = [events.channel_summary(channel) for channel in pipeline.summary()]
+        found = pipeline.summary()
+        ready = None if self._journal is None else self._journal.summary(found)
+        channels = [events.channel_summary(channel) for channel in found]
         summary = pb.StreamSummary(channels=channels, end_reason=end.reason)
-        self._outbox.put(pb.StreamingDetectResponse(summary=summary))
+        self._outbox.put(pb.StreamingDetectResponse(summary=summary), ready=ready)
         self._outbox.close()
         limit = min(limit, self._runtime.options.write_timeout_seconds)
         while not writer.done() and (left := self._timers.left(self._unread_since, limit)) > 0.0:
@@ -259,7 +268,7 @@ class Stream:
         event = emission.event
         if self._sight is not None and self._sight.take(event):
             self._runtime.roster.changed(self._sight)
-        written = None
+        written = ready = None
         if isinstance(event, core.WindowResult):
             if not config.window_results:
                 return
@@ -268,6 +277,7 @@ class Stream:
             result = events.window_result(event, emission.timing)
             message = pb.StreamingDetectResponse(window=result)
         elif isinstance(event, core.Alert):
+            ready = None if self._journal is None else self._journal.alert(event)
             message = pb.StreamingDetectResponse(alert=events.alert(event))
         elif isinstance(event, core.StreamWarning):
             message = pb.StreamingDetectResponse(warning=events.warning(event))
@@ -276,11 +286,18 @@ class Stream:
             message = pb.StreamingDetectResponse(speech_activity=activity)
         else:
             return
-        self._outbox.put(message, written)
+        self._outbox.put(message, written, ready)
 
     def _count_latency(self, arrived_at: float) -> None:
         seconds = self._engine.scheduler.clock() - arrived_at
         self._runtime.metrics.result_seconds.observe(seconds)
+
+    def _journal_end(self, name: str, reason: str | None) -> None:
+        if self._journal is not None and self._pipeline is not None:
+            channels = []
+            with contextlib.suppress(Exception):  # a core that failed may fail again
+                channels = self._pipeline.summary()
+            self._journal.end(name, reason, self._pipeline.session.audio_seconds, channels)
 
     def _log_start(self, config: pb.StreamingDetectConfig) -> None:
         audio = config.audio_format

@@ -1,0 +1,224 @@
+"""`dfd history`: what a daemon told its clients, from its journal."""
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from dfd.cli._errors import OneLineError, Verb
+
+T = TypeVar("T")
+
+_COLUMNS = (
+    "started_at", "ended_at", "kind", "stream_id", "end", "reason", "token", "peer", "labels",
+    "model", "model_version", "channel", "verdict", "reasons", "spoof_probability", "spoof_llr",
+    "peak_probability", "mean_probability", "audio_seconds", "speech_seconds", "gap_seconds",
+    "first_alert_seconds", "alerts", "windows_scored", "windows_shed",
+    "windows_insufficient_speech", "windows_failed",
+)  # fmt: skip
+_AGE = re.compile(r"(\d+(?:\.\d+)?)(m|h|d|w)")
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in ISO 8601, or how long ago: 90m, 12h, 30d, 2w."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Reads the word; a time without a zone is of this machine's."""
+        if isinstance(value, datetime):
+            return value
+        if found := _AGE.fullmatch(value):
+            ago = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+            return datetime.now(UTC) - ago
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a time: write 2026-01-31T12:00 or 30d", param, ctx)
+
+
+class HistoryVerb(Verb):
+    """A command of the group: mistakes name both words."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parses the options."""
+        return self._named(lambda: super(HistoryVerb, self).make_context(*args, **kwargs))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        return self._named(lambda: super(HistoryVerb, self).invoke(ctx))
+
+    def _named(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except OneLineError as error:
+            verb = f"history {self.name}"
+            said = error.message.replace(f"dfd {self.name} ", f"dfd {verb} ")
+            raise OneLineError(verb, said) from None
+
+
+class HistoryGroup(click.Group):
+    """Commands that tell mistakes in one line."""
+
+    command_class = HistoryVerb
+
+
+_JOURNAL = click.option(
+    "--journal",
+    required=True,
+    envvar="DFD_SERVE_JOURNAL",
+    metavar="FILE|URL",
+    help="The journal, as dfd serve has it; DFD_SERVE_JOURNAL too.",
+)
+
+
+@click.group("history", cls=HistoryGroup)
+def command() -> None:
+    """Show what a daemon told its clients, from its journal.
+
+    Needs no daemon; one that runs is not disturbed.
+    """
+
+
+@command.command("list")
+@_JOURNAL
+@click.option("--since", type=Moment(), help="Calls that began at this time or later: 2d.")
+@click.option("--until", type=Moment(), help="Calls that began before this time.")
+@click.option("--stream-id", help="Calls with this stream id.")
+@click.option("--token", help="Calls by the token of this name.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Calls so labelled.")
+@click.option(
+    "--verdict",
+    type=click.Choice(["spoof", "bonafide", "inconclusive"]),
+    help="Calls with a channel so judged.",
+)
+@click.option("--alerted/--not-alerted", default=None, help="Calls with, or without, an alert.")
+@click.option("--limit", type=click.IntRange(1), default=None, help="The newest so many.")
+@click.option("--json", "form", flag_value="json", help="A JSON object a line for each call.")
+@click.option("--csv", "form", flag_value="csv", help="A line of CSV for each channel.")
+def list_calls(
+    journal: str,
+    since: datetime | None,
+    until: datetime | None,
+    stream_id: str | None,
+    token: str | None,
+    labels: tuple[str, ...],
+    verdict: str | None,
+    alerted: bool | None,
+    limit: int | None,
+    form: str | None,
+) -> None:
+    """List calls, newest first, with their alerts and verdicts."""
+    from dfd.cli.replay import _labels as read_labels
+    from dfd.daemon.journal.store import Query, Store
+
+    query = Query(
+        since=since,
+        until=until,
+        stream_id=stream_id,
+        token=token,
+        labels=read_labels(labels),
+        verdict=verdict,
+        alerted=alerted,
+        limit=limit,
+    )
+    store = Store(journal, create=False)
+    try:
+        calls = store.calls(query)
+        if form == "json":
+            for call in calls:
+                click.echo(json.dumps(call))
+        elif form == "csv":
+            _write_csv(calls)
+        else:
+            _show(calls)
+    finally:
+        store.close()
+
+
+@command.command("purge")
+@_JOURNAL
+@click.option(
+    "--before", type=Moment(), required=True, help="Delete calls that began before this: 30d."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(journal: str, before: datetime, yes: bool) -> None:
+    """Delete old calls with their alerts and summaries."""
+    from dfd.daemon.journal.store import Store
+
+    store = Store(journal, create=False)
+    try:
+        when = before.isoformat(timespec="seconds")
+        if not yes:
+            click.confirm(f"Delete all calls that began before {when}?", abort=True, err=True)
+        count = store.purge(before)
+    finally:
+        store.close()
+    click.echo(f"{count} {'call' if count == 1 else 'calls'} deleted")
+
+
+def _rows(calls: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A row for each channel; one for a call that has no summary."""
+    for call in calls:
+        for channel in call["channels"] or [{}]:
+            mine = [
+                alert
+                for alert in call["alerts"]
+                if not alert["cleared"] and alert["channel"] == channel.get("channel", 0)
+            ]
+            yield call | channel | {"alerts": len(mine), "labels": call["labels"] or {}}
+
+
+def _write_csv(calls: Iterator[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in _rows(calls):
+        row["labels"] = ";".join(f"{key}={value}" for key, value in row["labels"].items())
+        row["reasons"] = ";".join(row.get("reasons", ()))
+        writer.writerow({key: _harmless(value) for key, value in row.items()})
+        click.echo(text.getvalue(), nl=False)
+        text.seek(0)
+        text.truncate()
+    click.echo(text.getvalue(), nl=False)
+
+
+def _harmless(value: Any) -> Any:
+    """What clients may choose must not be a formula in whoever opens the file."""
+    dangerous = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if dangerous else value
+
+
+def _show(calls: Iterator[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"spoof": "red", "bonafide": "green", "inconclusive": "yellow"}
+    table = Table("began", "stream", "end", "channel", "verdict", "P", "alerts", "seconds")
+    for row in _rows(calls):
+        verdict, probability = row.get("verdict"), row.get("spoof_probability")
+        table.add_row(
+            row["started_at"][:19],
+            Text(row["stream_id"]),
+            row["end"] or "-",
+            str(row.get("channel", "-")),
+            Text(verdict or "-", style=styles.get(verdict or "", "")),
+            "-" if probability is None else f"{probability:.3f}",
+            str(row["alerts"]),
+            "-" if row["audio_seconds"] is None else f"{row['audio_seconds']:.1f}",
+        )
+    if not table.row_count:
+        click.echo("no calls")
+        return
+    console = Console()
+    if not sys.stdout.isatty():
+        console.width = max(console.width, 160)
+    console.print(table)

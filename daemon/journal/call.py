@@ -1,0 +1,165 @@
+"""What one call has written to the journal, and what it waits for before it tells its client."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+
+from dfd.daemon.errors import CallError
+from dfd.daemon.journal.entries import Entry
+from dfd.daemon.journal.journal import Journal
+from dfd.detector.spec import ModelSpec
+from dfd.streaming import types as core
+
+DOWN = "JOURNAL_DOWN"
+
+# awaited before a message is written
+Ready = Callable[[], Awaitable[None]]
+
+
+class JournalDownError(CallError):
+    """The journal is down, and nothing is to be told that it does not hold."""
+
+
+class CallJournal:
+    """The journal of one call.
+
+    Args:
+        journal: of the daemon.
+        kind: "stream" or "recording".
+        retry_seconds: what a client that is turned away is told to wait.
+        warn: takes a reason and a sentence for the client, once, where the call goes on
+            without a journal.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        kind: str,
+        retry_seconds: float,
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self._journal = journal
+        self._kind = kind
+        self._call = uuid.uuid4().hex
+        self._retry_seconds = retry_seconds
+        self._warn = warn
+        self._warned = False
+        self._summed_up = False
+        self._begun = False
+
+    async def begin(
+        self,
+        stream_id: str,
+        peer: str,
+        token: str | None,
+        labels: dict[str, str],
+        spec: ModelSpec,
+    ) -> None:
+        """Notes the call.
+
+        Raises:
+            JournalDownError: the journal is down, and that ends calls.
+        """
+        self._begun = True
+        values = {
+            "call": self._call,
+            "kind": self._kind,
+            "stream_id": stream_id,
+            "started_at": datetime.now(UTC),
+            "peer": peer[:256],
+            "token": token,
+            "labels": labels,
+            "model": spec.name[:256],
+            "model_version": spec.version[:256],
+            "weights_sha256": spec.weights_sha256,
+        }
+        await self._insert("dfd_calls", [values])()
+
+    def alert(self, event: core.Alert) -> Ready:
+        """Notes an alert; what is returned is awaited before it is told."""
+        values = {
+            "alert": uuid.uuid4().hex,
+            "call": self._call,
+            "at": datetime.now(UTC),
+            "channel": event.channel,
+            "trigger": event.trigger.value,
+            "cleared": event.cleared,
+            "offset_seconds": event.offset_seconds,
+            "spoof_probability": event.score.spoof_probability,
+            "spoof_llr": event.score.spoof_llr,
+            "threshold": event.threshold,
+        }
+        return self._insert("dfd_alerts", [values])
+
+    def summary(self, channels: list[core.ChannelSummary]) -> Ready:
+        """Notes the summary; what is returned is awaited before it is told."""
+        self._summed_up = True
+        return self._insert("dfd_summaries", [self._channel(one) for one in channels])
+
+    def end(
+        self,
+        name: str,
+        reason: str | None,
+        audio_seconds: float,
+        channels: list[core.ChannelSummary],
+    ) -> None:
+        """Notes the end, and the summary of a call that nobody was left to tell of."""
+        if not self._begun:
+            return
+        if not self._summed_up and channels:
+            self.summary(channels)
+        values = {
+            "ended_at": datetime.now(UTC),
+            "end": name,
+            "reason": reason,
+            "audio_seconds": audio_seconds,
+        }
+        self._journal.put([Entry("dfd_calls", values, call=self._call)])
+
+    def _insert(self, table: str, rows: list[dict[str, Any]]) -> Ready:
+        future = self._journal.put([Entry(table, values) for values in rows])
+
+        async def ready() -> None:
+            if await self._journal.kept(future):
+                return
+            if self._journal.stops:
+                raise JournalDownError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    DOWN,
+                    "the server's journal takes no entries, and it tells nothing that it cannot "
+                    "keep; try again later, or another server",
+                    retry_seconds=self._retry_seconds,
+                )
+            if not self._warned:
+                self._warned = True
+                self._warn(
+                    DOWN, "the server's journal takes no entries; what is told may not be kept"
+                )
+
+        return ready
+
+    def _channel(self, summary: core.ChannelSummary) -> dict[str, Any]:
+        cumulative, peak = summary.cumulative_score, summary.peak_rolling_score
+        return {
+            "call": self._call,
+            "channel": summary.channel,
+            "verdict": summary.verdict.value,
+            "reasons": [reason.value for reason in summary.inconclusive_reasons],
+            "spoof_probability": cumulative and cumulative.spoof_probability,
+            "spoof_llr": cumulative and cumulative.spoof_llr,
+            "peak_probability": peak and peak.spoof_probability,
+            "mean_probability": summary.mean_spoof_probability,
+            "audio_seconds": summary.audio_seconds,
+            "speech_seconds": summary.speech_seconds,
+            "gap_seconds": summary.gap_seconds,
+            "first_alert_seconds": summary.first_alert_seconds,
+            "windows_scored": summary.windows_scored,
+            "windows_shed": summary.windows_shed,
+            "windows_insufficient_speech": summary.windows_insufficient_speech,
+            "windows_failed": summary.windows_failed,
+        }

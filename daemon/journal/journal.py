@@ -1,0 +1,181 @@
+"""The daemon's journal: a thread that writes what it is given, in order.
+
+Whatever waits when a commit is over goes into the next one, so that a hundred streams cost no
+more commits than one. What the database does not take is kept and tried again, up to a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dfd.daemon.journal.entries import Entry, JournalError
+from dfd.daemon.logs import log
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.options import ServeOptions
+
+if TYPE_CHECKING:
+    from dfd.daemon.journal.store import Store
+
+_MOST_AT_ONCE = 1000
+_RETRY_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    entries: Sequence[Entry]
+    kept: asyncio.Future[bool]
+
+
+class Journal:
+    """Writes entries to a store; belongs to one event loop.
+
+    Args:
+        store: only the journal's thread uses it, from `start` on.
+        metrics: counts what was kept and what was not.
+        stops: whether calls may go on without a journal.
+        backlog: entries kept while the database takes none; beyond it new ones are dropped.
+        answer_seconds: a commit that takes longer counts as not made.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        *,
+        stops: bool,
+        backlog: int = 100_000,
+        answer_seconds: float = 5.0,
+    ) -> None:
+        self.stops = stops
+        self._store = store
+        self._metrics = metrics
+        self._most = backlog
+        self._answer_seconds = answer_seconds
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Parcel | None] = queue.SimpleQueue()
+        self._down = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def down(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._down
+
+    def put(self, entries: Sequence[Entry]) -> asyncio.Future[bool]:
+        """Queues entries; the future is True once they are durable, False where they are not."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._queue.put(_Parcel(entries, future))
+        if self._down:  # they are kept for later, but nobody waits for that
+            future.set_result(False)
+        return future
+
+    async def kept(self, future: asyncio.Future[bool]) -> bool:
+        """Waits for a future of `put`, for as long as a commit may take."""
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            return False
+
+    async def close(self) -> None:
+        """Writes what waits, for a while, and ends the thread."""
+        self._closing = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log(logging.ERROR, "the journal did not end in time; its last entries may be lost")
+
+    def _run(self) -> None:
+        waiting: list[Entry] = []
+        open_ = True
+        while open_ or waiting:
+            parcels, open_ = self._take(bool(waiting), open_)
+            waiting += self._fitting(parcels, len(waiting))
+            if not waiting:
+                self._answer(parcels, kept=True)
+                continue
+            try:
+                self._store.write(waiting)
+            except JournalError as error:
+                self._failed(str(error))
+                self._answer(parcels, kept=False)
+                if self._closing:
+                    log(logging.ERROR, "journal entries are lost", entries=len(waiting))
+                    break
+            else:
+                self._metrics.journal_entries.labels("kept").inc(len(waiting))
+                waiting = []
+                self._recovered()
+                self._answer(parcels, kept=True)
+        self._store.close()
+
+    def _take(self, retrying: bool, open_: bool) -> tuple[list[_Parcel], bool]:
+        """What waits; at least one parcel, unless there is something to try again."""
+        parcels: list[_Parcel] = []
+        entries = 0
+        timeout = _RETRY_SECONDS if retrying else None
+        while open_ and entries < _MOST_AT_ONCE:
+            try:
+                first = not parcels
+                parcel = self._queue.get(block=first, timeout=timeout if first else None)
+            except queue.Empty:
+                break
+            if parcel is None:
+                open_ = False
+                break
+            parcels.append(parcel)
+            entries += len(parcel.entries)
+        return parcels, open_
+
+    def _fitting(self, parcels: list[_Parcel], waiting: int) -> list[Entry]:
+        entries = [entry for parcel in parcels for entry in parcel.entries]
+        room = max(0, self._most - waiting)
+        if len(entries) > room and self._down:
+            self._metrics.journal_entries.labels("dropped").inc(len(entries) - room)
+            return entries[:room]
+        return entries
+
+    def _answer(self, parcels: list[_Parcel], *, kept: bool) -> None:
+        def answer() -> None:
+            for parcel in parcels:
+                if not parcel.kept.done():
+                    parcel.kept.set_result(kept)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._loop.call_soon_threadsafe(answer)
+
+    def _failed(self, reason: str) -> None:
+        self._metrics.journal_failures.inc()
+        if not self._down:
+            self._down = True
+            self._metrics.journal_up.set(0)
+            log(logging.ERROR, "the journal takes nothing", reason=reason, stops=self.stops)
+
+    def _recovered(self) -> None:
+        self._metrics.journal_up.set(1)
+        if self._down:
+            self._down = False
+            log(logging.WARNING, "the journal takes entries again")
+
+
+def open_journal(options: ServeOptions, metrics: Metrics) -> Journal:
+    """Opens the journal; its database's library is imported here and not before.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    from dfd.daemon.journal.store import Store
+
+    assert options.journal is not None
+    store = Store(options.journal, create=True)
+    return Journal(store, metrics, stops=options.journal_failure == "stop")

@@ -1,0 +1,248 @@
+"""A journal's database, used from one thread at a time.
+
+What is written twice is kept once: every row has a key of its own, so a batch whose commit was
+not answered can be written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from dfd.daemon.journal.address import to_url, without_password
+from dfd.daemon.journal.entries import Entry, JournalError
+from dfd.daemon.journal.tables import ALERTS, CALLS, METADATA, SUMMARIES
+from dfd.errors import UserError
+
+# SQLite waits so long for another writer, PostgreSQL for a connection: less than calls wait.
+WAIT_SECONDS = 3
+_TABLES = {table.name: table for table in METADATA.sorted_tables}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which calls are wanted; None does not ask.
+
+    Attributes:
+        labels: all of them must match.
+        alerted: whether an alert was raised.
+        limit: the newest so many.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    stream_id: str | None = None
+    token: str | None = None
+    verdict: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    alerted: bool | None = None
+    limit: int | None = None
+
+
+class Store:
+    """A database with the journal's tables.
+
+    Args:
+        journal: a path or URL.
+        create: whether file and tables are made where there are none.
+
+    Raises:
+        UserError: it cannot be opened, or its driver is not installed.
+    """
+
+    def __init__(self, journal: str, *, create: bool) -> None:
+        self.shown = without_password(journal)
+        try:
+            url = sa.make_url(to_url(journal))
+            is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "")
+            if is_file and url.database is not None:
+                _touch(Path(url.database), create=create)
+            arguments = {"timeout": WAIT_SECONDS} if is_file else {"connect_timeout": WAIT_SECONDS}
+            self._engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=not is_file)
+            if is_file:
+                sa.event.listen(self._engine, "connect", _set_up_sqlite)
+            with self._engine.begin() as connection:
+                if create:
+                    _create(connection)
+                connection.execute(sa.select(CALLS.c.call).limit(1))
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"the journal {self.shown} needs the package {error.name}: install it, for"
+                " PostgreSQL with pip install 'dfd[postgres]'"
+            ) from None
+        except (sa.exc.SQLAlchemyError, OSError, ValueError) as error:
+            raise UserError(
+                f"the journal {self.shown} cannot be opened: {_reason(error)}"
+            ) from None
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._engine.dispose()
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Writes all of them, or none.
+
+        Raises:
+            JournalError: the database did not take them.
+        """
+        insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.get(
+            self._engine.dialect.name, sa.insert
+        )
+        try:
+            with self._engine.begin() as connection:
+                for entry in entries:
+                    table = _TABLES[entry.table]
+                    statement: Any
+                    if entry.call is not None:
+                        statement = sa.update(table).where(table.c.call == entry.call)
+                        statement = statement.values(entry.values)
+                    else:
+                        statement = insert(table).values(entry.values)
+                        if hasattr(statement, "on_conflict_do_nothing"):
+                            statement = statement.on_conflict_do_nothing()
+                    connection.execute(statement)
+        except sa.exc.SQLAlchemyError as error:
+            raise JournalError(_reason(error)) from None
+
+    def calls(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Calls, newest first, each with its `alerts` and its `channels`.
+
+        Raises:
+            UserError: the database does not answer.
+        """
+        wanted = sa.select(CALLS).order_by(CALLS.c.started_at.desc(), CALLS.c.call)
+        for condition in _conditions(query):
+            wanted = wanted.where(condition)
+        left = query.limit
+        with contextlib.ExitStack() as stack:
+            connection = self._reading()
+            stack.callback(connection.close)
+            result = connection.execution_options(yield_per=200).execute(wanted)
+            stack.callback(result.close)
+            for rows in result.mappings().partitions(200):
+                keys = [row["call"] for row in rows]
+                alerts = _grouped(connection, ALERTS, keys, ALERTS.c.at)
+                channels = _grouped(connection, SUMMARIES, keys, SUMMARIES.c.channel)
+                for row in rows:
+                    labels = row["labels"] or {}
+                    if any(labels.get(key) != value for key, value in query.labels.items()):
+                        continue
+                    if left is not None and (left := left - 1) < 0:
+                        return
+                    call = row["call"]
+                    yield _plain(row) | {
+                        "alerts": alerts.get(call, []),
+                        "channels": channels.get(call, []),
+                    }
+
+    def purge(self, before: datetime) -> int:
+        """Deletes the calls that began before a time, and all that belongs to them.
+
+        Returns:
+            How many calls they were.
+
+        Raises:
+            UserError: the database does not answer.
+        """
+        old = sa.select(CALLS.c.call).where(CALLS.c.started_at < before)
+        try:
+            with self._engine.begin() as connection:
+                for table in (ALERTS, SUMMARIES):
+                    connection.execute(sa.delete(table).where(table.c.call.in_(old)))
+                done = connection.execute(sa.delete(CALLS).where(CALLS.c.started_at < before))
+                return int(done.rowcount)
+        except sa.exc.SQLAlchemyError as error:
+            raise UserError(f"the journal {self.shown}: {_reason(error)}") from None
+
+    def _reading(self) -> sa.Connection:
+        try:
+            return self._engine.connect()
+        except sa.exc.SQLAlchemyError as error:
+            raise UserError(f"the journal {self.shown}: {_reason(error)}") from None
+
+
+def _touch(path: Path, *, create: bool) -> None:
+    """A file that nobody else may read: it holds who spoke when, and how they were judged."""
+    if not create:
+        if not path.is_file():
+            raise UserError(f"there is no journal {path}: name the file that dfd serve writes")
+        return
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    """Readers do not hold up the writer, and what is committed survives a loss of power."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _create(connection: sa.Connection) -> None:
+    """Makes what is missing; several processes may do so at once."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(6846308)"))
+    for table in METADATA.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in sorted(table.indexes, key=lambda one: one.name or ""):
+            connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _conditions(query: Query) -> Iterator[sa.ColumnElement[bool]]:
+    if query.since is not None:
+        yield CALLS.c.started_at >= query.since
+    if query.until is not None:
+        yield CALLS.c.started_at < query.until
+    if query.stream_id is not None:
+        yield CALLS.c.stream_id == query.stream_id
+    if query.token is not None:
+        yield CALLS.c.token == query.token
+    if query.verdict is not None:
+        found = sa.select(SUMMARIES.c.call).where(SUMMARIES.c.verdict == query.verdict)
+        yield CALLS.c.call.in_(found)
+    if query.alerted is not None:
+        raised = CALLS.c.call.in_(sa.select(ALERTS.c.call).where(~ALERTS.c.cleared))
+        yield raised if query.alerted else ~raised
+
+
+def _grouped(
+    connection: sa.Connection, table: sa.Table, calls: Sequence[str], order: Any
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    wanted = sa.select(table).where(table.c.call.in_(calls)).order_by(order)
+    for row in connection.execute(wanted).mappings():
+        plain = _plain(row)
+        plain.pop("alert", None)
+        found.setdefault(plain.pop("call"), []).append(plain)
+    return found
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """A row with times in ISO 8601, UTC; SQLite gives them back without their zone."""
+    return {
+        key: _utc(value).isoformat(timespec="milliseconds")
+        if isinstance(value, datetime)
+        else value
+        for key, value in row.items()
+    }
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _reason(error: BaseException) -> str:
+    """The database's own words, in one line, without statement, parameters or password."""
+    origin = getattr(error, "orig", None) or error
+    if isinstance(origin, OSError) and origin.strerror:
+        return origin.strerror
+    return " ".join(str(origin).split("\n")[0].split()) or type(origin).__name__

@@ -1,0 +1,189 @@
+"""What a client was told is in the journal, however the daemon ends."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from dfd.daemon.journal.store import Query, Store
+from dfd.v1 import detection_pb2 as pb
+from tests.chaos.daemon import RATE, Daemon, audio, config, judged
+
+# by hand: DFD_TEST_KILLS=100
+KILLS = int(os.environ.get("DFD_TEST_KILLS", "3"))
+STREAMS = 4
+
+
+def alarming() -> pb.StreamingDetectRequest:
+    """The odds of a model that judges nothing are even, and that is enough to alert."""
+    policy = pb.AlertPolicy(rolling_threshold=0.4, cumulative_threshold=0.45)
+    return config(alert_policy=policy)
+
+
+def journal(path: Path) -> dict[str, dict[str, Any]]:
+    """The calls by their stream ids."""
+    store = Store(str(path), create=False)
+    found = {call["stream_id"]: call for call in store.calls(Query())}
+    store.close()
+    return found
+
+
+class Caller(threading.Thread):
+    """One stream after another, with what they were told, until the daemon is gone."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__(daemon=True)
+        self._daemon = daemon
+        self.told: list[tuple[str, Any]] = []
+        self.start()
+
+    def run(self) -> None:
+        with self._daemon.stub() as stub:
+            try:
+                while True:
+                    name = ""
+                    requests = [alarming(), *(audio(0.5) for _ in range(9))]
+                    for answer in stub.StreamingDetect(iter(requests), timeout=30):
+                        if answer.HasField("started"):
+                            name = answer.started.stream_id
+                        self.told.append((name, answer))
+            except grpc.RpcError:
+                pass
+
+
+def missing(told: list[tuple[str, Any]], kept: dict[str, dict[str, Any]]) -> list[Any]:
+    """What clients were told and the journal does not hold."""
+    lost: list[Any] = []
+    for name, answer in told:
+        call = kept.get(name, {"alerts": [], "channels": []})
+        if answer.HasField("started"):
+            there = name in kept
+        elif answer.HasField("alert"):
+            offset = answer.alert.offset.ToNanoseconds() / 1e9
+            trigger = pb.Alert.Trigger.Name(answer.alert.trigger).removeprefix("TRIGGER_").lower()
+            there = any(
+                abs(one["offset_seconds"] - offset) < 1e-6 and one["trigger"] == trigger
+                for one in call["alerts"]
+            )
+        elif answer.HasField("summary"):
+            there = [one["channel"] for one in call["channels"]] == [
+                one.channel for one in answer.summary.channels
+            ]
+        else:
+            continue
+        if not there:
+            lost.append((name, answer))
+    return lost
+
+
+@pytest.mark.parametrize("processes", [(), ("--workers", "2")], ids=["one process", "two workers"])
+def test_whatever_a_client_saw_outlives_a_kill(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    path = tmp_path / "journal.db"
+    chance = random.Random(7)
+    alerts = 0
+    for _ in range(KILLS):
+        with Daemon("--journal", str(path), "--log-level", "warning", *processes) as daemon:
+            callers = [Caller(daemon) for _ in range(STREAMS)]
+            while not any(caller.told for caller in callers):
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0.0, 0.6))
+            daemon.process.send_signal(signal.SIGKILL)
+            daemon.process.wait()
+            for caller in callers:
+                caller.join(30)
+                assert not caller.is_alive()
+        told = [one for caller in callers for one in caller.told]
+        alerts += sum(answer.HasField("alert") for _, answer in told)
+        assert missing(told, journal(path)) == []
+    assert alerts > 10 * KILLS
+
+
+def test_a_call_is_kept_with_all_that_belongs_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Daemon("--journal", str(path)) as daemon:
+        requests = [alarming(), *(audio(1.0) for _ in range(5))]
+        requests[0].config.labels["queue"] = "7"
+        requests[0].config.stream_id = "call-1"
+        with daemon.stub() as stub:
+            answers = list(stub.StreamingDetect(iter(requests), timeout=30))
+            recording = pb.DetectRequest(
+                audio_format=requests[0].config.audio_format, audio=b"\0\x08\0\xf8" * (2 * RATE)
+            )
+            stub.Detect(recording, timeout=30)
+        daemon.until(lambda: all(call["end"] for call in journal(path).values()))
+    calls = journal(path)
+    assert sorted(call["kind"] for call in calls.values()) == ["recording", "stream"]
+    call = calls["call-1"]
+    assert (call["end"], call["labels"], call["audio_seconds"]) == (
+        "client_done", {"queue": "7"}, 5.0,
+    )  # fmt: skip
+    told = [answer.alert for answer in answers if answer.HasField("alert")]
+    assert len(call["alerts"]) == len(told) > 0
+    (channel,) = call["channels"]
+    assert channel["windows_scored"] == answers[-1].summary.channels[0].windows_scored > 0
+
+
+def test_without_a_journal_nothing_is_written(tmp_path: Path) -> None:
+    with Daemon(environment={"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}) as daemon:
+        judged(daemon)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Any:
+    """A journal, and a way to take it from the daemon: a writer that does not let go."""
+    import sqlite3
+
+    path = tmp_path / "journal.db"
+    Store(str(path), create=True).close()
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    yield path, connection
+    connection.close()
+
+
+def test_a_journal_that_is_down_is_said_and_made_good(locked: Any) -> None:
+    path, connection = locked
+    with Daemon("--journal", str(path)) as daemon:
+        connection.execute("BEGIN IMMEDIATE")
+        told = judged(daemon)
+        warnings = [one.warning.reason for one in told if one.HasField("warning")]
+        assert warnings == ["JOURNAL_DOWN"]
+        assert told[-1].HasField("summary")
+        daemon.until_logged("the journal takes nothing")
+        daemon.until(lambda: daemon.figure("dfd_journal_up") == 0)
+        connection.execute("COMMIT")
+        daemon.until_logged("the journal takes entries again")
+        daemon.until(lambda: len(journal(path)) == 1)
+    (call,) = journal(path).values()
+    assert len(call["channels"]) == 1
+
+
+def test_a_daemon_that_stops_tells_nothing_that_it_cannot_keep(locked: Any) -> None:
+    path, connection = locked
+    with Daemon("--journal", str(path), "--journal-failure", "stop") as daemon:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(grpc.RpcError) as caught:
+            judged(daemon)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
+        assert "journal takes no entries" in caught.value.details()  # type: ignore[attr-defined]
+        connection.execute("COMMIT")
+        daemon.until_logged("the journal takes entries again")
+        assert judged(daemon)[-1].HasField("summary")
+
+
+@pytest.mark.parametrize("processes", [(), ("--workers", "2")], ids=["one process", "two workers"])
+def test_an_unusable_journal_is_one_sentence(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "dfd", "serve", "--model", "noop", "--port", "0"]
+    command += ["--no-metrics", "--journal", str(tmp_path / "none" / "x.db"), *processes]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "cannot be opened: No such file or directory" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
