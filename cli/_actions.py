@@ -14,28 +14,28 @@ _OPTIONS = (
         "on_alerts",
         multiple=True,
         metavar="COMMAND|URL|file:PATH",
-        help="For each alert: run a command (JSON on its standard input), call a webhook (signed,"
-        " tried again), or add a JSON line to a file. May be given several times.",
+        help="When an alert is raised or cleared: run a command (JSON on its standard input), call"
+        " a webhook (signed, tried again), or add a line of JSON to a file. May be repeated.",
     ),
     click.option(
         "--on-summary",
         "on_summaries",
         multiple=True,
         metavar="COMMAND|URL|file:PATH",
-        help="The same for the verdict at the end. May be given several times.",
+        help="The same for the verdict at the end. May be repeated.",
     ),
     click.option(
         "--action-per",
         type=click.Choice(["alert", "call"]),
         default="alert",
         show_default=True,
-        help="alert: act when a channel's first threshold is crossed, and when all are crossed"
-        " back; call: act once a call, on its first alert.",
+        help="alert: act when a channel crosses its first threshold, and again when it is below"
+        " all of them; call: act once for each call, on its first alert.",
     ),
     click.option(
         "--webhook-secret-file",
         type=click.Path(path_type=Path),
-        help="File with the secret that signs webhooks.  [else: env var DFD_WEBHOOK_SECRET]",
+        help="File with the secret that signs webhooks.  [default: DFD_WEBHOOK_SECRET]",
     ),
 )
 

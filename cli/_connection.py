@@ -25,21 +25,23 @@ _OPTIONS = (
         default=DEFAULT_SERVER,
         show_default=True,
         show_envvar=True,
-        help="The daemon.",
+        help="Address of the daemon.",
     ),
     click.option(
         "--token-file",
         type=_FILE,
-        help="File that holds the bearer token and nothing else.  [else: env var DFD_TOKEN]",
+        help="File with the bearer token and nothing else.  [default: DFD_TOKEN]",
     ),
-    click.option("--tls-ca", type=_FILE, help="PEM file of the authority to trust; asks for TLS."),
+    click.option(
+        "--tls-ca", type=_FILE, help="PEM file of the certificate authority to trust; turns TLS on."
+    ),
     click.option("--tls-cert", type=_FILE, help="PEM file of this client's certificate."),
     click.option("--tls-key", type=_FILE, help="PEM file of the certificate's key."),
     click.option(
         "--insecure",
         is_flag=True,
-        help="Plain text to a server that is not on this machine, token and audio included."
-        " Without it only loopback addresses are spoken to in the clear.",
+        help="Send token and audio in the clear to a server on another machine. Without this,"
+        " only a server on this machine is spoken to without TLS.",
     ),
 )
 

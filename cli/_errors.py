@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from dfd.cli._help import Teaching
 from dfd.errors import UserError
 
 # gRPC's own log would stand beside the one line; set GRPC_VERBOSITY to see it
@@ -23,10 +24,11 @@ class OneLineError(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Writes the line."""
-        click.echo(f"dfd {self.verb}: {self.format_message()}", file=file or sys.stderr)
+        who = f"dfd {self.verb}".rstrip()
+        click.echo(f"{who}: {self.format_message()}", file=file or sys.stderr)
 
 
-class PlainVerb(click.Command):
+class PlainVerb(Teaching):
     """A command that tells wrong options, and any other `UserError`, in one line."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:

@@ -15,7 +15,11 @@ _PROBABILITY = click.FloatRange(0, 1, min_open=True)
 
 # What every client of a daemon may set.
 MODEL_AND_THRESHOLDS = (
-    click.option("--model", default="", help="Judge by this model.  [default: the server's]"),
+    click.option(
+        "--model",
+        default="",
+        help="The model to judge by, by the server's name for it.  [default: the server's]",
+    ),
     click.option(
         "--rolling-threshold",
         type=_PROBABILITY,
@@ -36,16 +40,26 @@ _OPTIONS = (
         "--consecutive-windows",
         type=click.IntRange(1),
         metavar="N",
-        help="Windows in a row that it takes to alert.  [default: the server's]",
+        help="Windows in a row above a threshold that raise an alert.  [default: the server's]",
     ),
-    click.option("--window", "window_seconds", type=_SECONDS, metavar="SECONDS", help="Window."),
-    click.option("--hop", "hop_seconds", type=_SECONDS, metavar="SECONDS", help="Hop of windows."),
     click.option(
-        "--min-speech",
+        "--window-seconds",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Length of a window, at most the model's.  [default: the model's]",
+    ),
+    click.option(
+        "--hop-seconds",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Time from one window to the next.  [default: the model's]",
+    ),
+    click.option(
+        "--min-speech-seconds",
         "vad_min_speech_seconds",
         type=_SECONDS,
         metavar="SECONDS",
-        help="Do not score a window with less speech; 0 scores all.  [default: the model's]",
+        help="Skip windows with less speech than this; 0 scores all.  [default: the model's]",
     ),
     click.option(
         "--vad",
@@ -59,11 +73,11 @@ _OPTIONS = (
         help="WebRTC's mode, 0 (keeps most) to 3 (drops most).",
     ),
     click.option(
-        "--vad-hangover",
+        "--vad-hangover-seconds",
         "vad_hangover_seconds",
         type=_SECONDS,
         metavar="SECONDS",
-        help="Speech goes on for so long after its last frame.",
+        help="Speech lasts this long after its last frame.",
     ),
 )
 

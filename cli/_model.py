@@ -11,7 +11,7 @@ from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 MODEL_HELP = (
-    "bundled, a model folder, a checkpoint file, or a hub id (organisation/model or"
+    "bundled, a folder, a checkpoint file, or a hub id (organisation/model, or"
     " organisation/model@revision)."
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
@@ -22,29 +22,39 @@ _LAYOUT = (
     click.option(
         "--spoof-label",
         metavar="LABEL|0|1",
-        help="The model's output that means spoof.  [default: as its labels say]",
+        help="The model's output that means spoof.  [default: by its labels]",
     ),
     click.option(
         "--normalize/--no-normalize",
         default=None,
-        help="Bring each window to zero mean and unit variance.  [default: as the model does]",
+        help="Scale each window to zero mean and unit variance.  [default: as the model does]",
     ),
     click.option(
         "--padding",
         type=click.Choice(PADDINGS),
-        help="Score a short window as it is, with zeros behind it, or repeated."
+        help="Score a short window as it is (mask), filled up with zeros, or repeated."
         "  [default: the model's]",
     ),
     click.option(
         "--utterance-score",
         type=click.Choice(UTTERANCE_SCORES),
-        help="The cumulative score: calibrated evidence added up, the mean of the windows'"
-        " P(spoof), or the first window's.  [default: the model's]",
+        help="What the cumulative score is: calibrated evidence added up, the mean of the"
+        " windows' P(spoof), or that of the first window.  [default: the model's]",
     ),
 )
 _DEFAULTS = (
-    click.option("--window-seconds", type=float, help="The model's window.  [default: its own]"),
-    click.option("--hop-seconds", type=float, help="The model's hop.  [default: its own]"),
+    click.option(
+        "--window-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="Length of a window.  [default: the model's]",
+    ),
+    click.option(
+        "--hop-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="Time from one window to the next.  [default: the model's]",
+    ),
     click.option(
         "--alert-threshold",
         type=float,
@@ -54,7 +64,8 @@ _DEFAULTS = (
     click.option(
         "--min-speech-seconds",
         type=float,
-        help="Do not score a window with less speech; 0 scores all.  [default: the model's]",
+        metavar="SECONDS",
+        help="Skip windows with less speech than this; 0 scores all.  [default: the model's]",
     ),
 )
 

@@ -6,17 +6,17 @@ from typing import Any
 import click
 
 from dfd.cli._errors import Verb
-from dfd.errors import UserError
+from dfd.cli._groups import VerbGroup
+from dfd.cli._outputs import PICTURE, json_option, report_option, write_text
 
-_PATH = click.Path(path_type=Path)
-_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_READ_ON = "docs/performance.md"
 
 
-@click.group("bench", context_settings=_SETTINGS)
+@click.group("bench", cls=VerbGroup)
 def command() -> None:
     """Measure the model, the daemon or the streaming core on this machine.
 
-    Measurements of one run are taken in turns, several of each; the median is told with the
+    The measurements of a run are taken in turns, several of each; shown is the median, with the
     lowest and the highest.
     """
 
@@ -26,16 +26,10 @@ def _outputs(function: Any) -> Any:
     for option in (
         click.option("--quick", is_flag=True, help="A short run that only shows that it works."),
         click.option(
-            "--plot", "plot_path", type=_PATH, metavar="FILE", help="Draw it: PNG, SVG or PDF."
+            "--plot", "plot_path", type=PICTURE, metavar="FILE", help="Draw it: PNG, SVG or PDF."
         ),
-        click.option(
-            "--json",
-            "json_path",
-            metavar="FILE",
-            is_flag=False,
-            flag_value="-",
-            help="Write the report as JSON; without FILE, or with -, to standard output.",
-        ),
+        report_option("the report"),
+        json_option("the report as JSON"),
     ):
         function = option(function)
     return function
@@ -59,7 +53,15 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         return numbers
 
 
-@command.command("model", cls=Verb, context_settings=_SETTINGS)
+@command.command(
+    "model",
+    cls=Verb,
+    examples=(
+        "dfd bench model",
+        "dfd bench model --quick --batch 1,4 --report model.json",
+    ),
+    read_on=_READ_ON,
+)
 @click.argument("recordings", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--model",
@@ -73,7 +75,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     "--precision",
     "precisions",
     multiple=True,
-    help="Several times for several.  [default: fp32 and whatever gains here]",
+    help="Precision to measure; may be repeated.  [default: fp32, and what is faster here]",
 )
 @click.option(
     "--engine",
@@ -81,7 +83,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     multiple=True,
     default=("torchscript",),
     show_default=True,
-    help="Of dfd; the peers are measured besides.",
+    help="Engine of dfd to measure; may be repeated. Peers are measured beside it.",
 )
 @click.option(
     "--peer",
@@ -90,32 +92,40 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     type=click.Choice(["all", "none", "transformers", "onnxruntime", "openvino", "torch.compile"]),
     default=("all",),
     show_default=True,
-    help="What to compare with.",
+    help="Other software to compare with; may be repeated.",
 )
 @click.option(
     "--batch",
     "batches",
     type=Numbers(),
     default=(),
+    metavar="N,N,...",
     help="Batch sizes.  [default: those that the daemon prepares for the model]",
 )
-@click.option("--threads", type=click.IntRange(1), help="On the CPU.  [default: torch's choice]")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Times that each is measured.",
+)
 @click.option(
     "--cpu-time",
     is_flag=True,
-    help="Count CPU time: for a machine with other work, with --threads 1.",
+    help="Count CPU time in place of wall time; with --threads 1, for a machine that is busy.",
 )
 @_outputs
 def model(
     recordings: tuple[Path, ...],
     peers: tuple[str, ...],
     quick: bool,
-    json_path: str | None,
+    as_json: bool,
+    report_path: Path | None,
     plot_path: Path | None,
     **values: Any,
 ) -> None:
-    """Windows a second by batch size, beside other ways to run the same model.
+    """Measure windows a second by batch size, beside other ways to run the same model.
 
     With RECORDINGS, the precisions are compared with fp32 on them.
     """
@@ -132,32 +142,49 @@ def model(
     )
     _need_plot(plot_path)
     report = run(options, _tell)
-    _write(report, json_path, plot_path)
+    _write(report, as_json, report_path, plot_path)
 
 
-@command.command("serve", cls=Verb, context_settings=_SETTINGS)
+@command.command(
+    "serve",
+    cls=Verb,
+    examples=(
+        "dfd bench serve",
+        "dfd bench serve --quick --model noop --report serve.json",
+    ),
+    read_on=_READ_ON,
+)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--model", default="bundled", show_default=True, help="As dfd serve takes it.")
-@click.option("--device", help="As dfd serve takes it, as are the following.")
-@click.option("--precision")
-@click.option("--engine")
-@click.option("--threads", type=click.IntRange(1))
-@click.option("--workers", type=click.IntRange(1))
+@click.option("--device", help="As dfd serve takes it.")
+@click.option("--precision", help="As dfd serve takes it.")
+@click.option("--engine", help="As dfd serve takes it.")
+@click.option("--threads", type=click.IntRange(1), help="As dfd serve takes it.")
+@click.option("--workers", type=click.IntRange(1), help="As dfd serve takes it.")
 @click.option(
-    "--budget-ms",
+    "--budget-seconds",
     type=click.FloatRange(0, min_open=True),
-    default=500.0,
+    default=0.5,
     show_default=True,
-    help="p99 from a window's end to its result.",
+    metavar="SECONDS",
+    help="Longest p99 from a window's end to its result.",
 )
-@click.option("--start", type=click.IntRange(1), default=25, show_default=True, help="Streams.")
-@click.option("--limit", type=click.IntRange(1), default=2000, show_default=True, help="Streams.")
+@click.option(
+    "--start", type=click.IntRange(1), default=25, show_default=True, help="Streams to begin with."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="Streams to end with, if the budget holds.",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(5.0),
     default=20.0,
     show_default=True,
-    help="Length of each stream; the recordings are begun again when they are over.",
+    help="Length of each stream; recordings are repeated to fill it.",
 )
 @click.option(
     "--chunk-seconds",
@@ -169,21 +196,22 @@ def model(
 @_outputs
 def serve(
     files: tuple[Path, ...],
-    budget_ms: float,
+    budget_seconds: float,
     start: int,
     limit: int,
     seconds: float,
     chunk_seconds: float,
     quick: bool,
-    json_path: str | None,
+    as_json: bool,
+    report_path: Path | None,
     plot_path: Path | None,
     **serve_options: Any,
 ) -> None:
-    """Streams that a daemon holds: more and more at speed 1 until the budget breaks.
+    """Find how many live streams a daemon holds within a budget of latency.
 
-    The daemon and the load generator are processes of their own, on this machine; streams
-    begin spread over some seconds. The budget is broken when p99 exceeds it, or when any
-    window is shed or fails. FILES are what is streamed, made-up voices where there are none.
+    The daemon and the load generator are processes of their own on this machine; more and more
+    streams run in real time until p99 exceeds the budget, or a window is shed or fails. FILES
+    are streamed; without any, made-up voices are.
     """
     from dfd.benchmarks.serve.capacity import ServeBenchOptions, run
 
@@ -195,37 +223,64 @@ def serve(
     options = ServeBenchOptions(
         serve=arguments,
         files=files,
-        budget_ms=budget_ms,
+        budget_ms=1000 * budget_seconds,
         start=start,
         limit=limit,
         seconds=seconds,
         chunk_seconds=chunk_seconds,
     )
     _need_plot(plot_path)
-    _write(run(options, _tell), json_path, plot_path)
+    _write(run(options, _tell), as_json, report_path, plot_path)
 
 
-@command.command("core", cls=Verb, context_settings=_SETTINGS)
-@click.option("--seconds", type=click.FloatRange(5.0), default=30.0, show_default=True)
-@click.option("--chunk-ms", type=click.FloatRange(1.0), default=100.0, show_default=True)
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@command.command(
+    "core",
+    cls=Verb,
+    examples=(
+        "dfd bench core",
+        "dfd bench core --quick --plot core.png",
+    ),
+    read_on=_READ_ON,
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(5.0),
+    default=30.0,
+    show_default=True,
+    help="Audio of each stream.",
+)
+@click.option(
+    "--chunk-seconds",
+    type=click.FloatRange(0.001),
+    default=0.1,
+    show_default=True,
+    help="Audio in each chunk.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Times that each is measured.",
+)
 @_outputs
 def core(
     seconds: float,
-    chunk_ms: float,
+    chunk_seconds: float,
     rounds: int,
     quick: bool,
-    json_path: str | None,
+    as_json: bool,
+    report_path: Path | None,
     plot_path: Path | None,
 ) -> None:
-    """Streams that one core feeds through the streaming core, with nothing around it."""
+    """Measure how many streams one CPU core feeds through the streaming core alone."""
     from dfd.benchmarks.core import CoreOptions, run
 
     if quick:
         seconds, rounds = min(seconds, 8.0), 1
     _need_plot(plot_path)
-    report = run(CoreOptions(seconds=seconds, chunk_ms=chunk_ms, rounds=rounds))
-    _write(report, json_path, plot_path)
+    report = run(CoreOptions(seconds=seconds, chunk_ms=1000 * chunk_seconds, rounds=rounds))
+    _write(report, as_json, report_path, plot_path)
 
 
 def _need_plot(path: Path | None) -> None:
@@ -238,7 +293,9 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None) -> None:
+def _write(
+    report: dict[str, Any], as_json: bool, report_path: Path | None, plot_path: Path | None
+) -> None:
     import json
 
     from rich.console import Console
@@ -246,18 +303,15 @@ def _write(report: dict[str, Any], json_path: str | None, plot_path: Path | None
     from dfd.benchmarks.report.view import show
 
     content = json.dumps(report, indent=1)
-    if json_path == "-":
+    if as_json:
         click.echo(content)
     else:
         console = Console()
         if not console.is_terminal:
             console.width = max(console.width, 120)
         show(report, console)
-        if json_path is not None:
-            try:
-                Path(json_path).write_text(content + "\n")
-            except OSError as error:
-                raise UserError(f"cannot write {json_path}: {error.strerror}") from None
+    if report_path is not None:
+        write_text(report_path, content + "\n")
     if plot_path is not None:
         from dfd.benchmarks.report.plot import draw
 

@@ -9,16 +9,16 @@ import click
 from dfd.cli._actions import action_options
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
+from dfd.cli._groups import VerbGroup
 from dfd.cli._judging import MODEL_AND_THRESHOLDS
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
-_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EPILOG = (
     "Listens on this machine only, unless --listen names another address: media travels in the"
-    " clear. SIGINT and SIGTERM end it once the last results are in. docs/telephony.md has"
-    " configurations to paste."
+    " clear. SIGINT and SIGTERM end it once the last results are in."
 )
+_READ_ON = "docs/telephony.md, with configurations to paste"
 _DIALECTS = (
     "twilio",
     "chan_websocket",
@@ -32,49 +32,58 @@ _COMMON = (
     click.option(
         "--events",
         metavar="FILE",
-        help="Add every event of every call to a file of JSON lines; - is standard output.",
+        help="Add every event of every call to a file, as a line of JSON; - is standard output.",
     ),
-    click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="On every call."),
+    click.option(
+        "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label for every call."
+    ),
     *MODEL_AND_THRESHOLDS,
-    click.option("--max-calls", type=click.IntRange(1, 10000), default=200, show_default=True),
+    click.option(
+        "--max-calls",
+        type=click.IntRange(1, 10000),
+        default=200,
+        show_default=True,
+        help="Calls at once; more are turned away.",
+    ),
     click.option(
         "--max-bytes-per-second",
         type=click.IntRange(1000),
         default=1 << 20,
         show_default=True,
-        help="Of one call.",
+        help="Bytes a second that one call may send.",
     ),
     click.option(
         "--buffer-seconds",
         type=click.FloatRange(1, 600),
         default=30.0,
         show_default=True,
-        help="Audio of each call kept while the daemon is slow or away.",
+        help="Audio of each call that is kept while the daemon is slow or away.",
     ),
     click.option(
         "--idle-seconds",
         type=click.FloatRange(1),
         default=60.0,
         show_default=True,
-        help="A call on which nothing comes for so long is over.",
+        help="End a call after this long without audio.",
     ),
     click.option(
         "--metrics",
         metavar="HOST:PORT",
-        help="Serve Prometheus metrics there, and /health; needs prometheus-client.",
+        help="Serve Prometheus metrics, and /health, at this address.",
     ),
     click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="info",
         show_default=True,
+        help="Lowest level that is logged.",
     ),
     click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="One line an event, as key=value or as JSON.",
+        help="Format of the log, one line for each event: key=value, or JSON.",
     ),
 )
 
@@ -86,14 +95,27 @@ def common_options(command: _F) -> _F:
     return server_options(action_options(command))
 
 
-@click.group("bridge", context_settings=_HELP, epilog=_EPILOG)
+@click.group("bridge", cls=VerbGroup, epilog=_EPILOG)
 def command() -> None:
     """Take telephone calls and stream them to a daemon; act on its alerts."""
 
 
-@click.command("bridge audiosocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.command(
+    "bridge audiosocket",
+    cls=Verb,
+    epilog=_EPILOG,
+    examples=(
+        "dfd bridge audiosocket",
+        "dfd bridge audiosocket --on-alert file:alerts.jsonl --events events.jsonl",
+    ),
+    read_on=_READ_ON,
+)
 @click.option(
-    "--listen", metavar="HOST:PORT", default="127.0.0.1:9092", show_default=True, help="For TCP."
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9092",
+    show_default=True,
+    help="TCP address to listen on.",
 )
 @common_options
 def audiosocket(listen: str, **common: Any) -> None:
@@ -104,14 +126,23 @@ def audiosocket(listen: str, **common: Any) -> None:
     run(AudioSocketPlan(*_address(listen)), _settings(common))
 
 
-@click.command("bridge rtp", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.command(
+    "bridge rtp",
+    cls=Verb,
+    epilog=_EPILOG,
+    examples=(
+        "dfd bridge rtp --listen 127.0.0.1:5004",
+        "dfd bridge rtp --ports 20000-20198 --payload 111=opus/48000",
+    ),
+    read_on=_READ_ON,
+)
 @click.option(
     "--listen",
     metavar="HOST[:PORT]",
-    help="For UDP; RTCP comes on the next port. One port carries many calls, told apart by"
-    " source.  [default: 127.0.0.1:5004, or what --sdp says]",
+    help="UDP address to listen on; RTCP comes on the next port. One port carries many calls,"
+    " told apart by their source.  [default: 127.0.0.1:5004, or what --sdp says]",
 )
-@click.option("--ports", metavar="FIRST-LAST", help="One call on every second port of these.")
+@click.option("--ports", metavar="FIRST-LAST", help="Take one call on every second port of these.")
 @click.option("--sdp", type=_FILE, help="Session description: payload types, and where to listen.")
 @click.option(
     "--payload",
@@ -121,10 +152,11 @@ def audiosocket(listen: str, **common: Any) -> None:
     help="Meaning of a dynamic payload type, such as 111=opus/48000 or 96=L16/16000.",
 )
 @click.option(
-    "--hold-ms",
-    type=click.FloatRange(0, 2000),
-    default=200.0,
+    "--hold-seconds",
+    type=click.FloatRange(0, 2),
+    default=0.2,
     show_default=True,
+    metavar="SECONDS",
     help="How long the jitter buffer waits for a packet.",
 )
 @common_options
@@ -133,7 +165,7 @@ def rtp(
     ports: str | None,
     sdp: Path | None,
     payloads: tuple[str, ...],
-    hold_ms: float,
+    hold_seconds: float,
     **common: Any,
 ) -> None:
     """Take calls as RTP: PCMU, PCMA, G.722, L16, Opus."""
@@ -141,44 +173,63 @@ def rtp(
     from dfd.bridges.serve import run
 
     plan = plan_rtp(listen=listen, ports=ports, sdp_path=sdp, payloads=payloads)
-    run(plan, _settings(common, hold_seconds=hold_ms / 1000))
+    run(plan, _settings(common, hold_seconds=hold_seconds))
 
 
-@click.command("bridge websocket", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
-@click.option(
-    "--listen", metavar="HOST:PORT", default="127.0.0.1:9093", show_default=True, help="For TCP."
+@click.command(
+    "bridge websocket",
+    cls=Verb,
+    epilog=_EPILOG,
+    examples=(
+        "dfd bridge websocket --dialect twilio",
+        "dfd bridge websocket --dialect mod_audio_fork --rate 16000 --channels 2",
+    ),
+    read_on=_READ_ON,
 )
-@click.option("--dialect", type=click.Choice(_DIALECTS), required=True, help="Who speaks.")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9093",
+    show_default=True,
+    help="TCP address to listen on.",
+)
+@click.option(
+    "--dialect", type=click.Choice(_DIALECTS), required=True, help="The protocol that is spoken."
+)
 @click.option(
     "--rate",
     type=click.IntRange(8000, 192000),
     default=8000,
     show_default=True,
-    help="Of forked audio whose peer does not say; ?rate= in the URL wins.",
+    help="Of audio whose sender does not state it; ?rate= in the URL comes first.",
 )
 @click.option(
     "--channels",
     type=click.IntRange(1, 2),
     default=1,
     show_default=True,
-    help="Of forked audio whose peer does not say; ?channels= or ?mix= in the URL wins.",
+    help="Of audio whose sender does not state it; ?channels= or ?mix= in the URL comes first.",
 )
 @click.option(
     "--twilio-token-file",
     type=_FILE,
-    help="File with the account's auth token: X-Twilio-Signature is then wanted."
-    "  [else: env var TWILIO_AUTH_TOKEN]",
+    help="File with the account's auth token; X-Twilio-Signature is then checked."
+    "  [default: TWILIO_AUTH_TOKEN]",
 )
 @click.option(
     "--public-url",
     "public_urls",
     multiple=True,
     metavar="WSS_URL",
-    help="The URL that Twilio was given, where a proxy changes it.",
+    help="The URL that Twilio was given, if a proxy changes it.",
 )
-@click.option("--basic-auth-file", type=_FILE, help="File with USER:PASSWORD wanted of the peer.")
-@click.option("--api-key-file", type=_FILE, help="File with the key wanted in X-API-KEY.")
-@click.option("--listen-cert", type=_FILE, help="PEM file of a certificate: speak wss://.")
+@click.option(
+    "--basic-auth-file", type=_FILE, help="File with the USER:PASSWORD that peers must send."
+)
+@click.option(
+    "--api-key-file", type=_FILE, help="File with the key that peers must send in X-API-KEY."
+)
+@click.option("--listen-cert", type=_FILE, help="PEM file of a certificate, to speak wss://.")
 @click.option("--listen-key", type=_FILE, help="PEM file of its key.")
 @common_options
 def websocket(
@@ -215,13 +266,22 @@ def websocket(
     run(plan, _settings(common))
 
 
-@click.command("bridge sip", cls=Verb, context_settings=_HELP, epilog=_EPILOG)
+@click.command(
+    "bridge sip",
+    cls=Verb,
+    epilog=_EPILOG,
+    examples=(
+        "dfd bridge sip",
+        "dfd bridge sip --listen 127.0.0.1:5060 --label-header X-Call-ID",
+    ),
+    read_on=_READ_ON,
+)
 @click.option(
     "--listen",
     metavar="HOST:PORT",
     default="127.0.0.1:5060",
     show_default=True,
-    help="For UDP and TCP.",
+    help="Address to listen on, for UDP and TCP.",
 )
 @click.option(
     "--allow",
@@ -252,7 +312,7 @@ def websocket(
     type=_FILE,
     help="PEM file of the authority whose certificates TLS peers must show.",
 )
-@click.option("--tls-port", type=click.IntRange(0, 65535), help="For TLS.  [default: 5061]")
+@click.option("--tls-port", type=click.IntRange(0, 65535), help="Port for TLS.  [default: 5061]")
 @click.option("--srtp-only", is_flag=True, help="Decline audio in the clear.")
 @click.option(
     "--media-ports",
@@ -272,10 +332,11 @@ def websocket(
     help="A SIP header that becomes a label of the call.",
 )
 @click.option(
-    "--hold-ms",
-    type=click.FloatRange(0, 2000),
-    default=200.0,
+    "--hold-seconds",
+    type=click.FloatRange(0, 2),
+    default=0.2,
     show_default=True,
+    metavar="SECONDS",
     help="How long the jitter buffer waits for a packet.",
 )
 @common_options
@@ -293,7 +354,7 @@ def sip(
     media_ports: str | None,
     media_address: str | None,
     label_headers: tuple[str, ...],
-    hold_ms: float,
+    hold_seconds: float,
     **common: Any,
 ) -> None:
     """Answer SIP calls: SIPREC's recording sessions, and plain ones."""
@@ -320,7 +381,7 @@ def sip(
         media_address=media_address,
         label_headers=label_headers,
     )
-    run(plan, _settings(common, hold_seconds=hold_ms / 1000))
+    run(plan, _settings(common, hold_seconds=hold_seconds))
 
 
 for _verb in (audiosocket, rtp, sip, websocket):

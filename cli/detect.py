@@ -13,6 +13,7 @@ from rich.table import Table
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
+from dfd.cli._outputs import json_option
 from dfd.clients.display.verdicts import Rates, rates_sentence
 from dfd.clients.sources.recording import Recording, open_recordings
 from dfd.detector import Detector, load_detector
@@ -165,9 +166,14 @@ def _complain(message: object) -> None:
     click.echo(f"dfd detect: {' '.join(str(message).split())}", err=True)
 
 
-@click.command("detect", cls=PlainVerb)
+@click.command(
+    "detect",
+    cls=PlainVerb,
+    examples=("dfd detect call.wav", "dfd detect --json --window-scores call.wav"),
+    read_on="README.md for what the scores mean; docs/cli.md",
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each channel.")
+@json_option("one line of JSON for each channel")
 @model_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
@@ -176,9 +182,10 @@ def _complain(message: object) -> None:
     type=click.FloatRange(0.0, 1.0),
     default=0.5,
     show_default=True,
-    help="Mean P(spoof) from which the prediction is spoof; the verdict has the model's own.",
+    metavar="P",
+    help="Mean P(spoof) at which the prediction is spoof; the verdict has the model's own.",
 )
-@click.option("--window-scores", is_flag=True, help="Give every window's P(spoof) too.")
+@click.option("--window-scores", is_flag=True, help="Show the P(spoof) of every window too.")
 def command(
     files: tuple[str, ...],
     as_json: bool,
@@ -191,13 +198,13 @@ def command(
 ) -> None:
     """Score recordings without a daemon; - is standard input.
 
-    Two scores are given: the mean of the windows' P(spoof), which the threshold turns into a
-    prediction, and the cumulative score, put together as on a live stream, which the verdict
-    follows. Where the model's authors scored files by the first window, the first score is
-    that. Every channel, and every audio track, is judged on its own.
+    Each channel, and each audio track, gets two scores: the mean of the windows' P(spoof), which
+    --threshold turns into a prediction (for a model whose authors scored files by the first
+    window, that window's score), and the cumulative score of a live stream, on which the verdict
+    rests.
 
-    Exit status 2 says that a file could not be read, 3 that one was read but is cut, damaged or
-    holds more than was read; each is named.
+    Exit status 2 means that a file could not be read; 3, that one is cut short, damaged, or holds
+    more than was read. Each is named.
     """
     display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
     failed = incomplete = False

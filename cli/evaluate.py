@@ -14,6 +14,7 @@ import click
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
+from dfd.cli._outputs import OutputFile, json_option, report_option, write_text
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,46 +29,78 @@ _NAMED = 5
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("evaluate", cls=PlainVerb)
+@click.command(
+    "evaluate",
+    cls=PlainVerb,
+    examples=(
+        "dfd evaluate --manifest trials.tsv --audio-root audio",
+        "dfd evaluate --manifest trials.tsv --audio-root audio --conditions ulaw,loss",
+    ),
+    read_on="docs/evaluation.md; the names of --conditions are listed there",
+)
 @click.option(
     "--manifest",
     type=_FILE,
-    help="Trials: tab-separated, with the columns file and label (bonafide or spoof).",
+    help="The trials: tab-separated, with the columns file and label (bonafide or spoof).",
 )
-@click.option("--protocol", type=click.Choice(PROTOCOLS), help="Trials: of a public data set.")
-@click.option("--audio-root", type=_FOLDER, help="Folder that the files are below.")
-@click.option("--split", help="Only rows of the manifest with this value in the column split.")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), help="The trials of a public data set.")
+@click.option("--audio-root", type=_FOLDER, help="Folder that holds the audio.")
+@click.option("--split", help="Take only rows of the manifest with this value in the column split.")
 @click.option("--subset", help="Part of the protocol.  [default: the official one]")
-@click.option("--keys", type=_FILE, help="The protocol's list, where it lies elsewhere.")
-@click.option("--json", "json_path", type=_OUTPUT, help="Where the figures go.")
-@click.option("--html", "html_path", type=_OUTPUT, help="Where a report with plots goes.")
+@click.option("--keys", type=_FILE, help="The protocol's list, if it is not below --audio-root.")
+@json_option("the figures as JSON")
+@report_option("the figures")
+@click.option(
+    "--html",
+    "html_path",
+    type=OutputFile(".html", ".htm"),
+    metavar="FILE",
+    help="Write a report with plots to a file.",
+)
 @model_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", default="fp32", show_default=True, help="auto, fp32, bf16 or fp16.")
-@click.option("--seconds", type=click.FloatRange(0.5), help="Hear only so much of each recording.")
-@click.option("--condition", default="clean", show_default=True, help="What they go through.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.5),
+    metavar="SECONDS",
+    help="Hear only the first seconds of each recording.",
+)
+@click.option(
+    "--condition",
+    default="clean",
+    show_default=True,
+    help="A telephone condition that every recording goes through.",
+)
 @click.option(
     "--conditions",
     metavar="all|NAME,...",
-    help="Set telephone conditions beside clean, each in a row of a table.",
+    help="Compare telephone conditions with clean audio in a table: ulaw, gsm, opus-12k, loss, ...",
 )
 @click.option(
     "--by-seconds/--no-by-seconds",
     default=None,
-    help="Figures by seconds heard.  [default: with a manifest]",
+    help="Give figures by seconds heard.  [default: only with a manifest]",
 )
-@click.option("--join-unknown-speakers", is_flag=True, help="Make streams of unnamed voices too.")
-@click.option("--long-streams", is_flag=True, help="False alerts per hour on long human streams.")
-@click.option("--scores-out", type=_OUTPUT, help="Where a line for each trial goes.")
+@click.option(
+    "--join-unknown-speakers",
+    is_flag=True,
+    help="Join recordings without a speaker into streams too.",
+)
+@click.option(
+    "--long-streams", is_flag=True, help="Count false alerts per hour on long human streams."
+)
+@click.option(
+    "--scores-out", type=OutputFile(), metavar="FILE", help="Write a line for each trial to a file."
+)
 @click.option(
     "--scores-form",
     type=click.Choice(["2019", "2021"]),
     default="2019",
     show_default=True,
-    help="'utterance attack label score', or 'utterance score'.",
+    help="Form of these lines: utterance, attack, label and score, or utterance and score.",
 )
 @click.option("--scores-in", type=_FILE, help="Take the scores from a file; no model is needed.")
 @click.option(
@@ -75,16 +108,16 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice(["bonafide", "spoof"]),
     default="bonafide",
     show_default=True,
-    help="What a higher score in a score file speaks for.",
+    help="What a higher score in a score file means.",
 )
-@click.option("--asv-scores", type=_FILE, help="A speaker verifier's scores, for min t-DCF.")
-@click.option("--compare", is_flag=True, help="Set published figures beside.")
+@click.option("--asv-scores", type=_FILE, help="Scores of a speaker verifier, for min t-DCF.")
+@click.option("--compare", is_flag=True, help="Show published figures beside these.")
 @click.option(
     "--bootstrap",
     type=click.IntRange(0),
     default=200,
     show_default=True,
-    help="Repeats for the intervals.",
+    help="Bootstrap repeats for the intervals.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
 @click.option(
@@ -97,9 +130,9 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 def command(**values: Any) -> None:
     """Measure a detector on labelled recordings.
 
-    The trials come from a manifest or from a public data set unpacked below --audio-root; a score
-    file in the form of 2019 may stand for both. Exit status 3 says that the figures are there but
-    some recordings have no score, or are cut, damaged or read in part; they are named.
+    The trials come from a manifest, from a public data set unpacked below --audio-root, or from a
+    score file in the form of 2019. Exit status 3 means that some recordings have no score, or are
+    cut short, damaged or read in part; they are named.
     """
     try:
         complete = _evaluate(**values)
@@ -141,8 +174,8 @@ def _evaluate(**values: Any) -> bool:
             form=values["scores_form"],
             higher_means=higher_means,
         )
-    _write(figures, values["json_path"], values["html_path"])
-    _tell(figures)
+    _write(figures, values["report_path"], values["html_path"])
+    _tell(figures, as_json=values["as_json"])
     return not figures["unreadable"]["files"] and not figures.get("incomplete", {}).get("count")
 
 
@@ -281,18 +314,16 @@ def _bars() -> Iterator[Callable[..., Any]]:
         yield bar
 
 
-def _write(figures: dict[str, Any], json_path: Path | None, html_path: Path | None) -> None:
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | None) -> None:
+    if report_path is not None:
+        write_text(report_path, json.dumps(figures, indent=1) + "\n")
     if html_path is not None:
         from dfd.evaluation.pages.report import report
 
-        html_path.parent.mkdir(parents=True, exist_ok=True)
-        html_path.write_text(report(figures), encoding="utf-8")
+        write_text(html_path, report(figures))
 
 
-def _tell(figures: dict[str, Any]) -> None:
+def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
     """The figures in short, and what has none."""
     from dfd.evaluation.pages.words import lines_of
 
@@ -300,12 +331,15 @@ def _tell(figures: dict[str, Any]) -> None:
     for file in unreadable["files"][:_NAMED]:
         click.echo(f"dfd evaluate: no score: {unreadable['reasons'][file]}", err=True)
     if unreadable["count"] > _NAMED:
-        where = "; the figures (--json) name all"
+        where = "; --json and --report name all of them"
         click.echo(f"dfd evaluate: and {unreadable['count'] - _NAMED} more{where}", err=True)
     incomplete = figures.get("incomplete", {}).get("files", {})
     for file, words in list(incomplete.items())[:_NAMED]:
         click.echo(f"dfd evaluate: not whole: {file}: {words}", err=True)
     if len(incomplete) > _NAMED:
         click.echo(f"dfd evaluate: and {len(incomplete) - _NAMED} more of these", err=True)
+    if as_json:
+        click.echo(json.dumps(figures, indent=1))
+        return
     for line in lines_of(figures):
         click.echo(line)

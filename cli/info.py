@@ -7,6 +7,7 @@ import click
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._model import MODEL_HELP, model_overrides, override_options
+from dfd.cli._outputs import json_option
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
 @click.command(
     "info",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples=("dfd info", "dfd info --model bundled"),
+    read_on="docs/operations.md; models: docs/reference-systems.md",
 )
-@click.option("--model", default="", help=f"Look into a model instead: {MODEL_HELP}")
+@click.option("--model", default="", help=f"Describe this model instead: {MODEL_HELP}")
 @override_options
 @server_options
-@click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
+@json_option("the answer as JSON")
 def command(model: str, as_json: bool, **others: Any) -> None:
     """Show what a daemon offers: models, formats, limits, load.
 
-    With --model, show the facts of a model that nobody serves yet: the tensors found, window,
-    normalisation, the output that means spoof, thresholds.
+    With --model, describe a model without serving it: the tensors found, window, normalisation,
+    the output that means spoof, thresholds.
     """
     import asyncio
     import dataclasses

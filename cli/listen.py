@@ -11,38 +11,43 @@ from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
 from dfd.cli._model import layout_options, serve_arguments
+from dfd.cli._outputs import json_option
 from dfd.errors import UserError
 
 
 @click.command(
     "listen",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0; 1 with --fail-on-alert when there was an alert; 2 on a mistake.",
+    examples=(
+        "dfd listen",
+        "dfd listen --seconds 60 --on-alert file:alerts.jsonl --fail-on-alert",
+    ),
+    read_on="docs/cli.md; what the scores mean: README.md",
+    epilog="Exit status: 0; 1 with --fail-on-alert if there was an alert; 2 on a mistake.",
 )
 @server_options
 @click.option(
-    "--device",
-    "--input-device",
+    "--input",
     "wanted",
     metavar="NUMBER|NAME",
-    help="The input, by number or part of its name.  [default: the system's]",
+    help="The microphone, by number or part of its name.  [default: the system's]",
 )
-@click.option("--list-devices", is_flag=True, help="Show the inputs and end.")
+@click.option("--list-inputs", is_flag=True, help="Show the inputs and end.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help="End after so much audio.  [default: at Ctrl-C]",
+    metavar="SECONDS",
+    help="End after this much audio.  [default: at Ctrl-C]",
 )
 @judging_options
 @layout_options
-@click.option("--json", "as_json", is_flag=True, help="Write every event as a JSON line instead.")
-@click.option("--events", metavar="FILE", help="Write every event as a JSON line to a file too.")
+@json_option("every event as a line of JSON")
+@click.option("--events", metavar="FILE", help="Add every event to a file, as a line of JSON.")
 @action_options
-@click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
+@click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 if there was an alert.")
 def command(
     wanted: str | None,
-    list_devices: bool,
+    list_inputs: bool,
     seconds: float | None,
     as_json: bool,
     events: str | None,
@@ -55,9 +60,9 @@ def command(
 ) -> None:
     """Listen to the microphone and show whether a person or a machine is speaking.
 
-    Where no server is named and none answers, one is started for as long as it takes, with
-    what --model names (a folder, a checkpoint file, a hub id) and with the facts of it that are
-    set. Ctrl-C ends it with a summary.
+    If no server is named and none answers, one is started here for as long as this runs, with
+    the model that --model names (a folder, a checkpoint file or a hub id). Ctrl-C ends with a
+    summary.
     """
     import asyncio
     import contextlib
@@ -78,7 +83,7 @@ def command(
     from dfd.clients.runs.local_daemon import answers, local_daemon
     from dfd.clients.sources import microphone
 
-    if list_devices:
+    if list_inputs:
         microphone.find_device(None)  # says so where there is none
         for one in microphone.list_devices():
             mark = "*" if one.default else " "

@@ -7,6 +7,7 @@ import sys
 import click
 
 from dfd import __version__
+from dfd.cli._groups import VerbGroup
 
 # verb -> what `dfd --help` says of it
 VERBS = {
@@ -51,7 +52,7 @@ EXTRAS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(VerbGroup):
     """Finds a verb's command in `dfd.cli.<verb>` when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,10 +74,14 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup)
 @click.version_option(__version__, prog_name="dfd")
 def cli() -> None:
-    """Tell in real time whether the voice on an audio stream is a person or a machine."""
+    """Tell in real time whether the voice on an audio stream is a person or a machine.
+
+    dfd VERB --help shows the examples and options of a verb. Completion in bash:
+    eval "$(_DFD_COMPLETE=bash_source dfd)"; zsh_source and fish_source are for the others.
+    """
 
 
 def main() -> None:

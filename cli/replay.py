@@ -8,6 +8,7 @@ import click
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
+from dfd.cli._outputs import PICTURE, json_option, report_option, write_text
 from dfd.errors import UserError
 
 
@@ -32,10 +33,14 @@ class Speed(click.ParamType[float | None]):
 @click.command(
     "replay",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0; 1 with --fail-on-alert when there was an alert; 2 on a mistake, or"
-    " when a stream failed or a file cannot be read; 3 when a recording was cut, damaged or read in"
-    " part. Any format is read that ffmpeg's libraries know; - is standard input.",
+    examples=(
+        "dfd replay call.wav",
+        "dfd replay --speed max --plot call.png --events events.jsonl call.wav",
+    ),
+    read_on="docs/performance.md for load; docs/protocol.md for the events",
+    epilog="Exit status: 0; 1 with --fail-on-alert if there was an alert; 2 on a mistake, or if a"
+    " stream failed or a file cannot be read; 3 if a recording is cut short, damaged or read in"
+    " part. Reads every format that FFmpeg's libraries know; - is standard input.",
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @server_options
@@ -52,51 +57,62 @@ class Speed(click.ParamType[float | None]):
     type=click.IntRange(1, 10000),
     default=1,
     show_default=True,
-    help="Streams at once; fewer files are begun again until there are as many.",
+    help="Streams at once; files are used again until there are this many.",
 )
-@click.option("--repeat", type=click.IntRange(1), default=1, help="Replay each file so often.")
 @click.option(
-    "--chunk-ms",
-    type=click.FloatRange(1, 10000),
-    default=100.0,
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
     show_default=True,
+    metavar="N",
+    help="Times that each file is replayed.",
+)
+@click.option(
+    "--chunk-seconds",
+    type=click.FloatRange(0.001, 10),
+    default=0.1,
+    show_default=True,
+    metavar="SECONDS",
     help="Audio in one message.",
 )
 @click.option(
-    "--ramp",
+    "--ramp-seconds",
     type=click.FloatRange(0),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Begin the streams spread over this time; not at --speed max.",
+    help="Spread the start of the streams over this time; not with --speed max.",
 )
 @judging_options
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="For the server's log.")
 @click.option(
-    "--json",
-    "json_path",
-    metavar="FILE",
-    help="Write every event as a JSON line and the report last; - is standard output.",
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A label for the server's log. May be repeated.",
 )
-@click.option("--events", metavar="FILE", help="Write every event as a JSON line.")
+@json_option("every event as a line of JSON, and the report as the last,")
+@report_option("the report")
+@click.option("--events", metavar="FILE", help="Write every event to a file, as a line of JSON.")
 @click.option(
     "--plot",
     "plot_path",
-    type=click.Path(path_type=Path),
+    type=PICTURE,
     metavar="FILE",
     help="Draw audio, speech, scores, thresholds and alerts: PNG, SVG or PDF.",
 )
-@click.option("--summary", is_flag=True, help="Show nothing but the tables at the end.")
-@click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 when there was an alert.")
+@click.option("--summary", is_flag=True, help="Show only the tables at the end.")
+@click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 if there was an alert.")
 def command(
     files: tuple[Path, ...],
     speed: float | None,
     streams: int,
     repeat: int,
-    chunk_ms: float,
-    ramp: float,
+    chunk_seconds: float,
+    ramp_seconds: float,
     labels: tuple[str, ...],
-    json_path: str | None,
+    as_json: bool,
+    report_path: Path | None,
     events: str | None,
     plot_path: Path | None,
     summary: bool,
@@ -131,8 +147,8 @@ def command(
         speed=speed,
         streams=streams,
         repeat=repeat,
-        chunk_seconds=chunk_ms / 1000,
-        ramp_seconds=0.0 if speed is None else ramp,
+        chunk_seconds=chunk_seconds,
+        ramp_seconds=0.0 if speed is None else ramp_seconds,
         stream=stream_options(others, _labels(labels), activity_events=plot_path is not None),
     )
     where = connection(**others)
@@ -146,17 +162,18 @@ def command(
     if mistakes and not recordings:
         raise mistakes[0]
     if plot_path is not None and not all(recording.again for recording in recordings):
-        raise UserError("a pipe can be read only once: leave --plot away, or name a file")
+        raise UserError("a pipe can be read only once: leave out --plot, or name a file")
+    if as_json and events == "-":
+        raise UserError("--json writes the events to standard output: name a file for --events")
     replays = plan(recordings, options)
     for mistake in mistakes:
         click.echo(f"dfd replay: {mistake}", err=True)
-    lines = None if json_path is None else JsonLinesSink(json_path)
+    lines = JsonLinesSink("-") if as_json else None
     every = [] if lines is None else [lines]
     if events is not None:
         every.append(JsonLinesSink(events))
     sinks = Sinks(every)
-    # --json - has standard output for itself
-    console = Console(stderr=json_path == "-" or events == "-")
+    console = Console(stderr=as_json or events == "-")
 
     async def work() -> None:
         retry = RetryPolicy(connect_seconds=5.0)
@@ -180,6 +197,8 @@ def command(
         if lines is not None:
             lines.write(json.dumps({"report": report}, ensure_ascii=False))
     print_report(console, report)
+    if report_path is not None:
+        write_text(report_path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     if plot_path is not None:
         draw(replays, plot_path)
     failed = [replay for replay in replays if replay.error is not None]
@@ -194,7 +213,6 @@ def command(
 
 
 def _labels(words: tuple[str, ...]) -> dict[str, str]:
-
     pairs = [word.partition("=") for word in words]
     wrong = [key for key, equals, _ in pairs if not equals or not key]
     if wrong:

@@ -79,7 +79,7 @@ _OPTIONS = (
     _option("model", MODEL_HELP, str),
     *OVERRIDES,
     _option("workers", "Processes that share the port.", click.IntRange(1, 64)),
-    _option("device", "auto, cpu, cuda or cuda:N; several with commas between them.", str),
+    _option("device", "auto, cpu, cuda or cuda:N; or several, separated by commas.", str),
     _option("precision", "Arithmetic of the model.", click.Choice(PRECISIONS)),
     _option("engine", "What runs the model.", click.Choice(ENGINES)),
     _option(
@@ -93,60 +93,72 @@ _OPTIONS = (
         "Port of the metrics page; 0 takes a free one, -1 serves none.",
         click.IntRange(-1, 65535),
     ),
-    _option("max_streams", "Streams and recordings at once.", int),
+    _option("max_streams", "Most streams and recordings at once.", int),
     _option(
         "admission",
-        "measured: refuse streams that would make others suffer; fixed: by --max-streams alone.",
+        "measured: refuse streams that would slow others down; fixed: by --max-streams alone.",
         click.Choice(ADMISSIONS),
     ),
     _option("max_chunk_bytes", "Largest chunk of audio.", int),
-    _option("max_recording_bytes", "Largest recording of Detect.", int),
-    _option("max_channel_count", "Channels of one stream.", int),
+    _option("max_recording_bytes", "Largest recording that Detect takes.", int),
+    _option("max_channel_count", "Most channels of one stream.", int),
     _option("idle_timeout_seconds", "End a stream that sends nothing.  [default: never]", _SECONDS),
     _option("max_stream_seconds", "Longest stream.  [default: no limit]", _SECONDS),
-    _option("config_timeout_seconds", "Wait for a stream's configuration.", _SECONDS),
-    _option("upload_timeout_seconds", "Wait for the whole of a recording.", _SECONDS),
-    _option("upload_bytes", "Recordings held at once, in all.", int),
-    _option("write_timeout_seconds", "Give up a client that takes no answers.", _SECONDS),
-    _option("settle_timeout_seconds", "Time for a stream's last windows.", _SECONDS),
-    _option("max_batch_size", "Windows in one forward pass.  [default: by the device]", int),
+    _option("config_timeout_seconds", "Longest wait for a stream's configuration.", _SECONDS),
+    _option("upload_timeout_seconds", "Longest wait for the whole of a recording.", _SECONDS),
+    _option("upload_bytes", "Most bytes of recordings held at once.", int),
+    _option(
+        "write_timeout_seconds", "Drop a client that takes no answers for this long.", _SECONDS
+    ),
+    _option("settle_timeout_seconds", "Longest wait for a stream's last windows.", _SECONDS),
+    _option("max_batch_size", "Most windows in one forward pass.  [default: by device]", int),
     _option(
         "max_queue_delay_seconds",
         "Longest wait of a window for others to share its batch.",
         _SECONDS,
     ),
-    _option("deadline_seconds", "A live window that waited longer is shed.", _SECONDS),
-    _option("queue_limit", "Windows waiting before live ones are shed.", int),
+    _option("deadline_seconds", "Shed a live window that has waited longer.", _SECONDS),
+    _option("queue_limit", "Windows that may wait before live ones are shed.", int),
     _option("batch_timeout_seconds", "Give up a forward pass that takes longer.", _SECONDS),
-    _option("watchdog_seconds", "End a worker or engine that does not answer.", _SECONDS),
-    _option("windows_in_flight", "Unscored windows before a fast sender is slowed.", int),
+    _option(
+        "watchdog_seconds", "End a worker or engine that does not answer for this long.", _SECONDS
+    ),
+    _option(
+        "windows_in_flight", "Windows of a channel that may wait before its sender is slowed.", int
+    ),
     _option("grace_seconds", "Time for running streams after SIGTERM.", _SECONDS),
-    _option("retry_seconds", "What clients that are turned away are told to wait.", _SECONDS),
+    _option("retry_seconds", "Time that clients who are turned away are told to wait.", _SECONDS),
     _option(
         "max_streams_per_peer",
-        "Streams of one address other than loopback.  [default: three quarters of all]",
+        "Most streams of one address but loopback.  [default: three quarters of all]",
         int,
     ),
-    _option("jwt_keys", "Key set (JWKS) of an issuer whose tokens are taken.", _FILE),
-    _option("jwt_issuer", "What these tokens name as their issuer.", str),
-    _option("jwt_audience", "What these tokens name as their audience.", str),
+    _option("jwt_keys", "Key set (JWKS) of an issuer whose tokens are accepted.", _FILE),
+    _option("jwt_issuer", "Issuer that these tokens must name.", str),
+    _option("jwt_audience", "Audience that these tokens must name.", str),
     _option(
         "journal",
-        "Keep streams, alerts and summaries: a file of SQLite, or a database's URL."
+        "Keep streams, alerts and summaries: an SQLite file, or the URL of a database."
         "  [default: nothing is kept]",
         str,
     ),
     _option(
         "journal_failure",
-        "While the journal is down: go on and say so, or stop streams.",
+        "What to do while the journal is down: go on and say so, or stop streams.",
         click.Choice(JOURNAL_FAILURES),
     ),
-    _option("token_file", "TOML file of bearer tokens.  [default: no token is asked for]", _FILE),
-    _option("tls_cert", "Certificate chain, PEM.", _FILE),
-    _option("tls_key", "Key of the certificate, PEM.", _FILE),
-    _option("tls_client_ca", "Ask clients for a certificate that this CA signed.", _FILE),
-    _option("reload_seconds", "How often to look for changed files; 0: at SIGHUP.", _SECONDS),
-    _flag("allow_open", "Let others reach the port without TLS or tokens."),
+    _option("token_file", "TOML file of bearer tokens.  [default: no token is needed]", _FILE),
+    _option("tls_cert", "PEM file of the certificate chain.", _FILE),
+    _option("tls_key", "PEM file of the certificate's key.", _FILE),
+    _option(
+        "tls_client_ca", "PEM file of a CA; clients must show a certificate that it signed.", _FILE
+    ),
+    _option(
+        "reload_seconds",
+        "How often to look for changed files of tokens, keys and certificates; 0: at SIGHUP only.",
+        _SECONDS,
+    ),
+    _flag("allow_open", "Let other machines reach the port without TLS or tokens."),
     _flag("reflection", "Serve gRPC reflection."),
     _flag("health", "Serve gRPC health."),
     _option("log_level", "Lowest level that is logged.", click.Choice(LOG_LEVELS)),
@@ -157,13 +169,14 @@ _OPTIONS = (
 @click.command(
     "serve",
     cls=PlainVerb,
-    context_settings={
-        "auto_envvar_prefix": "DFD_SERVE",
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-    },
-    epilog="Each option can be set by a flag, by the environment (DFD_SERVE_PORT) or in the "
+    context_settings={"auto_envvar_prefix": "DFD_SERVE"},
+    examples=(
+        "dfd serve",
+        "dfd serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --token-file tokens.toml",
+    ),
+    epilog="Each option can be set by a flag, an environment variable (DFD_SERVE_PORT) or in the "
     "TOML file of --config (port = 50051), in this order of precedence.",
+    read_on="docs/operations.md",
 )
 @click.option(
     "--config",
@@ -178,8 +191,8 @@ _OPTIONS = (
 def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
     """Run the daemon.
 
-    Standard output gets one line, once streams are taken; the log goes to standard error.
-    SIGTERM and SIGINT let running streams end; a second one does not.
+    It prints one line to standard output once it takes streams; the log goes to standard error.
+    SIGTERM and SIGINT let running streams finish; a second signal ends at once.
     """
     origins = {
         name: _ORIGINS[source]

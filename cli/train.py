@@ -20,7 +20,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command(
-    name="train", cls=PlainVerb, help="Train a detector on a corpus and write a model folder."
+    "train",
+    cls=PlainVerb,
+    help="Train a detector on a corpus and write a model folder.",
+    examples=(
+        "dfd train --corpus corpus --out runs/mine",
+        "dfd train --recipe frozen-logreg --corpus corpus --backbone bundled",
+    ),
+    read_on="docs/reference-systems.md; how the bundled model was made: docs/detector-log.md",
 )
 @click.option(
     "--recipe",
@@ -29,8 +36,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help=f"Which recipe to run: {BUNDLED}, or a reference system's: {', '.join(REFERENCE)}.",
 )
 @click.option("--corpus", type=_FOLDER, help="Folder with manifest.tsv and the audio it names.")
-@click.option("--protocol", help="Instead of --corpus: a public data set (asvspoof2019-la).")
-@click.option("--data", type=_FOLDER, help="Where the public data set lies.")
+@click.option("--protocol", help="A public data set (asvspoof2019-la), in place of --corpus.")
+@click.option("--data", type=_FOLDER, help="Folder of the public data set.")
 @click.option(
     "--out",
     default=None,
@@ -44,14 +51,15 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Where decoded audio and features are kept.  [default: OUT/cache]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", default=0, help="CPU threads; 0 leaves it to torch.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--threads", default=0, help="CPU threads.  [default: torch's choice]")
+@click.option("--seed", default=0, show_default=True, help="Start of every random draw.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in OUT.")
 @click.option(
     "--steps",
     default=None,
     type=click.IntRange(1),
-    help="(bundled) At most so many steps for each network.",
+    metavar="N",
+    help="(bundled) Steps of each network, at most.",
 )
 @click.option(
     "--backbone",
@@ -75,10 +83,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--workers",
     default=None,
     type=click.IntRange(1),
-    help="(reference) Threads that decode audio.  [default: one a core]",
+    help="(reference) Threads that decode audio.  [default: one for each core]",
 )
-@click.option("--tensorboard/--no-tensorboard", default=True, help="Curves in OUT.")
-@click.option("--wandb", metavar="PROJECT", help="Curves to Weights & Biases too.")
+@click.option(
+    "--tensorboard/--no-tensorboard", default=True, help="Write curves for TensorBoard to OUT."
+)
+@click.option(
+    "--wandb", metavar="PROJECT", help="Send curves to a project of Weights & Biases too."
+)
 @click.option(
     "--checkpoint", is_flag=True, help="(two-stage) Write stage2_best.pt beside model/ too."
 )

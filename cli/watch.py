@@ -6,6 +6,7 @@ import click
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
+from dfd.cli._outputs import json_option
 
 SORTS = ("score", "rolling", "alerts", "length", "id", "start")
 
@@ -13,11 +14,11 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
 @click.command(
     "watch",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExamples:\n"
-    "  dfd watch --alerts-only\n"
-    "  dfd watch --filter 'queue=sales' --sort length\n"
-    "  dfd watch --json --alerts-only | jq -r '.streams[] | .stream_id'",
+    examples=(
+        "dfd watch --filter queue=sales --sort length",
+        "dfd watch --json --alerts-only | jq -r '.streams[] | .stream_id'",
+    ),
+    read_on="docs/operations.md",
 )
 @server_options
 @click.option(
@@ -37,14 +38,15 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
 )
 @click.option("--alerts-only", is_flag=True, help="Only streams with an alert.")
 @click.option(
-    "--interval",
+    "--interval-seconds",
+    "interval",
     type=click.FloatRange(0.1, 60),
     default=0.5,
     show_default=True,
     metavar="SECONDS",
     help="The least time between two updates.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write every update as a JSON line instead.")
+@json_option("every update as a line of JSON")
 @click.option("--once", is_flag=True, help="Show what runs now and end.")
 def command(
     sort: str,

@@ -82,7 +82,7 @@ def find_device(wanted: str | None) -> Device:
             device for device in devices if low in device.name.lower()
         ]
     if not chosen:
-        raise UserError(f"there is no input device {wanted!r}: see dfd listen --list-devices")
+        raise UserError(f"there is no input device {wanted!r}: see dfd listen --list-inputs")
     if len(chosen) > 1:
         names = ", ".join(f"{device.index} ({device.name})" for device in chosen)
         raise UserError(f"{wanted!r} matches several devices: name one by its number: {names}")

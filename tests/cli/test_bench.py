@@ -14,7 +14,7 @@ def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_core_gives_json_a_table_and_a_picture(tmp_path: Path) -> None:
-    found = bench("core", "--quick", "--json", tmp_path / "r.json", "--plot", tmp_path / "p.png")
+    found = bench("core", "--quick", "--report", tmp_path / "r.json", "--plot", tmp_path / "p.png")
     assert found.returncode == 0, found.stderr
     assert "streams a core" in found.stdout
     report = json.loads((tmp_path / "r.json").read_text())
@@ -39,7 +39,7 @@ def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
         pytest.skip("dfd bench serve reads what processes use from /proc, which only Linux has")
     picture = tmp_path / "p.svg"
     found = bench(
-        "serve", "--quick", "--model=noop", "--budget-ms=100000", "--json", "--plot", picture
+        "serve", "--quick", "--model=noop", "--budget-seconds=100", "--json", "--plot", picture
     )
     assert found.returncode == 0, found.stderr
     report = json.loads(found.stdout)
@@ -59,7 +59,7 @@ def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
         (("model", "--model=nowhere", "--peer=none"), "there is no model folder or file nowhere"),
         (("model", "--batch=0"), "0 is not a list of whole numbers"),
         (("serve", "--quick", "--model=nowhere"), "the daemon did not start"),
-        (("core", "--quick", "--json=/nowhere/r.json"), "cannot write /nowhere/r.json"),
+        (("core", "--quick", "--report=/nowhere/r.json"), "cannot write /nowhere/r.json"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments: tuple[str, ...], said: str) -> None:

@@ -69,7 +69,7 @@ def test_a_public_set(name: str, tmp_path: Path) -> None:
     out, page, scores = tmp_path / "f.json", tmp_path / "r.html", tmp_path / "s.txt"
     result = run(
         *("--protocol", name, "--audio-root", root, "--compare"),
-        *("--json", out, "--html", page, "--scores-out", scores),
+        *("--report", out, "--html", page, "--scores-out", scores),
     )
     assert result.exit_code == 0, result.output
     assert subset in result.output
@@ -90,7 +90,7 @@ def test_a_public_set(name: str, tmp_path: Path) -> None:
 
     again = tmp_path / "again.json"
     result = run(
-        *("--protocol", name, "--audio-root", root, "--scores-in", scores, "--json", again)
+        *("--protocol", name, "--audio-root", root, "--scores-in", scores, "--report", again)
     )
     assert result.exit_code == 0, result.output
     for key in ("eer", "auc", "min_dcf", "min_cllr"):
@@ -103,7 +103,7 @@ def test_tandem_cost(tmp_path: Path) -> None:
     asv, out, page = sets.asv_scores(tmp_path), tmp_path / "f.json", tmp_path / "r.html"
     result = run(
         *("--protocol", "asvspoof2019-la", "--audio-root", root, "--asv-scores", asv),
-        *("--json", out, "--html", page),
+        *("--report", out, "--html", page),
     )
     assert result.exit_code == 0, result.output
     figures = figures_of(out)
@@ -118,7 +118,7 @@ def test_a_manifest_through_conditions_and_time(corpus: Path, tmp_path: Path) ->
     result = run(
         *("--manifest", corpus / "manifest.tsv", "--audio-root", corpus, "--split", "dev"),
         *("--conditions", "ulaw,loss,noise-10", "--long-streams", "--jobs", "2"),
-        *("--json", out, "--html", page),
+        *("--report", out, "--html", page),
     )
     assert result.exit_code == 0, result.output
     figures = figures_of(out)
@@ -161,7 +161,7 @@ def test_facts_of_the_model_may_be_set(corpus: Path, tmp_path: Path) -> None:
     result = run(
         *("--manifest", corpus / "manifest.tsv", "--audio-root", corpus, "--split", "dev"),
         *("--window-seconds", "1", "--utterance-score", "mean", "--alert-threshold", "0.001"),
-        *("--min-speech-seconds", "0", "--no-by-seconds", "--long-streams", "--json", out),
+        *("--min-speech-seconds", "0", "--no-by-seconds", "--long-streams", "--report", out),
     )
     assert result.exit_code == 0, result.output
     figures = figures_of(out)
@@ -181,7 +181,9 @@ def test_what_cannot_be_read_is_named(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "junk.flac").write_bytes(b"not audio")
     lines += [f"{tmp_path}/junk.flac\tspoof", f"{tmp_path}/gone.flac\tbonafide"]
     manifest.write_text("file\tlabel\n" + "\n".join(lines) + "\n")
-    result = run(*("--manifest", manifest, "--audio-root", tmp_path, "--json", out, "--html", page))
+    result = run(
+        *("--manifest", manifest, "--audio-root", tmp_path, "--report", out, "--html", page)
+    )
     assert result.exit_code == INCOMPLETE
     assert "2 without a score" in result.stdout
     for name in ("junk.flac", "gone.flac"):
@@ -199,7 +201,7 @@ def test_scores_alone(tmp_path: Path) -> None:
         "LA_E_1 - bonafide 2.0\nLA_E_2 - bonafide 1.0\n"
         "LA_E_3 A07 spoof -2.0\nLA_E_4 A08 spoof 1.5\n"
     )
-    result = run("--scores-in", scores, "--json", out)
+    result = run("--scores-in", scores, "--report", out)
     assert result.exit_code == 0, result.output
     figures = figures_of(out)
     assert figures["by_system"]["A07"]["eer"] == 0

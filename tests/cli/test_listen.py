@@ -142,13 +142,13 @@ async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone
 
 
 async def test_devices(microphone: VirtualMicrophone) -> None:
-    listed = await dfd("listen", "--list-devices", environment=microphone.environment)
+    listed = await dfd("listen", "--list-inputs", environment=microphone.environment)
     assert listed.status == 0
     assert "pulse" in listed.out
     for wanted in ("99", "no such thing"):
-        done = await dfd("listen", "--device", wanted, environment=microphone.environment)
+        done = await dfd("listen", "--input", wanted, environment=microphone.environment)
         assert done.is_one_line(), done
-        assert "--list-devices" in done.err
+        assert "--list-inputs" in done.err
     done = await dfd("listen", "--server", "localhost:1", environment=microphone.environment)
     assert done.is_one_line()
     assert "dfd serve" in done.err
@@ -156,7 +156,7 @@ async def test_devices(microphone: VirtualMicrophone) -> None:
 
 async def test_no_microphone() -> None:
     need_portaudio()
-    done = await dfd("listen", "--list-devices", PULSE_SERVER="unix:/none")
+    done = await dfd("listen", "--list-inputs", PULSE_SERVER="unix:/none")
     if done.status == 0:
         pytest.skip("this machine has a microphone; the test is of one that has none")
     assert done.is_one_line()

@@ -56,7 +56,7 @@ def test_an_impossible_fact_is_one_line(verb: str, option: str, value: str, mess
 def test_facts_are_set_where_a_model_is_loaded() -> None:
     done = dfd_here("info", "--spoof-label", "fake")
     assert done.is_one_line(), done
-    assert "name --model" in done.err
+    assert "need --model" in done.err
 
 
 def test_a_model_is_looked_into_without_a_daemon() -> None:
@@ -88,7 +88,7 @@ async def test_a_stream_asks_for_every_window(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
     async with ScriptedServer() as server:
         done = await dfd(
-            "replay", "--server", server.address, "--speed", "max", "--min-speech", "0",
+            "replay", "--server", server.address, "--speed", "max", "--min-speech-seconds", "0",
             tmp_path / "a.wav",
         )  # fmt: skip
     assert done.status == 0, done

@@ -22,17 +22,16 @@ def recordings(tmp_path: Path) -> list[Path]:
 
 
 async def test_files_become_streams(recordings: list[Path], tmp_path: Path) -> None:
-    out, events = tmp_path / "out.jsonl", tmp_path / "events.jsonl"
+    out, events = tmp_path / "report.json", tmp_path / "events.jsonl"
     async with ScriptedServer(Script(alert_after=2.0)) as server:
-        words = ["--server", server.address, "--speed", "max", "--json", out, "--events", events]
+        words = ["--server", server.address, "--speed", "max", "--report", out, "--events", events]
         done = await dfd("replay", *recordings, *words, "--label", "call=7")
     assert (done.status, done.err) == (0, "")
     assert "ALERT" in done.out
     assert "synthetic" in done.out
     assert "p99" in done.out
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
-    report = lines.pop()["report"]
-    assert [json.loads(line) for line in events.read_text().splitlines()] == lines
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    report = json.loads(out.read_text())
     assert all({"stream_id", "file"} < line.keys() for line in lines)
     kinds = {kind for line in lines for kind in line} - {"stream_id", "file"}
     assert kinds == {"started", "window", "alert", "summary"}
@@ -58,7 +57,7 @@ async def test_files_become_streams(recordings: list[Path], tmp_path: Path) -> N
 async def test_real_time_takes_its_time(recordings: list[Path]) -> None:
     async with ScriptedServer() as server:
         done = await dfd(
-            "replay", recordings[0], "--server", server.address, "--speed", 2, "--json", "-",
+            "replay", recordings[0], "--server", server.address, "--speed", 2, "--json",
             "--summary",
         )  # fmt: skip
     report = json.loads(done.out.splitlines()[-1])["report"]
@@ -70,10 +69,11 @@ async def test_real_time_takes_its_time(recordings: list[Path]) -> None:
 
 async def test_several_at_once(recordings: list[Path]) -> None:
     async with ScriptedServer() as server:
-        words = ["--server", server.address, "--speed", "4", "--streams", 12, "--ramp", 0.2]
-        done = await dfd("replay", *recordings, *words, "--json", "-")
-        report = json.loads(done.out.splitlines()[-1])["report"]
-        assert report["replays"] == 12
+        words = ["--server", server.address, "--speed", "4", "--streams", 12, "--ramp-seconds", 0.2]
+        done = await dfd("replay", *recordings, *words, "--json")
+        *events, last = [json.loads(line) for line in done.out.splitlines()]
+        assert last["report"]["replays"] == 12
+        assert sum("summary" in event for event in events) == 12
         assert len({one.config.stream_id for one in server.connections}) == 12
         done = await dfd("replay", recordings[0], "--repeat", 3, "--speed", "max", *words[:2])
         assert done.out.count("Sounds like a machine") == 3
@@ -121,7 +121,10 @@ def test_mistakes_are_one_line(recordings: list[Path], tmp_path: Path) -> None:
         ((good, "--label", "x"), "KEY=VALUE"),
         ((), "FILES"),
         ((good, "--server", "localhost:1"), "dfd serve"),
-        ((good, "--json", recordings[1]), "holds no JSON lines"),
+        ((good, "--events", recordings[1]), "holds no JSON lines"),
+        ((good, "--json", "--events", "-"), "name a file for --events"),
+        ((good, "--plot", tmp_path / "x.docx"), "must end in .png"),
+        ((good, "--report", tmp_path / "no" / "r.json"), "there is no folder"),
     ]:
         done = dfd_here("replay", *words)
         assert done.is_one_line(), (words, done)

@@ -15,7 +15,7 @@ Report = dict[str, Any]
 
 
 def replay(daemon: Daemon, files: list[Path], *options: str) -> Report:
-    done = run_dfd("replay", "--server", daemon.address, "--json", "-", *options, *files)
+    done = run_dfd("replay", "--server", daemon.address, "--json", *options, *files)
     assert done.returncode == 0, done.stderr
     report: Report = json.loads(done.stdout.splitlines()[-1])["report"]
     return report
@@ -55,7 +55,7 @@ def detected(files: list[Path]) -> dict[tuple[str, int], list[float]]:
 def test_scores_are_the_same_at_any_speed_and_without_a_daemon(
     daemon: Daemon, synthetic: list[Path]
 ) -> None:
-    real_time = replay(daemon, synthetic, "--speed", "1", "--streams", "2", "--ramp", "0")
+    real_time = replay(daemon, synthetic, "--speed", "1", "--streams", "2", "--ramp-seconds", "0")
     fast = replay(daemon, synthetic, "--speed", "max", "--streams", "2")
     assert real_time["windows"]["scored"] >= 6
     assert real_time["windows"]["shed"] == fast["windows"]["shed"] == 0
@@ -122,9 +122,9 @@ def test_an_alert_comes_when_the_threshold_is_crossed(
 
 def test_windows_and_detector_of_a_stream_can_be_set(daemon: Daemon, synthetic: list[Path]) -> None:
     plain = replay(daemon, [synthetic[0]], "--speed", "max")
-    (own,) = replay(daemon, [synthetic[0]], "--speed", "max", "--window", "2", "--hop", "0.5")[
-        "files"
-    ]
+    (own,) = replay(
+        daemon, [synthetic[0]], "--speed", "max", "--window-seconds", "2", "--hop-seconds", "0.5"
+    )["files"]
     assert own["windows_scored"] > 2 * plain["files"][0]["windows_scored"]
     assert max(w["end_seconds"] - w["start_seconds"] for w in own["windows"]) == 2.0
     pytest.importorskip(

@@ -104,9 +104,7 @@ def test_serve_and_detect_from_the_wheel_alone(
     try:
         ready = re.fullmatch(r"dfd ready on (\S+)\n", daemon.stdout.readline())
         assert ready
-        replayed = dfd(
-            "replay", "--server", ready[1], "--speed", "max", "--json", "-", synthetic[0]
-        )
+        replayed = dfd("replay", "--server", ready[1], "--speed", "max", "--json", synthetic[0])
         report = json.loads(replayed.splitlines()[-1])["report"]
         assert report["alerts"] > 0
     finally:

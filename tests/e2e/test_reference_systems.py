@@ -79,7 +79,7 @@ def served(model: Path | str, *options: str, **environment: str) -> Iterator[str
 
 def replayed(address: str, paths: list[Path]) -> dict[Path, dict[str, Any]]:
     """What the daemon said of each recording."""
-    done = run_dfd("replay", "--server", address, "--speed", "max", "--json", "-", *paths)
+    done = run_dfd("replay", "--server", address, "--speed", "max", "--json", *paths)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]
     return {Path(entry["file"]): entry for entry in report["files"]}

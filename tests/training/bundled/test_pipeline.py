@@ -173,7 +173,7 @@ def test_evaluate_command(corpus: Path, trained: tuple[Path, Path], tmp_path: Pa
     text = (corpus / "manifest.tsv").read_text()
     manifest.write_text(text + "gone.flac\tdev\tspoof\ttts:0\tmade/0\ts\t16000\t2\n")
     arguments = ["--manifest", str(manifest), "--audio-root", str(corpus), "--split", "dev"]
-    arguments += ["--json", str(tmp_path / "o.json"), "--model", str(trained[0] / "model")]
+    arguments += ["--report", str(tmp_path / "o.json"), "--model", str(trained[0] / "model")]
     arguments += ["--device", "cpu", "--bootstrap", "10"]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 3, result.output
@@ -193,7 +193,7 @@ def test_evaluate_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
         ["--manifest", manifest, "--audio-root", str(corpus), "--model", str(tmp_path)],
         ["--manifest", manifest, "--audio-root", str(corpus), "--condition", "fax"],
     ):
-        result = CliRunner().invoke(command, [*arguments, "--json", str(tmp_path / "o.json")])
+        result = CliRunner().invoke(command, [*arguments, "--report", str(tmp_path / "o.json")])
         assert result.exit_code == 2, result.output
         assert "Traceback" not in result.output
         assert isinstance(result.exception, SystemExit)

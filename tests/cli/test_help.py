@@ -1,0 +1,173 @@
+"""Help texts teach: two examples for each verb, which run, and a page to read on."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import soundfile
+
+from dfd.cli.main import cli
+from tests.clients.command import DFD, clean, dfd_here
+from tests.e2e.conftest import ROOT
+
+
+def verbs(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from verbs(command, (*path, word))
+        else:
+            yield " ".join((*path, word)), command
+
+
+VERBS = dict(verbs(cli))
+EXAMPLES = [line for command in VERBS.values() for line in getattr(command, "examples", ())]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_each_verb_has_examples_and_a_page_to_read_on(name: str) -> None:
+    lines = dfd_here(*name.split(), "--help").out.splitlines()
+    start = lines.index("Examples:")
+    assert start < lines.index("Options:")
+    for line in lines[start + 1 : start + 3]:
+        assert line.startswith(f"  dfd {name}")
+    assert lines[-1].startswith("  Read on: ") or "Read on:" in "\n".join(lines[-3:])
+    pages = re.findall(r"[\w/-]+\.md", " ".join(lines[-3:]))
+    assert pages
+    for page in pages:
+        assert (ROOT / page).is_file(), page
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_option_is_described(name: str) -> None:
+    for parameter in VERBS[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.opts
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_options_mean_one_thing(name: str) -> None:
+    for parameter in VERBS[name].params:
+        for flag in parameter.opts:
+            assert not flag.endswith(("-ms", "-minutes")), f"{flag}: times are in seconds"
+            if flag == "--json":
+                assert isinstance(parameter, click.Option)
+                assert parameter.is_flag
+            if flag in ("--window", "--hop", "--min-speech"):
+                pytest.fail(f"{flag}: the unit is in the name")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("serv",), "dfd: there is no verb 'serv': did you mean serve?"),
+        (("bridge", "rpt"), "dfd bridge: there is no verb 'rpt': did you mean rtp?"),
+        (("fly",), "dfd: there is no verb 'fly': choose from: serve, listen"),
+        (("replay", "--sped", "1", "a.wav"), "--speed"),
+        (("detect",), "dfd detect: Missing argument"),
+    ],
+)
+def test_a_near_miss_is_told(words: tuple[str, ...], said: str) -> None:
+    done = dfd_here(*words)
+    assert done.is_one_line()
+    assert said in done.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the examples name."""
+    rng = np.random.default_rng(5)
+    (tmp_path / "audio").mkdir()
+    rows = ["file\tlabel"]
+    for number in range(8):
+        name = f"{number}.wav"
+        soundfile.write(tmp_path / "audio" / name, rng.normal(0, 0.1, 16000), 16000)
+        rows.append(f"{name}\t{'spoof' if number % 2 else 'bonafide'}")
+    (tmp_path / "trials.tsv").write_text("\n".join(rows) + "\n")
+    shutil.copy(tmp_path / "audio" / "0.wav", tmp_path / "call.wav")
+    return tmp_path
+
+
+def running(words: list[str], folder: Path) -> "subprocess.Popen[str]":
+    environment = clean() | {"DFD_SERVE_PORT": "0", "DFD_SERVE_METRICS_PORT": "0"}
+    return subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, stderr=sys.stderr
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [one for one in EXAMPLES if " evaluate" in one or "detect" in one])
+def test_examples_without_a_daemon_run(line: str, folder: Path) -> None:
+    words = [*DFD, *shlex.split(line)[1:]]
+    done = subprocess.run(
+        words, cwd=folder, env=clean(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.slow
+def test_examples_with_a_daemon_run(folder: Path) -> None:
+    """`dfd serve`, and everything that speaks to it."""
+    serve = running([*DFD, *shlex.split(VERBS["serve"].examples[0])[1:]], folder)  # type: ignore[attr-defined]
+    assert serve.stdout is not None
+    try:
+        address = re.match(r"dfd ready on (\S+)", serve.stdout.readline())
+        assert address
+        environment = clean() | {"DFD_SERVER": address[1]}
+        for name in ("info", "replay"):
+            for line in VERBS[name].examples:  # type: ignore[attr-defined]
+                done = subprocess.run(
+                    [*DFD, *shlex.split(line)[1:]],
+                    cwd=folder,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=200,
+                )
+                assert done.returncode == 0, (line, done.stderr)
+    finally:
+        serve.send_signal(signal.SIGTERM)
+        serve.stdout.close()
+        assert serve.wait(60) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [one for one in EXAMPLES if " bridge " in one])
+def test_examples_of_bridges_run(line: str, folder: Path) -> None:
+    words = [*DFD, *shlex.split(line)[1:]]
+    # any free port: the one of the example may be taken here
+    if "--ports" not in words:
+        words += ["--listen", "127.0.0.1:0"]
+    process = running(words, folder)
+    assert process.stdout is not None
+    try:
+        assert "ready on" in process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stdout.close()
+        assert process.wait(60) == 0
+
+
+def test_every_other_example_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsed to the last option, though it takes too long, or a microphone, to run here."""
+    monkeypatch.chdir(folder)
+    os.mkdir("corpus")
+    for line in EXAMPLES:
+        words = shlex.split(line.partition(" | ")[0])[1:]
+        if words[0] in ("bench", "bridge"):
+            name, rest = " ".join(words[:2]), words[2:]
+        else:
+            name, rest = words[0], words[1:]
+        VERBS[name].make_context(name, rest)
