@@ -98,7 +98,7 @@ def _replay(address: str, voices: list[Path]) -> dict[str, Any]:
     """What `dfd replay` says of its run as fast as the daemon takes it."""
     command = [
         *(sys.executable, "-m", "dfd", "replay", *map(str, voices), "--server", address),
-        *("--speed", "max", "--summary", "--json", "-"),
+        *("--speed", "max", "--summary", "--json"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
