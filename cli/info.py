@@ -31,13 +31,13 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     the output that means spoof, thresholds.
     """
     import asyncio
-    import dataclasses
     import json
 
     from rich.console import Console
 
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.info import info_table
+    from dfd.clients.protocol.messages import message_dict
 
     overrides = model_overrides(others)
     if model:
@@ -54,7 +54,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
 
     info = asyncio.run(ask())
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(info), indent=2))
+        click.echo(json.dumps(message_dict(info.proto), indent=2))
     else:
         Console().print(info_table(info, where.server))
     return None

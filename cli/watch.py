@@ -66,7 +66,6 @@ def command(
     """
     import asyncio
     import contextlib
-    import dataclasses
     import json
     from contextlib import aclosing
 
@@ -74,8 +73,10 @@ def command(
 
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.watch import WatchState, WatchView
+    from dfd.clients.protocol.messages import message_dict
     from dfd.clients.runs.watch import follow
     from dfd.clients.watching import StreamsUpdate
+    from dfd.v1 import detection_pb2 as pb
 
     where = connection(**others)
     console = Console()
@@ -88,8 +89,10 @@ def command(
             if stream.matches(text) and (stream.alerted or not alerts_only)
         ]
         if wanted or update.snapshot:
-            shown = dataclasses.asdict(dataclasses.replace(update, streams=tuple(wanted)))
-            click.echo(json.dumps(shown, default=str, ensure_ascii=False))
+            shown = pb.WatchStreamsResponse(
+                snapshot=update.snapshot, streams=[stream.proto for stream in wanted]
+            )
+            click.echo(json.dumps(message_dict(shown), ensure_ascii=False))
 
     async def show_once(client: AsyncDetectionClient) -> None:
         async with aclosing(client.watch(interval)) as updates:

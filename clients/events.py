@@ -2,13 +2,15 @@
 
 Times are seconds on the stream's time line, counted from its first frame. Everything but
 `ConnectionLost`, `Reconnected` and `AudioLost`, which the client itself says, comes from
-the server as the wire contract defines it.
+the server as the wire contract defines it, and keeps the message that it came in as `proto`: whole,
+with fields that this client does not know yet, for whoever hands it on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dfd.clients.options import AlertPolicy
+from dfd.v1 import detection_pb2 as pb
 
 
 class WindowStatus(StrEnum):
@@ -135,6 +137,7 @@ class Started:
     window_seconds: float
     hop_seconds: float
     alert_policy: AlertPolicy
+    proto: pb.StreamStarted = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ class WindowResult:
     queue_seconds: float
     compute_seconds: float
     batch_size: int
+    proto: pb.WindowResult = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,7 @@ class SpeechActivity:
     channel: int
     began: bool
     offset_seconds: float
+    proto: pb.SpeechActivity = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ class Alert:
     score: Score
     threshold: float
     cleared: bool
+    proto: pb.Alert = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,7 @@ class StreamWarning:
     message: str
     channel: int | None
     offset_seconds: float
+    proto: pb.Warning = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +240,7 @@ class Summary:
 
     channels: tuple[ChannelSummary, ...]
     end_reason: EndReason
+    proto: pb.StreamSummary = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +293,7 @@ class Detection:
     alerts: tuple[Alert, ...]
     warnings: tuple[StreamWarning, ...]
     model: ModelInfo
+    proto: pb.DetectResponse = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +312,7 @@ class ServerInfo:
     max_streams: int
     default_alert_policy: AlertPolicy
     model_cards: tuple[str, ...] = ()
+    proto: pb.GetServerInfoResponse = field(kw_only=True, repr=False, compare=False)
 
 
 ServerEvent = Started | WindowResult | SpeechActivity | Alert | StreamWarning | Summary

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dfd.clients.audio import AudioFormat
 from dfd.clients.events import Alert, ChannelSummary, Score
 from dfd.clients.options import AlertPolicy
+from dfd.v1 import detection_pb2 as pb
 
 # windows that are remembered of each channel
 _HISTORY = 3600
@@ -52,6 +53,7 @@ class WatchedStream:
         peer: address of its client.
         audio_format: None where its encoding is of a later contract.
         end_reason: empty while it runs, else a stable UPPER_SNAKE_CASE word.
+        proto: the message that it came in.
     """
 
     key: str
@@ -63,6 +65,7 @@ class WatchedStream:
     alert_policy: AlertPolicy
     channels: tuple[WatchedChannel, ...]
     end_reason: str
+    proto: pb.WatchedStream = field(kw_only=True, repr=False, compare=False)
 
     @property
     def alerted(self) -> bool:

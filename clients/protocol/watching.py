@@ -28,6 +28,7 @@ def _stream(message: pb.WatchedStream) -> watching.WatchedStream:
         alert_policy=wire.policy(message.alert_policy),
         channels=tuple(_channel(one) for one in message.channels),
         end_reason=message.end_reason,
+        proto=message,
     )
 
 

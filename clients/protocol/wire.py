@@ -50,7 +50,10 @@ def event(message: pb.StreamingDetectResponse) -> ev.ServerEvent | None:
         case "speech_activity":
             said = message.speech_activity
             return ev.SpeechActivity(
-                said.channel, said.type == _ACTIVITY.TYPE_BEGIN, seconds(said.offset)
+                said.channel,
+                said.type == _ACTIVITY.TYPE_BEGIN,
+                seconds(said.offset),
+                proto=said,
             )
         case "alert":
             return alert(message.alert)
@@ -71,6 +74,7 @@ def _started(message: pb.StreamStarted) -> ev.Started:
         window_seconds=seconds(effective.window_duration) or served.window_seconds,
         hop_seconds=seconds(effective.hop_duration) or served.hop_seconds,
         alert_policy=policy(effective.alert_policy),
+        proto=message,
     )
 
 
@@ -162,6 +166,7 @@ def window(message: pb.WindowResult) -> ev.WindowResult:
         queue_seconds=seconds(message.timing.queue_delay),
         compute_seconds=seconds(message.timing.compute_duration),
         batch_size=message.timing.batch_size,
+        proto=message,
     )
 
 
@@ -175,6 +180,7 @@ def alert(message: pb.Alert) -> ev.Alert:
         score=score(message.score),
         threshold=message.threshold,
         cleared=message.cleared,
+        proto=message,
     )
 
 
@@ -185,6 +191,7 @@ def warning(message: pb.Warning) -> ev.StreamWarning:
         message=message.message,
         channel=message.channel if message.HasField("channel") else None,
         offset_seconds=seconds(message.offset),
+        proto=message,
     )
 
 
@@ -194,6 +201,7 @@ def summary(message: pb.StreamSummary) -> ev.Summary:
     return ev.Summary(
         channels=tuple(channel(one) for one in message.channels),
         end_reason=_word(ev.EndReason, "END_REASON_", name, ev.EndReason.UNSPECIFIED),
+        proto=message,
     )
 
 
@@ -231,6 +239,7 @@ def detection(message: pb.DetectResponse) -> ev.Detection:
         alerts=tuple(alert(one) for one in message.alerts),
         warnings=tuple(warning(one) for one in message.warnings),
         model=model(message.model),
+        proto=message,
     )
 
 
@@ -246,4 +255,5 @@ def server_info(message: pb.GetServerInfoResponse) -> ev.ServerInfo:
         max_streams=message.max_streams,
         default_alert_policy=policy(message.default_alert_policy),
         model_cards=tuple(message.model_cards),
+        proto=message,
     )

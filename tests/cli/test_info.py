@@ -14,7 +14,7 @@ async def test_what_a_server_offers() -> None:
     assert (shown.status, shown.err) == (0, "")
     for word in ("scripted 1", "linear16, mulaw", "1 of 8", "1 s every 0.5 s at 16000 Hz", "0.80"):
         assert word in shown.out
-    assert json.loads(as_json.out)["models"][0]["window_seconds"] == 1.0
+    assert json.loads(as_json.out)["models"][0]["window_duration"] == "1s"
 
 
 async def test_the_token_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:

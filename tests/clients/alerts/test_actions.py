@@ -1,12 +1,13 @@
 from dfd.clients import events as ev
 from dfd.clients.alerts.actions import ActionPer, AlertActions, SummariesOnly
 from tests.bridges.kit import MemorySink
+from tests.clients import said
 
 ROLLING, CUMULATIVE = ev.Trigger.ROLLING, ev.Trigger.CUMULATIVE
 
 
 def alert(trigger: ev.Trigger, cleared: bool = False, channel: int = 0) -> ev.Alert:
-    return ev.Alert(trigger, channel, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=cleared)
+    return said.alert(trigger, channel, cleared=cleared)
 
 
 def acted(
@@ -68,7 +69,7 @@ def test_summaries_go_their_own_way() -> None:
     sink = MemorySink()
     only = SummariesOnly(sink)
     only.emit("s", alert(ROLLING))
-    only.emit("s", ev.Summary((), ev.EndReason.CLIENT_DONE))
+    only.emit("s", said.summary())
     only.close()
     assert [type(event) for _, event, _ in sink.told] == [ev.Summary]
     assert sink.closed

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dfd.clients import events as ev
 from dfd.clients.alerts.command import CommandSink
 from dfd.errors import UserError
+from tests.clients import said
 
-ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=False)
+ALERT = said.alert()
 
 
 def test_each_event_runs_the_command(tmp_path: Path) -> None:

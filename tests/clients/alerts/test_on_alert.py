@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from dfd.clients import events as ev
 from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, read_secret
 from dfd.clients.alerts.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, WebhookSink, sign, verify
 from dfd.clients.alerts.worker import Workers
 from dfd.errors import UserError
+from tests.clients import said
 
-ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, ev.Score(0.9, 2.0, 3.0), 0.8, cleared=False)
-OTHER = ev.StreamWarning("CLIPPED", "clipped", 0, 1.0)
+ALERT = said.alert()
+OTHER = said.warning()
 
 
 def until(condition: Callable[[], object]) -> None:

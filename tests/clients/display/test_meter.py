@@ -6,13 +6,10 @@ from rich.console import Console
 
 from dfd.clients import events as ev
 from dfd.clients.display.meter import MeterState, level_dbfs, render
+from tests.clients import said
 
-SCORE = ev.Score(0.98, 4.0, 3.0)
-ALERT = ev.Alert(ev.Trigger.ROLLING, 0, 4.0, SCORE, 0.8, cleared=False)
-
-
-def window(status: ev.WindowStatus, score: ev.Score | None) -> ev.WindowResult:
-    return ev.WindowResult(0, 0, 0, 4, 3, 0, status, False, False, score, score, score, 0, 0, 1)
+SCORE = said.score(0.98, 4.0, 3.0)
+ALERT = said.alert(probability=0.98)
 
 
 def shown(state: MeterState) -> str:
@@ -35,23 +32,23 @@ def test_level() -> None:
 def test_what_is_said_before_there_is_evidence() -> None:
     state = MeterState("localhost:1", "mic")
     assert "Inconclusive so far" in shown(state)
-    state.take(window(ev.WindowStatus.INSUFFICIENT_SPEECH, None))
+    state.take(said.window(ev.WindowStatus.INSUFFICIENT_SPEECH, None))
     assert "speak for a few seconds" in shown(state)
-    state.take(window(ev.WindowStatus.SHED, None))
+    state.take(said.window(ev.WindowStatus.SHED, None))
     assert "too busy" in shown(state)
 
 
 def test_evidence_and_alerts() -> None:
     state = MeterState("localhost:1", "mic")
     state.rates, state.spoof_threshold = ev.ErrorRates(0.85, 0.007, 0.6, 4.0), 0.85
-    state.take(ev.SpeechActivity(0, True, 0.1))
-    state.take(window(ev.WindowStatus.SCORED, SCORE))
+    state.take(said.activity(0, True, 0.1))
+    state.take(said.window(ev.WindowStatus.SCORED, SCORE))
     state.take(ALERT)
     screen = shown(state)
     for word in ("● speech", "0.980", "Probably a machine", "ALERT: rolling"):
         assert word in screen
-    state.take(ev.Alert(ev.Trigger.ROLLING, 0, 9.0, SCORE, 0.8, cleared=True))
-    state.take(ev.SpeechActivity(0, False, 9.0))
+    state.take(said.alert(seconds=9.0, probability=0.98, cleared=True))
+    state.take(said.activity(0, False, 9.0))
     screen = shown(state)
     assert "ALERT" not in screen
     assert "○ no speech" in screen
@@ -74,6 +71,6 @@ def test_a_lost_connection_is_never_hidden() -> None:
 def test_the_time_line_is_bounded() -> None:
     state = MeterState("s", "mic")
     for _ in range(1000):
-        state.take(window(ev.WindowStatus.SCORED, SCORE))
+        state.take(said.window(ev.WindowStatus.SCORED, SCORE))
     assert len(state.history) <= 120
     assert all(len(line) <= 80 for line in shown(state).splitlines())

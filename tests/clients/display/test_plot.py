@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from dfd.clients import events as ev
 from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording, open_recording
 from dfd.errors import UserError
+from tests.clients import said
 
 plot = pytest.importorskip(
     "dfd.clients.display.plot", reason="matplotlib is not installed: pip install 'dfd[plot]'"
@@ -22,10 +22,6 @@ def recording(tmp_path: Path, request: pytest.FixtureRequest) -> Recording:
     return open_recording(path)
 
 
-def activity(channel: int, began: bool, seconds: float) -> ev.SpeechActivity:
-    return ev.SpeechActivity(channel=channel, began=began, offset_seconds=seconds)
-
-
 def test_the_envelope_follows_the_audio_of_its_channel(recording: Recording) -> None:
     seconds, lowest, highest = plot.envelope(recording, 1)
     assert seconds[-1] == pytest.approx(2.0)
@@ -38,10 +34,10 @@ def test_the_envelope_follows_the_audio_of_its_channel(recording: Recording) -> 
 def test_spans_of_speech_are_a_channel_s_own(recording: Recording) -> None:
     replay = Replay(0, recording, sent_seconds=2.0)
     replay.activity = [
-        activity(0, True, 0.2),
-        activity(1, True, 0.3),
-        activity(0, False, 0.8),
-        activity(0, True, 1.5),
+        said.activity(0, True, 0.2),
+        said.activity(1, True, 0.3),
+        said.activity(0, False, 0.8),
+        said.activity(0, True, 1.5),
     ]
     assert plot.speech_spans(replay, 0) == [(0.2, 0.8), (1.5, 2.0)]
     assert plot.speech_spans(replay, 1) == [(0.3, 2.0)]

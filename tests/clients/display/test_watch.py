@@ -8,6 +8,8 @@ from dfd.clients import events as ev
 from dfd.clients.display.watch import SORTS, WatchState, plain_lines, render
 from dfd.clients.options import AlertPolicy
 from dfd.clients.watching import ScorePoint, StreamsUpdate, WatchedChannel, WatchedStream
+from dfd.v1 import detection_pb2 as pb
+from tests.clients import said
 
 
 def stream(
@@ -19,11 +21,7 @@ def stream(
     **labels: str,
 ) -> WatchedStream:
     score = None if probability is None else ev.Score(probability, 0.0, 3.0)
-    alerts = (
-        (ev.Alert(ev.Trigger.ROLLING, 0, 3.0, ev.Score(0.9, 2.0, 3.0), 0.8, False),)
-        if alert
-        else ()
-    )
+    alerts = (said.alert(seconds=3.0),) if alert else ()
     summary = ev.ChannelSummary(
         channel=0,
         verdict=ev.Verdict.SPOOF if alert else ev.Verdict.INCONCLUSIVE,
@@ -43,7 +41,10 @@ def stream(
     recent = (ScorePoint(3.0, probability, probability, probability), ScorePoint(4.0, None, 0, 0))
     channel = WatchedChannel(summary, score, False, alerts, len(alerts), recent)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return WatchedStream(name, name, labels, "ipv4:1", at, None, AlertPolicy(), (channel,), end)
+    channels, proto = (channel,), pb.WatchedStream(key=name)
+    return WatchedStream(
+        name, name, labels, "ipv4:1", at, None, AlertPolicy(), channels, end, proto=proto
+    )
 
 
 def state(*streams: WatchedStream, **options: Any) -> WatchState:

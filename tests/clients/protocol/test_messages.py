@@ -1,6 +1,10 @@
 import json
+from enum import StrEnum
+from typing import Any
 
+import pytest
 from google.protobuf import json_format
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,99 +12,84 @@ from dfd.clients import events as ev
 from dfd.clients.options import AlertPolicy
 from dfd.clients.protocol import messages, requests, wire
 from dfd.v1 import detection_pb2 as pb
+from tests.clients import said
+from tests.clients.protocol import made
 
-spans = st.integers(0, 10**14).map(lambda nanos: float(nanos / 1e9))
-probabilities = st.floats(0, 1, width=32)
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
-counts = st.integers(0, 2**31 - 1)
-scores = st.builds(ev.Score, probabilities, st.floats(-60, 60, width=32), spans)
-maybe_scores = st.none() | scores
-policies = st.builds(
-    AlertPolicy,
-    rolling_threshold=st.none() | probabilities,
-    cumulative_threshold=st.none() | probabilities,
-    hysteresis=st.none() | probabilities,
-    consecutive_windows=st.none() | st.integers(1, 100),
-    cooldown_seconds=st.none() | spans,
-)
-models = st.builds(
-    ev.ModelInfo,
-    *(words, words, words, spans, spans, counts, words, words, words, words, words),
-    *(st.booleans(), words, words, spans),
-)
-limits = st.builds(ev.Limits, counts, st.none() | spans, st.none() | spans, counts, counts)
-some = st.integers(1, 10**9).map(lambda nanos: float(nanos / 1e9))
-started = st.builds(
-    ev.Started, words, models, limits, st.lists(counts).map(tuple), some, some, policies
-)
-windows = st.builds(
-    ev.WindowResult,
-    counts,
-    counts,
-    spans,
-    spans,
-    spans,
-    spans,
-    st.sampled_from(ev.WindowStatus),
-    st.booleans(),
-    st.booleans(),
-    maybe_scores,
-    maybe_scores,
-    maybe_scores,
-    spans,
-    spans,
-    counts,
-)
-activities = st.builds(ev.SpeechActivity, counts, st.booleans(), spans)
-alerts = st.builds(
-    ev.Alert, st.sampled_from(ev.Trigger), counts, spans, scores, probabilities, st.booleans()
-)
-warnings = st.builds(ev.StreamWarning, words, words, st.none() | counts, spans)
-channels = st.builds(
-    ev.ChannelSummary,
-    counts,
-    st.sampled_from(ev.Verdict),
-    st.lists(words, max_size=3).map(tuple),
-    maybe_scores,
-    maybe_scores,
-    st.none() | probabilities,
-    spans,
-    spans,
-    spans,
-    st.none() | spans,
-    counts,
-    counts,
-    counts,
-    counts,
-)
-summaries = st.builds(
-    ev.Summary, st.lists(channels, max_size=3).map(tuple), st.sampled_from(ev.EndReason)
-)
-server_events = st.one_of(started, windows, activities, alerts, warnings, summaries)
+responses = made.messages(pb.StreamingDetectResponse.DESCRIPTOR)
 
 
-@settings(max_examples=300)
-@given(server_events)
-def test_there_and_back_again(event: ev.ServerEvent) -> None:
-    sent = messages.response(event).SerializeToString()
-    assert wire.event(pb.StreamingDetectResponse.FromString(sent)) == event
+def told(message: pb.StreamingDetectResponse) -> ev.ServerEvent | None:
+    return wire.event(message)
 
 
-@settings(max_examples=100)
-@given(server_events)
-def test_a_json_line_is_the_contracts_own_form(event: ev.ServerEvent) -> None:
+@settings(max_examples=200, deadline=None)
+@given(responses)
+def test_a_json_line_is_the_servers_message_whole(message: pb.StreamingDetectResponse) -> None:
+    event = told(message)
+    if event is None:
+        assert message.WhichOneof("response") is None
+        return
     line = messages.json_line("call-1", event, file="a.wav")
     assert "\n" not in line
-    said = json.loads(line)
-    assert said.pop("stream_id") == "call-1"
-    assert said.pop("file") == "a.wav"
-    read = json_format.ParseDict(said, pb.StreamingDetectResponse())
-    assert wire.event(read) == event
+    members = json.loads(line)
+    assert members.pop("stream_id") == "call-1"
+    assert members.pop("file") == "a.wav"
+    assert json_format.ParseDict(members, pb.StreamingDetectResponse()) == message
+
+
+def field_of(message: Any, name: str) -> Any:
+    """What the contract calls a field of an event, in the client's units."""
+    names = message.DESCRIPTOR.fields_by_name
+    base = name.removesuffix("_seconds")
+    name = next(base + end for end in ("", "_duration", "_offset") if base + end in names)
+    if not names[name].is_repeated and names[name].has_presence and not message.HasField(name):
+        return None
+    value = getattr(message, name)
+    return wire.seconds(value) if base != name or name == "offset" else value
+
+
+@settings(max_examples=100, deadline=None)
+@given(made.messages(pb.WindowResult.DESCRIPTOR), made.messages(pb.ChannelSummary.DESCRIPTOR))
+def test_an_event_says_what_its_message_says(
+    window: pb.WindowResult, channel: pb.ChannelSummary
+) -> None:
+    for name in ("channel", "sequence", "provisional", "final"):
+        assert getattr(wire.window(window), name) == field_of(window, name)
+    for name in ("start_seconds", "end_seconds", "speech_seconds", "gap_seconds"):
+        assert getattr(wire.window(window), name) == (field_of(window, name) or 0.0)
+    for name in ("window_score", "rolling_score", "cumulative_score"):
+        score, found = field_of(window, name), getattr(wire.window(window), name)
+        assert found == (None if score is None else wire.score(score))
+    for name in ("channel", "mean_spoof_probability", "windows_scored", "windows_shed"):
+        assert getattr(wire.channel(channel), name) == field_of(channel, name)
+    assert wire.channel(channel).inconclusive_reasons == tuple(channel.inconclusive_reasons)
+
+
+@pytest.mark.parametrize(
+    ("words", "contract", "prefix"),
+    [
+        (ev.WindowStatus, pb.WindowResult.Status, "STATUS_"),
+        (ev.Trigger, pb.Alert.Trigger, "TRIGGER_"),
+        (ev.Verdict, pb.Verdict, "VERDICT_"),
+        (ev.EndReason, pb.StreamSummary.EndReason, "END_REASON_"),
+    ],
+)
+def test_the_words_are_the_contracts(
+    words: type[StrEnum], contract: EnumTypeWrapper, prefix: str
+) -> None:
+    assert [prefix + word.name for word in words] == contract.keys()
+    assert [word.value.upper() for word in words] == [word.name for word in words]
+
+
+@given(st.sampled_from(ev.WindowStatus))
+def test_each_status_is_known(status: ev.WindowStatus) -> None:
+    assert said.window(status, None).status is status
 
 
 def test_what_the_client_says_has_the_same_shape() -> None:
-    summary = ev.Summary((), ev.EndReason.SERVER_DRAINING)
-    lost = ev.ConnectionLost("UNAVAILABLE", "SERVER_DRAINING", "bye", 0.25, summary)
+    lost = ev.ConnectionLost(
+        "UNAVAILABLE", "SERVER_DRAINING", "bye", 0.25, said.summary(ev.EndReason.SERVER_DRAINING)
+    )
     assert messages.to_dict(lost)["connection_lost"]["retry_delay"] == "0.25s"
     assert "summary" in messages.to_dict(lost)["connection_lost"]
     again = messages.to_dict(ev.Reconnected(3.0, 1.5, 2))

@@ -1,0 +1,69 @@
+"""Events for tests, made as the client makes them: of the server's messages."""
+
+from dfd.clients import events as ev
+from dfd.clients.protocol import wire
+from dfd.clients.protocol.requests import duration
+from dfd.v1 import detection_pb2 as pb
+
+
+def score(probability: float = 0.9, llr: float = 2.0, speech: float = 3.0) -> pb.Score:
+    """Evidence."""
+    return pb.Score(spoof_probability=probability, spoof_llr=llr, speech_duration=duration(speech))
+
+
+def alert(
+    trigger: ev.Trigger = ev.Trigger.ROLLING,
+    channel: int = 0,
+    seconds: float = 4.0,
+    *,
+    probability: float = 0.9,
+    cleared: bool = False,
+) -> ev.Alert:
+    """A threshold of 0.8 crossed."""
+    return wire.alert(
+        pb.Alert(
+            trigger=pb.Alert.Trigger.Value(f"TRIGGER_{trigger.name}"),
+            channel=channel,
+            offset=duration(seconds),
+            score=score(probability),
+            threshold=0.8,
+            cleared=cleared,
+        )
+    )
+
+
+def warning(reason: str = "CLIPPED", seconds: float = 1.0) -> ev.StreamWarning:
+    """A warning about the first channel."""
+    return wire.warning(
+        pb.Warning(reason=reason, message=reason.lower(), channel=0, offset=duration(seconds))
+    )
+
+
+def activity(channel: int, began: bool, seconds: float) -> ev.SpeechActivity:
+    """Speech began or ended."""
+    kind = pb.SpeechActivity.TYPE_BEGIN if began else pb.SpeechActivity.TYPE_END
+    message = pb.SpeechActivity(type=kind, channel=channel, offset=duration(seconds))
+    said = wire.event(pb.StreamingDetectResponse(speech_activity=message))
+    assert isinstance(said, ev.SpeechActivity)
+    return said
+
+
+def window(status: ev.WindowStatus, evidence: pb.Score | None) -> ev.WindowResult:
+    """The first window, its three scores alike."""
+    return wire.window(
+        pb.WindowResult(
+            end_offset=duration(4.0),
+            speech_duration=duration(3.0),
+            status=pb.WindowResult.Status.Value(f"STATUS_{status.name}"),
+            window_score=evidence,
+            rolling_score=evidence,
+            cumulative_score=evidence,
+        )
+    )
+
+
+def summary(reason: ev.EndReason = ev.EndReason.CLIENT_DONE) -> ev.Summary:
+    """A last word about no channel."""
+    return wire.summary(
+        pb.StreamSummary(end_reason=pb.StreamSummary.EndReason.Value(f"END_REASON_{reason.name}"))
+    )
