@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import torch
 
-from dfd.detector.engines.target import FP32, INT8, Compiled, Target
+from dfd.detector.engines.target import FP32, INT8, Compiled
+from dfd.detector.engines.target import Target as Target
 from dfd.detector.networks.network import Network
 from dfd.errors import UserError
 
