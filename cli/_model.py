@@ -11,8 +11,8 @@ from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 MODEL_HELP = (
-    "bundled, a folder, a checkpoint file, or a hub id (organisation/model, or"
-    " organisation/model@revision)."
+    "bundled, a folder, a checkpoint file, a hub id (organisation/model, or"
+    " organisation/model@revision), or a name that dfd models pull fetched."
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
 LAYOUT_NAMES = ("spoof_label", "normalize", "padding", "utterance_score")

@@ -41,7 +41,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
 
     overrides = model_overrides(others)
     if model:
-        return _show_model(model, overrides, as_json=as_json)
+        return show_model(model, overrides, as_json=as_json)
     if overrides != type(overrides)():
         raise UserError(
             "options that describe a model need --model: a running server has loaded its own"
@@ -60,7 +60,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     return None
 
 
-def _show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> None:
+def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> None:
     """Reads a model and writes its facts."""
     import dataclasses
     import json

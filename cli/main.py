@@ -19,6 +19,7 @@ VERBS = {
     "detect": "Score recordings without a daemon.",
     "bridge": "Judge telephone calls: AudioSocket, RTP, WebSocket media.",
     "info": "Show what a daemon offers.",
+    "models": "List, fetch and look into public detectors.",
     "train": "Train a detector.",
     "evaluate": "Measure a detector on labelled recordings.",
     "bench": "Measure speed: the model, the daemon, the core.",

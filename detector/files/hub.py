@@ -37,7 +37,8 @@ def fetch(model: str) -> Path:
     folder = repo.file(transformers_folder.CONFIG).parent
     # the others come from the same commit, whatever is pushed meanwhile
     repo = _Repo(model, repo.name, folder.name, cached_only=repo.cached_only)
-    repo.file(transformers_folder.PREPROCESSOR)
+    if transformers_folder.is_transformers(folder):
+        repo.file(transformers_folder.PREPROCESSOR)
     if repo.optional(transformers_folder.WEIGHTS) is None:
         index = repo.optional(transformers_folder.INDEX)
         if index is not None:
@@ -47,6 +48,18 @@ def fetch(model: str) -> Path:
             repo.file(transformers_folder.WEIGHTS)
     repo.optional(card.FILE_NAME)
     return folder
+
+
+def cached(model: str) -> Path | None:
+    """The folder of a model that was fetched before; None where it was not. Asks nobody."""
+    from huggingface_hub import try_to_load_from_cache
+
+    weights = (transformers_folder.WEIGHTS, transformers_folder.INDEX, transformers_folder.PICKLED)
+    for name in weights:
+        path = try_to_load_from_cache(model, name)
+        if isinstance(path, str):
+            return Path(path).parent
+    return None
 
 
 class _Repo:

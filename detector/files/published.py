@@ -23,8 +23,10 @@ _HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
 def config_beside(tensors: Mapping[str, Tensor], path: Path) -> tuple[BackboneConfig, str]:
     """A backbone's sizes, by the config.json beside its file or as published; and the source."""
     beside = path.parent / _CONFIG
-    if beside.exists():
-        return read_config(Fields(beside, read_object(beside))), f"the {_CONFIG} beside it"
+    content = read_object(beside) if beside.exists() else {}
+    # other libraries write a file of this name too
+    if "model_type" in content:
+        return read_config(Fields(beside, content)), f"the {_CONFIG} beside it"
     return config_of(tensors, path), "a published Wav2Vec2"
 
 

@@ -3,7 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from dfd.detector.files import hub, state_dict, transformers_folder
+from dfd.detector.catalogue import named
+from dfd.detector.files import hub, pulled, state_dict, transformers_folder
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
@@ -17,8 +18,9 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
     """Reads a model.
 
     Args:
-        model: `bundled`; a folder that transformers' save_pretrained wrote, or its id on the
-            hub; a file that torch.save or safetensors wrote, or a folder with one such file.
+        model: `bundled`; a public detector that `dfd models pull` fetched, by its name; a
+            folder that transformers' save_pretrained wrote, or its id on the hub; a file that
+            torch.save or safetensors wrote, or a folder with one such file.
         overrides: facts of the model that are set over its own.
 
     Raises:
@@ -27,15 +29,22 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
     path = Path(model).expanduser()
     if model != BUNDLED and not path.exists() and hub.is_hub_id(model):
         folder = hub.fetch(model)
-        return transformers_folder.read(folder, overrides, name=model.partition("@")[0])
+        if transformers_folder.is_transformers(folder):
+            return transformers_folder.read(folder, overrides, name=model.partition("@")[0])
+        return _read_folder(folder, overrides)
     path = find_model(model)
-    beside = path.parent / transformers_folder.CONFIG
-    if path.name in (transformers_folder.WEIGHTS, transformers_folder.PICKLED) and beside.exists():
+    named = (transformers_folder.WEIGHTS, transformers_folder.PICKLED)
+    if path.name in named and transformers_folder.is_transformers(path.parent):
         path = path.parent
     if path.is_file():
         return state_dict.read(path, overrides)
+    return _read_folder(path, overrides)
+
+
+def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
+    """Reads a folder that transformers wrote, or one with a single checkpoint."""
     files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
-    has_config = (path / transformers_folder.CONFIG).exists()
+    has_config = transformers_folder.is_transformers(path)
     parted = (path / transformers_folder.INDEX).exists()
     named = {transformers_folder.WEIGHTS, transformers_folder.PICKLED}
     if has_config and (parted or not files or named & {file.name for file in files}):
@@ -68,6 +77,11 @@ def find_model(model: str) -> Path:
     path = Path(model).expanduser()
     if path.exists():
         return path
+    fetched = pulled.find(model)
+    if fetched is not None:
+        return fetched
+    if named(model) is not None:
+        raise UserError(f"{model} is not on this machine yet: run dfd models pull {model}")
     raise UserError(
         f"there is no model folder or file {model}: name an existing one, a hub id as "
         f'organisation/model, or "{BUNDLED}" for the one that comes with dfd'

@@ -209,6 +209,12 @@ def _short_extractor(
     return short
 
 
+def is_transformers(folder: Path) -> bool:
+    """Whether the config.json of a folder is transformers' own, and not another library's."""
+    path = folder / CONFIG
+    return path.exists() and bool({"model_type", "architectures"} & read_object(path).keys())
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The files that hold the weights: safetensors, whole or in parts, before a pickle.
 

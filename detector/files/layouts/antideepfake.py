@@ -35,7 +35,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     sha256 = state.sha256()
     card = read_card(
         state.path.parent,
-        name=state.path.stem,
+        name=state.name,
         version=sha256[:12],
         sample_rate_hz=SAMPLE_RATE_HZ,
         defaults=CardDefaults(

@@ -11,6 +11,8 @@ from dfd.detector.files.tensors import digest, listed, match_tensors
 from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
+# files that are called so everywhere
+_GENERIC = ("model", "pytorch_model")
 # counted by batch norms in training, and read by nothing
 _COUNTER = ".num_batches_tracked"
 
@@ -27,6 +29,16 @@ class StateDict:
     path: Path
     tensors: Mapping[str, Tensor]
     wrapped: bool
+
+    @property
+    def name(self) -> str:
+        """What to call the model where no card does: its file's name, or who published it."""
+        folder = self.path.parent
+        if self.path.stem not in _GENERIC:
+            return self.path.stem
+        if folder.parent.name == "snapshots":  # of the hub's cache
+            return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+        return folder.resolve().name
 
     def prefix(self, anchor: str) -> str | None:
         """What stands before a network's own names, found by one of them; None without it.

@@ -43,7 +43,7 @@ def window_card(
     """
     card = read_card(
         state.path.parent,
-        name=state.path.stem,
+        name=state.name,
         version=sha256[:12],
         sample_rate_hz=SAMPLE_RATE_HZ,
         defaults=CardDefaults(

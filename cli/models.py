@@ -1,0 +1,160 @@
+"""`dfd models`: public detectors that can be served, fetched and looked into."""
+
+import json
+from typing import Any
+
+import click
+
+from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._model import model_overrides, override_options
+from dfd.errors import UserError
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_MEASURED_SECONDS = 2.0
+
+
+@click.group("models", context_settings=_SETTINGS)
+def command() -> None:
+    """List, fetch and look into public detectors.
+
+    A fetched detector is served by its name: dfd serve --model NAME.
+    """
+
+
+@command.command("list", cls=PlainVerb, context_settings=_SETTINGS)
+@click.option("--json", "as_json", is_flag=True, help="Write the list as JSON.")
+@click.option(
+    "--measure", is_flag=True, help="Measure the windows a second of those that are here."
+)
+def list_command(as_json: bool, measure: bool) -> None:
+    """List what can be served: source, licence, size, published figures, what is here.
+
+    The figures are their authors' own equal error rates; --json names the sources.
+    """
+    import dataclasses
+
+    from dfd.detector.catalogue import DETECTORS
+    from dfd.detector.files import pulled
+    from dfd.detector.files.read import BUNDLED
+
+    rows: list[dict[str, Any]] = []
+    for one in DETECTORS:
+        path = pulled.find(one.name)
+        row = dataclasses.asdict(one) | {"here": None if path is None else str(path)}
+        if measure and path is not None:
+            row["windows_per_second"] = _windows_per_second(one.name)
+        rows.append(row)
+    bundled = _windows_per_second(BUNDLED) if measure else None
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    _print_table(rows, bundled)
+
+
+@command.command("pull", cls=PlainVerb, context_settings=_SETTINGS)
+@click.argument("name")
+def pull_command(name: str) -> None:
+    """Fetch a public detector, by its name in the list or by its hub id.
+
+    Prints where it lies; --model takes that, or the name.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from dfd.detector.catalogue import named
+    from dfd.detector.files import pulled
+
+    detector = named(name)
+    if detector is not None:
+        click.echo(f"{detector.title}; licence: {detector.licence}; {detector.page}", err=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        try:
+            path = pulled.pull(
+                name, lambda done, total: progress.update(task, completed=done, total=total)
+            )
+        except UserError as error:
+            raise OneLineError("models pull", str(error)) from None
+    click.echo(str(path))
+
+
+@command.command("inspect", cls=PlainVerb, context_settings=_SETTINGS)
+@click.argument("model", metavar="MODEL")
+@override_options
+@click.option("--json", "as_json", is_flag=True, help="Write the facts as JSON.")
+def inspect_command(model: str, as_json: bool, **others: Any) -> None:
+    """Look into a model: what it is, how it is served, or what it lacks.
+
+    MODEL is a checkpoint file, a folder, a hub id or a name of the list.
+    """
+    from dfd.cli.info import show_model
+
+    try:
+        show_model(model, model_overrides(others), as_json=as_json)
+    except UserError as error:
+        raise OneLineError("models inspect", str(error)) from None
+
+
+def _windows_per_second(model: str) -> float:
+    """Whole windows that one detector scores in a second here, singly."""
+    import time
+
+    import numpy as np
+
+    from dfd.detector import load_detector
+
+    detector = load_detector(model, batch_buckets=(1,))
+    size = detector.spec.window_samples
+    window = (0.1 * np.random.default_rng(0).standard_normal((1, size))).astype(np.float32)
+    length = np.array([size])
+    detector.score(window, length)
+    count, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < _MEASURED_SECONDS or count < 1:
+        # another window each time: frames that two have in common are kept
+        window = np.roll(window, 7)
+        detector.score(window, length)
+        count += 1
+    return round(count / elapsed, 2)
+
+
+def _print_table(rows: list[dict[str, Any]], bundled: float | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        caption="EER %: as published, on the test sets named; dfd's own figures of the bundled "
+        "model are in its card"
+    )
+    for name in ("name", "parameters", "EER %", "licence", "tried here", "get it"):
+        table.add_column(name, overflow="fold")
+    measured = bundled is not None
+    if measured:
+        table.add_column("windows/s", justify="right")
+    first = ["bundled", "", "see its card", "as dfd's", "trained and measured here", "is here"]
+    table.add_row(*first, *([f"{bundled:g}"] if measured else []))
+    for row in rows:
+        eer = ", ".join(f"{name} {value:g}" for name, value in row["eer"].items())
+        speed = row.get("windows_per_second")
+        cells = [
+            row["name"],
+            f"{row['parameters'] / 1e6:.1f} M",
+            eer,
+            row["licence"],
+            row["tried"],
+            _where(row),
+        ]
+        table.add_row(*cells, *(["" if speed is None else f"{speed:g}"] if measured else []))
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 160)
+    console.print(table)
+
+
+def _where(row: dict[str, Any]) -> str:
+    if row["here"] is not None:
+        return "is here"
+    if row["url"] is None and row["hub_id"] is None:
+        return str(row["page"])
+    return f"dfd models pull {row['name']}"

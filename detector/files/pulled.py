@@ -1,0 +1,111 @@
+"""Public detectors that were fetched to this machine, under the names of the catalogue."""
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from dfd.detector.catalogue import DETECTORS, PublicDetector, named
+from dfd.detector.files import hub
+from dfd.errors import UserError
+
+_PIECE_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 30.0
+
+
+def folder() -> Path:
+    """Where they lie: `DFD_MODELS`, or `dfd/models` in the user's data folder."""
+    named_folder = os.environ.get("DFD_MODELS")
+    if named_folder:
+        return Path(named_folder).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "dfd" / "models"
+
+
+def find(name: str) -> Path | None:
+    """A fetched detector's file or folder; None where it is not here."""
+    detector = named(name)
+    if detector is None:
+        return None
+    if detector.hub_id is not None:
+        return hub.cached(detector.hub_id)
+    if detector.url is None:
+        return None
+    path = folder() / name / _file_name(detector)
+    return path if path.exists() else None
+
+
+def pull(name: str, tell: Callable[[int, int | None], None] = lambda done, total: None) -> Path:
+    """Fetches a detector of the catalogue, or a model of the hub by its id.
+
+    Args:
+        name: of the catalogue, or "organisation/model".
+        tell: told the bytes that have come, and how many there are where the server says so.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        UserError: there is no such detector, it has to be fetched by hand, the network cannot
+            be reached, or what came is not what was published.
+    """
+    detector = named(name)
+    if detector is None:
+        if hub.is_hub_id(name):
+            return hub.fetch(name)
+        known = ", ".join(one.name for one in DETECTORS)
+        raise UserError(f"there is no public detector {name}: name a hub id or one of {known}")
+    if detector.hub_id is not None:
+        return hub.fetch(detector.hub_id)
+    if detector.url is None:
+        raise UserError(
+            f"{name} is given out by hand only: fetch it from {detector.page} and name the file "
+            "as --model"
+        )
+    target = folder() / name / _file_name(detector)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _download(detector, target, tell)
+    return target
+
+
+def _file_name(detector: PublicDetector) -> str:
+    assert detector.url is not None
+    return detector.name + Path(detector.url).suffix
+
+
+def _download(
+    detector: PublicDetector, target: Path, tell: Callable[[int, int | None], None]
+) -> None:
+    """Brings one file; nothing half is left under its name."""
+    assert detector.url is not None
+    part, total = target.with_suffix(".part"), hashlib.sha256()
+    try:
+        with (
+            urllib.request.urlopen(detector.url, timeout=_TIMEOUT_SECONDS) as answer,
+            part.open("wb") as file,
+        ):
+            length = answer.headers.get("Content-Length")
+            size, done = (int(length) if length else None), 0
+            while piece := answer.read(_PIECE_BYTES):
+                file.write(piece)
+                total.update(piece)
+                done += len(piece)
+                tell(done, size)
+    except OSError as error:  # URLError is one
+        part.unlink(missing_ok=True)
+        reason = getattr(error, "reason", None) or error.strerror or error
+        raise UserError(
+            f"{detector.name} cannot be fetched ({reason}): on a machine with a network fetch "
+            f"{detector.url}, bring the file here and name it as --model"
+        ) from None
+    if detector.sha256 is not None and total.hexdigest() != detector.sha256:
+        part.unlink()
+        raise UserError(
+            f"{detector.url} is not what was published (SHA-256 {total.hexdigest()}): "
+            f"look at {detector.page}"
+        )
+    shutil.move(part, target)
