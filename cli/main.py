@@ -16,6 +16,7 @@ VERBS = {
     "history": "Show what a daemon told, from its journal.",
     "replay": "Stream recordings to a daemon; scores and latency.",
     "watch": "Watch all streams of a daemon.",
+    "console": "Serve a web page of a daemon's streams.",
     "detect": "Score recordings without a daemon.",
     "bridge": "Judge telephone calls: AudioSocket, RTP, WebSocket media.",
     "info": "Show what a daemon offers.",
@@ -27,12 +28,14 @@ VERBS = {
 
 # third-party module -> the extra that brings it
 EXTRAS = {
+    "fastapi": "console",
     "espeakng_loader": "demo",
     "grpc_health": "serve",
     "grpc_reflection": "serve",
     "huggingface_hub": "serve",
     "jinja2": "evaluate",
     "matplotlib": "plot",
+    "nicegui": "console",
     "onnx": "onnx",
     "onnxruntime": "silero",
     "openvino": "openvino",
@@ -48,6 +51,8 @@ EXTRAS = {
     "torch": "serve",
     "torchaudio": "serve",
     "transformers": "train",
+    "starlette": "console",
+    "uvicorn": "console",
     "webrtcvad": "serve",
     "websockets": "bridge",
 }

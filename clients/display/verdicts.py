@@ -48,7 +48,11 @@ class Rates(Protocol):
 
 def rates_in_force(started: Started) -> Rates | None:
     """The model's error rates, unless the stream's own threshold makes them untrue."""
-    rates, threshold = started.model.error_rates, started.alert_policy.cumulative_threshold
+    return rates_at(started.model.error_rates, started.alert_policy.cumulative_threshold)
+
+
+def rates_at(rates: Rates | None, threshold: float | None) -> Rates | None:
+    """Error rates, where they were measured at this threshold."""
     if rates is None or threshold is None or abs(rates.threshold - threshold) > 1e-3:
         return None
     return rates

@@ -1,0 +1,84 @@
+"""`dfd console`: a web page of the daemon's streams."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import OneLineError, Verb
+
+_FILE = click.Path(path_type=Path)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@click.command(
+    "console",
+    cls=Verb,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n"
+    "  dfd console\n"
+    "  dfd console --server calls.example:50051 --token-file daemon.token --port 9000\n"
+    "  dfd console --host 0.0.0.0 --console-token-file viewers.token"
+    " --console-cert cert.pem --console-key key.pem",
+)
+@server_options
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one."
+)
+@click.option(
+    "--console-token-file",
+    type=_FILE,
+    help="File with the token that viewers need; asked for unless the page stays on this"
+    " machine.  [else: env var DFD_CONSOLE_TOKEN]",
+)
+@click.option("--console-cert", type=_FILE, help="PEM file: serve the page encrypted.")
+@click.option("--console-key", type=_FILE, help="PEM file of the certificate's key.")
+def command(
+    host: str,
+    port: int,
+    console_token_file: Path | None,
+    console_cert: Path | None,
+    console_key: Path | None,
+    **others: Any,
+) -> None:
+    """Serve a web page: your microphone live, a file, all calls, the model.
+
+    The page is a client of the daemon that --server names. Where others can reach it, viewers
+    need a token, and a browser hears a microphone only over an encrypted page or on this machine.
+    """
+    import asyncio
+    import logging
+
+    from dfd.console.options import ConsoleOptions
+
+    token = os.environ.get("DFD_CONSOLE_TOKEN", "").strip() or None
+    if console_token_file is not None:
+        try:
+            token = console_token_file.read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError):
+            raise OneLineError(
+                "console", f"the token file {console_token_file} cannot be read"
+            ) from None
+    if token is None and host not in _LOOPBACK:
+        raise OneLineError(
+            "console",
+            f"others can reach {host}: give viewers a token with --console-token-file,"
+            " or leave --host on this machine",
+        )
+    if (console_cert is None) != (console_key is None):
+        raise OneLineError("console", "give --console-cert and --console-key together")
+    from dfd.console.server import serve
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    options = ConsoleOptions(
+        connection=connection(**others),
+        host=host,
+        port=port,
+        token=token,
+        tls_cert=console_cert,
+        tls_key=console_key,
+    )
+    asyncio.run(serve(options, click.echo))

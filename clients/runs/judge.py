@@ -1,0 +1,166 @@
+"""One recording, streamed as fast as the server takes it, with all that was said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from dfd.clients import events as ev
+from dfd.clients.audio import AudioFormat, Encoding
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.options import StreamOptions, VadOptions
+from dfd.clients.sources.recording import Recording
+from dfd.recordings import Finding
+
+_CHUNK_SECONDS = 0.5
+_PEAKS = 1200  # at least, of what is not very short
+
+
+@dataclass(eq=False)
+class Judgement:
+    """What came of a recording.
+
+    Attributes:
+        speech: begin and end of each stretch of speech, by channel.
+        peaks: the largest sample of each of up to 2400 equal parts, all channels together.
+        sha256: of the file as it lies on disk; empty for what can be read only once.
+        findings: what was cut, damaged or left.
+    """
+
+    name: str
+    audio_format: AudioFormat
+    seconds: float
+    sha256: str
+    started: ev.Started
+    summary: ev.Summary
+    windows: list[ev.WindowResult] = field(default_factory=list)
+    alerts: list[ev.Alert] = field(default_factory=list)
+    warnings: list[ev.StreamWarning] = field(default_factory=list)
+    speech: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    peaks: list[float] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+async def judge(
+    client: AsyncDetectionClient,
+    recording: Recording,
+    options: StreamOptions | None = None,
+    *,
+    name: str = "",
+    progress: Callable[[float], None] = lambda share: None,
+) -> Judgement:
+    """Streams a recording and gathers everything.
+
+    Args:
+        client: the server.
+        recording: any length.
+        options: how it is judged.
+        name: what it is called; the file's name unless given.
+        progress: told the share that was sent.
+
+    Raises:
+        DetectionError: the server refused, or the stream ended by an error.
+        UserError: the recording cannot be decoded further.
+    """
+    options = options or StreamOptions(labels={"source": "recording"})
+    vad = replace(options.vad or VadOptions(), activity_events=True)
+    chunks, peaks = recording.chunks(_CHUNK_SECONDS), _Peaks(recording.audio_format)
+    told: list[ev.Event] = []
+    stream = client.stream(recording.audio_format, options=replace(options, vad=vad), live=False)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(chunks.close)
+        await stack.enter_async_context(stream)
+
+        async def send() -> None:
+            while chunk := await asyncio.to_thread(next, chunks, b""):
+                peaks.take(chunk)
+                if not await stream.send(chunk):
+                    return
+                if recording.seconds:
+                    progress(min(1.0, chunks.seconds / recording.seconds))
+            await stream.finish()
+
+        sender = asyncio.create_task(send())
+        try:
+            async for event in stream:
+                told.append(event)  # noqa: PERF401
+        finally:
+            if not stream.over:
+                sender.cancel()
+            done = (await asyncio.gather(sender, return_exceptions=True))[0]
+        if isinstance(done, Exception):
+            raise done
+    summary = next(event for event in reversed(told) if isinstance(event, ev.Summary))
+    return Judgement(
+        name=name or Path(recording.name).name,
+        audio_format=recording.audio_format,
+        seconds=chunks.seconds,
+        sha256=await asyncio.to_thread(_sha256, recording),
+        started=stream.started,
+        summary=summary,
+        windows=[event for event in told if isinstance(event, ev.WindowResult)],
+        alerts=[event for event in told if isinstance(event, ev.Alert)],
+        warnings=[event for event in told if isinstance(event, ev.StreamWarning)],
+        speech=_stretches(told, chunks.seconds),
+        peaks=peaks.values,
+        findings=chunks.findings,
+    )
+
+
+def _sha256(recording: Recording) -> str:
+    if not recording.again:
+        return ""
+    with recording.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stretches(told: list[ev.Event], seconds: float) -> dict[int, list[tuple[float, float]]]:
+    """Speech as begin and end, by channel."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    since: dict[int, float] = {}
+    for event in told:
+        if not isinstance(event, ev.SpeechActivity):
+            continue
+        if event.began:
+            since[event.channel] = event.offset_seconds
+        elif event.channel in since:
+            stretch = (since.pop(event.channel), event.offset_seconds)
+            found.setdefault(event.channel, []).append(stretch)
+    for channel, begin in since.items():
+        found.setdefault(channel, []).append((begin, seconds))
+    return found
+
+
+class _Peaks:
+    """A recording's loudness over time, gathered as it is read, however long that is."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._format = audio_format
+        self._integer = audio_format.encoding is Encoding.LINEAR16
+        self._frames = 1  # in each peak
+        self._peaks: list[float] = []
+        self._rest = np.zeros(0)
+
+    def take(self, chunk: bytes) -> None:
+        samples = np.frombuffer(chunk, "<i2" if self._integer else "<f4").astype(np.float64)
+        loud = np.abs(samples.reshape(-1, self._format.channel_count)).max(axis=1)
+        loud = np.concatenate([self._rest, loud])
+        whole = len(loud) // self._frames * self._frames
+        self._rest = loud[whole:]
+        self._peaks += loud[:whole].reshape(-1, self._frames).max(axis=1).tolist()
+        while len(self._peaks) >= 2 * _PEAKS:  # half as many of twice the length
+            if len(self._peaks) % 2:
+                self._peaks.append(0.0)
+            self._peaks = [max(pair) for pair in zip(*[iter(self._peaks)] * 2, strict=True)]
+            self._frames *= 2
+
+    @property
+    def values(self) -> list[float]:
+        largest = 32768.0 if self._integer else 1.0
+        return [round(min(1.0, peak / largest), 4) for peak in self._peaks]

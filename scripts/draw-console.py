@@ -1,0 +1,175 @@
+"""Draws docs/console-*.png: every page of the console, by a browser before a running daemon.
+
+Needs dfd[serve,console], selenium, chromium, chromedriver and espeak-ng.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from dfd.clients import AsyncDetectionClient, StreamOptions, open_recording
+from dfd.clients.runs.local_daemon import local_daemon
+
+TEXT = (
+    "Hello, this is your bank. We have seen an unusual payment on your account, and need you to"
+    " read out the code that we have just sent to your telephone. Please be quick, for the"
+    " payment goes out this evening."
+)
+QUEUES = ("sales", "support", "claims", "sales", "support")
+
+
+@contextlib.contextmanager
+def console(server: str) -> Iterator[str]:
+    """Runs `dfd console`; gives its address."""
+    command = [sys.executable, "-m", "dfd", "console", "--port", "0", "--server", server]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[-1].rstrip("/")
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def calls(server: str, recordings: list[Path]) -> Iterator[None]:
+    """Calls that go on in real time, one with each recording over and over."""
+    over = threading.Event()
+
+    async def call(client: AsyncDetectionClient, number: int, path: Path) -> None:
+        recording = open_recording(path)
+        options = StreamOptions(
+            stream_id=f"call-{1041 + number}", labels={"queue": QUEUES[number % len(QUEUES)]}
+        )
+        async with client.stream(recording.audio_format, options=options) as stream:
+            while not over.is_set():
+                for chunk in recording.chunks(0.1):
+                    await stream.send(chunk)
+                    await asyncio.sleep(0.1)
+                    if over.is_set():
+                        break
+            await stream.finish()
+
+    async def all_calls() -> None:
+        async with AsyncDetectionClient(server) as client:
+            await asyncio.gather(*(call(client, n, path) for n, path in enumerate(recordings)))
+
+    thread = threading.Thread(target=lambda: asyncio.run(all_calls()))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def browser(microphone: Path) -> Any:
+    """A browser whose microphone plays a recording."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for word in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+        *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+        f"--use-file-for-fake-audio-capture={microphone}",
+    ):
+        options.add_argument(word)
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+
+
+class Camera:
+    """Takes pictures of pages when they show what they should."""
+
+    def __init__(self, driver: Any, url: str, folder: Path) -> None:
+        self._driver = driver
+        self._url = url
+        self._folder = folder
+
+    def look(self, width: int, height: int, dark: bool) -> None:
+        """Sets the window and the theme."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
+
+    def open(self, path: str, *wanted: str) -> None:
+        """Goes to a page and waits for what it says."""
+        self._driver.get(self._url + path)
+        self.wait(*wanted)
+
+    def wait(self, *wanted: str) -> None:
+        """Waits for what the page says."""
+        WebDriverWait(self._driver, 90).until(
+            lambda driver: all(word in driver.find_element(By.ID, "main").text for word in wanted)
+        )
+
+    def press(self, name: str) -> None:
+        """Presses a button."""
+        found = self._driver.find_elements(By.XPATH, f"//button[contains(., '{name}')]")
+        next(button for button in found if button.is_displayed()).click()
+
+    def take(self, name: str) -> None:
+        """Takes the picture."""
+        threading.Event().wait(1.5)  # charts are drawn after the text
+        self._driver.save_screenshot(str(self._folder / f"console-{name}.png"))
+
+
+def main() -> None:
+    """Writes the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("people", nargs="*", type=Path, help="recordings of people, for calls")
+    parser.add_argument("--output", type=Path, default=Path("docs"))
+    options = parser.parse_args()
+    with (
+        contextlib.ExitStack() as stack,
+        tempfile.TemporaryDirectory() as folder,
+        local_daemon() as server,
+    ):
+        machine = Path(folder) / "machine.wav"
+        subprocess.run(["espeak-ng", "-v", "en-us", "-w", machine, TEXT], check=True)
+        recordings = [machine, *options.people]
+        with console(server) as url, calls(server, recordings):
+            driver = browser(machine)
+            stack.callback(driver.quit)
+            camera = Camera(driver, url, options.output)
+            camera.look(1100, 880, dark=False)
+            camera.open("/", "Nothing heard yet")
+            camera.press("Start listening")
+            camera.wait("0:20", "Alert at")
+            camera.take("live")
+            camera.press("Stop")
+            camera.open("/file", "Any audio file")
+            camera.press("over a telephone")
+            camera.wait("Judged Harder")
+            camera.take("file")
+            camera.open("/calls", "ALERT", f"{len(recordings)} running")
+            camera.take("calls")
+            # asked of the page itself: the table is drawn anew every second
+            links = "[...document.querySelectorAll('td a')]"
+            link = f"return {links}.find(one => one.innerText == arguments[0]).href"
+            camera.open(driver.execute_script(link, "call-1041").removeprefix(url), "Time line")
+            camera.look(1100, 700, dark=True)
+            camera.take("call")
+            camera.look(1100, 1000, dark=False)
+            camera.open("/model", "Recipe")
+            camera.take("model")
+            camera.look(390, 844, dark=True)
+            camera.open("/file", "Any audio file")
+            camera.press("Flite")
+            camera.wait("Judged Hard")
+            camera.take("phone")
+
+
+if __name__ == "__main__":
+    main()
