@@ -86,6 +86,7 @@ class RetryPolicy:
         first_delay_seconds, max_delay_seconds: the delay doubles from one to the other; each
             is drawn from its upper half, and is never shorter than the server's `RetryInfo`.
         answer_seconds: a server that leaves the first message unanswered for so long is lost.
+        summary_seconds: a server that says nothing for so long after the last audio is lost.
         stall_seconds: a server that takes no audio of a live stream for so long is lost.
     """
 
@@ -95,6 +96,7 @@ class RetryPolicy:
     first_delay_seconds: float = 0.2
     max_delay_seconds: float = 5.0
     answer_seconds: float = 10.0
+    summary_seconds: float = 75.0
     stall_seconds: float = 15.0
 
 

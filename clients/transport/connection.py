@@ -1,6 +1,7 @@
 """The channel to a server: address, TLS and credentials."""
 
 import ipaddress
+import socket
 from pathlib import Path
 
 import grpc
@@ -17,6 +18,11 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", -1),
     ("grpc.primary_user_agent", "dfd-client"),
+    # a link that is lost without a word is noticed within 30 s, whoever is waited for
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # what gRPC goes by in fact, a minute of its own
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 
@@ -28,14 +34,18 @@ def open_channel(connection: Connection) -> grpc.aio.Channel:
             cross a network in the clear.
     """
     check_address(connection.server)
+    options = (
+        *_CHANNEL_OPTIONS,
+        ("grpc.enable_http_proxy", int(not stays_here(connection.server))),
+    )
     if not uses_tls(connection):
-        return grpc.aio.insecure_channel(connection.server, options=_CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(connection.server, options=options)
     credentials = grpc.ssl_channel_credentials(
         root_certificates=_read(connection.tls_ca),
         private_key=_read(connection.tls_key),
         certificate_chain=_read(connection.tls_cert),
     )
-    return grpc.aio.secure_channel(connection.server, credentials, options=_CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(connection.server, credentials, options=options)
 
 
 def metadata(connection: Connection) -> tuple[tuple[str, str], ...]:
@@ -69,6 +79,23 @@ def is_loopback(server: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def stays_here(server: str) -> bool:
+    """Whether every address that a server's name leads to is this machine's loopback.
+
+    A proxy of the environment would take what is meant for this machine elsewhere, so the
+    route decides and not the name.
+    """
+    if is_loopback(server):
+        return True
+    host = server.rpartition(":")[0].strip("[]")
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # for a proxy to resolve
+    hosts = {str(where[0]).partition("%")[0] for *_, where in found}
+    return all(ipaddress.ip_address(host).is_loopback for host in hosts)
 
 
 def check_address(server: str) -> None:

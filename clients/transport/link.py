@@ -91,6 +91,7 @@ class Link:
         self._limits_bytes = _DEFAULT_CHUNK_BYTES
         self._judged: dict[int, int] = {}
         self._told_dropped = 0
+        self._reading_since: float | None = None
         self._since: float | None = None  # when the current connection was answered
 
     async def run(self) -> None:
@@ -160,7 +161,10 @@ class Link:
                 fault = writer.exception()
                 if fault is not None and not isinstance(fault, CallEndedError):
                     raise fault
-                await asyncio.wait([reader], timeout=_STATUS_SECONDS if fault else None)
+                if fault is None:
+                    await self._until_told(reader)
+                else:
+                    await asyncio.wait([reader], timeout=_STATUS_SECONDS)
                 if not reader.done():
                     raise _BROKEN
             return reader.result()
@@ -171,6 +175,23 @@ class Link:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             call.cancel()
+
+    async def _until_told(self, reader: asyncio.Task[ev.Summary]) -> None:
+        """Waits for the summary as long as the server says something now and then.
+
+        Raises:
+            DetectionError: it said nothing for too long.
+        """
+        limit, loop = self._retry.summary_seconds, asyncio.get_running_loop()
+        ended = loop.time()
+        while not reader.done():
+            # while the caller is behind with its events it is not the server that is waited for
+            since = loop.time() if self._reading_since is None else self._reading_since
+            left = max(since, ended) + limit - loop.time()
+            if left <= 0.0:
+                message = f"the server said nothing for {limit:g} s after the last audio"
+                raise DetectionError("UNAVAILABLE", "NO_SUMMARY", message)
+            await asyncio.wait([reader], timeout=left)
 
     async def _start(self, call: StreamCall, attempts: int) -> None:
         config = requests.config(self._format, self._options)
@@ -239,11 +260,17 @@ class Link:
                 message = f"the server took no audio for {self._stall_seconds:g} s"
                 raise DetectionError("UNAVAILABLE", "STALLED", message) from None
 
+    async def _next(self, call: StreamCall) -> object:
+        self._reading_since = asyncio.get_running_loop().time()
+        answer = await call.read()
+        self._reading_since = None
+        return answer
+
     async def _read(self, call: StreamCall) -> ev.Summary:
         """Queues what the server says; gives its last word."""
         summary: ev.Summary | None = None
         try:
-            while isinstance(answer := await call.read(), pb.StreamingDetectResponse):
+            while isinstance(answer := await self._next(call), pb.StreamingDetectResponse):
                 event = wire.event(answer)
                 if isinstance(event, ev.Summary):
                     summary = event

@@ -21,6 +21,7 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
         # a peer that vanished without a word is noticed within 40 s
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),  # what gRPC goes by in fact, a minute of its own
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
