@@ -36,6 +36,7 @@ class Settings:
     on_summaries: tuple[str, ...] = ()
     action_per: ActionPer = "alert"
     webhook_secret_file: Path | None = None
+    spool: Path | None = None
     events: str | None = None
     metrics: tuple[str, int] | None = None
     log_level: str = "info"
@@ -54,8 +55,9 @@ def run(plan: Plan, settings: Settings) -> None:
         secret = read_secret(settings.webhook_secret_file)
         if settings.events is not None:
             every.append(JsonLinesLog(settings.events))
-        every += [on_alert(what, secret, settings.action_per) for what in settings.on_alerts]
-        every += [on_summary(what, secret) for what in settings.on_summaries]
+        per, spool = settings.action_per, settings.spool
+        every += [on_alert(what, secret, per, spool) for what in settings.on_alerts]
+        every += [on_summary(what, secret, spool) for what in settings.on_summaries]
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(plan, settings, Sinks(every)))
     finally:

@@ -33,6 +33,13 @@ _OPTIONS = (
         " all of them; call: act once for each call, on its first alert.",
     ),
     click.option(
+        "--spool",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Keep what goes to commands and webhooks on disk until it is delivered, by the next"
+        " run if need be.  [default: in memory]",
+    ),
+    click.option(
         "--webhook-secret-file",
         type=click.Path(path_type=Path),
         help="File with the secret that signs webhooks.  [default: DFD_WEBHOOK_SECRET]",

@@ -54,6 +54,7 @@ def command(
     on_alerts: tuple[str, ...],
     on_summaries: tuple[str, ...],
     action_per: Literal["alert", "call"],
+    spool: Path | None,
     webhook_secret_file: Path | None,
     fail_on_alert: bool,
     **others: Any,
@@ -147,8 +148,8 @@ def command(
             )
         every: list[EventSink] = [JsonLinesSink(path) for path in paths]
         secret = read_secret(webhook_secret_file)
-        every += [on_alert(what, secret, action_per) for what in on_alerts]
-        every += [on_summary(what, secret) for what in on_summaries]
+        every += [on_alert(what, secret, action_per, spool) for what in on_alerts]
+        every += [on_summary(what, secret, spool) for what in on_summaries]
         sinks = stack.enter_context(Sinks(every))
         view = ListenView(console, MeterState(where.server, device.name))
         stack.enter_context(view)

@@ -6,6 +6,8 @@ import shlex
 import subprocess
 from collections.abc import Callable
 
+from dfd.clients.alerts.spool import Spool
+from dfd.clients.alerts.spooled import SpooledWorkers
 from dfd.clients.alerts.worker import Workers
 from dfd.clients.events import Event
 from dfd.clients.protocol.messages import json_line
@@ -25,13 +27,19 @@ class CommandSink:
         command: split as a shell would, and run without one.
         timeout_seconds: the longest that one run may take.
         complain: told in one line what went wrong.
+        spool: keeps what was not run yet, beyond the end of the process; a command that was
+            running then is run again.
 
     Raises:
         UserError: the command is empty or its quotes do not match.
     """
 
     def __init__(
-        self, command: str, complain: Callable[[str], None], timeout_seconds: float = 30.0
+        self,
+        command: str,
+        complain: Callable[[str], None],
+        timeout_seconds: float = 30.0,
+        spool: Spool | None = None,
     ) -> None:
         try:
             self._words = shlex.split(command)
@@ -40,9 +48,19 @@ class CommandSink:
         if not self._words:
             raise UserError("the command for alerts is empty: name a program")
         self._timeout = timeout_seconds
-        self._workers = Workers(
-            "on alert", self._run, threads=1, backlog=_WAITING, complain=complain
-        )
+        self._workers: Workers | SpooledWorkers
+        if spool is None:
+            self._workers = Workers(
+                "on alert", self._run, threads=1, backlog=_WAITING, complain=complain
+            )
+        else:
+            self._workers = SpooledWorkers(
+                "on alert",
+                lambda delivery: self._run(delivery.line),
+                spool,
+                threads=1,
+                complain=complain,
+            )
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
         """Takes one event."""

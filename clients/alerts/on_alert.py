@@ -11,6 +11,7 @@ from pathlib import Path
 from dfd.clients.alerts.actions import ActionPer, AlertActions, SummariesOnly
 from dfd.clients.alerts.command import CommandSink
 from dfd.clients.alerts.sinks import EventSink, JsonLinesSink
+from dfd.clients.alerts.spool import Spool
 from dfd.clients.alerts.webhook import WebhookSink
 from dfd.errors import UserError
 
@@ -37,30 +38,46 @@ class JsonLinesLog(JsonLinesSink):
             raise UserError(f"{name} cannot be written: {error.strerror}") from None
 
 
-def on_alert(what: str, webhook_secret: str | bytes | None, per: ActionPer = "alert") -> EventSink:
+def on_alert(
+    what: str,
+    webhook_secret: str | bytes | None,
+    per: ActionPer = "alert",
+    spool: Path | None = None,
+) -> EventSink:
     """Reads one `--on-alert`: `http(s)://...`, `file:PATH`, or a command.
+
+    Args:
+        what: the option's value.
+        webhook_secret: signs what goes to webhooks.
+        per: "alert" or "call".
+        spool: folder where deliveries lie until they are made; None keeps them in memory.
 
     Raises:
         UserError: it is none of them, or cannot be used.
     """
-    return AlertActions(_sink(what, webhook_secret), per)
+    return AlertActions(_sink(what, webhook_secret, spool), per)
 
 
-def on_summary(what: str, webhook_secret: str | bytes | None) -> EventSink:
+def on_summary(
+    what: str, webhook_secret: str | bytes | None, spool: Path | None = None
+) -> EventSink:
     """Reads one `--on-summary`, which may be whatever `--on-alert` may be.
 
     Raises:
         UserError: it is none of them, or cannot be used.
     """
-    return SummariesOnly(_sink(what, webhook_secret))
+    return SummariesOnly(_sink(what, webhook_secret, spool))
 
 
-def _sink(what: str, webhook_secret: str | bytes | None) -> EventSink:
+def _sink(what: str, webhook_secret: str | bytes | None, folder: Path | None) -> EventSink:
+    def spool() -> Spool | None:
+        return None if folder is None else Spool(folder, what)
+
     if what.startswith(("http://", "https://")):
-        return WebhookSink(what, webhook_secret)
+        return WebhookSink(what, webhook_secret, spool=spool())
     if what.startswith("file:"):
         return JsonLinesLog(what.removeprefix("file:"))
-    sink = CommandSink(what, logger.error)
+    sink = CommandSink(what, logger.error, spool=spool())
     program = shlex.split(what)[0]
     if shutil.which(program) is None:
         sink.close()

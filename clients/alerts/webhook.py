@@ -12,6 +12,8 @@ import urllib.request
 import uuid
 from urllib.parse import urlsplit
 
+from dfd.clients.alerts.spool import Delivery, Spool
+from dfd.clients.alerts.spooled import LaterError, SpooledWorkers
 from dfd.clients.alerts.worker import Workers
 from dfd.clients.events import Event
 from dfd.clients.protocol.messages import json_line
@@ -59,6 +61,8 @@ class WebhookSink:
         attempts: tries in all; 5xx, 408, 429 and network errors are tried again.
         first_delay_seconds: doubles with each try, up to ten seconds.
         timeout_seconds: of one try.
+        spool: keeps what is not delivered, beyond the end of the process; there is no last
+            attempt then.
 
     Raises:
         UserError: no http URL, or no secret.
@@ -72,6 +76,7 @@ class WebhookSink:
         attempts: int = 6,
         first_delay_seconds: float = 0.5,
         timeout_seconds: float = 5.0,
+        spool: Spool | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -89,7 +94,12 @@ class WebhookSink:
         self._closing = threading.Event()
         self._opener = urllib.request.build_opener(_NoRedirect)
         # the host only: the rest may hold what nobody should read in a log
-        self.workers = Workers(f"webhook {parts.hostname}", self._deliver)
+        name = f"webhook {parts.hostname}"
+        self.workers: Workers | SpooledWorkers
+        if spool is None:
+            self.workers = Workers(name, self._deliver)
+        else:
+            self.workers = SpooledWorkers(name, self._try_once, spool)
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
         """Hands one event to a thread."""
@@ -100,25 +110,40 @@ class WebhookSink:
         self._closing.set()
         self.workers.close(2 * self._timeout_seconds)
 
+    def _try_once(self, delivery: Delivery) -> None:
+        reason = self._attempt(delivery.line.encode(), delivery.delivery)
+        if reason is not None:
+            raise LaterError(reason)
+
     def _deliver(self, line: str) -> None:
         body = line.encode()
         delivery = uuid.uuid4().hex
         delay = self._first_delay_seconds
         for attempt in range(1, self._attempts + 1):
-            try:
-                self._post(body, delivery)
+            reason = self._attempt(body, delivery)
+            if reason is None:
                 return
-            except urllib.error.HTTPError as error:
-                error.close()
-                reason = f"status {error.code}"
-                if error.code < 500 and error.code not in (408, 429):
-                    raise RuntimeError(f"{reason}; an alert was not delivered") from None
-            except (OSError, http.client.HTTPException) as error:
-                reason = str(error) or type(error).__name__
             if attempt == self._attempts or self._closing.wait(delay):
                 break
             delay = min(2 * delay, 10.0)
         raise RuntimeError(f"{reason}; an alert was not delivered in {attempt} tries")
+
+    def _attempt(self, body: bytes, delivery: str) -> str | None:
+        """Tries once; None where it was taken, else why not, where that may mend.
+
+        Raises:
+            RuntimeError: it will not mend.
+        """
+        try:
+            self._post(body, delivery)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code < 500 and error.code not in (408, 429):
+                raise RuntimeError(f"status {error.code}; an alert was not delivered") from None
+            return f"status {error.code}"
+        except (OSError, http.client.HTTPException) as error:
+            return str(error) or type(error).__name__
+        return None
 
     def _post(self, body: bytes, delivery: str) -> None:
         headers = {

@@ -1,0 +1,177 @@
+"""Deliveries on disk until they are made: what a process that ends leaves to the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dfd.errors import UserError
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS deliveries (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        delivery TEXT NOT NULL UNIQUE,
+        line TEXT NOT NULL,
+        made_at REAL NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0
+    )
+"""
+_MOST_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One line that waits.
+
+    Attributes:
+        number: its place in the spool; 0 where it could not be put there.
+        delivery: names it, the same for every attempt.
+        attempts: made so far, by this process or one before.
+    """
+
+    number: int
+    delivery: str
+    line: str
+    made_at: float
+    attempts: int = 0
+
+
+class Spool:
+    """The deliveries to one target, in a file that this process alone uses.
+
+    A file that an earlier process left is taken over; one that another process uses is left
+    to it.
+
+    Args:
+        folder: made where it does not exist.
+        target: command or URL; only a digest of it is written.
+
+    Raises:
+        UserError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, target: str) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        stem = hashlib.sha256(target.encode()).hexdigest()[:16]
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path, self._held = _first_free(folder, stem)
+            self._database = _open(self._path)
+            for path in _left_over(folder, stem, self._path):
+                with _hold(path) as held:
+                    if held:
+                        self._take_over(path)
+        except (OSError, sqlite3.Error) as error:
+            said = getattr(error, "strerror", None) or error
+            raise UserError(f"the spool {folder} cannot be used: {said}") from None
+
+    def add(self, line: str) -> Delivery:
+        """Puts a line on disk.
+
+        Raises:
+            sqlite3.Error: the disk is full, or gone.
+        """
+        delivery, now = uuid.uuid4().hex, time.time()
+        with self._lock, self._database as database:
+            cursor = database.execute(
+                "INSERT INTO deliveries (delivery, line, made_at) VALUES (?, ?, ?)",
+                (delivery, line, now),
+            )
+            return Delivery(int(cursor.lastrowid or 0), delivery, line, now)
+
+    def waiting(self) -> list[Delivery]:
+        """What is there, oldest first."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT number, delivery, line, made_at, attempts FROM deliveries ORDER BY number"
+            )
+            return [Delivery(*row) for row in rows]
+
+    def attempted(self, delivery: Delivery) -> None:
+        """Counts an attempt that failed."""
+        with self._lock, contextlib.suppress(sqlite3.Error), self._database as database:
+            database.execute(
+                "UPDATE deliveries SET attempts = attempts + 1 WHERE number = ?",
+                (delivery.number,),
+            )
+
+    def remove(self, delivery: Delivery) -> None:
+        """Forgets a delivery that was made, or never will be."""
+        with self._lock, contextlib.suppress(sqlite3.Error), self._database as database:
+            database.execute("DELETE FROM deliveries WHERE number = ?", (delivery.number,))
+
+    def close(self) -> None:
+        """Lets go of the file, for the next process."""
+        with self._lock:
+            self._database.close()
+            self._held.close()
+
+    def _take_over(self, path: Path) -> None:
+        with contextlib.closing(_open(path)) as other, self._database as mine:
+            rows = other.execute("SELECT delivery, line, made_at, attempts FROM deliveries")
+            mine.executemany(
+                "INSERT OR IGNORE INTO deliveries (delivery, line, made_at, attempts)"
+                " VALUES (?, ?, ?, ?)",
+                rows.fetchall(),
+            )
+            mine.commit()
+            other.execute("DELETE FROM deliveries")
+            other.commit()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """What is committed outlives the process; no commit waits for the disk, for audio would."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute(_SCHEMA)
+    database.commit()
+    return database
+
+
+def _first_free(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
+    for number in range(_MOST_FILES):
+        path = folder / f"{stem}.{number}.db"
+        held = _lock(path)
+        if held is not None:
+            return path, held
+    raise OSError(0, f"{_MOST_FILES} processes use it already")
+
+
+def _left_over(folder: Path, stem: str, mine: Path) -> list[Path]:
+    name = re.compile(rf"{stem}\.\d+\.db")
+    return sorted(one for one in folder.iterdir() if name.fullmatch(one.name) and one != mine)
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    """Holds a file for this process until what is returned is closed; None: another has it."""
+    held = path.with_suffix(".lock").open("wb")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        return None
+    return held
+
+
+@contextlib.contextmanager
+def _hold(path: Path) -> Iterator[bool]:
+    held = _lock(path)
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            held.close()
