@@ -28,25 +28,38 @@ class OneLineError(click.ClickException):
         click.echo(f"{who}: {self.format_message()}", file=file or sys.stderr)
 
 
+def verb_of(ctx: click.Context) -> str:
+    """The verb as it was called, "bench model", without the program's name."""
+    return ctx.command_path.partition(" ")[2] or ctx.command.name or ""
+
+
 class PlainVerb(Teaching):
     """A command that tells wrong options, and any other `UserError`, in one line."""
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
         """Parses the options."""
+        above = "" if parent is None else parent.command_path
+        verb = f"{above} {info_name}".strip().partition(" ")[2] or self.name or ""
         try:
-            return super().make_context(*args, **kwargs)
+            return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
-            message = f"{error.format_message().rstrip('.')}; see dfd {self.name} --help"
-            raise OneLineError(self.name or "", message) from None
+            message = f"{error.format_message().rstrip('.')}; see dfd {verb} --help"
+            raise OneLineError(verb, message) from None
         except UserError as error:
-            raise OneLineError(self.name or "", str(error)) from None
+            raise OneLineError(verb, str(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb."""
         try:
             return super().invoke(ctx)
         except UserError as error:
-            raise OneLineError(self.name or "", str(error)) from None
+            raise OneLineError(verb_of(ctx), str(error)) from None
 
 
 class Verb(PlainVerb):
@@ -60,7 +73,7 @@ class Verb(PlainVerb):
             return super().invoke(ctx)
         except DetectionError as error:
             message = explain(error, ctx.params.get("server") or "the server")
-            raise OneLineError(self.name or "", message) from None
+            raise OneLineError(verb_of(ctx), message) from None
         except BrokenPipeError:
             # whoever read the output has gone; keep Python from failing on it once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

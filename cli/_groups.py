@@ -5,12 +5,14 @@ from typing import Any
 
 import click
 
-from dfd.cli._errors import OneLineError
+from dfd.cli._errors import OneLineError, Verb
 from dfd.cli._help import SETTINGS
 
 
 class VerbGroup(click.Group):
     """A verb that has verbs of its own."""
+
+    command_class = Verb
 
     def __init__(self, *args: Any, **more: Any) -> None:
         more["context_settings"] = SETTINGS | (more.get("context_settings") or {})

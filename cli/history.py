@@ -5,15 +5,14 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from dfd.cli._errors import OneLineError, Verb
-
-T = TypeVar("T")
+from dfd.cli._groups import VerbGroup
+from dfd.cli._outputs import json_option
 
 _COLUMNS = (
     "started_at", "ended_at", "kind", "stream_id", "end", "reason", "token", "peer", "labels",
@@ -44,42 +43,17 @@ class Moment(click.ParamType[datetime]):
             self.fail(f"{value!r} is not a time: write 2026-01-31T12:00 or 30d", param, ctx)
 
 
-class HistoryVerb(Verb):
-    """A command of the group: mistakes name both words."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parses the options."""
-        return self._named(lambda: super(HistoryVerb, self).make_context(*args, **kwargs))
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
-        return self._named(lambda: super(HistoryVerb, self).invoke(ctx))
-
-    def _named(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except OneLineError as error:
-            verb = f"history {self.name}"
-            said = error.message.replace(f"dfd {self.name} ", f"dfd {verb} ")
-            raise OneLineError(verb, said) from None
-
-
-class HistoryGroup(click.Group):
-    """Commands that tell mistakes in one line."""
-
-    command_class = HistoryVerb
-
-
 _JOURNAL = click.option(
     "--journal",
     required=True,
     envvar="DFD_SERVE_JOURNAL",
     metavar="FILE|URL",
-    help="The journal, as dfd serve has it; DFD_SERVE_JOURNAL too.",
+    show_envvar=True,
+    help="The journal that dfd serve keeps.",
 )
 
 
-@click.group("history", cls=HistoryGroup)
+@click.group("history", cls=VerbGroup)
 def command() -> None:
     """Show what a daemon told its clients, from its journal.
 
@@ -87,22 +61,41 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command(
+    "list",
+    examples=(
+        "dfd history list --journal calls.sqlite --since 7d --alerted",
+        "dfd history list --journal calls.sqlite --json",
+    ),
+    read_on="docs/operations.md",
+)
 @_JOURNAL
-@click.option("--since", type=Moment(), help="Calls that began at this time or later: 2d.")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Calls that began at this time or later, such as 2d ago or 2026-01-31.",
+)
 @click.option("--until", type=Moment(), help="Calls that began before this time.")
 @click.option("--stream-id", help="Calls with this stream id.")
 @click.option("--token", help="Calls by the token of this name.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Calls so labelled.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Calls with this label. May be repeated.",
+)
 @click.option(
     "--verdict",
     type=click.Choice(["spoof", "bonafide", "inconclusive"]),
-    help="Calls with a channel so judged.",
+    help="Calls with a channel of this verdict.",
 )
 @click.option("--alerted/--not-alerted", default=None, help="Calls with, or without, an alert.")
-@click.option("--limit", type=click.IntRange(1), default=None, help="The newest so many.")
-@click.option("--json", "form", flag_value="json", help="A JSON object a line for each call.")
-@click.option("--csv", "form", flag_value="csv", help="A line of CSV for each channel.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=None, metavar="N", help="Only the newest calls."
+)
+@json_option("a line of JSON for each call")
+@click.option("--csv", "as_csv", is_flag=True, help="Write a line of CSV for each channel.")
 def list_calls(
     journal: str,
     since: datetime | None,
@@ -113,7 +106,8 @@ def list_calls(
     verdict: str | None,
     alerted: bool | None,
     limit: int | None,
-    form: str | None,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """List calls, newest first, with their alerts and verdicts."""
     from dfd.cli.replay import _labels as read_labels
@@ -132,10 +126,10 @@ def list_calls(
     store = Store(journal, create=False)
     try:
         calls = store.calls(query)
-        if form == "json":
+        if as_json:
             for call in calls:
                 click.echo(json.dumps(call))
-        elif form == "csv":
+        elif as_csv:
             _write_csv(calls)
         else:
             _show(calls)
@@ -143,10 +137,20 @@ def list_calls(
         store.close()
 
 
-@command.command("purge")
+@command.command(
+    "purge",
+    examples=(
+        "dfd history purge --journal calls.sqlite --before 90d --yes",
+        "dfd history purge --journal calls.sqlite --before 2026-01-31",
+    ),
+    read_on="docs/operations.md",
+)
 @_JOURNAL
 @click.option(
-    "--before", type=Moment(), required=True, help="Delete calls that began before this: 30d."
+    "--before",
+    type=Moment(),
+    required=True,
+    help="Delete calls that began before this, such as 30d ago.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(journal: str, before: datetime, yes: bool) -> None:

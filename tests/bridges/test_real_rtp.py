@@ -29,6 +29,8 @@ from tests.bridges.rtp.test_server import free_port
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
+pytestmark = pytest.mark.slow
+
 # name, payload type, ffmpeg's encoder, GStreamer's encoder and payload
 CODECS: list[tuple[str, int, list[object], str, str]] = [
     ("PCMU", 0, ["-c:a", "pcm_mulaw", "-ar", 8000], "rate=8000 ! mulawenc", "pcmu"),

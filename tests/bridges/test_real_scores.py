@@ -31,6 +31,8 @@ from tests.bridges.websocket.test_forked import JAMBONZ
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[str]:

@@ -22,6 +22,8 @@ from tests.bridges.rtp.test_server import free_port
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[str]:

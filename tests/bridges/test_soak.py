@@ -4,6 +4,8 @@ import pytest
 
 from tests.bridges.soak import Soak, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(300)
 async def test_a_short_soak(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.conftest import run_dfd
 
+pytestmark = pytest.mark.slow
+
 
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return run_dfd("bench", *arguments)

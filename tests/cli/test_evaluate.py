@@ -16,6 +16,8 @@ from dfd.cli.main import cli
 from tests.evaluation import sets
 from tests.tiny_corpus import make_corpus
 
+pytestmark = pytest.mark.slow
+
 PROTOCOLS: dict[str, tuple[Callable[[Path], Path], set[str], str]] = {
     "asvspoof2019-la": (sets.asvspoof2019, {"by_attack", "by_speaker"}, "eval partition"),
     "asvspoof2021-la": (

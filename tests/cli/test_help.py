@@ -166,8 +166,6 @@ def test_every_other_example_is_understood(folder: Path, monkeypatch: pytest.Mon
     os.mkdir("corpus")
     for line in EXAMPLES:
         words = shlex.split(line.partition(" | ")[0])[1:]
-        if words[0] in ("bench", "bridge"):
-            name, rest = " ".join(words[:2]), words[2:]
-        else:
-            name, rest = words[0], words[1:]
-        VERBS[name].make_context(name, rest)
+        count = 1 if words[0] in VERBS else 2
+        name = " ".join(words[:count])
+        VERBS[name].make_context(name, words[count:])

@@ -15,6 +15,8 @@ from tests.clients.command import DFD, clean, dfd
 from tests.clients.pulse import VirtualMicrophone
 from tests.clients.scripted import Script, ScriptedServer
 
+pytestmark = pytest.mark.slow
+
 
 def need_portaudio() -> None:
     try:

@@ -23,6 +23,8 @@ import pytest
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 # compiles little, and keeps to one of the cores that other tests share
 QUICK = [

@@ -9,6 +9,8 @@ from tests.tiny_corpus import make_corpus
 from tests.training.backbones import make_backbone
 from tests.training.material.test_splits import lay_out
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--set", "stages.top.top_layers=1", "--set", "stages.top.epochs=1"]
 
 

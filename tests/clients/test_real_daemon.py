@@ -31,6 +31,8 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 _HOLD = """
 import time
 from dfd.clients.runs.local_daemon import started_daemon
+
+pytestmark = pytest.mark.slow
 with started_daemon(["--model=noop"]) as daemon:
     print(daemon.address, flush=True)
     time.sleep(120)

@@ -34,6 +34,8 @@ CLIENT = """
 import sys, time, threading, grpc
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+
+pytestmark = pytest.mark.slow
 config = pb.StreamingDetectRequest.FromString(bytes.fromhex(sys.argv[2]))
 audio = pb.StreamingDetectRequest(audio=pb.AudioChunk(content=bytes(3200)))
 def requests():

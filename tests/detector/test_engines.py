@@ -12,6 +12,8 @@ from dfd.errors import UserError
 from .conftest import WINDOW, MakeFolder
 from .reference import LENGTHS
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

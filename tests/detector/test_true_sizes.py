@@ -35,7 +35,7 @@ RECORDINGS = 10
 _SPREAD = 0.01
 
 # on a machine that does other things too
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(autouse=True)

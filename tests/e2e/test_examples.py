@@ -16,6 +16,8 @@ import soundfile
 
 from tests.e2e.conftest import ROOT, Daemon
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples"
 SECRET = os.environ | {"DFD_WEBHOOK_SECRET": "s3cret"}
 

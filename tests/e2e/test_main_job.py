@@ -11,6 +11,8 @@ import soundfile
 
 from tests.e2e.conftest import Daemon, run_dfd
 
+pytestmark = pytest.mark.slow
+
 Report = dict[str, Any]
 
 

@@ -32,6 +32,8 @@ from tests.detector.authors import (
 )
 from tests.e2e.conftest import DFD, run_dfd
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 # shorter than a window, one window to the sample, and a tail that is in no whole window
 SECONDS = (1.7, 4.0, 9.3)

@@ -13,6 +13,8 @@ from tests.bridges.test_real_sip import AGENT, MODULES
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
+pytestmark = pytest.mark.slow
+
 # name, codec as baresip and the label have it, transport, encryption of the media
 AGENTS = [
     ("ulaw", "PCMU/8000/1", "PCMU", "udp", ""),

@@ -27,6 +27,8 @@ from tests.bridges.test_real_sip import MODULES, agent
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
+pytestmark = pytest.mark.slow
+
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 SECRET = b"as bytes"
 KAMAILIO = """#!KAMAILIO

@@ -16,6 +16,8 @@ from tests.detector.authors import save_light_cnn
 from tests.detector.conftest import CARD, WINDOW
 from tests.detector.reference import LENGTHS, transformers_log_odds
 
+pytestmark = pytest.mark.slow
+
 SIZES = LightCnnConfig(
     (Stage(4, 5, 3, frame_stride=2, feature_pool=2), Stage(6, 3, 3, frame_pool=2)), 8
 )

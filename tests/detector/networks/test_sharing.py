@@ -11,6 +11,8 @@ from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.sharing import SharedWork, shared_frames
 from tests.detector.conftest import CARD, MakeFolder, needs_int8
 
+pytestmark = pytest.mark.slow
+
 # 64 samples a frame: the window is a multiple of it, and so is the hop
 WINDOW, HOP = 4096, 2048
 RAW: dict[str, Any] = {

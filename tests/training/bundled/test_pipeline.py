@@ -19,6 +19,8 @@ from dfd.training.bundled.network import NetworkOptions
 from dfd.training.bundled.pipeline import train
 from dfd.training.bundled.recipe import FitOptions, Recipe
 
+pytestmark = pytest.mark.slow
+
 TEACHER = Recipe(
     "teacher",
     network=NetworkOptions(

@@ -25,7 +25,7 @@ from dfd.training.material.splits import corpus_splits
 from dfd.training.run.tracking import Tracker
 from dfd.training.weights.pretrained import load_backbone
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 HEAD, TOP = TWO_STAGE.stages
 SMALL = dataclasses.replace(

@@ -25,7 +25,7 @@ from dfd.training.weights.classifier import scorer
 from dfd.training.weights.pretrained import load_backbone
 from tests.training.talk import silent_talk
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def shortened(name: str) -> FinetuneRecipe:

@@ -24,7 +24,7 @@ from dfd.training.run.tracking import Tracker
 from dfd.training.weights.pretrained import load_backbone
 from tests.training.talk import silent_talk
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def small(name: str) -> FrozenRecipe:

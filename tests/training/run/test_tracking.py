@@ -7,6 +7,8 @@ import pytest
 from dfd.errors import UserError
 from dfd.training.run.tracking import Tracker, open_tracker
 
+pytestmark = pytest.mark.slow
+
 
 def scalars(folder: Path, name: str) -> list[tuple[int, float]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
