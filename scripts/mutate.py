@@ -1,0 +1,150 @@
+"""Changes every threshold of a room, one at a time, and sees whether a test of the room notices.
+
+    python scripts/mutate.py                            all of streaming/
+    python scripts/mutate.py streaming/judgement        a part of it
+
+A threshold is a number in a constant of a module or in a default of a class. Each is made larger
+and smaller by a third or more, in a copy of the room: first the module's own test runs, then, where
+that passes, all tests of the room. What no test notices is named, and the exit status is 1.
+"""
+
+import argparse
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# what may change without any test noticing, and why
+EQUIVALENT = {
+    "_BLOCK_SECONDS": "the size of a piece: what comes of the audio is the same for any",
+    "_LEAST_PROBABILITY": "keeps a logarithm finite; nothing depends on where",
+    "_SEGMENTS_PER_SECOND": "how densely a spectrum is sampled: any density gives the same band",
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One number made another."""
+
+    path: Path
+    name: str
+    line: int
+    columns: tuple[int, int]
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.name}: {self.old} -> {self.new}"
+
+    def applied(self, source: str) -> str:
+        """The module's text with the change."""
+        lines = source.splitlines(keepends=True)
+        first, last = self.columns
+        line = lines[self.line - 1]
+        lines[self.line - 1] = line[:first] + self.new + line[last:]
+        return "".join(lines)
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """The mutants of a module."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.Module | ast.ClassDef):
+            continue
+        for statement in scope.body:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+                continue
+            targets = getattr(statement, "targets", None) or [statement.target]  # type: ignore[union-attr]
+            name = ast.unparse(targets[0])
+            if name in EQUIVALENT:
+                continue
+            for node in ast.walk(statement.value):
+                value = node.value if isinstance(node, ast.Constant) else None
+                if not isinstance(value, int | float) or isinstance(value, bool):
+                    continue
+                assert node.end_col_offset is not None
+                columns = node.col_offset, node.end_col_offset
+                for other in changed(value):
+                    yield Mutant(path, name, node.lineno, columns, repr(value), repr(other))
+
+
+def changed(value: float) -> list[float]:
+    """A number made larger and smaller."""
+    if isinstance(value, int):
+        return [max(value + 1, value * 3 // 2), min(value - 1, value * 2 // 3)]
+    return [value * 1.5, value / 1.5]
+
+
+class Copy:
+    """A copy of one room and its tests, beside links to everything else."""
+
+    def __init__(self, folder: Path, room: str) -> None:
+        self.folder = folder
+        self._room = room
+        package = folder / "src" / "dfd"
+        package.mkdir(parents=True)
+        for entry in (ROOT / "src" / "dfd").iterdir():
+            if entry.name == room:
+                (package / room).symlink_to(folder / room)
+            elif entry.name != "__pycache__":
+                (package / entry.name).symlink_to(entry.resolve())
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("tests", "pyproject.toml"):
+            (folder / name).symlink_to(ROOT / name)
+
+    def passes(self, tests: Path) -> bool:
+        """Whether these tests pass on the copy."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(tests)],
+            cwd=self.folder,
+            env=os.environ
+            | {"PYTHONPATH": str(self.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode == 0
+
+    def survives(self, mutant: Mutant) -> bool:
+        """Whether no test of the room notices."""
+        target = self.folder / mutant.path
+        before = target.read_text(encoding="utf-8")
+        target.write_text(mutant.applied(before), encoding="utf-8")
+        try:
+            own = Path("tests") / mutant.path.with_name(f"test_{mutant.path.name}")
+            if (ROOT / own).exists() and not self.passes(own):
+                return False
+            return self.passes(Path("tests") / self._room)
+        finally:
+            target.write_text(before, encoding="utf-8")
+
+
+def main() -> None:
+    """Runs the mutants of what is named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("path", nargs="?", default="streaming", help="a room, or a part of one")
+    path = Path(parser.parse_args().path)
+    whole = ROOT / path
+    modules = sorted(whole.rglob("*.py")) if whole.is_dir() else [whole]
+    found = [mutant for one in modules for mutant in mutants(one.relative_to(ROOT))]
+    survivors = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder), path.parts[0])
+        if not copy.passes(Path("tests") / path.parts[0]):
+            sys.exit("mutate: the tests fail as it is")
+        for mutant in found:
+            if copy.survives(mutant):
+                survivors.append(mutant)
+                print(f"not noticed: {mutant}", flush=True)
+    print(f"{len(found) - len(survivors)} of {len(found)} changes were noticed")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()
