@@ -6,5 +6,5 @@ media/                         codecs and silence, for all of them
 calls                          what the protocols say of a call
 leg                            one stream to the daemon, which outlives it
 exchange                       all legs, the `limits` and the `metrics` of the process
-plans, run                     from `options` to the servers of one process
+plans, serve                   from `options` to the servers of one process
 """

@@ -11,7 +11,6 @@ sources/   where audio comes from: a microphone, recordings
 runs/      what `dfd listen` and `dfd replay` do
 display/   what a terminal or a picture shows of it
 alerts/    where events go: JSON lines, web hooks, a command
-bridges/   telephone systems as streams
 """
 
 import importlib

@@ -60,12 +60,16 @@ def mutants(path: Path) -> Iterator[Mutant]:
         for statement in scope.body:
             if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
                 continue
-            targets = getattr(statement, "targets", None) or [statement.target]  # type: ignore[union-attr]
-            name = ast.unparse(targets[0])
+            target = (
+                statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            )
+            name = ast.unparse(target)
             if name in EQUIVALENT:
                 continue
             for node in ast.walk(statement.value):
-                value = node.value if isinstance(node, ast.Constant) else None
+                if not isinstance(node, ast.Constant):
+                    continue
+                value = node.value
                 if not isinstance(value, int | float) or isinstance(value, bool):
                     continue
                 assert node.end_col_offset is not None

@@ -1,4 +1,4 @@
-"""The engine: windows of all streams into batches for one device.
+"""The dynamic batcher: windows of all streams into batches for one device.
 
     contract     what streams need of an engine, wherever it runs
     scheduler    one queue, earliest due first, one worker; `batching` holds its data

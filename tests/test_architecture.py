@@ -1,0 +1,41 @@
+"""The path that docs/architecture.md leads a newcomer along is there."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+STEPS = sorted(set(re.findall(r"`([\w/]+\.py)`\s+`([\w.]+)`", PAGE)))
+
+
+def names(path: Path) -> set[str]:
+    """Functions, classes and methods of a module."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found.add(node.name)
+            found |= {
+                f"{node.name}.{one.name}"
+                for one in node.body
+                if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+    return found
+
+
+def test_there_are_steps() -> None:
+    assert len(STEPS) > 15
+
+
+@pytest.mark.parametrize(("path", "name"), STEPS)
+def test_a_step_is_there(path: str, name: str) -> None:
+    assert name in names(ROOT / path)
+
+
+def test_each_room_is_named() -> None:
+    rooms = {one.name for one in (ROOT / "src" / "dfd").iterdir() if one.is_symlink()} - {"v1"}
+    assert {room for room in rooms if f"`{room}/`" not in PAGE} == set()
