@@ -9,9 +9,9 @@
     records      what a worker and an engine say about a window, in a few bytes
     merge        the metrics of all processes on one page
 
-    supervisor ── control ──▶ worker 0..N-1  gRPC on one port, sessions               ┐ records, slots
-         │                                                                            ├─────────────▶
-         └─────── control ──▶ engine 0..M-1  the scheduler and a model, one per device ┘  scores back
+    supervisor ── control ──▶ worker 0..N-1   gRPC on one port, sessions    ┐ records, slots
+         │                                                                  ├───────────────▶
+         └─────── control ──▶ engine 0..M-1   a scheduler and a model each  ┘  scores back
 
 - Windows travel by shared memory and never by a socket: each worker has slots for windows, a
   record of 32 bytes says which slot, whose and when due, one of 40 bytes brings the score. The
