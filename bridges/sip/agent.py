@@ -25,7 +25,7 @@ from dfd.bridges.sip.asked import (
 from dfd.bridges.sip.bodies import bodies_of
 from dfd.bridges.sip.dialogs import Dialog, Incoming, Owner, RefusedError, Way, contact
 from dfd.bridges.sip.digest import Authenticator
-from dfd.bridges.sip.messages import Message, new_tag, respond, tag_of
+from dfd.bridges.sip.messages import Message, new_tag, parse, respond, tag_of
 from dfd.bridges.sip.requests import Requests
 from dfd.bridges.sip.transactions import Key, Transaction, Transactions, key_of
 
@@ -154,7 +154,9 @@ class Agent:
         unknown = [one for one in request.require if one and one.lower() not in _KNOWN]
         if request.method == "CANCEL":
             before = self._transactions.find((*key[:4], "INVITE"))
-            return respond(request, 481 if before is None else 200, tag=new_tag())
+            if before is None:
+                return respond(request, 481, tag=new_tag())
+            return respond(request, 200, tag=tag_of(parse(before.data), "To"))
         if unknown:
             raise RefusedError(
                 420,

@@ -115,13 +115,17 @@ CALL = """<?xml version="1.0" encoding="ISO-8859-1" ?>
 """
 
 
-def capture(path: Path, packets: list[tuple[float, RtpPacket]]) -> None:
+def capture(
+    path: Path,
+    packets: list[tuple[float, RtpPacket]],
+    port: Callable[[RtpPacket], int] = lambda packet: 20000,
+) -> None:
     """Writes RTP as tcpdump would have caught it on an Ethernet."""
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for when, packet in packets:
             content = packet.encode()
-            udp = struct.pack(">HHHH", 10000, 20000, 8 + len(content), 0) + content
+            udp = struct.pack(">HHHH", 10000, port(packet), 8 + len(content), 0) + content
             head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0)
             frame = bytes(12) + b"\x08\x00" + head + bytes([127, 0, 0, 1] * 2) + udp
             whole, part = divmod(round(when * 1e6), 1_000_000)
