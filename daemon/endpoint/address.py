@@ -21,6 +21,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def host_of(peer: str) -> str:
+    """The address in gRPC's name of a peer, such as ipv4:10.0.0.7:5060 or ipv6:%5B::1%5D:5060."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return "localhost" if kind == "unix" else peer
+    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
+
+
 def probe(host: str, port: int) -> None:
     """Finds out why a port cannot be had, which gRPC would not say.
 

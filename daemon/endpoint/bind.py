@@ -9,6 +9,10 @@ from dfd.errors import UserError
 
 # room for the rest of a message beside its audio
 _OVERHEAD_BYTES = MIB
+# calls of one connection that are no streams
+_BESIDE_STREAMS = 64
+# calls of all connections that are no streams: health, watchers, those that are refused
+_CALLS_BESIDE_STREAMS = 1024
 
 
 def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tuple[str, int]]:
@@ -17,6 +21,8 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
     return [
         ("grpc.max_receive_message_length", largest),
         ("grpc.max_send_message_length", -1),
+        # one connection may have all the streams, and a little for what else is asked
+        ("grpc.max_concurrent_streams", options.max_streams + _BESIDE_STREAMS),
         ("grpc.so_reuseport", int(shared)),
         # a peer that vanished without a word is noticed within 40 s
         ("grpc.keepalive_time_ms", 30_000),
@@ -26,6 +32,11 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ]
+
+
+def most_calls(options: ServeOptions) -> int:
+    """Calls of all connections; gRPC refuses more before it is known what they ask for."""
+    return options.max_streams + _CALLS_BESIDE_STREAMS
 
 
 def bind(

@@ -1,19 +1,26 @@
 """The standard health service, `grpc.health.v1`.
 
 The servicer that grpcio-health-checking brings forgets all watchers of a service when one
-of them leaves, so this is one of our own on its messages.
+of them leaves, so this is one of our own on its messages. Nobody has to show a token here, so
+nothing is taken that few callers could make large.
 """
 
 import asyncio
+from collections import Counter
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 
+from dfd.daemon.endpoint.address import host_of
+
 SERVICE = "grpc.health.v1.Health"
 _Response = health_pb2.HealthCheckResponse
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_WATCHERS = 256
+# requests that are being read at once, in all and from one address, and for how long
+_READING, _READING_BY_PEER, _READ_SECONDS = 16, 4, 5.0
 
 
 class HealthServicer:
@@ -23,6 +30,8 @@ class HealthServicer:
         self._services = frozenset(("", *services))
         self._serving = False
         self._changed = asyncio.Event()
+        self._watchers = 0
+        self._reading: Counter[str] = Counter()
 
     def set_serving(self, serving: bool) -> None:
         """Tells everyone who watches."""
@@ -30,14 +39,27 @@ class HealthServicer:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def check(self, request: Any, context: _Context) -> Any:
+    async def check(self, _: Any, context: _Context) -> Any:
         """Answers once."""
+        request = await self._read(context)
         if request.service not in self._services:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service here")
         return _Response(status=self._status(request.service))
 
-    async def watch(self, request: Any, context: _Context) -> None:
+    async def watch(self, _: Any, context: _Context) -> None:
         """Answers now and at every change."""
+        if self._watchers >= _WATCHERS:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{_WATCHERS} callers watch already; ask with Check, or read /readyz",
+            )
+        self._watchers += 1
+        try:
+            await self._watch(await self._read(context), context)
+        finally:
+            self._watchers -= 1
+
+    async def _watch(self, request: Any, context: _Context) -> None:
         last = None
         while True:
             changed = self._changed
@@ -46,6 +68,26 @@ class HealthServicer:
                 await context.write(_Response(status=status))
                 last = status
             await changed.wait()
+
+    async def _read(self, context: _Context) -> Any:
+        """The request, which is small and comes at once."""
+        host = host_of(context.peer())
+        full = self._reading.total() >= _READING or self._reading[host] >= _READING_BY_PEER
+        if full:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many ask at once")
+        self._reading[host] += 1
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                request = await context.read()
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request came; send it")
+        finally:
+            self._reading[host] -= 1
+            if not self._reading[host]:
+                del self._reading[host]
+        if request is grpc.aio.EOF:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call holds no request")
+        return request
 
     def _status(self, service: str) -> int:
         if service not in self._services:
@@ -60,7 +102,8 @@ def add_health(server: grpc.aio.Server, servicer: HealthServicer) -> None:
         "response_serializer": _Response.SerializeToString,
     }
     methods = {
-        "Check": grpc.unary_unary_rpc_method_handler(servicer.check, **ways),
-        "Watch": grpc.unary_stream_rpc_method_handler(servicer.watch, **ways),
+        # as if requests were streams: on the wire it is the same, and they are read here
+        "Check": grpc.stream_unary_rpc_method_handler(servicer.check, **ways),
+        "Watch": grpc.stream_stream_rpc_method_handler(servicer.watch, **ways),
     }
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, methods)])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from dfd.daemon.endpoint.address import is_loopback
+from dfd.daemon.endpoint.address import host_of, is_loopback
 from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import CallError
 from dfd.daemon.options import ServeOptions
@@ -91,11 +91,3 @@ class Shares:
         if day != self._day:
             self._day = day
             self._spent.clear()
-
-
-def host_of(peer: str) -> str:
-    """The address in gRPC's name of a peer, such as ipv4:10.0.0.7:5060 or ipv6:%5B::1%5D:5060."""
-    kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return "localhost" if kind == "unix" else peer
-    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

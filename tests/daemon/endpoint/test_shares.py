@@ -1,7 +1,8 @@
 import pytest
 
+from dfd.daemon.endpoint.address import host_of
 from dfd.daemon.endpoint.auth import Right, Token
-from dfd.daemon.endpoint.shares import Shares, host_of
+from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.errors import CallError
 from dfd.daemon.options import ServeOptions
 
