@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from dfd.cli._actions import action_options
+from dfd.cli._config import config_option
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._groups import VerbGroup
@@ -92,7 +93,7 @@ def common_options(command: _F) -> _F:
     """Adds what every bridge has."""
     for option in reversed(_COMMON):
         command = option(command)
-    return server_options(action_options(command))
+    return config_option(server_options(action_options(command)))
 
 
 @click.group("bridge", cls=VerbGroup, epilog=_EPILOG)

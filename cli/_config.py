@@ -1,0 +1,52 @@
+"""`--config FILE`: a TOML file whose keys are a verb's options, with underscores."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def config_option(command: _F) -> _F:
+    """Adds the option; what the command line or the environment says wins."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_read,
+        metavar="FILE",
+        help="TOML file with any of these options: max_calls = 100, on_alert = [...]. The command"
+        " line wins.",
+    )(command)
+
+
+def _read(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.UsageError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"the configuration {path} is not TOML: {error}") from None
+    known = {
+        max(one.opts, key=len).lstrip("-").replace("-", "_"): one
+        for one in context.command.params
+        if isinstance(one, click.Option) and one is not parameter
+    }
+    defaults: dict[str, Any] = {}
+    for name, value in table.items():
+        option = known.get(name)
+        if option is None:
+            names = ", ".join(sorted(known))
+            raise click.UsageError(f"{path} has the unknown key {name}; the keys are {names}")
+        if isinstance(value, dict) or (isinstance(value, list) and not option.multiple):
+            raise click.UsageError(f"{path}: {name} must be a plain value")
+        if option.multiple and not isinstance(value, list):
+            value = [value]
+        defaults[str(option.name)] = value
+    context.default_map = {**(context.default_map or {}), **defaults}
