@@ -16,25 +16,33 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 @click.command(
     "console",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExamples:\n"
-    "  dfd console\n"
-    "  dfd console --server calls.example:50051 --token-file daemon.token --port 9000\n"
-    "  dfd console --host 0.0.0.0 --console-token-file viewers.token"
-    " --console-cert cert.pem --console-key key.pem",
+    examples=(
+        "dfd console",
+        "dfd console --host 0.0.0.0 --console-token-file viewers.token --console-cert cert.pem"
+        " --console-key key.pem",
+    ),
+    read_on="docs/console.md",
 )
 @server_options
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one."
+    "--host", default="127.0.0.1", show_default=True, help="Address to serve the page on."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port of the page; 0 takes a free one.",
 )
 @click.option(
     "--console-token-file",
     type=_FILE,
-    help="File with the token that viewers need; asked for unless the page stays on this"
-    " machine.  [else: env var DFD_CONSOLE_TOKEN]",
+    help="File with the token that viewers need, unless the page stays on this machine."
+    "  [default: DFD_CONSOLE_TOKEN]",
 )
-@click.option("--console-cert", type=_FILE, help="PEM file: serve the page encrypted.")
+@click.option(
+    "--console-cert", type=_FILE, help="PEM file of a certificate, to serve the page over HTTPS."
+)
 @click.option("--console-key", type=_FILE, help="PEM file of the certificate's key.")
 def command(
     host: str,
@@ -66,7 +74,7 @@ def command(
         raise OneLineError(
             "console",
             f"others can reach {host}: give viewers a token with --console-token-file,"
-            " or leave --host on this machine",
+            " or leave --host at 127.0.0.1",
         )
     if (console_cert is None) != (console_key is None):
         raise OneLineError("console", "give --console-cert and --console-key together")

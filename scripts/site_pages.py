@@ -18,7 +18,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "CONTRIBUTING.md": "contributing.md",
-    "SECURITY.md": "security.md",
+    "SECURITY.md": "vulnerabilities.md",
     "detector/bundled/README.md": "detector-card.md",
     "examples/README.md": "examples/index.md",
 }
