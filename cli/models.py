@@ -6,14 +6,16 @@ from typing import Any
 import click
 
 from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._groups import VerbGroup
 from dfd.cli._model import model_overrides, override_options
+from dfd.cli._outputs import json_option
 from dfd.errors import UserError
 
-_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_READ_ON = "docs/reference-systems.md"
 _MEASURED_SECONDS = 2.0
 
 
-@click.group("models", context_settings=_SETTINGS)
+@click.group("models", cls=VerbGroup)
 def command() -> None:
     """List, fetch and look into public detectors.
 
@@ -21,8 +23,13 @@ def command() -> None:
     """
 
 
-@command.command("list", cls=PlainVerb, context_settings=_SETTINGS)
-@click.option("--json", "as_json", is_flag=True, help="Write the list as JSON.")
+@command.command(
+    "list",
+    cls=PlainVerb,
+    examples=("dfd models list", "dfd models list --json"),
+    read_on=_READ_ON,
+)
+@json_option("one line of JSON for each model")
 @click.option(
     "--measure", is_flag=True, help="Measure the windows a second of those that are here."
 )
@@ -52,7 +59,12 @@ def list_command(as_json: bool, measure: bool) -> None:
     _print_table(rows, bundled)
 
 
-@command.command("pull", cls=PlainVerb, context_settings=_SETTINGS)
+@command.command(
+    "pull",
+    cls=PlainVerb,
+    examples=("dfd models pull aasist", "dfd models pull organisation/model"),
+    read_on=_READ_ON,
+)
 @click.argument("name")
 def pull_command(name: str) -> None:
     """Fetch a public detector, by its name in the list or by its hub id.
@@ -80,10 +92,15 @@ def pull_command(name: str) -> None:
     click.echo(str(path))
 
 
-@command.command("inspect", cls=PlainVerb, context_settings=_SETTINGS)
+@command.command(
+    "inspect",
+    cls=PlainVerb,
+    examples=("dfd models inspect bundled", "dfd models inspect --json best.pt"),
+    read_on=_READ_ON,
+)
 @click.argument("model", metavar="MODEL")
 @override_options
-@click.option("--json", "as_json", is_flag=True, help="Write the facts as JSON.")
+@json_option("the facts as JSON")
 def inspect_command(model: str, as_json: bool, **others: Any) -> None:
     """Look into a model: what it is, how it is served, or what it lacks.
 

@@ -15,8 +15,8 @@ _WHOLE_ANSWER = 64
 @click.command(
     "report",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExamples:\n  dfd report call.wav\n  dfd report call-1041 --output case-17.html",
+    examples=("dfd report call.wav", "dfd report call-1041 --output case-17.html"),
+    read_on="README.md for what the scores mean",
 )
 @click.argument("what", metavar="FILE|STREAM_ID")
 @server_options
