@@ -80,8 +80,8 @@ def command(
     from dfd.clients.display.live import ListenView, summary_lines
     from dfd.clients.display.meter import MeterState
     from dfd.clients.options import RetryPolicy
-    from dfd.clients.runs.listen import Listening, listen
     from dfd.clients.runs.local_daemon import answers, local_daemon
+    from dfd.clients.runs.microphone import Listening, listen
     from dfd.clients.sources import microphone
 
     if list_inputs:

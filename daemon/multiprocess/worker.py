@@ -24,8 +24,8 @@ from dfd.daemon.multiprocess.control import (
 )
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
-from dfd.daemon.multiprocess.neighbours import Neighbours
 from dfd.daemon.multiprocess.remote import RemoteScheduler
+from dfd.daemon.multiprocess.siblings import Siblings
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.scheduling.garbage import settle_memory
@@ -92,7 +92,7 @@ class Worker:
         self._server = Server(
             options, shared=Shared(self._engines, SharedQuota(counts, index), self._metrics)
         )
-        self._neighbours = Neighbours(index, self._server.runtime.roster, control)
+        self._siblings = Siblings(index, self._server.runtime.roster, control)
         self._warming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._drained: bool = True
@@ -114,11 +114,11 @@ class Worker:
                     self._server.runtime.admission.publish()
                     self._control.send(Figures(message.number, snapshot(self._metrics.registry)))
                 elif isinstance(message, Show):
-                    self._neighbours.show(message.shown)
+                    self._siblings.show(message.shown)
                 elif isinstance(message, Shown):
-                    self._neighbours.shown(message)
+                    self._siblings.shown(message)
                 elif isinstance(message, Gone):
-                    self._neighbours.gone(message.worker)
+                    self._siblings.gone(message.worker)
                 elif isinstance(message, Reread):
                     self._server.reread()
                 elif isinstance(message, Drain):
@@ -129,7 +129,7 @@ class Worker:
             for task in (self._warming, self._draining):
                 if task is not None:
                     task.cancel()
-            await self._neighbours.close()
+            await self._siblings.close()
             busy = self._server.runtime.admission.active > 0
             await self._server.stop(0.0 if busy else LAST_WORDS_SECONDS)
         return Ended(drained=self._drained and not busy)

@@ -82,7 +82,7 @@ class Roster:
         self._own: dict[str, Sight] = {}
         self._others: dict[str, tuple[int, RemoteSight]] = {}
         self._watchers: set[Watcher] = set()
-        self._neighbours: set[Watcher] = set()
+        self._siblings: set[Watcher] = set()
 
     def enter(self, sight: Sight) -> None:
         """A stream began."""
@@ -91,14 +91,14 @@ class Roster:
 
     def changed(self, sight: Sight) -> None:
         """A stream of this process has something new to show."""
-        for watcher in self._watchers | self._neighbours:
+        for watcher in self._watchers | self._siblings:
             watcher.tell(sight)
 
     def leave(self, sight: Sight, reason: str) -> None:
         """A stream ended."""
         del self._own[sight.key]
         sight.end(reason)
-        for watcher in self._watchers | self._neighbours:
+        for watcher in self._watchers | self._siblings:
             watcher.tell(sight, ended=True)
 
     @contextmanager
@@ -134,11 +134,11 @@ class Roster:
     def watch_own(self) -> Iterator[Watcher]:
         """Watches the streams of this process alone, for another one that is watched."""
         watcher = Watcher(lambda: list(self._own.values()))
-        self._neighbours.add(watcher)
+        self._siblings.add(watcher)
         try:
             yield watcher
         finally:
-            self._neighbours.remove(watcher)
+            self._siblings.remove(watcher)
 
     def told(self, process: int, stream: pb.WatchedStream) -> None:
         """Another process told of a stream of its own."""

@@ -261,7 +261,7 @@ def test_a_signal_while_the_model_is_loaded(start: Start) -> None:
 
 
 def test_several_workers_and_engines() -> None:
-    """The command itself; what the front promises is in tests/daemon/multiprocess."""
+    """The command itself; what the supervisor promises is in tests/daemon/multiprocess."""
     daemon = Daemon("--model", "noop", "--workers", "2", "--device", "cpu,cpu", "--no-metrics")
     try:
         daemon.ready()

@@ -53,25 +53,25 @@ async def serve() -> AsyncIterator[Serve]:
 @pytest.fixture(scope="session")
 def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupervisorProcess]:
     """A daemon of four workers and an engine that tests share."""
-    front = SupervisorProcess(tmp_path_factory.mktemp("front"))
-    assert front.ready, "".join(front.log)
-    yield front
-    assert front.end() == 0
+    supervised = SupervisorProcess(tmp_path_factory.mktemp("supervised"))
+    assert supervised.ready, "".join(supervised.log)
+    yield supervised
+    assert supervised.end() == 0
 
 
 @dataclass
 class _Since:
     """Counts from here on what others have counted on."""
 
-    front: SupervisorProcess
+    supervised: SupervisorProcess
     before: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def port(self) -> int:
-        return self.front.port
+        return self.supervised.port
 
     def figure(self, name: str, **labels: str) -> float:
-        value = self.front.figures().get((name, str(sorted(labels.items()))), 0.0)
+        value = self.supervised.figures().get((name, str(sorted(labels.items()))), 0.0)
         if not name.endswith(("_total", "_count", "_sum")):
             return value
         return value - self.before.get((name, str(sorted(labels.items()))), 0.0)
@@ -86,11 +86,13 @@ async def connect(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator
             return await serve()
 
         async def four() -> Client:
-            front: SupervisorProcess = request.getfixturevalue("four_workers")
+            supervised: SupervisorProcess = request.getfixturevalue("four_workers")
             channel = grpc.aio.insecure_channel(
-                f"127.0.0.1:{front.port}", [("grpc.use_local_subchannel_pool", 1)]
+                f"127.0.0.1:{supervised.port}", [("grpc.use_local_subchannel_pool", 1)]
             )
             stack.push_async_callback(channel.close)
-            return Client(_Since(front, front.figures()), channel, DetectionServiceStub(channel))
+            return Client(
+                _Since(supervised, supervised.figures()), channel, DetectionServiceStub(channel)
+            )
 
         yield one if request.param == "one process" else four

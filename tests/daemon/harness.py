@@ -239,5 +239,5 @@ class Harness(Client):
 
 
 Serve = Callable[..., Awaitable[Harness]]
-# by one process, in this loop, or by a front of four: what a client sees is the same
+# by one process, in this loop, or by a supervisor and four workers: what a client sees is the same
 Connect = Callable[[], Awaitable[Client]]

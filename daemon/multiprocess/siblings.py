@@ -12,7 +12,7 @@ _INTERVAL_SECONDS = 0.25
 _MESSAGE_BYTES = 64 << 10
 
 
-class Neighbours:
+class Siblings:
     """A worker's part: shows its own streams while others are watched, takes in theirs.
 
     Args:
