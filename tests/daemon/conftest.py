@@ -30,7 +30,7 @@ async def serve() -> AsyncIterator[Serve]:
             detector: FakeDetector | None = None, warm: bool = True, **options: Any
         ) -> Harness:
             loaded = detector or FakeDetector(make_spec())
-            defaults = {
+            defaults: dict[str, Any] = {
                 "port": 0,
                 "metrics_port": -1,
                 "max_queue_delay_seconds": 0.005,
