@@ -24,6 +24,7 @@ VERBS = {
     "models": "List, fetch and look into public detectors.",
     "train": "Train a detector.",
     "evaluate": "Measure a detector on labelled recordings.",
+    "calibrate": "Fit a detector's thresholds and calibration to one's own calls.",
     "bench": "Measure speed: the model, the daemon, the core.",
 }
 

@@ -1,7 +1,7 @@
 """One whole recording without a server: the stream's own core, and a detector at its side."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dfd.detector.buckets import stack
@@ -75,6 +75,7 @@ def score_recording(
     detector: LoadedModel,
     *,
     keep_windows: bool = False,
+    observe: Callable[[WindowResult], None] | None = None,
 ) -> list[TrackScores]:
     """Judges each channel of a recording as the daemon would judge it as a stream.
 
@@ -86,6 +87,7 @@ def score_recording(
         audio_format: what they are.
         detector: scores the windows.
         keep_windows: whether each window's score is kept, which takes memory by the window.
+        observe: told what became of every window, early ones too, in order within a channel.
 
     Raises:
         StreamError: the core refuses the audio.
@@ -103,6 +105,8 @@ def score_recording(
                 tallies[event.channel].alerts.append(event)
             elif isinstance(event, WindowResult):
                 tallies[event.window.channel].take(event, keep=keep_windows)
+                if observe is not None:
+                    observe(event)
         waiting.clear()
 
     for window in _windows(session, chunks):

@@ -30,6 +30,7 @@ KEYS = frozenset(
         "min_speech_seconds",
         "trained_bandwidth_hz",
         "error_rates",
+        "calibrated_on",
     }
 )
 
@@ -82,8 +83,21 @@ class ModelCard:
     text: str = ""
 
 
+def card_path(weights: Path) -> Path:
+    """The card of a model: in its folder, or of a single file's own name beside it."""
+    if weights.is_dir():
+        return weights / FILE_NAME
+    own = own_card_path(weights)
+    return own if own.exists() else weights.parent / FILE_NAME
+
+
+def own_card_path(weights: Path) -> Path:
+    """The card that belongs to a single file alone, though others lie beside it."""
+    return weights.with_name(f"{weights.stem}.{FILE_NAME}")
+
+
 def read_card(
-    folder: Path,
+    weights: Path,
     *,
     name: str,
     version: str,
@@ -91,13 +105,13 @@ def read_card(
     defaults: CardDefaults,
     overrides: ModelOverrides,
 ) -> ModelCard:
-    """Reads a folder's card; what it does not say, and a missing card, take defaults.
+    """Reads a model's card; what it does not say, and a missing card, take defaults.
 
     A calibrated model's LLRs may be added up, so a card with a calibration means the utterance
     score "evidence" where it does not name one.
 
     Args:
-        folder: where the weights lie.
+        weights: the folder of the model, or its file.
         name: default, from the weights' own files, as are the next two.
         version: default.
         sample_rate_hz: default.
@@ -107,7 +121,8 @@ def read_card(
     Raises:
         UserError: a field is of the wrong kind or out of range.
     """
-    path = folder / FILE_NAME
+    path = card_path(weights)
+    folder = path.parent
     fields = Fields(path, read_object(path) if path.exists() else {})
     unknown = sorted(fields.content.keys() - KEYS)
     if unknown:

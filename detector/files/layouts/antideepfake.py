@@ -34,7 +34,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     prefix = (state.prefix(_HEAD) or "") + "proj_fc."
     sha256 = state.sha256()
     card = read_card(
-        state.path.parent,
+        state.path,
         name=state.name,
         version=sha256[:12],
         sample_rate_hz=SAMPLE_RATE_HZ,

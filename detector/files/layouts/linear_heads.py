@@ -91,7 +91,7 @@ def read(found: StateDict, overrides: ModelOverrides) -> Checkpoint:
 
     sha256 = digest(path)
     card = read_card(
-        path.parent,
+        path,
         name=found.name,
         version=sha256[:12],
         sample_rate_hz=_RATE_HZ,

@@ -42,7 +42,7 @@ def window_card(
         UserError: card or operator want what the network cannot do.
     """
     card = read_card(
-        state.path.parent,
+        state.path,
         name=state.name,
         version=sha256[:12],
         sample_rate_hz=SAMPLE_RATE_HZ,

@@ -1,0 +1,197 @@
+"""`dfd calibrate`: a detector's thresholds and calibration, fitted to one's own calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._model import model_options, model_overrides
+from dfd.cli._outputs import OutputFile, json_option
+from dfd.errors import UserError
+
+if TYPE_CHECKING:
+    from dfd.evaluation.calibrate import Call, Fitted
+
+_SUFFIXES = frozenset(
+    (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mka", ".webm", ".au", ".aiff")
+)
+_PATH = click.Path(exists=True, path_type=Path)
+_BATCH_SIZES = tuple(range(1, 17))
+
+
+@click.command(
+    "calibrate",
+    cls=PlainVerb,
+    examples=(
+        "dfd calibrate --model AASIST.pth --people calls/people",
+        "dfd calibrate --model AASIST.pth --people people --machines machines",
+    ),
+    read_on="docs/which-detector.md",
+)
+@click.option(
+    "--people",
+    type=_PATH,
+    multiple=True,
+    required=True,
+    help="A recording of people, or a folder of such. May be repeated.",
+)
+@click.option(
+    "--machines",
+    type=_PATH,
+    multiple=True,
+    help="A recording of machines, or a folder of such. May be repeated.",
+)
+@click.option(
+    "--false-alarms-per-hour",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Alerts on people that are put up with, an hour of audio.",
+)
+@model_options
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--card",
+    type=OutputFile(".json"),
+    metavar="FILE",
+    help="Where to write the card.  [default: beside the checkpoint]",
+)
+@click.option("--dry-run", is_flag=True, help="Write no card.")
+@json_option("what was fitted")
+def command(
+    people: tuple[Path, ...],
+    machines: tuple[Path, ...],
+    false_alarms_per_hour: float,
+    model: str,
+    device: str,
+    card: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **facts: Any,
+) -> None:
+    """Fit a detector's thresholds and calibration to one's own calls.
+
+    Recordings of people alone give thresholds, by the false alarms that are put up with. With
+    recordings of machines beside them a calibration is fitted too, so that evidence adds up over
+    a call. What was fitted is written to the model's card, and said with 95 % intervals.
+    """
+    from dfd.detector import load_detector
+    from dfd.evaluation.calibrate import card_fields, fit
+
+    try:
+        target = None if dry_run else _card_path(model, card)
+        detector = load_detector(
+            model,
+            device=device,
+            batch_buckets=_BATCH_SIZES,
+            warm=False,
+            overrides=model_overrides(facts),
+        )
+        fitted = fit(
+            _hear(people, detector),
+            _hear(machines, detector),
+            detector.spec,
+            false_alarms_per_hour,
+        )
+        fields = card_fields(fitted)
+        if target is not None:
+            _write(target, fields, model)
+    except UserError as error:
+        raise OneLineError("calibrate", str(error)) from None
+    if as_json:
+        import dataclasses
+
+        click.echo(json.dumps(dataclasses.asdict(fitted)))
+        return
+    for line in sentences(fitted, false_alarms_per_hour):
+        click.echo(line)
+    if target is not None:
+        click.echo(f"Written to {target}.")
+
+
+def sentences(fitted: Fitted, wanted: float) -> list[str]:
+    """What was fitted, and what the recordings can and cannot support."""
+    found = fitted.threshold
+    low, high = found.per_hour
+    said = [
+        f"{found.calls} calls of people, {found.hours:.2f} h: alerts from P(spoof) "
+        f"{found.value:.4g}, which {found.alarms} of them reach.",
+        f"On such calls expect {low:.2g} to {high:.2g} false alarms an hour, and of "
+        f"{found.calls} more calls {found.again[0]} to {found.again[1]} with one (95 %).",
+    ]
+    if high > wanted:
+        said.append(f"That does not prove at most {wanted:g} an hour: more calls of people would.")
+    if fitted.missed is not None and fitted.missed_interval is not None:
+        least, most = fitted.missed_interval
+        said.append(
+            f"Of {fitted.machines} calls of machines {fitted.missed:.0%} raise no alert "
+            f"({least:.0%} to {most:.0%}, 95 %)."
+        )
+    if fitted.calibration is None:
+        kept = "there are none" if not fitted.machines else f"{fitted.machines} are too few"
+        said.append(
+            f"No calibration: it takes calls of machines too, and {kept}. "
+            "Scores are put together as before."
+        )
+    else:
+        one, other = fitted.scale_interval, fitted.offset_interval
+        assert one is not None
+        assert other is not None
+        said.append(
+            f"Calibration: LLR = {fitted.calibration.scale:.3g} x log-odds "
+            f"{fitted.calibration.offset:+.3g} (scale {one[0]:.3g} to {one[1]:.3g}, offset "
+            f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for machines like these."
+        )
+    return said
+
+
+def _hear(paths: tuple[Path, ...], detector: Any) -> list[Call]:
+    from dfd.evaluation.calibrate import hear
+
+    calls: list[Call] = []
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES)
+        if not files:
+            raise UserError(f"{path} holds no recordings")
+        for file in files:
+            calls += hear(str(file), detector)
+    return calls
+
+
+def _card_path(model: str, card: Path | None) -> Path:
+    """Where the card goes.
+
+    Raises:
+        UserError: the model is not of the user's own files.
+    """
+    from dfd.detector.files.card import FILE_NAME, own_card_path
+
+    if card is not None:
+        return card
+    weights = Path(model).expanduser()
+    if not weights.exists():
+        raise UserError(
+            f"{model} is not a file or folder of yours: copy it to one and name that, or name the "
+            "card's place by --card"
+        )
+    return weights / FILE_NAME if weights.is_dir() else own_card_path(weights)
+
+
+def _write(target: Path, fields: dict[str, Any], model: str) -> None:
+    """Writes the card over what stood in it."""
+    from dfd.detector.files.card import card_path
+    from dfd.detector.jsonfile import read_object
+
+    weights = Path(model).expanduser()
+    old = card_path(weights) if weights.exists() else target
+    content = read_object(old) if old.exists() else {}
+    try:
+        target.write_text(json.dumps(content | fields, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror}") from None

@@ -1,0 +1,97 @@
+"""Thresholds by false alarms, and what so many calls of people can promise of them.
+
+A call's alarm level is the highest threshold at which it raises an alert. A threshold just above
+the (k+1)-th highest level of n calls lets k of them alarm; whatever the levels' distribution, the
+share of future calls of the same kind that alarm then follows Beta(k + 1, n - k) (Wilks 1941).
+So the choice of the threshold by the same calls is paid for, and no second set is needed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+# both ends together
+CONFIDENCE = 0.95
+_STEP = 1e-6
+_MOST = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A threshold and what it promises; intervals hold with `CONFIDENCE`.
+
+    Attributes:
+        value: P(spoof) that raises an alert.
+        calls: of people that it was chosen by.
+        hours: of audio in them.
+        alarms: calls of these that raise an alert at it.
+        share: interval of the share of such calls that will.
+        per_hour: interval of false alarms an hour of such audio.
+        again: of as many calls again, how many will alarm, an interval.
+    """
+
+    value: float
+    calls: int
+    hours: float
+    alarms: int
+    share: tuple[float, float]
+    per_hour: tuple[float, float]
+    again: tuple[int, int]
+
+
+def alarm_level(probabilities: Sequence[float], consecutive_windows: int) -> float:
+    """The highest threshold at which scores raise an alert: so many in a row reach it."""
+    values = np.asarray(probabilities, np.float64)
+    if len(values) < consecutive_windows:
+        return 0.0
+    runs = np.lib.stride_tricks.sliding_window_view(values, consecutive_windows)
+    return float(runs.min(axis=1).max())
+
+
+def choose_threshold(
+    levels: npt.NDArray[np.float64], hours: float, wanted_per_hour: float
+) -> Threshold:
+    """The lowest threshold that lets no more calls alarm than are wanted.
+
+    Args:
+        levels: alarm level of each call of a person.
+        hours: of audio in all of them.
+        wanted_per_hour: false alarms an hour that are put up with.
+
+    Raises:
+        ValueError: there are no calls.
+    """
+    from scipy.stats import beta, betabinom
+
+    calls = len(levels)
+    if not calls or hours <= 0.0:
+        raise ValueError("no calls")
+    allowed = min(int(wanted_per_hour * hours), calls - 1)
+    value = min(_MOST, float(np.sort(levels)[::-1][allowed]) + _STEP)
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = (float(beta.ppf(q, allowed + 1, calls - allowed)) for q in (tail, 1.0 - tail))
+    fewest, most = (
+        int(betabinom.ppf(q, calls, allowed + 1, calls - allowed)) for q in (tail, 1.0 - tail)
+    )
+    rate = calls / hours
+    return Threshold(
+        value=value,
+        calls=calls,
+        hours=hours,
+        alarms=int((levels >= value).sum()),
+        share=(low, high),
+        per_hour=(low * rate, high * rate),
+        again=(fewest, most),
+    )
+
+
+def share_interval(hits: int, count: int) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a share, with `CONFIDENCE`."""
+    from scipy.stats import beta
+
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low = float(beta.ppf(tail, hits, count - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1.0 - tail, hits + 1, count - hits)) if hits < count else 1.0
+    return low, high
