@@ -42,7 +42,7 @@ def list_command(as_json: bool, measure: bool) -> None:
 
     from dfd.detector.catalogue import DETECTORS
     from dfd.detector.files import pulled
-    from dfd.detector.files.read import BUNDLED
+    from dfd.detector.files.bundled import BUNDLED
 
     rows: list[dict[str, Any]] = []
     for one in DETECTORS:

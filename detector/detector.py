@@ -17,8 +17,9 @@ from dfd.detector.agreement import compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.devices import hardware, prepare_device, resolve_device, threads_beside_streams
 from dfd.detector.engines.target import Compiled
+from dfd.detector.files.bundled import BUNDLED
 from dfd.detector.files.checkpoint import Checkpoint
-from dfd.detector.files.read import BUNDLED, read_checkpoint
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.network import runs_in
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.padding import padded

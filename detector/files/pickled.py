@@ -6,6 +6,7 @@ numpy's, the options as a Namespace); those are read as empty stand-ins, since n
 tensors is wanted.
 """
 
+import contextlib
 import pickle
 import re
 import zipfile
@@ -43,6 +44,8 @@ _HARMLESS = (
     ),
     "types.SimpleNamespace",
 )
+# how the weights-only reader says that it was asked for a name or a call
+_CODE = re.compile(r"Unsupported global|Trying to |not an allowed")
 _STATE_KEYS = ("model_state_dict", "state_dict", "model", "model_state", "net", "network")
 
 
@@ -81,11 +84,11 @@ def read_pickled(path: Path) -> Any:
     with torch.serialization.safe_globals(stand_ins):
         try:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-        except pickle.UnpicklingError as error:
-            raise _wants_code(path, _names(path, error, zipped=zipped)) from None
-        except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise UserError(f"{path} is truncated or damaged ({reason}): copy it again") from None
+        except Exception as error:  # of a damaged pickle anything may come
+            names = _names(path, error, zipped=zipped)
+            if isinstance(error, pickle.UnpicklingError) and names:
+                raise _wants_code(path, names) from None
+            raise _damaged(path, error) from None
 
 
 def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
@@ -122,8 +125,10 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, OSError, EOFError):
         raise UserError(f"{path} is truncated: copy it again") from None
+    except Exception as error:  # of a damaged archive anything may come
+        raise _damaged(path, error) from None
     if any(name.endswith("/constants.pkl") for name in names):
         raise _wants_code(path, ["a TorchScript program"])
     if not any(name.endswith("/data.pkl") for name in names):
@@ -133,15 +138,30 @@ def _check_archive(path: Path) -> None:
 def _names(path: Path, error: Exception, *, zipped: bool) -> list[str]:
     """The names that a checkpoint wants to have called."""
     if zipped:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        if found:
-            return sorted(found)
-    match = re.search(r"GLOBAL (\S+)", str(error))
-    return [match[1]] if match else ["something that is not a tensor"]
+        with contextlib.suppress(Exception):  # it may be damaged besides
+            found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            if found:
+                return sorted(found)
+    said = str(error)
+    match = re.search(r"GLOBAL (\S+)", said)
+    if match:
+        return [match[1]]
+    return ["something that is not a tensor"] if _CODE.search(said) else []
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).strip().partition("\n")[0].split())[:200]
+    said = _printable(reason) or type(error).__name__
+    return UserError(f"{path} is truncated or damaged ({said}): copy it again")
+
+
+def _printable(words: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in words)
 
 
 def _wants_code(path: Path, names: list[str]) -> UserError:
+    wanted = listed([_printable(name) for name in names])
     return UserError(
-        f"{path} is a pickle with code ({listed(names)}), which is not run: where you trust it, "
+        f"{path} is a pickle with code ({wanted}), which is not run: where you trust it, "
         'save its tensors alone, as torch.save({"model_state_dict": model.state_dict()}, PATH)'
     )

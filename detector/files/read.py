@@ -1,15 +1,14 @@
 """What `--model` names, and the reader of the form it was saved in."""
 
-from importlib import resources
 from pathlib import Path
 
 from dfd.detector.catalogue import named
 from dfd.detector.files import hub, pulled, state_dict, transformers_folder
+from dfd.detector.files.bundled import BUNDLED, bundled_folder, check_bundled
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
-BUNDLED = "bundled"
 # What training scripts call their checkpoints.
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
@@ -73,6 +72,7 @@ def find_model(model: str) -> Path:
                 f"no bundled weights in {folder}: train a model with `dfd train` and name its "
                 "folder as --model"
             )
+        check_bundled(folder)
         return folder
     path = Path(model).expanduser()
     if path.exists():
@@ -86,10 +86,3 @@ def find_model(model: str) -> Path:
         f"there is no model folder or file {model}: name an existing one, a hub id as "
         f'organisation/model, or "{BUNDLED}" for the one that comes with dfd'
     )
-
-
-def bundled_folder() -> Path:
-    """Where the weights lie that come with dfd, whether they are there or not."""
-    folder = resources.files("dfd.detector.bundled")
-    assert isinstance(folder, Path)
-    return folder

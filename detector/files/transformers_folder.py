@@ -4,13 +4,15 @@ The `...ForSequenceClassification` of Wav2Vec2, HuBERT and UniSpeech-SAT, or a W
 light CNN behind it, which the code beside the bundled weights makes loadable by transformers too.
 """
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dfd.detector.files.bundled import passes_for_bundled
 from dfd.detector.files.card import CardDefaults, read_card
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.labels import spoof_column
@@ -39,6 +41,8 @@ from dfd.detector.networks.spectrogram import (
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
+
+_LOGGER = logging.getLogger("dfd.detector")
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -99,6 +103,14 @@ def read(
         ),
         overrides=overrides,
     )
+    if passes_for_bundled(card.name, sha256):
+        _LOGGER.warning(
+            "%s calls itself %s, but its weights are others: it is served as %s",
+            folder,
+            card.name,
+            folder.resolve().name,
+        )
+        card = replace(card, name=folder.resolve().name, version=sha256[:12])
     labels = fields.nested("id2label").content
     column, spoof_label = spoof_column(labels, str(fields.path), card.spoof_label)
     if card.sample_rate_hz != rate:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dfd.detector import Calibration, Detector, ModelOverrides, load_detector
 from dfd.detector import precision as precisions
-from dfd.detector.files.read import bundled_folder
+from dfd.detector.files.bundled import bundled_folder
 from dfd.errors import UserError
 
 from .conftest import BUCKETS, CARD, WINDOW, MakeFolder

@@ -80,7 +80,7 @@ def weights_digest(model: Any) -> str:
 def _folder(name: str) -> Path:
     """Where a backbone's files lie, or come to lie in the hub's cache."""
     from dfd.detector.files import hub
-    from dfd.detector.files.read import BUNDLED, bundled_folder
+    from dfd.detector.files.bundled import BUNDLED, bundled_folder
 
     folder = bundled_folder() if name == BUNDLED else Path(name).expanduser()
     if not folder.is_dir():

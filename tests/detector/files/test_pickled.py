@@ -1,5 +1,6 @@
 import os
 import pickle
+import random
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,45 @@ def test_another_archive(tmp_path: Path) -> None:
 def test_other_content(content: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         state_of(content, Path("best.pt"))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_whatever_is_damaged_is_one_sentence(zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    content = {"model_state_dict": {"a.weight": torch.randn(8, 8)}, "epoch": 3}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    chance = random.Random(11)
+    said = []
+    for _ in range(300):
+        spoilt = bytearray(whole)
+        if chance.random() < 0.3:
+            del spoilt[chance.randrange(5, len(spoilt)) :]
+        for _ in range(chance.randrange(1, 8)):
+            spoilt[chance.randrange(4, len(spoilt))] = chance.randrange(256)
+        path.write_bytes(spoilt)
+        try:
+            read_pickled(path)
+        except UserError as error:
+            said.append(str(error))
+    assert len(said) > 100
+    assert all(one.isprintable() and str(path) in one for one in said)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        # an operand that the reader does not know, of a storage that is not there, of a version
+        b"\x80\x02\x8d.",
+        b"\x80\x02X\x02\x00\x00\x00ab\x94.",
+        b"\x80\x02]q\x00(K\x01K\x02",
+        b"\x80\x02ccollections\nOrder\x00Dict\n.",
+        b"PK\x03\x04" + bytes(40),
+    ],
+)
+def test_what_fuzzing_found(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_pickled(path)
+    assert str(caught.value).isprintable()

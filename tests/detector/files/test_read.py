@@ -2,8 +2,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from dfd.detector.files import read
+from dfd.detector.files.bundled import WEIGHTS_SHA256, bundled_folder
+from dfd.detector.files.tensors import digest
 from dfd.errors import UserError
 
 
@@ -14,7 +17,7 @@ def test_bundled_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_bundled_folder_is_the_package_own() -> None:
-    assert read.bundled_folder().name == "bundled"
+    assert bundled_folder().name == "bundled"
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
@@ -43,3 +46,38 @@ def test_a_folder_with_several_asks_for_one(two_stage: Path, tmp_path: Path) -> 
         shutil.copy(two_stage, tmp_path / name)
     with pytest.raises(UserError, match=r"name one of stage1_best\.pt, stage2_best\.pt"):
         read.read_checkpoint(str(tmp_path))
+
+
+def tampered(folder: Path) -> Path:
+    """A copy of the bundled folder whose first weight is another."""
+    copy = Path(shutil.copytree(bundled_folder(), folder / "copy"))
+    path = copy / "model.safetensors"
+    tensors = load_file(path)
+    name = sorted(tensors)[0]
+    tensors[name] = tensors[name] + 0.25
+    save_file(tensors, path, metadata={"format": "pt"})
+    return copy
+
+
+def test_the_record_is_of_the_weights_that_are_bundled() -> None:
+    found = digest(bundled_folder() / "model.safetensors")
+    assert found == WEIGHTS_SHA256, "write this into detector/files/bundled.py"
+
+
+def test_bundled_weights_that_were_changed_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tampered(tmp_path)
+    monkeypatch.setattr(read, "bundled_folder", lambda: copy)
+    with pytest.raises(UserError, match=r"is not the file that came with dfd: .*install dfd again"):
+        read.read_checkpoint("bundled")
+
+
+def test_other_weights_do_not_go_by_the_bundled_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = read.read_checkpoint(str(tampered(tmp_path)))
+    assert (found.card.name, found.card.version) == ("copy", found.weights_sha256[:12])
+    assert "calls itself bundled, but its weights are others" in caplog.text
+    bundled = read.read_checkpoint(str(bundled_folder()))
+    assert bundled.card.name == "bundled"
