@@ -31,7 +31,7 @@ XLSR: dict[str, Any] = {
     "id2label": {0: "real", 1: "fake"},
     "label2id": {"real": 0, "fake": 1},
 }
-RECORDINGS = 10
+RECORDINGS = 4
 _SPREAD = 0.01
 
 # on a machine that does other things too
@@ -45,12 +45,12 @@ def _all_threads(_one_thread: None) -> None:
 
 @pytest.fixture(scope="module")
 def recordings() -> list[Samples]:
-    """Ten recordings of 2.5 to 4 s: noise, a tone, speech-like sound, clicks, and mixtures."""
+    """Recordings of 2.5 to 4 s: noise, a tone, speech-like sound, clicks, and mixtures."""
     signals, _ = probe_signals(WINDOW, 16_000)
     voiced = signals[[0, 1, 2, 3, 4, 6]]
-    mixed = [0.5 * (voiced[i] + voiced[i + 1]) for i in range(4)]
+    mixed = [0.5 * (voiced[i] + voiced[i + 1]) for i in (0, 2)]
     lengths = np.linspace(2.5 * 16_000, WINDOW, RECORDINGS).astype(int)
-    every = [*voiced, *mixed]
+    every = [voiced[0], voiced[5], *mixed]
     return [signal[:length] for signal, length in zip(every, lengths, strict=True)]
 
 
@@ -78,11 +78,11 @@ def assert_equal(
         str(model),
         device="cpu",
         precision="fp32",
-        batch_buckets=(1, 5),
+        batch_buckets=(1, 4),
         warm=False,
         overrides=ModelOverrides(window_seconds=4.0),
     )
-    np.testing.assert_allclose(scores(detector, recordings, 5), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(scores(detector, recordings, 4), expected, rtol=0, atol=1e-3)
     np.testing.assert_allclose(scores(detector, recordings, 1), expected, rtol=0, atol=1e-3)
     return detector
 
