@@ -82,8 +82,8 @@ def test_channels_must_exist_once(channels: tuple[int, ...]) -> None:
     ("options", "reason"),
     [
         ({"window_seconds": 4.1}, "INVALID_WINDOW"),
-        ({"window_seconds": 0.9}, "INVALID_WINDOW"),
-        ({"hop_seconds": 0.1}, "INVALID_WINDOW"),
+        ({"window_seconds": 0.99}, "INVALID_WINDOW"),
+        ({"hop_seconds": 0.24}, "INVALID_WINDOW"),
         ({"hop_seconds": 4.1}, "INVALID_WINDOW"),
         ({"window_seconds": float("nan")}, "INVALID_WINDOW"),
         ({"min_speech_seconds": -0.1}, "INVALID_VAD_CONFIG"),
@@ -137,3 +137,35 @@ def test_early_windows_grow_up_to_the_whole_one(
 
 def test_early_windows_can_be_set() -> None:
     assert mono(provisional_seconds=()).effective_provisional_seconds == ()
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+@pytest.mark.parametrize("channels", [1, 8])
+def test_the_limits_themselves_are_allowed(rate: int, channels: int) -> None:
+    options = SessionOptions(
+        AudioFormat(Encoding.LINEAR16, rate, channels), window_seconds=1.0, hop_seconds=0.25
+    )
+    assert (options.effective_window_seconds, options.effective_hop_seconds) == (1.0, 0.25)
+
+
+def test_what_a_stream_gets_that_asks_for_nothing() -> None:
+    # docs/protocol.md and the command's help promise these
+    options = SessionOptions(AudioFormat(Encoding.LINEAR16, 16_000))
+    assert options.audio_format.channel_count == 1
+    assert options.rolling_windows == 5
+    assert (options.vad.aggressiveness, options.vad.speech_threshold) == (2, 0.5)
+    assert options.vad.hangover_seconds == 0.2
+    policy = options.alert_policy
+    assert (policy.rolling_threshold, policy.cumulative_threshold) == (0.8, 0.8)
+    assert (policy.hysteresis, policy.consecutive_windows) == (0.1, 2)
+    assert policy.cooldown_seconds == 10.0
+
+
+def test_a_model_that_says_nothing_is_of_the_usual_kind() -> None:
+    traits = ModelTraits()
+    assert (traits.sample_rate_hz, traits.window_samples, traits.hop_samples) == (
+        *(16_000, 64_000),
+        32_000,
+    )
+    assert (traits.min_speech_seconds, traits.evidence_correlation) == (0.5, 0.5)
+    assert traits.trained_bandwidth_hz == 3_400.0

@@ -268,3 +268,15 @@ def test_quiet_audio_is_counted_at_the_declared_rate() -> None:
     kept_back = linear16(tone(4.0, 8_000))[: 2 * (session.quiet_frames - 1)]
     assert windows_of(session.feed(kept_back)) == []
     assert 1 <= session.quiet_frames <= 1_000  # what the resampler holds is still to come
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_gap_is_a_day_at_most(refused: bool) -> None:
+    session = loudness_session()
+    offset = 24 * 3_600 * RATE + refused
+    if refused:
+        with pytest.raises(StreamError, match="more than 24 hours"):
+            session.feed(b"", offset)
+    else:
+        session.feed(b"", offset)
+        assert session.audio_seconds == 24 * 3_600

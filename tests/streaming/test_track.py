@@ -160,6 +160,15 @@ def test_a_window_that_is_mostly_gap_is_not_worth_scoring() -> None:
     assert not cut.scoreable
 
 
+@pytest.mark.parametrize(("gap_seconds", "scoreable"), [(1.95, True), (2.05, False)])
+def test_half_of_a_window_may_be_lost(gap_seconds: float, scoreable: bool) -> None:
+    subject = track()
+    events = subject.write(tone(1.5)) + subject.skip(round(gap_seconds * RATE))
+    events += written(subject, tone(2.5 - gap_seconds))
+    (cut,) = [w for w in windows_of(events) if not w.provisional]
+    assert cut.scoreable is scoreable
+
+
 def test_no_speech_is_heard_in_a_gap() -> None:
     subject = Track(0, mono(vad=VadOptions(hangover_seconds=1.0)), LoudnessVad())
     subject.write(tone(1.0))

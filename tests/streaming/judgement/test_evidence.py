@@ -183,3 +183,17 @@ def test_the_first_whole_window_replaces_the_provisional_ones() -> None:
     assert cumulative(subject).spoof_llr == 9.0
     add(subject, -2.0, 5.0)
     assert cumulative(subject).spoof_llr == -2.0
+
+
+def test_a_window_without_speech_counts_a_thousandth_of_a_second() -> None:
+    subject = evidence(correlation=1.0)
+    subject.add(window(0.0, 4.0, speech_seconds=0.0), 3.0)
+    assert cumulative(subject).speech_seconds == pytest.approx(0.001)
+    subject.add(window(4.0, 8.0, sequence=1, speech_seconds=1.0), 0.0)
+    assert cumulative(subject).spoof_llr == pytest.approx(3.0 * 0.001 / 1.001)
+
+
+def test_certain_windows_have_a_finite_mean() -> None:
+    subject = evidence(utterance_score=UtteranceScore.MEAN)
+    add(subject, 60.0, 60.0)
+    assert 30.0 < cumulative(subject).spoof_llr < 40.0

@@ -44,3 +44,24 @@ def test_bandwidth_of_a_voice_is_not_narrow() -> None:
 @pytest.mark.parametrize("samples", [silence(4.0), tone(0.05)])
 def test_bandwidth_that_cannot_be_told_is_the_whole(samples: Samples) -> None:
     assert observed(samples).bandwidth_hz == RATE / 2
+
+
+@pytest.mark.parametrize(("level_db", "bandwidth_hz"), [(-50.0, 6_250.0), (-60.0, 1_250.0)])
+def test_what_lies_55_db_below_is_no_part_of_the_band(level_db: float, bandwidth_hz: float) -> None:
+    time = np.arange(4 * RATE) / RATE
+    high = 10 ** (level_db / 20) * np.sin(2 * np.pi * 6_125 * time)
+    samples = 0.5 * (np.sin(2 * np.pi * 1_125 * time) + high)
+    assert observed(samples.astype(np.float32)).bandwidth_hz == bandwidth_hz
+
+
+def test_bands_are_a_quarter_of_a_kilohertz() -> None:
+    assert observed(tone(4.0)).bandwidth_hz == 3_500.0
+
+
+def test_a_fourteenth_of_a_second_tells_the_bandwidth() -> None:
+    assert observed(tone(0.07)).bandwidth_hz == 3_500.0
+
+
+@pytest.mark.parametrize(("peak", "fraction"), [(0.9985, 0.0), (-0.9985, 0.0), (0.9995, 1.0)])
+def test_full_scale_is_clipped(peak: float, fraction: float) -> None:
+    assert observed(np.full(RATE, peak, np.float32)).clipped_fraction == fraction

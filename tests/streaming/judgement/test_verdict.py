@@ -52,11 +52,11 @@ def test_an_alert_that_the_whole_does_not_bear_out_is_mixed() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"speech_seconds": 0.9}, Reason.TOO_LITTLE_SPEECH),
-        ({"shed_fraction": 0.6}, Reason.WINDOWS_SHED),
-        ({"gap_fraction": 0.4}, Reason.GAPS),
-        ({"clipped_fraction": 0.05}, Reason.CLIPPED),
-        ({"bandwidth_hz": 2_000.0}, Reason.BAND_LIMITED),
+        ({"speech_seconds": 0.99}, Reason.TOO_LITTLE_SPEECH),
+        ({"shed_fraction": 0.51}, Reason.WINDOWS_SHED),
+        ({"gap_fraction": 0.31}, Reason.GAPS),
+        ({"clipped_fraction": 0.021}, Reason.CLIPPED),
+        ({"bandwidth_hz": 2_590.0}, Reason.BAND_LIMITED),
     ],
 )
 @pytest.mark.parametrize("probability", [0.05, 0.95])
@@ -76,3 +76,17 @@ def test_every_reason_is_given() -> None:
 
 def test_telephone_band_is_no_complaint() -> None:
     assert decide(facts(0.9, bandwidth_hz=3_000.0)) == (Verdict.SPOOF, ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"speech_seconds": 1.01},
+        {"shed_fraction": 0.49},
+        {"gap_fraction": 0.29},
+        {"clipped_fraction": 0.019},
+        {"bandwidth_hz": 2_610.0},
+    ],
+)
+def test_a_signal_that_is_good_enough_has_a_verdict(changes: dict[str, float]) -> None:
+    assert decide(facts(0.95, **changes)) == (Verdict.SPOOF, ())

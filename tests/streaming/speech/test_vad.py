@@ -88,3 +88,20 @@ def test_silero_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="silero_vad"):
         make_vad(VadOptions(engine=VadEngine.SILERO), 16_000)
+
+
+def test_webrtc_hears_samples_of_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+
+    class Listening:
+        def is_speech(self, pcm: bytes, rate: int) -> bool:
+            heard.append(pcm)
+            return rate == 16_000
+
+    vad = WebRtcVad(16_000, aggressiveness=2)
+    monkeypatch.setattr(vad, "_vad", Listening())
+    samples = np.zeros(640, np.float32)
+    samples[:4] = 0.5, -0.25, 1.0, -1.5
+    assert vad.speech(samples).all()
+    assert [len(pcm) for pcm in heard] == [640, 640]
+    assert np.frombuffer(heard[0], "<i2")[:4].tolist() == [16_384, -8_192, 32_767, -32_768]
