@@ -1,6 +1,7 @@
 """The page for Prometheus and for probes over HTTP, by few threads and for a short time each."""
 
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from socket import AF_INET6, SHUT_RDWR, socket
@@ -33,6 +34,14 @@ class _Bounded(ThreadingMixIn, WSGIServer):
     def __init__(self, *arguments: Any) -> None:
         self._room = threading.Semaphore(_THREADS)
         super().__init__(*arguments)
+
+    def get_request(self) -> Any:
+        """Takes a connection; where it cannot, it waits a little before it is asked again."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(0.1)  # without a descriptor the connection stays ready to be taken
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Refuses where all threads are taken."""

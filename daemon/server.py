@@ -27,6 +27,7 @@ from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
+from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import Engine, ModelSource
 from dfd.daemon.scheduling.garbage import settle_memory
@@ -35,6 +36,7 @@ from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.vitals.calibrate import calibrate
 from dfd.daemon.vitals.capacity import Capacity
+from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.daemon.vitals.pulse import Pulse
 from dfd.detector.spec import LoadedModel
@@ -97,6 +99,7 @@ class Server:
         check_doors(options)
         self._secrets = Secrets(options)
         self._rereading: asyncio.Task[None] | None = None
+        self._descriptors: asyncio.Task[None] | None = None
         self.runtime = Runtime(
             options=options,
             version=__version__,
@@ -160,6 +163,8 @@ class Server:
                 lambda: self.runtime.admission.phase is Phase.SERVING,
             )
         await server.start()
+        raise_limit()
+        self._descriptors = asyncio.create_task(keep_watch(), name="dfd-descriptors")
         if options.reload_seconds:
             self._rereading = asyncio.create_task(self._reread_changed(), name="dfd-reread")
         log(logging.INFO, "listening", address=address(options.host, self.port))
@@ -187,6 +192,7 @@ class Server:
         """
         engine = await self._source.start()
         spec = engine.spec
+        rehearse(spec)
         observed = ObservedScheduler(engine.scheduler)
         self.metrics.oldest_window_seconds.set_function(lambda: observed.oldest_seconds)
         self._pulse = Pulse(
@@ -260,8 +266,9 @@ class Server:
     async def stop(self, grace_seconds: float = 0.0) -> bool:
         """Closes everything; False where the device is still busy and cannot be stopped."""
         self.runtime.roster.closed.set()
-        if self._rereading is not None:
-            self._rereading.cancel()
+        for task in (self._rereading, self._descriptors):
+            if task is not None:
+                task.cancel()
         if self._grpc is not None:
             await self._grpc.stop(grace_seconds)
         if self.page is not None:

@@ -24,6 +24,9 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
         # one connection may have all the streams, and a little for what else is asked
         ("grpc.max_concurrent_streams", options.max_streams + _BESIDE_STREAMS),
         ("grpc.so_reuseport", int(shared)),
+        # connections that never say anything, or have nothing to say
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.max_connection_idle_ms", 600_000),
         # a peer that vanished without a word is noticed within 40 s
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),

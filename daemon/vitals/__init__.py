@@ -4,6 +4,8 @@
     pulse      whether windows come back judged, and in time
     capacity   whether one more stream would make the others suffer: `rate` is what the device
                scores, first found by `calibrate`; `loop` how busy the event loop is
+    descriptors
+               whether new connections can be taken
 
 The figures are those of the process that has the streams, wherever the engine is.
 """

@@ -179,3 +179,11 @@ def judged(daemon: Daemon, **how: Any) -> list[pb.StreamingDetectResponse]:
     with daemon.stub() as stub:
         requests = [config(), *(audio(1.0) for _ in range(5))]
         return list(stub.StreamingDetect(iter(requests), timeout=30, **how))
+
+
+def served(daemon: Daemon) -> bool:
+    """Whether an ordinary stream is judged to its end, now."""
+    try:
+        return judged(daemon)[-1].HasField("summary")
+    except grpc.RpcError:
+        return False

@@ -1,67 +1,20 @@
 """Health, readiness and running streams are told what becomes of windows, within two deadlines."""
 
 import os
-import queue
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dfd.v1 import detection_pb2 as pb
-from tests.chaos.daemon import Daemon, audio, config, judged
+from tests.chaos.daemon import Daemon, judged, served
+from tests.chaos.live import Live
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-class Live:
-    """A stream in real time until it is left, with what it was told."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self.channel = grpc.insecure_channel(daemon.address)
-        self.told: queue.Queue[str] = queue.Queue()
-        self._over = threading.Event()
-        method: Any = self.channel.stream_stream(
-            "/dfd.v1.DetectionService/StreamingDetect",
-            request_serializer=pb.StreamingDetectRequest.SerializeToString,
-            response_deserializer=pb.StreamingDetectResponse.FromString,
-        )
-        self.call = method(self._talk(), timeout=120)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _talk(self) -> Iterator[pb.StreamingDetectRequest]:
-        yield config()
-        while not self._over.wait(0.1):
-            yield audio(0.1)
-
-    def _read(self) -> None:
-        try:
-            for answer in self.call:
-                if answer.HasField("warning"):
-                    self.told.put(answer.warning.reason)
-        except grpc.RpcError as error:
-            self.told.put(str(error.code()))
-
-    def __enter__(self) -> "Live":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.call.cancel()
-        self._reader.join(20)
-        self.channel.close()
-
-    def until_told(self, word: str, seconds: float) -> None:
-        while self.told.get(timeout=seconds) != word:
-            pass
 
 
 @pytest.mark.parametrize("fault", ["fails", "hangs"])
@@ -88,7 +41,7 @@ def test_an_engine_that_judges_nothing(fault: str, tmp_path: Path) -> None:
         path.unlink()
         assert next(health).status == SERVING
         live.until_told("ENGINE_RECOVERED", 5.0)
-        assert judged(daemon)[-1].HasField("summary")
+        daemon.until(lambda: served(daemon))
         assert daemon.figure("dfd_ready") == 1
         health.cancel()
 
@@ -103,7 +56,7 @@ def test_an_engine_that_hangs_for_good_is_started_anew(tmp_path: Path) -> None:
         daemon.until_logged("engine started anew")
         path.unlink()
         live.until_told("ENGINE_RECOVERED", 10.0)
-        assert judged(daemon)[-1].HasField("summary")
+        daemon.until(lambda: served(daemon))
 
 
 @pytest.mark.parametrize("role", ["engine", "worker"])
@@ -115,4 +68,4 @@ def test_a_process_that_stands_still_is_replaced(role: str) -> None:
         daemon.until_logged(f"process hangs, killed.*{role}")
         daemon.until(lambda: daemon.figure("dfd_process_restarts_total", role=role) == 1)
         daemon.until(lambda: daemon.figure("dfd_ready") == 1)
-        assert judged(daemon)[-1].HasField("summary")
+        daemon.until(lambda: served(daemon))
