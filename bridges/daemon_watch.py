@@ -38,7 +38,7 @@ def diagnose(error: DetectionError, server: str) -> Trouble:
             "token", f"the daemon at {server} does not accept the token: see --token-file"
         )
     if error.code == "UNIMPLEMENTED":
-        return Trouble("version", f"what answers at {server} is no daemon of this version")
+        return Trouble("version", f"what answers at {server} is not a daemon of this version")
     if error.reason:
         return Trouble(error.reason.lower(), f"the daemon at {server} says: {error.message}")
     if any(word in low for word in ("ssl", "tls", "handshake", "certificate")):

@@ -15,6 +15,7 @@ from dfd.bridges.log import logger
 from dfd.bridges.sip import offers
 from dfd.bridges.sip.asked import (
     body_of,
+    caller_of,
     heard_of,
     labels_of,
     lines_of,
@@ -188,7 +189,7 @@ class Agent:
         Raises:
             RefusedError: it is turned away.
         """
-        user = self._known(request, now)
+        user = caller_of(request, self.rules.authenticator, now)
         peer_tag = tag_of(request, "From")
         if any(key[0] == request.call_id and key[2] == peer_tag for key in self._dialogs):
             raise RefusedError(482, "the same call came by two ways")
@@ -303,23 +304,6 @@ class Agent:
                 dialog.media.answered(offers.parse(body.sdp or ""))
             except ProtocolError as error:
                 self.owner.refused(dialog.way.host, "protocol", f"the answer in its ACK: {error}")
-
-    def _known(self, request: Request, now: float) -> str:
-        """Who calls.
-
-        Raises:
-            RefusedError: nobody who is known; with challenges.
-        """
-        checks = self.rules.authenticator
-        if checks is None:
-            return ""
-        verdict = checks.check(request.headers.get("Authorization"), request.method, now)
-        if verdict.user is not None:
-            return verdict.user
-        challenges = checks.challenges(now, stale=verdict.stale)
-        word = "unauthorized" if verdict.wrong else "challenged"
-        headers = [("WWW-Authenticate", one) for one in challenges]
-        raise RefusedError(401, "wrong credentials", word, headers)
 
     def _dialog_of(self, request: Request, tag: str) -> Dialog | None:
         return self._dialogs.get((request.call_id, tag, tag_of(request, "From")))

@@ -10,6 +10,7 @@ from dfd.bridges.calls import ProtocolError, printable
 from dfd.bridges.sip import answers, metadata, offers
 from dfd.bridges.sip.bodies import Bodies, bodies_of
 from dfd.bridges.sip.dialogs import RefusedError
+from dfd.bridges.sip.digest import Authenticator
 from dfd.bridges.sip.messages import param
 
 MIN_EXPIRES = 90
@@ -130,3 +131,20 @@ def labels_of(request: Request, user: str, headers: Iterable[str]) -> dict[str, 
         if value:
             labels[name.lower().replace("-", "_")] = printable(value)
     return labels
+
+
+def caller_of(request: Request, checks: Authenticator | None, now: float) -> str:
+    """Who calls; empty where nobody is asked.
+
+    Raises:
+        RefusedError: nobody who is known; with challenges.
+    """
+    if checks is None:
+        return ""
+    verdict = checks.check(request.headers.get("Authorization"), request.method, now)
+    if verdict.user is not None:
+        return verdict.user
+    challenges = checks.challenges(now, stale=verdict.stale)
+    word = "unauthorized" if verdict.wrong else "challenged"
+    headers = [("WWW-Authenticate", one) for one in challenges]
+    raise RefusedError(401, "wrong credentials", word, headers)

@@ -54,7 +54,9 @@ def parse(data: bytes) -> Message:
         message = sipmessage.Message.parse(_FOLD.sub(b" ", head) + blank + body)
         _check(message)
     except (ValueError, KeyError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ProtocolError) else "what came is no SIP message"
+        reason = (
+            str(error) if isinstance(error, ProtocolError) else "what came is not a SIP message"
+        )
         raise ProtocolError(reason) from None
     return message
 

@@ -56,7 +56,7 @@ def parse(content: bytes) -> Recording:
     try:
         root = ElementTree.fromstring(text.strip())
     except (ElementTree.ParseError, ValueError):
-        raise ProtocolError("the recording's metadata is no XML") from None
+        raise ProtocolError("the recording's metadata is not XML") from None
     labels: dict[str, str] = {}
     parties: dict[str, Party] = {}
     sends: list[tuple[str, str]] = []

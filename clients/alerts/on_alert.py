@@ -85,8 +85,8 @@ def _sink(what: str, webhook_secret: str | bytes | None, folder: Path | None) ->
     return sink
 
 
-def read_secret(path: Path | None) -> str | None:
-    """The webhooks' secret: of a file, else of DFD_WEBHOOK_SECRET.
+def read_secret(path: Path | None) -> str | bytes | None:
+    """The webhooks' secret: of a file, else of DFD_WEBHOOK_SECRET; bytes where it is not text.
 
     Raises:
         UserError: the file cannot be read or is empty.
@@ -94,9 +94,13 @@ def read_secret(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get("DFD_WEBHOOK_SECRET", "").strip() or None
     try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        content = path.read_bytes()
+    except OSError:
         raise UserError(f"the secret file {path} cannot be read") from None
+    try:
+        secret: str | bytes = content.decode().strip()
+    except UnicodeDecodeError:
+        secret = content.removesuffix(b"\n")
     if not secret:
         raise UserError(f"the secret file {path} is empty")
     return secret

@@ -232,6 +232,8 @@ def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_secret(path)
     path.write_text("abc\n")
     assert read_secret(path) == "abc"
+    path.write_bytes(b"\xff\x00key\n")
+    assert read_secret(path) == b"\xff\x00key"
     monkeypatch.delenv("DFD_WEBHOOK_SECRET", raising=False)
     assert read_secret(None) is None
     monkeypatch.setitem(os.environ, "DFD_WEBHOOK_SECRET", "env")
