@@ -49,5 +49,6 @@ def test_windows_are_stacked_with_zeros_behind() -> None:
     full = np.ones(4, np.float32)
     batch, lengths = stack([full[:2], full], 4)
     assert batch.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
-    assert (batch.dtype, lengths.tolist()) == (np.float32, [2, 4])
+    assert batch.dtype == np.float32
+    assert lengths.tolist() == [2, 4]
     assert stack([], 4)[0].shape == (0, 4)
