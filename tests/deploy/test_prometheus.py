@@ -182,12 +182,17 @@ def test_the_dashboard_s_panels_do_not_overlap() -> None:
         taken |= cells
 
 
-def test_rules_name_metrics_that_the_daemon_has() -> None:
+def test_rules_name_metrics_that_the_daemon_or_a_bridge_has() -> None:
     pytest.importorskip("prometheus_client", reason="pip install 'dfd[serve]'")
+    from dfd.bridges.exchange import Exchange
+    from dfd.bridges.options import BridgeOptions
+    from dfd.clients.alerts.sinks import Sinks
     from dfd.daemon.metrics import Metrics
 
+    nobody: Any = None
+    bridge = Exchange(nobody, BridgeOptions(), Sinks()).metrics
     known = set()
-    for family in Metrics().registry.collect():
+    for family in (*Metrics().registry.collect(), *bridge.collect()):
         known |= {family.name + end for end in ("", "_total", "_bucket", "_sum", "_count", "_info")}
     named = set(re.findall(r"\bdfd_\w+", RULES.read_text()))
     assert named <= known
