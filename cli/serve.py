@@ -133,6 +133,13 @@ _OPTIONS = (
         "Most streams of one address but loopback.  [default: three quarters of all]",
         int,
     ),
+    _option(
+        "evidence_clips",
+        "Write the audio around each alert to this folder, as FLAC.  [default: no audio]",
+        _FILE,
+    ),
+    _option("clip_days", "Delete clips that are older.", click.FLOAT),
+    _option("clip_bytes", "Delete the oldest clips beyond so many bytes.", int),
     _option("jwt_keys", "Key set (JWKS) of an issuer whose tokens are accepted.", _FILE),
     _option("jwt_issuer", "Issuer that these tokens must name.", str),
     _option("jwt_audience", "Audience that these tokens must name.", str),

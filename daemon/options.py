@@ -58,6 +58,8 @@ class ServeOptions(ModelOverrides):
         retry_seconds: what a turned-away client is told to wait.
         max_streams_per_peer: of one address other than loopback; None: three quarters of all.
         journal: file of SQLite or URL of a database that keeps what is told; None keeps nothing.
+        evidence_clips: folder for the audio around alerts; None writes no audio.
+        clip_days, clip_bytes: what lies there is deleted when it is older, or more.
         journal_failure: "continue" without it while it is down, or "stop" streams.
         token_file: TOML of bearer tokens; None lets everyone in.
         jwt_keys: key set of an issuer whose signed tokens are taken as well.
@@ -106,6 +108,9 @@ class ServeOptions(ModelOverrides):
     max_streams_per_peer: int | None = None
     journal: str | None = None
     journal_failure: str = "continue"
+    evidence_clips: Path | None = None
+    clip_days: float = 30.0
+    clip_bytes: int = 1024 * MIB
     token_file: Path | None = None
     jwt_keys: Path | None = None
     jwt_issuer: str = ""
@@ -135,6 +140,7 @@ class ServeOptions(ModelOverrides):
             "max_chunk_bytes",
             "max_recording_bytes",
             "upload_bytes",
+            "clip_bytes",
             "max_batch_size",
             "threads",
             "queue_limit",
@@ -163,6 +169,7 @@ class ServeOptions(ModelOverrides):
             "deadline_seconds",
             "batch_timeout_seconds",
             "watchdog_seconds",
+            "clip_days",
         ):
             seconds: float | None = getattr(self, name)
             _require(

@@ -10,6 +10,7 @@ from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.errors import CallError, draining
 from dfd.daemon.journal.call import CallJournal
+from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import Journal
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
@@ -56,7 +57,7 @@ class Runtime:
     """The daemon's state, belonging to one event loop.
 
     Attributes:
-        journal: None where none is kept.
+        journal, clips: None where none are kept.
         engine: None until the model is warm.
         calls: streams and recordings that run.
         roster: the streams as watchers see them.
@@ -71,6 +72,7 @@ class Runtime:
     uploads: Uploads
     capacity: Capacity
     journal: Journal | None = None
+    clips: ClipFolder | None = None
     engine: Engine | None = None
     calls: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)

@@ -21,6 +21,7 @@ from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.endpoint.secrets import Secrets
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
+from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import open_journal
 from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
 from dfd.daemon.logs import log, model_fields
@@ -144,6 +145,10 @@ class Server:
         shared = self._shares_port
         if options.journal is not None:
             self.runtime.journal = open_journal(options, self.metrics)
+        if options.evidence_clips is not None:
+            self.runtime.clips = ClipFolder(
+                options.evidence_clips, options.clip_days, options.clip_bytes
+            )
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),
             maximum_concurrent_rpcs=most_calls(options),
@@ -278,6 +283,9 @@ class Server:
         if self.runtime.journal is not None:
             await self.runtime.journal.close()
             self.runtime.journal = None
+        if self.runtime.clips is not None:
+            await asyncio.to_thread(self.runtime.clips.close)
+            self.runtime.clips = None
         await self.runtime.capacity.loop.stop()
         return await self._source.stop()
 

@@ -80,8 +80,8 @@ class CallJournal:
         }
         await self._insert("dfd_calls", [values])()
 
-    def alert(self, event: core.Alert) -> Ready:
-        """Notes an alert; what is returned is awaited before it is told."""
+    def alert(self, event: core.Alert, clip: str | None) -> Ready:
+        """Notes an alert, and where its clip will lie; the result is awaited before it is told."""
         values = {
             "alert": uuid.uuid4().hex,
             "call": self._call,
@@ -93,6 +93,7 @@ class CallJournal:
             "spoof_probability": event.score.spoof_probability,
             "spoof_llr": event.score.spoof_llr,
             "threshold": event.threshold,
+            "clip": clip,
         }
         return self._insert("dfd_alerts", [values])
 

@@ -145,7 +145,7 @@ class Store:
                     }
 
     def purge(self, before: datetime) -> int:
-        """Deletes the calls that began before a time, and all that belongs to them.
+        """Deletes the calls that began before a time, and all that belongs to them, clips too.
 
         Returns:
             How many calls they were.
@@ -154,8 +154,13 @@ class Store:
             UserError: the database does not answer.
         """
         old = sa.select(CALLS.c.call).where(CALLS.c.started_at < before)
+        clips = sa.select(ALERTS.c.clip).where(ALERTS.c.call.in_(old), ALERTS.c.clip.is_not(None))
         try:
             with self._engine.begin() as connection:
+                for clip in connection.execute(clips).scalars().all():
+                    if clip.endswith(".flac"):  # whatever else the database may name
+                        with contextlib.suppress(OSError):
+                            Path(clip).unlink(missing_ok=True)
                 for table in (ALERTS, SUMMARIES):
                     connection.execute(sa.delete(table).where(table.c.call.in_(old)))
                 done = connection.execute(sa.delete(CALLS).where(CALLS.c.started_at < before))

@@ -48,6 +48,7 @@ ALERTS = Table(
     Column("spoof_probability", Float, nullable=False),
     Column("spoof_llr", Float, nullable=False),
     Column("threshold", Float, nullable=False),
+    Column("clip", String(1024)),
 )
 
 SUMMARIES = Table(

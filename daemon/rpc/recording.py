@@ -47,6 +47,7 @@ class Recording:
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
         self._journal: CallJournal | None = None
+        self._clips = None if runtime.clips is None else runtime.clips.call()
         self._alerts_kept: list[Ready] = []
 
     @property
@@ -81,6 +82,8 @@ class Recording:
             self._runtime.metrics.recordings.labels(name).inc()
             if self._timer is not None:
                 self._timer.cancel()
+            if self._clips is not None:
+                self._clips.close()
             if self._pipeline is not None:
                 if self._journal is not None:
                     seconds = self._pipeline.session.audio_seconds
@@ -178,10 +181,13 @@ class Recording:
     def _tell(self, emission: Emission) -> None:
         event = emission.event
         if isinstance(event, core.WindowResult):
+            if self._clips is not None:
+                self._clips.window(event.window)
             self._response.windows.append(events.window_result(event, emission.timing))
         elif isinstance(event, core.Alert):
+            clip = None if self._clips is None else self._clips.alert(self.stream_id, event)
             if self._journal is not None:
-                self._alerts_kept.append(self._journal.alert(event))
+                self._alerts_kept.append(self._journal.alert(event, clip))
             self._response.alerts.append(events.alert(event))
         elif isinstance(event, core.StreamWarning):
             self._response.warnings.append(events.warning(event))

@@ -57,6 +57,7 @@ class Stream:
         self._reader: Reader | None = None
         self._sight: Sight | None = None
         self._journal: CallJournal | None = None
+        self._clips = None if runtime.clips is None else runtime.clips.call()
         self._hold: Hold | None = None
 
     @property
@@ -117,6 +118,8 @@ class Stream:
             self._reader = None  # it knows this stream
             self._log_end(name, reason, time.monotonic() - started_at)
             self._journal_end(name, reason)
+            if self._clips is not None:
+                self._clips.close()
             # a cancelled task keeps its traceback, and that this stream
             tasks, self._tasks = self._tasks, []
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -270,6 +273,8 @@ class Stream:
             self._runtime.roster.changed(self._sight)
         written = ready = None
         if isinstance(event, core.WindowResult):
+            if self._clips is not None:
+                self._clips.window(event.window)
             if not config.window_results:
                 return
             if event.status is core.WindowStatus.SCORED:
@@ -277,7 +282,8 @@ class Stream:
             result = events.window_result(event, emission.timing)
             message = pb.StreamingDetectResponse(window=result)
         elif isinstance(event, core.Alert):
-            ready = None if self._journal is None else self._journal.alert(event)
+            clip = None if self._clips is None else self._clips.alert(self.stream_id, event)
+            ready = None if self._journal is None else self._journal.alert(event, clip)
             message = pb.StreamingDetectResponse(alert=events.alert(event))
         elif isinstance(event, core.StreamWarning):
             message = pb.StreamingDetectResponse(warning=events.warning(event))

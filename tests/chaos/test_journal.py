@@ -7,11 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
+import soundfile
 
 from dfd.daemon.journal.store import Query, Store
 from dfd.v1 import detection_pb2 as pb
@@ -187,3 +190,21 @@ def test_an_unusable_journal_is_one_sentence(tmp_path: Path, processes: tuple[st
     assert done.returncode == 2
     assert "cannot be opened: No such file or directory" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_evidence_clips_lie_where_the_journal_says_until_they_are_purged(tmp_path: Path) -> None:
+    path, clips = tmp_path / "journal.db", tmp_path / "clips"
+    with Daemon("--journal", str(path), "--evidence-clips", str(clips)) as daemon:
+        with daemon.stub() as stub:
+            list(stub.StreamingDetect(iter([alarming(), *[audio(1.0)] * 9]), timeout=30))
+        daemon.until(lambda: len(list(clips.glob("*.flac"))) == 1)
+    (call,) = journal(path).values()
+    (clip,) = {Path(alert["clip"]) for alert in call["alerts"]}
+    samples, rate = soundfile.read(clip, dtype="int16")
+    assert rate == RATE
+    assert 5.0 <= len(samples) / rate <= 9.0
+    assert set(np.unique(samples[100:-100])) <= {-2048, -2047, 2047, 2048}
+    store = Store(str(path), create=False)
+    assert store.purge(datetime.now(UTC) + timedelta(seconds=1)) == 1
+    store.close()
+    assert not clip.exists()
