@@ -1,5 +1,6 @@
 """`dfd bench`: measures the model, the daemon and the core on this machine."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,8 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     "peers",
     multiple=True,
     type=click.Choice(["all", "none", "transformers", "onnxruntime", "openvino", "torch.compile"]),
-    default=("all",),
-    show_default=True,
-    help="Other software to compare with; may be repeated.",
+    help="Other software to compare with; may be repeated; torch.compile takes minutes."
+    "  [default: all but torch.compile]",
 )
 @click.option(
     "--batch",
@@ -109,6 +109,13 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     default=5,
     show_default=True,
     help="Times that each is measured.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=150.0,
+    show_default=True,
+    help="Load nothing more after half of them, and begin no measurement after them.",
 )
 @click.option(
     "--cpu-time",
@@ -129,19 +136,20 @@ def model(
 
     With RECORDINGS, the precisions are compared with fp32 on them.
     """
-    from dfd.benchmarks.model.compare import ModelOptions, run
-    from dfd.benchmarks.model.peers import COMPILE, PEERS
+    from dfd.benchmarks.model.compare import run
+    from dfd.benchmarks.model.entrants import ModelOptions
+    from dfd.benchmarks.model.peers import PEERS, QUICK_PEERS
 
-    chosen = PEERS if "all" in peers else tuple(name for name in peers if name != "none")
+    chosen = tuple(name for name in peers or QUICK_PEERS if name != "none")
+    if "all" in peers:
+        chosen = PEERS
     if quick:
         values |= {"most_batches": 2, "rounds": 1}
-        if "all" in peers:  # which compiles for a minute
-            chosen = tuple(name for name in chosen if name != COMPILE)
     options = ModelOptions(
         peers=chosen, recordings=recordings, least_seconds=0.0 if quick else 0.2, **values
     )
     _need_plot(plot_path)
-    report = run(options, _tell)
+    report = run(options, _tell, _keeper(report_path))
     _write(report, as_json, report_path, plot_path)
 
 
@@ -230,7 +238,7 @@ def serve(
         chunk_seconds=chunk_seconds,
     )
     _need_plot(plot_path)
-    _write(run(options, _tell), as_json, report_path, plot_path)
+    _write(run(options, _tell, _keeper(report_path)), as_json, report_path, plot_path)
 
 
 @command.command(
@@ -281,6 +289,44 @@ def core(
     _need_plot(plot_path)
     report = run(CoreOptions(seconds=seconds, chunk_ms=1000 * chunk_seconds, rounds=rounds))
     _write(report, as_json, report_path, plot_path)
+
+
+@command.command(
+    "compare",
+    cls=Verb,
+    examples=("dfd bench compare benchmarks/kept/core.json build/bench/core.json",),
+    context_settings=_SETTINGS,
+)
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@json_option("the ratios as JSON")
+def compare(before: Path, after: Path, as_json: bool) -> None:
+    """Compare two reports that --report wrote: ratios of the figures in AFTER to those in BEFORE.
+
+    A figure counts as better or worse when its spreads do not overlap. The two were measured at
+    different times: on a busy machine, measure both again in turns.
+    """
+    from dfd.benchmarks.report.ratios import ratios, read
+
+    report = ratios(read(before), read(after))
+    _write({"benchmark": "compare", **report}, as_json, None, None)
+
+
+def _keeper(path: Path | None) -> Callable[[dict[str, Any]], None]:
+    """Writes a report that is not whole yet, so that a run that is stopped leaves what it had."""
+    if path is None:
+        return lambda report: None
+
+    def keep(report: dict[str, Any]) -> None:
+        import json
+        import os
+
+        # beside it first: whoever stops the run may do so now
+        beside = path.with_name(path.name + ".new")
+        write_text(beside, json.dumps(report | {"whole": False}, indent=1) + "\n")
+        os.replace(beside, path)
+
+    return keep
 
 
 def _need_plot(path: Path | None) -> None:

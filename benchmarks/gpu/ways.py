@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dfd.detector import engines
 from dfd.detector.engines.cuda_graphs import CudaGraphs
+from dfd.detector.engines.target import Target
 from dfd.detector.engines.torchscript import place
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.read import read_checkpoint
@@ -68,7 +69,7 @@ class Ways:
         card = self._checkpoint.card
         compiled = engines.compile_network(
             copy.deepcopy(self._checkpoint.network),
-            engines.Target(
+            Target(
                 device=self._device,
                 precision=precision,
                 window_samples=card.window_samples,

@@ -1,11 +1,11 @@
 """`dfd bench model`: the classifier alone, by batch size, against its peers."""
 
+import itertools
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,152 +14,118 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from dfd.benchmarks.model import peak
+from dfd.benchmarks.model import figures, peak
+from dfd.benchmarks.model.entrants import Entrants, ModelOptions
 from dfd.benchmarks.model.networks import SIZES, write_random
-from dfd.benchmarks.model.peers import Contestant, PeerMissingError, make_peer
+from dfd.benchmarks.model.peers import Contestant
 from dfd.benchmarks.recordings import first_channel
 from dfd.benchmarks.report import machine
-from dfd.benchmarks.report.spread import Spread, measure_in_turns
-from dfd.detector import Detector, load_detector
+from dfd.benchmarks.report.spread import measure_in_turns, once
+from dfd.detector import Detector
 from dfd.detector.devices import resolve_device
 from dfd.detector.files.read import find_model, read_checkpoint
-from dfd.detector.precision import FP32, fast_precisions, has_int8
+from dfd.detector.precision import FP32
 from dfd.detector.signals import probe_signals
-from dfd.errors import UserError
 
 Report = dict[str, Any]
+# The part of the time after which no further peer is loaded: the rounds need theirs.
+_LOADING = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions:
-    """What is measured.
-
-    Attributes:
-        model: as `load_detector` takes it, or one of `networks.SIZES` for random weights.
-        precisions: of dfd's own; empty takes those that gain here.
-        engines: dfd's own; the peers are separate.
-        peers: names from `peers.PEERS`.
-        batches: batch sizes; empty takes those that the daemon prepares for the model.
-        most_batches: of the batch sizes only so many, the smallest.
-        threads: on the CPU; None leaves torch's choice.
-        rounds: measurements of each, taken in turns.
-        least_seconds: of one measurement.
-        cpu_time: measure CPU time, which other work on the machine disturbs less; with one
-            thread it is what the wall would show on an idle machine.
-        recordings: on which precisions are compared with fp32; empty takes made-up signals.
-    """
-
-    model: str = "bundled"
-    device: str = "auto"
-    precisions: tuple[str, ...] = ()
-    engines: tuple[str, ...] = ("torchscript",)
-    peers: tuple[str, ...] = ()
-    batches: tuple[int, ...] = ()
-    most_batches: int | None = None
-    threads: int | None = None
-    rounds: int = 5
-    least_seconds: float = 0.2
-    cpu_time: bool = False
-    recordings: tuple[Path, ...] = ()
-
-
-def run(options: ModelOptions, tell: Callable[[str], None] = lambda line: None) -> Report:
+def run(
+    options: ModelOptions,
+    tell: Callable[[str], None] = lambda line: None,
+    keep: Callable[[Report], None] = lambda report: None,
+) -> Report:
     """Measures and returns the report.
 
     Args:
         options: what.
-        tell: told what is being done.
+        tell: told what is being done, and each figure as it comes.
+        keep: given the report so far after each figure.
 
     Raises:
         UserError: there is no such model or device.
     """
+    began = time.monotonic()
     device = resolve_device(options.device)
-    precisions = options.precisions or (
-        "fp32",
-        *fast_precisions(device),
-        *(["int8"] if has_int8(device) else []),
-    )
     with _folder(options.model) as folder:
-        detectors: dict[tuple[str, str], Detector] = {}
-        missing: dict[str, str] = {}
-        for engine in options.engines:
-            for precision in precisions:
-                tell(f"loading {engine} {precision}")
-                try:
-                    detectors[engine, precision] = load_detector(
-                        str(folder),
-                        device=str(device),
-                        precision=precision,
-                        engine=engine,
-                        threads=options.threads,
-                        batch_buckets=options.batches or None,
-                        warm=False,
-                    )
-                except UserError as reason:
-                    # nobody asked for more than what this model and engine can do
-                    if precision in options.precisions or precision == FP32:
-                        raise
-                    missing[f"{engine} {precision}"] = str(reason)
-        contestants = [
-            Contestant(engine, precision, _scorer(detector))
-            for (engine, precision), detector in detectors.items()
-        ]
-        for name in options.peers:
-            tell(f"loading {name}")
-            try:
-                contestants += make_peer(name, folder, device, options.threads)
-            except PeerMissingError as reason:
-                missing[name] = str(reason)
-            except (RuntimeError, ValueError, OSError) as error:
-                missing[name] = f"failed: {str(error).splitlines()[0]}"
-        spec = next(iter(detectors.values())).spec
+        entrants = Entrants(options, folder, device, tell)
+
+        def late() -> bool:
+            return time.monotonic() - began > _LOADING * options.seconds
+
+        own = entrants.own(late)
+        first_own = next(own)
+        spec = entrants.spec
         batches = spec.batch_buckets[: options.most_batches]
-        operations = count_operations(folder)
+        tell("counting operations and measuring the matrix peak")
+        report: Report = {
+            "benchmark": "model",
+            "machine": machine.describe(),
+            "model": options.model,
+            "device": str(device),
+            "threads": torch.get_num_threads() if device.type == "cpu" else None,
+            "clock": "cpu" if options.cpu_time else "wall",
+            "window_seconds": spec.window_samples / spec.sample_rate_hz,
+            "operations_per_window": count_operations(folder),
+            "peak_flops": _peaks({FP32, *entrants.precisions}, device, options),
+            "largest_difference_in_probability": {},
+            "compared_on": len(options.recordings) or "made-up signals",
+            "missing": entrants.missing,
+            "load_seconds": entrants.load_seconds,
+        }
+
+        def fill(times: figures.Times) -> None:
+            rows = figures.results(times, report["operations_per_window"], report["peak_flops"])
+            report["results"], report["best"] = rows, figures.best(rows)
+            report["rounds"] = min(map(len, times.values()), default=0)
+            keep(report)
+
+        noise = _noise(max(batches), spec.window_samples)
+        calls: dict[figures.Key, Callable[[], object]] = {}
+        first: dict[figures.Key, float] = {}
+
+        def enter(one: Contestant) -> None:
+            """Runs each batch of a contestant once, whose figures are shown at once."""
+            for batch in batches:
+                key = (one.engine, one.precision, batch)
+                call = _call(one, noise[:batch])
+                try:
+                    first[key] = once(call, _clock(options))
+                except Exception as error:  # a peer's failure is its own, of whatever kind
+                    said = f"failed: {str(error).splitlines()[0]}"
+                    entrants.missing[f"{one.engine} {one.precision}"] = said
+                    return
+                calls[key] = call
+                tell(figures.said(key, [first[key]]))
+                fill({name: [seconds] for name, seconds in first.items()})
+
+        for one in itertools.chain([first_own], own):
+            enter(one)
+        for one in entrants.peers(late):
+            enter(one)
+
+        def told(times: dict[figures.Key, list[float]]) -> None:
+            for key, seconds in times.items():
+                tell(figures.said(key, seconds))
+            fill(times)
+
+        measured = measure_in_turns(
+            calls,
+            options.rounds,
+            options.least_seconds,
+            _clock(options),
+            before=first,
+            told=told,
+            enough=lambda: time.monotonic() - began > options.seconds,
+        )
+        fill(measured)
         tell("comparing precisions")
-        differences = compare(detectors, options.recordings)
-        tell("measuring")
-        times, broken = _measure(contestants, spec.window_samples, batches, options)
-        peaks = _peaks({one.precision for one in contestants}, device, options)
-    missing |= broken
-    results = []
-    for one in contestants:
-        for batch in batches:
-            seconds = times.get((one.engine, one.precision, batch))
-            if seconds is None:
-                continue
-            rate = Spread.of(seconds).inverse(batch)
-            reached = rate.median * operations
-            top = peaks.get(one.precision)
-            results.append(
-                {
-                    "engine": one.engine,
-                    "precision": one.precision,
-                    "batch": batch,
-                    "windows_per_second": round(rate.median, 3),
-                    "windows_per_second_low": round(rate.low, 3),
-                    "windows_per_second_high": round(rate.high, 3),
-                    "ms_per_window": round(1000.0 / rate.median, 3),
-                    "flops": round(reached),
-                    "of_peak": None if top is None else round(reached / top, 3),
-                }
-            )
-    return {
-        "benchmark": "model",
-        "machine": machine.describe(),
-        "model": options.model,
-        "device": str(device),
-        "threads": torch.get_num_threads() if device.type == "cpu" else None,
-        "rounds": options.rounds,
-        "clock": "cpu" if options.cpu_time else "wall",
-        "window_seconds": spec.window_samples / spec.sample_rate_hz,
-        "operations_per_window": operations,
-        "peak_flops": peaks,
-        "largest_difference_in_probability": differences,
-        "compared_on": len(options.recordings) or "made-up signals",
-        "missing": missing,
-        "results": results,
-        "best": _best(results),
-    }
+        report["largest_difference_in_probability"] = compare(
+            entrants.detectors, options.recordings
+        )
+    return report
 
 
 def count_operations(folder: Path) -> int:
@@ -224,37 +190,9 @@ def _folder(model: str) -> Iterator[Path]:
         yield write_random(model, Path(made) / model)
 
 
-def _scorer(detector: Detector) -> Callable[[NDArray[np.float32]], object]:
-    size = detector.spec.window_samples
-
-    def score(windows: NDArray[np.float32]) -> object:
-        return detector.score(windows, np.full(len(windows), size, np.int64))
-
-    return score
-
-
-def _measure(
-    contestants: list[Contestant],
-    window_samples: int,
-    batches: tuple[int, ...],
-    options: ModelOptions,
-) -> tuple[dict[tuple[str, str, int], list[float]], dict[str, str]]:
-    """Seconds a batch by engine, precision and batch; and whoever failed at a first call."""
+def _noise(windows: int, samples: int) -> NDArray[np.float32]:
     generator = np.random.default_rng(0)
-    largest = 0.1 * generator.standard_normal((max(batches), window_samples))
-    noise = largest.astype(np.float32)
-    calls: dict[tuple[str, str, int], Callable[[], object]] = {}
-    broken: dict[str, str] = {}
-    for one in contestants:
-        for batch in batches:
-            call = _call(one, noise[:batch])
-            try:
-                call()
-            except Exception as error:  # a peer's failure is its own, of whatever kind
-                broken[f"{one.engine} {one.precision}"] = f"failed: {str(error).splitlines()[0]}"
-                break
-            calls[one.engine, one.precision, batch] = call
-    return measure_in_turns(calls, options.rounds, options.least_seconds, _clock(options)), broken
+    return (0.1 * generator.standard_normal((windows, samples))).astype(np.float32)
 
 
 def _clock(options: ModelOptions) -> Callable[[], float]:
@@ -273,17 +211,10 @@ def _peaks(precisions: set[str], device: torch.device, options: ModelOptions) ->
         for operations, call in peak.products(precision, device).items()
     }
     with torch.inference_mode():
-        times = measure_in_turns(calls, options.rounds, options.least_seconds / 4, _clock(options))
+        times = measure_in_turns(
+            calls, min(2, options.rounds), options.least_seconds / 4, _clock(options)
+        )
     peaks: dict[str, float] = {}
     for (precision, operations), seconds in times.items():
         peaks[precision] = max(peaks.get(precision, 0.0), round(operations / min(seconds)))
     return peaks
-
-
-def _best(results: list[Report]) -> dict[str, float]:
-    """The most windows a second of each engine and precision, whatever the batch."""
-    best: dict[str, float] = {}
-    for result in results:
-        name = f"{result['engine']} {result['precision']}"
-        best[name] = max(best.get(name, 0.0), result["windows_per_second"])
-    return best

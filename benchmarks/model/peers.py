@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dfd.detector import engines
+from dfd.detector.engines.target import Target
 from dfd.detector.files.read import read_checkpoint
 from dfd.detector.precision import DTYPES, fast_precisions
 from dfd.detector.signals import probe_signals
@@ -23,6 +24,8 @@ ONNXRUNTIME = "onnxruntime"
 OPENVINO = "openvino"
 COMPILE = "torch.compile"
 PEERS = (TRANSFORMERS, ONNXRUNTIME, OPENVINO, COMPILE)
+# without the one that compiles for minutes
+QUICK_PEERS = (TRANSFORMERS, ONNXRUNTIME, OPENVINO)
 _ENGINE_OF = {ONNXRUNTIME: engines.ONNX, OPENVINO: engines.OPENVINO}
 
 
@@ -108,7 +111,7 @@ def _engine(
     samples, _ = probe_signals(card.window_samples, card.sample_rate_hz)
     compiled = engines.compile_network(
         checkpoint.network,
-        engines.Target(
+        Target(
             device=torch.device("cpu"),
             precision=precision,
             window_samples=card.window_samples,

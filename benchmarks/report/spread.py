@@ -35,11 +35,23 @@ class Spread:
         }
 
 
+def once(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of a call's second run; its first prepares what stays."""
+    call()
+    began = clock()
+    call()
+    return max(clock() - began, 1e-9)
+
+
 def measure_in_turns(
     calls: Mapping[_Key, Callable[[], object]],
     rounds: int,
     least_seconds: float,
     clock: Callable[[], float] = time.perf_counter,
+    *,
+    before: Mapping[_Key, float] | None = None,
+    told: Callable[[dict[_Key, list[float]]], None] = lambda found: None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> dict[_Key, list[float]]:
     """Seconds a call, `rounds` times each, one after another in every round.
 
@@ -50,19 +62,21 @@ def measure_in_turns(
         rounds: measurements of each.
         least_seconds: a call is repeated within a measurement until this much has passed.
         clock: seconds, monotonic.
+        before: what `once` gave of each, where it was asked already.
+        told: given what was found so far after each round.
+        enough: asked before each measurement; True ends here, and what has none by then keeps
+            its first one.
     """
-    repeats: dict[_Key, int] = {}
-    for key, call in calls.items():
-        call()
-        began = clock()
-        call()
-        once = max(clock() - began, 1e-9)
-        repeats[key] = max(1, round(least_seconds / once))
+    first = {key: once(call, clock) for key, call in calls.items()} if before is None else before
+    repeats = {key: max(1, round(least_seconds / first[key])) for key in calls}
     found: dict[_Key, list[float]] = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
+            if enough():
+                return {name: seconds or [first[name]] for name, seconds in found.items()}
             began = clock()
             for _ in range(repeats[key]):
                 call()
             found[key].append((clock() - began) / repeats[key])
+        told(found)
     return found

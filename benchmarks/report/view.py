@@ -9,7 +9,10 @@ Report = dict[str, Any]
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the report of any of the three."""
+    """Prints the report of any of them."""
+    if report["benchmark"] == "compare":
+        _compare(report, console)
+        return
     host = report["machine"]
     console.print(
         f"{host['cpu']}, {host['cores']} cores, load {host['load_before']} before, {host['date']}",
@@ -27,7 +30,9 @@ def _model(report: Report, console: Console) -> None:
     table = Table(caption=f"median, lowest and highest of {report['rounds']}, taken in turns")
     for name in ("engine", "precision"):
         table.add_column(name)
-    for name in ("batch", "windows/s", "low", "high", "ms/window", "GFLOP/s", "of peak"):
+    ratios = [one["ratio"] for one in report["results"] if "ratio" in one]
+    to = f"times {ratios[0]['to']}" if ratios else "ratio"
+    for name in ("batch", "windows/s", "low", "high", "ms/window", "GFLOP/s", "of peak", to):
         table.add_column(name, justify="right")
     for one in report["results"]:
         table.add_row(
@@ -40,6 +45,7 @@ def _model(report: Report, console: Console) -> None:
             f"{one['ms_per_window']:.2f}",
             f"{one['flops'] / 1e9:.0f}",
             "-" if one["of_peak"] is None else f"{100 * one['of_peak']:.0f} %",
+            _ratio(one.get("ratio")),
         )
     console.print(table)
     for name, value in report["peak_flops"].items():
@@ -48,6 +54,34 @@ def _model(report: Report, console: Console) -> None:
         console.print(f"{name}: within {value:.4f} of fp32 in probability", highlight=False)
     for name, reason in report["missing"].items():
         console.print(f"{name}: not measured: {reason}", highlight=False, markup=False)
+
+
+def _ratio(ratio: Report | None) -> str:
+    if ratio is None:
+        return "-"
+    return f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def _compare(report: Report, console: Console) -> None:
+    for name, host in zip(("before", "after"), report["machines"], strict=True):
+        console.print(
+            f"{name}: {host['cpu']}, {host['cores']} cores, load {host['load_before']}, "
+            f"{host['date']}",
+            highlight=False,
+        )
+    if not report["same_machine"]:
+        console.print("two machines: the ratios say little", highlight=False)
+    table = Table()
+    table.add_column("figure")
+    for name in ("before", "after", "ratio"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in report["rows"]:
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        table.add_row(
+            row["figure"], f"{row['before']:g}", f"{row['after']:g}", ratio, row["verdict"]
+        )
+    console.print(table)
 
 
 def _serve(report: Report, console: Console) -> None:

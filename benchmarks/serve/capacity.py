@@ -51,8 +51,17 @@ class ServeBenchOptions:
     resolution: float = 0.1
 
 
-def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: None) -> Report:
+def run(
+    options: ServeBenchOptions,
+    tell: Callable[[str], None] = lambda line: None,
+    keep: Callable[[Report], None] = lambda report: None,
+) -> Report:
     """Starts a daemon, raises the streams, and returns the report.
+
+    Args:
+        options: what.
+        tell: told what is being done, and what each step gave.
+        keep: given the steps so far after each.
 
     Raises:
         UserError: the daemon does not start, or its load generator fails.
@@ -60,6 +69,7 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
     with tempfile.TemporaryDirectory(prefix="dfd-bench-") as made:
         files = options.files or tuple(_recordings(Path(made)))
         tell("starting the daemon")
+        host, taken = machine.describe(), list[Report]()
         arguments = (f"--max-streams={options.limit + 1}", "--admission=fixed", *options.serve)
         with running(arguments) as daemon:
             # what the start left behind is given back within the second
@@ -69,6 +79,8 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
             def attempt(streams: int) -> Report:
                 step = _step(daemon, files, streams, at_rest, options)
                 tell(said(step, options.budget_ms))
+                taken.append(step)
+                keep({"benchmark": "serve", "machine": host, "steps": taken})
                 return step
 
             held, steps = largest_held(
@@ -82,7 +94,7 @@ def run(options: ServeBenchOptions, tell: Callable[[str], None] = lambda line: N
     best = next((step for step in reversed(steps) if step["streams"] == held), None)
     return {
         "benchmark": "serve",
-        "machine": machine.describe(),
+        "machine": host,
         "serve": list(options.serve),
         "budget_ms": options.budget_ms,
         "ready_seconds": round(ready_seconds, 2),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import run_dfd
+from tests.e2e.conftest import DFD, run_dfd
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +36,40 @@ def test_model_gives_results_and_names_what_is_missing() -> None:
     assert report["operations_per_window"] > 1e8
 
 
+def test_a_model_run_that_is_stopped_leaves_its_figures(tmp_path: Path) -> None:
+    """It is stopped when a second figure of each is shown."""
+    path = tmp_path / "model.json"
+    command = [DFD, "bench", "model", "--peer=none", "--batch=1,2", "--threads=1"]
+    process = subprocess.Popen(
+        [*command, "--rounds=1000000", "--seconds=1000000", "--report", str(path)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "measured 2 times" in line:
+            break
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    report = json.loads(path.read_text())
+    assert report["whole"] is False
+    assert {row["batch"] for row in report["results"]} == {1, 2}
+
+
+def test_two_reports_are_compared(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    for path in paths:
+        found = bench("core", "--quick", "--report", path)
+        assert found.returncode == 0, found.stderr
+    found = bench("compare", *paths)
+    assert found.returncode == 0, found.stderr
+    assert "pcm16 16 kHz: CPU ms a stream and second" in found.stdout
+    found = bench("compare", *paths, "--json")
+    assert len(json.loads(found.stdout)["rows"]) == 3
+
+
 def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("dfd bench serve reads what processes use from /proc, which only Linux has")
@@ -61,6 +95,7 @@ def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
         (("model", "--model=nowhere", "--peer=none"), "there is no model folder or file nowhere"),
         (("model", "--batch=0"), "0 is not a list of whole numbers"),
         (("serve", "--quick", "--model=nowhere"), "the daemon did not start"),
+        (("compare", "nowhere.json", "b.json"), "cannot read nowhere.json"),
         (("core", "--quick", "--report=/nowhere/r.json"), "cannot write /nowhere/r.json"),
     ],
 )

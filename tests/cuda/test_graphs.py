@@ -10,10 +10,17 @@ from dfd.detector.engines.cuda_graphs import CudaGraphs
 from dfd.detector.engines.torchscript import place
 from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
+from dfd.detector.networks.scoring import ScoringNetwork
 
 from .conftest import WINDOW, Windows
 
 pytestmark = pytest.mark.cuda
+
+
+def network_of(folder: Path) -> ScoringNetwork:
+    network = read_checkpoint(str(folder)).network
+    assert isinstance(network, ScoringNetwork)
+    return network
 
 
 def test_a_recorded_pass_scores_as_the_pass_itself(card: torch.device) -> None:
@@ -34,7 +41,7 @@ def test_a_recorded_pass_scores_as_the_pass_itself(card: torch.device) -> None:
 def test_a_network_scores_as_without_graphs(
     folder: Path, windows: Windows, card: torch.device, dtype: torch.dtype, laid_out: bool
 ) -> None:
-    network = read_checkpoint(str(folder)).network
+    network = network_of(folder)
     if laid_out:
         lay_out(network)
     place(network, card, dtype)
@@ -53,7 +60,7 @@ def test_a_network_scores_as_without_graphs(
 
 
 def test_results_outlive_the_next_call(folder: Path, card: torch.device) -> None:
-    network = read_checkpoint(str(folder)).network
+    network = network_of(folder)
     place(network, card, torch.float32)
     recorded = CudaGraphs(network)
     with torch.inference_mode():

@@ -32,3 +32,24 @@ def test_short_calls_are_repeated_within_a_measurement() -> None:
     found = measure_in_turns({"one": call}, 2, 1.0, clock=lambda: now)
     assert found["one"] == pytest.approx([0.25, 0.25])
     assert now == 0.25 * (2 + 2 * 4)
+
+
+def test_what_was_found_is_told_after_each_round_and_rounds_end_when_it_is_enough() -> None:
+    told: list[int] = []
+    found = measure_in_turns(
+        {"one": lambda: None},
+        5,
+        0.0,
+        before={"one": 1.0},
+        told=lambda so_far: told.append(len(so_far["one"])),
+        enough=lambda: len(told) == 3,
+    )
+    assert told == [1, 2, 3]
+    assert len(found["one"]) == 3
+
+
+def test_what_has_no_measurement_when_it_is_enough_keeps_its_first_one() -> None:
+    found = measure_in_turns(
+        {"one": lambda: None}, 5, 0.0, before={"one": 2.0}, enough=lambda: True
+    )
+    assert found == {"one": [2.0]}

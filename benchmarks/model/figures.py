@@ -1,0 +1,71 @@
+"""The report of `dfd bench model`, from whatever was measured so far."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from dfd.benchmarks.report.spread import Spread
+
+Key = tuple[str, str, int]
+Times = Mapping[Key, list[float]]
+Report = dict[str, Any]
+# What ratios are to, where it was measured; otherwise they are to dfd's own fp32.
+_PEER = ("transformers", "fp32")
+
+
+def results(times: Times, operations: int, peaks: Mapping[str, float]) -> list[Report]:
+    """A row for each engine, precision and batch.
+
+    Args:
+        times: seconds a batch, a measurement each round.
+        operations: of one window.
+        peaks: operations a second of a matrix product, by precision.
+    """
+    reference = _reference(times)
+    rows = []
+    for (engine, precision, batch), seconds in times.items():
+        rate = Spread.of(seconds).inverse(batch)
+        reached = rate.median * operations
+        top = peaks.get(precision)
+        row = {
+            "engine": engine,
+            "precision": precision,
+            "batch": batch,
+            "windows_per_second": round(rate.median, 3),
+            "windows_per_second_low": round(rate.low, 3),
+            "windows_per_second_high": round(rate.high, 3),
+            "ms_per_window": round(1000.0 / rate.median, 3),
+            "flops": round(reached),
+            "of_peak": None if top is None else round(reached / top, 3),
+        }
+        other = None if reference is None else times.get((*reference, batch))
+        if reference is not None and other is not None and (engine, precision) != reference:
+            # of the same round, so that what else the machine did stays out
+            ratio = Spread.of([b / a for a, b in zip(seconds, other, strict=False)])
+            row["ratio"] = {"to": " ".join(reference)} | ratio.report()
+        rows.append(row)
+    return rows
+
+
+def best(rows: list[Report]) -> dict[str, float]:
+    """The most windows a second of each engine and precision, whatever the batch."""
+    found: dict[str, float] = {}
+    for row in rows:
+        name = f"{row['engine']} {row['precision']}"
+        found[name] = max(found.get(name, 0.0), row["windows_per_second"])
+    return found
+
+
+def said(key: Key, seconds: list[float]) -> str:
+    """A figure in one line."""
+    engine, precision, batch = key
+    rate = batch / statistics.median(seconds)
+    times = "once" if len(seconds) == 1 else f"{len(seconds)} times"
+    return f"{engine} {precision}, batch {batch}: {rate:.2f} windows/s, measured {times}"
+
+
+def _reference(times: Times) -> tuple[str, str] | None:
+    kinds = [(engine, precision) for engine, precision, _ in times]
+    if _PEER in kinds:
+        return _PEER
+    return next((kind for kind in kinds if kind[1] == "fp32"), None)
