@@ -295,7 +295,6 @@ def core(
     "compare",
     cls=Verb,
     examples=("dfd bench compare benchmarks/kept/core.json build/bench/core.json",),
-    context_settings=_SETTINGS,
 )
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
