@@ -20,6 +20,7 @@ VERBS = {
     "report": "Write a page on a recording or a stream, for a case file.",
     "detect": "Score recordings without a daemon.",
     "bridge": "Judge telephone calls: AudioSocket, RTP, WebSocket media.",
+    "doctor": "Find what is wrong on this machine, and what mends it.",
     "info": "Show what a daemon offers.",
     "models": "List, fetch and look into public detectors.",
     "train": "Train a detector.",

@@ -1,0 +1,73 @@
+"""`dfd doctor`: what is wrong on this machine, and what mends it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import Verb
+
+_FILE = click.Path(path_type=Path)
+_MARKS = {"good": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT", "bold red")}
+
+
+@click.command(
+    "doctor",
+    cls=Verb,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n"
+    "  dfd doctor\n"
+    "  dfd doctor --device cuda --serve-cert cert.pem --serve-key key.pem\n\n"
+    "Exit status: 0; 1 where there is a fault; 2 on a mistake.",
+)
+@server_options
+@click.option("--model", default="bundled", show_default=True, help="The model to try.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the ports.")
+@click.option("--serve-cert", type=_FILE, help="PEM file of the certificate dfd serve would use.")
+@click.option("--serve-key", type=_FILE, help="PEM file of its key.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line for each finding.")
+def command(
+    model: str,
+    device: str,
+    host: str,
+    serve_cert: Path | None,
+    serve_key: Path | None,
+    as_json: bool,
+    **others: Any,
+) -> None:
+    """Look for what is wrong: packages, GPU, model, ports, daemon, certificates, sound, limits.
+
+    Each line says what was found, and where something is missing what mends it. Nothing is
+    changed. A note is worth knowing; a fault keeps dfd from working as asked.
+    """
+    import dataclasses
+    import json
+    import sys
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from dfd.cli._checks import CHECKS, Level, Wanted
+
+    ports = {"daemon": 50051, "metrics": 9464, "console": 8080}
+    wanted = Wanted(model, device, host, ports, connection(**others), serve_cert, serve_key)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 200)
+    faults = 0
+    for check in CHECKS:
+        for finding in check(wanted):
+            faults += finding.level is Level.FAULT
+            if as_json:
+                click.echo(json.dumps(dataclasses.asdict(finding)))
+                continue
+            word, style = _MARKS[finding.level]
+            line = Text(f"{word:>5}  ", style=style)
+            line.append(f"{finding.subject}: ", style="bold").append(finding.found, style="default")
+            if finding.remedy:
+                line.append(f"\n       -> {finding.remedy}", style="cyan")
+            console.print(line)
+    if faults:
+        sys.exit(1)
