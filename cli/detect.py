@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
 from dfd.cli._outputs import json_option
+from dfd.clients.display.tables import Column, fitted, number, result_console, verdict_text
 from dfd.clients.display.verdicts import Rates, rates_sentence
 from dfd.clients.sources.recording import Recording, open_recordings
 from dfd.detector import Detector, load_detector
@@ -22,14 +24,13 @@ from dfd.errors import UserError
 from dfd.offline.recording import TrackScores, score_recording
 from dfd.recordings import Finding, shown
 from dfd.streaming.options import AudioFormat
-from dfd.streaming.types import Encoding, StreamError, Verdict
+from dfd.streaming.types import Encoding, StreamError
 
 # all that could be read was scored, but a recording is not whole
 INCOMPLETE = 3
 _CHUNK_SECONDS = 1.0
 # Nothing waits for an answer here: every size is good, and none needs padding.
 _BATCH_SIZES = tuple(range(1, 17))
-_STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green", Verdict.INCONCLUSIVE: "yellow"}
 
 
 def report(
@@ -108,41 +109,48 @@ class _Display:
     def close(self) -> None:
         if not self._rows:
             return
-        several = any(track.summary.channel for _, track in self._rows)
-        table = Table(caption="mean: of the windows' P(spoof); cumulative: evidence added up")
-        table.add_column("file", overflow="fold")
-        if several:
-            table.add_column("channel", justify="right")
-        for name in ("verdict", "prediction"):
-            table.add_column(name)
-        for name in ("mean", "cumulative", "seconds", "speech", "windows"):
-            table.add_column(name, justify="right")
-        for path, track in self._rows:
-            table.add_row(*self._cells(path, track, several))
-        console = Console()
-        if not console.is_terminal:
-            console.width = max(console.width, 160)
-        console.print(table)
+        console = result_console()
+        console.print(_table(self._rows, self._threshold, console.width))
         console.print(rates_sentence(self.rates), highlight=False)
         if self._window_scores:
             for path, track in self._rows:
                 _print_windows(console, path, track)
 
-    def _cells(self, path: str, track: TrackScores, several: bool) -> Iterator[str]:
+
+def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int) -> Table:
+    """A row for each channel of each recording."""
+    columns = {
+        "file": Column("file", least=12),
+        "channel": Column("channel", right=True),
+        "verdict": Column("verdict", least=14),
+        "P": Column("P", right=True),
+        "mean P": Column("mean P", right=True, rank=1),
+        "by mean P": Column("by mean P", rank=4),
+        "seconds": Column("seconds", right=True, rank=2),
+        "speech": Column("speech", right=True, rank=3),
+        "windows": Column("windows", right=True, rank=5),
+    }
+    for path, track in rows:
         summary = track.summary
-        words = ", ".join(reason.value.lower() for reason in summary.inconclusive_reasons)
-        verdict = summary.verdict.value + (f" ({words})" if words else "")
         cumulative = summary.cumulative_score
-        yield escape(path)
-        if several:
-            yield str(summary.channel)
-        yield f"[{_STYLES[summary.verdict]}]{verdict.replace('_', ' ')}[/]"
-        yield _prediction(track.utterance_probability, self._threshold) or "-"
-        yield _number(track.utterance_probability)
-        yield _number(None if cumulative is None else cumulative.spoof_probability)
-        yield f"{summary.audio_seconds:.1f}"
-        yield f"{summary.speech_seconds:.1f}"
-        yield str(track.windows)
+        reasons = [reason.value for reason in summary.inconclusive_reasons]
+        cells: dict[str, Text | str] = {
+            "file": path,
+            "channel": str(summary.channel),
+            "verdict": verdict_text(summary.verdict.value, reasons),
+            "P": number(None if cumulative is None else cumulative.spoof_probability),
+            "mean P": number(track.utterance_probability),
+            "by mean P": verdict_text(_prediction(track.utterance_probability, threshold)),
+            "seconds": f"{summary.audio_seconds:.1f}",
+            "speech": f"{summary.speech_seconds:.1f}",
+            "windows": str(track.windows),
+        }
+        for name, column in columns.items():
+            column.add(cells[name])
+    several = any(track.summary.channel for _, track in rows)
+    shown = [column for name, column in columns.items() if several or name != "channel"]
+    caption = "P: the evidence of all windows; mean P: the mean of the windows' P(spoof)"
+    return fitted(shown, width, title="P: 1 is synthetic, 0 is human", caption=caption)
 
 
 def _print_windows(console: Console, path: str, track: TrackScores) -> None:
@@ -156,10 +164,6 @@ def _rates(spec: ModelSpec) -> Rates | None:
     """The model's error rates, unless another threshold is in force."""
     rates = spec.error_rates
     return rates if rates is not None and rates.threshold == spec.cumulative_threshold else None
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _complain(message: object) -> None:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -201,28 +200,33 @@ def _harmless(value: Any) -> Any:
 
 
 def _show(calls: Iterator[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from dfd.clients.display.tables import Column, fitted, number, result_console, verdict_text
 
-    styles = {"spoof": "red", "bonafide": "green", "inconclusive": "yellow"}
-    table = Table("began", "stream", "end", "channel", "verdict", "P", "alerts", "seconds")
+    columns = (
+        Column("began"),
+        Column("stream", least=12),
+        Column("end", rank=4),
+        Column("channel", right=True, rank=3),
+        Column("verdict"),
+        Column("P", right=True),
+        Column("alerts", right=True, rank=1),
+        Column("seconds", right=True, rank=2),
+    )
     for row in _rows(calls):
-        verdict, probability = row.get("verdict"), row.get("spoof_probability")
-        table.add_row(
+        cells = (
             row["started_at"][:19],
-            Text(row["stream_id"]),
+            row["stream_id"],
             row["end"] or "-",
             str(row.get("channel", "-")),
-            Text(verdict or "-", style=styles.get(verdict or "", "")),
-            "-" if probability is None else f"{probability:.3f}",
+            verdict_text(row.get("verdict")),
+            number(row.get("spoof_probability")),
             str(row["alerts"]),
-            "-" if row["audio_seconds"] is None else f"{row['audio_seconds']:.1f}",
+            number(row["audio_seconds"], 1),
         )
-    if not table.row_count:
+        for column, cell in zip(columns, cells, strict=True):
+            column.add(cell)
+    if not columns[0].cells:
         click.echo("no calls")
         return
-    console = Console()
-    if not sys.stdout.isatty():
-        console.width = max(console.width, 160)
-    console.print(table)
+    console = result_console()
+    console.print(fitted(columns, console.width))

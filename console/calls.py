@@ -112,7 +112,7 @@ def _state(hub: Hub, stream: WatchedStream) -> str:
         return "ALERT"
     said = {verdicts.verdict(channel.summary, _rates(hub, stream)) for channel in stream.channels}
     ended = "Ended. " if stream.end_reason else ""
-    return ended + " / ".join(sorted(said)).replace("Inconclusive: ", "Cannot tell: ")
+    return ended + " / ".join(sorted(said))
 
 
 def _rates(hub: Hub, stream: WatchedStream) -> verdicts.Rates | None:

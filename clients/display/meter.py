@@ -106,8 +106,8 @@ class MeterState:
         """What the evidence says so far, in words."""
         if self.cumulative is None:
             if self.last_status is ev.WindowStatus.SHED:
-                return "Inconclusive so far: the server is too busy"
-            return "Inconclusive so far: speak for a few seconds"
+                return "Cannot tell yet: the server is too busy"
+            return "Cannot tell yet: speak for a few seconds"
         return verdicts.so_far(self.cumulative.spoof_probability, self.rates, self.spoof_threshold)
 
 

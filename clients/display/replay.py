@@ -18,11 +18,10 @@ from rich.text import Text
 
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
+from dfd.clients.display.tables import Column, fitted, number, verdict_text
 from dfd.clients.runs.replay import Replay
 from dfd.clients.runs.report import Report
 
-_STYLES = {"spoof": "bold red", "bonafide": "bold green", "inconclusive": "yellow"}
-_NAMES = {"spoof": "synthetic", "bonafide": "human", "inconclusive": "inconclusive"}
 # Away from a terminal every window of so few recordings has a line; of more, only alerts do.
 _WINDOW_LINES_UP_TO = 8
 
@@ -167,7 +166,7 @@ def _rates(replay: Replay) -> verdicts.Rates | None:
 
 def print_report(console: Console, report: Report) -> None:
     """The tables at the end: scores for each file, windows, latency."""
-    console.print(_files(report))
+    console.print(_files(report, console.width))
     for name, said in {
         entry["file"]: entry["findings"] for entry in report["files"] if entry["findings"]
     }.items():
@@ -188,42 +187,38 @@ def print_report(console: Console, report: Report) -> None:
     )
 
 
-def _files(report: Report) -> Table:
+def _files(report: Report, width: int) -> Table:
     many = any(entry["channel"] for entry in report["files"])
     names = short_names(entry["file"] for entry in report["files"])
-    table = Table(title="P: 1 is synthetic, 0 is human", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("file", overflow="fold", min_width=20)
-    if many:
-        table.add_column("channel", justify="right")
-    table.add_column("verdict", min_width=14, overflow="fold")
-    for name in ("P", "LLR", "mean P", "alert", "scored"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = {
+        "file": Column("file", least=12),
+        "channel": Column("channel", right=True),
+        "verdict": Column("verdict", least=14),
+        "P": Column("P", right=True),
+        "LLR": Column("LLR", right=True, rank=2),
+        "mean P": Column("mean P", right=True, rank=4),
+        "alert": Column("alert", right=True, rank=1),
+        "scored": Column("scored", right=True, rank=3),
+    }
     for entry in report["files"]:
-        row: list[Any] = [Text(names[entry["file"]])]
-        if many:
-            row.append(str(entry["channel"]))
-        if entry["error"] is not None:
-            row += [Text(f"failed: {entry['error']}", style="red"), "-", "-", "-", "-", "-"]
-        else:
-            name = entry["verdict"]
-            text = Text(_NAMES.get(name, name), style=_STYLES.get(name, ""))
-            if entry["inconclusive_reasons"]:
-                text.append("\n" + "\n".join(entry["inconclusive_reasons"]), style="dim")
-            alert = entry["first_alert_seconds"]
-            row += [
-                text,
-                _number(entry["cumulative_spoof_probability"], 3),
-                _number(entry["cumulative_spoof_llr"], 2),
-                _number(entry["mean_spoof_probability"], 3),
-                "-" if alert is None else f"{alert:.1f}s",
-                str(entry["windows_scored"]),
-            ]
-        table.add_row(*row)
-    return table
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+        alert = entry.get("first_alert_seconds")
+        failed = entry["error"]
+        cells: dict[str, Text | str] = {
+            "file": names[entry["file"]],
+            "channel": str(entry["channel"]),
+            "verdict": verdict_text(entry["verdict"], entry["inconclusive_reasons"])
+            if failed is None
+            else Text(f"failed: {failed}", style="red"),
+            "P": number(entry.get("cumulative_spoof_probability")),
+            "LLR": number(entry.get("cumulative_spoof_llr"), 2),
+            "mean P": number(entry.get("mean_spoof_probability")),
+            "alert": "-" if alert is None else f"{alert:.1f} s",
+            "scored": "-" if failed is not None else str(entry["windows_scored"]),
+        }
+        for name, column in columns.items():
+            column.add(cells[name])
+    shown = [column for name, column in columns.items() if many or name != "channel"]
+    return fitted(shown, width, title="P: 1 is synthetic, 0 is human")
 
 
 def _latencies(report: Report) -> Table:

@@ -100,9 +100,14 @@ def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
     if summary.verdict is Verdict.BONAFIDE:
         return person(rates)
     if summary.verdict is Verdict.INCONCLUSIVE:
-        said = [_REASONS.get(reason, reason) for reason in summary.inconclusive_reasons]
-        return "Inconclusive: " + (" and ".join(said) or "the server gave no reason")
+        said = [reason_words(reason) for reason in summary.inconclusive_reasons]
+        return "Cannot tell: " + (" and ".join(said) or "the server gave no reason")
     return "Unknown"
+
+
+def reason_words(reason: str) -> str:
+    """A reason to be inconclusive, by its name in the contract, as a clause."""
+    return _REASONS.get(reason, reason.lower().replace("_", " "))
 
 
 def rates_sentence(rates: Rates | None) -> str:

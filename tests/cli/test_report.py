@@ -64,7 +64,7 @@ async def test_a_running_stream(serve: Serve) -> None:
         done = await dfd("report", "call-7", "--server", where, "--output", "-")
         unknown = await dfd("report", "call-8", "--server", where)
     assert done.status == 0
-    for word in ("call-7", "sales", "was running", "Inconclusive"):
+    for word in ("call-7", "sales", "was running", "Cannot tell"):
         assert word in done.out
     assert unknown.is_one_line()
     assert "neither a file nor a running stream" in unknown.err

@@ -31,7 +31,7 @@ def test_level() -> None:
 
 def test_what_is_said_before_there_is_evidence() -> None:
     state = MeterState("localhost:1", "mic")
-    assert "Inconclusive so far" in shown(state)
+    assert "Cannot tell yet" in shown(state)
     state.take(said.window(ev.WindowStatus.INSUFFICIENT_SPEECH, None))
     assert "speak for a few seconds" in shown(state)
     state.take(said.window(ev.WindowStatus.SHED, None))

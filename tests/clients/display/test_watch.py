@@ -114,7 +114,7 @@ CASES: list[tuple[WatchedStream | None, WatchedStream, list[str]]] = [
     (
         stream("a"),
         stream("a", end="CLIENT_DONE"),
-        ["a: ended, client done. Inconclusive: too little speech was heard"],
+        ["a: ended, client done. Cannot tell: too little speech was heard"],
     ),
     (stream("a"), stream("a", 0.5), []),
 ]

@@ -1,0 +1,111 @@
+"""Results as tables: one style in every verb, and one set of words for a verdict.
+
+A table fits its terminal: where it is narrow, the least important columns are left out, which
+is said, and no number is ever cut.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dfd.clients.display.verdicts import reason_words
+
+_NAMES = {"spoof": "synthetic", "bonafide": "human"}
+_STYLES = {"spoof": "bold red", "bonafide": "bold green"}
+_PIPE_WIDTH = 160
+# between two columns, and at both ends, in `box.SIMPLE_HEAD`
+_PADDING = 2
+
+
+@dataclass(slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: its head.
+        right: numbers stand to the right.
+        rank: 0 is always shown; of others the highest is left out first.
+        least: a text column may be folded to this width; None keeps cells whole.
+    """
+
+    name: str
+    right: bool = False
+    rank: int = 0
+    least: int | None = None
+    cells: list[Text] = field(default_factory=list)
+
+    def add(self, cell: Text | str) -> None:
+        """Appends a cell."""
+        self.cells.append(cell if isinstance(cell, Text) else Text(cell))
+
+    @property
+    def width(self) -> int:
+        """The narrowest that it may be drawn."""
+        lines = [line for cell in (Text(self.name), *self.cells) for line in cell.split()]
+        widest = max((line.cell_len for line in lines), default=0)
+        return widest if self.least is None else min(widest, self.least)
+
+
+def result_console() -> Console:
+    """Standard output; in a pipe wide enough for every column."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+    return console
+
+
+def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: str = "") -> Table:
+    """The table in so many terminal columns."""
+    shown, left_out = list(columns), []
+    while sum(column.width + _PADDING for column in shown) > width:
+        least = max(shown, key=lambda column: column.rank)
+        if least.rank == 0:
+            break
+        shown.remove(least)
+        left_out.append(least.name)
+    if left_out:
+        note = f"left out for the width: {', '.join(reversed(left_out))}"
+        caption = f"{caption}\n{note}" if caption else note
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        caption=caption or None,
+        caption_justify="left",
+        pad_edge=False,
+    )
+    for column in shown:
+        table.add_column(
+            column.name,
+            justify="right" if column.right else "left",
+            no_wrap=column.least is None,
+            overflow="fold",
+            min_width=column.width,
+        )
+    for row in zip(*(column.cells for column in shown), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def verdict_text(verdict: str | None, reasons: Iterable[str] = ()) -> Text:
+    """A verdict for a person; why nothing can be told stands below it.
+
+    Args:
+        verdict: spoof, bonafide or inconclusive; None where there is none.
+        reasons: by the names of the contract.
+    """
+    if not verdict:
+        return Text("-")
+    text = Text(_NAMES.get(verdict, "cannot tell"), style=_STYLES.get(verdict, "yellow"))
+    for reason in reasons:
+        text.append(f"\n{reason_words(reason)}", style="dim")
+    return text
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
