@@ -294,7 +294,11 @@ def core(
 @command.command(
     "compare",
     cls=Verb,
-    examples=("dfd bench compare benchmarks/kept/core.json build/bench/core.json",),
+    examples=(
+        "dfd bench compare before.json after.json",
+        "dfd bench compare --json before.json after.json",
+    ),
+    read_on=_READ_ON,
 )
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))

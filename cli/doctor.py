@@ -7,6 +7,7 @@ import click
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
+from dfd.cli._outputs import json_option
 
 _FILE = click.Path(path_type=Path)
 _MARKS = {"good": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT", "bold red")}
@@ -15,11 +16,12 @@ _MARKS = {"good": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT"
 @click.command(
     "doctor",
     cls=Verb,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExamples:\n"
-    "  dfd doctor\n"
-    "  dfd doctor --device cuda --serve-cert cert.pem --serve-key key.pem\n\n"
-    "Exit status: 0; 1 where there is a fault; 2 on a mistake.",
+    examples=(
+        "dfd doctor",
+        "dfd doctor --device cuda --serve-cert cert.pem --serve-key key.pem",
+    ),
+    epilog="Exit status: 0; 1 if there is a fault; 2 on a mistake.",
+    read_on="docs/operations.md",
 )
 @server_options
 @click.option("--model", default="bundled", show_default=True, help="The model to try.")
@@ -27,7 +29,7 @@ _MARKS = {"good": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT"
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the ports.")
 @click.option("--serve-cert", type=_FILE, help="PEM file of the certificate dfd serve would use.")
 @click.option("--serve-key", type=_FILE, help="PEM file of its key.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line for each finding.")
+@json_option("one line of JSON for each finding")
 def command(
     model: str,
     device: str,

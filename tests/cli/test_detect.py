@@ -217,7 +217,7 @@ def test_the_table_names_both_scores(tmp_path: Path) -> None:
     result = run(path, "--window-scores")
     assert result.exit_code == 0
     assert "[red]a.wav" in result.stdout
-    for word in ("verdict", "mean", "cumulative", "evidence added up"):
+    for word in ("verdict", "mean P", "the evidence of all windows"):
         assert word in result.stdout
     assert "0.00 - 4.00 s" in result.stdout
     assert result.stderr == ""

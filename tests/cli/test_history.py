@@ -59,7 +59,8 @@ def test_the_table_is_for_people(journal: Path) -> None:
     result = run("list", "--journal", journal)
     assert result.exit_code == 0
     assert result.stdout.count("stream-b") == 2
-    assert "spoof" in result.stdout
+    assert "synthetic" in result.stdout
+    assert "cannot tell" in result.stdout
     assert run("list", "--journal", journal, "--stream-id", "none").stdout == "no calls\n"
 
 
