@@ -166,6 +166,7 @@ _OPTIONS = (
         _SECONDS,
     ),
     _flag("allow_open", "Let other machines reach the port without TLS or tokens."),
+    _flag("handover", "Share the port with the daemon before and the one after."),
     _flag("reflection", "Serve gRPC reflection."),
     _flag("health", "Serve gRPC health."),
     _option("log_level", "Lowest level that is logged.", click.Choice(LOG_LEVELS)),

@@ -1,10 +1,11 @@
 """What the life of a daemon has in common, of one process or of several."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from dfd.daemon import systemd
 from dfd.daemon.endpoint.address import address
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
@@ -14,6 +15,13 @@ def ready_line(options: ServeOptions, port: int, page: MetricsPage | None) -> st
     """What is said on standard output once streams are taken."""
     metrics = f" (metrics {page.url})" if page is not None else ""
     return f"dfd ready on {address(options.host, port)}{metrics}"
+
+
+def reread_as_asked(reread: Callable[[], None]) -> None:
+    """What SIGHUP does: files are read again, and systemd is told."""
+    systemd.reloading()
+    reread()
+    systemd.ready()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,8 @@ class ServeOptions(ModelOverrides):
         reload_seconds: how often is looked whether these files have changed; 0: never, but
             at SIGHUP.
         allow_open: others may reach the port without TLS or unknown.
+        handover: the port is shared with the daemon before and the one after: it is closed
+            as soon as this one drains, and new calls go to the other.
         reflection, health: whether gRPC's services of these names are there.
 
     Raises:
@@ -120,6 +122,7 @@ class ServeOptions(ModelOverrides):
     tls_client_ca: Path | None = None
     reload_seconds: float = 10.0
     allow_open: bool = False
+    handover: bool = False
     reflection: bool = True
     health: bool = True
     log_level: str = "info"

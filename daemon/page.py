@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from socket import AF_INET6, SHUT_RDWR, socket
+from socket import AF_INET6, SHUT_RDWR, SO_REUSEPORT, SOL_SOCKET, socket
 from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import Any, Self
@@ -83,13 +83,19 @@ class MetricsPage:
         registry: the figures.
         host, port: where; port 0 takes a free one.
         ready: whether streams are taken.
+        shared: another daemon may have the port as well for a while.
 
     Raises:
         UserError: the port cannot be had.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, host: str, port: int, ready: Callable[[], bool]
+        self,
+        registry: CollectorRegistry,
+        host: str,
+        port: int,
+        ready: Callable[[], bool],
+        shared: bool = False,
     ) -> None:
         figures = make_wsgi_app(registry)
 
@@ -106,13 +112,19 @@ class MetricsPage:
             return [f"{text}\n".encode()]
 
         kind = _BoundedV6 if ":" in host else _Bounded
+        self._server = kind((host, port), _Quiet, False)
+        if shared:
+            self._server.socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
         try:
-            self._server = kind((host, port), _Quiet)
+            self._server.server_bind()
+            self._server.server_activate()
         except OSError as error:
+            self._server.server_close()
             raise UserError(
                 f"cannot serve metrics on {host}:{port}: {error.strerror or error}; "
                 "choose another --metrics-port, or --no-metrics"
             ) from None
+        self._closed = False
         self._server.set_app(answer)
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="dfd-metrics", daemon=True
@@ -123,7 +135,10 @@ class MetricsPage:
         self.url = f"http://{shown}:{self.port}/metrics"
 
     def close(self) -> None:
-        """Gives the port back."""
+        """Gives the port back; closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=5.0)

@@ -11,6 +11,7 @@ from typing import Self
 import grpc.aio
 
 from dfd import __version__
+from dfd.daemon import systemd
 from dfd.daemon.endpoint.address import address
 from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
 from dfd.daemon.endpoint.bind import bind, channel_options, most_calls
@@ -23,7 +24,7 @@ from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import open_journal
-from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
+from dfd.daemon.lifecycle import Ending, ready_line, reread_as_asked, unless_signal
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
@@ -101,6 +102,7 @@ class Server:
         self._secrets = Secrets(options)
         self._rereading: asyncio.Task[None] | None = None
         self._descriptors: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self.runtime = Runtime(
             options=options,
             version=__version__,
@@ -166,6 +168,7 @@ class Server:
                 options.metrics_host,
                 options.metrics_port,
                 lambda: self.runtime.admission.phase is Phase.SERVING,
+                options.handover,
             )
         await server.start()
         raise_limit()
@@ -173,6 +176,11 @@ class Server:
         if options.reload_seconds:
             self._rereading = asyncio.create_task(self._reread_changed(), name="dfd-reread")
         log(logging.INFO, "listening", address=address(options.host, self.port))
+
+    @property
+    def well(self) -> bool:
+        """Whether windows are judged, as far as is known."""
+        return self._pulse is None or self._pulse.well
 
     def reread(self) -> None:
         """Reads tokens, keys and certificates again; where they are wrong nothing changes."""
@@ -248,7 +256,7 @@ class Server:
         if not self._has_engine:
             phase = Phase.WARMING
         else:
-            phase = Phase.SERVING if self._pulse is None or self._pulse.well else Phase.FAILING
+            phase = Phase.SERVING if self.well else Phase.FAILING
         serving = phase is Phase.SERVING
         admission.enter(phase)
         self._health.set_serving(serving)
@@ -266,6 +274,12 @@ class Server:
         )
         self._health.set_serving(False)
         self.runtime.drain(plan)
+        if self.options.handover and self._grpc is not None:
+            # closes the port and tells clients to connect anew; calls that run go on
+            last = plan.grace_seconds + LAST_WORDS_SECONDS
+            self._closing = asyncio.create_task(self._grpc.stop(last), name="dfd-closing")
+            if self.page is not None:
+                await asyncio.to_thread(self.page.close)
         return await self.runtime.admission.until_empty(plan.grace_seconds)
 
     async def stop(self, grace_seconds: float = 0.0) -> bool:
@@ -276,6 +290,8 @@ class Server:
                 task.cancel()
         if self._grpc is not None:
             await self._grpc.stop(grace_seconds)
+        if self._closing is not None:
+            await self._closing
         if self.page is not None:
             self.page.close()
         if self._pulse is not None:
@@ -320,16 +336,20 @@ async def run(
     signals: asyncio.Queue[None] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
-    loop.add_signal_handler(signal.SIGHUP, server.reread)
+    loop.add_signal_handler(signal.SIGHUP, reread_as_asked, server.reread)
     drained = True
+    alive = asyncio.create_task(systemd.keep_alive(lambda: server.well))
     try:
         await server.bind()
         if await unless_signal(server.warm(), signals):
             settle_memory()
             announce(server.ready_line)
+            systemd.ready()
             await signals.get()
+            systemd.stopping()
             drained = await unless_signal(server.drain(), signals)
             log(logging.INFO, "drained" if drained else "ended with streams running")
     finally:
+        alive.cancel()
         device_idle = await server.stop(LAST_WORDS_SECONDS if drained else 0.0)
     return Ending(drained, device_idle)

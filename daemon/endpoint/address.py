@@ -50,13 +50,19 @@ def probe(host: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def reserved(host: str, port: int) -> Iterator[int]:
+def reserved(host: str, port: int, others: bool = False) -> Iterator[int]:
     """Holds a port that several processes are going to share, and gives its number.
+
+    Args:
+        host: where.
+        port: 0 takes a free one.
+        others: it may be shared already.
 
     Raises:
         UserError: it cannot be had.
     """
-    probe(host, port)
+    if not others:
+        probe(host, port)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, where = found[0]
     with socket.socket(family, kind, protocol) as holder:

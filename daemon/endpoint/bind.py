@@ -23,7 +23,7 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
         ("grpc.max_send_message_length", -1),
         # one connection may have all the streams, and a little for what else is asked
         ("grpc.max_concurrent_streams", options.max_streams + _BESIDE_STREAMS),
-        ("grpc.so_reuseport", int(shared)),
+        ("grpc.so_reuseport", int(shared or options.handover)),
         # connections that never say anything, or have nothing to say
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_connection_idle_ms", 600_000),
@@ -54,7 +54,7 @@ def bind(
     Raises:
         UserError: it cannot be had.
     """
-    if not shared:
+    if not shared and not options.handover:
         probe(options.host, options.port)
     target = address(options.host, options.port)
     try:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry
 
+from dfd.daemon import systemd
 from dfd.daemon.endpoint.address import address, reserved
 from dfd.daemon.endpoint.doors import check_doors
-from dfd.daemon.lifecycle import Ending, ready_line, unless_signal
+from dfd.daemon.lifecycle import Ending, ready_line, reread_as_asked, unless_signal
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.control import (
@@ -142,7 +143,7 @@ class Supervisor:
             UserError: a mistake of whoever started the daemon.
         """
         options = self.options
-        self.port = self._held.enter_context(reserved(options.host, options.port))
+        self.port = self._held.enter_context(reserved(options.host, options.port, options.handover))
         if options.serves_metrics:
             registry = CollectorRegistry()
             registry.register(MergedCollector(self._gather_from_page))
@@ -151,6 +152,7 @@ class Supervisor:
                 options.metrics_host,
                 options.metrics_port,
                 lambda: self.metrics.value("dfd_ready") == 1.0,
+                options.handover,
             )
         for role, count in (("engine", len(options.devices)), ("worker", options.workers)):
             for index in range(count):
@@ -192,6 +194,8 @@ class Supervisor:
             grace_seconds=self.options.grace_seconds,
             streams=self._counts.streams,
         )
+        if self.options.handover and self.page is not None:
+            await asyncio.to_thread(self.page.close)
         workers = self._all("worker")
         for worker in workers:
             worker.end = None
@@ -442,14 +446,19 @@ async def run_supervisor(
         loop.add_signal_handler(number, signals.put_nowait, None)
     check_doors(options)
     supervisor = Supervisor(options, loader)
-    loop.add_signal_handler(signal.SIGHUP, supervisor.reread)
+    loop.add_signal_handler(signal.SIGHUP, reread_as_asked, supervisor.reread)
+    # processes that hang are its own to replace: it need only be there itself
+    alive = asyncio.create_task(systemd.keep_alive(lambda: True))
     drained = True
     try:
         if await unless_signal(supervisor.start(), signals):
             announce(supervisor.ready_line)
+            systemd.ready()
             await signals.get()
+            systemd.stopping()
             drained = await unless_signal(supervisor.drain(), signals)
             log(logging.INFO, "drained" if drained else "ended with streams running")
     finally:
+        alive.cancel()
         await supervisor.stop()
     return Ending(drained, device_idle=True)

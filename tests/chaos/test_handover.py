@@ -1,0 +1,92 @@
+"""A rolling restart on one port, and what systemd is told."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from dfd.clients import AsyncDetectionClient, events
+from tests.chaos.daemon import RATE, Daemon, served
+
+SECOND = b"\x00\x08\x00\xf8" * (RATE // 2)
+
+
+async def call(port: int, seconds: float) -> list[events.Event]:
+    """A call in real time, by the client that everyone uses, on a connection of its own."""
+    async with AsyncDetectionClient(f"127.0.0.1:{port}") as client, client.stream() as stream:
+
+        async def talk() -> None:
+            for _ in range(round(seconds * 10)):
+                await stream.send(SECOND[: len(SECOND) // 10])
+                await asyncio.sleep(0.1)
+            await stream.finish()
+
+        talking = asyncio.create_task(talk())
+        told = [event async for event in stream]
+        await talking
+    return told
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "two workers"])
+async def test_no_stream_is_lost_when_another_takes_over(more: tuple[str, ...]) -> None:
+    options = ("--handover", "--grace-seconds", "5", *more)
+    with Daemon(*options) as old:
+        port = old.port
+        calls = [asyncio.create_task(call(port, 1.0 + n)) for n in range(10)]
+        await asyncio.sleep(1.0)
+        with Daemon(*options, "--port", str(port)) as new:
+            for _ in range(4):
+                calls.append(asyncio.create_task(call(port, 3.0)))
+                await asyncio.sleep(0.1)
+            old.process.send_signal(signal.SIGTERM)
+            for _ in range(30):
+                calls.append(asyncio.create_task(call(port, 2.0)))
+                await asyncio.sleep(0.1)
+            told = await asyncio.gather(*calls)
+            assert old.process.wait(20) == 0
+            ends = [end for one in told if isinstance(end := one[-1], events.Summary)]
+            assert len(ends) == len(told)
+            assert {end.end_reason for end in ends} == {events.EndReason.CLIENT_DONE}
+            # those that outlived the grace of the old one went on at the new one
+            lost = [e for one in told for e in one if isinstance(e, events.ConnectionLost)]
+            assert lost
+            assert await asyncio.to_thread(served, new)
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    path, fault = tmp_path / "notify", tmp_path / "fault"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(20)
+
+        def until(word: str) -> None:
+            while word not in manager.recv(1000).decode().split("\n"):
+                pass
+
+        environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "300000"}
+        limits = ("--deadline-seconds", "1")
+        with Daemon(*limits, environment=environment, fault=fault) as daemon:
+            until("READY=1")
+            until("WATCHDOG=1")
+            os.kill(daemon.process.pid, signal.SIGHUP)
+            until("RELOADING=1")
+            until("READY=1")
+            fault.write_text("fails")
+            served(daemon)  # windows that meet the fault
+            daemon.until(lambda: daemon.figure("dfd_ready") == 0)
+            manager.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while manager.recv(1000):
+                    pass
+            manager.settimeout(1.0)  # ten times as long as it takes while all is well
+            with pytest.raises(TimeoutError):
+                manager.recv(1000)
+            manager.settimeout(20)
+            fault.unlink()
+            until("WATCHDOG=1")
+            daemon.process.send_signal(signal.SIGTERM)
+            until("STOPPING=1")
