@@ -1,15 +1,20 @@
 """`dfd console`: a web page of the daemon's streams."""
 
+import itertools
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import OneLineError, Verb
 
+if TYPE_CHECKING:
+    from dfd.console.options import Reader
+
 _FILE = click.Path(path_type=Path)
+_MOST_CALLS = 500
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -41,6 +46,11 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
     "  [default: DFD_CONSOLE_TOKEN]",
 )
 @click.option(
+    "--journal",
+    metavar="FILE|URL",
+    help="The daemon's journal: shows the calls that are over, too.",
+)
+@click.option(
     "--console-cert", type=_FILE, help="PEM file of a certificate, to serve the page over HTTPS."
 )
 @click.option("--console-key", type=_FILE, help="PEM file of the certificate's key.")
@@ -48,6 +58,7 @@ def command(
     host: str,
     port: int,
     console_token_file: Path | None,
+    journal: str | None,
     console_cert: Path | None,
     console_key: Path | None,
     **others: Any,
@@ -88,5 +99,32 @@ def command(
         token=token,
         tls_cert=console_cert,
         tls_key=console_key,
+        history=None if journal is None else _reader(journal),
     )
     asyncio.run(serve(options, click.echo))
+
+
+def _reader(journal: str) -> "Reader":
+    """Reads the journal anew for each question; it may grow meanwhile."""
+    from dfd.daemon.journal.store import Query, Store
+
+    Store(journal, create=False).close()  # says so where there is none
+
+    def read(text: str, verdict: str | None, alerted: bool) -> list[dict[str, Any]]:
+        store = Store(journal, create=False)
+        try:
+            calls = store.calls(Query(verdict=verdict, alerted=alerted or None))
+            wanted = (call for call in calls if _matches(call, text))
+            return list(itertools.islice(wanted, _MOST_CALLS))
+        finally:
+            store.close()
+
+    return read
+
+
+def _matches(call: dict[str, Any], text: str) -> bool:
+    """Whether every word is in the call's id, address, token's name or labels."""
+    said = [call["stream_id"], call["peer"] or "", call["token"] or ""]
+    said += [f"{name}={value}" for name, value in (call["labels"] or {}).items()]
+    whole = "\n".join(said).casefold()
+    return all(word in whole for word in text.casefold().split())

@@ -7,6 +7,7 @@ frame.py      what every page has: navigation, dark and light, styles
 live.py       the browser's microphone
 files.py      a recording, uploaded or synthesised here
 calls.py      all running streams, and one of them closely
+history.py    the calls that are over
 model.py      the model's card
 charts.py     scores and waveforms as ECharts options
 microphone.py the browser's audio on its way to the daemon

@@ -36,8 +36,13 @@ _SLOTS = {
 }
 
 
-def build(hub: Hub) -> None:
-    """All streams."""
+def build(hub: Hub, *, history: bool) -> None:
+    """All streams.
+
+    Args:
+        hub: the daemon.
+        history: whether there is a page of those that are over.
+    """
     with frame.page("/calls", "Calls"):
         with frame.panel():
             counts = frame.Text("", live="polite")
@@ -48,6 +53,8 @@ def build(hub: Hub) -> None:
                     .style("flex:1;min-width:14rem")
                 )
                 ended = ui.switch("Show ended")
+                if history:
+                    ui.link("History", "/calls/history").classes("plain")
             table = (
                 ui.table(rows=[], columns=_COLUMNS, row_key="key", pagination=50)
                 .props(

@@ -16,24 +16,25 @@ from fastapi import FastAPI, WebSocket
 from nicegui import Client, ui
 from nicegui.storage import Storage
 
-from dfd.console import calls, files, live, model
+from dfd.console import calls, files, history, live, model
 from dfd.console.access import Doorkeeper
 from dfd.console.hub import Hub
 from dfd.console.microphone import Session
-from dfd.console.options import ConsoleOptions
+from dfd.console.options import ConsoleOptions, Reader
 from dfd.errors import UserError
 
 
 class Pages:
     """The pages of one console."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, read: Reader | None) -> None:
         self._hub = hub
+        self._read = read
         self._sessions: dict[str, Session] = {}
 
     def add(self, app: FastAPI) -> None:
         """Registers them."""
-        hub = self._hub
+        hub, read = self._hub, self._read
 
         @ui.page("/")
         def _live(client: Client) -> None:
@@ -48,7 +49,13 @@ class Pages:
 
         @ui.page("/calls")
         def _calls() -> None:
-            calls.build(hub)
+            calls.build(hub, history=read is not None)
+
+        if read is not None:
+
+            @ui.page("/calls/history")
+            def _history() -> None:
+                history.build(read)
 
         @ui.page("/calls/{key}")
         def _call(key: str) -> None:
@@ -85,7 +92,7 @@ async def serve(options: ConsoleOptions, announce: Callable[[str], None]) -> Non
         yield
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    Pages(hub).add(app)
+    Pages(hub, options.history).add(app)
     ui.run_with(
         app,
         title="dfd console",

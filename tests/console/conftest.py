@@ -57,10 +57,12 @@ def needs() -> None:
 
 
 @pytest.fixture(scope="session")
-def console(needs: None) -> Iterator[Console]:
+def console(needs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    pytest.importorskip("sqlalchemy", reason="no journal: pip install 'dfd[journal]'")
+    journal = tmp_path_factory.mktemp("journal") / "calls.db"
     with (
-        local_daemon(["--deadline-seconds=60"]) as server,
-        started_console("--server", server) as url,
+        local_daemon(["--deadline-seconds=60", f"--journal={journal}"]) as server,
+        started_console("--server", server, "--journal", str(journal)) as url,
     ):
         yield Console(url, server)
 

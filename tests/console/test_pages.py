@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dfd.clients.blocking import DetectionClient
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import StreamOptions
 from dfd.clients.sources.recording import open_recording
@@ -113,6 +114,21 @@ def test_calls_with_alerts_first_and_one_closely(browser: Any, console: Console,
     until(browser, sees("Time line", "queue: sales", "windows scored"))
 
 
+def test_calls_that_are_over(browser: Any, console: Console, speech: Path) -> None:
+    with DetectionClient(console.server) as client:
+        recording = open_recording(speech)
+        options = StreamOptions(stream_id="call-over", labels={"queue": "claims"})
+        with client.stream(recording.audio_format, options=options, live=False) as stream:
+            stream.send_all(recording.chunks(1.0))
+            assert list(stream)
+    show(browser, console.url + "/calls", "History")
+    browser.find_element(By.LINK_TEXT, "History").click()
+    until(browser, sees("call-over", "queue=claims", "spoof"))
+    search = browser.find_element(By.CSS_SELECTOR, "input[type=search]")
+    search.send_keys("claims nobody")
+    until(browser, sees("0 calls"))
+
+
 def test_the_model_s_card(browser: Any, console: Console) -> None:
     show(browser, console.url + "/model", "of 100 machines", "Recipe")
     assert len(browser.find_elements(By.CSS_SELECTOR, "canvas")) >= 3
@@ -130,7 +146,7 @@ def test_the_theme_is_kept(browser: Any, console: Console) -> None:
     until(browser, lambda b: not b.find_elements(By.CSS_SELECTOR, "body.body--dark"))
 
 
-@pytest.mark.parametrize("path", ["/", "/file", "/calls", "/model"])
+@pytest.mark.parametrize("path", ["/", "/file", "/calls", "/calls/history", "/model"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_everyone_can_use_it(
     browser: Any, console: Console, call: str, path: str, dark: bool
