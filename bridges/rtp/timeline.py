@@ -44,6 +44,7 @@ class Timeline:
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
         self._decoder: Decoder = make_decoder(codec)
+        self._frame_bytes = self._decoder.audio_format.bytes_per_frame
         self._next: int | None = None  # timestamp after the last sample
         self._arrival: float | None = None  # of the last audio
         self._lost = 0
@@ -84,7 +85,7 @@ class Timeline:
             self.counts.undecodable_packets += 1
             self._lost = lost + 1
             return []
-        frames = len(content) // self.audio_format.bytes_per_frame
+        frames = len(content) // self._frame_bytes
         if not frames:
             self._lost = lost
             return []
@@ -94,7 +95,7 @@ class Timeline:
             return []
         self._next = (packet.timestamp + self._ticks(frames)) & 0xFFFFFFFF
         self._arrival = released.arrival
-        content = content[cut * self.audio_format.bytes_per_frame :]
+        content = content[cut * self._frame_bytes :] if cut else content
         self.counts.gap_frames += gap
         self.counts.silent_frames += still
         self.counts.audio_frames += frames - cut

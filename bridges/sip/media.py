@@ -28,6 +28,7 @@ from dfd.bridges.sip.watched import WatchedCall
 _RELOCK_SECONDS = 2.0
 # Nobody speaks on a call on hold; it is not forgotten for all that.
 _HELD_SECONDS = 3600.0
+_COUNT_SECONDS = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -93,6 +94,7 @@ class CallMedia:
         self._sources = {incoming.way.host}
         self.ended = False
         self.last = self.clock()
+        self._count_due = self.last + _COUNT_SECONDS
         self._lines: dict[int, _Line] = {}
         self._watched: WatchedCall | None = None
         self._session = secrets.randbits(31)
@@ -177,7 +179,9 @@ class CallMedia:
         """Gives up on lost packets; gives the reason where the call is to be ended."""
         if self._watched is not None:
             self.call.handle(self._watched.poll(now))
-            self._count()
+            if now >= self._count_due:
+                self._count_due = now + _COUNT_SECONDS
+                self._count()
         idle = self.exchange.options.idle_seconds
         patience = max(idle, _HELD_SECONDS) if self.held else idle
         return f"idle: no media for {patience:g} s" if now - self.last > patience else ""

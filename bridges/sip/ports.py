@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 _RECEIVE_BUFFER_BYTES = 1 << 19
-_MAX_READS = 64
+_MAX_DATAGRAM_BYTES = 9000
 
 Got = Callable[[bytes, str, int, bool], None]
 
@@ -38,16 +38,12 @@ class PortPair:
                 one.close()
 
     def _read(self, one: socket.socket, control: bool) -> None:
-        for _ in range(_MAX_READS):
-            if one.fileno() < 0:  # what came before ended the call
-                return
-            try:
-                data, address = one.recvfrom(9000)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                return
-            self._got(data, str(address[0]), int(address[1]), control)
+        """Takes one datagram; where more wait, the loop comes back at once."""
+        try:
+            data, address = one.recvfrom(_MAX_DATAGRAM_BYTES)
+        except OSError:  # nothing there after all
+            return
+        self._got(data, str(address[0]), int(address[1]), control)
 
 
 class PortRange:

@@ -6,6 +6,7 @@ Without input or output: the ports give packets and the time, and ask `poll` now
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dfd.bridges.calls import CallAudio, CallEnded, CallEvent, CallNote, CallStarted
 from dfd.bridges.media.codecs import Codec
@@ -16,6 +17,9 @@ from dfd.clients.audio import AudioFormat, Encoding
 
 # A line without audio, on hold or silent, holds the others up for so long.
 _SKEW_SECONDS = 1.0
+# Lines are put together in pieces of about this length, and not packet by packet.
+_PIECE_SECONDS = 0.1
+_OLD_SECONDS = 0.3
 # A line that is off the clock by more than this is put where the clock says.
 _DRIFT_SECONDS = 0.5
 
@@ -47,6 +51,8 @@ class WatchedCall:
         self._ends = [0] * len(codecs)
         self._heard = [False] * len(codecs)
         self._hold_seconds = hold_seconds
+        self._pieces = [_Piece() for _ in codecs]
+        self._piece_bytes = 2 * round(_PIECE_SECONDS * rate_hz)
         self._began: float | None = None  # arrival of the first packet of all
         self._now = 0.0
 
@@ -65,6 +71,8 @@ class WatchedCall:
         for number, line in enumerate(self.lines):
             if line.waiting:
                 events += self._pass(number, line.poll(now), now)
+            if self._pieces[number].content and now - self._pieces[number].when > _OLD_SECONDS:
+                events += self._put(number)
         return events
 
     def end(self, reason: str) -> list[CallEvent]:
@@ -74,6 +82,8 @@ class WatchedCall:
             held = [one for one in line.end(reason) if not isinstance(one, CallEnded)]
             events += self._pass(number, held, self._now)
         if self._tracks is not None:
+            for number in range(len(self.lines)):
+                events += self._put(number)
             events += self._tracks.flush()
         return [*events, CallEnded(reason)]
 
@@ -107,4 +117,34 @@ class WatchedCall:
         elif abs(begins + frames - expected) > _DRIFT_SECONDS * rate:
             begins = max(0, expected - frames)
         self._ends[line] = begins + frames
-        return self._tracks.push(line, audio.content, begins)
+        piece = self._pieces[line]
+        given: list[CallAudio] = []
+        if piece.content and piece.end != begins:
+            given = self._put(line)
+        if not piece.content:
+            piece.begins = begins
+        piece.content += audio.content
+        piece.when = now
+        return given + self._put(line) if len(piece.content) >= self._piece_bytes else given
+
+    def _put(self, line: int) -> list[CallAudio]:
+        """Puts what was gathered of one line beside the others."""
+        piece = self._pieces[line]
+        if self._tracks is None or not piece.content:
+            return []
+        content = bytes(piece.content)
+        piece.content.clear()
+        return self._tracks.push(line, content, piece.begins)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Audio of one line, without a hole, that waits to be put beside the others."""
+
+    begins: int = 0
+    content: bytearray = field(default_factory=bytearray)
+    when: float = 0.0
+
+    @property
+    def end(self) -> int:
+        return self.begins + len(self.content) // 2
