@@ -80,7 +80,8 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
             stop_metrics, port = expose(
                 exchange.metrics, *settings.metrics, lambda: _page(exchange, plan.name)
             )
-            log(logging.INFO, "metrics ready", address=written(settings.metrics[0], port))
+            url = f"http://{written(settings.metrics[0], port)}/metrics"
+            log(logging.INFO, "metrics ready", url=url)
         try:
             try:
                 where, stop_server = await plan.start(exchange)

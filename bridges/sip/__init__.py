@@ -4,6 +4,6 @@ messages, framing, bodies, metadata   what comes off the wire (sipmessage reads 
 offers, answers, srtp                 the session descriptions, and the keys in them
 digest, peers                         who may come in
 transactions, dialogs, agent          RFC 3261 without input or output: requests in, answers out
-watched                               the media of one call, as call events
+watched, drift                        the media of one call, as call events on one time line
 media, server                         the ports: RTP and SIP over UDP, TCP and TLS
 """

@@ -12,6 +12,7 @@ from dfd.bridges.calls import CallAudio, CallEnded, CallEvent, CallNote, CallSta
 from dfd.bridges.media.codecs import Codec
 from dfd.bridges.rtp.packets import RtpPacket
 from dfd.bridges.rtp.source import RtpCall
+from dfd.bridges.sip.drift import Drift
 from dfd.bridges.websocket.tracks import Tracks
 from dfd.clients.audio import AudioFormat, Encoding
 
@@ -20,8 +21,6 @@ _SKEW_SECONDS = 1.0
 # Lines are put together in pieces of about this length, and not packet by packet.
 _PIECE_SECONDS = 0.1
 _OLD_SECONDS = 0.3
-# A line that is off the clock by more than this is put where the clock says.
-_DRIFT_SECONDS = 0.5
 
 
 class WatchedCall:
@@ -52,6 +51,7 @@ class WatchedCall:
         self._heard = [False] * len(codecs)
         self._hold_seconds = hold_seconds
         self._pieces = [_Piece() for _ in codecs]
+        self._drifts = [Drift() for _ in codecs]
         self._piece_bytes = 2 * round(_PIECE_SECONDS * rate_hz)
         self._began: float | None = None  # arrival of the first packet of all
         self._now = 0.0
@@ -114,8 +114,9 @@ class WatchedCall:
         if not self._heard[line]:  # its first packet was held for company
             self._heard[line] = True
             begins = max(0, expected - round(self._hold_seconds * rate))
-        elif abs(begins + frames - expected) > _DRIFT_SECONDS * rate:
-            begins = max(0, expected - frames)
+        else:
+            lag = (expected - begins - frames) / rate
+            begins = max(0, begins + round(self._drifts[line].correction(lag, now) * rate))
         self._ends[line] = begins + frames
         piece = self._pieces[line]
         given: list[CallAudio] = []

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -217,7 +218,9 @@ def finished(events: Path, calls: int) -> None:
 
 def scrape(log: Path) -> dict[str, float]:
     """The bridge's own metrics, those that are not nothing."""
-    url = next(word for word in log.read_text().split() if word.startswith("http://127.0.0.1:"))
+    found = re.search(r"http://127\.0\.0\.1:\d+/metrics", log.read_text())
+    assert found is not None
+    url = found[0]
     with urllib.request.urlopen(url, timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     pairs = (line.rpartition(" ") for line in lines if line.startswith("dfd_bridge_"))
