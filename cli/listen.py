@@ -160,5 +160,7 @@ def command(
     if result.summary is not None:
         for line in summary_lines(result.summary, result.lost_seconds, view.state.rates):
             console.print(line, highlight=False, markup=False)
+    if result.fault is not None:
+        raise result.fault
     if fail_on_alert and result.alerts:
         sys.exit(1)

@@ -21,6 +21,7 @@ class Listening:
     Attributes:
         summary: None where the stream ended by an error.
         lost_seconds: audio that no server judged.
+        fault: why it ended early; what was heard before is judged all the same.
     """
 
     stream_id: str = ""
@@ -28,6 +29,7 @@ class Listening:
     lost_seconds: float = 0.0
     alerts: list[ev.Alert] = field(default_factory=list)
     summary: ev.Summary | None = None
+    fault: UserError | None = None
 
 
 async def listen(
@@ -53,7 +55,7 @@ async def listen(
 
     Raises:
         DetectionError: the stream ended by an error.
-        UserError: the device cannot be opened, or went away.
+        UserError: the device cannot be opened.
     """
     result = Listening()
     async with Microphone(device) as microphone:
@@ -102,7 +104,8 @@ async def _send(
             break
     await stream.finish()
     if ended_by_itself and not stop.is_set() and not stream.over:
-        raise UserError(f"the device {microphone.device.name!r} went away: connect it again")
+        name = microphone.device.name
+        result.fault = UserError(f"the device {name!r} went away: connect it again")
 
 
 def _take(result: Listening, event: ev.Event) -> None:

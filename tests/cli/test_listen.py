@@ -143,6 +143,31 @@ async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone
     assert first.config.stream_id == second.config.stream_id
 
 
+async def test_a_microphone_that_vanishes_leaves_a_verdict(tmp_path: Path) -> None:
+    need_portaudio()
+    virtual = VirtualMicrophone(tmp_path)
+    try:
+        async with ScriptedServer() as server:
+            process = await asyncio.create_subprocess_exec(
+                *DFD, "listen", "--server", server.address,
+                env=clean(virtual.environment),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            assert process.stdout is not None
+            async with asyncio.timeout(90):
+                while "rolling" not in (await process.stdout.readline()).decode():
+                    pass
+                virtual.close()
+                out, err = await process.communicate()
+    finally:
+        virtual.close()
+    assert process.returncode == 2
+    assert "went away: connect it again" in err.decode()
+    assert "Sounds like a machine" in out.decode()
+    assert "windows scored" in out.decode()
+
+
 async def test_devices(microphone: VirtualMicrophone) -> None:
     listed = await dfd("listen", "--list-inputs", environment=microphone.environment)
     assert listed.status == 0
