@@ -120,7 +120,7 @@ class TrackDecoder:
             for frame in frames:
                 if frame.samples:
                     self._place(frame)
-                    yield from self._convert(frame)
+                    yield from self._converted(frame)
         yield from self._flush()
 
     def _bad(self, content: bytes) -> None:
@@ -142,6 +142,15 @@ class TrackDecoder:
                 self.missing_seconds += at - self._expected
             self._expected = at + seconds
         self.seconds += seconds
+
+    def _converted(self, frame: Any) -> list[Block]:
+        """A frame's blocks; none where its layout, of a damaged header, cannot be converted."""
+        try:
+            return list(self._convert(frame))
+        except (av.FFmpegError, ValueError):
+            self._resampler = self._shape = None
+            self._bad(b"")
+            return []
 
     def _convert(self, frame: Any) -> Iterator[Block]:
         shape = (frame.sample_rate, frame.layout.nb_channels)

@@ -109,8 +109,10 @@ class Recording:
     ) -> None:
         stream = opened.tracks[track]
         codec = stream.codec_context
-        rate, channels = codec.sample_rate or 0, codec.channels or 0
         name = found.name
+        if codec is None:
+            raise UserError(f"{name} is in a codec that cannot be read here: convert it to WAV")
+        rate, channels = codec.sample_rate or 0, codec.channels or 0
         if rate < 1 or channels < 1:
             raise UserError(f"{name} holds no audio: name a recording with audio in it")
         self.path, self.name = found.path, name
@@ -257,7 +259,8 @@ class Reading:
                 )
                 continue
             opened.container = container
-            if self._recording.track < len(opened.tracks):
+            tracks, wanted = opened.tracks, self._recording.track
+            if wanted < len(tracks) and tracks[wanted].codec_context is not None:
                 return True
             self._say(FindingKind.LEFT, f"the track is not in the part from {self.seconds:.1f} s")
         return False

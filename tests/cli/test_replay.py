@@ -1,4 +1,6 @@
+import asyncio
 import json
+import subprocess
 from pathlib import Path
 
 import grpc
@@ -6,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.clients.command import dfd, dfd_here
+from tests.clients.command import DFD, clean, dfd, dfd_here
 from tests.clients.scripted import Script, ScriptedServer
+from tests.recordings.made import two_tracks
 
 
 @pytest.fixture
@@ -130,3 +133,34 @@ def test_mistakes_are_one_line(recordings: list[Path], tmp_path: Path) -> None:
         assert done.is_one_line(), (words, done)
         assert said in done.err
     assert soundfile.info(recordings[1]).frames == 52800
+
+
+async def test_a_pipe_and_a_recording_that_is_cut(recordings: list[Path]) -> None:
+    content = recordings[0].read_bytes()
+    async with ScriptedServer() as server:
+        words = [*DFD, "replay", "-", "--server", server.address, "--speed", "max", "--json"]
+        for piped, status in ((content, 0), (content[: len(content) // 2], 3)):
+            done = await asyncio.to_thread(
+                subprocess.run, words, input=piped, capture_output=True, env=clean(), timeout=120
+            )
+            assert done.returncode == status, done.stderr
+        sent = [sum(len(chunk.content) for chunk in one.chunks) for one in server.connections]
+    assert sent[0] == 32000
+    assert 15000 < sent[1] < 17000
+    assert b"cut: the header promises 2.0 s" in done.stdout + done.stderr
+
+
+async def test_each_track_is_a_stream_and_one_bad_file_ends_nothing(tmp_path: Path) -> None:
+    tracks, bad = two_tracks(tmp_path / "two.mka"), tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    report = tmp_path / "report.json"
+    async with ScriptedServer() as server:
+        words = ["--server", server.address, "--speed", "max", "--report", report]
+        done = await dfd("replay", bad, tracks, *words)
+        sent = [sum(len(chunk.content) for chunk in one.chunks) for one in server.connections]
+    assert done.status == 2
+    assert "bad.wav is not an audio file" in done.err
+    assert "Traceback" not in done.err
+    assert sorted(sent) == [32000, 64000]
+    files = [entry["file"] for entry in json.loads(report.read_text())["files"]]
+    assert files == [f"{tracks}, track 1 of 2", f"{tracks}, track 2 of 2"]

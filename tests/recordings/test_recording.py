@@ -1,8 +1,10 @@
 import io
 import os
+import random
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from dfd.recordings import (
 )
 from tests.recordings.made import RATE, encode, noise, tone, two_tracks, wav
 
+FOUND = Path(__file__).with_name("found")
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 
 
@@ -214,6 +217,42 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, sized: bool) -> None:
     frames, grown = map(int, done.stdout.split())
     assert frames == 3599 * RATE
     assert grown < 20
+
+
+@pytest.mark.parametrize("path", sorted(FOUND.glob("*.bin")), ids=lambda path: path.stem)
+def test_what_fuzzing_found_is_read_or_refused(path: Path) -> None:
+    try:
+        for track in open_tracks(path):
+            assert all(len(block) for block in track.read(RATE))
+    except UserError as error:
+        said = str(error)
+    else:
+        said = ""
+    assert said.isprintable()
+
+
+def test_spoilt_files_are_read_or_refused(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    made = [
+        encode(tmp_path / f"a.{suffix}", codec, noise(0.5)).read_bytes()
+        for suffix, codec in (("wav", "pcm_s16le"), ("mp3", "libmp3lame"), ("ogg", "libopus"),
+                              ("flac", "flac"), ("mka", "aac"))
+    ]  # fmt: skip
+    path = tmp_path / "spoilt"
+    ends: Counter[str] = Counter()
+    for _ in range(200):
+        spoilt = bytearray(chance.choice(made))
+        span = chance.choice([64, 512, len(spoilt)])
+        for _ in range(chance.randrange(1, 12)):
+            spoilt[chance.randrange(span)] = chance.randrange(256)
+        path.write_bytes(spoilt)
+        try:
+            reading = open_recording(path).read(RATE)
+            ends["read"] += sum(1 for _ in reading) and 1
+        except UserError:
+            ends["refused"] += 1
+    assert ends["read"] > 20
+    assert ends["refused"] > 20
 
 
 @pytest.mark.parametrize(
