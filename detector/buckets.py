@@ -16,12 +16,21 @@ SMALL_NETWORK = 50_000_000
 _LARGEST_ON_CPU = ((200_000_000, 2), (SMALL_NETWORK, 4))
 
 
-def default_buckets(device_type: str, parameters: int) -> tuple[int, ...]:
-    """The batch sizes to prepare for a network of so many parameters on "cpu" or "cuda"."""
+def default_buckets(
+    device_type: str, parameters: int, largest: int | None = None
+) -> tuple[int, ...]:
+    """The batch sizes to prepare for a network.
+
+    Args:
+        device_type: "cpu" or "cuda".
+        parameters: of the network.
+        largest: batch that is worth while on a CPU; None goes by the parameters alone.
+    """
     if device_type == "cuda":
         return CUDA_BUCKETS
-    largest = next((size for least, size in _LARGEST_ON_CPU if parameters > least), None)
-    return CPU_BUCKETS if largest is None else tuple(b for b in CPU_BUCKETS if b <= largest)
+    by_size = next((size for least, size in _LARGEST_ON_CPU if parameters > least), None)
+    bounds = [bound for bound in (largest, by_size) if bound is not None]
+    return tuple(bucket for bucket in CPU_BUCKETS if all(bucket <= bound for bound in bounds))
 
 
 def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:

@@ -20,8 +20,8 @@ from dfd.detector.engines.target import Compiled
 from dfd.detector.files.bundled import BUNDLED
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.read import read_checkpoint
-from dfd.detector.networks.network import runs_in
-from dfd.detector.overrides import ModelOverrides
+from dfd.detector.networks.network import largest_batch, runs_in
+from dfd.detector.overrides import REPEAT, ModelOverrides
 from dfd.detector.padding import padded
 from dfd.detector.remembered import recall, remember
 from dfd.detector.spec import ModelSpec
@@ -100,7 +100,9 @@ class Detector:
             first = bucket == self.spec.batch_buckets[0]
             runs = _WARM_RUNS if first or self._device.type == "cuda" else 1
             windows = np.zeros((bucket, size), np.float32)
-            for length in (size, max(1, size // 2)):
+            # repeated, a short window is a whole one
+            shorter = () if self.spec.padding == REPEAT else (max(1, size // 2),)
+            for length in (size, *shorter):
                 for _ in range(runs):
                     self.score(windows, np.full(bucket, length, np.int64))
 
@@ -178,7 +180,8 @@ def load_detector(
             "use --precision auto or fp32"
         )
     parameters = sum(value.numel() for value in checkpoint.network.parameters())
-    buckets = tuple(batch_buckets or default_buckets(place_on.type, parameters))
+    largest = largest_batch(checkpoint.network)
+    buckets = tuple(batch_buckets or default_buckets(place_on.type, parameters, largest))
     if threads is None and beside_streams and place_on.type == "cpu":
         threads = threads_beside_streams(parameters)
     prepare_device(place_on, threads)

@@ -10,6 +10,15 @@ from dfd.detector.precision import FP32
 Network = ScoringNetwork | WindowNetwork
 
 
+# One window's maps are tens of megabytes and fill a CPU's cores; more of them only wait.
+_LARGEST_ON_CPU = 4
+
+
+def largest_batch(network: Network) -> int | None:
+    """The batch beyond which a CPU gains nothing by a network; None where its size tells."""
+    return None if isinstance(network, ScoringNetwork) else _LARGEST_ON_CPU
+
+
 def runs_in(network: Network, precision: str) -> bool:
     """Whether a network can run in a precision.
 

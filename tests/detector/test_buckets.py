@@ -45,6 +45,12 @@ def test_default_buckets_follow_the_size_of_the_network(
     assert (buckets[0], buckets[-1]) == (1, largest)
 
 
+def test_default_buckets_may_be_bounded_on_a_cpu() -> None:
+    assert default_buckets("cpu", 300_000, 4) == (1, 2, 4)
+    assert default_buckets("cpu", 315_000_000, 4) == (1, 2)
+    assert default_buckets("cuda", 300_000, 4)[-1] == 64
+
+
 def test_windows_are_stacked_with_zeros_behind() -> None:
     full = np.ones(4, np.float32)
     batch, lengths = stack([full[:2], full], 4)

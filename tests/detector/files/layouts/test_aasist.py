@@ -66,6 +66,11 @@ def test_facts(state: dict[str, Tensor], tmp_path: Path) -> None:
     assert (card.padding, card.normalize, card.utterance_score) == ("repeat", False, "first")
 
 
+def test_batches_are_small_on_a_cpu(state: dict[str, Tensor], tmp_path: Path) -> None:
+    detector = load_detector(str(save(state, tmp_path)), device="cpu", warm=False)
+    assert (detector.spec.batch_buckets, detector.spec.precision) == ((1, 2, 4), "fp32")
+
+
 def test_a_short_window_is_repeated(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = save(state, tmp_path, window_samples=SHORT)
     detector = load_detector(str(path), device="cpu", batch_buckets=[1, 2], warm=False)
