@@ -235,7 +235,7 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
 
         ending = asyncio.run(run_supervisor(options, announce))
     else:
-        from dfd.daemon.server import run
+        from dfd.daemon.run import run
 
         ending = asyncio.run(run(options, announce))
     status = 0 if ending.drained else 1

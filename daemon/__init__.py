@@ -2,9 +2,10 @@
 
 From the port to the device and back:
 
-    server       bind, warm, serve, drain, end; `lifecycle` has what the supervisor does likewise
-    endpoint/    `bind` has the port, `tls` its credentials, `auth` and `admission` say who is
-                 let in; `health` and `reflection`
+    run, server  bind, warm, serve, drain, end; `lifecycle` has what the supervisor does likewise,
+                 `systemd` what it is told
+    endpoint/    `bind` has the port; `doors` and `secrets` (`tls`, `auth`, `jwt`) say who may speak,
+                 `admission`, `shares` and `uploads` how much; `health` and `reflection`
     service      dispatches RPCs and reports how they failed (`errors`)
     rpc/         `stream`, one live stream: `reader` takes its requests, `outbox` its answers, and
                  `ends` names the ways it can end; `recording` is a whole file at once.
@@ -15,8 +16,9 @@ From the port to the device and back:
     scheduling/  batches windows of all streams for the one thread that owns the device
     multiprocess/
                  several processes that share the port, and an engine process for each device
-    metrics, logs
-                 what operators see
+    vitals/      what it knows of its own work while it runs: health and capacity follow that
+    metrics, page, logs
+                 what operators see; `logqueue` and `lograte` keep the log from holding up anything
     options, effective
                  how it is configured, and by what
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Self
 import grpc.aio
 
 from dfd import __version__
-from dfd.daemon import systemd
 from dfd.daemon.endpoint.address import address
 from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
 from dfd.daemon.endpoint.bind import bind, channel_options, most_calls
@@ -24,51 +22,24 @@ from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import open_journal
-from dfd.daemon.lifecycle import Ending, ready_line, reread_as_asked, unless_signal
+from dfd.daemon.lifecycle import ready_line
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
 from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import Engine, ModelSource
-from dfd.daemon.scheduling.garbage import settle_memory
+from dfd.daemon.scheduling.contract import ModelSource
+from dfd.daemon.scheduling.load import load_model
 from dfd.daemon.scheduling.local import Loader, LocalModel
-from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.daemon.service import SERVICE, DetectionService
-from dfd.daemon.vitals.calibrate import calibrate
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
-from dfd.daemon.vitals.observed import ObservedScheduler
-from dfd.daemon.vitals.pulse import Pulse
-from dfd.detector.spec import LoadedModel
+from dfd.daemon.vitals.vitals import Vitals
 from dfd.errors import UserError
 
 # after the last stream: for statuses that are still on their way
 LAST_WORDS_SECONDS = 0.5
-
-
-def load_model(options: ServeOptions) -> LoadedModel:
-    """Loads and warms the model; torch is imported here and not before.
-
-    Raises:
-        UserError: there is no such model or device.
-    """
-    if options.model == NOOP:
-        log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
-        return NoopDetector(options.batch_buckets)
-    from dfd.detector import load_detector
-
-    return load_detector(
-        options.model,
-        device=options.device,
-        precision=options.precision,
-        engine=options.engine,
-        batch_buckets=options.batch_buckets,
-        threads=options.threads,
-        beside_streams=True,
-        overrides=options.overrides,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +99,7 @@ class Server:
         self._source = LocalModel(options, metrics, load) if shared is None else shared.engine
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
-        self._pulse: Pulse | None = None
+        self._vitals = Vitals(options, metrics, self.runtime.capacity, self._pulse_changed)
         self._has_engine = False
         self.on_serving: Callable[[bool], None] | None = None
 
@@ -180,7 +151,7 @@ class Server:
     @property
     def well(self) -> bool:
         """Whether windows are judged, as far as is known."""
-        return self._pulse is None or self._pulse.well
+        return self._vitals.well
 
     def reread(self) -> None:
         """Reads tokens, keys and certificates again; where they are wrong nothing changes."""
@@ -204,24 +175,12 @@ class Server:
             UserError: there is no such model or device.
         """
         engine = await self._source.start()
-        spec = engine.spec
-        rehearse(spec)
-        observed = ObservedScheduler(engine.scheduler)
-        self.metrics.oldest_window_seconds.set_function(lambda: observed.oldest_seconds)
-        self._pulse = Pulse(
-            observed, spec.window_samples, self.options.deadline_seconds, self._pulse_changed
-        )
-        capacity = self.runtime.capacity
-        capacity.measured = self.options.admission == "measured"
-        if capacity.measured:
-            await calibrate(engine.scheduler, spec, capacity.rate, len(self.options.devices))
-            observed.observers.append(capacity.observe)
-            capacity.loop.start()
-        self._pulse.start()
+        rehearse(engine.spec)
+        engine = await self._vitals.watch(engine)
         self._has_engine = True
-        self.runtime.warm(Engine(spec, observed))
+        self.runtime.warm(engine)
         self._follow()
-        log(logging.INFO, "serving", **model_fields(spec))
+        log(logging.INFO, "serving", **model_fields(engine.spec))
         return True
 
     def pause(self) -> None:
@@ -231,7 +190,7 @@ class Server:
 
     def resume(self) -> None:
         """Takes streams again."""
-        self._has_engine = self._pulse is not None
+        self._has_engine = self._vitals.watching
         self._follow()
 
     def _pulse_changed(self, well: bool) -> None:
@@ -294,15 +253,13 @@ class Server:
             await self._closing
         if self.page is not None:
             self.page.close()
-        if self._pulse is not None:
-            await self._pulse.stop()
+        await self._vitals.stop()
         if self.runtime.journal is not None:
             await self.runtime.journal.close()
             self.runtime.journal = None
         if self.runtime.clips is not None:
             await asyncio.to_thread(self.runtime.clips.close)
             self.runtime.clips = None
-        await self.runtime.capacity.loop.stop()
         return await self._source.stop()
 
     async def __aenter__(self) -> Self:
@@ -316,40 +273,3 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-
-async def run(
-    options: ServeOptions, announce: Callable[[str], None], load: Loader = load_model
-) -> Ending:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
-
-    Args:
-        options: how to serve.
-        announce: takes the ready line.
-        load: makes the warm classifier.
-
-    Raises:
-        UserError: a mistake of whoever started the daemon.
-    """
-    loop = asyncio.get_running_loop()
-    server = Server(options, load)
-    signals: asyncio.Queue[None] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, None)
-    loop.add_signal_handler(signal.SIGHUP, reread_as_asked, server.reread)
-    drained = True
-    alive = asyncio.create_task(systemd.keep_alive(lambda: server.well))
-    try:
-        await server.bind()
-        if await unless_signal(server.warm(), signals):
-            settle_memory()
-            announce(server.ready_line)
-            systemd.ready()
-            await signals.get()
-            systemd.stopping()
-            drained = await unless_signal(server.drain(), signals)
-            log(logging.INFO, "drained" if drained else "ended with streams running")
-    finally:
-        alive.cancel()
-        device_idle = await server.stop(LAST_WORDS_SECONDS if drained else 0.0)
-    return Ending(drained, device_idle)

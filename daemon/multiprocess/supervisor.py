@@ -46,7 +46,7 @@ from dfd.daemon.page import MetricsPage
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
-LOAD_MODEL = "dfd.daemon.server:load_model"
+LOAD_MODEL = "dfd.daemon.scheduling.load:load_model"
 
 _CODE = "from dfd.daemon.multiprocess.child import main; main()"
 # windows of one worker that may be with the engines; only pages that were used take memory

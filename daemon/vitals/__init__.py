@@ -1,5 +1,6 @@
 """What the daemon knows of its own work while it runs.
 
+    vitals     all of it, put before an engine
     observed   the scheduler, with an eye on every window that passes
     pulse      whether windows come back judged, and in time
     capacity   whether one more stream would make the others suffer: `rate` is what the device

@@ -1,0 +1,31 @@
+"""The model that the options name, loaded and warm."""
+
+import logging
+
+from dfd.daemon.logs import log
+from dfd.daemon.options import ServeOptions
+from dfd.daemon.scheduling.noop import NOOP, NoopDetector
+from dfd.detector.spec import LoadedModel
+
+
+def load_model(options: ServeOptions) -> LoadedModel:
+    """Loads and warms the model; torch is imported here and not before.
+
+    Raises:
+        UserError: there is no such model or device.
+    """
+    if options.model == NOOP:
+        log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
+        return NoopDetector(options.batch_buckets)
+    from dfd.detector import load_detector
+
+    return load_detector(
+        options.model,
+        device=options.device,
+        precision=options.precision,
+        engine=options.engine,
+        batch_buckets=options.batch_buckets,
+        threads=options.threads,
+        beside_streams=True,
+        overrides=options.overrides,
+    )
