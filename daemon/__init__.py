@@ -4,8 +4,8 @@ From the port to the device and back:
 
     run, server  bind, warm, serve, drain, end; `lifecycle` has what the supervisor does likewise,
                  `systemd` what it is told
-    endpoint/    `bind` has the port; `doors` and `secrets` (`tls`, `auth`, `jwt`) say who may speak,
-                 `admission`, `shares` and `uploads` how much; `health` and `reflection`
+    endpoint/    `bind` has the port; `doors` and `secrets` (`tls`, `auth`, `jwt`) say who may
+                 speak, `admission`, `shares` and `uploads` how much; `health`, `reflection`
     service      dispatches RPCs and reports how they failed (`errors`)
     rpc/         `stream`, one live stream: `reader` takes its requests, `outbox` its answers, and
                  `ends` names the ways it can end; `recording` is a whole file at once.

@@ -19,6 +19,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from dfd.daemon.scheduling.scheduler import Scheduler
+from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
@@ -30,12 +31,13 @@ from tests.daemon.harness import (
     noise,
 )
 
+pytestmark = pytest.mark.slow
+
 CLIENT = """
 import sys, time, threading, grpc
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
-pytestmark = pytest.mark.slow
 config = pb.StreamingDetectRequest.FromString(bytes.fromhex(sys.argv[2]))
 audio = pb.StreamingDetectRequest(audio=pb.AudioChunk(content=bytes(3200)))
 def requests():
@@ -85,7 +87,9 @@ async def test_a_hundred_clients_that_leave_in_mid_stream(serve: Serve) -> None:
     assert resident_bytes() - memory < 20 << 20
     assert h.server.runtime.calls == set()
     assert h.server.runtime.engine is not None
-    scheduler = h.server.runtime.engine.scheduler
+    observed = h.server.runtime.engine.scheduler
+    assert isinstance(observed, ObservedScheduler)
+    scheduler = observed._scheduler
     assert isinstance(scheduler, Scheduler)
     assert scheduler._lanes == 0
     assert h.figure("dfd_streams_total", end="cancelled") == 130
@@ -105,8 +109,8 @@ async def test_the_audio_of_a_stream_goes_with_it(
         sessions.append(weakref.ref(self))
         init(self, *args, **more)
 
-    monkeypatch.setattr(StreamSession, "__init__", note)
     h = await serve()
+    monkeypatch.setattr(StreamSession, "__init__", note)
     gc.collect()
     gc.disable()
     try:

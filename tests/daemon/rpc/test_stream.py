@@ -157,8 +157,8 @@ async def test_small_chunks_reach_the_core_in_few_pieces(
         sizes.append(len(content))
         return feed(self, content, sample_offset)
 
-    monkeypatch.setattr(StreamSession, "feed", note)
     h = await serve()
+    monkeypatch.setattr(StreamSession, "feed", note)
     config = config_request()
     config.config.vad.activity_events = activity
     got = await h.converse([config, *chunks(noise(6.0), 320)])
