@@ -44,6 +44,7 @@ from dfd.errors import UserError
 @json_option("every event as a line of JSON")
 @click.option("--events", metavar="FILE", help="Add every event to a file, as a line of JSON.")
 @action_options
+@click.option("--notify", is_flag=True, help="Show a notification of the desktop for each alert.")
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 if there was an alert.")
 def command(
     wanted: str | None,
@@ -56,6 +57,7 @@ def command(
     action_per: Literal["alert", "call"],
     spool: Path | None,
     webhook_secret_file: Path | None,
+    notify: bool,
     fail_on_alert: bool,
     **others: Any,
 ) -> None:
@@ -74,6 +76,7 @@ def command(
     from rich.console import Console
 
     from dfd.clients.alerts.context import LineContext
+    from dfd.clients.alerts.desktop import DesktopSink
     from dfd.clients.alerts.on_alert import on_alert, on_summary, read_secret
     from dfd.clients.alerts.sinks import EventSink, JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
@@ -150,6 +153,8 @@ def command(
         secret = read_secret(webhook_secret_file)
         every += [on_alert(what, secret, action_per, spool) for what in on_alerts]
         every += [on_summary(what, secret, spool) for what in on_summaries]
+        if notify:
+            every.append(DesktopSink())
         sinks = stack.enter_context(Sinks(every))
         view = ListenView(console, MeterState(where.server, device.name))
         stack.enter_context(view)

@@ -38,7 +38,7 @@ def build(hub: Hub) -> None:
                     buttons = {}
                     for example in EXAMPLES:
                         button = ui.button(example.title, icon="smart_toy")
-                        button.props("no-caps outline align=left")
+                        button.props("no-caps no-wrap outline align=left")
                         if not example.available:
                             button.disable()
                             button.set_text(f"{example.title} (install {example.package})")

@@ -1,0 +1,67 @@
+"""Alerts as notifications of the desktop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+
+from dfd.clients import events as ev
+from dfd.clients.display import words
+from dfd.errors import UserError
+
+_CLOSE_SECONDS = 5.0
+
+
+class DesktopSink:
+    """Shows a notification for each alert that is raised, and takes no notice of its end.
+
+    Raises:
+        UserError: this system has no program for notifications.
+    """
+
+    def __init__(self) -> None:
+        name = "osascript" if sys.platform == "darwin" else "notify-send"
+        self._program = shutil.which(name) or ""
+        if not self._program:
+            raise UserError(
+                f"notifications need the program {name}: install libnotify-bin, or leave --notify"
+            )
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def emit(self, stream_id: str, event: ev.Event, **more: object) -> None:
+        """Takes one event."""
+        if not isinstance(event, ev.Alert) or event.cleared:
+            return
+        text = (
+            f"At {words.clock(event.offset_seconds)} the {event.trigger} score"
+            f" {event.score.spoof_probability:.2f} reached {event.threshold:.2f}."
+        )
+        # not waited for: audio is never held up
+        self._running = [one for one in self._running if one.poll() is None]
+        with contextlib.suppress(OSError):  # a desktop that is gone is no reason to stop listening
+            self._running.append(
+                subprocess.Popen(
+                    self._command("This voice sounds like a machine", text),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+
+    def close(self) -> None:
+        """Waits for what is on its way, not for long."""
+        for one in self._running:
+            try:
+                one.wait(_CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+
+    def _command(self, title: str, text: str) -> list[str]:
+        if self._program.endswith("osascript"):
+            script = f"display notification {json.dumps(text)} with title {json.dumps(title)}"
+            return [self._program, "-e", script]
+        return [self._program, "--app-name=dfd", "--urgency=critical", title, text]

@@ -1,0 +1,105 @@
+"""Measures what watching costs a daemon: processor time and latency, without and with watchers.
+
+python scripts/measure-watchers.py --streams 200 --watchers 10 --seconds 30
+"""
+
+import argparse
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+
+from dfd.clients import AsyncDetectionClient, StreamOptions, VadOptions
+from dfd.clients import events as ev
+from dfd.clients.runs.local_daemon import started_daemon
+
+RATE = 8000
+CHUNK_SECONDS = 0.1
+
+
+async def talk(client: AsyncDetectionClient, number: int, late: list[float]) -> None:
+    """One live stream of noise, for as long as it is let; notes how late each result is."""
+    noise = np.random.default_rng(number).normal(0, 0.1, RATE)
+    block = (np.clip(noise, -1, 1) * 32767).astype("<i2")[: int(RATE * CHUNK_SECONDS)].tobytes()
+    options = StreamOptions(labels={"n": str(number)}, vad=VadOptions(min_speech_seconds=0.0))
+    await asyncio.sleep(2.0 * (number % 97) / 97)
+    async with client.stream(sample_rate_hz=RATE, options=options) as stream:
+        began = time.monotonic()
+
+        async def send() -> None:
+            for at in range(1 << 30):
+                await asyncio.sleep(max(0.0, began + at * CHUNK_SECONDS - time.monotonic()))
+                await stream.send(block)
+
+        sending = asyncio.create_task(send())
+        try:
+            async for event in stream:
+                if isinstance(event, ev.WindowResult):
+                    late.append(time.monotonic() - began - event.end_seconds)  # noqa: PERF401
+        finally:
+            sending.cancel()
+
+
+async def look(client: AsyncDetectionClient, seen: list[int]) -> None:
+    """One watcher."""
+    async for update in client.watch(0.5):
+        seen.append(len(update.streams))  # noqa: PERF401
+
+
+async def measure(process: psutil.Process, late: list[float], seconds: float) -> dict[str, float]:
+    """A stretch of time: the daemon's share of a processor, and latency in milliseconds."""
+    late.clear()
+    before, began = process.cpu_times(), time.monotonic()
+    await asyncio.sleep(seconds)
+    after, took = process.cpu_times(), time.monotonic() - began
+    used = (after.user + after.system) - (before.user + before.system)
+    p50, p99 = np.percentile(late, [50, 99]) * 1000
+    return {"processor": used / took, "p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+async def run(options: Any) -> None:
+    """Measures without, with, and without watchers again."""
+    with started_daemon(["--model=noop", "--max-streams=1000", *options.serve]) as daemon:
+        process, late, seen = psutil.Process(daemon.pid), [], []
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def connect() -> AsyncDetectionClient:
+                return await stack.enter_async_context(AsyncDetectionClient(daemon.address))
+
+            talkers = [await connect() for _ in range(4)]
+            tasks = [
+                asyncio.create_task(talk(talkers[n % 4], n, late)) for n in range(options.streams)
+            ]
+            await asyncio.sleep(8.0)
+            for watchers in (0, options.watchers, 0):
+                looking = [
+                    asyncio.create_task(look(await connect(), seen)) for _ in range(watchers)
+                ]
+                await asyncio.sleep(2.0)
+                found = await measure(process, late, options.seconds)
+                said = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+                print(f"{options.streams} streams, {watchers} watchers: {said}", flush=True)
+                for task in looking:
+                    task.cancel()
+                await asyncio.gather(*looking, return_exceptions=True)
+            print(f"watchers were told of {sum(seen)} changed streams")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def main() -> None:
+    """Reads the options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--watchers", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("serve", nargs="*", help="options of dfd serve, after --")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
