@@ -1,0 +1,168 @@
+"""What takes bytes of strangers: for each a function, the errors it may raise, and seeds.
+
+Anything else that a function raises is a mistake. `scripts/fuzz` lets atheris search for it;
+`test_targets` spoils the seeds a little in every run of the tests.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfd.bridges.audiosocket.messages import FrameReader
+from dfd.bridges.calls import ProtocolError
+from dfd.bridges.rtp import packets, rtcp, sdp
+from dfd.bridges.sip import messages as sip
+from dfd.bridges.sip import metadata as siprec
+from dfd.bridges.sip.framing import Framer
+from dfd.bridges.websocket.audiohook import AudioHook
+from dfd.bridges.websocket.chan_websocket import ChanWebsocket
+from dfd.bridges.websocket.twilio import Twilio
+from dfd.errors import UserError
+from dfd.recordings import open_tracks
+from dfd.recordings.ogg import OggLinks
+from dfd.recordings.promises import wav_shortfall
+from tests.recordings.made import encode, tone, wav
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser.
+
+    Attributes:
+        run: takes the bytes.
+        refusals: what it may raise.
+        seeds: inputs that are right, to begin with.
+    """
+
+    run: Callable[[bytes], object]
+    refusals: tuple[type[Exception], ...]
+    seeds: Callable[[], list[bytes]]
+
+
+def _ogg(data: bytes) -> None:
+    raw = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+    links, total = OggLinks(raw), 0
+    while links.next_link():
+        while content := links.read(4096):
+            total += len(content)
+    assert total == len(data)
+
+
+def _recording(data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(prefix="dfd-fuzz-") as file:
+        file.write(data)
+        file.flush()
+        for track in open_tracks(file.name):
+            for _ in track.read(8000):
+                pass
+
+
+def _coded(*kinds: tuple[str, str]) -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [
+            encode(Path(folder, f"a.{suffix}"), codec, tone(0.2)).read_bytes()
+            for suffix, codec in kinds
+        ]
+
+
+def _frames(data: bytes) -> None:
+    reader = FrameReader()
+    for at in range(0, len(data), 7):
+        reader.feed(data[at : at + 7])
+
+
+def _framer(data: bytes) -> None:
+    framer = Framer()
+    for at in range(0, len(data), 11):
+        for message in framer.feed(data[at : at + 11]):
+            sip.parse(message)
+
+
+def _lines(dialect: Callable[[], Twilio | AudioHook | ChanWebsocket]) -> Callable[[bytes], None]:
+    """Messages of one connection, a line each; one that is not UTF-8 is a binary message."""
+
+    def run(data: bytes) -> None:
+        taker = dialect()
+        for line in data.split(b"\n"):
+            try:
+                message: str | bytes = line.decode()
+            except UnicodeDecodeError:
+                message = line
+            taker.receive(message)
+        taker.end()
+
+    return run
+
+
+def _twilio() -> list[bytes]:
+    start = {"callSid": "CA1", "streamSid": "MZ1", "tracks": ["inbound"]}
+    start |= {"mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}}
+    media = {"track": "inbound", "timestamp": "20", "payload": "//////////8="}
+    said = [
+        {"event": "connected", "protocol": "Call"},
+        {"event": "start", "streamSid": "MZ1", "start": start},
+        {"event": "media", "streamSid": "MZ1", "media": media},
+        {"event": "stop", "streamSid": "MZ1"},
+    ]
+    return ["\n".join(map(json.dumps, said)).encode()]
+
+
+def _audiohook() -> list[bytes]:
+    media = {"type": "audio", "format": "PCMU", "channels": ["external"], "rate": 8000}
+    opening = {"version": "2", "type": "open", "id": "a", "seq": 1, "serverseq": 0}
+    opening |= {"position": "PT0S", "parameters": {"conversationId": "c", "media": [media]}}
+    return [json.dumps(opening).encode() + b"\n" + bytes([0xFF] * 40)]
+
+
+_SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" + (
+    b"m=audio 5004 RTP/AVP 0 96\r\na=rtpmap:96 opus/48000/2\r\na=sendonly\r\n"
+)
+_SIP = (
+    b"INVITE sip:dfd@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1\r\n"
+    b"From: <sip:a@b>;tag=1\r\nTo: <sip:dfd@c>\r\nCall-ID: 1@b\r\nCSeq: 1 INVITE\r\n"
+    b"Contact: <sip:a@127.0.0.1>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+_RTP = bytes([0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7]) + bytes(160)
+_RTCP = bytes([0x80, 200, 0, 6]) + bytes(24) + bytes([0x81, 203, 0, 1, 0, 0, 0, 7])
+_SIPREC = (
+    b'<?xml version="1.0"?><recording xmlns="urn:ietf:params:xml:ns:recording:1">'
+    b'<session session_id="s"/><participant participant_id="p"><nameID aor="sip:a@b"/>'
+    b'</participant><stream stream_id="m" session_id="s"><label>1</label></stream></recording>'
+)
+_AUDIOSOCKET = b"\x01\x00\x10" + bytes(range(16)) + b"\x10\x00\x04abcd" + b"\x00\x00\x00"
+
+TARGETS = {
+    "recording": Target(
+        _recording,
+        (UserError,),
+        lambda: [
+            wav(tone(0.2)),
+            *_coded(("mp3", "libmp3lame"), ("ogg", "libopus"), ("flac", "flac"), ("mka", "aac")),
+        ],
+    ),
+    "ogg": Target(_ogg, (), lambda: [2 * one for one in _coded(("ogg", "libopus"))]),
+    "wav": Target(
+        lambda data: wav_shortfall(data[:4096], len(data)), (), lambda: [wav(tone(0.01))]
+    ),
+    "audiosocket": Target(_frames, (ProtocolError,), lambda: [_AUDIOSOCKET]),
+    "rtp": Target(packets.parse, (ProtocolError,), lambda: [_RTP]),
+    "rtcp": Target(rtcp.parse, (ProtocolError,), lambda: [_RTCP]),
+    "sdp": Target(
+        lambda data: sdp.parse(data.decode("utf-8", "replace")), (UserError,), lambda: [_SDP]
+    ),
+    "sip": Target(sip.parse, (ProtocolError,), lambda: [_SIP]),
+    "sip-stream": Target(_framer, (ProtocolError,), lambda: [_SIP + _SIP]),
+    "siprec": Target(siprec.parse, (ProtocolError,), lambda: [_SIPREC]),
+    "twilio": Target(_lines(Twilio), (ProtocolError,), _twilio),
+    "audiohook": Target(_lines(AudioHook), (ProtocolError,), _audiohook),
+    "chan-websocket": Target(
+        _lines(ChanWebsocket),
+        (ProtocolError,),
+        lambda: [b"MEDIA_START connection_id:a channel:b format:ulaw optimal_frame_size:160\n\xff"],
+    ),
+}

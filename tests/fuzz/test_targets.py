@@ -1,0 +1,37 @@
+"""Each parser takes what is right, and refuses by its own error what was spoilt."""
+
+import random
+
+import pytest
+
+from tests.fuzz.targets import TARGETS
+
+RUNS = {"recording": 60, "ogg": 300}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_right_is_taken(name: str) -> None:
+    for seed in TARGETS[name].seeds():
+        TARGETS[name].run(seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_spoilt_is_taken_or_refused(name: str) -> None:
+    target, chance = TARGETS[name], random.Random(name)
+    seeds = target.seeds()
+    for _ in range(RUNS.get(name, 2000)):
+        spoilt = bytearray(chance.choice(seeds))
+        if chance.random() < 0.2:
+            del spoilt[chance.randrange(len(spoilt)) :]
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(spoilt) + 1)
+            if chance.random() < 0.5 and at < len(spoilt):
+                spoilt[at] = chance.choice((0, 10, 34, 127, 128, 255, chance.randrange(256)))
+            else:
+                spoilt[at:at] = spoilt[chance.randrange(len(spoilt) + 1) :][: chance.randrange(9)]
+        try:
+            target.run(bytes(spoilt))
+        except target.refusals:
+            pass
+        except Exception as error:
+            raise AssertionError(f"{name} on {bytes(spoilt)!r}") from error
