@@ -23,7 +23,9 @@ class ListenView:
         self._live: Live | None = None
         if console.is_terminal:
             self._live = Live(
-                get_renderable=lambda: render(state), console=console, refresh_per_second=10
+                get_renderable=lambda: render(state, console.width),
+                console=console,
+                refresh_per_second=10,
             )
 
     def __enter__(self) -> Self:

@@ -15,7 +15,9 @@ from rich.text import Text
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
 
-_BAR = 40
+# the meter's width where there is room, and what of it is not bars
+_WIDTH, _BESIDE_BARS = 78, 34
+_LEAST_BAR, _MOST_BAR = 15, 40
 _HISTORY = 120
 _SPARKS = "▁▂▃▄▅▆▇█"
 
@@ -111,22 +113,24 @@ class MeterState:
         return verdicts.so_far(self.cumulative.spoof_probability, self.rates, self.spoof_threshold)
 
 
-def render(state: MeterState) -> RenderableType:
-    """The meter as it stands."""
+def render(state: MeterState, width: int = _WIDTH) -> RenderableType:
+    """The meter as it stands; where it is narrow the bars are shorter, and no figure is cut."""
+    width = min(width, _WIDTH)
+    bar = max(_LEAST_BAR, min(_MOST_BAR, width - _BESIDE_BARS))
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", style="bold", min_width=12)
-    table.add_column(no_wrap=True, min_width=_BAR)
+    table.add_column(no_wrap=True, min_width=bar)
     table.add_column(no_wrap=True)
     light = Text("● speech", "green") if state.speaking else Text("○ no speech", "dim")
-    table.add_row("level", _level(state.level), light)
+    table.add_row("level", _level(state.level, bar), light)
     for name, score in (
         ("this window", state.window),
         ("rolling", state.rolling),
         ("whole stream", state.cumulative),
     ):
-        table.add_row(name, _bar(score), words.probability(score))
-    table.add_row("", Text("human" + " " * (_BAR - 14) + "synthetic", "dim"), "")
-    table.add_row("time line", _sparks(state.history), "")
+        table.add_row(name, _bar(score, bar), words.probability(score))
+    table.add_row("", Text("human" + " " * (bar - 14) + "synthetic", "dim"), "")
+    table.add_row("time line", _sparks(state.history, bar), "")
     parts: list[RenderableType] = [table, Text()]
     parts.append(Align.center(Text(state.verdict(), style=_style(state.cumulative))))
     if state.raised:
@@ -144,7 +148,7 @@ def render(state: MeterState) -> RenderableType:
         title=Text(title),
         subtitle=Text(f"{status}  Ctrl-C ends"),
         border_style="red" if state.raised else "dim" if not state.connected else "cyan",
-        width=78,
+        width=width,
     )
 
 
@@ -163,23 +167,23 @@ def _style(score: ev.Score | None) -> str:
     return "bold red" if score.spoof_probability >= 0.5 else "bold green"
 
 
-def _level(dbfs: float) -> Text:
-    filled = round(max(0.0, min(1.0, (dbfs + 60.0) / 60.0)) * _BAR)
+def _level(dbfs: float, bar: int) -> Text:
+    filled = round(max(0.0, min(1.0, (dbfs + 60.0) / 60.0)) * bar)
     text = Text("█" * filled, style="green" if dbfs < -3 else "red")
-    return text.append("─" * (_BAR - filled), style="dim")
+    return text.append("─" * (bar - filled), style="dim")
 
 
-def _bar(score: ev.Score | None) -> Text:
+def _bar(score: ev.Score | None, bar: int) -> Text:
     if score is None:
-        return Text("─" * _BAR, style="dim")
-    filled = round(score.spoof_probability * _BAR)
+        return Text("─" * bar, style="dim")
+    filled = round(score.spoof_probability * bar)
     text = Text("█" * filled, style=_style(score).removeprefix("bold "))
-    return text.append("─" * (_BAR - filled), style="dim")
+    return text.append("─" * (bar - filled), style="dim")
 
 
-def _sparks(history: list[float | None]) -> Text:
+def _sparks(history: list[float | None], bar: int) -> Text:
     text = Text()
-    for value in history[-_BAR:]:
+    for value in history[-bar:]:
         if value is None:
             text.append("·", style="dim")
         else:

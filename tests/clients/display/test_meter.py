@@ -12,11 +12,24 @@ SCORE = said.score(0.98, 4.0, 3.0)
 ALERT = said.alert(probability=0.98)
 
 
-def shown(state: MeterState) -> str:
-    console = Console(file=io.StringIO(), width=80, force_terminal=False)
-    console.print(render(state))
+def shown(state: MeterState, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(render(state, width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [54, 60, 80, 140])
+def test_no_figure_is_cut_at_any_width(width: int) -> None:
+    state = MeterState("localhost:1", "mic")
+    state.take(said.window(ev.WindowStatus.SCORED, SCORE))
+    state.take(ALERT)
+    text = shown(state, width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert text.count("0.980") == 3
+    for word in ("whole stream", "no speech", "human", "synthetic", "ALERT", "Ctrl-C"):
+        assert word in text
+    assert "…" not in text
 
 
 def test_level() -> None:
