@@ -137,6 +137,7 @@ def command(
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.replay import ReplayOptions, plan, run
     from dfd.clients.runs.report import make_report
+    from dfd.clients.runs.warming import when_warm
     from dfd.clients.sources.recording import Recording, open_recordings
 
     if plot_path is not None:
@@ -178,7 +179,8 @@ def command(
     async def work() -> None:
         retry = RetryPolicy(connect_seconds=5.0)
         async with AsyncDetectionClient(where, retry=retry) as client:
-            await client.server_info()  # one line, and not one for each file, where there is none
+            # one line, and not one for each file, where there is no server
+            await when_warm(client, lambda line: click.echo(f"dfd replay: {line}", err=True))
             with ReplayView(console, replays, quiet=summary) as view:
 
                 def told(replay: Any, event: Any) -> None:

@@ -1,5 +1,6 @@
 """`dfd serve` as a process of its own, on a tiny model with random weights."""
 
+import asyncio
 import json
 import os
 import re
@@ -20,6 +21,9 @@ import numpy as np
 import psutil
 import pytest
 
+from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.events import ServerInfo
+from dfd.clients.runs.warming import when_warm
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
@@ -257,6 +261,26 @@ def test_a_signal_while_the_model_is_loaded(start: Start) -> None:
     while not any("listening" in line for line in daemon.errors):
         assert daemon.process.poll() is None, daemon.errors
         time.sleep(0.02)
+    assert daemon.end() == 0
+
+
+def test_a_client_waits_while_the_model_is_loaded(start: Start) -> None:
+    """As `dfd replay` does, in place of giving up."""
+    daemon = start("--no-metrics")
+    while not (said := [line for line in daemon.errors if "listening" in line]):
+        assert daemon.process.poll() is None, daemon.errors
+        time.sleep(0.02)
+    found = re.search(r"127\.0\.0\.1:\d+", said[0])
+    assert found, said
+    told: list[str] = []
+
+    async def wait() -> ServerInfo:
+        async with AsyncDetectionClient(found[0]) as client:
+            return await when_warm(client, told.append)
+
+    info = asyncio.run(wait())
+    assert info.models
+    assert told[0] == f"waiting for {found[0]} to load its model, 0 s so far"
     assert daemon.end() == 0
 
 
