@@ -6,15 +6,19 @@ python scripts/measure-watchers.py --streams 200 --watchers 10 --seconds 30
 import argparse
 import asyncio
 import contextlib
+import sys
 import time
 from typing import Any
 
+import grpc.aio
 import numpy as np
 import psutil
 
 from dfd.clients import AsyncDetectionClient, StreamOptions, VadOptions
 from dfd.clients import events as ev
 from dfd.clients.runs.local_daemon import started_daemon
+from dfd.v1 import detection_pb2 as pb
+from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
 RATE = 8000
 CHUNK_SECONDS = 0.1
@@ -43,10 +47,18 @@ async def talk(client: AsyncDetectionClient, number: int, late: list[float]) -> 
             sending.cancel()
 
 
-async def look(client: AsyncDetectionClient, seen: list[int]) -> None:
-    """One watcher."""
-    async for update in client.watch(0.5):
-        seen.append(len(update.streams))  # noqa: PERF401
+async def look(address: str, watchers: int) -> None:
+    """Watches by several watchers at once; runs in a process of its own."""
+
+    async def one(number: int) -> None:
+        # a connection each, as browsers and terminals have
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.primary_user_agent", f"w{number}")]
+        async with grpc.aio.insecure_channel(address, options) as channel:
+            stub = DetectionServiceStub(channel)
+            async for _ in stub.WatchStreams(pb.WatchStreamsRequest()):
+                pass
+
+    await asyncio.gather(*(one(number) for number in range(watchers)))
 
 
 async def measure(process: psutil.Process, late: list[float], seconds: float) -> dict[str, float]:
@@ -63,7 +75,7 @@ async def measure(process: psutil.Process, late: list[float], seconds: float) ->
 async def run(options: Any) -> None:
     """Measures without, with, and without watchers again."""
     with started_daemon(["--model=noop", "--max-streams=1000", *options.serve]) as daemon:
-        process, late, seen = psutil.Process(daemon.pid), [], []
+        process, late = psutil.Process(daemon.pid), []
         async with contextlib.AsyncExitStack() as stack:
 
             async def connect() -> AsyncDetectionClient:
@@ -75,17 +87,15 @@ async def run(options: Any) -> None:
             ]
             await asyncio.sleep(8.0)
             for watchers in (0, options.watchers, 0):
-                looking = [
-                    asyncio.create_task(look(await connect(), seen)) for _ in range(watchers)
-                ]
-                await asyncio.sleep(2.0)
+                command = [sys.executable, __file__, f"--look={daemon.address}"]
+                looking = await asyncio.create_subprocess_exec(*command, f"--watchers={watchers}")
+                await asyncio.sleep(4.0)
                 found = await measure(process, late, options.seconds)
                 said = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
                 print(f"{options.streams} streams, {watchers} watchers: {said}", flush=True)
-                for task in looking:
-                    task.cancel()
-                await asyncio.gather(*looking, return_exceptions=True)
-            print(f"watchers were told of {sum(seen)} changed streams")
+                if watchers:
+                    looking.terminate()
+                await looking.wait()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,7 +108,9 @@ def main() -> None:
     parser.add_argument("--watchers", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("serve", nargs="*", help="options of dfd serve, after --")
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--look", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    asyncio.run(look(options.look, options.watchers) if options.look else run(options))
 
 
 if __name__ == "__main__":
