@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 INCOMPLETE = 3
 PROTOCOLS = ("asvspoof2019-la", "asvspoof2021-la", "wavefake", "in-the-wild")
 _NAMED = 5
+_TOLD_EVERY_SECONDS = 10.0
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -298,13 +300,16 @@ def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, A
 
 @contextmanager
 def _bars() -> Iterator[Callable[..., Any]]:
-    """Progress bars on standard error, where it is a terminal."""
+    """Progress on standard error: bars on a terminal, elsewhere a line now and then."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines
+        return
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console) as bars:
 
         @contextmanager
         def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
@@ -312,6 +317,21 @@ def _bars() -> Iterator[Callable[..., Any]]:
             yield lambda: bars.advance(task)
 
         yield bar
+
+
+@contextmanager
+def _lines(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Says how far it is every ten seconds."""
+    done, told = 0, time.monotonic()
+
+    def tick() -> None:
+        nonlocal done, told
+        done += 1
+        if time.monotonic() - told >= _TOLD_EVERY_SECONDS:
+            told = time.monotonic()
+            click.echo(f"dfd evaluate: {title}: {done} of {total}", err=True)
+
+    yield tick
 
 
 def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | None) -> None:

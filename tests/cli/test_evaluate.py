@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,28 @@ def human_hours(corpus: Path) -> float:
     lines = [line.split("\t") for line in (corpus / "manifest.tsv").read_text().splitlines()]
     human = [corpus / row[0] for row in lines if row[1:3] == ["dev", "bonafide"]]
     return float(sum(soundfile.info(str(path)).duration for path in human)) / 3600
+
+
+def test_progress_is_told_in_a_pipe_too(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfd.cli.evaluate._TOLD_EVERY_SECONDS", 0.0)
+    result = run(
+        *(
+            "--manifest",
+            corpus / "manifest.tsv",
+            "--audio-root",
+            corpus,
+            "--split",
+            "dev",
+            "--json",
+        ),
+        *("--no-by-seconds", "--report", tmp_path / "r.json"),
+    )
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^dfd evaluate: .+: 1 of \d+$", result.stderr, re.MULTILINE)
+    # --json is the report, and nothing else
+    assert json.loads(result.stdout) == figures_of(tmp_path / "r.json")
 
 
 def test_one_condition_changes_the_figures(corpus: Path, tmp_path: Path) -> None:
