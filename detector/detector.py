@@ -1,5 +1,6 @@
 """A loaded model: batches of windows in, calibrated spoof LLRs out."""
 
+import dataclasses
 import logging
 import threading
 from collections import deque
@@ -15,13 +16,20 @@ from dfd.detector import engines
 from dfd.detector import precision as precisions
 from dfd.detector.agreement import compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
-from dfd.detector.devices import hardware, prepare_device, resolve_device, threads_beside_streams
+from dfd.detector.devices import (
+    hardware,
+    out_of_memory,
+    prepare_device,
+    release_cache,
+    resolve_device,
+    threads_beside_streams,
+)
 from dfd.detector.engines.target import Compiled
 from dfd.detector.files.bundled import BUNDLED
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.network import largest_batch, runs_in
-from dfd.detector.overrides import REPEAT, ModelOverrides
+from dfd.detector.overrides import ModelOverrides
 from dfd.detector.padding import padded
 from dfd.detector.remembered import recall, remember
 from dfd.detector.spec import ModelSpec
@@ -94,17 +102,43 @@ class Detector:
         return self.spec.calibration.apply(scores)
 
     def warm(self) -> None:
-        """Runs every batch bucket, with whole windows and with short ones."""
+        """Runs every batch bucket, with whole windows and with short ones.
+
+        Buckets for which the device's memory is too small are given up, with a warning.
+
+        Raises:
+            UserError: it is too small for the smallest one.
+        """
+        buckets = self.spec.batch_buckets
+        for index, bucket in enumerate(buckets):
+            try:
+                self._warm_bucket(bucket)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if index == 0:
+                    raise UserError(
+                        f"{self.spec.device} has too little free memory for a batch of {bucket}: "
+                        "end what else uses it, take a smaller model or another --device"
+                    ) from None
+                self.spec = dataclasses.replace(self.spec, batch_buckets=buckets[:index])
+                _LOGGER.warning(
+                    "%s has too little free memory for a batch of %d: batches hold %d at most",
+                    self.spec.device,
+                    bucket,
+                    buckets[index - 1],
+                )
+                release_cache(self._device)
+                return
+
+    def _warm_bucket(self, bucket: int) -> None:
         size = self.spec.window_samples
-        for bucket in self.spec.batch_buckets:
-            first = bucket == self.spec.batch_buckets[0]
-            runs = _WARM_RUNS if first or self._device.type == "cuda" else 1
-            windows = np.zeros((bucket, size), np.float32)
-            # repeated, a short window is a whole one
-            shorter = () if self.spec.padding == REPEAT else (max(1, size // 2),)
-            for length in (size, *shorter):
-                for _ in range(runs):
-                    self.score(windows, np.full(bucket, length, np.int64))
+        first = bucket == self.spec.batch_buckets[0]
+        runs = _WARM_RUNS if first or self._device.type == "cuda" else 1
+        windows = np.zeros((bucket, size), np.float32)
+        for length in (size, max(1, size // 2)):
+            for _ in range(runs):
+                self.score(windows, np.full(bucket, length, np.int64))
 
     def _launch(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64], bucket: int

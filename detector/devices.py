@@ -46,6 +46,20 @@ def hardware(device: torch.device) -> str:
     return " ".join(sorted(cpu_flags()))
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device's memory was too small; TorchScript hides the error's own class."""
+    said = str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in said for words in ("out of memory", "can't allocate memory")
+    )
+
+
+def release_cache(device: torch.device) -> None:
+    """Gives back what torch holds of a card's memory without using it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def threads_beside_streams(parameters: int) -> int | None:
     """Threads for a network of so many parameters in a daemon; None leaves torch's choice.
 

@@ -326,3 +326,27 @@ def test_bundled_weights_score() -> None:
     windows[1] = 0.1 * np.random.default_rng(0).standard_normal(spec.window_samples)
     lengths = np.array([spec.window_samples, spec.window_samples // 2])
     assert np.isfinite(detector.score(windows, lengths)).all()
+
+
+def test_batches_that_do_not_fit_into_memory_are_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    detector = load_detector(
+        str(folder), device="cpu", precision="fp32", batch_buckets=(1, 2, 4), warm=False
+    )
+    compiled, most = detector._compiled, 2
+
+    def cramped(windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        if len(windows) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return compiled(windows, lengths)
+
+    monkeypatch.setattr(detector, "_compiled", cramped)
+    detector.warm()
+    assert detector.spec.batch_buckets == (1, 2)
+    assert "too little free memory for a batch of 4: batches hold 2 at most" in caplog.text
+    scores = detector.score(np.zeros((5, WINDOW), np.float32), np.full(5, WINDOW, np.int64))
+    assert scores.shape == (5,)
+    most = 0
+    with pytest.raises(UserError, match="cpu has too little free memory for a batch of 1: end"):
+        detector.warm()
