@@ -48,6 +48,8 @@ def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
     named = {transformers_folder.WEIGHTS, transformers_folder.PICKLED}
     if has_config and (parted or not files or named & {file.name for file in files}):
         return transformers_folder.read(path, overrides)
+    if parted:
+        return state_dict.read_parts(path, overrides)
     if len(files) == 1:
         return state_dict.read(files[0], overrides)
     if files:

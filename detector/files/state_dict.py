@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
 from dfd.detector.files import layouts
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.layouts.leftovers import without_leftovers
 from dfd.detector.files.layouts.state import StateDict
 from dfd.detector.files.pickled import read_pickled, state_of
 from dfd.detector.files.tensors import read_safetensors
+from dfd.detector.files.transformers_folder import INDEX, WEIGHTS, parts_of
 from dfd.detector.overrides import ModelOverrides
 
 
@@ -22,5 +25,22 @@ def read(path: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
         tensors, wrapped = read_safetensors(path), False
     else:
         tensors, wrapped = state_of(read_pickled(path), path)
-    state = StateDict(path, without_leftovers(tensors, path), wrapped)
+    return _read(StateDict(path, without_leftovers(tensors, path), wrapped), overrides)
+
+
+def read_parts(folder: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
+    """Reads the safetensors parts that an index in a folder lists, as one file.
+
+    Raises:
+        UserError: as `read`, or a part is missing.
+    """
+    parts = tuple(folder / name for name in parts_of(folder / INDEX))
+    tensors: dict[str, Tensor] = {}
+    for part in parts:
+        tensors |= read_safetensors(part)
+    whole = folder / WEIGHTS
+    return _read(StateDict(whole, without_leftovers(tensors, whole), False, parts), overrides)
+
+
+def _read(state: StateDict, overrides: ModelOverrides | None) -> Checkpoint:
     return layouts.read(state, overrides or ModelOverrides())

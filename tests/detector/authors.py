@@ -155,18 +155,19 @@ def transformers_utterance(folder: Path, samples: Samples, *, spoof: int = 1) ->
 
 def save_small_two_stage(folder: Path) -> Path:
     """System A's checkpoint, tiny, with the backbone's config.json beside it."""
+    torch.manual_seed(8)
     return _save_small(TwoStage(**SMALL), folder / "stage2_best.pt")
 
 
 def save_small_top_four(folder: Path) -> Path:
     """System C's checkpoint, likewise."""
+    torch.manual_seed(8)
     return _save_small(TopFour(inner=12, **SMALL), folder / "best.pt")
 
 
 def _save_small(model: Any, path: Path) -> Path:
     from transformers import Wav2Vec2Config
 
-    torch.manual_seed(8)
     shaken(model).save(path)
     Wav2Vec2Config(**SMALL).save_pretrained(path.parent)
     return path

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -132,7 +132,7 @@ def find_backbone(state: StateDict) -> FairseqBackbone:
     grouped = f"{prefix}feature_extractor.conv_layers.0.2.weight" in tensors
     public = _PublicNames(tensors, prefix, grouped=grouped)
     config, _ = config_beside(public, state.path)
-    return FairseqBackbone(StateDict(state.path, tensors, state.wrapped), prefix, grouped, config)
+    return FairseqBackbone(replace(state, tensors=tensors), prefix, grouped, config)
 
 
 def read_on_backbone(

@@ -17,7 +17,7 @@ from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.labels import spoof_column
 from dfd.detector.files.layouts.state import StateDict
 from dfd.detector.files.published import config_beside
-from dfd.detector.files.tensors import digest, listed, match_tensors
+from dfd.detector.files.tensors import listed, match_tensors
 from dfd.detector.networks.backbone import (
     TRAINING_ONLY,
     backbone_shapes,
@@ -89,7 +89,7 @@ def read(found: StateDict, overrides: ModelOverrides) -> Checkpoint:
     )
     layout = _layout(head.module, wrapped=wrapped)
 
-    sha256 = digest(path)
+    sha256 = found.sha256()
     card = read_card(
         path,
         name=found.name,

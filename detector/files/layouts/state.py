@@ -24,11 +24,13 @@ class StateDict:
     Attributes:
         tensors: by name, without what training left behind.
         wrapped: whether they lay inside a training checkpoint.
+        parts: the files of which it is made up, where it is not one.
     """
 
     path: Path
     tensors: Mapping[str, Tensor]
     wrapped: bool
+    parts: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -76,8 +78,8 @@ class StateDict:
         return tuple(self.tensors[name].shape)
 
     def sha256(self) -> str:
-        """Digest of the file."""
-        return digest(self.path)
+        """Digest of the file, or of its parts as if they were one."""
+        return digest(*(self.parts or (self.path,)))
 
     def matched(
         self,

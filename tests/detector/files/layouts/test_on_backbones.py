@@ -1,6 +1,8 @@
 """The published heads on backbones under fairseq's names, against transformers and plain heads."""
 
+import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dfd.detector.files.layouts.fairseq import fairseq_name
-from dfd.detector.files.state_dict import read
+from dfd.detector.files.read import read_checkpoint
+from dfd.detector.files.state_dict import read, read_parts
 from dfd.detector.networks.graphs import GraphSizes
 from dfd.detector.networks.nes2net import Nes2NetSizes, Nes2NetX, published_name
 from dfd.detector.networks.sls import LayerGate, SlsHead
@@ -220,3 +223,30 @@ def test_what_does_not_fit_is_named(
     change(state)
     with pytest.raises(UserError, match=message):
         read(save(state, tmp_path))
+
+
+def test_parts_are_read_as_one_file(samples: Tensor, tmp_path: Path) -> None:
+    state = fairseq_state(make_backbone(tmp_path), "m_ssl.model.")
+    state |= {"proj_fc.weight": torch.randn(2, HIDDEN), "proj_fc.bias": torch.randn(2)}
+    expected = score(save(state, tmp_path), samples)
+    folder = tmp_path / "mms-300m"
+    folder.mkdir()
+    names = sorted(state)
+    parts = {"one.safetensors": names[::2], "two.safetensors": names[1::2]}
+    for part, held in parts.items():
+        save_file({name: state[name] for name in held}, folder / part)
+    index = {"weight_map": {name: part for part, held in parts.items() for name in held}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "config.json").write_text(json.dumps({"library": "another"}))
+    with pytest.raises(UserError, match=r"put the backbone's config\.json beside the file"):
+        read_checkpoint(str(folder))
+    shutil.copy(tmp_path / "config.json", folder)
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | {"architectures": None}))
+    with torch.no_grad():
+        checkpoint = read_parts(folder)
+        torch.testing.assert_close(checkpoint.network(samples, None), expected)
+    assert checkpoint.card.name == "mms-300m"
+    (folder / "two.safetensors").unlink()
+    with pytest.raises(UserError, match=r"two\.safetensors is missing"):
+        read_parts(folder)
