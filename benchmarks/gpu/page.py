@@ -169,12 +169,13 @@ def _daemon(figures: Report) -> list[str]:
     )
     lines += ["", *(f"- replay: {row}" for row in figures.get("replays", [])), ""]
     lines += _table(
-        ("model", "streams", "windows", "latency", "queue", "compute", "CPU ms/stream s"),
+        ("model", "streams", "windows", "latency", "queue", "compute", "CPU ms/stream s", "errors"),
         (
             (
                 *(row["model"], row["streams"], row["windows"]),
                 *(_percentiles(row[f"{key}_ms"]) for key in ("latency", "queue", "compute")),
                 row["cpu_ms_per_stream_second"],
+                "; ".join(f"{count} times: {said}" for said, count in row["errors"].items()) or "-",
             )
             for row in figures.get("streams", [])
         ),

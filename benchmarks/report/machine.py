@@ -9,11 +9,19 @@ from typing import Any
 
 _PACKAGES = ("dfd", "torch", "transformers", "onnxruntime", "openvino", "grpcio")
 
+_CPUINFO = Path("/proc/cpuinfo")
+# as Linux spells them
+_INSTRUCTION_SETS = (
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_int8", "amx_bf16"),
+)
+
 
 def describe() -> dict[str, Any]:
     """CPU, cores, system, versions and date."""
     return {
         "cpu": _cpu(),
+        "instruction_sets": _instruction_sets(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
@@ -24,13 +32,23 @@ def describe() -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    path = Path("/proc/cpuinfo")
-    if path.exists():
-        for line in path.read_text().splitlines():
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _instruction_sets() -> list[str]:
+    """Those that matter to matrix products, where the system tells."""
+    flags = _cpuinfo("flags").split()
+    return [name for name in _INSTRUCTION_SETS if name in flags]
+
+
+def _cpuinfo(field: str) -> str:
+    """A field of the first processor; empty where the system does not tell."""
+    if _CPUINFO.exists():
+        for line in _CPUINFO.read_text().splitlines():
             name, _, value = line.partition(":")
-            if name.strip() == "model name":
+            if name.strip() == field:
                 return value.strip()
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def _version(name: str) -> str | None:

@@ -14,8 +14,10 @@ def show(report: Report, console: Console) -> None:
         _compare(report, console)
         return
     host = report["machine"]
+    sets = " ".join(host.get("instruction_sets") or ["instruction sets unknown"])
     console.print(
-        f"{host['cpu']}, {host['cores']} cores, load {host['load_before']} before, {host['date']}",
+        f"{host['cpu']} ({sets}), {host['cores']} cores, load {host['load_before']} before, "
+        f"{host['date']}",
         highlight=False,
     )
     {"model": _model, "serve": _serve, "core": _core}[report["benchmark"]](report, console)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -31,8 +33,8 @@ def test_what_lies_past_a_length_is_zeros(padding: str, windows: NDArray[np.floa
 def test_arrays_that_torch_does_not_take_are_copied(windows: NDArray[np.float32]) -> None:
     whole = np.full(2, SIZE)
     windows.flags.writeable = False
-    turned = np.asfortranarray(windows)
-    for given in (windows, turned, windows.astype(np.float64)):
+    others: list[Any] = [windows, np.asfortranarray(windows), windows.astype(np.float64)]
+    for given in others:
         batch, _ = padded(given, whole, "mask", rows=2, least_samples=3)
         assert batch is not given
         assert batch.dtype == np.float32
