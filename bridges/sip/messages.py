@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sipmessage
 from sipmessage import Request, Response
@@ -15,6 +16,11 @@ Message = Request | Response
 MAX_MESSAGE_BYTES = 65536
 _MAX_HEADER_LINES = 200
 # A header may go on in a line that begins with white space (RFC 3261, section 7.3.1).
+_VIA = re.compile(
+    r"SIP */ *2\.0 */ *[A-Za-z-]{2,16} +(\[[0-9A-Fa-f:.]{2,45}\]|[\w.-]{1,255})"
+    r"(?: *: *(\d{1,5}))?((?: *;[^;]*)*)",
+    re.IGNORECASE | re.ASCII,
+)
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _PHRASES = {
     100: "Trying",
@@ -72,8 +78,9 @@ def _check(message: Message) -> None:
         if not 0 <= length <= len(message.body):
             raise ValueError("the body is shorter than Content-Length says")
         message.body = message.body[:length]
-    if not message.via or not message.call_id:
-        raise ValueError("no Via or no Call-ID")
+    _ = top_via(message)
+    if not message.call_id:
+        raise ValueError("no Call-ID")
     if not 0 <= message.cseq.sequence < 1 << 32:
         raise ValueError("CSeq is out of range")
     _ = message.from_address, message.to_address
@@ -81,6 +88,42 @@ def _check(message: Message) -> None:
         raise ValueError("CSeq names another method")
     if isinstance(message, Response) and not 100 <= message.code <= 699:
         raise ValueError("a response code out of range")
+
+
+@dataclass(frozen=True, slots=True)
+class TopVia:
+    """Where a message came from or goes back to, by its first Via.
+
+    Read here, since sipmessage refuses the IPv6 addresses that stand in `received` without
+    brackets (RFC 3261, section 25.1).
+
+    Attributes:
+        port: None where it names none.
+        rport: empty where it is asked for; None where it is not.
+    """
+
+    host: str
+    port: int | None
+    branch: str
+    rport: str | None
+
+
+def top_via(message: Message) -> TopVia:
+    """Reads the first Via.
+
+    Raises:
+        ValueError: there is none, or it makes no sense.
+    """
+    text = (message.headers.get("Via") or "").partition(",")[0]
+    found = _VIA.fullmatch(text.strip())
+    if found is None or (found[2] and int(found[2]) > 65535):
+        raise ValueError("no Via that can be read")
+    params: dict[str, str] = {}
+    for part in found[3].split(";")[1:]:
+        key, _, value = part.partition("=")
+        params.setdefault(key.strip().lower(), value.strip())
+    port = int(found[2]) if found[2] else None
+    return TopVia(found[1].lower(), port, params.get("branch", ""), params.get("rport"))
 
 
 def tag_of(message: Message, header: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sipmessage import Response
 
+from dfd.bridges.sip.messages import top_via
 from dfd.bridges.sip.transactions import LIFE_SECONDS, T1_SECONDS, T2_SECONDS, Send
 
 
@@ -36,7 +37,7 @@ class Requests:
     def receive(self, response: Response) -> None:
         """Takes an answer; those to nothing are passed over."""
         if response.code >= 200:
-            self._waiting.pop(response.via[0].parameters.get("branch") or "", None)
+            self._waiting.pop(top_via(response).branch, None)
 
     def poll(self, now: float) -> None:
         """Sends again what is due, and gives up on what is too old."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from sipmessage import Request
 
+from dfd.bridges.sip.messages import top_via
+
 T1_SECONDS = 0.5
 T2_SECONDS = 4.0
 # Timers H and J: how long an ACK is waited for, and a repeated request is known again.
@@ -27,11 +29,10 @@ def key_of(request: Request, method: str | None = None) -> Key:
 
     Call-ID and CSeq are part of it, for agents whose branch names nothing (RFC 2543).
     """
-    via = request.via[0]
-    sent_by = f"{via.host.lower()}:{via.port or ''}"
+    via = top_via(request)
+    sent_by = f"{via.host}:{via.port or ''}"
     name = method or ("INVITE" if request.method == "ACK" else request.method)
-    branch = via.parameters.get("branch") or ""
-    return branch, sent_by, request.call_id, request.cseq.sequence, name
+    return via.branch, sent_by, request.call_id, request.cseq.sequence, name
 
 
 @dataclass(eq=False, slots=True)

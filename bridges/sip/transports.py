@@ -13,7 +13,7 @@ from sipmessage import Request
 from dfd.bridges.calls import ProtocolError
 from dfd.bridges.sip.dialogs import Way
 from dfd.bridges.sip.framing import Framer
-from dfd.bridges.sip.messages import Message, parse
+from dfd.bridges.sip.messages import Message, parse, top_via
 
 _MAX_UNREAD_BYTES = 1 << 20
 _MAX_STREAMS = 1000
@@ -170,13 +170,13 @@ def local_address(bound: str, peer: str) -> str:
 
 def _mark(request: Request, host: str, port: int) -> int:
     """Writes where a request came from into its top Via (RFC 3581); gives the port to answer."""
-    via = request.via[0]
+    via = top_via(request)
     first, *others = request.headers.getlist("Via")
     top, comma, rest = first.partition(",")
-    asked = "rport" in via.parameters and via.parameters["rport"] is None
+    asked = via.rport == ""
     if asked:
         top = _with_rport(top, port)
-    if via.host != host or asked:
+    if via.host.strip("[]") != host or asked:
         top += f";received={host}"
     request.headers.setlist("Via", [top + comma + rest, *others])
     return port if asked else via.port or _DEFAULT_PORT

@@ -10,7 +10,7 @@ from dfd.bridges.sip import metadata, offers
 from dfd.bridges.sip.answers import select, write
 from dfd.bridges.sip.bodies import bodies_of
 from dfd.bridges.sip.framing import Framer
-from dfd.bridges.sip.messages import MAX_MESSAGE_BYTES, parse, respond
+from dfd.bridges.sip.messages import MAX_MESSAGE_BYTES, parse, respond, top_via
 from tests.bridges.sip.kit import METADATA, line, multipart, offer, request
 from tests.bridges.sip.test_agent import Bench
 
@@ -32,6 +32,18 @@ def test_a_header_that_goes_on_in_the_next_line() -> None:
 def test_compact_names_are_known() -> None:
     short = INVITE.replace(b"Call-ID:", b"i:").replace(b"Via:", b"v:").replace(b"From:", b"f:")
     assert read(short).call_id == "call-1"
+
+
+def test_vias_as_they_come() -> None:
+    for text, host, port, branch in (
+        ("SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKa;rport", "192.0.2.1", 5070, "z9hG4bKa"),
+        ("SIP / 2.0 / TCP Host.example ;branch=x, SIP/2.0/UDP b", "host.example", None, "x"),
+        ("SIP/2.0/UDP [2001:db8::9]:5060;received=2001:db8::9", "[2001:db8::9]", 5060, ""),
+    ):
+        first = INVITE.index(b"Via: ") + 5
+        end = INVITE.index(b"\r\n", first)
+        via = top_via(read(INVITE[:first] + text.encode() + INVITE[end:]))
+        assert (via.host, via.port, via.branch) == (host, port, branch)
 
 
 @pytest.mark.parametrize(
