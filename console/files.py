@@ -37,8 +37,8 @@ def build(hub: Hub) -> None:
                 with ui.element("div").style("display:flex;flex-direction:column;gap:.4rem"):
                     buttons = {}
                     for example in EXAMPLES:
-                        button = ui.button(example.title, icon="smart_toy")
-                        button.props("no-caps no-wrap outline align=left")
+                        button = ui.button(example.title)
+                        button.props("no-caps outline align=left")
                         if not example.available:
                             button.disable()
                             button.set_text(f"{example.title} (install {example.package})")
