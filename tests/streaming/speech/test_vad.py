@@ -105,3 +105,10 @@ def test_webrtc_hears_samples_of_16_bits(monkeypatch: pytest.MonkeyPatch) -> Non
     assert vad.speech(samples).all()
     assert [len(pcm) for pcm in heard] == [640, 640]
     assert np.frombuffer(heard[0], "<i2")[:4].tolist() == [16_384, -8_192, 32_767, -32_768]
+
+
+@pytest.mark.parametrize(("engine", "samples"), [(VadEngine.WEBRTC, 320), (VadEngine.SILERO, 512)])
+def test_frames_are_those_of_the_detector(engine: VadEngine, samples: int) -> None:
+    if engine not in engines():
+        pytest.skip(_NO_SILERO)
+    assert make_vad(VadOptions(engine=engine), 16_000).frame_samples == samples
