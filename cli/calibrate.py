@@ -149,6 +149,10 @@ def sentences(fitted: Fitted, wanted: float) -> list[str]:
     return said
 
 
+def _complain(words: str) -> None:
+    click.echo(f"dfd calibrate: {words}", err=True)
+
+
 def _hear(paths: tuple[Path, ...], detector: Any) -> list[Call]:
     from dfd.evaluation.calibrate import hear
 
@@ -160,7 +164,7 @@ def _hear(paths: tuple[Path, ...], detector: Any) -> list[Call]:
         if not files:
             raise UserError(f"{path} holds no recordings")
         for file in files:
-            calls += hear(str(file), detector)
+            calls += hear(str(file), detector, _complain)
     return calls
 
 

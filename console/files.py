@@ -70,7 +70,9 @@ def build(hub: Hub) -> None:
                     said = getattr(error, "message", "") or str(error)
                     status.show(f"Not judged: {said.replace(str(path), name)}", "bad")
                 else:
-                    status.show(f"Judged {name}: {words.clock(found.seconds)} of audio.")
+                    said = [f"Judged {name}: {words.clock(found.seconds)} of audio."]
+                    said += [f"Not whole: {one}." for one in found.findings]
+                    status.show(" ".join(said), "bad" if found.findings else "")
                     with result:
                         _show(found)
                 finally:

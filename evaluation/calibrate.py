@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,8 +69,15 @@ class Fitted:
     missed_interval: tuple[float, float] | None = None
 
 
-def hear(path: str, detector: LoadedModel) -> list[Call]:
+def hear(
+    path: str, detector: LoadedModel, told: Callable[[str], None] = lambda words: None
+) -> list[Call]:
     """Scores a recording as a live stream, a call for each channel.
+
+    Args:
+        path: of the recording.
+        detector: scores the windows.
+        told: takes a sentence on what of it was cut, damaged or left.
 
     Raises:
         UserError: it cannot be read.
@@ -99,6 +106,8 @@ def hear(path: str, detector: LoadedModel) -> list[Call]:
             raise UserError(f"{path}: {error}") from None
         finally:
             chunks.close()
+        for finding in chunks.findings:
+            told(f"{recording.name}: {finding}")
         for track in tracks:
             scored = heard.get(track.summary.channel, [])
             calls.append(

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dfd.bridges.audiosocket.messages import FrameReader
 from dfd.bridges.calls import ProtocolError
@@ -45,7 +46,7 @@ class Target:
 
 
 def _ogg(data: bytes) -> None:
-    raw = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+    raw: Any = io.BufferedReader(io.BytesIO(data))
     links, total = OggLinks(raw), 0
     while links.next_link():
         while content := links.read(4096):
@@ -100,10 +101,10 @@ def _lines(dialect: Callable[[], Twilio | AudioHook | ChanWebsocket]) -> Callabl
 
 
 def _twilio() -> list[bytes]:
-    start = {"callSid": "CA1", "streamSid": "MZ1", "tracks": ["inbound"]}
+    start: dict[str, Any] = {"callSid": "CA1", "streamSid": "MZ1", "tracks": ["inbound"]}
     start |= {"mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}}
     media = {"track": "inbound", "timestamp": "20", "payload": "//////////8="}
-    said = [
+    said: list[dict[str, Any]] = [
         {"event": "connected", "protocol": "Call"},
         {"event": "start", "streamSid": "MZ1", "start": start},
         {"event": "media", "streamSid": "MZ1", "media": media},

@@ -175,9 +175,11 @@ def test_a_cut_file_through_a_pipe_says_so(tmp_path: Path) -> None:
 
 def test_a_chain_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = encode(tmp_path / "a.ogg", "vorbis", tone(2.0)).read_bytes()
-    pipe = io.BufferedReader(io.BytesIO(2 * link))  # type: ignore[arg-type]
+    pipe = io.BufferedReader(io.BytesIO(2 * link))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
-    assert read("-") == (pytest.approx(4.0, abs=0.05), [])
+    seconds, findings = read("-")
+    assert seconds == pytest.approx(4.0, abs=0.05)
+    assert findings == []
 
 
 def test_names_that_are_not_utf_8(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def postgres() -> Iterator[str]:
     if found is None:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
     programs = Path(found).parent
-    who: dict[str, int] = {}
+    who: dict[str, Any] = {}
     if os.geteuid() == 0:  # PostgreSQL does not run as root
         nobody = pwd.getpwnam("nobody")
         who = {"user": nobody.pw_uid, "group": nobody.pw_gid}
