@@ -15,6 +15,7 @@ from dfd.benchmarks.speech import speech
 
 # module -> the package that brings it, where the daemon or its clients need it
 NEEDED = {
+    "av": "av",
     "google.rpc": "googleapis-common-protos",
     "grpc": "grpcio",
     "grpc_health": "grpcio-health-checking",

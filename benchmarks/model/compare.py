@@ -18,7 +18,6 @@ from dfd.benchmarks.model import figures, peak
 from dfd.benchmarks.model.entrants import Entrants, ModelOptions
 from dfd.benchmarks.model.networks import SIZES, write_random
 from dfd.benchmarks.model.peers import Contestant
-from dfd.benchmarks.recordings import first_channel
 from dfd.benchmarks.report import machine
 from dfd.benchmarks.report.spread import measure_in_turns, once
 from dfd.detector import Detector
@@ -171,6 +170,9 @@ def _first_windows(
     recordings: tuple[Path, ...], window_samples: int, rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The first window of each recording, first channel."""
+    # only here: decoding needs packages that a machine with a card alone may lack
+    from dfd.benchmarks.recordings import first_channel
+
     windows = np.zeros((len(recordings), window_samples), np.float32)
     lengths = np.ones(len(recordings), np.int64)
     for row, path in enumerate(recordings):
