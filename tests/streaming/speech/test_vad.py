@@ -112,3 +112,23 @@ def test_frames_are_those_of_the_detector(engine: VadEngine, samples: int) -> No
     if engine not in engines():
         pytest.skip(_NO_SILERO)
     assert make_vad(VadOptions(engine=engine), 16_000).frame_samples == samples
+
+
+def test_silero_hears_64_samples_before_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        vad = make_vad(VadOptions(engine=VadEngine.SILERO), 16_000)
+    except ModuleNotFoundError:
+        pytest.skip(_NO_SILERO)
+    real, heard = vad._session, list[np.ndarray]()  # type: ignore[attr-defined]
+
+    class Listening:
+        def run(self, names: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            heard.append(inputs["input"][0])
+            outputs: list[np.ndarray] = real.run(names, inputs)
+            return outputs
+
+    monkeypatch.setattr(vad, "_session", Listening())
+    samples = speech_like(0.1)[:1_024]
+    vad.speech(samples)
+    assert np.array_equal(heard[0], np.concatenate([np.zeros(64), samples[:512]]))
+    assert np.array_equal(heard[1], samples[448:])
