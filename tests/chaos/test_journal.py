@@ -101,7 +101,7 @@ def test_whatever_a_client_saw_outlives_a_kill(tmp_path: Path, processes: tuple[
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()
             for caller in callers:
-                caller.join(30)
+                caller.join(60)  # a call's own deadline is 30 s
                 assert not caller.is_alive()
         told = [one for caller in callers for one in caller.told]
         alerts += sum(answer.HasField("alert") for _, answer in told)
