@@ -10,6 +10,7 @@ gives the whole network, and `Wav2Vec2Model.from_pretrained(folder)` its backbon
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -22,6 +23,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from dfd.detector.jsonfile import Fields
 from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
+from dfd.detector.networks.scoring import normalized
 
 
 class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call]
@@ -31,19 +33,41 @@ class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call
         super().__init__(config)
         self.wav2vec2 = Wav2Vec2Model(config)
         sizes = read_light_cnn(Fields(Path("config.json"), config.to_dict()), config.hidden_size)
+        self.hop_samples = sizes.hop_samples
         self.light_cnn = LightCnn(sizes, config.hidden_size)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
         self, input_values: Tensor, attention_mask: Tensor | None = None, **_: Any
     ) -> SequenceClassifierOutput:
-        """Logits (B, 2) of normalised windows (B, N), of which the mask (B, N) says what counts."""
+        """Logits (B, 2) of windows (B, N), of which the mask (B, N) says what counts.
+
+        They are normalised as the folder's feature extractor does; a network that hears hops
+        normalises each of them.
+        """
+        batch, samples = input_values.shape
+        lengths = None if attention_mask is None else attention_mask.sum(dim=1)
+        if not self.hop_samples:
+            return SequenceClassifierOutput(
+                logits=self.light_cnn(*self._states(input_values, lengths))
+            )
+        hop = self.hop_samples
+        parts = -(-samples // hop)
+        if lengths is None:
+            lengths = torch.full([batch], samples, device=input_values.device)
+        hops = torch.nn.functional.pad(input_values, [0, parts * hop - samples]).view(-1, hop)
+        starts = torch.arange(parts, device=input_values.device) * hop
+        counts = (lengths.unsqueeze(1) - starts).clamp(0, hop).view(-1)
+        sums = self.light_cnn.measure(*self._states(normalized(hops, counts), counts))
+        return SequenceClassifierOutput(logits=self.light_cnn.judge(sums.view(batch, parts, -1)))
+
+    def _states(self, waves: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         backbone: Any = self.wav2vec2
-        states = backbone(input_values, attention_mask=attention_mask).last_hidden_state
-        frames = None
-        if attention_mask is not None:
-            frames = backbone._get_feat_extract_output_lengths(attention_mask.sum(dim=1))
-        return SequenceClassifierOutput(logits=self.light_cnn(states, frames))
+        if lengths is None:
+            return backbone(waves).last_hidden_state, None
+        mask = torch.arange(waves.size(1), device=waves.device) < lengths.unsqueeze(1)
+        frames = backbone._get_feat_extract_output_lengths(lengths)
+        return backbone(waves, attention_mask=mask.long()).last_hidden_state, frames
 
 
 def load_classifier(folder: Path) -> Any:

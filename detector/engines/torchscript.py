@@ -8,10 +8,11 @@ import torch
 from dfd.detector.engines.cuda_graphs import CudaGraphs
 from dfd.detector.engines.target import INT8, Compiled, Target
 from dfd.detector.networks.frames import lay_out
+from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.int8 import quantize
 from dfd.detector.networks.network import Network
 from dfd.detector.networks.scoring import ScoringNetwork
-from dfd.detector.networks.sharing import SharedWork, shared_frames
+from dfd.detector.networks.sharing import SharedHops, SharedWork, shared_frames
 from dfd.detector.precision import DTYPES
 
 
@@ -28,11 +29,15 @@ def compile_network(network: Network, target: Target) -> Compiled:
         stride = network.feature_extractor.stride
     else:
         network.to(target.device)
-    shares = frames > 0 and target.device.type == "cpu"
+    on_cpu = target.device.type == "cpu"
+    shares = frames > 0 and on_cpu
+    by_hops = network.hop_samples if isinstance(network, HopScoringNetwork) else 0
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is", DeprecationWarning)
         scripted = torch.jit.script(network)
         kept = ["features", "judge"] if shares else None
+        if by_hops and on_cpu:
+            kept = ["measure", "join"]
         frozen: Any = torch.jit.freeze(scripted, preserved_attrs=kept)
     if shares:
         return SharedWork(
@@ -41,7 +46,9 @@ def compile_network(network: Network, target: Target) -> Compiled:
             frames=frames,
             stride=stride,
         )
-    return CudaGraphs(frozen) if target.device.type == "cuda" else frozen
+    if by_hops and on_cpu:
+        return SharedHops(frozen, hop_samples=by_hops)
+    return frozen if on_cpu else CudaGraphs(frozen)
 
 
 def place(network: ScoringNetwork, device: torch.device, dtype: torch.dtype) -> None:

@@ -6,6 +6,7 @@ light CNN behind it, which the code beside the bundled weights makes loadable by
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from dfd.detector.networks.backbone import (
     read_config,
 )
 from dfd.detector.networks.head import OnMean, ProjectedMeanHead
+from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.spectrogram import CONFIG_KEY as SPECTROGRAM
@@ -143,13 +145,15 @@ def read(
     )
     head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
     head.weights.requires_grad_(False)
-    network = ScoringNetwork(
+    make: Any = partial(HopScoringNetwork, hop_samples=head.hop_samples)
+    network: ScoringNetwork = (make if head.hop_samples else ScoringNetwork)(
         backbone,
         config,
         head.module,
         layer_weights=matched["layer_weights"] if weighted else None,
         spoof_column=column,
-        normalize=card.normalize,
+        # a network that hears hops normalises each of them, whatever came before
+        normalize=card.normalize or head.hop_samples > 0,
         mask=card.padding == "mask",
     )
     spectrogram = read_spectrogram(fields)
@@ -184,12 +188,14 @@ class _Head:
         weights: the part of it that the file fills.
         prefix: of the names in the file.
         least_frames: that it needs.
+        hop_samples: of the parts that it hears one by one; 0 for whole windows.
     """
 
     module: nn.Module
     weights: nn.Module
     prefix: str
     least_frames: int
+    hop_samples: int = 0
 
 
 def _plain_head(fields: Fields, config: BackboneConfig) -> _Head:
@@ -200,7 +206,7 @@ def _plain_head(fields: Fields, config: BackboneConfig) -> _Head:
 def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
     sizes = read_light_cnn(fields, config.hidden_size)
     head = LightCnn(sizes, config.hidden_size)
-    return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames)
+    return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames, sizes.hop_samples)
 
 
 def _short_extractor(

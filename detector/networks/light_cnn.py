@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from dfd.detector.jsonfile import Fields
-from dfd.detector.networks.head import mean_frame
 
 CONFIG_KEY = "light_cnn"
+# of each projected feature over time
+VARIANCE_FLOOR = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,27 @@ class Stage:
     feature_pool: int = 1
 
 
+MEAN, STATISTICS = "mean", "statistics"
+POOLINGS = (MEAN, STATISTICS)
+
+
 @dataclass(frozen=True, slots=True)
 class LightCnnConfig:
     """The sizes of the head.
 
     Attributes:
         stages: first to last.
-        projected: size of the layer between the mean frame and the classifier.
+        projected: size of the layer before the classifier.
+        pooling: "mean" projects the mean frame; "statistics" projects each frame, and the
+            classifier sees mean and standard deviation over frames.
+        hop_samples: the network hears so many samples at a time, each part normalised by
+            itself, and joins what it found; 0 for the whole window at once.
     """
 
     stages: tuple[Stage, ...]
     projected: int = 64
+    pooling: str = MEAN
+    hop_samples: int = 0
 
     def features(self, hidden: int) -> int:
         """Features of the backbone, `hidden`, that are left after the last stage."""
@@ -85,7 +96,14 @@ def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
         )
         one.require(stage.feature_taps % 2 == 1, "feature_taps", "odd")
         stages.append(stage)
-    config = LightCnnConfig(tuple(stages), found.integer("projected", 64, 1))
+    pooling = found.text("pooling", MEAN)
+    found.require(pooling in POOLINGS, "pooling", " or ".join(POOLINGS))
+    config = LightCnnConfig(
+        tuple(stages),
+        found.integer("projected", 64, 1),
+        pooling,
+        found.integer("hop_samples", 0, 0),
+    )
     found.require(bool(stages), "stages", "at least one")
     found.require(config.features(hidden) > 0, "stages", f"fewer poolings of {hidden} features")
     return config
@@ -93,6 +111,9 @@ def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
 
 class LightCnn(nn.Module):
     """Hidden states to two logits.
+
+    What it finds in parts of a window adds up: `measure` takes the states of a part to sums, and
+    `judge` the sums of all parts to logits.
 
     Args:
         config: its sizes.
@@ -110,26 +131,52 @@ class LightCnn(nn.Module):
         for stage in config.stages:
             self.stages.append(_StageLayer(stage, maps))
             maps = stage.maps
+        self.by_frame = config.pooling == STATISTICS
+        # TorchScript reads attributes, not globals
+        self.variance_floor = VARIANCE_FLOOR
         self.projector = nn.Linear(maps * config.features(hidden), config.projected)
-        self.classifier = nn.Linear(config.projected, columns)
+        self.classifier = nn.Linear(config.projected * (2 if self.by_frame else 1), columns)
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
         """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns).
 
         None means that all frames do.
         """
+        return self.judge(self.measure(x, frames).unsqueeze(1))
+
+    @torch.jit.export
+    def measure(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """Sums (B, S) over the frames that count of each part; the last is their number."""
         # one map; made like this it counts as channels last
         x = x.unsqueeze(3).permute(0, 3, 1, 2)
         for stage in self.stages:
             x = stage(x)
         # maps last, as they lie in memory: (B, T', features' * maps)
         x = x.permute(0, 2, 3, 1).flatten(2)
-        if frames is not None:
-            for taps, stride, pool in zip(self.taps, self.strides, self.pools):  # noqa: B905
-                frames = torch.div(frames - taps, stride, rounding_mode="floor") + 1
-                frames = torch.div(frames, pool, rounding_mode="floor")
-        mean = mean_frame(x, frames)
-        logits: Tensor = self.classifier(nn.functional.gelu(self.projector(mean)))
+        if self.by_frame:
+            x = nn.functional.gelu(self.projector(x))
+            x = torch.cat([x, x * x], dim=2)
+        if frames is None:
+            count = torch.full([x.size(0), 1], float(x.size(1)), device=x.device)
+            return torch.cat([x.sum(dim=1), count], dim=1)
+        for taps, stride, pool in zip(self.taps, self.strides, self.pools):  # noqa: B905
+            frames = torch.div(frames - taps, stride, rounding_mode="floor") + 1
+            frames = torch.div(frames, pool, rounding_mode="floor")
+        frames = frames.clamp(min=0).unsqueeze(1)
+        valid = torch.arange(x.size(1), device=x.device).unsqueeze(0) < frames
+        return torch.cat([(x * valid.unsqueeze(2)).sum(dim=1), frames.to(x.dtype)], dim=1)
+
+    @torch.jit.export
+    def judge(self, sums: Tensor) -> Tensor:
+        """Takes the sums (B, parts, S) to logits (B, columns)."""
+        total = sums.sum(dim=1)
+        mean = total[:, :-1] / total[:, -1:].clamp(min=1.0)
+        if self.by_frame:
+            level, square = mean.chunk(2, dim=1)
+            spread = (square - level * level).clamp(min=self.variance_floor).sqrt()
+            logits: Tensor = self.classifier(torch.cat([level, spread], dim=1))
+        else:
+            logits = self.classifier(nn.functional.gelu(self.projector(mean)))
         return logits
 
 

@@ -13,6 +13,22 @@ from dfd.detector.networks.first_layer import MaskedFirstLayer
 VARIANCE_FLOOR = 1e-7
 
 
+def normalized(
+    x: Tensor,
+    lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
+    variance_floor: float = VARIANCE_FLOOR,
+) -> Tensor:
+    """Windows (B, N) at zero mean and unit variance over the `lengths` (B,) that count, or all."""
+    if lengths is None:
+        x = x - x.mean(dim=-1, keepdim=True)
+        return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + variance_floor)
+    count = lengths.clamp(min=1).unsqueeze(-1)
+    valid = (torch.arange(x.size(1), device=x.device).unsqueeze(0) < count).to(x.dtype)
+    mean = (x * valid).sum(dim=-1, keepdim=True) / count
+    x = (x - mean) * valid
+    return x / torch.sqrt((x * x).sum(dim=-1, keepdim=True) / count + variance_floor)
+
+
 class ScoringNetwork(nn.Module):
     """Normalises windows, runs the backbone, pools its frames and takes log-odds.
 
@@ -94,7 +110,7 @@ class ScoringNetwork(nn.Module):
         """The extractor's frames (B, T, C); the arguments are those of `forward`."""
         x = windows
         if self.normalize:
-            x = self._normalized(x, lengths)
+            x = normalized(x, lengths, self.variance_floor)
         x = x.to(self.feature_projection.projection.weight.dtype)
         frames: Tensor = self.feature_extractor(x, lengths if self.mask else None)[0]
         return frames
@@ -102,6 +118,21 @@ class ScoringNetwork(nn.Module):
     @torch.jit.export
     def judge(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
         """Log-odds (B,) of the extractor's frames (B, T, C)."""
+        states, frames = self.states(x, lengths)
+        return self.odds(self.head(states, frames))
+
+    @torch.jit.export
+    def odds(self, logits: Tensor) -> Tensor:
+        """Log-odds (B,) of logits (B, 2)."""
+        return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]
+
+    @torch.jit.export
+    def states(
+        self,
+        x: Tensor,
+        lengths: Optional[Tensor],  # noqa: UP045
+    ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
+        """The states (B, T, hidden) that the head sees, and how many count (B,), or None."""
         x = self.feature_projection(x)
 
         frames: Optional[Tensor] = None  # noqa: UP045
@@ -129,19 +160,7 @@ class ScoringNetwork(nn.Module):
                 total = total + self.gate(x.float())
         if not self.weighted and not self.gated:
             total = (self.transformer.layer_norm(x) if self.norm_last else x).float()
-        logits: Tensor = self.head(total, frames)
-        return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]
-
-    def _normalized(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        if lengths is None:
-            mean = x.mean(dim=-1, keepdim=True)
-            x = x - mean
-            return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + self.variance_floor)
-        count = lengths.unsqueeze(-1)
-        valid = (torch.arange(x.size(1), device=x.device).unsqueeze(0) < count).to(x.dtype)
-        mean = (x * valid).sum(dim=-1, keepdim=True) / count
-        x = (x - mean) * valid
-        return x / torch.sqrt((x * x).sum(dim=-1, keepdim=True) / count + self.variance_floor)
+        return total, frames
 
     def _frame_count(self, lengths: Tensor) -> Tensor:
         count = lengths

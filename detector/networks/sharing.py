@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from dfd.detector.networks.frames import FrameExtractor, PlainFirstStep
+from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.scoring import ScoringNetwork
 
 _CACHE_BYTES = 512 << 20
+# a hop is some 500 bytes of sums, and each live stream needs its last one
+_KEPT_HOPS = 32_768
 
 
 class TwoSteps(Protocol):
@@ -39,6 +42,8 @@ def shared_frames(network: ScoringNetwork, window_samples: int, hop_samples: int
         window_samples: of each window.
         hop_samples: from one window's start to the next one's.
     """
+    if isinstance(network, HopScoringNetwork):  # shares whole hops
+        return 0
     extractor = network.feature_extractor
     if not isinstance(extractor, FrameExtractor):
         return 0
@@ -117,6 +122,58 @@ class SharedWork:
             self._cache[key] = last
         while self._bytes > self._cache_bytes:
             self._bytes -= self._cache.popitem(last=False)[1].nbytes
+
+
+class Hops(Protocol):
+    """A compiled `HopScoringNetwork`."""
+
+    def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        """Spoof log-odds (B,) of windows (B, N)."""
+
+    def measure(self, hops: Tensor, counts: Tensor | None) -> Tensor:
+        """Sums (M, S) of parts (M, hop)."""
+
+    def join(self, sums: Tensor) -> Tensor:
+        """Spoof log-odds (B,) of the sums (B, H, S)."""
+
+
+class SharedHops:
+    """Stands for a compiled network that hears hops; a hop heard before is not computed again.
+
+    Args:
+        compiled: what computes, on the CPU.
+        hop_samples: of a part.
+        kept: hops remembered at most; those unused for longest go first.
+    """
+
+    def __init__(self, compiled: Hops, *, hop_samples: int, kept: int = _KEPT_HOPS) -> None:
+        self._compiled = compiled
+        self._hop_samples = hop_samples
+        self._kept = kept
+        self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
+        self.reused = 0
+
+    def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
+        """Gives spoof log-odds (B,); windows that are short or no whole hops are computed anew."""
+        batch, samples = windows.shape
+        if lengths is not None or samples % self._hop_samples:
+            return self._compiled(windows, lengths)
+        hops = windows.reshape(-1, self._hop_samples)
+        keys = [_digest(hop) for hop in hops]
+        missing: dict[bytes, int] = {}
+        for row, key in enumerate(keys):
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                self.reused += 1
+            else:
+                missing.setdefault(key, row)
+        if missing:
+            found = self._compiled.measure(hops[list(missing.values())], None)
+            self._cache.update(zip(missing, found.unbind(0), strict=True))
+        sums = torch.stack([self._cache[key] for key in keys])
+        while len(self._cache) > self._kept:
+            self._cache.popitem(last=False)
+        return self._compiled.join(sums.view(batch, -1, sums.size(1)))
 
 
 def _digest(samples: Tensor) -> bytes:

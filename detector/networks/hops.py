@@ -1,0 +1,64 @@
+"""A network that hears a window in parts of one hop each and joins what it found in them.
+
+Windows that overlap have parts in common, which then need to be computed only once
+(`dfd.detector.networks.sharing`). Nothing in a part depends on the window around it: each is
+normalised by itself, and convolutions end at its ends.
+"""
+
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from dfd.detector.networks.scoring import ScoringNetwork
+
+
+class HopScoringNetwork(ScoringNetwork):
+    """Cuts windows into hops, measures each and judges their sums.
+
+    Args:
+        hop_samples: length of a part.
+        parts: of `ScoringNetwork`; the head has `measure` and `judge` (`LightCnn`).
+    """
+
+    def __init__(self, *parts: Any, hop_samples: int, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self.hop_samples = hop_samples
+
+    def forward(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """Takes windows (B, N), of which `lengths` (B,) count or all, to log-odds (B,)."""
+        hops, counts = self.cut(windows, lengths)
+        sums = self.measure(hops, counts)
+        return self.join(sums.view(windows.size(0), -1, sums.size(1)))
+
+    @torch.jit.export
+    def cut(
+        self,
+        windows: Tensor,
+        lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
+    ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
+        """The parts (B * H, hop) of windows (B, N), and how much of each counts, or None."""
+        batch, samples = windows.size(0), windows.size(1)
+        parts = (samples + self.hop_samples - 1) // self.hop_samples
+        if lengths is None and samples < parts * self.hop_samples:
+            lengths = torch.full([batch], samples, device=windows.device)
+        padded = torch.nn.functional.pad(windows, [0, parts * self.hop_samples - samples])
+        hops = padded.reshape(batch * parts, self.hop_samples)
+        if lengths is None:
+            return hops, None
+        starts = torch.arange(parts, device=windows.device) * self.hop_samples
+        counts = (lengths.unsqueeze(1) - starts.unsqueeze(0)).clamp(0, self.hop_samples)
+        return hops, counts.reshape(-1)
+
+    @torch.jit.export
+    def measure(self, hops: Tensor, counts: Optional[Tensor]) -> Tensor:  # noqa: UP045
+        """The head's sums (M, S) of parts (M, hop), of which `counts` (M,) samples count."""
+        states, frames = self.states(self.features(hops, counts), counts)
+        head: Any = self.head
+        sums: Tensor = head.measure(states, frames)
+        return sums
+
+    @torch.jit.export
+    def join(self, sums: Tensor) -> Tensor:
+        """Log-odds (B,) of the sums (B, H, S) of each window's parts."""
+        return self.odds(self.head.judge(sums))
