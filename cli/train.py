@@ -171,7 +171,7 @@ def _train_bundled(
         chosen = chosen.shortened(more["steps"])
     fitting = {
         part.name: bars.add_task(f"training {part.name}", total=part.fit.steps, note="")
-        for part in (*chosen.teachers, chosen)
+        for part in chosen.parts
     }
 
     @contextmanager

@@ -1,7 +1,8 @@
 """Rows of a corpus manifest: a tab-separated file with the columns ``file`` and ``label`` at least.
 
 Further columns (``split``, ``system``, ``source``, ``speaker``, ``codec``, ``transmission``,
-``original_rate_hz``) are read where they are present and default otherwise.
+``original_rate_hz``, ``edition``, ``language``) are read where they are present and default
+otherwise.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class Recording:
     codec: str = ""
     transmission: str = ""
     utterance: str = ""
+    edition: str = ""
+    language: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What sort of system it came from, where ``system`` says so: ``tts`` of ``tts:VITS``."""
+        kind, colon, _ = self.system.partition(":")
+        return kind if colon else ""
 
     @property
     def name(self) -> str:
@@ -102,4 +111,6 @@ def _row(path: Path, number: int, row: dict[str, str | None]) -> Recording:
         original_rate_hz=int(rate) if rate.isdigit() else 16000,
         codec=row.get("codec") or "",
         transmission=row.get("transmission") or "",
+        edition=row.get("edition") or "",
+        language=row.get("language") or "",
     )

@@ -32,6 +32,9 @@ class Table:
 
 BY_SOURCE = Table("by_source", "source", Against.GROUP)
 BY_SYSTEM = Table("by_system", "system", Against.ALL)
+BY_EDITION = Table("by_edition", "edition", Against.GROUP)
+BY_KIND = Table("by_kind", "kind", Against.ALL)
+BY_LANGUAGE = Table("by_language", "language", Against.GROUP)
 BY_CODEC = Table("by_codec", "codec", Against.GROUP)
 BY_TRANSMISSION = Table("by_transmission", "transmission", Against.GROUP)
 BY_SPEAKER = Table("by_speaker", "speaker", Against.GROUP)

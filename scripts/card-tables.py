@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+# tables of spoofs alone, set against all human recordings
+AGAINST_ALL = ("by_kind", "by_system")
+
 
 def percent(value: float | None) -> str:
     """A share in percent; nothing for what cannot be measured."""
@@ -75,16 +78,16 @@ def groups(figures: dict[str, Any], key: str) -> None:
         found = sorted(found, key=lambda item: item[1]["eer"] or 0.0)
     rows = []
     for name, group in found:
-        alarms = percent(group.get("false_alarm_rate")) if key == "by_source" else ""
         counts = [str(group["n_bonafide"]), str(group["n_spoof"])]
-        kept = counts if key == "by_source" else counts[1:]
-        tail = [percent(group["eer"])] + ([alarms] if key == "by_source" else [])
-        rows.append([name, *kept, *tail, percent(group.get("miss_rate"))])
-    heads = {
-        "by_source": ["source", "human", "spoof", "EER %", "false alarms %", "missed %"],
-        "by_system": ["system", "n", "EER %", "missed %"],
-    }
-    table(heads[key], rows)
+        rates = [percent(group["eer"]), percent(group.get("false_alarm_rate"))]
+        missed = percent(group.get("miss_rate"))
+        if key in AGAINST_ALL:
+            rows.append([name, counts[1], rates[0], missed])
+        else:
+            rows.append([name or "not told", *counts, *rates, missed])
+    title = key.removeprefix("by_")
+    heads = [title, "human", "spoof", "EER %", "false alarms %", "missed %"]
+    table([title, "n", "EER %", "missed %"] if key in AGAINST_ALL else heads, rows)
 
 
 def conditions(figures: dict[str, Any]) -> None:
@@ -115,8 +118,9 @@ def main() -> None:
     for other in figures:
         if "conditions" in other:
             conditions(other)
-    groups(figures[0], "by_source")
-    groups(figures[0], "by_system")
+    for key in ("by_edition", "by_kind", "by_language", "by_source", "by_system"):
+        if figures[0].get(key):
+            groups(figures[0], key)
 
 
 if __name__ == "__main__":

@@ -61,4 +61,5 @@ class HopScoringNetwork(ScoringNetwork):
     @torch.jit.export
     def join(self, sums: Tensor) -> Tensor:
         """Log-odds (B,) of the sums (B, H, S) of each window's parts."""
-        return self.odds(self.head.judge(sums))
+        head: Any = self.head
+        return self.odds(head.judge(sums))

@@ -6,7 +6,7 @@ that a mean over frames wipes out.
 """
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -45,22 +45,19 @@ POOLINGS = (MEAN, STATISTICS)
 
 
 @dataclass(frozen=True, slots=True)
-class LightCnnConfig:
-    """The sizes of the head.
+class Branch:
+    """One of the networks that hear the same states.
 
     Attributes:
         stages: first to last.
         projected: size of the layer before the classifier.
         pooling: "mean" projects the mean frame; "statistics" projects each frame, and the
             classifier sees mean and standard deviation over frames.
-        hop_samples: the network hears so many samples at a time, each part normalised by
-            itself, and joins what it found; 0 for the whole window at once.
     """
 
     stages: tuple[Stage, ...]
     projected: int = 64
     pooling: str = MEAN
-    hop_samples: int = 0
 
     def features(self, hidden: int) -> int:
         """Features of the backbone, `hidden`, that are left after the last stage."""
@@ -70,22 +67,47 @@ class LightCnnConfig:
 
     @property
     def least_frames(self) -> int:
-        """Frames of the backbone behind one of the head: the fewest that give one."""
+        """Frames of the backbone behind one of the last stage: the fewest that give one."""
         frames = 1
         for stage in reversed(self.stages):
             frames = (frames * stage.frame_pool - 1) * stage.frame_stride + stage.frame_taps
         return frames
 
 
+@dataclass(frozen=True, slots=True)
+class LightCnnConfig:
+    """The sizes of the head.
+
+    Attributes:
+        branches: their logits are added up.
+        hop_samples: the network hears so many samples at a time, each part normalised by
+            itself, and joins what it found; 0 for the whole window at once.
+    """
+
+    branches: tuple[Branch, ...]
+    hop_samples: int = 0
+
+    @property
+    def least_frames(self) -> int:
+        """Frames of the backbone that give every branch one."""
+        return max(branch.least_frames for branch in self.branches)
+
+
 def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
-    """Reads the head's part of config.json: `{"stages": [{"maps": 16, ...}, ...], ...}`.
+    """Reads the head's part of config.json: `{"branches": [{"stages": [...], ...}], ...}`.
 
     Raises:
         UserError: it is not of this form, or nothing is left of `hidden` features.
     """
     found = fields.nested(CONFIG_KEY)
+    branches = tuple(_read_branch(one, hidden) for one in found.objects("branches"))
+    found.require(bool(branches), "branches", "at least one")
+    return LightCnnConfig(branches, found.integer("hop_samples", 0, 0))
+
+
+def _read_branch(fields: Fields, hidden: int) -> Branch:
     stages = []
-    for one in found.objects("stages"):
+    for one in fields.objects("stages"):
         stage = Stage(
             maps=one.integer("maps", 0, 1),
             frame_taps=one.integer("frame_taps", 3, 1),
@@ -96,17 +118,11 @@ def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
         )
         one.require(stage.feature_taps % 2 == 1, "feature_taps", "odd")
         stages.append(stage)
-    pooling = found.text("pooling", MEAN)
-    found.require(pooling in POOLINGS, "pooling", " or ".join(POOLINGS))
-    config = LightCnnConfig(
-        tuple(stages),
-        found.integer("projected", 64, 1),
-        pooling,
-        found.integer("hop_samples", 0, 0),
-    )
-    found.require(bool(stages), "stages", "at least one")
-    found.require(config.features(hidden) > 0, "stages", f"fewer poolings of {hidden} features")
-    return config
+    pooling = fields.text("pooling", MEAN, POOLINGS)
+    branch = Branch(tuple(stages), fields.integer("projected", 64, 1), pooling)
+    fields.require(bool(stages), "stages", "at least one")
+    fields.require(branch.features(hidden) > 0, "stages", f"fewer poolings of {hidden} features")
+    return branch
 
 
 class LightCnn(nn.Module):
@@ -123,19 +139,9 @@ class LightCnn(nn.Module):
 
     def __init__(self, config: LightCnnConfig, hidden: int, columns: int = 2) -> None:
         super().__init__()
-        self.strides = [stage.frame_stride for stage in config.stages]
-        self.taps = [stage.frame_taps for stage in config.stages]
-        self.pools = [stage.frame_pool for stage in config.stages]
-        self.stages = nn.ModuleList()
-        maps = 1
-        for stage in config.stages:
-            self.stages.append(_StageLayer(stage, maps))
-            maps = stage.maps
-        self.by_frame = config.pooling == STATISTICS
-        # TorchScript reads attributes, not globals
-        self.variance_floor = VARIANCE_FLOOR
-        self.projector = nn.Linear(maps * config.features(hidden), config.projected)
-        self.classifier = nn.Linear(config.projected * (2 if self.by_frame else 1), columns)
+        self.branches: Any = nn.ModuleList(
+            BranchLayers(branch, hidden, columns) for branch in config.branches
+        )
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
         """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns).
@@ -146,7 +152,47 @@ class LightCnn(nn.Module):
 
     @torch.jit.export
     def measure(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """Sums (B, S) over the frames that count of each part; the last is their number."""
+        """The sums (B, S) of all branches side by side."""
+        sums: list[Tensor] = []
+        for branch in self.branches:
+            sums.append(branch(x, frames))  # noqa: PERF401 - TorchScript
+        return torch.cat(sums, dim=1)
+
+    @torch.jit.export
+    def judge(self, sums: Tensor) -> Tensor:
+        """Takes the sums (B, parts, S) to logits (B, columns)."""
+        total = sums.sum(dim=1)
+        logits = torch.zeros([total.size(0), 1], dtype=total.dtype, device=total.device)
+        at = 0
+        for branch in self.branches:
+            logits = logits + branch.judge(total[:, at : at + branch.sums])
+            at += branch.sums
+        return logits
+
+
+class BranchLayers(nn.Module):
+    """One branch, up to sums over frames, and from there to logits."""
+
+    def __init__(self, branch: Branch, hidden: int, columns: int) -> None:
+        super().__init__()
+        self.strides = [stage.frame_stride for stage in branch.stages]
+        self.taps = [stage.frame_taps for stage in branch.stages]
+        self.pools = [stage.frame_pool for stage in branch.stages]
+        self.stages = nn.ModuleList()
+        maps = 1
+        for stage in branch.stages:
+            self.stages.append(_StageLayer(stage, maps))
+            maps = stage.maps
+        self.by_frame = branch.pooling == STATISTICS
+        # TorchScript reads attributes, not globals
+        self.variance_floor = VARIANCE_FLOOR
+        found = maps * branch.features(hidden)
+        self.projector = nn.Linear(found, branch.projected)
+        self.classifier = nn.Linear(branch.projected * (2 if self.by_frame else 1), columns)
+        self.sums = (2 * branch.projected if self.by_frame else found) + 1
+
+    def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
+        """Sums (B, S) over the frames that count; the last is their number."""
         # one map; made like this it counts as channels last
         x = x.unsqueeze(3).permute(0, 3, 1, 2)
         for stage in self.stages:
@@ -157,7 +203,7 @@ class LightCnn(nn.Module):
             x = nn.functional.gelu(self.projector(x))
             x = torch.cat([x, x * x], dim=2)
         if frames is None:
-            count = torch.full([x.size(0), 1], float(x.size(1)), device=x.device)
+            count = torch.full([x.size(0), 1], float(x.size(1)), dtype=x.dtype, device=x.device)
             return torch.cat([x.sum(dim=1), count], dim=1)
         for taps, stride, pool in zip(self.taps, self.strides, self.pools):  # noqa: B905
             frames = torch.div(frames - taps, stride, rounding_mode="floor") + 1
@@ -167,9 +213,8 @@ class LightCnn(nn.Module):
         return torch.cat([(x * valid.unsqueeze(2)).sum(dim=1), frames.to(x.dtype)], dim=1)
 
     @torch.jit.export
-    def judge(self, sums: Tensor) -> Tensor:
-        """Takes the sums (B, parts, S) to logits (B, columns)."""
-        total = sums.sum(dim=1)
+    def judge(self, total: Tensor) -> Tensor:
+        """Takes the sums of all parts (B, S) to logits (B, columns)."""
         mean = total[:, :-1] / total[:, -1:].clamp(min=1.0)
         if self.by_frame:
             level, square = mean.chunk(2, dim=1)

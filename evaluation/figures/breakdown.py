@@ -17,7 +17,18 @@ from dfd.evaluation.corpus import Recording
 from dfd.evaluation.figures import metrics, tdcf
 from dfd.evaluation.figures.calibration import fit_calibration, probability
 from dfd.evaluation.figures.tdcf import AsvScores
-from dfd.evaluation.trials import BY_SOURCE, BY_SYSTEM, Against, Table
+from dfd.evaluation.trials import (
+    BY_EDITION,
+    BY_KIND,
+    BY_LANGUAGE,
+    BY_SOURCE,
+    BY_SYSTEM,
+    Against,
+    Table,
+)
+
+# shown where the trials tell of them
+_WHERE_TOLD = (BY_EDITION, BY_KIND, BY_LANGUAGE)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -68,15 +79,16 @@ def evaluate(
     options = options or FigureOptions()
     labels = np.array([row.label for row in recordings], dtype=np.int64)
     figures: dict[str, Any] = {"pooled": pooled(llrs, labels, options)}
-    for table in (BY_SOURCE, BY_SYSTEM, *options.tables):
+    told = tuple(table for table in _WHERE_TOLD if any(getattr(r, table.field) for r in recordings))
+    tables = (BY_SOURCE, BY_SYSTEM, *told, *options.tables)
+    for table in tables:
         figures[table.name] = breakdown(llrs, labels, recordings, table, options)
     figures["within_source_mean_eer"] = _mean_eer(figures["by_source"])
     for table in options.tables:
         if table.against is Against.SOURCE:
             figures[f"{table.name}_mean_eer"] = _mean_eer(figures[table.name])
     figures["tables"] = {
-        table.name: {"by": table.field, "against": table.against.value}
-        for table in (BY_SOURCE, BY_SYSTEM, *options.tables)
+        table.name: {"by": table.field, "against": table.against.value} for table in tables
     }
     return figures
 

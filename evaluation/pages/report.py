@@ -16,6 +16,9 @@ _MOST_BARS = 60
 _TITLES = {
     "by_source": "By source",
     "by_system": "By system",
+    "by_edition": "By edition",
+    "by_kind": "By kind of system",
+    "by_language": "By language",
     "by_attack": "By attack",
     "by_codec": "By codec",
     "by_transmission": "By transmission",

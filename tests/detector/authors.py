@@ -207,8 +207,9 @@ def save_light_cnn(folder: Path, sizes: LightCnnConfig) -> Path:
     model = Wav2Vec2LightCnn(config(**(SMALL | kept | changes), light_cnn=light_cnn))
     shaken(model)
     with torch.no_grad():
-        model.light_cnn.classifier.weight.mul_(20.0)
+        for branch in model.light_cnn.branches:
+            branch.classifier.weight.mul_(20.0)
     model.save_pretrained(folder)
     extractor: Any = Wav2Vec2FeatureExtractor
-    extractor(do_normalize=True).save_pretrained(folder)
+    extractor(do_normalize=not sizes.hop_samples).save_pretrained(folder)
     return folder

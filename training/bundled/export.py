@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AUTO_CLASS = "AutoModelForAudioClassification"
 MODELING = "modeling_light_cnn.py"
 
-SERVED = ServedAs("bundled", padding="mask", version="2026.11.5", trained_bandwidth_hz=3400.0)
+SERVED = ServedAs("bundled", padding="mask", version="2026.11.6", trained_bandwidth_hz=3400.0)
 
 
 def joined(recordings: Sequence[Recording], cache: AudioCache) -> tuple[list[int], AudioCache]:
@@ -65,7 +65,8 @@ def write_weights(model: Wav2Vec2LightCnn, folder: Path) -> None:
         feature_size=1,
         sampling_rate=SAMPLE_RATE_HZ,
         padding_value=0.0,
-        do_normalize=True,
+        # a network that hears hops normalises each of them by itself
+        do_normalize=not model.hop_samples,
         return_attention_mask=True,
     ).save_pretrained(folder)
     (folder / MODELING).write_text(

@@ -20,7 +20,7 @@ from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.bundled.batches import Batch, Sampler
 from dfd.training.bundled.network import Network
 from dfd.training.bundled.recipe import FitOptions, Recipe
-from dfd.training.material.augment import augment
+from dfd.training.material.augment import NOWHERE, Surroundings, augment
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -54,7 +54,7 @@ def batch_shape(options: FitOptions, generator: np.random.Generator) -> tuple[in
     weights = np.array(options.crop_weights)
     seconds = float(generator.choice(options.crop_seconds, p=weights / weights.sum()))
     clips = max(2, int(options.batch_seconds / seconds) // 2 * 2)
-    return min(clips, 48), int(seconds * SAMPLE_RATE_HZ)
+    return min(clips, options.most_clips), int(seconds * SAMPLE_RATE_HZ)
 
 
 def fit(
@@ -68,6 +68,7 @@ def fit(
     evaluate: Callable[[Network], dict[str, float]],
     report: Callable[[Progress], None],
     teachers: Sequence[Network] = (),
+    surroundings: Surroundings = NOWHERE,
     resume: bool = False,
 ) -> Network:
     """Train ``model`` (see ``Network``) in place and return its averaged copy.
@@ -97,6 +98,7 @@ def fit(
         torch.manual_seed(seed)
         (out / LOG).unlink(missing_ok=True)
     started, smooth = time.monotonic(), float("nan")
+    around = surroundings.to(device)
     phase = None
     for step in range(first, options.steps):
         if phase != recipe.phase(step):
@@ -108,7 +110,13 @@ def fit(
         with torch.no_grad():
             targets = spoof_targets(batch, teachers, options)
             waves = augment(
-                batch.waves, batch.lengths, recipe.augment, draws, phase.untouched_chance
+                batch.waves,
+                batch.lengths,
+                recipe.augment,
+                draws,
+                phase.untouched_chance,
+                surroundings=around,
+                alike=_alike(batch, options.alike_chance, draws),
             )
         loss = binary_cross_entropy_with_logits(model(waves, batch.lengths), targets)
         optimizer.zero_grad()
@@ -128,6 +136,14 @@ def fit(
                 log.write(json.dumps(entry) + "\n")
         report(Progress(recipe.name, done, options.steps, smooth, dev))
     return average
+
+
+def _alike(batch: Batch, chance: float, draws: torch.Generator) -> Tensor | None:
+    """The spoofs (B,) that go through what their partners go through."""
+    if chance == 0:
+        return None
+    drawn = torch.rand(len(batch.labels), generator=draws, device=batch.waves.device) < chance
+    return drawn & batch.paired & (batch.labels == 1)
 
 
 def spoof_targets(batch: Batch, teachers: Sequence[nn.Module], options: FitOptions) -> Tensor:

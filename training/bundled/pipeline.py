@@ -29,8 +29,9 @@ from dfd.training.bundled.export import (
 )
 from dfd.training.bundled.loop import Progress, fit
 from dfd.training.bundled.network import Network
-from dfd.training.bundled.recipe import Recipe
+from dfd.training.bundled.recipe import JoinedRecipe, Recipe
 from dfd.training.bundled.unroll import written_out
+from dfd.training.material.surroundings import read_surroundings
 from dfd.training.scoring import TorchScorer, score_beginnings
 from dfd.training.weights.serving import ServedAs
 
@@ -39,7 +40,7 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
 
 def train(
-    recipe: Recipe,
+    recipe: JoinedRecipe,
     corpus: Path,
     out: Path,
     *,
@@ -57,21 +58,20 @@ def train(
     ``UserError`` for what the user can mend.
     """
     manifest = corpus / "manifest.tsv"
-    rows, cache = _decoded(manifest, "train", cache_folder, bar)
-    dev_rows, dev_cache = _decoded(manifest, "dev", cache_folder, bar)
-    banks = render_banks(recipe, rows, cache, cache_folder, bar)
+    surroundings = read_surroundings(corpus)
+    dev_rows, dev_cache = _decoded(read_manifest(manifest, "dev"), corpus, cache_folder, bar)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps({"seed": seed, **asdict(recipe)}, indent=2) + "\n")
 
-    def fitted(part: Recipe, folder: Path) -> Network:
-        teachers = [fitted(one, folder / "teachers" / one.name) for one in part.teachers]
+    def fitted(part: Recipe, folder: Path, banks: list[Bank]) -> Network:
+        teachers = [fitted(one, folder / "teachers" / one.name, banks) for one in part.teachers]
         torch.manual_seed(seed)
         model = Network(part.network)
         if teachers and part.from_first_teacher:
             model.load_state_dict(teachers[0].state_dict())
         return fit(
             model,
-            Sampler(banks, seed),
+            Sampler(banks, seed, part.drawing),
             part,
             folder,
             seed=seed,
@@ -79,23 +79,39 @@ def train(
             evaluate=lambda model: watch(model, dev_rows, dev_cache),
             report=report,
             teachers=teachers,
+            surroundings=surroundings,
             resume=resume,
         )
 
-    return export(fitted(recipe, out), dev_rows, dev_cache, out / "model", served)
+    networks = []
+    for member in recipe.members:
+        rows = _of_editions(read_manifest(manifest, "train"), member.editions)
+        rows, cache = _decoded(rows, corpus, cache_folder, bar)
+        banks = render_banks(member, rows, cache, cache_folder, bar)
+        networks.append(fitted(member, out / member.name, banks))
+    return export(networks, recipe.hop_samples, dev_rows, dev_cache, out / "model", served)
+
+
+def _of_editions(rows: list[Recording], editions: tuple[str, ...]) -> list[Recording]:
+    """The rows of some editions; all where none is named, or where the corpus has no editions."""
+    if not editions or not any(row.edition for row in rows):
+        return rows
+    return [row for row in rows if row.edition in editions]
 
 
 def export(
-    network: Network,
+    networks: list[Network],
+    hop_samples: int,
     dev_rows: list[Recording],
     dev_cache: AudioCache,
     folder: Path,
     served: ServedAs = SERVED,
 ) -> dict[str, Any]:
     """Write a model folder, calibrated on dev as it will be served; returns its ``dfd.json``."""
-    write_weights(written_out(network), folder)
-    scorer = read_checkpoint(str(folder)).network
-    facts = measure_serving(TorchScorer(scorer), dev_rows, dev_cache, served)
+    weights = [1 / len(networks)] * len(networks)
+    write_weights(written_out(networks, weights, hop_samples), folder)
+    scorer = TorchScorer(read_checkpoint(str(folder)).network)
+    facts = measure_serving(scorer, dev_rows, dev_cache, served)
     write_serving(facts, folder)
     return facts
 
@@ -131,12 +147,12 @@ def watch(model: nn.Module, rows: list[Recording], cache: AudioCache) -> dict[st
 
 
 def _decoded(
-    manifest: Path, split: str, folder: Path, bar: Bar
+    rows: list[Recording], corpus: Path, folder: Path, bar: Bar
 ) -> tuple[list[Recording], AudioCache]:
-    rows = read_manifest(manifest, split)
+    split = rows[0].split
     with bar(f"decoding {split}", len(rows)) as tick:
-        cache = build_cache(rows, manifest.parent, folder, progress=tick)
+        cache = build_cache(rows, corpus, folder, progress=tick)
     usable = sum(cache.lengths > 0)
     if usable == 0:
-        raise UserError(f"no recording of split {split} below {manifest.parent} can be read")
+        raise UserError(f"no recording of split {split} below {corpus} can be read")
     return rows, cache

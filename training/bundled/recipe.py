@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from dfd.training.bundled.banks import BankOptions
-from dfd.training.bundled.network import NetworkOptions
+from dfd.training.bundled.batches import Drawing
+from dfd.training.bundled.network import WIDE, NetworkOptions
 from dfd.training.material.augment import AugmentOptions
 
 
@@ -15,14 +16,17 @@ class FitOptions:
 
     The learning rate warms up linearly and falls to a fiftieth on a cosine over ``steps``.
 
-    ``batch_seconds`` is the audio in a batch; each batch has crops of one random length out of
-    ``crop_seconds``, drawn with ``crop_weights``. ``average_decay`` is the exponential moving
+    ``batch_seconds`` is the audio in a batch of at most ``most_clips``; each batch has crops of one
+    random length out of ``crop_seconds``, drawn with ``crop_weights``. ``alike_chance`` is that of
+    the crops of a pair to be augmented alike. ``average_decay`` is the exponential moving
     average of the weights that is evaluated and exported. ``teacher_share`` is the weight of the
     teachers' opinion against the label, where a recipe has teachers.
     """
 
     steps: int = 300
     batch_seconds: float = 128.0
+    most_clips: int = 48
+    alike_chance: float = 0.0
     crop_seconds: tuple[float, ...] = (4.0,)
     crop_weights: tuple[float, ...] = (1.0,)
     learning_rate: float = 1.5e-3
@@ -67,7 +71,8 @@ class Recipe:
     """One way to make a detector.
 
     ``teachers`` are trained first; the network then learns from their mean opinion, starting
-    with the weights of the first where ``from_first_teacher`` says so.
+    with the weights of the first where ``from_first_teacher`` says so. ``editions`` are those of
+    the corpus that it hears; none means all.
     """
 
     name: str
@@ -75,6 +80,8 @@ class Recipe:
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     banks: BankOptions = field(default_factory=BankOptions)
     fit: FitOptions = field(default_factory=FitOptions)
+    drawing: Drawing = field(default_factory=Drawing)
+    editions: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase(),)
     teachers: tuple[Recipe, ...] = ()
     from_first_teacher: bool = False
@@ -114,23 +121,108 @@ COPIES = Recipe(
     fit=_SHORT,
     phases=(replace(_PLAIN, copy_share=0.25),),
 )
-RECIPES = {
-    "bundled": Recipe(
-        "bundled",
-        network=NetworkOptions(band_mask_chance=0.3, style_mix_chance=0.15),
-        fit=FitOptions(
-            steps=1500, crop_seconds=(1.0, 2.0, 3.0, 4.0), crop_weights=(0.1, 0.2, 0.2, 0.5)
+TAUGHT = Recipe(
+    "taught",
+    network=NetworkOptions(band_mask_chance=0.3, style_mix_chance=0.15),
+    fit=FitOptions(
+        steps=1500, crop_seconds=(1.0, 2.0, 3.0, 4.0), crop_weights=(0.1, 0.2, 0.2, 0.5)
+    ),
+    phases=(
+        Phase(
+            untouched_chance=0.5,
+            original_share=0.65,
+            codec_share=0.25,
+            copy_share=0.1,
+            spoken_share=0.03,
         ),
-        phases=(
-            Phase(
-                untouched_chance=0.5,
-                original_share=0.65,
-                codec_share=0.25,
-                copy_share=0.1,
-                spoken_share=0.03,
+    ),
+    teachers=(MASKED, MIXED, COPIES),
+    from_first_teacher=True,
+)
+# Four times the clips a step and many more steps, on pairs of one source above all.
+PAIRED = Recipe(
+    "paired",
+    network=NetworkOptions(
+        branch=WIDE,
+        hop_samples=32_000,
+        band_mask_chance=0.3,
+        frame_mask_chance=0.2,
+        style_mix_chance=0.15,
+    ),
+    augment=AugmentOptions(
+        narrow_band_chance=0.3,
+        equaliser_chance=0.4,
+        measured_room_chance=0.12,
+        room_chance=0.12,
+        measured_noise_chance=0.2,
+        noise_chance=0.25,
+        noise_snr_db=(5.0, 35.0),
+        impulsive_chance=0.0,
+        mu_law_chance=0.15,
+        clip_chance=0.05,
+        coarse_chance=0.1,
+        mask_chance=0.0,
+    ),
+    fit=FitOptions(
+        steps=4700,
+        batch_seconds=512.0,
+        most_clips=160,
+        alike_chance=0.5,
+        crop_seconds=(1.0, 2.0, 3.0, 4.0),
+        crop_weights=(0.1, 0.15, 0.15, 0.6),
+        learning_rate=2e-3,
+        warm_up_steps=200,
+        average_decay=0.998,
+        evaluate_every_steps=500,
+    ),
+    banks=BankOptions(copies=0),
+    drawing=Drawing(root_sources=True, paired_chance=0.7),
+    phases=(
+        Phase(
+            untouched_chance=0.5,
+            original_share=0.73,
+            codec_share=0.25,
+            copy_share=0.0,
+            spoken_share=0.02,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class JoinedRecipe:
+    """Networks that are trained one after the other; their log-odds are averaged.
+
+    They are served as branches of one, which hears hops of ``hop_samples``.
+    """
+
+    name: str
+    members: tuple[Recipe, ...]
+    hop_samples: int = 32_000
+
+    def shortened(self, steps: int) -> JoinedRecipe:
+        """The same recipe with at most ``steps`` for each network."""
+        return replace(self, members=tuple(one.shortened(steps) for one in self.members))
+
+    @property
+    def parts(self) -> tuple[Recipe, ...]:
+        """Every network that is trained, in order."""
+        return tuple(part for one in self.members for part in (*one.teachers, one))
+
+
+# The small network heard edition 1 alone, and what it says of edition 2 nobody told it: the two
+# are wrong of different recordings, and their mean is better than either.
+_FIRST = ("1",)
+RECIPES = {
+    "bundled": JoinedRecipe(
+        "bundled",
+        (
+            PAIRED,
+            replace(
+                TAUGHT,
+                editions=_FIRST,
+                teachers=tuple(replace(one, editions=_FIRST) for one in TAUGHT.teachers),
             ),
         ),
-        teachers=(MASKED, MIXED, COPIES),
-        from_first_teacher=True,
     )
 }

@@ -1,4 +1,4 @@
-"""Writes a trained ``Network`` out as a Wav2Vec2 with a light CNN behind it.
+"""Writes trained networks out as a Wav2Vec2 with light CNNs behind it.
 
 The spectrogram becomes three convolutions: rectified filters, the GELUs of each band, and their
 weighted sum. Every layer of such a Wav2Vec2 has a layer normalisation, which would take away the
@@ -12,6 +12,7 @@ zero.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from dfd.detector.networks import light_cnn
-from dfd.detector.networks.light_cnn import LightCnn
+from dfd.detector.networks.light_cnn import LightCnnConfig
 from dfd.detector.networks.spectrogram import (
     CONFIG_KEY,
     LIFT,
@@ -33,7 +34,7 @@ from dfd.detector.networks.spectrogram import (
 
 if TYPE_CHECKING:
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
-    from dfd.training.bundled.network import Network, NetworkOptions
+    from dfd.training.bundled.network import Network
 
 # A power of two, so half precision holds it, large against any sum of features.
 REFERENCE = 2.0**15
@@ -51,26 +52,36 @@ class Layer:
 
 
 @torch.no_grad()
-def written_out(network: Network) -> Wav2Vec2LightCnn:
-    """The same network in the transformers format, on the CPU, for scoring."""
+def written_out(
+    networks: Sequence[Network], weights: Sequence[float], hop_samples: int
+) -> Wav2Vec2LightCnn:
+    """Networks on one spectrogram as branches of one in the transformers format, on the CPU.
+
+    Its log-odds are the sum of theirs, each times its weight. Hops of ``hop_samples`` are
+    normalised one by one, 0 for whole windows.
+    """
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
 
-    model = Wav2Vec2LightCnn(_config(network.options))
+    spectrogram = networks[0].options.spectrogram
+    if any(network.options.spectrogram != spectrogram for network in networks):
+        raise ValueError("networks that are joined hear one spectrogram")
+    head = LightCnnConfig(tuple(network.options.branch for network in networks), hop_samples)
+    model = Wav2Vec2LightCnn(_config(spectrogram, head))
     model.train(False)
     backbone: Any = model.wav2vec2
-    layers = _layers(network.options.spectrogram)
+    layers = _layers(spectrogram)
     convolutions = backbone.feature_extractor.conv_layers
     for target, layer in zip(convolutions, layers, strict=True):
         _write(target, layer)
-    _settle(backbone, network.options.spectrogram.bands)
-    _fold(network, model.light_cnn)
+    _settle(backbone, spectrogram.bands)
+    for network, branch, weight in zip(networks, model.light_cnn.branches, weights, strict=True):
+        _fold(network, branch, weight)
     return model
 
 
-def _config(options: NetworkOptions) -> Any:
+def _config(spectrogram: SpectrogramOptions, head: LightCnnConfig) -> Any:
     from transformers import Wav2Vec2Config
 
-    spectrogram = options.spectrogram
     signals = (PHASES * spectrogram.bands, spectrogram.knots * spectrogram.bands, spectrogram.bands)
     make: Any = Wav2Vec2Config
     return make(
@@ -95,7 +106,7 @@ def _config(options: NetworkOptions) -> Any:
         id2label={0: "bonafide", 1: "spoof"},
         label2id={"bonafide": 0, "spoof": 1},
         **{
-            light_cnn.CONFIG_KEY: json.loads(json.dumps(asdict(options.light_cnn))),
+            light_cnn.CONFIG_KEY: json.loads(json.dumps(asdict(head))),
             CONFIG_KEY: asdict(spectrogram),
         },
     )
@@ -177,17 +188,18 @@ def _settle(backbone: Any, bands: int) -> None:
     norm.bias.zero_()
 
 
-def _fold(network: Network, head: LightCnn) -> None:
-    """Batch normalisation goes into the convolutions."""
+def _fold(network: Network, branch: Any, weight: float) -> None:
+    """Batch normalisation goes into the convolutions, the weight into the classifier."""
     for stage, convolution, norm in zip(
-        head.stages, network.convolutions, network.norms, strict=True
+        branch.stages, network.convolutions, network.norms, strict=True
     ):
         target, source, statistics = _any(stage).conv, _any(convolution), _any(norm)
         scale = statistics.weight.abs() / torch.sqrt(statistics.running_var + statistics.eps)
         target.weight.copy_(source.weight * scale[:, None, None, None])
         target.bias.copy_(statistics.bias - statistics.running_mean * scale)
-    head.projector.load_state_dict(network.projector.state_dict())
-    head.classifier.load_state_dict(network.classifier.state_dict())
+    branch.projector.load_state_dict(network.projector.state_dict())
+    branch.classifier.weight.copy_(network.classifier.weight * weight)
+    branch.classifier.bias.copy_(network.classifier.bias * weight)
 
 
 def _deviation(reference: float, total: int) -> float:

@@ -15,21 +15,42 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What was measured elsewhere: ``noises`` (K, N) and ``rooms`` (R, taps), impulse responses."""
+
+    noises: Tensor
+    rooms: Tensor
+
+    def to(self, device: torch.device) -> Surroundings:
+        """The same on another device."""
+        return Surroundings(self.noises.to(device), self.rooms.to(device))
+
+
+NOWHERE = Surroundings(torch.zeros(0, 1), torch.zeros(0, 1))
+
+
+@dataclass(frozen=True)
 class AugmentOptions:
-    """Chances (0 to 1) and ranges of each augmentation."""
+    """Chances (0 to 1) and ranges of each augmentation.
+
+    Measured noises and rooms are those of ``Surroundings``; the others are made up.
+    """
 
     narrow_band_chance: float = 0.25
     low_pass_chance: float = 0.2
     low_pass_hz: tuple[float, float] = (4500.0, 7800.0)
     equaliser_chance: float = 0.5
     equaliser_db: float = 8.0
+    measured_room_chance: float = 0.0
     room_chance: float = 0.15
     room_decay_seconds: tuple[float, float] = (0.05, 0.4)
+    measured_noise_chance: float = 0.0
     noise_chance: float = 0.4
     noise_snr_db: tuple[float, float] = (8.0, 40.0)
     impulsive_chance: float = 0.1
     mu_law_chance: float = 0.15
     clip_chance: float = 0.1
+    coarse_chance: float = 0.0
     packet_loss_chance: float = 0.1
     mask_chance: float = 0.3
     mask_seconds: float = 0.3
@@ -42,25 +63,40 @@ def augment(
     generator: torch.Generator,
     untouched_chance: float = 0.0,
     sample_rate_hz: int = 16_000,
+    surroundings: Surroundings = NOWHERE,
+    alike: Tensor | None = None,
 ) -> Tensor:
     """Augment ``waves`` float32 (B, N), valid up to ``lengths`` int64 (B,); same shape back.
 
     ``generator`` lives on the device of ``waves``. ``untouched_chance`` is that of a waveform to
-    pass as it is. Level is not kept: see ``normalise``.
+    pass as it is. Where ``alike`` bool (B,) is true, a waveform gets the same band limits,
+    equaliser and levels as the one before it. Level is not kept: see ``normalise``.
     """
     clean = waves / _rms(waves, lengths)
     chosen = torch.rand(len(waves), generator=generator, device=waves.device) >= untouched_chance
+    if alike is not None:
+        chosen = torch.where(alike, chosen.roll(1), chosen)
     if not bool(chosen.any()):
         return clean
     made = clean.clone()
-    made[chosen] = _augment(clean[chosen], lengths[chosen], options, generator, sample_rate_hz)
+    if alike is not None:
+        alike = alike[chosen].clone()
+        alike[:1] = False
+    draws = _Draws(clean[chosen], generator, alike)
+    made[chosen] = _augment(
+        clean[chosen], lengths[chosen], options, draws, sample_rate_hz, surroundings
+    )
     return made
 
 
 def _augment(
-    clean: Tensor, lengths: Tensor, options: AugmentOptions, generator: torch.Generator, rate: int
+    clean: Tensor,
+    lengths: Tensor,
+    options: AugmentOptions,
+    draws: _Draws,
+    rate: int,
+    around: Surroundings,
 ) -> Tensor:
-    draws = _Draws(clean, generator)
     count = clean.shape[1]
     narrow = draws.chance(options.narrow_band_chance)
 
@@ -69,6 +105,12 @@ def _augment(
     spectrum = torch.fft.rfft(clean, size)
     hertz = torch.linspace(0, rate / 2, spectrum.shape[1], device=clean.device)
     response = _bands(hertz, narrow, options, draws)
+    if len(around.noises) and len(rows := draws.rows(options.measured_noise_chance)):
+        spectrum[rows] += torch.fft.rfft(_background(rows, count, options, draws, around), size)
+    if len(around.rooms) and len(rows := draws.rows(options.measured_room_chance)):
+        spectrum[rows] *= torch.fft.rfft(
+            around.rooms[draws.below(len(rows), len(around.rooms))], size
+        )
     spectrum = spectrum * response
     if len(rows := draws.rows(options.room_chance)):
         spectrum[rows] = spectrum[rows] * _room(size, rows, options, draws, rate)
@@ -82,6 +124,9 @@ def _augment(
     mixed[rows] = mixed[rows] * (1 + draws.between(0.1, 1.0)[rows] * sparse)
     ceiling = torch.where(draws.chance(options.clip_chance), draws.between(1.0, 3.0), 1e3)
     mixed = mixed.clamp(-ceiling, ceiling)
+    rows = draws.rows(options.coarse_chance)
+    steps = 2.0 ** draws.between(8.0, 14.0)[rows] / 8
+    mixed[rows] = torch.round(mixed[rows] * steps) / steps
     rows = draws.rows(options.mu_law_chance)
     mixed[rows] = _mu_law(mixed[rows], draws.between(4.0, 12.0)[rows])
     mixed = mixed * _lost_packets(count, options, draws, rate)
@@ -106,13 +151,21 @@ def normalise(waves: Tensor, lengths: Tensor) -> Tensor:
 class _Draws:
     """Random columns (B, 1) from one generator, on the device of the batch."""
 
-    def __init__(self, waves: Tensor, generator: torch.Generator) -> None:
+    def __init__(self, waves: Tensor, generator: torch.Generator, alike: Tensor | None) -> None:
         self.batch = waves.shape[0]
         self.device = waves.device
         self.generator = generator
+        self.alike = alike
 
     def uniform(self, *shape: int) -> Tensor:
-        return torch.rand(shape, generator=self.generator, device=self.device)
+        drawn = torch.rand(shape, generator=self.generator, device=self.device)
+        if self.alike is None or shape != (self.batch, 1):
+            return drawn
+        return torch.where(self.alike.unsqueeze(1), drawn.roll(1, 0), drawn)
+
+    def below(self, count: int, end: int) -> Tensor:
+        """Integers (count,) from 0 to ``end`` - 1."""
+        return torch.randint(end, (count,), generator=self.generator, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.device)
@@ -190,6 +243,19 @@ def _noise(
     ratio = ratio / noise.abs().pow(2).mean(1, keepdim=True).sqrt().clamp(min=1e-9)
     low, high = options.noise_snr_db
     return noise * ratio * 10 ** (-(low + (high - low) * draws.uniform(count, 1)) / 20)
+
+
+def _background(
+    rows: Tensor, count: int, options: AugmentOptions, draws: _Draws, around: Surroundings
+) -> Tensor:
+    """Stretches (R, N) of measured noises, at a random SNR to a waveform of unit power."""
+    picked = draws.below(len(rows), len(around.noises)).unsqueeze(1)
+    length = around.noises.shape[1]
+    start = draws.below(len(rows), length).unsqueeze(1)
+    noise = around.noises[picked, (start + torch.arange(count, device=draws.device)) % length]
+    noise = noise / noise.pow(2).mean(1, keepdim=True).sqrt().clamp(min=1e-3)
+    low, high = options.noise_snr_db
+    return noise * 10 ** (-(low + (high - low) * draws.uniform(len(rows), 1)) / 20)
 
 
 def _mu_law(waves: Tensor, full_scale: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from dfd.offline.scores import WindowScores, joined
 from dfd.streaming.options import ModelTraits
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 # The detector's own default, for data too small to measure it.
 USUAL_CORRELATION = 0.5
@@ -95,6 +96,7 @@ def serving_facts(
     human_streams = [windows for label, windows in calibrated if label == 0]
     by_streams = _above(np.array([windows.score(model) for windows in human_streams]))
     by_peaks = _above(np.array([windows.peak(model) for windows in human_streams]))
+    cumulative_threshold = _rounded_up(max(by_recordings, by_streams))
     return {
         "name": served.name,
         **({"version": served.version} if served.version else {}),
@@ -108,9 +110,25 @@ def serving_facts(
         },
         "evidence_correlation": round(correlation, 4),
         "rolling_threshold": _rounded_up(max(by_recordings, by_peaks)),
-        "cumulative_threshold": _rounded_up(max(by_recordings, by_streams)),
+        "cumulative_threshold": cumulative_threshold,
         "min_speech_seconds": MIN_SPEECH_SECONDS,
         "trained_bandwidth_hz": served.trained_bandwidth_hz,
+        "error_rates": _error_rates(scores, labels, whole, cumulative_threshold),
+    }
+
+
+def _error_rates(
+    scores: FloatArray, labels: IntArray, whole: Sequence[WindowScores], threshold: float
+) -> dict[str, float]:
+    """How often recordings as long as those of dev are judged wrongly at a threshold."""
+    alarmed = scores >= math.log(threshold / (1 - threshold))
+    human, spoof = ((labels == label) & ~np.isnan(scores) for label in (0, 1))
+    heard = [windows.spans[-1].end_sample / SAMPLE_RATE_HZ for windows in whole if len(windows)]
+    return {
+        "threshold": threshold,
+        "false_alarm_rate": round(float(alarmed[human].mean()), 4),
+        "miss_rate": round(1 - float(alarmed[spoof].mean()), 4),
+        "seconds": round(float(np.median(heard)), 1),
     }
 
 

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from dfd.detector import engines, load_detector
 from dfd.detector.files.transformers_folder import read
 from dfd.detector.jsonfile import Fields
-from dfd.detector.networks.light_cnn import LightCnn, LightCnnConfig, Stage, largest, read_light_cnn
+from dfd.detector.networks.light_cnn import (
+    STATISTICS,
+    Branch,
+    LightCnn,
+    LightCnnConfig,
+    Stage,
+    largest,
+    read_light_cnn,
+)
+from dfd.detector.networks.sharing import SharedHops
 from dfd.errors import UserError
 from tests.detector.authors import save_light_cnn
 from tests.detector.conftest import CARD, WINDOW
@@ -18,25 +27,32 @@ from tests.detector.reference import LENGTHS, transformers_log_odds
 
 pytestmark = pytest.mark.slow
 
-SIZES = LightCnnConfig(
-    (Stage(4, 5, 3, frame_stride=2, feature_pool=2), Stage(6, 3, 3, frame_pool=2)), 8
-)
+BRANCH = Branch((Stage(4, 5, 3, frame_stride=2, feature_pool=2), Stage(6, 3, 3, frame_pool=2)), 8)
+SIZES = LightCnnConfig((BRANCH,))
+HOP = WINDOW // 2
+BY_HOPS = LightCnnConfig((BRANCH, Branch((Stage(4, frame_pool=2),), 6, STATISTICS)), HOP)
 
 
-def saved(folder: Path, **changes: Any) -> Path:
-    save_light_cnn(folder, SIZES)
+def saved(folder: Path, sizes: LightCnnConfig = SIZES, **changes: Any) -> Path:
+    save_light_cnn(folder, sizes)
     (folder / "dfd.json").write_text(json.dumps(CARD | changes))
     return folder
 
 
-@pytest.mark.parametrize("padding", ["mask", "zero"])
+@pytest.mark.parametrize(
+    ("sizes", "padding"), [(SIZES, "mask"), (SIZES, "zero"), (BY_HOPS, "mask")]
+)
 @pytest.mark.parametrize("engine", engines.ENGINES)
 def test_scores_as_transformers_does(
-    padding: str, engine: str, tmp_path: Path, windows: NDArray[np.float32]
+    sizes: LightCnnConfig,
+    padding: str,
+    engine: str,
+    tmp_path: Path,
+    windows: NDArray[np.float32],
 ) -> None:
     if not engines.is_installed(engine):
         pytest.skip(f"the engine is not installed: pip install 'dfd[{engine}]'")
-    folder = saved(tmp_path, padding=padding)
+    folder = saved(tmp_path, sizes, padding=padding)
     expected = transformers_log_odds(folder, windows, LENGTHS, mask=padding == "mask")
     assert expected.std() > 1e-2
     detector = load_detector(str(folder), engine=engine, precision="fp32", batch_buckets=(1, 4))
@@ -64,7 +80,7 @@ def test_the_fewest_frames_are_known() -> None:
 
     def left(frames: int) -> int:
         x = torch.randn(1, 1, frames, 12)
-        for stage in head.stages:
+        for stage in head.branches[0].stages:
             x = stage(x)
         return x.shape[2]
 
@@ -73,7 +89,9 @@ def test_the_fewest_frames_are_known() -> None:
 
 
 def test_a_window_too_short_for_the_head_is_refused(tmp_path: Path) -> None:
-    save_light_cnn(tmp_path, LightCnnConfig((Stage(2, frame_stride=30), Stage(2, frame_taps=4))))
+    save_light_cnn(
+        tmp_path, LightCnnConfig((Branch((Stage(2, frame_stride=30), Stage(2, frame_taps=4))),))
+    )
     (tmp_path / "dfd.json").write_text(json.dumps(CARD))
     with pytest.raises(UserError, match=r"gives fewer than 93 frames; window_samples has"):
         read(tmp_path)
@@ -92,14 +110,66 @@ def test_the_largest_of_neighbours(dimension: int, pool: int) -> None:
 @pytest.mark.parametrize(
     ("light_cnn", "said"),
     [
-        (None, "stages is null; it has to be at least one"),
-        ({"stages": 3}, "stages is 3; it has to be a list of objects"),
-        ({"stages": [{"maps": 0}]}, "maps is 0; it has to be a whole number from 1"),
-        ({"stages": [{"maps": 4, "feature_taps": 2}]}, r"feature_taps is 2; it has to be odd"),
-        ({"stages": [{"maps": 4, "feature_pool": 13}]}, "fewer poolings of 12 features"),
+        (None, "branches is null; it has to be at least one"),
+        ({"branches": [{}]}, "stages is null; it has to be at least one"),
+        ({"branches": [{"stages": 3}]}, "stages is 3; it has to be a list of objects"),
+        (
+            {"branches": [{"stages": [{"maps": 0}]}]},
+            "maps is 0; it has to be a whole number from 1",
+        ),
+        (
+            {"branches": [{"stages": [{"maps": 4, "feature_taps": 2}]}]},
+            r"feature_taps is 2; it has to be odd",
+        ),
+        (
+            {"branches": [{"stages": [{"maps": 4, "feature_pool": 13}]}]},
+            "fewer poolings of 12 features",
+        ),
     ],
 )
 def test_sizes_that_are_none(light_cnn: Any, said: str) -> None:
     fields = Fields(Path("config.json"), {"light_cnn": light_cnn})
     with pytest.raises(UserError, match=said):
         read_light_cnn(fields, 12)
+
+
+def test_hops_heard_before_are_not_computed_again(tmp_path: Path) -> None:
+    folder = saved(tmp_path, BY_HOPS)
+    detector = load_detector(str(folder), precision="fp32", batch_buckets=(1, 2), warm=False)
+    shared = detector._compiled
+    assert isinstance(shared, SharedHops)
+    network = read(folder).network
+    generator = torch.Generator().manual_seed(3)
+    streams = torch.randn(2, WINDOW + 3 * HOP, generator=generator).unfold(1, WINDOW, HOP)
+    for at in range(4):
+        windows = streams[:, at]
+        with torch.no_grad():
+            expected = network(windows, None)
+        found = detector.score(windows.numpy(), np.full(2, WINDOW, np.int64))
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert shared.reused == 2 * at
+
+
+def test_what_is_remembered_of_hops_is_bounded(tmp_path: Path) -> None:
+    detector = load_detector(
+        str(saved(tmp_path, BY_HOPS)), precision="fp32", batch_buckets=(1,), warm=False
+    )
+    compiled = detector._compiled
+    assert isinstance(compiled, SharedHops)
+    few = SharedHops(compiled._compiled, hop_samples=HOP, kept=3)
+    first = torch.randn(1, WINDOW)
+    for windows in (first, torch.randn(1, WINDOW), torch.randn(1, WINDOW)):
+        few(windows, None)
+        assert len(few._cache) <= 3
+    few(first, None)
+    assert few.reused == 0
+
+
+def test_a_window_shorter_than_its_last_hop(tmp_path: Path) -> None:
+    folder = saved(tmp_path, BY_HOPS)
+    detector = load_detector(str(folder), precision="fp32", batch_buckets=(1,), warm=False)
+    windows = np.random.default_rng(0).normal(size=(1, WINDOW)).astype(np.float32)
+    for length in (HOP // 2, HOP, HOP + 1, WINDOW):
+        expected = transformers_log_odds(folder, windows, [length], mask=True)
+        found = detector.score(windows, np.array([length], np.int64))
+        np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -8,7 +8,7 @@ from dfd.evaluation.audio import AudioCache
 from dfd.evaluation.corpus import Recording, read_manifest
 from dfd.evaluation.telephone.codecs import Codec
 from dfd.training.bundled.banks import BankOptions, codec_bank, copy_bank, spoken_bank
-from dfd.training.bundled.batches import Bank, Sampler
+from dfd.training.bundled.batches import Bank, Drawing, Sampler
 from dfd.training.bundled.cache import build_cache
 
 _NO_VOICE = "no eSpeak NG to speak with: pip install 'dfd[train]'"
@@ -22,11 +22,12 @@ def bank(fill: int, label: int, kind: str, length: int = 100) -> Bank:
 def test_draws_both_labels_and_the_shares() -> None:
     sampler = Sampler([bank(1, 0, "a"), bank(2, 1, "b"), bank(3, 1, "c"), bank(4, 1, "c")], 0)
     sampler.share({"a": (1, 0), "b": (0, 0.75), "c": (0, 0.25)})
-    waves, clean, lengths, labels, taught = sampler.draw(2000, 50)
+    waves, clean, lengths, labels, taught, paired = sampler.draw(2000, 50)
     assert labels.tolist() == [0, 1] * 1000
     assert (lengths == 50).all()
     assert torch.equal(waves, clean)
     assert taught.all()
+    assert not paired.any()
     fills = (waves[:, 0] * 32768).round()
     assert (fills[labels == 0] == 1).all()
     assert (fills == 2).sum().item() == pytest.approx(750, abs=60)
@@ -35,10 +36,43 @@ def test_draws_both_labels_and_the_shares() -> None:
 
 def test_short_and_unreadable_recordings() -> None:
     banks = [bank(1, 0, "a", 30), bank(2, 1, "a"), bank(9, 1, "b", 0)]
-    waves, _, lengths, labels, _ = Sampler(banks, 0).draw(8, 60)
+    waves, _, lengths, labels, *_ = Sampler(banks, 0).draw(8, 60)
     assert (lengths[labels == 0] == 30).all()
     assert not waves[labels == 0, 30:].any()
     assert (waves * 32768).max() < 8.5
+
+
+def sources(*named: tuple[str, int, str]) -> Bank:
+    """A bank of recordings (source, label, system) whose samples are their row."""
+    rows = [Recording("f", label, source=source, system=system) for source, label, system in named]
+    samples = np.repeat(np.arange(len(named), dtype=np.int16)[:, None], 100, axis=1)
+    return Bank("a", rows, samples, np.full(len(named), 100))
+
+
+def test_pairs_come_from_one_source() -> None:
+    both = [("x", 0, ""), ("x", 0, ""), ("x", 1, "s"), ("y", 0, ""), ("y", 0, ""), ("y", 1, "t")]
+    bank = sources(*both, ("people", 0, ""), ("machines", 1, "u"))
+    drawn = Sampler([bank], 0, Drawing(paired_chance=0.6)).draw(2000, 50)
+    rows = (drawn.waves[:, 0] * 32768).round().long().tolist()
+    assert drawn.paired.float().mean().item() == pytest.approx(0.6, abs=0.06)
+    assert torch.equal(drawn.paired[::2], drawn.paired[1::2])
+    for at in range(0, 2000, 2):
+        first, second = (bank.recordings[row] for row in rows[at : at + 2])
+        assert (first.label, second.label) == (0, 1)
+        if drawn.paired[at]:
+            assert first.source == second.source
+    assert {"people", "machines"} <= {bank.recordings[row].source for row in rows}
+
+
+def test_sources_and_systems_are_drawn_by_their_roots() -> None:
+    large = [("large", 1, "often")] * 14 + [("large", 1, "seldom")] * 2
+    bank = sources(("x", 0, ""), *large, *[("small", 1, "s")] * 4)
+    drawn = Sampler([bank], 0, Drawing(root_sources=True)).draw(6000, 50)
+    rows = (drawn.waves[1::2, 0] * 32768).round().long()
+    # 4 to 2 of sources, and within the large one 14 to 2 of systems by their roots
+    assert (rows >= 17).float().mean().item() == pytest.approx(1 / 3, abs=0.04)
+    seldom = ((rows == 15) | (rows == 16)).float().mean().item()
+    assert seldom == pytest.approx(2 / 3 * 2**0.5 / (2**0.5 + 14**0.5), abs=0.04)
 
 
 def test_the_clean_crop_is_the_same_stretch() -> None:

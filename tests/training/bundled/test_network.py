@@ -1,14 +1,20 @@
+import dataclasses
+
+import pytest
 import torch
 
-from dfd.detector.networks.light_cnn import LightCnnConfig, Stage
+from dfd.detector.networks.light_cnn import STATISTICS, Branch, Stage
 from dfd.detector.networks.spectrogram import SpectrogramOptions
 from dfd.training.bundled.network import Network, NetworkOptions
 
 SMALL = NetworkOptions(
     spectrogram=SpectrogramOptions(bands=13),
-    light_cnn=LightCnnConfig(
+    branch=Branch(
         (Stage(4, 5, 5, frame_stride=2, feature_pool=2), Stage(6, frame_pool=2)), projected=8
     ),
+)
+BY_HOPS = dataclasses.replace(
+    SMALL, branch=dataclasses.replace(SMALL.branch, pooling=STATISTICS), hop_samples=8_000
 )
 
 
@@ -23,8 +29,9 @@ def trained(options: NetworkOptions = SMALL) -> Network:
     return network.eval()
 
 
-def test_padding_changes_nothing() -> None:
-    network = trained()
+@pytest.mark.parametrize("options", [SMALL, BY_HOPS])
+def test_padding_changes_nothing(options: NetworkOptions) -> None:
+    network = trained(options)
     wave = torch.randn(1, 32_000, generator=torch.Generator().manual_seed(1))
     padded = torch.nn.functional.pad(wave, (0, 32_000))
     with torch.no_grad():
@@ -42,7 +49,16 @@ def test_level_changes_nothing() -> None:
 
 
 def test_training_changes_the_spectrogram_only_then() -> None:
-    network = trained(NetworkOptions(SMALL.spectrogram, SMALL.light_cnn, 1.0, 12, 1.0, dropout=0.0))
+    options = NetworkOptions(
+        SMALL.spectrogram,
+        SMALL.branch,
+        band_mask_chance=1.0,
+        band_mask_width=12,
+        frame_mask_chance=1.0,
+        style_mix_chance=1.0,
+        dropout=0.0,
+    )
+    network = trained(options)
     waves = torch.randn(4, 8000, generator=torch.Generator().manual_seed(1))
     lengths = torch.full((4,), 8000)
     network.train()
@@ -64,3 +80,15 @@ def test_a_norm_never_turns_maps_over() -> None:
         with torch.no_grad():
             out = norm(rising[:, :1].expand(1, maps, 1, 20))
         assert (out.diff(dim=3) >= 0).all()
+
+
+def test_hops_are_heard_one_by_one() -> None:
+    network = trained(BY_HOPS)
+    waves = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(1))
+    louder = torch.cat([waves[:, :8_000] * 7.0, waves[:, 8_000:]], dim=1)
+    swapped = waves.roll(8_000, 1)
+    lengths = torch.tensor([16_000])
+    with torch.no_grad():
+        wanted = network(waves, lengths)
+        assert torch.allclose(network(louder, lengths), wanted, atol=1e-3)
+        assert torch.allclose(network(swapped, lengths), wanted, atol=1e-3)

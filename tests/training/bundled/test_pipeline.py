@@ -10,14 +10,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from dfd.detector.networks.light_cnn import LightCnnConfig, Stage
+from dfd.detector.networks.light_cnn import Branch, Stage
 from dfd.detector.networks.spectrogram import SpectrogramOptions
 from dfd.training.bundled.banks import BankOptions
-from dfd.training.bundled.batches import Batch
+from dfd.training.bundled.batches import Batch, Drawing
 from dfd.training.bundled.loop import Progress, spoof_targets
 from dfd.training.bundled.network import NetworkOptions
 from dfd.training.bundled.pipeline import train
-from dfd.training.bundled.recipe import FitOptions, Recipe
+from dfd.training.bundled.recipe import FitOptions, JoinedRecipe, Recipe
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ TEACHER = Recipe(
     "teacher",
     network=NetworkOptions(
         spectrogram=SpectrogramOptions(bands=13),
-        light_cnn=LightCnnConfig(
+        branch=Branch(
             (Stage(4, 5, 5, frame_stride=2, feature_pool=2), Stage(4, frame_pool=2)), projected=8
         ),
     ),
@@ -39,7 +39,15 @@ TEACHER = Recipe(
         crop_weights=(1.0,),
     ),
 )
-TINY = dataclasses.replace(TEACHER, name="tiny", teachers=(TEACHER,), from_first_teacher=True)
+TINY = JoinedRecipe(
+    "joined",
+    (
+        dataclasses.replace(TEACHER, name="tiny", teachers=(TEACHER,), from_first_teacher=True),
+        dataclasses.replace(
+            TEACHER, name="other", drawing=Drawing(root_sources=True, paired_chance=0.5)
+        ),
+    ),
+)
 
 
 @contextmanager
@@ -75,7 +83,7 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     cache, out = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("run")
     seen = run(corpus, out, cache)
     heard = [(entry.part, entry.step) for entry in seen if entry.dev]
-    assert heard == [("teacher", 3), ("teacher", 6), ("tiny", 3), ("tiny", 6)]
+    assert heard == [(part, step) for part in ("teacher", "tiny", "other") for step in (3, 6)]
     return out, cache
 
 
@@ -88,8 +96,8 @@ def test_writes_a_model_folder(trained: tuple[Path, Path]) -> None:
     assert 0 < facts["cumulative_threshold"] < 1
     backbone = transformers.Wav2Vec2Model.from_pretrained(folder)
     assert backbone(torch.randn(1, 16_000)).last_hidden_state.isfinite().all()
-    assert json.loads((folder / "preprocessor_config.json").read_text())["do_normalize"] is True
-    lines = (trained[0] / "log.jsonl").read_text().splitlines()
+    assert json.loads((folder / "preprocessor_config.json").read_text())["do_normalize"] is False
+    lines = (trained[0] / "tiny" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [3, 6]
 
 
@@ -106,9 +114,9 @@ def test_resumes_to_the_same_weights(
     with pytest.raises(StoppedError):
         run(corpus, tmp_path, trained[1], report=stop)
     seen = run(corpus, tmp_path, trained[1], resume=True)
-    assert [(entry.part, entry.step) for entry in seen] == [("tiny", step) for step in (4, 5, 6)]
+    assert [(entry.part, entry.step) for entry in seen][:3] == [("tiny", at) for at in (4, 5, 6)]
     states = [
-        torch.load(out / "checkpoint.pt", weights_only=True)["average"]
+        torch.load(out / "tiny" / "checkpoint.pt", weights_only=True)["average"]
         for out in (trained[0], tmp_path)
     ]
     for name, value in states[0].items():
@@ -116,11 +124,11 @@ def test_resumes_to_the_same_weights(
 
 
 def test_learns_from_its_teacher(corpus: Path, trained: tuple[Path, Path]) -> None:
-    folder = trained[0] / "teachers" / "teacher"
+    tiny = trained[0] / "tiny"
+    folder = tiny / "teachers" / "teacher"
     assert len((folder / "log.jsonl").read_text().splitlines()) == 2
     first, last = (
-        torch.load(out / "checkpoint.pt", weights_only=True)["average"]
-        for out in (folder, trained[0])
+        torch.load(out / "checkpoint.pt", weights_only=True)["average"] for out in (folder, tiny)
     )
     assert any(not torch.equal(value, last[name]) for name, value in first.items())
 
@@ -131,7 +139,7 @@ def test_teachers_share_the_target() -> None:
             return torch.full((len(waves),), 100.0)
 
     waves, taught = torch.zeros(2, 8), torch.tensor([True, True])
-    batch = Batch(waves, waves, torch.tensor([8, 8]), torch.tensor([0, 1]), taught)
+    batch = Batch(waves, waves, torch.tensor([8, 8]), torch.tensor([0, 1]), taught, taught)
     options = FitOptions(label_smoothing=0.1, teacher_share=0.5)
     assert spoof_targets(batch, (), options).tolist() == pytest.approx([0.1, 0.9])
     assert spoof_targets(batch, (Sure(),), options).tolist() == pytest.approx([0.55, 0.95])
@@ -146,7 +154,7 @@ def test_teachers_hear_clean_crops() -> None:
 
     clean = torch.full((2, 8), 100.0)
     taught = torch.tensor([True, True])
-    batch = Batch(-clean, clean, torch.tensor([8, 8]), torch.tensor([0, 1]), taught)
+    batch = Batch(-clean, clean, torch.tensor([8, 8]), torch.tensor([0, 1]), taught, taught)
     said = spoof_targets(batch, (Level(),), FitOptions(teacher_share=1.0))
     assert said.tolist() == pytest.approx([1.0, 1.0])
 

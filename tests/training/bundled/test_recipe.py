@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from dfd.training.bundled.loop import batch_shape, learning_rate_factor
-from dfd.training.bundled.recipe import RECIPES, FitOptions, Phase
+from dfd.training.bundled.recipe import RECIPES, TAUGHT, FitOptions, Phase
 
 
 def test_phases_follow_each_other() -> None:
     recipe = dataclasses.replace(
-        RECIPES["bundled"], phases=(Phase(10, copy_share=0.0), Phase(20, copy_share=0.5))
+        TAUGHT, phases=(Phase(10, copy_share=0.0), Phase(20, copy_share=0.5))
     )
     shares = [recipe.phase(step).copy_share for step in (0, 9, 10, 19, 20, 1000)]
     assert shares == [0.0, 0.0, 0.5, 0.5, 0.5, 0.5]
@@ -19,7 +19,8 @@ def test_phases_follow_each_other() -> None:
 
 def test_shortens_every_network() -> None:
     short = RECIPES["bundled"].shortened(5)
-    assert [part.fit.steps for part in (*short.teachers, short)] == [5] * 4
+    assert [part.fit.steps for part in short.parts] == [5] * 5
+    assert len({part.name for part in short.parts}) == 5
     assert RECIPES["bundled"].shortened(10**9) == RECIPES["bundled"]
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import json
 import shutil
@@ -9,21 +10,51 @@ import torch
 
 from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
-from dfd.detector.networks.spectrogram import SpectrogramExtractor
+from dfd.detector.networks.spectrogram import SpectrogramExtractor, SpectrogramOptions
 from dfd.errors import UserError
 from dfd.training.bundled.export import write_weights
+from dfd.training.bundled.network import Network, NetworkOptions
 from dfd.training.bundled.unroll import written_out
 from dfd.training.material.augment import normalise
-from tests.training.bundled.test_network import SMALL, trained
+from tests.training.bundled.test_network import BY_HOPS, SMALL, trained
 
 WAVES = torch.randn(3, 24_000, generator=torch.Generator().manual_seed(1))
 WAVES[2, 15_000:] = 0.0
 LENGTHS = torch.tensor([24_000, 24_000, 15_000])
 
 
+# of whole windows, and by hops: a network on either, and the two together
+HOP_SAMPLES = BY_HOPS.hop_samples
+KINDS = {"window": ((SMALL,), 0), "hops": ((BY_HOPS, SMALL), HOP_SAMPLES)}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def model() -> Any:
-    return written_out(trained())
+def model(kind: str) -> Any:
+    options, hop_samples = KINDS[kind]
+    return written_out([trained(one) for one in options], [0.75] * len(options), hop_samples)
+
+
+def wanted_odds(kind: str) -> torch.Tensor:
+    """What the networks say in training, the second one heard by hops too."""
+    options, hop_samples = KINDS[kind]
+    heard = [dataclasses.replace(one, hop_samples=hop_samples) for one in options]
+    with torch.no_grad():
+        said = [
+            0.75 * trained_as(one, how)(WAVES, LENGTHS)
+            for one, how in zip(options, heard, strict=True)
+        ]
+    return torch.stack(said).sum(0)
+
+
+def trained_as(options: NetworkOptions, heard: NetworkOptions) -> Network:
+    network = Network(heard)
+    network.load_state_dict(trained(options).state_dict())
+    return network.eval()
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +66,15 @@ def folder(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_transformers(model: Any) -> torch.Tensor:
     mask = (torch.arange(WAVES.shape[1]) < LENGTHS[:, None]).long()
+    waves = WAVES if model.hop_samples else normalise(WAVES, LENGTHS)
     with torch.no_grad():
-        logits = model(normalise(WAVES, LENGTHS), attention_mask=mask).logits
+        logits = model(waves, attention_mask=mask).logits
     odds: torch.Tensor = logits[:, 1] - logits[:, 0]
     return odds
 
 
-def test_gives_the_same_as_in_training(model: Any) -> None:
-    with torch.no_grad():
-        wanted = trained()(WAVES, LENGTHS)
+def test_gives_the_same_as_in_training(model: Any, kind: str) -> None:
+    wanted = wanted_odds(kind)
     assert wanted.std() > 1e-3
     assert torch.allclose(by_transformers(model), wanted, atol=2e-3)
 
@@ -97,4 +128,11 @@ def test_transformers_loads_all_of_it(
 def test_sizes_are_written_down(model: Any) -> None:
     assert model.config.hidden_size == SMALL.spectrogram.features
     assert model.config.num_hidden_layers == 0
-    assert [stage["maps"] for stage in model.config.light_cnn["stages"]] == [4, 6]
+    for branch in model.config.light_cnn["branches"]:
+        assert [stage["maps"] for stage in branch["stages"]] == [4, 6]
+
+
+def test_what_is_joined_hears_one_spectrogram() -> None:
+    other = dataclasses.replace(SMALL, spectrogram=SpectrogramOptions(bands=14))
+    with pytest.raises(ValueError, match="one spectrogram"):
+        written_out([trained(), trained(other)], [0.5, 0.5], 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.training.material.augment import AugmentOptions, augment, normalise
+from dfd.training.material.augment import AugmentOptions, Surroundings, augment, normalise
 
 LENGTHS = torch.tensor([16_000, 9_000, 16_000, 400])
 
@@ -44,6 +44,35 @@ def test_untouched_waveforms_pass() -> None:
     generator = torch.Generator().manual_seed(0)
     made = augment(waves(), LENGTHS, chances(1.0), generator, untouched_chance=1.0)
     assert torch.allclose(normalise(made, LENGTHS), normalise(waves(), LENGTHS), atol=1e-5)
+
+
+def test_measured_rooms_and_noises_are_heard() -> None:
+    echo = torch.zeros(1, 800)
+    echo[0, [0, 700]] = 1.0
+    humming = torch.sin(torch.arange(8_000) * 0.3).unsqueeze(0)
+    click = torch.zeros(1, 16_000)
+    click[0, 5_000] = 1.0
+    around = Surroundings(humming, echo)
+    for name, heard in (("measured_room_chance", 2), ("measured_noise_chance", 16_000)):
+        options = dataclasses.replace(chances(0.0), **{name: 1.0})
+        draws = torch.Generator().manual_seed(0)
+        made = augment(click, LENGTHS[:1], options, draws, surroundings=around)
+        made = made / made.abs().max()
+        assert (made.abs() > 1e-5).sum().item() == pytest.approx(heard, rel=0.2)
+
+
+def test_the_second_of_a_pair_goes_through_the_same() -> None:
+    options = dataclasses.replace(chances(0.0), narrow_band_chance=0.5, equaliser_chance=1.0)
+    twice = waves()[:1].repeat(8, 1)
+    alike = torch.tensor([False, True] * 4)
+    draws = torch.Generator().manual_seed(1)
+    lengths = torch.full((8,), 16_000)
+    made = augment(twice, lengths, options, draws, 0.3, alike=alike)
+    power = torch.fft.rfft(made).abs()
+    same = [torch.allclose(power[at], power[at + 1], rtol=0.3, atol=1.0) for at in range(0, 8, 2)]
+    strange = [torch.allclose(power[at], power[at + 2], rtol=0.3, atol=1.0) for at in (0, 2, 4)]
+    assert all(same)
+    assert not all(strange)
 
 
 def test_seeds_repeat() -> None:
