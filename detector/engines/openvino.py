@@ -46,7 +46,8 @@ def compile_network(network: Network, target: Target) -> Compiled:
         model = openvino.convert_model(
             trace,
             example_input=example,
-            input=[("windows", [-1, target.window_samples]), ("lengths", [-1])],
+            # by place: a trace may have renamed what a network calls `lengths` twice
+            input=[openvino.PartialShape([-1, target.window_samples]), openvino.PartialShape([-1])],
         )
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",

@@ -29,7 +29,7 @@ class HopScoringNetwork(ScoringNetwork):
         """Takes windows (B, N), of which `lengths` (B,) count or all, to log-odds (B,)."""
         hops, counts = self.cut(windows, lengths)
         sums = self.measure(hops, counts)
-        return self.join(sums.view(windows.size(0), -1, sums.size(1)))
+        return self.join(sums.reshape(windows.size(0), -1, sums.size(1)))
 
     @torch.jit.export
     def cut(
@@ -38,17 +38,18 @@ class HopScoringNetwork(ScoringNetwork):
         lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
     ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
         """The parts (B * H, hop) of windows (B, N), and how much of each counts, or None."""
-        batch, samples = windows.size(0), windows.size(1)
+        samples = windows.size(1)
         parts = (samples + self.hop_samples - 1) // self.hop_samples
-        if lengths is None and samples < parts * self.hop_samples:
-            lengths = torch.full([batch], samples, device=windows.device)
-        padded = torch.nn.functional.pad(windows, [0, parts * self.hop_samples - samples])
-        hops = padded.reshape(batch * parts, self.hop_samples)
-        if lengths is None:
-            return hops, None
+        missing = parts * self.hop_samples - samples
+        hops = torch.nn.functional.pad(windows, [0, missing]).reshape(-1, self.hop_samples)
         starts = torch.arange(parts, device=windows.device) * self.hop_samples
-        counts = (lengths.unsqueeze(1) - starts.unsqueeze(0)).clamp(0, self.hop_samples)
-        return hops, counts.reshape(-1)
+        if lengths is not None:
+            counts = lengths.unsqueeze(1) - starts.unsqueeze(0)
+            return hops, counts.clamp(0, self.hop_samples).reshape(-1)
+        if missing == 0:
+            return hops, None
+        counts = (samples - starts).clamp(0, self.hop_samples)
+        return hops, counts.repeat(windows.size(0))
 
     @torch.jit.export
     def measure(self, hops: Tensor, counts: Optional[Tensor]) -> Tensor:  # noqa: UP045
