@@ -75,7 +75,8 @@ async def measure(process: psutil.Process, late: list[float], seconds: float) ->
 async def run(options: Any) -> None:
     """Measures without, with, and without watchers again."""
     with started_daemon(["--model=noop", "--max-streams=1000", *options.serve]) as daemon:
-        process, late = psutil.Process(daemon.pid), []
+        process = psutil.Process(daemon.pid)
+        late: list[float] = []
         async with contextlib.AsyncExitStack() as stack:
 
             async def connect() -> AsyncDetectionClient:

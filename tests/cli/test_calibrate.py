@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from dfd.cli.main import cli
-from dfd.detector.files.read import bundled_folder, read_checkpoint
+from dfd.detector.files.bundled import bundled_folder
+from dfd.detector.files.read import read_checkpoint
 from dfd.evaluation.calibrate import LEAST_PEOPLE
 
 

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from dfd.detector import precision as precisions
+from dfd.detector.files.read import read_checkpoint
+from dfd.detector.networks.scoring import ScoringNetwork
 from tests.detector.authors import (
     SMALL_CLASSIFIER,
     save_small_top_four,
@@ -28,6 +30,13 @@ needs_int8 = pytest.mark.skipif(
     not precisions.has_int8(torch.device("cpu")),
     reason="int8 needs a CPU that multiplies 8-bit integers: AVX-512 VNNI, AVX-VNNI or AMX",
 )
+
+
+def scoring_network(folder: Path) -> ScoringNetwork:
+    """The network of a checkpoint with a backbone."""
+    network = read_checkpoint(str(folder)).network
+    assert isinstance(network, ScoringNetwork)
+    return network
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("package")
     copy, out = folder / "checkout", folder / "dist"
     shutil.copytree(ROOT, copy, symlinks=True, ignore=NOT_COPIED)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, copy]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(copy)]
     done = subprocess.run(
         command, cwd=folder, env=without_checkout(), capture_output=True, text=True, timeout=200
     )

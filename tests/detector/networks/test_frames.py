@@ -6,9 +6,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out, patches
-from tests.detector.conftest import CARD, WINDOW, MakeFolder
+from tests.detector.conftest import CARD, WINDOW, MakeFolder, scoring_network
 
 LENGTHS = torch.tensor([WINDOW, 3 * WINDOW // 4, WINDOW // 2, 300, WINDOW, 200, 1000])
 FORMS: dict[str, dict[str, Any]] = {
@@ -26,7 +25,7 @@ FORMS: dict[str, dict[str, Any]] = {
 def test_a_laid_out_network_scores_as_before(
     name: str, make_folder: MakeFolder, windows: NDArray[np.float32]
 ) -> None:
-    network = read_checkpoint(str(make_folder(**FORMS[name]))).network
+    network = scoring_network(make_folder(**FORMS[name]))
     laid_out = lay_out(copy.deepcopy(network))
     whole = torch.from_numpy(windows)
     short = whole.clone()
@@ -43,7 +42,7 @@ def test_a_channel_that_passes_little_is_normalised_all_the_same(
     make_folder: MakeFolder,
 ) -> None:
     """A filter for high tones, on a loud low one: float32 statistics would be wrong."""
-    network = read_checkpoint(str(make_folder(feat_extract_norm="group"))).network
+    network = scoring_network(make_folder(feat_extract_norm="group"))
     conv = network.feature_extractor.conv_layers[0].conv
     conv.weight.copy_(torch.tensor([1.0, -3.0, 3.0, -1.0] + [0.0] * 6).expand(16, 1, 10))
     time = torch.arange(WINDOW) / 16_000

@@ -7,12 +7,11 @@ import torch
 
 from dfd.detector import load_detector
 from dfd.detector import precision as precisions
-from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import Grid, QuantizedConvStep, QuantizedDense, quantize, rounded
 from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
-from tests.detector.conftest import WINDOW, MakeFolder, needs_int8
+from tests.detector.conftest import WINDOW, MakeFolder, needs_int8, scoring_network
 
 
 def test_a_grid_holds_its_range_and_zero() -> None:
@@ -31,7 +30,7 @@ def test_values_are_rounded_to_the_nearest_code() -> None:
 @needs_int8
 def test_a_quiet_place_is_as_exact_as_a_loud_one(make_folder: MakeFolder) -> None:
     folder = make_folder(feat_extract_norm="group")
-    step = lay_out(read_checkpoint(str(folder)).network).feature_extractor.steps[0]
+    step = lay_out(scoring_network(folder)).feature_extractor.steps[0]
     frames = torch.nn.functional.gelu(
         torch.randn(1, 2000, step.dense.weight.size(1) // step.kernel)
     )
@@ -49,7 +48,7 @@ def test_an_int8_network_scores_nearly_as_before(
     norm: str, extractor: bool, make_folder: MakeFolder
 ) -> None:
     folder = make_folder(feat_extract_norm=norm)
-    network = lay_out(read_checkpoint(str(folder)).network)
+    network = lay_out(scoring_network(folder))
     ranges, _ = probe_signals(WINDOW, 16_000, 1)
     found = quantize(copy.deepcopy(network), ranges, extractor=extractor)
     kinds = [type(module) for module in found.modules()]

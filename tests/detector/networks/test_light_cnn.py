@@ -65,7 +65,8 @@ def test_a_position_that_adds_nothing_is_left_out(
 ) -> None:
     folder = saved(tmp_path)
     network = read(folder).network
-    for value in network.transformer.pos_conv_embed.parameters():
+    transformer: Any = network.transformer
+    for value in transformer.pos_conv_embed.parameters():
         value.zero_()
     with torch.no_grad():
         expected = network(torch.from_numpy(windows), None)
@@ -170,6 +171,6 @@ def test_a_window_shorter_than_its_last_hop(tmp_path: Path) -> None:
     detector = load_detector(str(folder), precision="fp32", batch_buckets=(1,), warm=False)
     windows = np.random.default_rng(0).normal(size=(1, WINDOW)).astype(np.float32)
     for length in (HOP // 2, HOP, HOP + 1, WINDOW):
-        expected = transformers_log_odds(folder, windows, [length], mask=True)
+        expected = transformers_log_odds(folder, windows, (length,), mask=True)
         found = detector.score(windows, np.array([length], np.int64))
         np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from dfd.detector import load_detector
-from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.sharing import SharedWork, shared_frames
-from tests.detector.conftest import CARD, MakeFolder, needs_int8
+from tests.detector.conftest import CARD, MakeFolder, needs_int8, scoring_network
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +68,7 @@ def test_a_stream_that_begins_among_others_is_computed_whole(make_folder: MakeFo
 
 
 def test_what_is_kept_is_bounded(make_folder: MakeFolder) -> None:
-    network = lay_out(read_checkpoint(str(make_folder(**RAW))).network)
+    network = lay_out(scoring_network(make_folder(**RAW)))
     frames = shared_frames(network, WINDOW, HOP)
     work = SharedWork(
         network, hop_samples=HOP, frames=frames, stride=64, cache_bytes=3 * frames * 24 * 4
@@ -101,7 +100,7 @@ def test_it_is_off_where_it_would_not_be_exact(
 
 
 def test_frames_in_common_are_counted(make_folder: MakeFolder) -> None:
-    network = lay_out(copy.deepcopy(read_checkpoint(str(make_folder(**RAW))).network))
+    network = lay_out(copy.deepcopy(scoring_network(make_folder(**RAW))))
     with torch.inference_mode():
         before, after = (network.features(one[None], None) for one in stream(2, 9))
     frames = shared_frames(network, WINDOW, HOP)

@@ -53,10 +53,10 @@ def attend_jointly(
             marks.append((tanh @ state[f"{name}.att_weight{pair}"])[0])
         weights = torch.softmax(torch.stack(marks) / temperature, 0)
         seen.append((weights[:, None] * x).sum(0))
-    marks = (
+    of_master = (
         torch.tanh(linear(state, f"{name}.att_projM", x * master)) @ state[f"{name}.att_weightM"]
     )
-    gathered = (torch.softmax(marks / temperature, 0) * x).sum(0, keepdim=True)
+    gathered = (torch.softmax(of_master / temperature, 0) * x).sum(0, keepdim=True)
     master = linear(state, f"{name}.proj_with_attM", gathered) + linear(
         state, f"{name}.proj_without_attM", master
     )

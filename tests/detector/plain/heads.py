@@ -71,7 +71,7 @@ def _res2net(state: Tensors, name: str, x: Tensor, dilation: int) -> Tensor:
     """One Res2Net on (C, T): each column beside the last part goes through the same filter."""
     y = norm(state, f"{name}.bn1", _conv(state, f"{name}.conv1", x).relu(), 0)
     width = state[f"{name}.convs.0.weight"].shape[0]
-    parts = y.split(width, 0)
+    parts = torch.split(y, width, 0)
     columns = [parts[-1]]
     sums = []
     for index, part in enumerate(parts[:-1]):
@@ -89,7 +89,7 @@ def _res2net(state: Tensors, name: str, x: Tensor, dilation: int) -> Tensor:
         columns = filtered
         weights = state[f"{name}.weighted_sum.{index}"].flatten()
         sums.append(sum(w * column for w, column in zip(weights, columns, strict=True)))
-    y = _conv(state, f"{name}.conv3", torch.cat([*sums, parts[-1]]))  # type: ignore[list-item]
+    y = _conv(state, f"{name}.conv3", torch.cat([*sums, parts[-1]]))
     y = norm(state, f"{name}.bn3", y.relu(), 0)
     waist = _conv(state, f"{name}.se.se.1", y.mean(1, keepdim=True)).relu()
     return y * torch.sigmoid(_conv(state, f"{name}.se.se.3", waist)) + x

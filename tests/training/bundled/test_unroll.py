@@ -16,6 +16,7 @@ from dfd.training.bundled.export import write_weights
 from dfd.training.bundled.network import Network, NetworkOptions
 from dfd.training.bundled.unroll import written_out
 from dfd.training.material.augment import normalise
+from tests.detector.conftest import scoring_network
 from tests.training.bundled.test_network import BY_HOPS, SMALL, trained
 
 WAVES = torch.randn(3, 24_000, generator=torch.Generator().manual_seed(1))
@@ -94,7 +95,7 @@ def test_the_detector_reads_it(folder: Path, model: Any) -> None:
 
 
 def test_the_short_way_gives_the_same(folder: Path) -> None:
-    network = read_checkpoint(str(folder)).network
+    network = scoring_network(folder)
     with torch.no_grad():
         wanted = network(WAVES, LENGTHS)
         short = lay_out(network)

@@ -53,8 +53,9 @@ def test_measured_rooms_and_noises_are_heard() -> None:
     click = torch.zeros(1, 16_000)
     click[0, 5_000] = 1.0
     around = Surroundings(humming, echo)
-    for name, heard in (("measured_room_chance", 2), ("measured_noise_chance", 16_000)):
-        options = dataclasses.replace(chances(0.0), **{name: 1.0})
+    room = dataclasses.replace(chances(0.0), measured_room_chance=1.0)
+    noise = dataclasses.replace(chances(0.0), measured_noise_chance=1.0)
+    for options, heard in ((room, 2), (noise, 16_000)):
         draws = torch.Generator().manual_seed(0)
         made = augment(click, LENGTHS[:1], options, draws, surroundings=around)
         made = made / made.abs().max()

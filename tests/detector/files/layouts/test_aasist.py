@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from dfd.detector import Detector, ModelOverrides, load_detector
-from dfd.detector.files.layouts.aasist import AasistSizes
 from dfd.detector.files.state_dict import read
-from dfd.detector.networks.aasist import Aasist
+from dfd.detector.networks.aasist import Aasist, AasistSizes
 from dfd.detector.networks.graphs import GraphSizes
 from dfd.errors import UserError
 from dfd.offline.recording import score_recording
@@ -50,9 +49,9 @@ def save(state: dict[str, Tensor], folder: Path, **card: Any) -> Path:
 def test_logits_are_those_of_a_plain_forward_pass(state: dict[str, Tensor], tmp_path: Path) -> None:
     samples = torch.randn(2, SHORT, generator=torch.Generator().manual_seed(2))
     samples *= torch.tensor([[0.02], [1.0]])
-    network = read(save(state, tmp_path)).network
+    network: Any = read(save(state, tmp_path)).network
     with torch.no_grad():
-        found = network.classifier(samples)  # type: ignore[union-attr,operator]
+        found = network.classifier(samples)
         expected = torch.stack([plain.aasist(state, one, RATIOS) for one in samples])
     assert (expected[:, 0] - expected[:, 1]).diff().abs() > 0.01
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
