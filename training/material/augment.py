@@ -168,7 +168,10 @@ class _Draws:
         return torch.randint(end, (count,), generator=self.generator, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator, device=self.device)
+        drawn = torch.randn(shape, generator=self.generator, device=self.device)
+        if self.alike is None or shape != (self.batch, 1):
+            return drawn
+        return torch.where(self.alike.unsqueeze(1), drawn.roll(1, 0), drawn)
 
     def between(self, low: float, high: float) -> Tensor:
         return low + (high - low) * self.uniform(self.batch, 1)
