@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -164,13 +165,14 @@ class AsyncDetectionClient:
         """
         most = (await self.server_info()).limits.max_recording_bytes
         audio = bytearray()
-        for chunk in recording.chunks(1.0):
-            audio += chunk
-            if most and len(audio) > most:
-                raise UserError(
-                    f"{recording.name} is more than the {most} bytes of audio that the server"
-                    " takes in one call: stream it instead"
-                )
+        with contextlib.closing(recording.chunks(1.0)) as chunks:
+            for chunk in chunks:
+                audio += chunk
+                if most and len(audio) > most:
+                    raise UserError(
+                        f"{recording.name} is more than the {most} bytes of audio that the server"
+                        " takes in one call: stream it instead"
+                    )
         request = pb.DetectRequest(
             audio_format=requests.format_message(recording.audio_format),
             audio=bytes(audio),

@@ -116,4 +116,4 @@ async def test_where_too_many_were_let_in_all_lose_alike(tmp_path: Path) -> None
     print(min(shares), max(shares), statistics.mean(shares), late[int(0.99 * len(late))])
     assert max(shares) - min(shares) < 0.4
     # what is told is told in time, give or take the pass that a window is in
-    assert late[int(0.99 * len(late))] < 3.0 + 1.5
+    assert late[int(0.99 * len(late))] < 3.0 + 3.0

@@ -31,13 +31,14 @@ def test_a_recording_without_a_token_is_refused_before_it_is_taken(tokens: Path)
             with pytest.raises(grpc.RpcError) as caught:
                 stub.Detect(message, timeout=30)
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
-        assert daemon.resident_mib - before < 40
+        # twelve of them are 768 MiB
+        assert daemon.resident_mib - before < 120
 
 
 def test_recordings_beyond_the_room_wait_and_are_not_taken() -> None:
     limits = ("--max-recording-bytes", str(8 * MIB), "--upload-bytes", str(8 * MIB))
     data = frame(recording(8 * MIB - 100).SerializeToString())
-    with Daemon(*limits, "--upload-timeout-seconds", "1.5") as daemon:
+    with Daemon(*limits, "--upload-timeout-seconds", "6") as daemon:
         with RawClient(daemon.port) as first, RawClient(daemon.port) as second:
             taken = first.push(first.call(DETECT), data[: 6 * MIB], 10.0)
             assert taken == 6 * MIB

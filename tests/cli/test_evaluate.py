@@ -185,12 +185,12 @@ def test_facts_of_the_model_may_be_set(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.json"
     result = run(
         *("--manifest", corpus / "manifest.tsv", "--audio-root", corpus, "--split", "dev"),
-        *("--window-seconds", "1", "--utterance-score", "mean", "--alert-threshold", "0.001"),
+        *("--window-seconds", "2", "--utterance-score", "mean", "--alert-threshold", "0.001"),
         *("--min-speech-seconds", "0", "--no-by-seconds", "--long-streams", "--report", out),
     )
     assert result.exit_code == 0, result.output
     figures = figures_of(out)
-    assert figures["model"]["window_seconds"] == 1
+    assert figures["model"]["window_seconds"] == 2
     assert figures["model"]["utterance_score"] == "mean"
     assert figures["pooled"]["threshold"] == 0.001
     assert "by_seconds" not in figures

@@ -18,6 +18,12 @@ from tests.clients.command import DFD, clean
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
 
+pytestmark = pytest.mark.slow
+
+
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     if shutil.which("espeak-ng") is None:
@@ -32,7 +38,6 @@ _HOLD = """
 import time
 from dfd.clients.runs.local_daemon import started_daemon
 
-pytestmark = pytest.mark.slow
 with started_daemon(["--model=noop"]) as daemon:
     print(daemon.address, flush=True)
     time.sleep(120)

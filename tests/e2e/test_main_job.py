@@ -159,7 +159,7 @@ def test_a_replay_is_drawn(
         (["info", "--server", "127.0.0.1:9"], "no server answers"),
         (["replay", "EMPTY"], "empty"),
         (["detect", "EMPTY"], "empty"),
-        (["detect", "TEXT"], "no audio file"),
+        (["detect", "TEXT"], "not an audio file"),
         (["serve", "--model", "/nowhere"], "/nowhere"),
         (["serve", "--port", "70000"], "port"),
         (["serve", "--device", "cuda:7"], "cuda"),

@@ -123,9 +123,10 @@ def test_system_a_is_the_mean_of_its_windows(
         assert entry["cumulative_spoof_probability"] == pytest.approx(np.mean(expected), abs=1e-4)
     assert len(window_scores(said[list(recordings)[-1]])) == 1 + -(-(93 * 1_600 - WINDOW) // HOP)
     assert (model["layout"], model["utterance_score"]) == ("two-stage", "mean")
-    assert (model["window_seconds"], model["hop_seconds"], model["padding"]) == (4.0, 2.0, "zero")
+    assert (model["window_duration"], model["hop_duration"]) == ("4s", "2s")
+    assert model["padding"] == "zero"
     assert (model["normalize"], model["spoof_label"], model["alerts_at"]) == (False, "1", 0.5)
-    assert model["min_speech_seconds"] == 0.0
+    assert model["min_speech_duration"] == "0s"
 
 
 def test_system_c_is_its_first_four_seconds(
@@ -156,7 +157,7 @@ def test_system_b_is_the_whole_clip(
         assert said[path]["cumulative_spoof_probability"] == pytest.approx(expected, abs=1e-4)
         assert said[path]["mean_spoof_probability"] == pytest.approx(expected, abs=1e-4)
     assert (model["layout"], model["spoof_label"]) == ("transformers", "0 (fake)")
-    assert (model["window_seconds"], model["normalize"], model["padding"]) == (13.0, True, "mask")
+    assert (model["window_duration"], model["normalize"], model["padding"]) == ("13s", True, "mask")
 
 
 def test_a_hub_id_is_served_from_the_cache_without_a_network(
@@ -171,7 +172,7 @@ def test_a_hub_id_is_served_from_the_cache_without_a_network(
     home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     with served("org/detector", "--window-seconds", "4", **home) as address:
         said, model = replayed(address, [path]), facts(address)
-    assert (model["name"], model["window_seconds"]) == ("org/detector", 4.0)
+    assert (model["name"], model["window_duration"]) == ("org/detector", "4s")
     expected = transformers_utterance(folder, samples)
     assert said[path]["cumulative_spoof_probability"] == pytest.approx(expected, abs=1e-4)
 

@@ -107,7 +107,7 @@ def test_the_card_tells_data_figures_and_options(
     ):
         assert words in card, words
     assert "train: 1 files cannot be read and are left out" in lines
-    assert "  gone.flac: no such file" in lines
+    assert "  gone.flac: does not exist: check the path" in lines
 
 
 def test_no_audio_at_all_is_one_line(corpus: Path, base_backbone: Path, tmp_path: Path) -> None:
