@@ -154,26 +154,57 @@ class SharedHops:
         self.reused = 0
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Gives spoof log-odds (B,); windows that are short or no whole hops are computed anew."""
+        """Gives spoof log-odds (B,); hops that are not whole are computed as they are."""
         batch, samples = windows.shape
-        if lengths is not None or samples % self._hop_samples:
+        if samples % self._hop_samples:
             return self._compiled(windows, lengths)
         hops = windows.reshape(-1, self._hop_samples)
-        keys = [_digest(hop) for hop in hops]
+        keys = self._keys(hops, lengths)
+        # a hop without samples has no frames, and adds nothing
+        sums = self._found(hops, keys, lengths)
+        return self._compiled.join(sums.view(batch, -1, sums.size(1)))
+
+    def _keys(self, hops: Tensor, lengths: Tensor | None) -> list[bytes | None]:
+        """What a whole hop is known by; None for others."""
+        if lengths is None:
+            return [_digest(hop) for hop in hops]
+        whole = self._counts(hops, lengths) == self._hop_samples
+        return [
+            _digest(hop) if all_there else None for hop, all_there in zip(hops, whole, strict=True)
+        ]
+
+    def _counts(self, hops: Tensor, lengths: Tensor) -> Tensor:
+        """How many samples of each hop (M,) count."""
+        starts = torch.arange(len(hops) // len(lengths)) * self._hop_samples
+        return (lengths.unsqueeze(1) - starts).clamp(0, self._hop_samples).view(-1)
+
+    def _found(self, hops: Tensor, keys: list[bytes | None], lengths: Tensor | None) -> Tensor:
+        """The sums (M, S) of all hops: remembered, or computed and then remembered."""
         missing: dict[bytes, int] = {}
         for row, key in enumerate(keys):
+            if key is None:
+                continue
             if key in self._cache:
                 self._cache.move_to_end(key)
                 self.reused += 1
             else:
                 missing.setdefault(key, row)
         if missing:
-            found = self._compiled.measure(hops[list(missing.values())], None)
-            self._cache.update(zip(missing, found.unbind(0), strict=True))
-        sums = torch.stack([self._cache[key] for key in keys])
+            made = self._compiled.measure(hops[list(missing.values())], None)
+            self._cache.update(zip(missing, made.unbind(0), strict=True))
+        parts: dict[int, Tensor] = {}
+        if lengths is not None:
+            counts = self._counts(hops, lengths)
+            rows = ((counts > 0) & (counts < self._hop_samples)).nonzero()[:, 0]
+            if len(rows):
+                some = self._compiled.measure(hops[rows], counts[rows])
+                parts = dict(zip(rows.tolist(), some.unbind(0), strict=True))
+        known = [self._cache[key] if key else parts.get(row) for row, key in enumerate(keys)]
+        shape = next(one for one in known if one is not None)
+        sums = torch.stack([torch.zeros_like(shape) if one is None else one for one in known])
         while len(self._cache) > self._kept:
             self._cache.popitem(last=False)
-        return self._compiled.join(sums.view(batch, -1, sums.size(1)))
+        return sums
 
 
 def _digest(samples: Tensor) -> bytes:

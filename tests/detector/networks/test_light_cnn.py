@@ -174,3 +174,17 @@ def test_a_window_shorter_than_its_last_hop(tmp_path: Path) -> None:
         expected = transformers_log_odds(folder, windows, (length,), mask=True)
         found = detector.score(windows, np.array([length], np.int64))
         np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_short_windows_beside_whole_ones_leave_whole_hops_shared(tmp_path: Path) -> None:
+    folder = saved(tmp_path, BY_HOPS)
+    detector = load_detector(str(folder), precision="fp32", batch_buckets=(3,), warm=False)
+    shared = detector._compiled
+    assert isinstance(shared, SharedHops)
+    windows = np.random.default_rng(0).normal(size=(3, WINDOW)).astype(np.float32)
+    lengths = (WINDOW, HOP // 2, HOP + HOP // 2)
+    expected = transformers_log_odds(folder, windows, lengths, mask=True)
+    for reused in (0, 3):
+        found = detector.score(windows, np.array(lengths, np.int64))
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        assert shared.reused == reused
