@@ -10,6 +10,7 @@ from dfd.benchmarks.serve import load
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.server import Server
 from dfd.errors import UserError
+from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import FakeDetector, make_spec
 
 
@@ -68,3 +69,15 @@ def test_latency_is_split_into_network_queue_and_compute() -> None:
         "compute": 50.0,
     }
     assert {part["count"] for part in parts.values()} == {2}
+
+
+def test_no_two_streams_send_the_same_audio() -> None:
+    content = bytes(3200)
+    request = pb.StreamingDetectRequest(audio=pb.AudioChunk(content=content)).SerializeToString()
+    names = [(1, 0, 0), (1, 1, 0), (1, 0, 1), (2, 0, 0)]
+    made = [load._of_its_own(request, 0.1, name) for name in names]
+    assert len(set(made)) == len(names)
+    for one in made:
+        found = pb.StreamingDetectRequest.FromString(one).audio.content
+        assert len(found) == len(content)
+        assert found[6:] == content[6:]
