@@ -121,7 +121,7 @@ _OPTIONS = (
     _option("queue_limit", "Windows that may wait before live ones are shed.", int),
     _option("batch_timeout_seconds", "Give up a forward pass that takes longer.", _SECONDS),
     _option(
-        "watchdog_seconds", "End a worker or engine that does not answer for this long.", _SECONDS
+        "watchdog_seconds", "End a worker or instance that does not answer for this long.", _SECONDS
     ),
     _option(
         "windows_in_flight", "Windows of a channel that may wait before its sender is slowed.", int

@@ -82,7 +82,7 @@ def draining(retry_seconds: float) -> CallError:
     return CallError(
         grpc.StatusCode.UNAVAILABLE,
         "SERVER_DRAINING",
-        "the server is shutting down; connect again, to another instance if there is one",
+        "the server is shutting down; connect again, to another server if there is one",
         retry_seconds=retry_seconds,
     )
 

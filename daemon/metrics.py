@@ -100,7 +100,7 @@ class Metrics:
         self.journal_up.set(1)
         self.process_restarts = Counter(
             "dfd_process_restarts",
-            "Times a worker or an engine process was started again.",
+            "Times a worker or an instance was started again.",
             ["role"],
             registry=registry,
         )

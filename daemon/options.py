@@ -51,7 +51,7 @@ class ServeOptions(ModelOverrides):
         deadline_seconds: a live window that waited longer is shed.
         queue_limit: windows waiting; beyond it live ones are shed.
         batch_timeout_seconds: a forward pass that takes longer is given up.
-        watchdog_seconds: a worker or an engine process that does not answer for this long is
+        watchdog_seconds: a worker or an instance that does not answer for this long is
             ended, and another started.
         windows_in_flight: unresolved windows of one channel before its sender is slowed.
         grace_seconds: time running streams have to end after SIGTERM.
@@ -236,7 +236,7 @@ class ServeOptions(ModelOverrides):
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices, one engine each."""
+        """The devices, one instance each."""
         return tuple(name.strip() for name in self.device.split(","))
 
     @property
@@ -248,7 +248,7 @@ class ServeOptions(ModelOverrides):
 
     @property
     def multiprocess(self) -> bool:
-        """Whether several processes serve: workers on one port, an engine process a device."""
+        """Whether several processes serve: workers on one port, an instance a device."""
         return self.workers > 1 or len(self.devices) > 1
 
     @property

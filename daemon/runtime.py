@@ -14,7 +14,7 @@ from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import Journal
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
 
@@ -58,7 +58,7 @@ class Runtime:
 
     Attributes:
         journal, clips: None where none are kept.
-        engine: None until the model is warm.
+        model: None until the model is warm.
         calls: streams and recordings that run.
         roster: the streams as watchers see them.
     """
@@ -73,7 +73,7 @@ class Runtime:
     capacity: Capacity
     journal: Journal | None = None
     clips: ClipFolder | None = None
-    engine: Engine | None = None
+    model: ServedModel | None = None
     calls: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)
 
@@ -83,10 +83,10 @@ class Runtime:
             return None
         return CallJournal(self.journal, kind, self.options.retry_seconds, warn)
 
-    def warm(self, engine: Engine) -> None:
+    def warm(self, model: ServedModel) -> None:
         """Starts to serve."""
-        self.engine = engine
-        self.metrics.set_model(engine.spec)
+        self.model = model
+        self.metrics.set_model(model.spec)
         self.admission.enter(Phase.SERVING)
 
     def drain(self, plan: DrainPlan) -> None:
@@ -100,16 +100,16 @@ class Runtime:
         for call in tuple(self.calls):
             call.warn(reason, message)
 
-    def engine_or_refuse(self) -> Engine:
+    def model_or_refuse(self) -> ServedModel:
         """The warm model.
 
         Raises:
             CallError: WARMING_UP or SERVER_DRAINING.
         """
-        if self.engine is None:
+        if self.model is None:
             self.admission.check()
             raise self.drain_error()
-        return self.engine
+        return self.model
 
     def drain_error(self) -> CallError:
         """What a call that draining cuts short ends with."""

@@ -46,7 +46,7 @@ LAST_WORDS_SECONDS = 0.5
 class Shared:
     """What a server has in common with other processes that serve the same port."""
 
-    engine: ModelSource
+    source: ModelSource
     quota: StreamQuota
     metrics: Metrics
 
@@ -56,7 +56,7 @@ class Server:
 
     Args:
         load: makes the warm classifier, in the device's own thread.
-        shared: where the engine is elsewhere; `load` is not used then.
+        shared: where the model is elsewhere; `load` is not used then.
 
     Attributes:
         on_serving: told when streams are taken, or not for the time being.
@@ -96,11 +96,11 @@ class Server:
             ),
         )
         self._shares_port = shared is not None
-        self._source = LocalModel(options, metrics, load) if shared is None else shared.engine
+        self._source = LocalModel(options, metrics, load) if shared is None else shared.source
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
         self._vitals = Vitals(options, metrics, self.runtime.capacity, self._pulse_changed)
-        self._has_engine = False
+        self._has_model = False
         self.on_serving: Callable[[bool], None] | None = None
 
     @property
@@ -174,27 +174,27 @@ class Server:
         Raises:
             UserError: there is no such model or device.
         """
-        engine = await self._source.start()
-        rehearse(engine.spec)
-        engine = await self._vitals.watch(engine)
-        self._has_engine = True
-        self.runtime.warm(engine)
+        model = await self._source.start()
+        rehearse(model.spec)
+        model = await self._vitals.watch(model)
+        self._has_model = True
+        self.runtime.warm(model)
         self._follow()
-        log(logging.INFO, "serving", **model_fields(engine.spec))
+        log(logging.INFO, "serving", **model_fields(model.spec))
         return True
 
     def pause(self) -> None:
-        """Takes no new streams while there is no engine; those that run go on."""
-        self._has_engine = False
+        """Takes no new streams while there is no model; those that run go on."""
+        self._has_model = False
         self._follow()
 
     def resume(self) -> None:
         """Takes streams again."""
-        self._has_engine = self._vitals.watching
+        self._has_model = self._vitals.watching
         self._follow()
 
     def _pulse_changed(self, well: bool) -> None:
-        """Says the truth about the engine, to those who would come and those who are here."""
+        """Says the truth about the model, to those who would come and those who are here."""
         if well:
             log(logging.WARNING, "windows are judged again")
             self.runtime.warn("ENGINE_RECOVERED", "the classifier judges windows again")
@@ -208,11 +208,11 @@ class Server:
         self._follow()
 
     def _follow(self) -> None:
-        """Brings admission and health to what is known of the engine."""
+        """Brings admission and health to what is known of the model."""
         admission = self.runtime.admission
         if admission.phase is Phase.DRAINING:
             return
-        if not self._has_engine:
+        if not self._has_model:
             phase = Phase.WARMING
         else:
             phase = Phase.SERVING if self.well else Phase.FAILING

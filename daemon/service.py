@@ -100,7 +100,7 @@ class DetectionService:
 
         async def serve(_: Token | None) -> bytes:
             runtime = self._runtime
-            spec = runtime.engine_or_refuse().spec
+            spec = runtime.model_or_refuse().spec
             return pb.GetServerInfoResponse(
                 version=runtime.version,
                 models=[describe.model_message(spec)],
@@ -131,7 +131,7 @@ class DetectionService:
         """
         runtime = self._runtime
         with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):
-            model = runtime.engine_or_refuse().spec.name
+            model = runtime.model_or_refuse().spec.name
             if token is not None and token.models is not None and model not in token.models:
                 raise CallError(
                     grpc.StatusCode.PERMISSION_DENIED,

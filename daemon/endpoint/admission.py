@@ -105,7 +105,7 @@ class Admission:
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
                 f"all {self.max_streams} streams of this server are taken; "
-                "try again later or connect to another instance",
+                "try again later or connect to another server",
                 metadata={"max_streams": str(self.max_streams)},
                 retry_seconds=self._retry_seconds,
             )
@@ -136,7 +136,7 @@ class Admission:
                 grpc.StatusCode.UNAVAILABLE,
                 "ENGINE_FAILING",
                 "the classifier judges no windows at present; try again later, or connect to "
-                "another instance",
+                "another server",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.DRAINING:

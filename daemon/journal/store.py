@@ -67,10 +67,12 @@ class Store:
             if is_file and url.database is not None:
                 _touch(Path(url.database), create=create)
             arguments = {"timeout": WAIT_SECONDS} if is_file else {"connect_timeout": WAIT_SECONDS}
-            self._engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=not is_file)
+            self._database = sa.create_engine(
+                url, connect_args=arguments, pool_pre_ping=not is_file
+            )
             if is_file:
-                sa.event.listen(self._engine, "connect", _set_up_sqlite)
-            with self._engine.begin() as connection:
+                sa.event.listen(self._database, "connect", _set_up_sqlite)
+            with self._database.begin() as connection:
                 if create:
                     _create(connection)
                 connection.execute(sa.select(CALLS.c.call).limit(1))
@@ -86,7 +88,7 @@ class Store:
 
     def close(self) -> None:
         """Lets go of the database."""
-        self._engine.dispose()
+        self._database.dispose()
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Writes all of them, or none.
@@ -95,10 +97,10 @@ class Store:
             JournalError: the database did not take them.
         """
         insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.get(
-            self._engine.dialect.name, sa.insert
+            self._database.dialect.name, sa.insert
         )
         try:
-            with self._engine.begin() as connection:
+            with self._database.begin() as connection:
                 for entry in entries:
                     table = _TABLES[entry.table]
                     statement: Any
@@ -156,7 +158,7 @@ class Store:
         old = sa.select(CALLS.c.call).where(CALLS.c.started_at < before)
         clips = sa.select(ALERTS.c.clip).where(ALERTS.c.call.in_(old), ALERTS.c.clip.is_not(None))
         try:
-            with self._engine.begin() as connection:
+            with self._database.begin() as connection:
                 for clip in connection.execute(clips).scalars().all():
                     if clip.endswith(".flac"):  # whatever else the database may name
                         with contextlib.suppress(OSError):
@@ -170,7 +172,7 @@ class Store:
 
     def _reading(self) -> sa.Connection:
         try:
-            return self._engine.connect()
+            return self._database.connect()
         except sa.exc.SQLAlchemyError as error:
             raise UserError(f"the journal {self.shown}: {_reason(error)}") from None
 

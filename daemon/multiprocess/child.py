@@ -36,16 +36,16 @@ async def _live(connection: socket.socket) -> None:
     assert isinstance(begin, Begin)
     options = begin.options
     logs.configure(options.log_level, options.log_format, f"{begin.role}-{begin.index}")
-    if begin.role == "engine":
-        from dfd.daemon.multiprocess.engine import run_engine
+    if begin.role == "instance":
+        from dfd.daemon.multiprocess.instance import run_instance
 
         options = replace(options, device=options.devices[begin.index])
-        end = await run_engine(options, _loader(begin.loader), control)
+        end = await run_instance(options, _loader(begin.loader), control)
     else:
         from dfd.daemon.multiprocess.worker import run_worker
 
         end = await run_worker(
-            options, begin.index, SharedCounts(counts, begin.workers, begin.engines), control
+            options, begin.index, SharedCounts(counts, begin.workers, begin.instances), control
         )
     control.send(end)
     control.close()

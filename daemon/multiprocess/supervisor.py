@@ -49,7 +49,7 @@ from dfd.errors import UserError
 LOAD_MODEL = "dfd.daemon.scheduling.load:load_model"
 
 _CODE = "from dfd.daemon.multiprocess.child import main; main()"
-# windows of one worker that may be with the engines; only pages that were used take memory
+# windows of one worker that may be with the instances; only pages that were used take memory
 _SLOTS = 1024
 _FIGURES_SECONDS = 2.0
 _FOR_NOBODY = -1
@@ -66,7 +66,7 @@ class _Process:
 
     Attributes:
         bound, serving, watched: of a worker.
-        spec: of an engine whose model is loaded.
+        spec: of an instance whose model is loaded.
         slots: descriptor of a worker's windows.
         figures: its metrics when they were last asked for.
         end: what it said of its end.
@@ -102,10 +102,10 @@ class _Process:
 
 
 class Supervisor:
-    """Several workers on one port and one engine process per device; belongs to one loop.
+    """Several workers on one port and one instance per device; belongs to one loop.
 
     Args:
-        loader: "module:function" that makes the warm classifier of an engine.
+        loader: "module:function" that makes the warm classifier of an instance.
     """
 
     def __init__(self, options: ServeOptions, loader: str = LOAD_MODEL) -> None:
@@ -116,10 +116,10 @@ class Supervisor:
         self._loader = loader
         self._loop = asyncio.get_running_loop()
         self._held = contextlib.ExitStack()
-        engines = len(options.devices)
-        self._counts_descriptor = SharedCounts.allocate(options.workers, engines)
+        instances = len(options.devices)
+        self._counts_descriptor = SharedCounts.allocate(options.workers, instances)
         self._held.callback(os.close, self._counts_descriptor)
-        self._counts = SharedCounts(self._counts_descriptor, options.workers, engines)
+        self._counts = SharedCounts(self._counts_descriptor, options.workers, instances)
         self._processes: dict[tuple[str, int], _Process] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -154,12 +154,12 @@ class Supervisor:
                 lambda: self.metrics.value("dfd_ready") == 1.0,
                 options.handover,
             )
-        for role, count in (("engine", len(options.devices)), ("worker", options.workers)):
+        for role, count in (("instance", len(options.devices)), ("worker", options.workers)):
             for index in range(count):
                 await self._spawn(role, index)
         await self._until(
             lambda: (
-                all(p.spec for p in self._all("engine"))
+                all(p.spec for p in self._all("instance"))
                 and all(p.bound for p in self._all("worker"))
             )
         )
@@ -167,8 +167,8 @@ class Supervisor:
         watchdog = asyncio.create_task(keep_watch(self._at_work, options.watchdog_seconds))
         self._watches.add(watchdog)
         for worker in self._all("worker"):
-            for engine in self._all("engine"):
-                self._introduce(worker, engine)
+            for instance in self._all("instance"):
+                self._introduce(worker, instance)
         await self._until(lambda: all(p.serving for p in self._all("worker")))
         self._publish()
         log(
@@ -210,8 +210,8 @@ class Supervisor:
         self._ending = True
         if self.page is not None:
             await asyncio.to_thread(self.page.close)
-        # engines last: what the workers still have is scored or shed, not failed
-        for role in ("worker", "engine"):
+        # instances last: what the workers still have is scored or shed, not failed
+        for role in ("worker", "instance"):
             processes = self._all(role)
             for process in processes:
                 process.control.send(Stop())
@@ -270,7 +270,7 @@ class Supervisor:
                 options=replace(options, port=self.port, metrics_port=-1),
                 loader=self._loader,
                 workers=options.workers,
-                engines=len(options.devices),
+                instances=len(options.devices),
             ),
             [self._counts_descriptor],
         )
@@ -318,8 +318,8 @@ class Supervisor:
         elif isinstance(message, Bound):
             one.bound = True
             if self._started:
-                for engine in self._all("engine"):
-                    self._introduce(one, engine)
+                for instance in self._all("instance"):
+                    self._introduce(one, instance)
         elif isinstance(message, Serving):
             one.serving = message.serving
             self._publish()
@@ -356,19 +356,19 @@ class Supervisor:
                 others = any(other.watched for other in workers if other is not worker)
                 worker.control.send(Show(others))
 
-    def _introduce(self, worker: _Process, engine: _Process) -> None:
-        """Connects a worker and an engine that are both there, by a socket and the slots."""
-        if not worker.bound or engine.spec is None:
+    def _introduce(self, worker: _Process, instance: _Process) -> None:
+        """Connects a worker and an instance that are both there, by a socket and the slots."""
+        if not worker.bound or instance.spec is None:
             return
         if worker.slots is None:
-            worker.slots = WindowSlots.allocate(_SLOTS, engine.spec.window_samples)
-        for_worker, for_engine = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with for_worker, for_engine:
+            worker.slots = WindowSlots.allocate(_SLOTS, instance.spec.window_samples)
+        for_worker, for_instance = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with for_worker, for_instance:
             worker.control.send(
-                Connect(engine.index, engine.spec), [for_worker.fileno(), worker.slots]
+                Connect(instance.index, instance.spec), [for_worker.fileno(), worker.slots]
             )
-            engine.control.send(
-                Connect(worker.index, engine.spec), [for_engine.fileno(), worker.slots]
+            instance.control.send(
+                Connect(worker.index, instance.spec), [for_instance.fileno(), worker.slots]
             )
 
     def _reap(self, one: _Process) -> None:
@@ -433,7 +433,7 @@ async def run_supervisor(
     Args:
         options: how to serve.
         announce: takes the ready line.
-        loader: "module:function" that makes the warm classifier of an engine.
+        loader: "module:function" that makes the warm classifier of an instance.
 
     Raises:
         UserError: a mistake of whoever started the daemon.

@@ -1,4 +1,4 @@
-"""A worker: one server of the port, its own sessions, the engines elsewhere."""
+"""A worker: one server of the port, its own sessions, the instances elsewhere."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.remote import RemoteScheduler
 from dfd.daemon.multiprocess.siblings import Siblings
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
 from dfd.errors import UserError
@@ -54,16 +54,16 @@ class SharedQuota:
         self._counts.release_stream(self._worker)
 
 
-class Engines:
-    """The engines, as a server's source of one: there is one when the first is met."""
+class Instances:
+    """The instances as a server's source of a model: there is one when the first is connected."""
 
     def __init__(self) -> None:
-        self._engine: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
+        self._model: asyncio.Future[ServedModel] = asyncio.get_running_loop().create_future()
         self.scheduler: RemoteScheduler | None = None
 
-    async def start(self) -> Engine:
-        """Waits for the first engine."""
-        return await self._engine
+    async def start(self) -> ServedModel:
+        """Waits for the first instance."""
+        return await self._model
 
     async def stop(self) -> bool:
         """Lets go of all."""
@@ -71,10 +71,10 @@ class Engines:
             self.scheduler.stop()
         return True
 
-    def connected(self, engine: Engine) -> None:
-        """There is an engine."""
-        if not self._engine.done():
-            self._engine.set_result(engine)
+    def connected(self, model: ServedModel) -> None:
+        """There is a model."""
+        if not self._model.done():
+            self._model.set_result(model)
 
 
 class Worker:
@@ -88,9 +88,9 @@ class Worker:
         self._counts = counts
         self._control = control
         self._metrics = Metrics()
-        self._engines = Engines()
+        self._instances = Instances()
         self._server = Server(
-            options, shared=Shared(self._engines, SharedQuota(counts, index), self._metrics)
+            options, shared=Shared(self._instances, SharedQuota(counts, index), self._metrics)
         )
         self._siblings = Siblings(index, self._server.runtime.roster, control)
         self._warming: asyncio.Task[None] | None = None
@@ -145,26 +145,26 @@ class Worker:
         self._control.send(Ended(self._drained))
 
     async def _connect(self, message: Connect, connection: int, memory: int) -> None:
-        engines = self._engines
-        if engines.scheduler is None:
-            engines.scheduler = RemoteScheduler(
+        instances = self._instances
+        if instances.scheduler is None:
+            instances.scheduler = RemoteScheduler(
                 self._index,
                 WindowSlots(memory, message.spec.window_samples),
                 self._counts,
                 self._metrics,
                 self._options.queue_limit,
-                self._engines_changed,
+                self._instances_changed,
             )
         os.close(memory)
-        await engines.scheduler.connect(message.index, socket.socket(fileno=connection))
-        engines.connected(Engine(message.spec, engines.scheduler))
+        await instances.scheduler.connect(message.index, socket.socket(fileno=connection))
+        instances.connected(ServedModel(message.spec, instances.scheduler))
 
-    def _engines_changed(self, count: int) -> None:
-        """Streams are taken while there is an engine for them."""
+    def _instances_changed(self, count: int) -> None:
+        """Streams are taken while there is an instance for them."""
         if self._warming is None or not self._warming.done():
             return
         if count == 0:
-            log(logging.WARNING, "no engine is left; no streams are taken until one is back")
+            log(logging.WARNING, "no instance is left; no streams are taken until one is back")
             self._server.pause()
         else:
             self._server.resume()

@@ -42,8 +42,8 @@ class Recording:
         self._runtime = runtime
         self._context = context
         self._token = token
-        self._engine = runtime.engine_or_refuse()
-        self._response = pb.DetectResponse(model=describe.model_message(self._engine.spec))
+        self._model = runtime.model_or_refuse()
+        self._response = pb.DetectResponse(model=describe.model_message(self._model.spec))
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
         self._journal: CallJournal | None = None
@@ -137,7 +137,7 @@ class Recording:
         return requests.parse(pb.DetectRequest, raw)
 
     async def _judge(self, request: pb.DetectRequest) -> None:
-        options, spec = self._runtime.options, self._engine.spec
+        options, spec = self._runtime.options, self._model.spec
         size = len(request.audio)
         if size > options.max_recording_bytes:
             raise invalid(
@@ -151,7 +151,7 @@ class Recording:
             self.stream_id,
             session,
             options,
-            self._engine.scheduler,
+            self._model.scheduler,
             self._runtime.metrics,
             self._tell,
         )

@@ -47,7 +47,7 @@ class Stream:
         self._runtime = runtime
         self._context = context
         self._token = token
-        self._engine = runtime.engine_or_refuse()
+        self._model = runtime.model_or_refuse()
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[End] = self._loop.create_future()
         self._outbox = Outbox()
@@ -144,7 +144,7 @@ class Stream:
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
         """Takes the configuration, says `started` and sets reader and writer to work."""
-        options, spec = self._runtime.options, self._engine.spec
+        options, spec = self._runtime.options, self._model.spec
         config = await read_config(self._context, self._end, options.config_timeout_seconds)
         requests.check_model(config.model, spec)
         requests.check_identity(config)
@@ -157,7 +157,7 @@ class Stream:
             self.stream_id,
             session,
             options,
-            self._engine.scheduler,
+            self._model.scheduler,
             self._runtime.metrics,
             functools.partial(self._tell, config),
         )
@@ -295,7 +295,7 @@ class Stream:
         self._outbox.put(message, written, ready)
 
     def _count_latency(self, arrived_at: float) -> None:
-        seconds = self._engine.scheduler.clock() - arrived_at
+        seconds = self._model.scheduler.clock() - arrived_at
         self._runtime.metrics.result_seconds.observe(seconds)
 
     def _journal_end(self, name: str, reason: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What streams need of the engine, wherever it runs."""
+"""What streams need of a model, wherever it runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class WindowScheduler(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ServedModel:
     """A warm model and the scheduler before it."""
 
     spec: ModelSpec
@@ -49,9 +49,9 @@ class Engine:
 
 
 class ModelSource(Protocol):
-    """Where a server has its engine from."""
+    """Where a server has its model from."""
 
-    async def start(self) -> Engine:
+    async def start(self) -> ServedModel:
         """Waits until a model is warm.
 
         Raises:
@@ -59,4 +59,4 @@ class ModelSource(Protocol):
         """
 
     async def stop(self) -> bool:
-        """Lets go of the engine; False where a device is still busy and cannot be stopped."""
+        """Lets go of the model; False where a device is still busy and cannot be stopped."""

@@ -36,7 +36,7 @@ _RESTART_DELAY_SECONDS = 0.05
 _PASS_SHARE = 0.25
 # weight of the newest pass in what one window takes
 _SMOOTHING = 0.2
-# a single pass may hang by what it was given; the next one as well is the engine
+# a single pass may hang by what it was given; the next one as well is the model's fault
 _HUNG_PASSES = 2
 
 
@@ -248,7 +248,7 @@ class Scheduler:
             self._give_up(batch, WindowStatus.FAILED)
             self._given_up += 1
             if self._given_up == _HUNG_PASSES and self._on_hung is not None:
-                log(logging.ERROR, "engine hangs, starting it anew", passes=self._given_up)
+                log(logging.ERROR, "model hangs, loading it again", passes=self._given_up)
                 self._on_hung()
         except Exception:
             self._metrics.batch_failures.inc()

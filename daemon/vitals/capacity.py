@@ -42,7 +42,7 @@ class Capacity:
         clock: monotonic, seconds.
         deadline_seconds: of a live window.
         retry_seconds: what is told to who comes too late.
-        engines: devices that share the windows.
+        devices: devices that share the windows.
         all_streams: how many streams all processes have, of which these here are a part;
             None: there are no others.
 
@@ -57,7 +57,7 @@ class Capacity:
         clock: Callable[[], float],
         deadline_seconds: float,
         retry_seconds: float,
-        engines: int = 1,
+        devices: int = 1,
         all_streams: Callable[[], int] | None = None,
     ) -> None:
         self._clock = clock
@@ -69,7 +69,7 @@ class Capacity:
         self._young: deque[tuple[float, float]] = deque()
         self._long_wait_at = -float("inf")
         self.measured = True
-        self.rate = ServiceRate(engines)
+        self.rate = ServiceRate(devices)
         self.loop = LoopLoad(lambda: self._streams)
 
     def observe(self, kind: Kind, outcome: Outcome) -> None:
@@ -93,7 +93,7 @@ class Capacity:
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "OVERLOADED",
                 f"{why}, and one more stream would make those that run suffer; "
-                "try again later or connect to another instance",
+                "try again later or connect to another server",
                 retry_seconds=self._retry_seconds,
             )
         self._demand += rate

@@ -14,11 +14,11 @@ class ServiceRate:
     or the machine that it shares, is slower now.
 
     Args:
-        engines: devices that share the windows.
+        devices: devices that share the windows.
     """
 
-    def __init__(self, engines: int = 1) -> None:
-        self._engines = engines
+    def __init__(self, devices: int = 1) -> None:
+        self._devices = devices
         self._reference: tuple[float, int, float] | None = None
         self._slowdown = 1.0
 
@@ -39,8 +39,8 @@ class ServiceRate:
 
     @property
     def windows_per_second(self) -> float | None:
-        """What all engines score together; None before it is known."""
+        """What all devices score together; None before it is known."""
         if self._reference is None:
             return None
         _, size, seconds = self._reference
-        return self._engines * size / (seconds * self._slowdown)
+        return self._devices * size / (seconds * self._slowdown)

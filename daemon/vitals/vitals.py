@@ -1,10 +1,10 @@
-"""All that the daemon watches of its own work, put before an engine."""
+"""All that the daemon watches of its own work, put before a model."""
 
 from collections.abc import Callable
 
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.calibrate import calibrate
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.observed import ObservedScheduler
@@ -36,7 +36,7 @@ class Vitals:
 
     @property
     def watching(self) -> bool:
-        """Whether there is, or was, an engine."""
+        """Whether there is, or was, a model."""
         return self._pulse is not None
 
     @property
@@ -44,20 +44,20 @@ class Vitals:
         """Whether windows are judged, as far as is known."""
         return self._pulse is None or self._pulse.well
 
-    async def watch(self, engine: Engine) -> Engine:
-        """Gives the engine again, watched."""
-        options, spec, capacity = self._options, engine.spec, self._capacity
-        observed = ObservedScheduler(engine.scheduler)
+    async def watch(self, model: ServedModel) -> ServedModel:
+        """Gives the model again, watched."""
+        options, spec, capacity = self._options, model.spec, self._capacity
+        observed = ObservedScheduler(model.scheduler)
         self._metrics.oldest_window_seconds.set_function(lambda: observed.oldest_seconds)
         pulse = Pulse(observed, spec.window_samples, options.deadline_seconds, self._on_change)
         capacity.measured = options.admission == "measured"
         if capacity.measured:
-            await calibrate(engine.scheduler, spec, capacity.rate, len(options.devices))
+            await calibrate(model.scheduler, spec, capacity.rate, len(options.devices))
             observed.observers.append(capacity.observe)
             capacity.loop.start()
         self._pulse = pulse
         pulse.start()
-        return Engine(spec, observed)
+        return ServedModel(spec, observed)
 
     async def stop(self) -> None:
         """Watches no longer."""

@@ -52,7 +52,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture(scope="session")
 def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupervisorProcess]:
-    """A daemon of four workers and an engine that tests share."""
+    """A daemon of four workers and an instance that tests share."""
     supervised = SupervisorProcess(tmp_path_factory.mktemp("supervised"))
     assert supervised.ready, "".join(supervised.log)
     yield supervised

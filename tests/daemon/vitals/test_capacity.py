@@ -48,7 +48,7 @@ def test_a_refusal_says_what_to_do() -> None:
         held.capacity.enter(1, 2.0)
     assert caught.value.reason == "OVERLOADED"
     assert caught.value.retry_seconds == 1.5
-    assert "another instance" in caught.value.message
+    assert "another server" in caught.value.message
 
 
 def test_channels_and_short_hops_count() -> None:
