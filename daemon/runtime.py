@@ -1,4 +1,4 @@
-"""What the calls of one daemon share."""
+"""What the RPCs of one daemon share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from dfd.daemon.endpoint.admission import Admission, Phase
 from dfd.daemon.endpoint.auth import Authenticator
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
-from dfd.daemon.errors import CallError, draining
+from dfd.daemon.errors import StatusError, draining
 from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import Journal
@@ -21,7 +21,7 @@ from dfd.daemon.watch.roster import Roster
 
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
-    """How running calls end, in seconds from the start of draining.
+    """How running RPCs end, in seconds from the start of draining.
 
     Attributes:
         grace_seconds: after this the port is closed on whoever is left.
@@ -43,7 +43,7 @@ class DrainPlan:
 
 
 class Drainable(Protocol):
-    """A running call."""
+    """A running RPC."""
 
     def drain(self, plan: DrainPlan) -> None:
         """The server is about to end."""
@@ -59,7 +59,7 @@ class Runtime:
     Attributes:
         journal, clips: None where none are kept.
         model: None until the model is warm.
-        calls: streams and recordings that run.
+        rpcs: streams and recordings that run.
         roster: the streams as watchers see them.
     """
 
@@ -74,7 +74,7 @@ class Runtime:
     journal: Journal | None = None
     clips: ClipFolder | None = None
     model: ServedModel | None = None
-    calls: set[Drainable] = field(default_factory=set)
+    rpcs: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)
 
     def call_journal(self, kind: str, warn: Callable[[str, str], None]) -> CallJournal | None:
@@ -90,27 +90,27 @@ class Runtime:
         self.admission.enter(Phase.SERVING)
 
     def drain(self, plan: DrainPlan) -> None:
-        """Takes no new calls and tells those that run."""
+        """Takes no new RPCs and tells those that run."""
         self.admission.enter(Phase.DRAINING)
-        for call in tuple(self.calls):
-            call.drain(plan)
+        for rpc in tuple(self.rpcs):
+            rpc.drain(plan)
 
     def warn(self, reason: str, message: str) -> None:
-        """Tells all calls that run something worth knowing of the server."""
-        for call in tuple(self.calls):
-            call.warn(reason, message)
+        """Tells all RPCs that run something worth knowing of the server."""
+        for rpc in tuple(self.rpcs):
+            rpc.warn(reason, message)
 
     def model_or_refuse(self) -> ServedModel:
         """The warm model.
 
         Raises:
-            CallError: WARMING_UP or SERVER_DRAINING.
+            StatusError: WARMING_UP or SERVER_DRAINING.
         """
         if self.model is None:
             self.admission.check()
             raise self.drain_error()
         return self.model
 
-    def drain_error(self) -> CallError:
-        """What a call that draining cuts short ends with."""
+    def drain_error(self) -> StatusError:
+        """What an RPC that draining cuts short ends with."""
         return draining(self.options.retry_seconds)

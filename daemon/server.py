@@ -12,7 +12,7 @@ import grpc.aio
 from dfd import __version__
 from dfd.daemon.endpoint.address import address
 from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
-from dfd.daemon.endpoint.bind import bind, channel_options, most_calls
+from dfd.daemon.endpoint.bind import bind, channel_options, most_rpcs
 from dfd.daemon.endpoint.doors import check_doors
 from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.endpoint.health import HealthServicer, add_health
@@ -124,7 +124,7 @@ class Server:
             )
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),
-            maximum_concurrent_rpcs=most_calls(options),
+            maximum_concurrent_rpcs=most_rpcs(options),
         )
         server.add_generic_rpc_handlers([DetectionService(self.runtime).handler()])
         if options.health:

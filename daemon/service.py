@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.endpoint.auth import Right, Token
-from dfd.daemon.errors import CallError, abort, internal
+from dfd.daemon.errors import StatusError, abort, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.ends import ClientGoneError
@@ -67,7 +67,7 @@ class DetectionService:
                 stream = Stream(self._runtime, context, None if token is None else token.name)
                 try:
                     await stream.run()
-                except (CallError, ClientGoneError):
+                except (StatusError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(stream.stream_id) from error
@@ -85,7 +85,7 @@ class DetectionService:
                 recording = Recording(self._runtime, context, None if token is None else token.name)
                 try:
                     response = await recording.run()
-                except (CallError, ClientGoneError):
+                except (StatusError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(recording.stream_id) from error
@@ -127,13 +127,13 @@ class DetectionService:
         """Holds a place of the daemon, of the token and of the peer.
 
         Raises:
-            CallError: there is none.
+            StatusError: there is none.
         """
         runtime = self._runtime
         with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):
             model = runtime.model_or_refuse().spec.name
             if token is not None and token.models is not None and model not in token.models:
-                raise CallError(
+                raise StatusError(
                     grpc.StatusCode.PERMISSION_DENIED,
                     "MODEL_NOT_ALLOWED",
                     f"the token does not allow the model {model}; use one that does",
@@ -147,11 +147,11 @@ class DetectionService:
         right: Right,
         serve: Callable[[Token | None], Awaitable[_Answer]],
     ) -> _Answer | None:
-        """Serves one call; whatever it raises becomes this call's status and no other's."""
+        """Serves one RPC; whatever it raises becomes its status and no other's."""
         try:
             token = self._runtime.auth.check(context.invocation_metadata(), right)
             return await serve(token)
-        except CallError as error:
+        except StatusError as error:
             failure = error.with_traceback(None)  # no cycle with this frame
         except ClientGoneError:
             return None

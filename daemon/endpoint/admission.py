@@ -8,7 +8,7 @@ from typing import Protocol
 
 import grpc
 
-from dfd.daemon.errors import CallError, draining
+from dfd.daemon.errors import StatusError, draining
 from dfd.daemon.metrics import Metrics
 
 
@@ -97,11 +97,11 @@ class Admission:
         """Holds a slot.
 
         Raises:
-            CallError: WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
+            StatusError: WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
         if not self._quota.take(self.max_streams):
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
                 f"all {self.max_streams} streams of this server are taken; "
@@ -122,17 +122,17 @@ class Admission:
         """Refuses while the daemon is not serving.
 
         Raises:
-            CallError: WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
+            StatusError: WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
         """
         if self.phase is Phase.WARMING:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "WARMING_UP",
                 "the model is being loaded; try again, or wait until health says SERVING",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.FAILING:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "ENGINE_FAILING",
                 "the classifier judges no windows at present; try again later, or connect to "

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.journal.entries import Entry
 from dfd.daemon.journal.journal import Journal
 from dfd.detector.spec import ModelSpec
@@ -21,7 +21,7 @@ DOWN = "JOURNAL_DOWN"
 Ready = Callable[[], Awaitable[None]]
 
 
-class JournalDownError(CallError):
+class JournalDownError(StatusError):
     """The journal is down, and nothing is to be told that it does not hold."""
 
 

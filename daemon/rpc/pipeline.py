@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
@@ -71,7 +71,7 @@ class Pipeline:
         emit: takes what is to be told, in order within a channel.
 
     Raises:
-        CallError: VAD_UNAVAILABLE.
+        StatusError: VAD_UNAVAILABLE.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Pipeline:
         try:
             self.session = StreamSession(session)
         except ModuleNotFoundError as error:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "VAD_UNAVAILABLE",
                 f"this server lacks {error.name}, which vad.engine asks for; "

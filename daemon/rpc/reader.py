@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from dfd.daemon.errors import CallError, invalid
+from dfd.daemon.errors import StatusError, invalid
 from dfd.daemon.rpc.coalesce import Coalescer, slices
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
@@ -40,7 +40,7 @@ async def read_request(
     """The next request; None when the client has half-closed.
 
     Raises:
-        CallError: MALFORMED_MESSAGE.
+        StatusError: MALFORMED_MESSAGE.
         ClientGoneError: the client left.
     """
     raw = await read_message(context)
@@ -60,7 +60,7 @@ async def read_config(
         limit_seconds: how long it may take.
 
     Raises:
-        CallError: CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE, or how the stream ended.
+        StatusError: CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE, or how the stream ended.
         ClientGoneError: the client left.
     """
     read = asyncio.ensure_future(read_request(context))
@@ -72,7 +72,7 @@ async def read_config(
         elif ended.done() and (error := ended.result().error) is not None:
             raise error
         else:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 "CONFIG_TIMEOUT",
                 f"no configuration came within {limit_seconds:g} s; send it as the first request",
@@ -127,7 +127,7 @@ class Reader:
         """Reads and feeds.
 
         Raises:
-            CallError, StreamError: the client broke the contract.
+            StatusError, StreamError: the client broke the contract.
             ClientGoneError: the client left.
         """
         try:

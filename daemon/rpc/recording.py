@@ -9,7 +9,7 @@ import uuid
 import grpc
 import grpc.aio
 
-from dfd.daemon.errors import CallError, from_stream_error, invalid
+from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.daemon.journal.call import CallJournal, Ready
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.coalesce import slices
@@ -59,16 +59,16 @@ class Recording:
         """Takes the recording and judges it.
 
         Raises:
-            CallError: the status it ends with, unless that is OK.
+            StatusError: the status it ends with, unless that is OK.
             ClientGoneError: the client left.
         """
         started_at = time.monotonic()
         name = "internal_error"
-        self._runtime.calls.add(self)
+        self._runtime.rpcs.add(self)
         try:
             await self._take_and_judge()
             name = "client_done"
-        except CallError as error:
+        except StatusError as error:
             name = "draining" if error.reason == events.SERVER_DRAINING else "client_error"
             raise
         except core.StreamError as error:
@@ -78,7 +78,7 @@ class Recording:
             name = "cancelled"
             raise
         finally:
-            self._runtime.calls.discard(self)
+            self._runtime.rpcs.discard(self)
             self._runtime.metrics.recordings.labels(name).inc()
             if self._timer is not None:
                 self._timer.cancel()
@@ -120,7 +120,7 @@ class Recording:
                     shrink = await stack.enter_async_context(uploads.room(largest))
                     request = await self._read()
             except TimeoutError:
-                raise CallError(
+                raise StatusError(
                     grpc.StatusCode.DEADLINE_EXCEEDED,
                     "UPLOAD_TIMEOUT",
                     f"the recording had not arrived after {options.upload_timeout_seconds:g} s; "

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 
 import grpc.aio
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import ends
@@ -69,16 +69,16 @@ class Stream:
         """Serves the stream to its end.
 
         Raises:
-            CallError: the status it ends with, unless that is OK.
+            StatusError: the status it ends with, unless that is OK.
             ClientGoneError: the client left.
         """
-        self._runtime.calls.add(self)
+        self._runtime.rpcs.add(self)
         started_at = time.monotonic()
         name, reason = "internal_error", None
         try:
             try:
                 reader_task, writer_task = await self._start()
-            except CallError:
+            except StatusError:
                 name = "refused"
                 raise
             end = await self._end
@@ -95,14 +95,14 @@ class Stream:
             name = end.name
             if end.error is not None:
                 raise end.error
-        except CallError as error:
+        except StatusError as error:
             reason = error.reason
             raise
         except (asyncio.CancelledError, ClientGoneError):
             name = "cancelled"
             raise
         finally:
-            self._runtime.calls.discard(self)
+            self._runtime.rpcs.discard(self)
             if self._sight is not None:
                 self._runtime.roster.leave(self._sight, name.upper())
                 self._sight = None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import grpc
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.scheduling.batching import Kind, Outcome
 from dfd.daemon.vitals.loop import LoopLoad
 from dfd.daemon.vitals.rate import ServiceRate
@@ -83,13 +83,13 @@ class Capacity:
         """Takes a part for a stream.
 
         Raises:
-            CallError: OVERLOADED.
+            StatusError: OVERLOADED.
         """
         rate = channels / hop_seconds
         young = max(0.0, channels * _YOUNG_RATE - rate)
         why = self.why_not(rate + young) if self.measured else None
         if why is not None:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "OVERLOADED",
                 f"{why}, and one more stream would make those that run suffer; "

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 
-from dfd.daemon.errors import CallError, from_stream_error, invalid
+from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.detector.spec import ModelSpec
 from dfd.detector.traits import default_policy, traits
 from dfd.streaming import types as core
@@ -46,7 +46,7 @@ def parse(kind: type[_Request], raw: bytes) -> _Request:
     """One message of a client.
 
     Raises:
-        CallError: MALFORMED_MESSAGE.
+        StatusError: MALFORMED_MESSAGE.
     """
     try:
         return kind.FromString(raw)
@@ -67,7 +67,7 @@ def seconds(value: Duration, name: str) -> float:
     """A duration of a client.
 
     Raises:
-        CallError: INVALID_DURATION.
+        StatusError: INVALID_DURATION.
     """
     if not 0 <= value.seconds <= _MAX_SECONDS or not 0 <= value.nanos < _NANOS:
         raise invalid("INVALID_DURATION", f"{name} is not a duration of zero or more; correct it")
@@ -84,10 +84,10 @@ def check_model(name: str, spec: ModelSpec) -> None:
     """Knows one model, by its name or by none.
 
     Raises:
-        CallError: UNKNOWN_MODEL.
+        StatusError: UNKNOWN_MODEL.
     """
     if name not in ("", spec.name):
-        raise CallError(
+        raise StatusError(
             grpc.StatusCode.NOT_FOUND,
             "UNKNOWN_MODEL",
             f"this server has no such model; leave model empty, or ask for {spec.name}",
@@ -98,7 +98,7 @@ def check_identity(config: pb.StreamingDetectConfig) -> None:
     """Keeps what goes to the log within bounds.
 
     Raises:
-        CallError: INVALID_STREAM_ID or INVALID_LABELS.
+        StatusError: INVALID_STREAM_ID or INVALID_LABELS.
     """
     if len(config.stream_id) > _MAX_ID_LENGTH:
         raise invalid("INVALID_STREAM_ID", f"stream_id is above {_MAX_ID_LENGTH} characters")
@@ -115,7 +115,7 @@ def _audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioForma
     """The declared format.
 
     Raises:
-        CallError: INVALID_ENCODING or INVALID_CHANNEL_COUNT.
+        StatusError: INVALID_ENCODING or INVALID_CHANNEL_COUNT.
         StreamError: what `AudioFormat` refuses.
     """
     encoding = ENCODINGS.get(message.encoding)
@@ -184,7 +184,7 @@ def session_options(
     """What a stream asked for, checked, with every default filled in.
 
     Raises:
-        CallError: the contract forbids it.
+        StatusError: the contract forbids it.
     """
     try:
         return _session_options(config, spec, max_channel_count)

@@ -1,6 +1,6 @@
 import pytest
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.scheduling.batching import Kind, Outcome
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.streaming.types import WindowStatus
@@ -20,7 +20,7 @@ class Held:
         while True:
             try:
                 self.capacity.enter(1, 2.0)
-            except CallError:
+            except StatusError:
                 return count
             count += 1
 
@@ -44,7 +44,7 @@ def test_streams_that_begin_count_for_more() -> None:
 def test_a_refusal_says_what_to_do() -> None:
     held = Held()
     held.fill()
-    with pytest.raises(CallError) as caught:
+    with pytest.raises(StatusError) as caught:
         held.capacity.enter(1, 2.0)
     assert caught.value.reason == "OVERLOADED"
     assert caught.value.retry_seconds == 1.5
