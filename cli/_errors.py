@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -72,7 +73,7 @@ class Verb(PlainVerb):
         try:
             return super().invoke(ctx)
         except DetectionError as error:
-            message = explain(error, ctx.params.get("server") or "the server")
+            message = explain(error, ctx.params)
             raise OneLineError(verb_of(ctx), message) from None
         except BrokenPipeError:
             # whoever read the output has gone; keep Python from failing on it once more
@@ -80,29 +81,16 @@ class Verb(PlainVerb):
             ctx.exit(1)
 
 
-def explain(error: Any, server: str) -> str:
-    """A `DetectionError` as a sentence that says what to do."""
-    said = error.message.rstrip(".")
-    low = said.lower()
-    if error.code == "UNAVAILABLE" and not error.reason:
-        if "ssl" in low or "handshake" in low or "certificate" in low:
-            return (
-                f"no encrypted connection to {server}: name its authority with --tls-ca, or use"
-                f" --insecure where it speaks plain text ({_last(said)})"
-            )
-        return (
-            f"no server answers at {server}: start one with dfd serve, or name another with"
-            f" --server ({_last(said)})"
-        )
-    if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return f"{server} refused: {said}; set DFD_TOKEN or --token-file to a token it knows"
-    if error.code == "RESOURCE_EXHAUSTED":
-        return f"{server} is full: {said}; try again later"
-    if error.code == "DEADLINE_EXCEEDED" and not error.reason:
-        return f"{server} did not answer in time: check whether it is overloaded"
-    return f"{server}: {said}" + (f" ({error.reason})" if error.reason else f" ({error.code})")
+def explain(error: Any, options: Mapping[str, Any]) -> str:
+    """A `DetectionError` as a sentence that says what to do.
 
+    Args:
+        error: what a client raised.
+        options: the verb's, by which it named its server.
+    """
+    from dfd.clients.options import Connection
+    from dfd.clients.transport.trouble import diagnose
 
-def _last(said: str) -> str:
-    """The end of gRPC's long account, where the cause stands."""
-    return said.rpartition(": ")[2]
+    names = ("server", "tls_ca", "tls_cert", "tls_key", "insecure")
+    known = {name: options[name] for name in names if options.get(name)}
+    return diagnose(error, Connection(**({"server": "the server"} | known))).advice
