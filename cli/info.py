@@ -69,7 +69,7 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> Non
     from rich.console import Console
 
     from dfd.clients.display.info import model_table
-    from dfd.clients.events import ModelInfo
+    from dfd.clients.events import Calibration, ModelInfo
     from dfd.clients.options import AlertPolicy
     from dfd.detector.files.read import read_checkpoint
 
@@ -100,6 +100,9 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> Non
         padding=card.padding,
         utterance_score=card.utterance_score,
         min_speech_seconds=card.min_speech_seconds,
+        calibration=Calibration(
+            card.calibration.scale, card.calibration.offset, card.evidence_correlation
+        ),
     )
     policy = AlertPolicy(
         rolling_threshold=card.rolling_threshold, cumulative_threshold=card.cumulative_threshold

@@ -119,8 +119,12 @@ class Server:
         if options.journal is not None:
             self.runtime.journal = open_journal(options, self.metrics)
         if options.evidence_clips is not None:
+            journal = self.runtime.journal
             self.runtime.clips = ClipFolder(
-                options.evidence_clips, options.clip_days, options.clip_bytes
+                options.evidence_clips,
+                options.clip_days,
+                options.clip_bytes,
+                None if journal is None else journal.put_clip,
             )
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),
@@ -254,12 +258,12 @@ class Server:
         if self.page is not None:
             self.page.close()
         await self._vitals.stop()
+        if self.runtime.clips is not None:  # the journal notes the last of them
+            await asyncio.to_thread(self.runtime.clips.close)
+            self.runtime.clips = None
         if self.runtime.journal is not None:
             await self.runtime.journal.close()
             self.runtime.journal = None
-        if self.runtime.clips is not None:
-            await asyncio.to_thread(self.runtime.clips.close)
-            self.runtime.clips = None
         return await self._source.stop()
 
     async def __aenter__(self) -> Self:

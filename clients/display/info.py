@@ -3,6 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
+from dfd.clients.display import words
 from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import AlertPolicy
 
@@ -46,6 +47,8 @@ class _Rows:
             ]
             self.add("  windows are", ", ".join(said))
             self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
+            if model.calibration is not None:
+                self.add("  calibration", words.calibration(model.calibration))
             self.add("  spoof", f"output {model.spoof_label}")
             self.add("  layout", model.layout)
         if model.device:
@@ -89,12 +92,12 @@ def policy_words(policy: AlertPolicy) -> str:
     """An alert policy in a few words."""
     pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
     said = [f"{name} P(spoof) {value:.2f}" for name, value in pairs if value is not None]
-    words = " or ".join(said) or "none"
+    text = " or ".join(said) or "none"
     if policy.consecutive_windows:
-        words += f", {policy.consecutive_windows} windows in a row"
+        text += f", {policy.consecutive_windows} windows in a row"
     if policy.hysteresis:
-        words += f", cleared {policy.hysteresis:.2f} below"
-    return words
+        text += f", cleared {policy.hysteresis:.2f} below"
+    return text
 
 
 def _bytes(count: int) -> str:

@@ -1,6 +1,6 @@
 """Scores, times and models in a few words."""
 
-from dfd.clients.events import ModelInfo, Score
+from dfd.clients.events import Calibration, ModelInfo, Score
 
 
 def model_name(model: ModelInfo) -> str:
@@ -12,6 +12,17 @@ def model_name(model: ModelInfo) -> str:
 def probability(score: Score | None) -> str:
     """A score's P(spoof), or a dash."""
     return "-" if score is None else f"{score.spoof_probability:.3f}"
+
+
+def calibration(found: Calibration | None) -> str:
+    """How raw scores become evidence, as a formula."""
+    if found is None:
+        return "not told"
+    sign = "-" if found.offset < 0 else "+"
+    return (
+        f"LLR = {found.scale:.3g} * log-odds {sign} {abs(found.offset):.3g};"
+        f" n windows weigh as n / (1 + {found.evidence_correlation:.2g} (n - 1))"
+    )
 
 
 def clock(seconds: float) -> str:

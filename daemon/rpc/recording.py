@@ -157,7 +157,13 @@ class Recording:
         )
         self._journal = self._runtime.call_journal("recording", self.warn)
         if self._journal is not None:
-            await self._journal.begin(self.stream_id, self._context.peer(), self._token, {}, spec)
+            config = pb.StreamingDetectConfig()
+            started = pb.StreamStarted(
+                stream_id=self.stream_id,
+                model=self._response.model,
+                effective_config=describe.effective_config(config, self.stream_id, session, spec),
+            )
+            await self._journal.begin(started, self._context.peer(), self._token, spec)
         frame = session.audio_format.bytes_per_frame
         step = frame * round(session.audio_format.sample_rate_hz * _SLICE_SECONDS)
         for piece in slices(request.audio, step, frame):
@@ -183,6 +189,8 @@ class Recording:
         if isinstance(event, core.WindowResult):
             if self._clips is not None:
                 self._clips.window(event.window)
+            if self._journal is not None:
+                self._journal.window(event)
             self._response.windows.append(events.window_result(event, emission.timing))
         elif isinstance(event, core.Alert):
             clip = None if self._clips is None else self._clips.alert(self.stream_id, event)

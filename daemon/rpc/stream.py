@@ -163,18 +163,17 @@ class Stream:
         )
         effective = describe.effective_config(config, self.stream_id, session, spec)
         self._log_start(effective)
-        self._journal = self._runtime.call_journal("stream", self.warn)
-        if self._journal is not None:
-            peer, labels = self._context.peer(), dict(config.labels)
-            await self._journal.begin(self.stream_id, peer, self._token, labels, spec)
-        self._sight = Sight(effective, self._context.peer(), pipeline.session)
-        self._runtime.roster.enter(self._sight)
         started = pb.StreamStarted(
             stream_id=self.stream_id,
             model=describe.model_message(spec),
             effective_config=effective,
             limits=describe.limits_message(options),
         )
+        self._journal = self._runtime.call_journal("stream", self.warn)
+        if self._journal is not None:
+            await self._journal.begin(started, self._context.peer(), self._token, spec)
+        self._sight = Sight(effective, self._context.peer(), pipeline.session)
+        self._runtime.roster.enter(self._sight)
         self._outbox.put(pb.StreamingDetectResponse(started=started))
         reader = Reader(
             self._context,
@@ -275,6 +274,8 @@ class Stream:
         if isinstance(event, core.WindowResult):
             if self._clips is not None:
                 self._clips.window(event.window)
+            if self._journal is not None:
+                self._journal.window(event)
             if not config.window_results:
                 return
             if event.status is core.WindowStatus.SCORED:
