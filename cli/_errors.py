@@ -1,4 +1,4 @@
-"""A verb's mistakes in one line each: no traceback, no usage text, exit status 2."""
+"""Reports a user's mistakes in one line each: no traceback, no usage text, exit status 2."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ import click
 from dfd.cli._help import Teaching
 from dfd.errors import UserError
 
-# gRPC's own log would stand beside the one line; set GRPC_VERBOSITY to see it
+# keep gRPC's own log from appearing beside that line; set GRPC_VERBOSITY to see it
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 class OneLineError(click.ClickException):
-    """A mistake told in one line on standard error; exit status 2."""
+    """A mistake reported in one line on standard error, with exit status 2."""
 
     exit_code = 2
 
@@ -30,12 +30,12 @@ class OneLineError(click.ClickException):
 
 
 def verb_of(ctx: click.Context) -> str:
-    """The verb as it was called, "bench model", without the program's name."""
+    """Returns the verb as it was called, such as "bench model", without the program's name."""
     return ctx.command_path.partition(" ")[2] or ctx.command.name or ""
 
 
 class PlainVerb(Teaching):
-    """A command that tells wrong options, and any other `UserError`, in one line."""
+    """A command that reports wrong options, and any other `UserError`, in one line."""
 
     def make_context(
         self,
@@ -64,7 +64,7 @@ class PlainVerb(Teaching):
 
 
 class Verb(PlainVerb):
-    """A command of a client: a `DetectionError` is told in one line too."""
+    """A client's command: it reports a `DetectionError` in one line too."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb."""
@@ -76,17 +76,17 @@ class Verb(PlainVerb):
             message = explain(error, ctx.params)
             raise OneLineError(verb_of(ctx), message) from None
         except BrokenPipeError:
-            # whoever read the output has gone; keep Python from failing on it once more
+            # the reader of the output has gone; keep Python from failing again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(1)
 
 
 def explain(error: Any, options: Mapping[str, Any]) -> str:
-    """A `DetectionError` as a sentence that says what to do.
+    """Returns a `DetectionError` as a sentence that says what to do.
 
     Args:
         error: what a client raised.
-        options: the verb's, by which it named its server.
+        options: the options with which the verb named its server.
     """
     from dfd.clients.options import Connection
     from dfd.clients.transport.trouble import diagnose

@@ -331,7 +331,7 @@ def one_line(*arguments: str) -> str:
         (["--deadline-seconds", "0"], "deadline seconds is 0.0; use more than 0"),
         (["--tls-cert", "x"], "give --tls-cert and --tls-key"),
         (["--config", "/no/such.toml"], "cannot read the configuration /no/such.toml: No such"),
-        (["--config", "{tmp}/unknown.toml"], "has the unknown key colour"),
+        (["--config", "{tmp}/unknown.toml"], "unknown key colour"),
         (["--config", "{tmp}/broken.toml"], "is not TOML"),
         (["--config", "{tmp}/nested.toml"], "port must be a plain value"),
         (["--config", "{tmp}/wrong.toml"], "'x' is not a valid"),
