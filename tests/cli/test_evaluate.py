@@ -248,7 +248,10 @@ def test_scores_that_look_turned_round(tmp_path: Path) -> None:
         ([], "name the trials"),
         (["--manifest", "M", "--protocol", "wavefake"], "give only one of them"),
         (["--manifest", "M"], "--audio-root DIR"),
-        (["--protocol", "wavefake", "--audio-root", ".", "--split", "dev"], "--split needs --manifest"),
+        (
+            ["--protocol", "wavefake", "--audio-root", ".", "--split", "x"],
+            "--split needs --manifest",
+        ),
         (["--manifest", "M", "--audio-root", ".", "--subset", "eval"], "need --protocol"),
         (["--scores-in", "M", "--conditions", "all"], "--scores-in has no audio"),
         (["--protocol", "wavefake", "--audio-root", ".", "--subset", "dev"], "has no subset dev"),
