@@ -48,7 +48,7 @@ def run(plan: Plan, settings: Settings) -> None:
     """Runs until a signal says to stop.
 
     Raises:
-        UserError: something of the settings cannot be had.
+        UserError: if part of the settings is unavailable.
     """
     configure(settings.log_level, settings.log_format)
     every: list[EventSink] = []

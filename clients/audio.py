@@ -29,7 +29,7 @@ class AudioFormat:
     """The format of a stream: interleaved frames of `channel_count` samples.
 
     Raises:
-        UserError: a rate outside 8-48 kHz, or not 1 to 8 channels.
+        UserError: on a rate outside 8 to 48 kHz, or a channel count outside 1 to 8.
     """
 
     encoding: Encoding = Encoding.LINEAR16

@@ -179,7 +179,7 @@ class BlockingStream:
         """Gives events until the stream is over.
 
         Raises:
-            DetectionError: the stream ended by an error.
+            DetectionError: if the stream ended with an error.
         """
         events = self._stream.__aiter__()
 

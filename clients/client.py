@@ -46,7 +46,7 @@ class AsyncDetectionClient:
         retry: how a lost or full server is tried again.
 
     Raises:
-        UserError: an invalid address, token or PEM file.
+        UserError: if the address, the token or a PEM file is invalid.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class AsyncDetectionClient:
                 was sent and not yet judged.
 
         Raises:
-            UserError: an impossible format.
+            UserError: if the format is impossible.
         """
         if audio_format is None:
             audio_format = AudioFormat(_encoding(encoding), sample_rate_hz, channel_count)
@@ -132,7 +132,7 @@ class AsyncDetectionClient:
         """Sends every chunk and gives the events, in one.
 
         Raises:
-            DetectionError: the stream ended by an error.
+            DetectionError: if the stream ended with an error.
         """
         stream = self.stream(
             audio_format, options=options, live=live, buffer_seconds=buffer_seconds
@@ -160,8 +160,8 @@ class AsyncDetectionClient:
         """Judges one short recording in one call.
 
         Raises:
-            DetectionError: the server refused.
-            UserError: the recording is larger than the server takes in one call.
+            DetectionError: if the server refused.
+            UserError: if the recording is larger than the server takes in one call.
         """
         most = (await self.server_info()).limits.max_recording_bytes
         audio = bytearray()
@@ -189,7 +189,7 @@ class AsyncDetectionClient:
         """What the server offers.
 
         Raises:
-            DetectionError: it cannot be reached, or refused.
+            DetectionError: if it cannot be reached, or refused.
         """
         request = pb.GetServerInfoRequest()
         try:
@@ -207,7 +207,7 @@ class AsyncDetectionClient:
             interval_seconds: the least time between two updates, 0.1 to 60.
 
         Raises:
-            DetectionError: the server cannot be reached, ended, or refused; a token needs
+            DetectionError: if the server cannot be reached, ended, or refused; a token needs
                 the right `watch`.
         """
         request = pb.WatchStreamsRequest(min_interval=requests.duration(interval_seconds))

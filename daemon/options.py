@@ -73,7 +73,7 @@ class ServeOptions(ModelOverrides):
         reflection, health: whether gRPC's services of these names are there.
 
     Raises:
-        UserError: a value is impossible.
+        UserError: if a value is impossible.
     """
 
     host: str = "127.0.0.1"

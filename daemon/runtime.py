@@ -104,7 +104,7 @@ class Runtime:
         """The warm model.
 
         Raises:
-            StatusError: WARMING_UP or SERVER_DRAINING.
+            StatusError: if WARMING_UP or SERVER_DRAINING.
         """
         if self.model is None:
             self.admission.check()

@@ -112,7 +112,7 @@ class Server:
         """Takes the ports; calls are answered UNAVAILABLE until `warm`.
 
         Raises:
-            UserError: a port or the journal cannot be had, or TLS is set up wrongly.
+            UserError: if a port or the journal is unavailable, or TLS is configured wrongly.
         """
         options = self.options
         shared = self._shares_port
@@ -176,7 +176,7 @@ class Server:
         """Loads the model and starts to serve; True when that is done.
 
         Raises:
-            UserError: there is no such model or device.
+            UserError: if there is no such model or device.
         """
         model = await self._source.start()
         rehearse(model.spec)

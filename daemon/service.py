@@ -127,7 +127,7 @@ class DetectionService:
         """Holds a place of the daemon, of the token and of the peer.
 
         Raises:
-            StatusError: there is none.
+            StatusError: if there is none.
         """
         runtime = self._runtime
         with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):

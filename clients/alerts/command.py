@@ -31,7 +31,7 @@ class CommandSink:
             running then is run again.
 
     Raises:
-        UserError: the command is empty or its quotes do not match.
+        UserError: if the command is empty or its quotes do not match.
     """
 
     def __init__(

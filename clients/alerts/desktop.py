@@ -19,7 +19,7 @@ class DesktopSink:
     """Shows a notification for each alert that is raised, and takes no notice of its end.
 
     Raises:
-        UserError: this system has no program for notifications.
+        UserError: if this system has no program for notifications.
     """
 
     def __init__(self) -> None:

@@ -53,7 +53,7 @@ def on_alert(
         spool: folder where deliveries lie until they are made; None keeps them in memory.
 
     Raises:
-        UserError: it is none of them, or cannot be used.
+        UserError: if it is none of these, or cannot be used.
     """
     return AlertActions(_sink(what, webhook_secret, spool), per)
 
@@ -64,7 +64,7 @@ def on_summary(
     """Reads one `--on-summary`, which may be whatever `--on-alert` may be.
 
     Raises:
-        UserError: it is none of them, or cannot be used.
+        UserError: if it is none of these, or cannot be used.
     """
     return SummariesOnly(_sink(what, webhook_secret, spool))
 
@@ -89,7 +89,7 @@ def read_secret(path: Path | None) -> str | bytes | None:
     """The webhooks' secret: of a file, else of DFD_WEBHOOK_SECRET; bytes where it is not text.
 
     Raises:
-        UserError: the file cannot be read or is empty.
+        UserError: if the file cannot be read or is empty.
     """
     if path is None:
         return os.environ.get("DFD_WEBHOOK_SECRET", "").strip() or None

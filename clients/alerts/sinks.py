@@ -33,7 +33,7 @@ class JsonLinesSink:
         path: a file, begun anew; "-" is standard output.
 
     Raises:
-        UserError: the file cannot be written, or holds something else than JSON lines.
+        UserError: if the file cannot be written, or holds something else than JSON lines.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -58,7 +58,7 @@ class Spool:
         target: command or URL; only a digest of it is written.
 
     Raises:
-        UserError: the folder cannot be used.
+        UserError: if the folder cannot be used.
     """
 
     def __init__(self, folder: Path, target: str) -> None:

@@ -65,7 +65,7 @@ class WebhookSink:
             attempt then.
 
     Raises:
-        UserError: no http URL, or no secret.
+        UserError: if it is not an http URL, or there is no secret.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class WebhookSink:
         """Tries once; None where it was taken, else why not, where that may mend.
 
         Raises:
-            RuntimeError: it will not mend.
+            RuntimeError: if another attempt would not help.
         """
         try:
             self._post(body, delivery)

@@ -32,7 +32,7 @@ def draw(replays: list[Replay], path: Path) -> None:
         path: its suffix says the format, PNG, SVG or PDF.
 
     Raises:
-        UserError: the picture cannot be written.
+        UserError: if the picture cannot be written.
     """
     panels = [
         (replay, channel)

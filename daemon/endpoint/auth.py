@@ -79,7 +79,7 @@ class Authenticator:
         """Returns the token, None where none is asked for.
 
         Raises:
-            StatusError: TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
+            StatusError: if TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
         """
         if not self.required:
             return None
@@ -122,7 +122,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     """Reads `[[tokens]]` tables with `name`, `token` or `sha256`, and `allow`.
 
     Raises:
-        UserError: the file cannot be read or is wrong; the message shows no secret.
+        UserError: if the file cannot be read or is wrong; the message shows no secret.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -52,7 +52,7 @@ def bind(
     """Takes the port, alone or beside other processes, and returns its number.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: if it is unavailable.
     """
     if not shared and not options.handover:
         probe(options.host, options.port)

@@ -66,7 +66,7 @@ class CallJournal:
         """Notes the call, and how it is judged.
 
         Raises:
-            JournalDownError: the journal is down, and that ends calls.
+            JournalDownError: if the journal is down, and that ends calls.
         """
         self._begun = True
         values = {

@@ -30,7 +30,7 @@ class ClipFolder:
         written: told of each clip, with the SHA-256 of its file, in the folder's thread.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: if it cannot be used.
     """
 
     def __init__(

@@ -185,7 +185,7 @@ def open_journal(options: ServeOptions, metrics: Metrics) -> Journal:
     """Opens the journal; its database's library is imported here and not before.
 
     Raises:
-        UserError: it cannot be opened.
+        UserError: if it cannot be opened.
     """
     from dfd.daemon.journal.store import Store
 

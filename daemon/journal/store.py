@@ -68,7 +68,7 @@ class Store:
         create: whether file and tables are made where there are none.
 
     Raises:
-        UserError: it cannot be opened, or its driver is not installed.
+        UserError: if it cannot be opened, or its driver is not installed.
     """
 
     def __init__(self, journal: str, *, create: bool) -> None:
@@ -106,7 +106,7 @@ class Store:
         """Writes all of them, or none.
 
         Raises:
-            JournalError: the database did not take them.
+            JournalError: if the database did not take them.
         """
         insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.get(
             self._database.dialect.name, sa.insert
@@ -134,7 +134,7 @@ class Store:
         time and `clips`, as far as the daemon that wrote the journal kept them.
 
         Raises:
-            UserError: the database does not answer.
+            UserError: if the database does not answer.
         """
         wanted = sa.select(CALLS).order_by(CALLS.c.started_at.desc(), CALLS.c.call)
         for condition in _conditions(query):
@@ -169,7 +169,7 @@ class Store:
             How many calls they were.
 
         Raises:
-            UserError: the database does not answer.
+            UserError: if the database does not answer.
         """
         old = sa.select(CALLS.c.call).where(CALLS.c.started_at < before)
         clips = sa.select(ALERTS.c.clip).where(ALERTS.c.call.in_(old), ALERTS.c.clip.is_not(None))

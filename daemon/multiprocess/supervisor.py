@@ -140,7 +140,7 @@ class Supervisor:
         """Starts everything and waits until streams are taken.
 
         Raises:
-            UserError: a mistake of whoever started the daemon.
+            UserError: if an option is wrong.
         """
         options = self.options
         self.port = self._held.enter_context(reserved(options.host, options.port, options.handover))
@@ -404,7 +404,7 @@ class Supervisor:
         """Waits for what the processes say.
 
         Raises:
-            UserError: one of them could not start.
+            UserError: if one of them could not start.
         """
         while not condition():
             if self._mistake is not None and not self._started:
@@ -436,7 +436,7 @@ async def run_supervisor(
         loader: "module:function" that makes the warm classifier of an instance.
 
     Raises:
-        UserError: a mistake of whoever started the daemon.
+        UserError: if an option is wrong.
     """
     if not hasattr(os, "memfd_create"):
         raise UserError("several workers or devices need Linux; use --workers 1 and one device")

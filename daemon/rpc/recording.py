@@ -59,8 +59,8 @@ class Recording:
         """Takes the recording and judges it.
 
         Raises:
-            StatusError: the status it ends with, unless that is OK.
-            ClientGoneError: the client left.
+            StatusError: with the status that it ends with, unless that is OK.
+            ClientGoneError: if the client left.
         """
         started_at = time.monotonic()
         name = "internal_error"

@@ -69,8 +69,8 @@ class Stream:
         """Serves the stream to its end.
 
         Raises:
-            StatusError: the status it ends with, unless that is OK.
-            ClientGoneError: the client left.
+            StatusError: with the status that it ends with, unless that is OK.
+            ClientGoneError: if the client left.
         """
         self._runtime.rpcs.add(self)
         started_at = time.monotonic()

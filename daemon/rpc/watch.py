@@ -20,9 +20,9 @@ async def serve(runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes
     """Tells a snapshot and then what changed, until the watcher leaves or the server ends.
 
     Raises:
-        StatusError: CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
+        StatusError: if CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
             TOO_MANY_WATCHERS; CLIENT_NOT_READING; SERVER_DRAINING when the server ends.
-        ClientGoneError: the watcher left.
+        ClientGoneError: if the watcher left.
     """
     options, roster = runtime.options, runtime.roster
     interval = _interval(await _request(context, options.config_timeout_seconds))

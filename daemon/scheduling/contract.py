@@ -55,7 +55,7 @@ class ModelSource(Protocol):
         """Waits until a model is warm.
 
         Raises:
-            UserError: there is no such model or device.
+            UserError: if there is no such model or device.
         """
 
     async def stop(self) -> bool:

@@ -12,7 +12,7 @@ def load_model(options: ServeOptions) -> LoadedModel:
     """Loads and warms the model; torch is imported here and not before.
 
     Raises:
-        UserError: there is no such model or device.
+        UserError: if there is no such model or device.
     """
     if options.model == NOOP:
         log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")

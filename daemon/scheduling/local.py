@@ -50,7 +50,7 @@ class LocalModel:
         """Loads the model and starts the scheduler.
 
         Raises:
-            UserError: there is no such model or device.
+            UserError: if there is no such model or device.
         """
         options = self._options
         detector = await self._device.run(lambda: self._load(options))

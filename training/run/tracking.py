@@ -50,9 +50,9 @@ def open_tracker(
     options: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> Tracker:
-    """A tracker that writes below ``out``; with ``resume`` the run that was there goes on.
+    """A tracker that writes below `out`; with `resume` the run that was there goes on.
 
-    Raises ``UserError`` where a package is missing or Weights & Biases cannot start.
+    Raises `UserError` where a package is missing or Weights & Biases cannot start.
     """
     writer = run = None
     if wandb_project is not None:
