@@ -1,4 +1,4 @@
-"""`dfd evaluate`: measures a detector on labelled recordings."""
+"""`dfd evaluate`: what a detector is worth on labelled recordings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dfd.evaluation.evaluate import RunOptions
     from dfd.evaluation.trials import TrialSet
 
-# there are figures, but not for every trial
+# the figures are there, but not of every trial
 INCOMPLETE = 3
 PROTOCOLS = ("asvspoof2019-la", "asvspoof2021-la", "wavefake", "in-the-wild")
 _NAMED = 5
@@ -49,11 +49,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--protocol", type=click.Choice(PROTOCOLS), help="The trials of a public data set.")
 @click.option("--audio-root", type=_FOLDER, help="Folder that holds the audio.")
-@click.option("--split", help="Use only rows of the manifest with this value in the split column.")
-@click.option("--subset", help="Subset of the protocol.  [default: the official one]")
-@click.option(
-    "--keys", type=_FILE, help="The protocol's trial list, if it is not below --audio-root."
-)
+@click.option("--split", help="Take only rows of the manifest with this value in the column split.")
+@click.option("--subset", help="Part of the protocol.  [default: the official one]")
+@click.option("--keys", type=_FILE, help="The protocol's list, if it is not below --audio-root.")
 @json_option("the figures as JSON")
 @report_option("the figures")
 @click.option(
@@ -70,13 +68,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--seconds",
     type=click.FloatRange(0.5),
     metavar="SECONDS",
-    help="Use only this much of the start of each recording.",
+    help="Hear only the first seconds of each recording.",
 )
 @click.option(
     "--condition",
     default="clean",
     show_default=True,
-    help="Telephone condition to apply to every recording.",
+    help="A telephone condition that every recording goes through.",
 )
 @click.option(
     "--conditions",
@@ -86,17 +84,15 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--by-seconds/--no-by-seconds",
     default=None,
-    help="Report figures by seconds of audio heard.  [default: only with a manifest]",
+    help="Give figures by seconds heard.  [default: only with a manifest]",
 )
 @click.option(
     "--join-unknown-speakers",
     is_flag=True,
-    help="Also join recordings with no stated speaker into streams.",
+    help="Join recordings without a speaker into streams too.",
 )
 @click.option(
-    "--long-streams",
-    is_flag=True,
-    help="Count false alerts per hour on long streams of human speech.",
+    "--long-streams", is_flag=True, help="Count false alerts per hour on long human streams."
 )
 @click.option(
     "--scores-out", type=OutputFile(), metavar="FILE", help="Write a line for each trial to a file."
@@ -106,10 +102,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Choice(["2019", "2021"]),
     default="2019",
     show_default=True,
-    help="Format of these lines: 2019 is utterance, attack, label, score; 2021 is utterance,"
-    " score.",
+    help="Form of these lines: utterance, attack, label and score, or utterance and score.",
 )
-@click.option("--scores-in", type=_FILE, help="Read the scores from a file; no model is needed.")
+@click.option("--scores-in", type=_FILE, help="Take the scores from a file; no model is needed.")
 @click.option(
     "--higher-means",
     type=click.Choice(["bonafide", "spoof"]),
@@ -117,16 +112,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="What a higher score in a score file means.",
 )
-@click.option(
-    "--asv-scores", type=_FILE, help="Scores of a speaker verification system, for min t-DCF."
-)
+@click.option("--asv-scores", type=_FILE, help="Scores of a speaker verifier, for min t-DCF.")
 @click.option("--compare", is_flag=True, help="Show published figures beside these.")
 @click.option(
     "--bootstrap",
     type=click.IntRange(0),
     default=200,
     show_default=True,
-    help="Bootstrap samples for the confidence intervals.",
+    help="Bootstrap repeats for the intervals.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
 @click.option(
@@ -140,8 +133,8 @@ def command(**values: Any) -> None:
     """Measure a detector on labelled recordings.
 
     The trials come from a manifest, from a public data set unpacked below --audio-root, or from a
-    score file in the 2019 format. Exit status 3 means that some recordings have no score, or are
-    cut short, damaged or read only in part; they are named.
+    score file in the form of 2019. Exit status 3 means that some recordings have no score, or are
+    cut short, damaged or read in part; they are named.
     """
     try:
         complete = _evaluate(**values)
@@ -152,7 +145,7 @@ def command(**values: Any) -> None:
 
 
 def _evaluate(**values: Any) -> bool:
-    """Runs the evaluation; returns False if some recordings have no score or are incomplete."""
+    """Does it all; False where some recordings have no score or are not whole."""
     from dfd.evaluation.evaluate import evaluate_model, evaluate_scores
     from dfd.evaluation.score_files import match, read_scores, write_scores
 
@@ -189,7 +182,7 @@ def _evaluate(**values: Any) -> bool:
 
 
 def _refuse(values: dict[str, Any]) -> None:
-    """Refuses options that contradict each other."""
+    """Options that do not go together."""
     chosen = [name for name in ("manifest", "protocol") if values[name] is not None]
     problem = None
     if len(chosen) == 2:
@@ -197,18 +190,15 @@ def _refuse(values: dict[str, Any]) -> None:
     elif not chosen and values["scores_in"] is None:
         problem = "name the trials: --manifest FILE, --protocol NAME, or --scores-in FILE"
     elif chosen and values["audio_root"] is None:
-        problem = "name the folder that contains the audio: --audio-root DIR"
+        problem = "name the folder that the audio lies below: --audio-root DIR"
     elif values["scores_in"] is not None and any(
         values[name] for name in ("conditions", "long_streams", "seconds", "by_seconds")
     ):
-        problem = (
-            "--scores-in has no audio, so --conditions, --seconds, --by-seconds and --long-streams"
-            " do not apply"
-        )
+        problem = "--scores-in holds no audio: no conditions, seconds or long streams of it"
     elif values["split"] and values["manifest"] is None:
-        problem = "--split needs --manifest; for a protocol use --subset"
+        problem = "--split is of a manifest; --subset is of a protocol"
     elif (values["subset"] or values["keys"]) and values["protocol"] is None:
-        problem = "--subset and --keys need --protocol"
+        problem = "--subset and --keys are of a protocol"
     if problem:
         raise UserError(problem)
 
@@ -243,9 +233,7 @@ def _trials(
     reader = READERS[protocol]
     subset = subset or reader.subsets[0]
     if subset not in reader.subsets:
-        raise UserError(
-            f"{protocol} has no subset {subset}; choose from: {', '.join(reader.subsets)}"
-        )
+        raise UserError(f"{protocol} has no subset {subset}: {', '.join(reader.subsets)}")
     return reader.read(audio_root, subset, keys)
 
 
@@ -312,7 +300,7 @@ def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, A
 
 @contextmanager
 def _bars() -> Iterator[Callable[..., Any]]:
-    """Shows progress on standard error: bars on a terminal, a line now and then elsewhere."""
+    """Progress on standard error: bars on a terminal, elsewhere a line now and then."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
@@ -333,7 +321,7 @@ def _bars() -> Iterator[Callable[..., Any]]:
 
 @contextmanager
 def _lines(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Reports progress every ten seconds."""
+    """Says how far it is every ten seconds."""
     done, told = 0, time.monotonic()
 
     def tick() -> None:
@@ -356,7 +344,7 @@ def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | 
 
 
 def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
-    """Prints the figures in brief, and the recordings that have none."""
+    """The figures in short, and what has none."""
     from dfd.evaluation.pages.words import lines_of
 
     unreadable = figures["unreadable"]
@@ -367,7 +355,7 @@ def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"dfd evaluate: and {unreadable['count'] - _NAMED} more{where}", err=True)
     incomplete = figures.get("incomplete", {}).get("files", {})
     for file, words in list(incomplete.items())[:_NAMED]:
-        click.echo(f"dfd evaluate: incomplete: {file}: {words}", err=True)
+        click.echo(f"dfd evaluate: not whole: {file}: {words}", err=True)
     if len(incomplete) > _NAMED:
         click.echo(f"dfd evaluate: and {len(incomplete) - _NAMED} more of these", err=True)
     if as_json:

@@ -1,4 +1,4 @@
-"""`dfd watch`: all live streams of a daemon."""
+"""`dfd watch`: all streams of a daemon, as they go."""
 
 from typing import Any
 
@@ -26,18 +26,17 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
     type=click.Choice(SORTS),
     default="score",
     show_default=True,
-    help="Sort order of the streams; those with an alert always come first.",
+    help="What streams are sorted by; those with an alert come first in any case.",
 )
-@click.option("--reverse", is_flag=True, help="Reverse the order.")
+@click.option("--reverse", is_flag=True, help="Sort the other way round.")
 @click.option(
     "--filter",
     "text",
     default="",
     metavar="WORDS",
-    help="Show only streams whose id, labels or address contain every word; a label is written"
-    " name=value.",
+    help="Only streams whose id, labels or address hold every word; a label reads name=value.",
 )
-@click.option("--alerts-only", is_flag=True, help="Show only streams with an alert.")
+@click.option("--alerts-only", is_flag=True, help="Only streams with an alert.")
 @click.option(
     "--interval-seconds",
     "interval",
@@ -45,10 +44,10 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
     default=0.5,
     show_default=True,
     metavar="SECONDS",
-    help="Shortest time between two updates.",
+    help="The least time between two updates.",
 )
 @json_option("every update as a line of JSON")
-@click.option("--once", is_flag=True, help="Show what is running now and exit.")
+@click.option("--once", is_flag=True, help="Show what runs now and end.")
 def command(
     sort: str,
     reverse: bool,
@@ -61,9 +60,9 @@ def command(
 ) -> None:
     """Watch all streams of a daemon: labels, scores, verdict so far, alerts first.
 
-    On a terminal a table is updated in place: s changes the order, r reverses it, a shows only
-    alerts, q quits. Otherwise a line is written whenever a stream begins, alerts or ends. If the
-    daemon requires tokens, the token must allow watch.
+    On a terminal a table is drawn in place: s changes the order, r reverses it, a shows only
+    alerts, q ends. Elsewhere a line is written where a stream begins, alerts or ends. A daemon
+    that asks for tokens wants one that allows watch.
     """
     import asyncio
     import contextlib

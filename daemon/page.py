@@ -86,7 +86,7 @@ class MetricsPage:
         shared: another daemon may have the port as well for a while.
 
     Raises:
-        UserError: if the port is unavailable.
+        UserError: the port cannot be had.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ async def run(
         load: makes the warm classifier.
 
     Raises:
-        UserError: if an option is wrong.
+        UserError: a mistake of whoever started the daemon.
     """
     loop = asyncio.get_running_loop()
     server = Server(options, load)

@@ -28,7 +28,7 @@ class AudioSocketCall:
         """Takes bytes as they come.
 
         Raises:
-            ProtocolError: if they are not AudioSocket.
+            ProtocolError: they are no AudioSocket.
         """
         events: list[CallEvent] = []
         for frame in self.reader.feed(data):

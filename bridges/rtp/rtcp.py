@@ -32,7 +32,7 @@ def parse(data: bytes) -> RtcpNews:
     """Reads a compound packet.
 
     Raises:
-        ProtocolError: if it is not RTCP, or contains a wrong length.
+        ProtocolError: it is no RTCP, or a length in it lies.
     """
     senders: dict[int, int] = {}
     names: dict[int, str] = {}

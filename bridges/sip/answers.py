@@ -56,7 +56,7 @@ def select(
         most: lines beyond so many are declined.
 
     Raises:
-        ProtocolError: if nothing in the offer can be decoded.
+        ProtocolError: nothing of the offer can be heard.
     """
     usable = [
         (index, line, keys)

@@ -43,7 +43,7 @@ def parse(content: bytes) -> Recording:
     """Reads a recording's metadata, whole or in part (an update names only what is new).
 
     Raises:
-        ProtocolError: if it is not such XML.
+        ProtocolError: it is no such XML.
     """
     if len(content) > MAX_MESSAGE_BYTES:
         raise ProtocolError("the recording's metadata is too long")

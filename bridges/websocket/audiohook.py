@@ -55,7 +55,7 @@ class AudioHook:
         """Takes one message.
 
         Raises:
-            ProtocolError: if it is not one of AudioHook's.
+            ProtocolError: it is none of AudioHook's.
         """
         if isinstance(message, bytes):
             return self._audio(message)

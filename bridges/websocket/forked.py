@@ -64,7 +64,7 @@ class Forked:
         """Takes one message.
 
         Raises:
-            ProtocolError: if it is not a message of this dialect.
+            ProtocolError: it is none of this dialect.
         """
         if isinstance(message, str):
             if self._format is None:

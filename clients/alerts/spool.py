@@ -1,4 +1,4 @@
-"""Deliveries kept on disk until they succeed, so that the next process can finish them."""
+"""Deliveries on disk until they are made: what a process that ends leaves to the next one."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _MOST_FILES = 64
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One line that is waiting for delivery.
+    """One line that waits.
 
     Attributes:
-        number: its place in the spool; 0 if it could not be stored.
-        delivery: its id, the same for every attempt.
-        attempts: attempts so far, by this process or an earlier one.
+        number: its place in the spool; 0 where it could not be put there.
+        delivery: names it, the same for every attempt.
+        attempts: made so far, by this process or one before.
     """
 
     number: int
@@ -48,16 +48,17 @@ class Delivery:
 
 
 class Spool:
-    """The deliveries to one target, in a file that only this process uses.
+    """The deliveries to one target, in a file that this process alone uses.
 
-    A file left by an earlier process is taken over; one in use by another process is not touched.
+    A file that an earlier process left is taken over; one that another process uses is left
+    to it.
 
     Args:
-        folder: created if it does not exist.
-        target: command or URL; only a digest of it is stored.
+        folder: made where it does not exist.
+        target: command or URL; only a digest of it is written.
 
     Raises:
-        UserError: if the folder cannot be used.
+        UserError: the folder cannot be used.
     """
 
     def __init__(self, folder: Path, target: str) -> None:
@@ -91,7 +92,7 @@ class Spool:
             return Delivery(int(cursor.lastrowid or 0), delivery, line, now)
 
     def waiting(self) -> list[Delivery]:
-        """Returns the stored deliveries, oldest first."""
+        """What is there, oldest first."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT number, delivery, line, made_at, attempts FROM deliveries ORDER BY number"
@@ -107,12 +108,12 @@ class Spool:
             )
 
     def remove(self, delivery: Delivery) -> None:
-        """Removes a delivery that succeeded or was given up."""
+        """Forgets a delivery that was made, or never will be."""
         with self._lock, contextlib.suppress(sqlite3.Error), self._database as database:
             database.execute("DELETE FROM deliveries WHERE number = ?", (delivery.number,))
 
     def close(self) -> None:
-        """Releases the file for the next process."""
+        """Lets go of the file, for the next process."""
         with self._lock:
             self._database.close()
             self._held.close()
@@ -131,7 +132,7 @@ class Spool:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Opens the database so that commits outlive the process but do not wait for the disk."""
+    """What is committed outlives the process; no commit waits for the disk, for audio would."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     database.execute("PRAGMA journal_mode=WAL")
@@ -147,7 +148,7 @@ def _first_free(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
         held = _lock(path)
         if held is not None:
             return path, held
-    raise OSError(0, f"{_MOST_FILES} processes are using it already")
+    raise OSError(0, f"{_MOST_FILES} processes use it already")
 
 
 def _left_over(folder: Path, stem: str, mine: Path) -> list[Path]:
@@ -156,7 +157,7 @@ def _left_over(folder: Path, stem: str, mine: Path) -> list[Path]:
 
 
 def _lock(path: Path) -> IO[bytes] | None:
-    """Locks a file until the returned handle is closed; None if another process holds it."""
+    """Holds a file for this process until what is returned is closed; None: another has it."""
     held = path.with_suffix(".lock").open("wb")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""A sink that calls a webhook for each event: signed with HMAC, retried with backoff."""
+"""A webhook called for each event: signed with HMAC, tried again with backoff."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _bytes(secret: str | bytes) -> bytes:
 
 
 def sign(secret: str | bytes, seconds: int, body: bytes) -> str:
-    """Returns the signature header: the time and the HMAC-SHA256 of "time.body" in hex."""
+    """The value of the signature's header: time and HMAC-SHA256 of "time.body" in hex."""
     digest = hmac.new(_bytes(secret), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
 
 
 def verify(secret: str | bytes, header: str, body: bytes, max_age_seconds: float = 300.0) -> bool:
-    """Checks, for a receiver, whether a header matches a body and is not too old."""
+    """Whether a header is right for a body and not too old: for whoever receives."""
     fields = dict(part.partition("=")[::2] for part in header.split(","))
     said = fields.get("t", "")
     if not said.isdecimal() or abs(time.time() - int(said)) > max_age_seconds:
@@ -43,29 +43,29 @@ def verify(secret: str | bytes, header: str, body: bytes, max_age_seconds: float
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Treats redirects as failures, since a redirected POST would lose its body."""
+    """A redirected POST would lose its body: it is a failure that is told."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 class WebhookSink:
-    """Posts JSON from its own threads.
+    """Posts JSON from threads of its own.
 
-    The same delivery may arrive twice if a response was lost; its `X-Dfd-Delivery` is then the
-    same.
+    The same delivery may come twice, when an answer was lost: its `X-Dfd-Delivery` is then
+    the same.
 
     Args:
         url: http or https.
         secret: signs each body.
-        attempts: attempts in all; 5xx, 408, 429 and network errors are retried.
-        first_delay_seconds: doubles with each attempt, up to ten seconds.
-        timeout_seconds: limit for one attempt.
-        spool: keeps undelivered events beyond the end of the process; attempts are then not
-            limited.
+        attempts: tries in all; 5xx, 408, 429 and network errors are tried again.
+        first_delay_seconds: doubles with each try, up to ten seconds.
+        timeout_seconds: of one try.
+        spool: keeps what is not delivered, beyond the end of the process; there is no last
+            attempt then.
 
     Raises:
-        UserError: if it is not an http URL, or there is no secret.
+        UserError: no http URL, or no secret.
     """
 
     def __init__(
@@ -80,12 +80,10 @@ class WebhookSink:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(
-                f"{url!r} is not a webhook URL: it needs http:// or https:// and a host"
-            )
+            raise UserError(f"{url!r} is not a webhook: write http:// or https:// and a host")
         if not secret:
             raise UserError(
-                "webhooks are signed: give the secret with --webhook-secret-file or"
+                "a webhook is signed: name its secret with --webhook-secret-file or"
                 " DFD_WEBHOOK_SECRET"
             )
         self._url = url
@@ -95,7 +93,7 @@ class WebhookSink:
         self._timeout_seconds = timeout_seconds
         self._closing = threading.Event()
         self._opener = urllib.request.build_opener(_NoRedirect)
-        # the host only: the rest of the URL may contain secrets
+        # the host only: the rest may hold what nobody should read in a log
         name = f"webhook {parts.hostname}"
         self.workers: Workers | SpooledWorkers
         if spool is None:
@@ -104,11 +102,11 @@ class WebhookSink:
             self.workers = SpooledWorkers(name, self._try_once, spool)
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Queues one event for a thread."""
+        """Hands one event to a thread."""
         self.workers.put(json_line(stream_id, event, **more))
 
     def close(self) -> None:
-        """Tries what is waiting once more, without delays."""
+        """Lets what waits be tried once more, without the delays."""
         self._closing.set()
         self.workers.close(2 * self._timeout_seconds)
 
@@ -128,13 +126,13 @@ class WebhookSink:
             if attempt == self._attempts or self._closing.wait(delay):
                 break
             delay = min(2 * delay, 10.0)
-        raise RuntimeError(f"{reason}; an alert was not delivered in {attempt} attempts")
+        raise RuntimeError(f"{reason}; an alert was not delivered in {attempt} tries")
 
     def _attempt(self, body: bytes, delivery: str) -> str | None:
-        """Tries once; returns None on success, or the reason for a failure that may pass.
+        """Tries once; None where it was taken, else why not, where that may mend.
 
         Raises:
-            RuntimeError: if another attempt would not help.
+            RuntimeError: it will not mend.
         """
         try:
             self._post(body, delivery)

@@ -1,1 +1,1 @@
-"""How a stream is shown on a terminal or in a picture."""
+"""What a terminal or a picture shows of a stream."""

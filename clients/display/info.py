@@ -1,26 +1,25 @@
-"""Tables of what a server offers and what a model is."""
+"""A server's offer as a table, and a model's facts."""
 
 from rich.table import Table
 from rich.text import Text
 
-from dfd.clients.display import words
 from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import AlertPolicy
 
 _UTTERANCE = {
-    "evidence": "sum of calibrated evidence",
+    "evidence": "calibrated evidence added up",
     "mean": "mean of the windows' P(spoof)",
     "first": "P(spoof) of the first window",
 }
 _PADDING = {
-    "mask": "short ones unpadded",
+    "mask": "short ones as they are",
     "zero": "short ones zero-padded",
     "repeat": "short ones repeated",
 }
 
 
 class _Rows:
-    """A table of two columns, name and value."""
+    """Two columns: what, and how much of it."""
 
     def __init__(self) -> None:
         self.table = Table.grid(padding=(0, 2))
@@ -38,17 +37,15 @@ class _Rows:
             f"{model.window_seconds:g} s every {model.hop_seconds:g} s at"
             f" {model.sample_rate_hz} Hz",
         )
-        if model.layout:  # older servers do not send it
+        if model.layout:  # servers of before did not say
             least = model.min_speech_seconds
             said = [
                 "normalised" if model.normalize else "not normalised",
                 _PADDING.get(model.padding, model.padding),
-                f"scored from {least:g} s of speech on" if least else "scored even without speech",
+                f"scored from {least:g} s of speech" if least else "scored whatever is heard",
             ]
             self.add("  windows are", ", ".join(said))
             self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
-            if model.calibration is not None:
-                self.add("  calibration", words.calibration(model.calibration))
             self.add("  spoof", f"output {model.spoof_label}")
             self.add("  layout", model.layout)
         if model.device:
@@ -56,7 +53,7 @@ class _Rows:
 
 
 def info_table(info: ServerInfo, server: str) -> Table:
-    """Returns a table of what a server offers."""
+    """What a server offers."""
     rows = _Rows()
     rows.add("server", f"{server}, dfd {info.version or 'of unknown version'}")
     rows.add("streams", f"{info.active_streams} of {info.max_streams}")
@@ -74,12 +71,12 @@ def info_table(info: ServerInfo, server: str) -> Table:
 
 
 def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
-    """Returns a table about a model that is not being served.
+    """What a model is that nobody serves yet.
 
     Args:
-        model: its properties; device, precision and engine are left out if they are empty.
+        model: its facts; device, precision and engine are not shown where they are empty.
         policy: its thresholds.
-        size: size of the network, in words.
+        size: of the network, in words.
     """
     rows = _Rows()
     rows.add_model(model)
@@ -89,15 +86,15 @@ def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
 
 
 def policy_words(policy: AlertPolicy) -> str:
-    """Describes an alert policy in a few words."""
+    """An alert policy in a few words."""
     pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
     said = [f"{name} P(spoof) {value:.2f}" for name, value in pairs if value is not None]
-    text = " or ".join(said) or "none"
+    words = " or ".join(said) or "none"
     if policy.consecutive_windows:
-        text += f", {policy.consecutive_windows} windows in a row"
+        words += f", {policy.consecutive_windows} windows in a row"
     if policy.hysteresis:
-        text += f", cleared {policy.hysteresis:.2f} below"
-    return text
+        words += f", cleared {policy.hysteresis:.2f} below"
+    return words
 
 
 def _bytes(count: int) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import grpc
 
-from dfd.daemon.errors import StatusError, draining
+from dfd.daemon.errors import CallError, draining
 from dfd.daemon.metrics import Metrics
 
 
@@ -97,15 +97,15 @@ class Admission:
         """Holds a slot.
 
         Raises:
-            StatusError: if WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
+            CallError: WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
         if not self._quota.take(self.max_streams):
-            raise StatusError(
+            raise CallError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
                 f"all {self.max_streams} streams of this server are taken; "
-                "try again later or connect to another server",
+                "try again later or connect to another instance",
                 metadata={"max_streams": str(self.max_streams)},
                 retry_seconds=self._retry_seconds,
             )
@@ -122,21 +122,21 @@ class Admission:
         """Refuses while the daemon is not serving.
 
         Raises:
-            StatusError: if WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
+            CallError: WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
         """
         if self.phase is Phase.WARMING:
-            raise StatusError(
+            raise CallError(
                 grpc.StatusCode.UNAVAILABLE,
                 "WARMING_UP",
                 "the model is being loaded; try again, or wait until health says SERVING",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.FAILING:
-            raise StatusError(
+            raise CallError(
                 grpc.StatusCode.UNAVAILABLE,
                 "ENGINE_FAILING",
                 "the classifier judges no windows at present; try again later, or connect to "
-                "another server",
+                "another instance",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.DRAINING:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from dfd.daemon.journal.clips import CallClips, Clip
@@ -27,23 +25,15 @@ class ClipFolder:
     Args:
         folder: made where it does not exist; only its owner may look.
         days, most_bytes: bounds of what is kept.
-        written: told of each clip, with the SHA-256 of its file, in the folder's thread.
 
     Raises:
-        UserError: if it cannot be used.
+        UserError: it cannot be used.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        days: float,
-        most_bytes: int,
-        written: Callable[[Clip, str], None] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, days: float, most_bytes: int) -> None:
         self._folder = folder.absolute()
         self._days = days
         self._most_bytes = most_bytes
-        self._written = written
         self._queue: queue.Queue[Clip | None] = queue.Queue(_WAITING)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,15 +89,13 @@ class ClipFolder:
             if clip is None:
                 return
             try:
-                sha256 = _write(clip)
-                if self._written is not None:
-                    self._written(clip, sha256)
+                _write(clip)
             except (OSError, RuntimeError) as error:
                 log(logging.ERROR, "an evidence clip cannot be written", reason=str(error))
 
 
-def _write(clip: Clip) -> str:
-    """Under another name until it is whole; the SHA-256 of the file."""
+def _write(clip: Clip) -> None:
+    """Under another name until it is whole."""
     import soundfile
 
     part = clip.path.with_suffix(".part")
@@ -117,10 +105,7 @@ def _write(clip: Clip) -> str:
             soundfile.write(
                 file, clip.samples, clip.sample_rate_hz, format="FLAC", subtype="PCM_16"
             )
-        with part.open("rb") as whole:
-            sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
         part.replace(clip.path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return sha256
