@@ -19,7 +19,7 @@ def first_channel(path: Path, rate_hz: int, seconds: float | None = None) -> NDA
         seconds: from the beginning; None takes it whole.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: if it cannot be read.
     """
     recording = open_recording(path)
     found = recording.audio_format

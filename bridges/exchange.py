@@ -15,7 +15,6 @@ from dfd.bridges.calls import (
     CallStarted,
     Reply,
 )
-from dfd.bridges.daemon_watch import Trouble
 from dfd.bridges.leg import Leg
 from dfd.bridges.limits import RefusalLog
 from dfd.bridges.log import log
@@ -25,6 +24,7 @@ from dfd.clients import events as ev
 from dfd.clients.alerts.context import LineContext
 from dfd.clients.alerts.sinks import EventSink
 from dfd.clients.client import AsyncDetectionClient
+from dfd.clients.transport.trouble import Trouble
 
 
 class Exchange:

@@ -177,7 +177,8 @@ class Leg:
         """Lives through one stream.
 
         Raises:
-            DetectionError: the daemon ended it by an error that the client does not mend.
+            DetectionError: if the daemon ended it with an error that the client cannot recover
+                from.
         """
         timer = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._still_waiting)
         self._timers.append(timer)

@@ -100,7 +100,7 @@ def expose(
         What stops it, and the port.
 
     Raises:
-        UserError: the address cannot be bound, or Prometheus' client is not installed.
+        UserError: if the address cannot be bound, or Prometheus' client is not installed.
     """
     try:
         from prometheus_client import CollectorRegistry, make_wsgi_app

@@ -87,7 +87,7 @@ def plan_rtp(
     """What `dfd bridge rtp` names.
 
     Raises:
-        UserError: something of it makes no sense.
+        UserError: if part of it makes no sense.
     """
     codecs = dict(STATIC_CODECS)
     host, port, rtcp_port = "127.0.0.1", 5004, None
@@ -140,7 +140,7 @@ def plan_websocket(
     """What `dfd bridge websocket` names.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: if a file cannot be read.
     """
     from dfd.bridges.websocket.server import WebsocketOptions
 
@@ -166,7 +166,7 @@ def address(text: str) -> tuple[str, int]:
     """Reads HOST:PORT; port 0 lets the system choose.
 
     Raises:
-        UserError: it is something else.
+        UserError: if it is anything else.
     """
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
@@ -184,7 +184,7 @@ def pairs(labels: Iterable[str]) -> dict[str, str]:
     """Reads KEY=VALUE.
 
     Raises:
-        UserError: one is something else.
+        UserError: if one is anything else.
     """
     read: dict[str, str] = {}
     for text in labels:
@@ -207,7 +207,7 @@ def secret_of(path: Path | None) -> str | None:
     """What a file of secrets holds; None where none is named.
 
     Raises:
-        UserError: it cannot be read, or is empty.
+        UserError: if it cannot be read, or is empty.
     """
     if path is None:
         return None
@@ -224,7 +224,7 @@ def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     """What a server's TLS speaks with; None where no certificate is named.
 
     Raises:
-        UserError: the certificate or its key cannot be used.
+        UserError: if the certificate or its key cannot be used.
     """
     if certificate is None:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfd.bridges import health
-from dfd.bridges.daemon_watch import DaemonWatch, Trouble
+from dfd.bridges.daemon_watch import DaemonWatch
 from dfd.bridges.exchange import Exchange
 from dfd.bridges.log import configure, log
 from dfd.bridges.metrics import expose
@@ -23,6 +23,7 @@ from dfd.clients.alerts.on_alert import JsonLinesLog, on_alert, on_summary, read
 from dfd.clients.alerts.sinks import EventSink, Sinks
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import Connection
+from dfd.clients.transport.trouble import Trouble
 from dfd.errors import UserError
 
 
@@ -47,7 +48,7 @@ def run(plan: Plan, settings: Settings) -> None:
     """Runs until a signal says to stop.
 
     Raises:
-        UserError: something of the settings cannot be had.
+        UserError: if part of the settings is unavailable.
     """
     configure(settings.log_level, settings.log_format)
     every: list[EventSink] = []
@@ -72,7 +73,7 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncDetectionClient(settings.connection, retry=LIVE_RETRY) as client:
         exchange = Exchange(client, settings.options, sinks)
-        watch = DaemonWatch(client, settings.connection.server, exchange.daemon_changed)
+        watch = DaemonWatch(client, settings.connection, exchange.daemon_changed)
         exchange.trouble = Trouble("starting", "the daemon has not answered yet")
         watching = asyncio.create_task(watch.run())
         stop_metrics: Callable[[], None] | None = None

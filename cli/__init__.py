@@ -1,1 +1,1 @@
-"""The command `dfd`: a thin module a verb."""
+"""The command `dfd`: one thin module for each verb."""

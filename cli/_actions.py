@@ -1,4 +1,4 @@
-"""What is done with alerts and verdicts: the same options for `listen` and the bridges."""
+"""What to do about alerts and verdicts: the same options for `listen` and the bridges."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +15,14 @@ _OPTIONS = (
         multiple=True,
         metavar="COMMAND|URL|file:PATH",
         help="When an alert is raised or cleared: run a command (JSON on its standard input), call"
-        " a webhook (signed, tried again), or add a line of JSON to a file. May be repeated.",
+        " a webhook (signed, with retries), or append a line of JSON to a file. May be repeated.",
     ),
     click.option(
         "--on-summary",
         "on_summaries",
         multiple=True,
         metavar="COMMAND|URL|file:PATH",
-        help="The same for the verdict at the end. May be repeated.",
+        help="The same for the verdict at the end of the call. May be repeated.",
     ),
     click.option(
         "--action-per",
@@ -36,8 +36,8 @@ _OPTIONS = (
         "--spool",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
-        help="Keep what goes to commands and webhooks on disk until it is delivered, by the next"
-        " run if need be.  [default: in memory]",
+        help="Folder that keeps what is on its way to commands and webhooks until it is"
+        " delivered, by the next run if need be.  [default: kept in memory]",
     ),
     click.option(
         "--webhook-secret-file",

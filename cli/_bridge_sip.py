@@ -1,4 +1,4 @@
-"""`dfd bridge sip`: answers SIP calls, SIPREC's and plain ones."""
+"""`dfd bridge sip`: answers SIP calls, both SIPREC sessions and ordinary ones."""
 
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,13 @@ from dfd.cli._errors import Verb
     "--allow",
     multiple=True,
     metavar="ADDRESS|NETWORK",
-    help="Peers that may speak at all, such as 192.0.2.0/24. May be given several times; on"
-    " another address than this machine's own, it or --auth-file is wanted.",
+    help="Peers that are accepted, such as 192.0.2.0/24. May be repeated. Required, unless"
+    " --auth-file is given, when listening on an address that other machines can reach.",
 )
 @click.option(
     "--auth-file",
     type=FILE,
-    help="File of lines USER:PASSWORD: calls are then challenged (digest).",
+    help="File of lines USER:PASSWORD; calls then need digest authentication.",
 )
 @click.option(
     "--auth-algorithm",
@@ -45,34 +45,37 @@ from dfd.cli._errors import Verb
     multiple=True,
     default=("MD5",),
     show_default=True,
-    help="Offered in this order; agents that know MD5 only give up where SHA-256 is offered.",
+    help="Digest algorithms, offered in this order. May be repeated; agents that know only MD5"
+    " give up when SHA-256 is offered.",
 )
-@click.option("--realm", default="dfd", show_default=True, help="Of the challenges.")
-@click.option("--listen-cert", type=FILE, help="PEM file of a certificate: speak TLS too.")
-@click.option("--listen-key", type=FILE, help="PEM file of its key.")
+@click.option("--realm", default="dfd", show_default=True, help="Realm of the digest.")
+@click.option("--listen-cert", type=FILE, help="PEM file of a certificate: listens on TLS too.")
+@click.option("--listen-key", type=FILE, help="PEM file of that certificate's key.")
 @click.option(
     "--listen-client-ca",
     type=FILE,
-    help="PEM file of the authority whose certificates TLS peers must show.",
+    help="PEM file of a CA; TLS peers must present a certificate that it signed.",
 )
 @click.option("--tls-port", type=click.IntRange(0, 65535), help="Port for TLS.  [default: 5061]")
-@click.option("--srtp-only", is_flag=True, help="Decline audio in the clear.")
+@click.option("--srtp-only", is_flag=True, help="Decline unencrypted audio.")
 @click.option(
     "--media-ports",
     metavar="FIRST-LAST",
-    help="Where RTP comes, two ports a line of a call.  [default: the system's choice]",
+    help="Ports to receive RTP on, two for each media line of a call.  [default: the system's"
+    " choice]",
 )
 @click.option(
     "--media-address",
     metavar="ADDRESS",
-    help="Where peers are told to send RTP, behind NAT.  [default: the address that they reached]",
+    help="Address that peers are told to send RTP to, for use behind NAT."
+    "  [default: the address that they connected to]",
 )
 @click.option(
     "--label-header",
     "label_headers",
     multiple=True,
     metavar="NAME",
-    help="A SIP header that becomes a label of the call.",
+    help="SIP header to add to the call's labels. May be repeated.",
 )
 @click.option(
     "--hold-seconds",
@@ -100,7 +103,7 @@ def sip(
     hold_seconds: float,
     **common: Any,
 ) -> None:
-    """Answer SIP calls: SIPREC's recording sessions, and plain ones."""
+    """Answer SIP calls: SIPREC recording sessions and ordinary calls."""
     from dfd.bridges.serve import run
     from dfd.errors import UserError
 

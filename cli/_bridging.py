@@ -1,4 +1,4 @@
-"""What every bridge takes on its command line, and how `run` has it."""
+"""The options that all bridges share, and how `run` receives them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,8 @@ from dfd.cli._judging import MODEL_AND_THRESHOLDS
 _F = TypeVar("_F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
 EPILOG = (
-    "Listens on this machine only, unless --listen names another address: media travels in the"
-    " clear. SIGINT and SIGTERM end it once the last results are in."
+    "Listens on this machine only, unless --listen names another address, because media is not"
+    " encrypted. SIGINT and SIGTERM stop it once the last results have arrived."
 )
 READ_ON = "docs/telephony.md, with configurations to paste"
 
@@ -23,10 +23,14 @@ _COMMON = (
     click.option(
         "--events",
         metavar="FILE",
-        help="Add every event of every call to a file, as a line of JSON; - is standard output.",
+        help="Append every event of every call to a file, as a line of JSON; - is standard output.",
     ),
     click.option(
-        "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label for every call."
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A label for every call. May be repeated.",
     ),
     *MODEL_AND_THRESHOLDS,
     click.option(
@@ -34,21 +38,21 @@ _COMMON = (
         type=click.IntRange(1, 10000),
         default=200,
         show_default=True,
-        help="Calls at once; more are turned away.",
+        help="Most calls at once; further ones are rejected.",
     ),
     click.option(
         "--max-bytes-per-second",
         type=click.IntRange(1000),
         default=1 << 20,
         show_default=True,
-        help="Bytes a second that one call may send.",
+        help="Most bytes per second from one call.",
     ),
     click.option(
         "--buffer-seconds",
         type=click.FloatRange(1, 600),
         default=30.0,
         show_default=True,
-        help="Audio of each call that is kept while the daemon is slow or away.",
+        help="Audio of each call to buffer while the daemon is slow or unreachable.",
     ),
     click.option(
         "--idle-seconds",
@@ -80,7 +84,7 @@ _COMMON = (
 
 
 def common_options(command: _F) -> _F:
-    """Adds what every bridge has."""
+    """Adds the options that all bridges share."""
     for option in reversed(_COMMON):
         command = option(command)
     return config_option(server_options(action_options(command)))
@@ -90,7 +94,7 @@ def read_address(text: str) -> tuple[str, int]:
     """Reads HOST:PORT.
 
     Raises:
-        UserError: it is something else.
+        UserError: if the text is anything else.
     """
     from dfd.bridges.plans import address
 
@@ -98,7 +102,7 @@ def read_address(text: str) -> tuple[str, int]:
 
 
 def settings(common: dict[str, Any], hold_seconds: float = 0.2) -> Any:
-    """The common options as `run` takes them."""
+    """Turns the common options into the settings of `run`."""
     from dfd.bridges.options import BridgeOptions
     from dfd.bridges.plans import pairs
     from dfd.bridges.serve import Settings

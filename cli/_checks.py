@@ -1,4 +1,4 @@
-"""What `dfd doctor` looks at: each check says what it found, and what mends it."""
+"""The checks of `dfd doctor`: each says what it found and how to fix it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from dfd.errors import UserError
 
-# what an operator can do without is not asked for here
+# only the extras that an operator needs
 _EXTRAS = {
     "serve": ("torch", "torchaudio", "soxr", "webrtcvad", "grpc_health", "prometheus_client"),
     "console": ("nicegui",),
@@ -33,7 +33,7 @@ _CERTIFICATE_DAYS = 30
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     GOOD = "good"
     NOTE = "note"
@@ -42,11 +42,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        found: in a clause.
-        remedy: what to do; empty where all is well.
+        found: what was found, as a clause.
+        remedy: what to do; empty if nothing is wrong.
     """
 
     subject: str
@@ -57,7 +57,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked about.
+    """What to check.
 
     Attributes:
         ports: names and numbers that the daemon and the console would take.
@@ -73,7 +73,7 @@ class Wanted:
 
 
 def python(_: Wanted) -> Iterator[Finding]:
-    """The interpreter and the packages of each extra."""
+    """Checks the interpreter and the packages of each extra."""
     version = platform.python_version()
     fine = (3, 11) <= sys.version_info < (3, 14)
     yield Finding(
@@ -93,7 +93,7 @@ def python(_: Wanted) -> Iterator[Finding]:
 
 
 def processors(wanted: Wanted) -> Iterator[Finding]:
-    """torch, its partner, and the devices."""
+    """Checks torch, torchaudio and the devices."""
     if importlib.util.find_spec("torch") is None:
         return
     import torch
@@ -116,11 +116,16 @@ def processors(wanted: Wanted) -> Iterator[Finding]:
         return
     level = Level.FAULT if wanted.device.startswith("cuda") else Level.NOTE
     why = "torch was built without CUDA" if torch.version.cuda is None else "none is usable"
-    yield Finding("GPU", level, why, "none is needed; if there is one, see whether nvidia-smi does")
+    yield Finding(
+        "GPU",
+        level,
+        why,
+        "dfd needs none; if the machine has one, check whether nvidia-smi shows it",
+    )
 
 
 def model(wanted: Wanted) -> Iterator[Finding]:
-    """Whether the model loads and scores."""
+    """Checks whether the model loads and scores."""
     if importlib.util.find_spec("torch") is None:
         return
     import time
@@ -133,7 +138,7 @@ def model(wanted: Wanted) -> Iterator[Finding]:
     try:
         detector = load_detector(wanted.model, device=wanted.device, batch_buckets=(1,))
     except UserError as error:
-        yield Finding("model", Level.FAULT, str(error), "name another with --model or --device")
+        yield Finding("model", Level.FAULT, str(error), "choose another with --model or --device")
         return
     loaded = time.perf_counter() - began
     spec = detector.spec
@@ -151,19 +156,19 @@ def model(wanted: Wanted) -> Iterator[Finding]:
         f"{spec.name} {spec.version} on {spec.device} in {spec.precision}: loaded in"
         f" {loaded:.1f} s, a window of {spec.window_samples / spec.sample_rate_hz:g} s in"
         f" {min(times) * 1e3:.1f} ms",
-        "" if fine else "its scores are not finite: bring the weights again, or use fp32",
+        "" if fine else "its scores are not finite: fetch the weights again, or use fp32",
     )
     if spec.error_rates is None:
         yield Finding(
             "model's errors",
             Level.NOTE,
-            "the card does not say how often it is wrong",
-            "measure it with dfd evaluate, and do not rely on its verdicts before",
+            "its card states no error rates",
+            "measure them with dfd evaluate before you rely on its verdicts",
         )
 
 
 def ports(wanted: Wanted) -> Iterator[Finding]:
-    """Whether the ports are free, and who has them."""
+    """Checks whether the ports are free."""
     for name, number in wanted.ports.items():
         try:
             with socket.create_server((wanted.host, number)):
@@ -173,14 +178,14 @@ def ports(wanted: Wanted) -> Iterator[Finding]:
                 f"port {number}",
                 Level.NOTE,
                 f"for the {name}: {error.strerror}",
-                "a daemon may be running already; else name another port",
+                "a daemon may be running already; if not, choose another port",
             )
         else:
             yield Finding(f"port {number}", Level.GOOD, f"free for the {name}")
 
 
 def server(wanted: Wanted) -> Iterator[Finding]:
-    """Whether a daemon answers where clients would look for one."""
+    """Checks whether a daemon answers where clients look for one."""
     from dfd.clients.blocking import DetectionClient
     from dfd.clients.errors import DetectionError
 
@@ -194,7 +199,7 @@ def server(wanted: Wanted) -> Iterator[Finding]:
         absent = error.code == "UNAVAILABLE" and not error.reason
         remedy = "start one with dfd serve, or name it with --server"
         if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-            remedy = "give a token that it knows: --token-file or DFD_TOKEN"
+            remedy = "give a token that it accepts: --token-file or DFD_TOKEN"
         yield Finding(
             name,
             Level.NOTE if absent else Level.FAULT,
@@ -213,7 +218,7 @@ def server(wanted: Wanted) -> Iterator[Finding]:
 
 
 def certificates(wanted: Wanted) -> Iterator[Finding]:
-    """Whether certificate and key belong together, and until when they hold."""
+    """Checks whether certificate and key match, and when the certificate expires."""
     cert, key = wanted.tls_cert, wanted.tls_key
     if cert is None or key is None:
         return
@@ -225,12 +230,14 @@ def certificates(wanted: Wanted) -> Iterator[Finding]:
         yield Finding(
             "certificate",
             Level.FAULT,
-            f"{cert} and {key} do not belong together, or are not PEM without passphrase ({said})",
-            "make both anew, the key unencrypted",
+            f"{cert} and {key} do not match, or are not PEM without a passphrase ({said})",
+            "create both again, the key unencrypted",
         )
         return
     if importlib.util.find_spec("cryptography") is None:
-        yield Finding("certificate", Level.GOOD, "fits its key; install dfd[jwt] to see its days")
+        yield Finding(
+            "certificate", Level.GOOD, "matches its key; install dfd[jwt] to see when it expires"
+        )
         return
     from cryptography import x509
 
@@ -240,13 +247,13 @@ def certificates(wanted: Wanted) -> Iterator[Finding]:
     yield Finding(
         "certificate",
         Level.FAULT if days < 0 else Level.NOTE if soon else Level.GOOD,
-        f"fits its key, valid until {until:%Y-%m-%d}",
-        "renew it: the daemon takes a new one without a restart" if soon else "",
+        f"matches its key, valid until {until:%Y-%m-%d}",
+        "renew it: the daemon picks up a new one without a restart" if soon else "",
     )
 
 
 def sound(_: Wanted) -> Iterator[Finding]:
-    """Whether there is a microphone."""
+    """Checks whether there is a microphone."""
     from dfd.clients.sources.microphone import list_devices
 
     try:
@@ -258,13 +265,13 @@ def sound(_: Wanted) -> Iterator[Finding]:
     yield Finding(
         "microphone",
         Level.GOOD if devices else Level.NOTE,
-        f"{len(devices)} inputs, {default or 'none'} by default" if devices else "none is found",
-        "" if devices else "only dfd listen needs one: connect it, or look at the sound server",
+        f"{len(devices)} inputs, {default or 'none'} by default" if devices else "none found",
+        "" if devices else "only dfd listen needs one: connect it, or check the sound server",
     )
 
 
 def limits(_: Wanted) -> Iterator[Finding]:
-    """Files, memory and room on the disk."""
+    """Checks open files, memory and disk space."""
     if importlib.util.find_spec("resource") is not None:
         import resource
 
@@ -285,7 +292,7 @@ def limits(_: Wanted) -> Iterator[Finding]:
             "memory",
             Level.NOTE if little else Level.GOOD,
             f"{available >> 20} MiB available, {os.cpu_count()} processors",
-            "torch and a model take about 1 GiB: end something" if little else "",
+            "torch and a model take about 1 GiB: free some memory" if little else "",
         )
     free = shutil.disk_usage(Path.home()).free
     little = free < _LEAST_FREE_BYTES
@@ -293,7 +300,7 @@ def limits(_: Wanted) -> Iterator[Finding]:
         "disk",
         Level.NOTE if little else Level.GOOD,
         f"{free >> 30} GiB free in {Path.home()}",
-        "models from the hub and journals need room" if little else "",
+        "models from the hub and journals need space" if little else "",
     )
 
 

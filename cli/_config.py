@@ -11,7 +11,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def config_option(command: _F) -> _F:
-    """Adds the option; what the command line or the environment says wins."""
+    """Adds the option; the command line and the environment take precedence."""
     return click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -43,7 +43,7 @@ def _read(context: click.Context, parameter: click.Parameter, path: Path | None)
         option = known.get(name)
         if option is None:
             names = ", ".join(sorted(known))
-            raise click.UsageError(f"{path} has the unknown key {name}; the keys are {names}")
+            raise click.UsageError(f"{path}: unknown key {name}; the keys are {names}")
         if isinstance(value, dict) or (isinstance(value, list) and not option.multiple):
             raise click.UsageError(f"{path}: {name} must be a plain value")
         if option.multiple and not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The options by which every client verb names its server."""
+"""The options with which client verbs name their server."""
 
 import os
 from collections.abc import Callable
@@ -30,18 +30,18 @@ _OPTIONS = (
     click.option(
         "--token-file",
         type=_FILE,
-        help="File with the bearer token and nothing else.  [default: DFD_TOKEN]",
+        help="File that contains the bearer token and nothing else.  [default: DFD_TOKEN]",
     ),
     click.option(
-        "--tls-ca", type=_FILE, help="PEM file of the certificate authority to trust; turns TLS on."
+        "--tls-ca", type=_FILE, help="PEM file of the certificate authority to trust; turns on TLS."
     ),
     click.option("--tls-cert", type=_FILE, help="PEM file of this client's certificate."),
     click.option("--tls-key", type=_FILE, help="PEM file of the certificate's key."),
     click.option(
         "--insecure",
         is_flag=True,
-        help="Send token and audio in the clear to a server on another machine. Without this,"
-        " only a server on this machine is spoken to without TLS.",
+        help="Allow token and audio to be sent unencrypted to another machine. Without this, only"
+        " a server on this machine is used without TLS.",
     ),
 )
 
@@ -62,10 +62,10 @@ def connection(
     tls_key: Path | None,
     insecure: bool,
 ) -> "Connection":
-    """The options as a `Connection`.
+    """Returns the options as a `Connection`.
 
     Raises:
-        UserError: the token's file cannot be read or is empty.
+        UserError: if the token file cannot be read or is empty.
     """
     from dfd.clients.options import Connection
 

@@ -1,7 +1,8 @@
-"""A verb's mistakes in one line each: no traceback, no usage text, exit status 2."""
+"""Reports a user's mistakes in one line each: no traceback, no usage text, exit status 2."""
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,12 +10,12 @@ import click
 from dfd.cli._help import Teaching
 from dfd.errors import UserError
 
-# gRPC's own log would stand beside the one line; set GRPC_VERBOSITY to see it
+# keep gRPC's own log from appearing beside that line; set GRPC_VERBOSITY to see it
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 class OneLineError(click.ClickException):
-    """A mistake told in one line on standard error; exit status 2."""
+    """A mistake reported in one line on standard error, with exit status 2."""
 
     exit_code = 2
 
@@ -29,12 +30,12 @@ class OneLineError(click.ClickException):
 
 
 def verb_of(ctx: click.Context) -> str:
-    """The verb as it was called, "bench model", without the program's name."""
+    """Returns the verb as it was called, such as "bench model", without the program's name."""
     return ctx.command_path.partition(" ")[2] or ctx.command.name or ""
 
 
 class PlainVerb(Teaching):
-    """A command that tells wrong options, and any other `UserError`, in one line."""
+    """A command that reports wrong options, and any other `UserError`, in one line."""
 
     def make_context(
         self,
@@ -63,7 +64,7 @@ class PlainVerb(Teaching):
 
 
 class Verb(PlainVerb):
-    """A command of a client: a `DetectionError` is told in one line too."""
+    """A client's command: it reports a `DetectionError` in one line too."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb."""
@@ -72,37 +73,24 @@ class Verb(PlainVerb):
         try:
             return super().invoke(ctx)
         except DetectionError as error:
-            message = explain(error, ctx.params.get("server") or "the server")
+            message = explain(error, ctx.params)
             raise OneLineError(verb_of(ctx), message) from None
         except BrokenPipeError:
-            # whoever read the output has gone; keep Python from failing on it once more
+            # the reader of the output has gone; keep Python from failing again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(1)
 
 
-def explain(error: Any, server: str) -> str:
-    """A `DetectionError` as a sentence that says what to do."""
-    said = error.message.rstrip(".")
-    low = said.lower()
-    if error.code == "UNAVAILABLE" and not error.reason:
-        if "ssl" in low or "handshake" in low or "certificate" in low:
-            return (
-                f"no encrypted connection to {server}: name its authority with --tls-ca, or use"
-                f" --insecure where it speaks plain text ({_last(said)})"
-            )
-        return (
-            f"no server answers at {server}: start one with dfd serve, or name another with"
-            f" --server ({_last(said)})"
-        )
-    if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return f"{server} refused: {said}; set DFD_TOKEN or --token-file to a token it knows"
-    if error.code == "RESOURCE_EXHAUSTED":
-        return f"{server} is full: {said}; try again later"
-    if error.code == "DEADLINE_EXCEEDED" and not error.reason:
-        return f"{server} did not answer in time: check whether it is overloaded"
-    return f"{server}: {said}" + (f" ({error.reason})" if error.reason else f" ({error.code})")
+def explain(error: Any, options: Mapping[str, Any]) -> str:
+    """Returns a `DetectionError` as a sentence that says what to do.
 
+    Args:
+        error: what a client raised.
+        options: the options with which the verb named its server.
+    """
+    from dfd.clients.options import Connection
+    from dfd.clients.transport.trouble import diagnose
 
-def _last(said: str) -> str:
-    """The end of gRPC's long account, where the cause stands."""
-    return said.rpartition(": ")[2]
+    names = ("server", "tls_ca", "tls_cert", "tls_key", "insecure")
+    known = {name: options[name] for name in names if options.get(name)}
+    return diagnose(error, Connection(**({"server": "the server"} | known))).advice

@@ -1,4 +1,4 @@
-"""Groups of verbs: one that is not there is told in one line, with what may have been meant."""
+"""Groups of verbs: an unknown verb is reported in one line, with a suggestion."""
 
 import difflib
 from typing import Any
@@ -10,7 +10,7 @@ from dfd.cli._help import SETTINGS
 
 
 class VerbGroup(click.Group):
-    """A verb that has verbs of its own."""
+    """A verb with subcommands."""
 
     command_class = Verb
 
@@ -28,5 +28,5 @@ class VerbGroup(click.Group):
             near = difflib.get_close_matches(word, verbs, n=1)
             what = f"did you mean {near[0]}?" if near else f"choose from: {', '.join(verbs)}"
             path = ctx.command_path.partition(" ")[2]
-            raise OneLineError(path, f"there is no verb {word!r}: {what}")
+            raise OneLineError(path, f"there is no command {word!r}: {what}")
         return super().resolve_command(ctx, args)

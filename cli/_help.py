@@ -1,4 +1,4 @@
-"""How help texts are laid out: what a verb does, two examples, its options, where to read on."""
+"""The layout of help texts: what a verb does, examples, its options, what to read next."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Teaching(click.Command):
-    """A command whose help has examples and says where to read on.
+    """A command whose help has examples and names the page to read next.
 
     Args:
         examples: command lines, as a user would type them.
@@ -33,9 +33,9 @@ class Teaching(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the last words, and where to read on."""
+        """Writes the epilog, and which page to read next."""
         super().format_epilog(ctx, formatter)
         if self.read_on:
             formatter.write_paragraph()
             with formatter.indentation():
-                formatter.write_text(f"Read on: {self.read_on}")
+                formatter.write_text(f"See also: {self.read_on}")

@@ -1,4 +1,4 @@
-"""The options by which a client verb says how its streams are judged."""
+"""The options with which a client verb says how its streams are judged."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,12 +13,12 @@ _SECONDS = click.FloatRange(0)
 
 _PROBABILITY = click.FloatRange(0, 1, min_open=True)
 
-# What every client of a daemon may set.
+# What every client of a daemon can set.
 MODEL_AND_THRESHOLDS = (
     click.option(
         "--model",
         default="",
-        help="The model to judge by, by the server's name for it.  [default: the server's]",
+        help="Name of the model to use, as the server lists it.  [default: the server's]",
     ),
     click.option(
         "--rolling-threshold",
@@ -40,7 +40,7 @@ _OPTIONS = (
         "--consecutive-windows",
         type=click.IntRange(1),
         metavar="N",
-        help="Windows in a row above a threshold that raise an alert.  [default: the server's]",
+        help="Consecutive windows above a threshold that raise an alert.  [default: the server's]",
     ),
     click.option(
         "--window-seconds",
@@ -70,14 +70,14 @@ _OPTIONS = (
     click.option(
         "--vad-aggressiveness",
         type=click.IntRange(0, 3),
-        help="WebRTC's mode, 0 (keeps most) to 3 (drops most).",
+        help="Aggressiveness of the WebRTC detector, from 0 (keeps most) to 3 (drops most).",
     ),
     click.option(
         "--vad-hangover-seconds",
         "vad_hangover_seconds",
         type=_SECONDS,
         metavar="SECONDS",
-        help="Speech lasts this long after its last frame.",
+        help="How long speech is taken to last after its last frame.",
     ),
 )
 
@@ -92,7 +92,7 @@ def judging_options(command: _F) -> _F:
 def stream_options(
     values: dict[str, Any], labels: Mapping[str, str], *, activity_events: bool = False
 ) -> "StreamOptions":
-    """Takes the options out of a verb's values and puts them together."""
+    """Takes the options out of a verb's values and builds `StreamOptions`."""
     from dfd.clients.options import AlertPolicy, StreamOptions, VadEngine, VadOptions
 
     engine = values.pop("vad_engine")

@@ -1,4 +1,4 @@
-"""The options by which a verb names a model and sets facts of it over its own."""
+"""The options with which a verb names a model and overrides its properties."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,17 +12,17 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 MODEL_HELP = (
     "bundled, a folder, a checkpoint file, a hub id (organisation/model, or"
-    " organisation/model@revision), or a name that dfd models pull fetched."
+    " organisation/model@revision), or the name of a model fetched with dfd models pull."
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
 LAYOUT_NAMES = ("spoof_label", "normalize", "padding", "utterance_score")
 
-# What a stream cannot choose for itself.
+# What a stream cannot choose.
 _LAYOUT = (
     click.option(
         "--spoof-label",
         metavar="LABEL|0|1",
-        help="The model's output that means spoof.  [default: by its labels]",
+        help="The model's output that means spoof.  [default: taken from its labels]",
     ),
     click.option(
         "--normalize/--no-normalize",
@@ -32,14 +32,14 @@ _LAYOUT = (
     click.option(
         "--padding",
         type=click.Choice(PADDINGS),
-        help="Score a short window as it is (mask), filled up with zeros, or repeated."
-        "  [default: the model's]",
+        help="How to fill a window that is too short: not at all (mask), with zeros, or by"
+        " repeating it.  [default: the model's]",
     ),
     click.option(
         "--utterance-score",
         type=click.Choice(UTTERANCE_SCORES),
-        help="What the cumulative score is: calibrated evidence added up, the mean of the"
-        " windows' P(spoof), or that of the first window.  [default: the model's]",
+        help="How the cumulative score is formed: the sum of calibrated evidence, the mean of the"
+        " windows' P(spoof), or the first window's P(spoof).  [default: the model's]",
     ),
 )
 _DEFAULTS = (
@@ -74,27 +74,27 @@ OVERRIDES = (*_DEFAULTS, *_LAYOUT)
 
 
 def layout_options(command: _F) -> _F:
-    """Adds the options for facts that a stream's own options do not cover."""
+    """Adds the options for properties that a stream's own options do not cover."""
     for option in reversed(_LAYOUT):
         command = option(command)
     return command
 
 
 def override_options(command: _F) -> _F:
-    """Adds the options that set facts of a model; `model_overrides` reads them."""
+    """Adds the options that override a model's properties; `model_overrides` reads them."""
     for option in reversed(OVERRIDES):
         command = option(command)
     return command
 
 
 def model_options(command: _F) -> _F:
-    """Adds `--model` and the options that set facts of it."""
+    """Adds `--model` and the options that override its properties."""
     option = click.option("--model", default="bundled", show_default=True, help=MODEL_HELP)
     return option(override_options(command))
 
 
 def serve_arguments(values: dict[str, Any]) -> list[str]:
-    """Takes what `layout_options` adds out of a verb's values, as arguments of `dfd serve`."""
+    """Takes the options of `layout_options` out of a verb's values as `dfd serve` arguments."""
     arguments = []
     for name in LAYOUT_NAMES:
         value, flag = values.pop(name), name.replace("_", "-")
@@ -106,9 +106,9 @@ def serve_arguments(values: dict[str, Any]) -> list[str]:
 
 
 def model_overrides(values: dict[str, Any]) -> ModelOverrides:
-    """Takes the facts out of a verb's values.
+    """Takes the overrides out of a verb's values.
 
     Raises:
-        UserError: one is impossible.
+        UserError: if one is impossible.
     """
     return ModelOverrides(**{name: values.pop(name) for name in OVERRIDE_NAMES})

@@ -1,4 +1,4 @@
-"""Where results go: options of one meaning in every verb, checked before the work."""
+"""Where results go: options that mean the same in every verb, checked before the work."""
 
 import os
 from collections.abc import Callable
@@ -13,10 +13,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class OutputFile(click.ParamType[Path]):
-    """A file that will be written; what would keep it from that is told at once.
+    """A file that will be written; what would prevent that is reported at once.
 
     Args:
-        suffixes: what its name may end in; none is anything.
+        suffixes: what its name may end in; if empty, anything.
     """
 
     name = "file"
@@ -42,22 +42,22 @@ PICTURE = OutputFile(".png", ".svg", ".pdf")
 
 
 def json_option(what: str) -> Callable[[_F], _F]:
-    """`--json`: a switch in every verb."""
+    """Adds `--json`, a switch in every verb."""
     text = f"Write {what} to standard output, and nothing else."
     return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def report_option(what: str) -> Callable[[_F], _F]:
-    """`--report FILE`: JSON beside what is shown."""
-    text = f"Write {what} to a file as JSON, beside what is shown."
+    """Adds `--report FILE`, which writes JSON besides what is shown."""
+    text = f"Also write {what} to a file, as JSON."
     return click.option("--report", "report_path", type=OutputFile(), metavar="FILE", help=text)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file that was checked.
+    """Writes a file that was checked before the work.
 
     Raises:
-        UserError: it cannot be written all the same.
+        UserError: if it cannot be written after all.
     """
     try:
         path.write_text(text, encoding="utf-8")

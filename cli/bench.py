@@ -17,17 +17,21 @@ _READ_ON = "docs/performance.md"
 def command() -> None:
     """Measure the model, the daemon or the streaming core on this machine.
 
-    The measurements of a run are taken in turns, several of each; shown is the median, with the
-    lowest and the highest.
+    Each measurement is taken several times, in turns with the others; the median is shown with the
+    lowest and the highest value.
     """
 
 
 def _outputs(function: Any) -> Any:
-    """The options that every benchmark has."""
+    """Adds the options that all benchmarks share."""
     for option in (
         click.option("--quick", is_flag=True, help="A short run that only shows that it works."),
         click.option(
-            "--plot", "plot_path", type=PICTURE, metavar="FILE", help="Draw it: PNG, SVG or PDF."
+            "--plot",
+            "plot_path",
+            type=PICTURE,
+            metavar="FILE",
+            help="Draw a plot: PNG, SVG or PDF.",
         ),
         report_option("the report"),
         json_option("the report as JSON"),
@@ -37,7 +41,7 @@ def _outputs(function: Any) -> Any:
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
-    """Numbers with commas between them."""
+    """Whole numbers separated by commas."""
 
     name = "numbers"
 
@@ -68,15 +72,15 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     "--model",
     default="bundled",
     show_default=True,
-    help="As dfd serve takes it; or wav2vec2-base, wav2vec2-base-layer-norm or wav2vec2-xls-r-300m,"
-    " with random weights.",
+    help="As for dfd serve; or wav2vec2-base, wav2vec2-base-layer-norm or wav2vec2-xls-r-300m, with"
+    " random weights.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--precision",
     "precisions",
     multiple=True,
-    help="Precision to measure; may be repeated.  [default: fp32, and what is faster here]",
+    help="Precision to measure. May be repeated.  [default: fp32, and any that is faster here]",
 )
 @click.option(
     "--engine",
@@ -84,14 +88,14 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     multiple=True,
     default=("torchscript",),
     show_default=True,
-    help="Engine of dfd to measure; may be repeated. Peers are measured beside it.",
+    help="Engine of dfd to measure. May be repeated. Peers are measured as well.",
 )
 @click.option(
     "--peer",
     "peers",
     multiple=True,
     type=click.Choice(["all", "none", "transformers", "onnxruntime", "openvino", "torch.compile"]),
-    help="Other software to compare with; may be repeated; torch.compile takes minutes."
+    help="Other software to compare with. May be repeated; torch.compile takes minutes."
     "  [default: all but torch.compile]",
 )
 @click.option(
@@ -108,19 +112,20 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="Times that each is measured.",
+    help="How many times each is measured.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
     default=150.0,
     show_default=True,
-    help="Load nothing more after half of them, and begin no measurement after them.",
+    help="Time budget: nothing more is loaded after half of it, and no measurement begins after"
+    " it.",
 )
 @click.option(
     "--cpu-time",
     is_flag=True,
-    help="Count CPU time in place of wall time; with --threads 1, for a machine that is busy.",
+    help="Count CPU time instead of wall time; for a busy machine, with --threads 1.",
 )
 @_outputs
 def model(
@@ -132,9 +137,9 @@ def model(
     plot_path: Path | None,
     **values: Any,
 ) -> None:
-    """Measure windows a second by batch size, beside other ways to run the same model.
+    """Measure windows per second by batch size, next to other ways to run the same model.
 
-    With RECORDINGS, the precisions are compared with fp32 on them.
+    If RECORDINGS are given, each precision's scores of them are compared with those of fp32.
     """
     from dfd.benchmarks.model.compare import run
     from dfd.benchmarks.model.entrants import ModelOptions
@@ -163,29 +168,33 @@ def model(
     read_on=_READ_ON,
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--model", default="bundled", show_default=True, help="As dfd serve takes it.")
-@click.option("--device", help="As dfd serve takes it.")
-@click.option("--precision", help="As dfd serve takes it.")
-@click.option("--engine", help="As dfd serve takes it.")
-@click.option("--threads", type=click.IntRange(1), help="As dfd serve takes it.")
-@click.option("--workers", type=click.IntRange(1), help="As dfd serve takes it.")
+@click.option("--model", default="bundled", show_default=True, help="As for dfd serve.")
+@click.option("--device", help="As for dfd serve.")
+@click.option("--precision", help="As for dfd serve.")
+@click.option("--engine", help="As for dfd serve.")
+@click.option("--threads", type=click.IntRange(1), help="As for dfd serve.")
+@click.option("--workers", type=click.IntRange(1), help="As for dfd serve.")
 @click.option(
     "--budget-seconds",
     type=click.FloatRange(0, min_open=True),
     default=0.5,
     show_default=True,
     metavar="SECONDS",
-    help="Longest p99 from a window's end to its result.",
+    help="Highest acceptable p99 of the time from a window's end to its result.",
 )
 @click.option(
-    "--start", type=click.IntRange(1), default=25, show_default=True, help="Streams to begin with."
+    "--start",
+    type=click.IntRange(1),
+    default=25,
+    show_default=True,
+    help="Number of streams to begin with.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
     default=2000,
     show_default=True,
-    help="Streams to end with, if the budget holds.",
+    help="Number of streams to stop at if the budget still holds.",
 )
 @click.option(
     "--seconds",
@@ -199,7 +208,7 @@ def model(
     type=click.FloatRange(0.01, 1.0),
     default=0.1,
     show_default=True,
-    help="Audio in each message.",
+    help="Length of audio in each message.",
 )
 @_outputs
 def serve(
@@ -217,9 +226,9 @@ def serve(
 ) -> None:
     """Find how many live streams a daemon holds within a budget of latency.
 
-    The daemon and the load generator are processes of their own on this machine; more and more
-    streams run in real time until p99 exceeds the budget, or a window is shed or fails. FILES
-    are streamed; without any, made-up voices are.
+    The daemon and the load generator run as separate processes on this machine. The number of
+    real-time streams grows until p99 exceeds the budget, or a window is shed or fails. FILES are
+    streamed or, if there are none, synthetic signals that resemble speech.
     """
     from dfd.benchmarks.serve.capacity import ServeBenchOptions, run
 
@@ -255,21 +264,21 @@ def serve(
     type=click.FloatRange(5.0),
     default=30.0,
     show_default=True,
-    help="Audio of each stream.",
+    help="Length of each stream.",
 )
 @click.option(
     "--chunk-seconds",
     type=click.FloatRange(0.001),
     default=0.1,
     show_default=True,
-    help="Audio in each chunk.",
+    help="Length of each chunk.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="Times that each is measured.",
+    help="How many times each is measured.",
 )
 @_outputs
 def core(
@@ -306,7 +315,7 @@ def core(
 def compare(before: Path, after: Path, as_json: bool) -> None:
     """Compare two reports that --report wrote: ratios of the figures in AFTER to those in BEFORE.
 
-    A figure counts as better or worse when its spreads do not overlap. The two were measured at
+    A figure counts as better or worse if the two spreads do not overlap. The reports were made at
     different times: on a busy machine, measure both again in turns.
     """
     from dfd.benchmarks.report.ratios import ratios, read
@@ -316,7 +325,7 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
 
 
 def _keeper(path: Path | None) -> Callable[[dict[str, Any]], None]:
-    """Writes a report that is not whole yet, so that a run that is stopped leaves what it had."""
+    """Writes the unfinished report as it grows, so that an interrupted run leaves what it had."""
     if path is None:
         return lambda report: None
 
@@ -324,7 +333,7 @@ def _keeper(path: Path | None) -> Callable[[dict[str, Any]], None]:
         import json
         import os
 
-        # beside it first: whoever stops the run may do so now
+        # to a neighbouring file first: the run may be interrupted at this moment
         beside = path.with_name(path.name + ".new")
         write_text(beside, json.dumps(report | {"whole": False}, indent=1) + "\n")
         os.replace(beside, path)
@@ -333,7 +342,7 @@ def _keeper(path: Path | None) -> Callable[[dict[str, Any]], None]:
 
 
 def _need_plot(path: Path | None) -> None:
-    """Fails before the measurement, and not after, where matplotlib is missing."""
+    """Fails before the measurement rather than after it if matplotlib is missing."""
     if path is not None:
         import dfd.benchmarks.report.plot  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""`dfd bridge`: takes telephone calls and streams them to a daemon."""
+"""`dfd bridge`: receives telephone calls and streams them to a daemon."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ _DIALECTS = (
 
 @click.group("bridge", cls=VerbGroup, epilog=EPILOG)
 def command() -> None:
-    """Take telephone calls and stream them to a daemon; act on its alerts."""
+    """Receive telephone calls, stream them to a daemon and act on its alerts."""
 
 
 @click.command(
@@ -44,7 +44,7 @@ def command() -> None:
 )
 @common_options
 def audiosocket(listen: str, **common: Any) -> None:
-    """Take calls from Asterisk's AudioSocket."""
+    """Receive calls from Asterisk's AudioSocket."""
     from dfd.bridges.plans import AudioSocketPlan
     from dfd.bridges.serve import run
 
@@ -64,17 +64,22 @@ def audiosocket(listen: str, **common: Any) -> None:
 @click.option(
     "--listen",
     metavar="HOST[:PORT]",
-    help="UDP address to listen on; RTCP comes on the next port. One port carries many calls,"
-    " told apart by their source.  [default: 127.0.0.1:5004, or what --sdp says]",
+    help="UDP address to listen on; RTCP uses the next port. One port carries many calls, which"
+    " are distinguished by their source.  [default: 127.0.0.1:5004, or the address in --sdp]",
 )
-@click.option("--ports", metavar="FIRST-LAST", help="Take one call on every second port of these.")
-@click.option("--sdp", type=FILE, help="Session description: payload types, and where to listen.")
+@click.option(
+    "--ports", metavar="FIRST-LAST", help="Receive one call on every second port of this range."
+)
+@click.option(
+    "--sdp", type=FILE, help="Session description file: payload types, and where to listen."
+)
 @click.option(
     "--payload",
     "payloads",
     multiple=True,
     metavar="TYPE=NAME/RATE[/CHANNELS]",
-    help="Meaning of a dynamic payload type, such as 111=opus/48000 or 96=L16/16000.",
+    help="Codec of a dynamic payload type, such as 111=opus/48000 or 96=L16/16000. May be"
+    " repeated.",
 )
 @click.option(
     "--hold-seconds",
@@ -93,7 +98,7 @@ def rtp(
     hold_seconds: float,
     **common: Any,
 ) -> None:
-    """Take calls as RTP: PCMU, PCMA, G.722, L16, Opus."""
+    """Receive calls as RTP: PCMU, PCMA, G.722, L16, Opus."""
     from dfd.bridges.plans import plan_rtp
     from dfd.bridges.serve import run
 
@@ -119,21 +124,22 @@ def rtp(
     help="TCP address to listen on.",
 )
 @click.option(
-    "--dialect", type=click.Choice(_DIALECTS), required=True, help="The protocol that is spoken."
+    "--dialect", type=click.Choice(_DIALECTS), required=True, help="The protocol that peers use."
 )
 @click.option(
     "--rate",
     type=click.IntRange(8000, 192000),
     default=8000,
     show_default=True,
-    help="Of audio whose sender does not state it; ?rate= in the URL comes first.",
+    help="Sample rate of audio whose sender does not state it; ?rate= in the URL takes precedence.",
 )
 @click.option(
     "--channels",
     type=click.IntRange(1, 2),
     default=1,
     show_default=True,
-    help="Of audio whose sender does not state it; ?channels= or ?mix= in the URL comes first.",
+    help="Channels of audio whose sender does not state them; ?channels= or ?mix= in the URL takes"
+    " precedence.",
 )
 @click.option(
     "--twilio-token-file",
@@ -146,7 +152,7 @@ def rtp(
     "public_urls",
     multiple=True,
     metavar="WSS_URL",
-    help="The URL that Twilio was given, if a proxy changes it.",
+    help="The URL that was configured at Twilio, if a proxy changes it.",
 )
 @click.option(
     "--basic-auth-file", type=FILE, help="File with the USER:PASSWORD that peers must send."
@@ -154,8 +160,8 @@ def rtp(
 @click.option(
     "--api-key-file", type=FILE, help="File with the key that peers must send in X-API-KEY."
 )
-@click.option("--listen-cert", type=FILE, help="PEM file of a certificate, to speak wss://.")
-@click.option("--listen-key", type=FILE, help="PEM file of its key.")
+@click.option("--listen-cert", type=FILE, help="PEM file of a certificate, to serve wss://.")
+@click.option("--listen-key", type=FILE, help="PEM file of that certificate's key.")
 @common_options
 def websocket(
     listen: str,
@@ -170,7 +176,7 @@ def websocket(
     listen_key: Path | None,
     **common: Any,
 ) -> None:
-    """Take calls as WebSocket media in one dialect."""
+    """Receive calls as WebSocket media in one dialect."""
     from dfd.bridges.plans import plan_websocket
     from dfd.bridges.serve import run
 

@@ -1,4 +1,4 @@
-"""`dfd calibrate`: a detector's thresholds and calibration, fitted to one's own calls."""
+"""`dfd calibrate`: fits a detector's thresholds and calibration to your own calls."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _BATCH_SIZES = tuple(range(1, 17))
     type=_PATH,
     multiple=True,
     required=True,
-    help="A recording of people, or a folder of such. May be repeated.",
+    help="A recording of human speech, or a folder of them. May be repeated.",
 )
 @click.option(
     "--machines",
     type=_PATH,
     multiple=True,
-    help="A recording of machines, or a folder of such. May be repeated.",
+    help="A recording of synthetic speech, or a folder of them. May be repeated.",
 )
 @click.option(
     "--false-alarms-per-hour",
     type=click.FloatRange(0),
     default=1.0,
     show_default=True,
-    help="Alerts on people that are put up with, an hour of audio.",
+    help="Acceptable number of false alerts per hour of human speech.",
 )
 @model_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -73,11 +73,11 @@ def command(
     as_json: bool,
     **facts: Any,
 ) -> None:
-    """Fit a detector's thresholds and calibration to one's own calls.
+    """Fit a detector's thresholds and calibration to your own calls.
 
-    Recordings of people alone give thresholds, by the false alarms that are put up with. With
-    recordings of machines beside them a calibration is fitted too, so that evidence adds up over
-    a call. What was fitted is written to the model's card, and said with 95 % intervals.
+    Recordings of human speech alone give thresholds for the false alarms that you accept. With
+    recordings of synthetic speech as well, a calibration is fitted too, so that evidence adds up
+    over a call. The result is written to the model's card and shown with 95 % intervals.
     """
     from dfd.detector import load_detector
     from dfd.evaluation.calibrate import card_fields, fit
@@ -114,28 +114,30 @@ def command(
 
 
 def sentences(fitted: Fitted, wanted: float) -> list[str]:
-    """What was fitted, and what the recordings can and cannot support."""
+    """States what was fitted, and what the recordings can and cannot support."""
     found = fitted.threshold
     low, high = found.per_hour
     said = [
-        f"{found.calls} calls of people, {found.hours:.2f} h: alerts from P(spoof) "
+        f"{found.calls} human calls, {found.hours:.2f} h: alerts from P(spoof) "
         f"{found.value:.4g}, which {found.alarms} of them reach.",
         f"On such calls expect {low:.2g} to {high:.2g} false alarms an hour, and of "
         f"{found.calls} more calls {found.again[0]} to {found.again[1]} with one (95 %).",
     ]
     if high > wanted:
-        said.append(f"That does not prove at most {wanted:g} an hour: more calls of people would.")
+        said.append(
+            f"This does not prove a rate below {wanted:g} an hour: that takes more human calls."
+        )
     if fitted.missed is not None and fitted.missed_interval is not None:
         least, most = fitted.missed_interval
         said.append(
-            f"Of {fitted.machines} calls of machines {fitted.missed:.0%} raise no alert "
+            f"Of {fitted.machines} synthetic calls, {fitted.missed:.0%} raise no alert "
             f"({least:.0%} to {most:.0%}, 95 %)."
         )
     if fitted.calibration is None:
         kept = "there are none" if not fitted.machines else f"{fitted.machines} are too few"
         said.append(
-            f"No calibration: it takes calls of machines too, and {kept}. "
-            "Scores are put together as before."
+            f"No calibration: it also takes synthetic calls, and {kept}. "
+            "Scores are combined as before."
         )
     else:
         one, other = fitted.scale_interval, fitted.offset_interval
@@ -144,7 +146,7 @@ def sentences(fitted: Fitted, wanted: float) -> list[str]:
         said.append(
             f"Calibration: LLR = {fitted.calibration.scale:.3g} x log-odds "
             f"{fitted.calibration.offset:+.3g} (scale {one[0]:.3g} to {one[1]:.3g}, offset "
-            f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for machines like these."
+            f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for synthetic speech like this."
         )
     return said
 
@@ -169,10 +171,10 @@ def _hear(paths: tuple[Path, ...], detector: Any) -> list[Call]:
 
 
 def _card_path(model: str, card: Path | None) -> Path:
-    """Where the card goes.
+    """Returns where the card goes.
 
     Raises:
-        UserError: the model is not of the user's own files.
+        UserError: if the model is not one of the user's own files.
     """
     from dfd.detector.files.card import FILE_NAME, own_card_path
 
@@ -181,14 +183,14 @@ def _card_path(model: str, card: Path | None) -> Path:
     weights = Path(model).expanduser()
     if not weights.exists():
         raise UserError(
-            f"{model} is not a file or folder of yours: copy it to one and name that, or name the "
-            "card's place by --card"
+            f"{model} is not a file or folder of yours: copy it to one and name that, or say with "
+            "--card where the card goes"
         )
     return weights / FILE_NAME if weights.is_dir() else own_card_path(weights)
 
 
 def _write(target: Path, fields: dict[str, Any], model: str) -> None:
-    """Writes the card over what stood in it."""
+    """Writes the card, replacing these fields of an existing one."""
     from dfd.detector.files.card import card_path
     from dfd.detector.jsonfile import read_object
 

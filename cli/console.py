@@ -1,4 +1,4 @@
-"""`dfd console`: a web page of the daemon's streams."""
+"""`dfd console`: a web page that shows the daemon's streams."""
 
 import itertools
 import os
@@ -42,13 +42,13 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 @click.option(
     "--console-token-file",
     type=_FILE,
-    help="File with the token that viewers need, unless the page stays on this machine."
+    help="File with the token that viewers need; required if other machines can reach the page."
     "  [default: DFD_CONSOLE_TOKEN]",
 )
 @click.option(
     "--journal",
     metavar="FILE|URL",
-    help="The daemon's journal: shows the calls that are over, too.",
+    help="The daemon's journal, to show finished calls too.",
 )
 @click.option(
     "--console-cert", type=_FILE, help="PEM file of a certificate, to serve the page over HTTPS."
@@ -65,8 +65,8 @@ def command(
 ) -> None:
     """Serve a web page: your microphone live, a file, all calls, the model.
 
-    The page is a client of the daemon that --server names. Where others can reach it, viewers
-    need a token, and a browser hears a microphone only over an encrypted page or on this machine.
+    The page is a client of the daemon that --server names. If other machines can reach it, viewers
+    need a token, and browsers allow the microphone only over HTTPS or on this machine.
     """
     import asyncio
     import logging
@@ -84,7 +84,7 @@ def command(
     if token is None and host not in _LOOPBACK:
         raise OneLineError(
             "console",
-            f"others can reach {host}: give viewers a token with --console-token-file,"
+            f"other machines can reach {host}: give viewers a token with --console-token-file,"
             " or leave --host at 127.0.0.1",
         )
     if (console_cert is None) != (console_key is None):
@@ -105,10 +105,10 @@ def command(
 
 
 def _reader(journal: str) -> "Reader":
-    """Reads the journal anew for each question; it may grow meanwhile."""
+    """Opens the journal anew for each query, since it may have grown."""
     from dfd.daemon.journal.store import Query, Store
 
-    Store(journal, create=False).close()  # says so where there is none
+    Store(journal, create=False).close()  # reports it if there is none
 
     def read(text: str, verdict: str | None, alerted: bool) -> list[dict[str, Any]]:
         store = Store(journal, create=False)
@@ -123,7 +123,7 @@ def _reader(journal: str) -> "Reader":
 
 
 def _matches(call: dict[str, Any], text: str) -> bool:
-    """Whether every word is in the call's id, address, token's name or labels."""
+    """Returns whether every word occurs in the call's id, address, token name or labels."""
     said = [call["stream_id"], call["peer"] or "", call["token"] or ""]
     said += [f"{name}={value}" for name, value in (call["labels"] or {}).items()]
     whole = "\n".join(said).casefold()

@@ -26,10 +26,10 @@ from dfd.recordings import Finding, shown
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, StreamError
 
-# all that could be read was scored, but a recording is not whole
+# everything readable was scored, but a recording is incomplete
 INCOMPLETE = 3
 _CHUNK_SECONDS = 1.0
-# Nothing waits for an answer here: every size is good, and none needs padding.
+# Nobody waits for an answer here: any batch size will do, and none needs padding.
 _BATCH_SIZES = tuple(range(1, 17))
 
 
@@ -41,14 +41,14 @@ def report(
     *,
     window_scores: bool,
 ) -> dict[str, Any]:
-    """The JSON object of one channel.
+    """Returns the JSON object of one channel.
 
     `spoof_probability` is the utterance score of file-based systems: the plain mean of the
     windows' P(spoof), or the first window's where the model says so. `prediction` and
     `confidence` follow from it and from the threshold. `cumulative_spoof_probability` and
-    `spoof_llr` are put together as on a stream, as the model says; `verdict` and `reasons`
-    follow from these and from the model's own threshold. All are null where no window was
-    scored. `whole` says whether all of the recording was heard, `findings` what was not.
+    `spoof_llr` are formed as on a stream, in the way the model asks for; `verdict` and `reasons`
+    follow from these and from the model's own threshold. All are null if no window was scored.
+    `whole` says whether the entire recording was scored, `findings` what was not.
     """
     summary = track.summary
     mean, cumulative = track.utterance_probability, summary.cumulative_score
@@ -85,7 +85,7 @@ def _prediction(mean: float | None, threshold: float) -> str | None:
 
 
 class _Display:
-    """What is written of each recording: JSON at once, or a table at the end."""
+    """Shows the results: JSON for each recording at once, or a table at the end."""
 
     def __init__(self, *, as_json: bool, threshold: float, window_scores: bool) -> None:
         self._as_json = as_json
@@ -118,7 +118,7 @@ class _Display:
 
 
 def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int) -> Table:
-    """A row for each channel of each recording."""
+    """Builds a table with a row for each channel of each recording."""
     columns = {
         "file": Column("file", least=12),
         "channel": Column("channel", right=True),
@@ -161,7 +161,7 @@ def _print_windows(console: Console, path: str, track: TrackScores) -> None:
 
 
 def _rates(spec: ModelSpec) -> Rates | None:
-    """The model's error rates, unless another threshold is in force."""
+    """Returns the model's error rates, unless another threshold is in use."""
     rates = spec.error_rates
     return rates if rates is not None and rates.threshold == spec.cumulative_threshold else None
 
@@ -187,7 +187,7 @@ def _complain(message: object) -> None:
     default=0.5,
     show_default=True,
     metavar="P",
-    help="Mean P(spoof) at which the prediction is spoof; the verdict has the model's own.",
+    help="Mean P(spoof) from which the prediction is spoof; the verdict uses the model's own.",
 )
 @click.option("--window-scores", is_flag=True, help="Show the P(spoof) of every window too.")
 def command(
@@ -200,15 +200,14 @@ def command(
     window_scores: bool,
     **facts: Any,
 ) -> None:
-    """Score recordings without a daemon; - is standard input.
+    """Score recordings without a daemon; - reads standard input.
 
-    Each channel, and each audio track, gets two scores: the mean of the windows' P(spoof), which
-    --threshold turns into a prediction (for a model whose authors scored files by the first
-    window, that window's score), and the cumulative score of a live stream, on which the verdict
-    rests.
+    Each channel of each audio track gets two scores: the mean of the windows' P(spoof), which
+    --threshold turns into a prediction (the first window's P(spoof), for a model whose authors
+    scored files by it), and the cumulative score of a live stream, which decides the verdict.
 
-    Exit status 2 means that a file could not be read; 3, that one is cut short, damaged, or holds
-    more than was read. Each is named.
+    Exit status 2 means that a file could not be read; 3 that one is cut short, damaged, or contains
+    more than was read. Each such file is named.
     """
     display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
     failed = incomplete = False
@@ -256,7 +255,7 @@ def command(
 def _score(
     recording: Recording, detector: Detector, window_scores: bool
 ) -> tuple[list[Finding], list[TrackScores]]:
-    """Judges one audio track; says what there was to find about it."""
+    """Scores one audio track; also returns what was wrong with it."""
     found = recording.audio_format
     audio_format = AudioFormat(
         Encoding(found.encoding.value), found.sample_rate_hz, found.channel_count

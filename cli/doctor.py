@@ -1,4 +1,4 @@
-"""`dfd doctor`: what is wrong on this machine, and what mends it."""
+"""`dfd doctor`: what is wrong on this machine, and how to fix it."""
 
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ _MARKS = {"good": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT"
     read_on="docs/operations.md",
 )
 @server_options
-@click.option("--model", default="bundled", show_default=True, help="The model to try.")
+@click.option("--model", default="bundled", show_default=True, help="The model to load and run.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the ports.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to check ports on.")
 @click.option("--serve-cert", type=_FILE, help="PEM file of the certificate dfd serve would use.")
-@click.option("--serve-key", type=_FILE, help="PEM file of its key.")
+@click.option("--serve-key", type=_FILE, help="PEM file of that certificate's key.")
 @json_option("one line of JSON for each finding")
 def command(
     model: str,
@@ -39,10 +39,10 @@ def command(
     as_json: bool,
     **others: Any,
 ) -> None:
-    """Look for what is wrong: packages, GPU, model, ports, daemon, certificates, sound, limits.
+    """Check this machine: packages, GPU, model, ports, daemon, certificates, sound, limits.
 
-    Each line says what was found, and where something is missing what mends it. Nothing is
-    changed. A note is worth knowing; a fault keeps dfd from working as asked.
+    Each line says what was found and, if something is wrong, how to fix it. Nothing is changed.
+    A note is worth knowing; a fault keeps dfd from working as configured.
     """
     import dataclasses
     import json

@@ -1,4 +1,4 @@
-"""`dfd evaluate`: what a detector is worth on labelled recordings."""
+"""`dfd evaluate`: measures a detector on labelled recordings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dfd.evaluation.evaluate import RunOptions
     from dfd.evaluation.trials import TrialSet
 
-# the figures are there, but not of every trial
+# there are figures, but not for every trial
 INCOMPLETE = 3
 PROTOCOLS = ("asvspoof2019-la", "asvspoof2021-la", "wavefake", "in-the-wild")
 _NAMED = 5
@@ -49,9 +49,11 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--protocol", type=click.Choice(PROTOCOLS), help="The trials of a public data set.")
 @click.option("--audio-root", type=_FOLDER, help="Folder that holds the audio.")
-@click.option("--split", help="Take only rows of the manifest with this value in the column split.")
-@click.option("--subset", help="Part of the protocol.  [default: the official one]")
-@click.option("--keys", type=_FILE, help="The protocol's list, if it is not below --audio-root.")
+@click.option("--split", help="Use only rows of the manifest with this value in the split column.")
+@click.option("--subset", help="Subset of the protocol.  [default: the official one]")
+@click.option(
+    "--keys", type=_FILE, help="The protocol's trial list, if it is not below --audio-root."
+)
 @json_option("the figures as JSON")
 @report_option("the figures")
 @click.option(
@@ -68,13 +70,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--seconds",
     type=click.FloatRange(0.5),
     metavar="SECONDS",
-    help="Hear only the first seconds of each recording.",
+    help="Use only this much of the start of each recording.",
 )
 @click.option(
     "--condition",
     default="clean",
     show_default=True,
-    help="A telephone condition that every recording goes through.",
+    help="Telephone condition to apply to every recording.",
 )
 @click.option(
     "--conditions",
@@ -84,15 +86,17 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--by-seconds/--no-by-seconds",
     default=None,
-    help="Give figures by seconds heard.  [default: only with a manifest]",
+    help="Report figures by seconds of audio heard.  [default: only with a manifest]",
 )
 @click.option(
     "--join-unknown-speakers",
     is_flag=True,
-    help="Join recordings without a speaker into streams too.",
+    help="Also join recordings with no stated speaker into streams.",
 )
 @click.option(
-    "--long-streams", is_flag=True, help="Count false alerts per hour on long human streams."
+    "--long-streams",
+    is_flag=True,
+    help="Count false alerts per hour on long streams of human speech.",
 )
 @click.option(
     "--scores-out", type=OutputFile(), metavar="FILE", help="Write a line for each trial to a file."
@@ -102,9 +106,10 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Choice(["2019", "2021"]),
     default="2019",
     show_default=True,
-    help="Form of these lines: utterance, attack, label and score, or utterance and score.",
+    help="Format of these lines: 2019 is utterance, attack, label, score; 2021 is utterance,"
+    " score.",
 )
-@click.option("--scores-in", type=_FILE, help="Take the scores from a file; no model is needed.")
+@click.option("--scores-in", type=_FILE, help="Read the scores from a file; no model is needed.")
 @click.option(
     "--higher-means",
     type=click.Choice(["bonafide", "spoof"]),
@@ -112,14 +117,16 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="What a higher score in a score file means.",
 )
-@click.option("--asv-scores", type=_FILE, help="Scores of a speaker verifier, for min t-DCF.")
+@click.option(
+    "--asv-scores", type=_FILE, help="Scores of a speaker verification system, for min t-DCF."
+)
 @click.option("--compare", is_flag=True, help="Show published figures beside these.")
 @click.option(
     "--bootstrap",
     type=click.IntRange(0),
     default=200,
     show_default=True,
-    help="Bootstrap repeats for the intervals.",
+    help="Bootstrap samples for the confidence intervals.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
 @click.option(
@@ -133,8 +140,8 @@ def command(**values: Any) -> None:
     """Measure a detector on labelled recordings.
 
     The trials come from a manifest, from a public data set unpacked below --audio-root, or from a
-    score file in the form of 2019. Exit status 3 means that some recordings have no score, or are
-    cut short, damaged or read in part; they are named.
+    score file in the 2019 format. Exit status 3 means that some recordings have no score, or are
+    cut short, damaged or read only in part; they are named.
     """
     try:
         complete = _evaluate(**values)
@@ -145,7 +152,7 @@ def command(**values: Any) -> None:
 
 
 def _evaluate(**values: Any) -> bool:
-    """Does it all; False where some recordings have no score or are not whole."""
+    """Runs the evaluation; returns False if some recordings have no score or are incomplete."""
     from dfd.evaluation.evaluate import evaluate_model, evaluate_scores
     from dfd.evaluation.score_files import match, read_scores, write_scores
 
@@ -182,7 +189,7 @@ def _evaluate(**values: Any) -> bool:
 
 
 def _refuse(values: dict[str, Any]) -> None:
-    """Options that do not go together."""
+    """Refuses options that contradict each other."""
     chosen = [name for name in ("manifest", "protocol") if values[name] is not None]
     problem = None
     if len(chosen) == 2:
@@ -190,15 +197,18 @@ def _refuse(values: dict[str, Any]) -> None:
     elif not chosen and values["scores_in"] is None:
         problem = "name the trials: --manifest FILE, --protocol NAME, or --scores-in FILE"
     elif chosen and values["audio_root"] is None:
-        problem = "name the folder that the audio lies below: --audio-root DIR"
+        problem = "name the folder that contains the audio: --audio-root DIR"
     elif values["scores_in"] is not None and any(
         values[name] for name in ("conditions", "long_streams", "seconds", "by_seconds")
     ):
-        problem = "--scores-in holds no audio: no conditions, seconds or long streams of it"
+        problem = (
+            "--scores-in has no audio, so --conditions, --seconds, --by-seconds and --long-streams"
+            " do not apply"
+        )
     elif values["split"] and values["manifest"] is None:
-        problem = "--split is of a manifest; --subset is of a protocol"
+        problem = "--split needs --manifest; for a protocol use --subset"
     elif (values["subset"] or values["keys"]) and values["protocol"] is None:
-        problem = "--subset and --keys are of a protocol"
+        problem = "--subset and --keys need --protocol"
     if problem:
         raise UserError(problem)
 
@@ -233,7 +243,9 @@ def _trials(
     reader = READERS[protocol]
     subset = subset or reader.subsets[0]
     if subset not in reader.subsets:
-        raise UserError(f"{protocol} has no subset {subset}: {', '.join(reader.subsets)}")
+        raise UserError(
+            f"{protocol} has no subset {subset}; choose from: {', '.join(reader.subsets)}"
+        )
     return reader.read(audio_root, subset, keys)
 
 
@@ -300,7 +312,7 @@ def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, A
 
 @contextmanager
 def _bars() -> Iterator[Callable[..., Any]]:
-    """Progress on standard error: bars on a terminal, elsewhere a line now and then."""
+    """Shows progress on standard error: bars on a terminal, a line now and then elsewhere."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
@@ -321,7 +333,7 @@ def _bars() -> Iterator[Callable[..., Any]]:
 
 @contextmanager
 def _lines(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Says how far it is every ten seconds."""
+    """Reports progress every ten seconds."""
     done, told = 0, time.monotonic()
 
     def tick() -> None:
@@ -344,7 +356,7 @@ def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | 
 
 
 def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
-    """The figures in short, and what has none."""
+    """Prints the figures in brief, and the recordings that have none."""
     from dfd.evaluation.pages.words import lines_of
 
     unreadable = figures["unreadable"]
@@ -355,7 +367,7 @@ def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"dfd evaluate: and {unreadable['count'] - _NAMED} more{where}", err=True)
     incomplete = figures.get("incomplete", {}).get("files", {})
     for file, words in list(incomplete.items())[:_NAMED]:
-        click.echo(f"dfd evaluate: not whole: {file}: {words}", err=True)
+        click.echo(f"dfd evaluate: incomplete: {file}: {words}", err=True)
     if len(incomplete) > _NAMED:
         click.echo(f"dfd evaluate: and {len(incomplete) - _NAMED} more of these", err=True)
     if as_json:

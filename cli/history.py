@@ -1,4 +1,4 @@
-"""`dfd history`: what a daemon told its clients, from its journal."""
+"""`dfd history`: what a daemon reported to its clients, from its journal."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ class Moment(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """Reads the word; a time without a zone is of this machine's."""
+        """Reads the word; a time without a zone is in this machine's zone."""
         if isinstance(value, datetime):
             return value
         if found := _AGE.fullmatch(value):
@@ -54,9 +54,9 @@ _JOURNAL = click.option(
 
 @click.group("history", cls=VerbGroup)
 def command() -> None:
-    """Show what a daemon told its clients, from its journal.
+    """Show what a daemon reported to its clients, from its journal.
 
-    Needs no daemon; one that runs is not disturbed.
+    Needs no daemon, and does not disturb one that is running.
     """
 
 
@@ -76,7 +76,7 @@ def command() -> None:
 )
 @click.option("--until", type=Moment(), help="Calls that began before this time.")
 @click.option("--stream-id", help="Calls with this stream id.")
-@click.option("--token", help="Calls by the token of this name.")
+@click.option("--token", help="Calls authenticated by the token of this name.")
 @click.option(
     "--label",
     "labels",
@@ -87,9 +87,9 @@ def command() -> None:
 @click.option(
     "--verdict",
     type=click.Choice(["spoof", "bonafide", "inconclusive"]),
-    help="Calls with a channel of this verdict.",
+    help="Calls that have a channel with this verdict.",
 )
-@click.option("--alerted/--not-alerted", default=None, help="Calls with, or without, an alert.")
+@click.option("--alerted/--not-alerted", default=None, help="Calls with or without an alert.")
 @click.option(
     "--limit", type=click.IntRange(1), default=None, metavar="N", help="Only the newest calls."
 )
@@ -168,7 +168,7 @@ def purge(journal: str, before: datetime, yes: bool) -> None:
 
 
 def _rows(calls: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A row for each channel; one for a call that has no summary."""
+    """Returns a row for each channel, or one row for a call without a summary."""
     for call in calls:
         for channel in call["channels"] or [{}]:
             mine = [
@@ -194,7 +194,7 @@ def _write_csv(calls: Iterator[dict[str, Any]]) -> None:
 
 
 def _harmless(value: Any) -> Any:
-    """What clients may choose must not be a formula in whoever opens the file."""
+    """Keeps text that clients chose from being read as a formula by a spreadsheet."""
     dangerous = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if dangerous else value
 

@@ -1,4 +1,4 @@
-"""`dfd info`: what a daemon offers, and what a model is."""
+"""`dfd info`: what a daemon offers, or what a model is."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(model: str, as_json: bool, **others: Any) -> None:
     """Show what a daemon offers: models, formats, limits, load.
 
-    With --model, describe a model without serving it: the tensors found, window, normalisation,
+    With --model, describes a model without serving it: the tensors found, window, normalisation,
     the output that means spoof, thresholds.
     """
     import asyncio
@@ -44,7 +44,8 @@ def command(model: str, as_json: bool, **others: Any) -> None:
         return show_model(model, overrides, as_json=as_json)
     if overrides != type(overrides)():
         raise UserError(
-            "options that describe a model need --model: a running server has loaded its own"
+            "options that override a model's properties need --model: a running server has"
+            " loaded its own"
         )
     where = connection(**others)
 
@@ -61,7 +62,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
 
 
 def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> None:
-    """Reads a model and writes its facts."""
+    """Reads a model and prints its properties."""
     import dataclasses
     import json
     import logging
@@ -69,11 +70,11 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> Non
     from rich.console import Console
 
     from dfd.clients.display.info import model_table
-    from dfd.clients.events import ModelInfo
+    from dfd.clients.events import Calibration, ModelInfo
     from dfd.clients.options import AlertPolicy
     from dfd.detector.files.read import read_checkpoint
 
-    # which tensors were found is told on the way
+    # the reader logs which tensors it found
     said, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")
     level = logger.level
     logger.addHandler(said)
@@ -100,6 +101,9 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> Non
         padding=card.padding,
         utterance_score=card.utterance_score,
         min_speech_seconds=card.min_speech_seconds,
+        calibration=Calibration(
+            card.calibration.scale, card.calibration.offset, card.evidence_correlation
+        ),
     )
     policy = AlertPolicy(
         rolling_threshold=card.rolling_threshold, cumulative_threshold=card.cumulative_threshold

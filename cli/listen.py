@@ -30,21 +30,21 @@ from dfd.errors import UserError
     "--input",
     "wanted",
     metavar="NUMBER|NAME",
-    help="The microphone, by number or part of its name.  [default: the system's]",
+    help="The microphone, by number or by part of its name.  [default: the system's]",
 )
-@click.option("--list-inputs", is_flag=True, help="Show the inputs and end.")
+@click.option("--list-inputs", is_flag=True, help="List the inputs and exit.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="End after this much audio.  [default: at Ctrl-C]",
+    help="Stop after this much audio.  [default: at Ctrl-C]",
 )
 @judging_options
 @layout_options
 @json_option("every event as a line of JSON")
-@click.option("--events", metavar="FILE", help="Add every event to a file, as a line of JSON.")
+@click.option("--events", metavar="FILE", help="Append every event to a file, as a line of JSON.")
 @action_options
-@click.option("--notify", is_flag=True, help="Show a notification of the desktop for each alert.")
+@click.option("--notify", is_flag=True, help="Show a desktop notification for each alert.")
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 if there was an alert.")
 def command(
     wanted: str | None,
@@ -63,9 +63,9 @@ def command(
 ) -> None:
     """Listen to the microphone and show whether a person or a machine is speaking.
 
-    If no server is named and none answers, one is started here for as long as this runs, with
-    the model that --model names (a folder, a checkpoint file or a hub id). Ctrl-C ends with a
-    summary.
+    If no server is named and none answers, one is started for as long as this command runs, with
+    the model that --model names (a folder, a checkpoint file or a hub id). Ctrl-C stops and shows
+    the summary.
     """
     import asyncio
     import contextlib
@@ -88,7 +88,7 @@ def command(
     from dfd.clients.sources import microphone
 
     if list_inputs:
-        microphone.find_device(None)  # says so where there is none
+        microphone.find_device(None)  # reports it if there is none
         for one in microphone.list_devices():
             mark = "*" if one.default else " "
             click.echo(f"{mark} {one.index:>3}  {one.name}  ({one.default_rate_hz} Hz)")
@@ -100,7 +100,7 @@ def command(
     where = connection(**others)
     device = microphone.find_device(wanted)
     paths = (["-"] if as_json else []) + ([events] if events is not None else [])
-    # rich measures the terminal by standard output; with --json that is for the events alone
+    # rich measures the terminal by standard output, which --json reserves for the events
     console = Console(stderr=as_json, quiet=as_json)
 
     async def work(sinks: Sinks, view: ListenView) -> Listening:
@@ -108,7 +108,7 @@ def command(
         assert task is not None
 
         def end() -> None:
-            """Ends with the summary; asked again, without."""
+            """Ends with the summary; if called again, without it."""
             if stop.is_set():
                 task.cancel()
             stop.set()
@@ -146,8 +146,8 @@ def command(
             where = dataclasses.replace(where, server=stack.enter_context(local_daemon(facts)))
         elif facts:
             raise UserError(
-                f"{where.server} has loaded its model already: set {facts[0].partition('=')[0]}"
-                " where it is started, with dfd serve"
+                f"{where.server} has already loaded its model: give {facts[0].partition('=')[0]}"
+                " to dfd serve when it is started"
             )
         every: list[EventSink] = [JsonLinesSink(path) for path in paths]
         secret = read_secret(webhook_secret_file)
@@ -161,7 +161,7 @@ def command(
         try:
             result = asyncio.run(work(sinks, view))
         except asyncio.CancelledError:
-            raise UserError("interrupted before the summary came") from None
+            raise UserError("interrupted before the summary arrived") from None
     if result.summary is not None:
         for line in summary_lines(result.summary, result.lost_seconds, view.state.rates):
             console.print(line, highlight=False, markup=False)

@@ -9,27 +9,27 @@ import click
 from dfd import __version__
 from dfd.cli._groups import VerbGroup
 
-# verb -> what `dfd --help` says of it
+# verb -> what `dfd --help` says about it
 VERBS = {
     "serve": "Run the daemon.",
     "listen": "Judge the microphone live.",
-    "history": "Show what a daemon told, from its journal.",
-    "replay": "Stream recordings to a daemon; scores and latency.",
-    "watch": "Watch all streams of a daemon.",
-    "console": "Serve a web page of a daemon's streams.",
-    "report": "Write a page on a recording or a stream, for a case file.",
+    "history": "Show what a daemon reported, from its journal.",
+    "replay": "Stream recordings to a daemon; show scores and latency.",
+    "watch": "Watch all live streams of a daemon.",
+    "console": "Serve a web page that shows a daemon's streams.",
+    "report": "Write a page about a recording or a stream, for a case file.",
     "detect": "Score recordings without a daemon.",
-    "bridge": "Judge telephone calls: AudioSocket, RTP, WebSocket media.",
-    "doctor": "Find what is wrong on this machine, and what mends it.",
+    "bridge": "Judge telephone calls: SIP, AudioSocket, RTP, WebSocket media.",
+    "doctor": "Find out what is wrong on this machine and how to fix it.",
     "info": "Show what a daemon offers.",
-    "models": "List, fetch and look into public detectors.",
+    "models": "List, fetch and inspect public detectors.",
     "train": "Train a detector.",
     "evaluate": "Measure a detector on labelled recordings.",
-    "calibrate": "Fit a detector's thresholds and calibration to one's own calls.",
+    "calibrate": "Fit a detector's thresholds and calibration to your own calls.",
     "bench": "Measure speed: the model, the daemon, the core.",
 }
 
-# third-party module -> the extra that brings it
+# third-party module -> the extra that installs it
 EXTRAS = {
     "fastapi": "console",
     "espeakng_loader": "demo",
@@ -62,14 +62,14 @@ EXTRAS = {
 
 
 class LazyGroup(VerbGroup):
-    """Finds a verb's command in `dfd.cli.<verb>` when it is asked for."""
+    """Imports a verb's command from `dfd.cli.<verb>` when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names every verb, in the order of `VERBS`."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports one verb; None where there is no such verb."""
+        """Imports one verb; returns None if there is no such verb."""
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"dfd.cli.{cmd_name}")
@@ -88,14 +88,14 @@ class LazyGroup(VerbGroup):
 def cli() -> None:
     """Tell in real time whether the voice on an audio stream is a person or a machine.
 
-    dfd VERB --help shows the examples and options of a verb. Completion in bash:
-    eval "$(_DFD_COMPLETE=bash_source dfd)"; zsh_source and fish_source are for the others.
+    dfd COMMAND --help shows a command's examples and options. Completion in bash:
+    eval "$(_DFD_COMPLETE=bash_source dfd)"; for other shells use zsh_source or fish_source.
     """
 
 
 def main() -> None:
-    """Runs `dfd`; a missing extra is one line and exit status 2."""
-    # a file's name, or a terminal that knows ASCII only, must not end a batch
+    """Runs `dfd`; a missing extra is reported in one line, with exit status 2."""
+    # an odd file name, or a terminal limited to ASCII, must not end a batch
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""`dfd models`: public detectors that can be served, fetched and looked into."""
+"""`dfd models`: lists, fetches and inspects public detectors."""
 
 import json
 from typing import Any
@@ -17,9 +17,9 @@ _MEASURED_SECONDS = 2.0
 
 @click.group("models", cls=VerbGroup)
 def command() -> None:
-    """List, fetch and look into public detectors.
+    """List, fetch and inspect public detectors.
 
-    A fetched detector is served by its name: dfd serve --model NAME.
+    Serve a fetched detector by its name: dfd serve --model NAME.
     """
 
 
@@ -31,12 +31,14 @@ def command() -> None:
 )
 @json_option("one line of JSON for each model")
 @click.option(
-    "--measure", is_flag=True, help="Measure the windows a second of those that are here."
+    "--measure",
+    is_flag=True,
+    help="Measure the windows per second of those that have been fetched.",
 )
 def list_command(as_json: bool, measure: bool) -> None:
-    """List what can be served: source, licence, size, published figures, what is here.
+    """List the known detectors: source, licence, size, published figures, whether fetched.
 
-    The figures are their authors' own equal error rates; --json names the sources.
+    The figures are the authors' own equal error rates; --json names the sources.
     """
     import dataclasses
 
@@ -67,9 +69,9 @@ def list_command(as_json: bool, measure: bool) -> None:
 )
 @click.argument("name")
 def pull_command(name: str) -> None:
-    """Fetch a public detector, by its name in the list or by its hub id.
+    """Fetch a public detector by its name in the list or by its hub id.
 
-    Prints where it lies; --model takes that, or the name.
+    Prints its path; --model takes the path or the name.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -102,9 +104,9 @@ def pull_command(name: str) -> None:
 @override_options
 @json_option("the facts as JSON")
 def inspect_command(model: str, as_json: bool, **others: Any) -> None:
-    """Look into a model: what it is, how it is served, or what it lacks.
+    """Inspect a model: what it is, how it is served, or what is missing.
 
-    MODEL is a checkpoint file, a folder, a hub id or a name of the list.
+    MODEL is a checkpoint file, a folder, a hub id or a name in the list.
     """
     from dfd.cli.info import show_model
 
@@ -115,7 +117,7 @@ def inspect_command(model: str, as_json: bool, **others: Any) -> None:
 
 
 def _windows_per_second(model: str) -> float:
-    """Whole windows that one detector scores in a second here, singly."""
+    """Measures how many full windows a detector scores per second here, one at a time."""
     import time
 
     import numpy as np
@@ -129,7 +131,7 @@ def _windows_per_second(model: str) -> float:
     detector.score(window, length)
     count, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < _MEASURED_SECONDS or count < 1:
-        # another window each time: frames that two have in common are kept
+        # a new window each time, because frames shared by two windows are cached
         window = np.roll(window, 7)
         detector.score(window, length)
         count += 1

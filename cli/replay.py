@@ -40,7 +40,7 @@ class Speed(click.ParamType[float | None]):
     read_on="docs/performance.md for load; docs/protocol.md for the events",
     epilog="Exit status: 0; 1 with --fail-on-alert if there was an alert; 2 on a mistake, or if a"
     " stream failed or a file cannot be read; 3 if a recording is cut short, damaged or read in"
-    " part. Reads every format that FFmpeg's libraries know; - is standard input.",
+    " part. Reads every format that FFmpeg's libraries know; - reads standard input.",
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @server_options
@@ -50,14 +50,14 @@ class Speed(click.ParamType[float | None]):
     default="1",
     show_default=True,
     metavar="FACTOR|max",
-    help="1 is real time; max is as fast as the server takes it.",
+    help="1 is real time; max is as fast as the server accepts audio.",
 )
 @click.option(
     "--streams",
     type=click.IntRange(1, 10000),
     default=1,
     show_default=True,
-    help="Streams at once; files are used again until there are this many.",
+    help="Streams at once; files are reused until there are this many.",
 )
 @click.option(
     "--repeat",
@@ -65,7 +65,7 @@ class Speed(click.ParamType[float | None]):
     default=1,
     show_default=True,
     metavar="N",
-    help="Times that each file is replayed.",
+    help="How many times each file is replayed.",
 )
 @click.option(
     "--chunk-seconds",
@@ -73,7 +73,7 @@ class Speed(click.ParamType[float | None]):
     default=0.1,
     show_default=True,
     metavar="SECONDS",
-    help="Audio in one message.",
+    help="Length of audio in each message.",
 )
 @click.option(
     "--ramp-seconds",
@@ -81,7 +81,7 @@ class Speed(click.ParamType[float | None]):
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Spread the start of the streams over this time; not with --speed max.",
+    help="Spread the starts of the streams over this time; not with --speed max.",
 )
 @judging_options
 @click.option(
@@ -91,7 +91,7 @@ class Speed(click.ParamType[float | None]):
     metavar="KEY=VALUE",
     help="A label for the server's log. May be repeated.",
 )
-@json_option("every event as a line of JSON, and the report as the last,")
+@json_option("every event as a line of JSON, and the report as the last line,")
 @report_option("the report")
 @click.option("--events", metavar="FILE", help="Write every event to a file, as a line of JSON.")
 @click.option(
@@ -121,8 +121,7 @@ def command(
 ) -> None:
     """Stream FILES to a daemon as live audio; show scores, alerts and latency.
 
-    Each file is a stream of its own, and of several audio tracks each is one. Scores are the same
-    at any speed.
+    Each audio track of each file is a stream of its own. Scores are the same at any speed.
     """
     import asyncio
     import json
@@ -141,7 +140,7 @@ def command(
     from dfd.clients.sources.recording import Recording, open_recordings
 
     if plot_path is not None:
-        # before the replay, lest its extra be missing after
+        # imported before the replay, so that a missing extra is noticed now
         from dfd.clients.display.plot import draw
 
     options = ReplayOptions(
@@ -179,7 +178,7 @@ def command(
     async def work() -> None:
         retry = RetryPolicy(connect_seconds=5.0)
         async with AsyncDetectionClient(where, retry=retry) as client:
-            # one line, and not one for each file, where there is no server
+            # if there is no server, one line instead of one for each file
             await when_warm(client, lambda line: click.echo(f"dfd replay: {line}", err=True))
             with ReplayView(console, replays, quiet=summary) as view:
 

@@ -8,7 +8,7 @@ import click
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 
-# a snapshot comes in answers of so many streams; one with fewer is the last
+# a snapshot comes in messages of this many streams; one with fewer is the last
 _WHOLE_ANSWER = 64
 
 
@@ -23,14 +23,15 @@ _WHOLE_ANSWER = 64
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the page goes; - is standard output.  [default: FILE.html or STREAM_ID.html here]",
+    help="Where to write the page; - is standard output."
+    "  [default: FILE.html or STREAM_ID.html in this folder]",
 )
 def command(what: str, output: Path | None, **others: Any) -> None:
-    """Write one self-contained HTML page on a recording or on a running stream.
+    """Write one self-contained HTML page about a recording or a running stream.
 
-    It says what was heard and when, the scores over time, the model with its weights' SHA-256,
+    It states what was heard and when, the scores over time, the model with its weights' SHA-256,
     thresholds and error rates, what the figures mean, and the SHA-256 of the recording. A
-    recording is judged by the daemon; of a stream the page says how it stands now.
+    recording is scored by the daemon; for a stream the page shows its present state.
     """
     import asyncio
     import re
@@ -59,7 +60,7 @@ def command(what: str, output: Path | None, **others: Any) -> None:
                 if streams or len(update.streams) < _WHOLE_ANSWER:
                     break
         if not streams:
-            raise UserError(f"{what} is neither a file nor a running stream of {where.server}")
+            raise UserError(f"{what} is neither a file nor a running stream on {where.server}")
         return casefile.from_watched(streams[0], await client.server_info())
 
     exists = Path(what).exists()

@@ -1,4 +1,4 @@
-"""``dfd train``: make a detector from a corpus."""
+"""`dfd train`: trains a detector on a corpus."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,33 +33,33 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--recipe",
     default=BUNDLED,
     show_default=True,
-    help=f"Which recipe to run: {BUNDLED}, or a reference system's: {', '.join(REFERENCE)}.",
+    help=f"Recipe to run: {BUNDLED}, or that of a reference system: {', '.join(REFERENCE)}.",
 )
 @click.option("--corpus", type=_FOLDER, help="Folder with manifest.tsv and the audio it names.")
-@click.option("--protocol", help="A public data set (asvspoof2019-la), in place of --corpus.")
+@click.option("--protocol", help="A public data set (asvspoof2019-la), instead of --corpus.")
 @click.option("--data", type=_FOLDER, help="Folder of the public data set.")
 @click.option(
     "--out",
     default=None,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where checkpoints, the log and model/ go.  [default: runs/RECIPE]",
+    help="Folder for checkpoints, the log and model/.  [default: runs/RECIPE]",
 )
 @click.option(
     "--cache",
     default=None,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where decoded audio and features are kept.  [default: OUT/cache]",
+    help="Folder for decoded audio and features.  [default: OUT/cache]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", default=0, help="CPU threads.  [default: torch's choice]")
-@click.option("--seed", default=0, show_default=True, help="Start of every random draw.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in OUT.")
 @click.option(
     "--steps",
     default=None,
     type=click.IntRange(1),
     metavar="N",
-    help="(bundled) Steps of each network, at most.",
+    help="(bundled) Most training steps of each network.",
 )
 @click.option(
     "--backbone",
@@ -70,14 +70,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--options",
     "options_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="(reference) Options of the recipe, as TOML or JSON.",
+    help="(reference) File with the recipe's options, in TOML or JSON.",
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="(reference) One option of the recipe, as stages.top.epochs=3; may be repeated.",
+    help="(reference) One option of the recipe, such as stages.top.epochs=3. May be repeated.",
 )
 @click.option(
     "--workers",
@@ -88,11 +88,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--tensorboard/--no-tensorboard", default=True, help="Write curves for TensorBoard to OUT."
 )
+@click.option("--wandb", metavar="PROJECT", help="Also send curves to a Weights & Biases project.")
 @click.option(
-    "--wandb", metavar="PROJECT", help="Send curves to a project of Weights & Biases too."
-)
-@click.option(
-    "--checkpoint", is_flag=True, help="(two-stage) Write stage2_best.pt beside model/ too."
+    "--checkpoint", is_flag=True, help="(two-stage) Also write stage2_best.pt next to model/."
 )
 def command(
     recipe: str,
@@ -104,7 +102,7 @@ def command(
     threads: int,
     **more: Any,
 ) -> None:
-    """Runs a recipe with progress bars."""
+    """Runs a recipe and shows progress bars."""
     import torch
     from rich.progress import Progress as Bars
     from rich.progress import TextColumn
@@ -127,7 +125,7 @@ def command(
             else:
                 told = _train_reference(bars, recipe, corpus, protocol, data, out, target, more)
     finally:
-        # It holds for the whole process, which may go on to do something else.
+        # The setting is global to the process, which may go on to do something else.
         torch.set_flush_denormal(False)
     if told:
         click.echo(told)
@@ -138,9 +136,11 @@ def _check_data(recipe: str, corpus: Path | None, protocol: str | None, data: Pa
     if (corpus is None) == (protocol is None):
         raise UserError("name the data: --corpus FOLDER, or --protocol asvspoof2019-la --data ROOT")
     if (protocol is None) != (data is None):
-        raise UserError("--protocol and --data go together: which data set, and where it lies")
+        raise UserError(
+            "--protocol and --data go together: the data set, and the folder that contains it"
+        )
     if recipe == BUNDLED and corpus is None:
-        raise UserError(f"the recipe {BUNDLED} learns from a --corpus with a manifest")
+        raise UserError(f"the recipe {BUNDLED} needs --corpus, a folder with a manifest")
 
 
 def _device(name: str) -> "torch.device":

@@ -1,4 +1,4 @@
-"""`dfd watch`: all streams of a daemon, as they go."""
+"""`dfd watch`: all live streams of a daemon."""
 
 from typing import Any
 
@@ -26,17 +26,18 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
     type=click.Choice(SORTS),
     default="score",
     show_default=True,
-    help="What streams are sorted by; those with an alert come first in any case.",
+    help="Sort order of the streams; those with an alert always come first.",
 )
-@click.option("--reverse", is_flag=True, help="Sort the other way round.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option(
     "--filter",
     "text",
     default="",
     metavar="WORDS",
-    help="Only streams whose id, labels or address hold every word; a label reads name=value.",
+    help="Show only streams whose id, labels or address contain every word; a label is written"
+    " name=value.",
 )
-@click.option("--alerts-only", is_flag=True, help="Only streams with an alert.")
+@click.option("--alerts-only", is_flag=True, help="Show only streams with an alert.")
 @click.option(
     "--interval-seconds",
     "interval",
@@ -44,10 +45,10 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
     default=0.5,
     show_default=True,
     metavar="SECONDS",
-    help="The least time between two updates.",
+    help="Shortest time between two updates.",
 )
 @json_option("every update as a line of JSON")
-@click.option("--once", is_flag=True, help="Show what runs now and end.")
+@click.option("--once", is_flag=True, help="Show what is running now and exit.")
 def command(
     sort: str,
     reverse: bool,
@@ -60,9 +61,9 @@ def command(
 ) -> None:
     """Watch all streams of a daemon: labels, scores, verdict so far, alerts first.
 
-    On a terminal a table is drawn in place: s changes the order, r reverses it, a shows only
-    alerts, q ends. Elsewhere a line is written where a stream begins, alerts or ends. A daemon
-    that asks for tokens wants one that allows watch.
+    On a terminal a table is updated in place: s changes the order, r reverses it, a shows only
+    alerts, q quits. Otherwise a line is written whenever a stream begins, alerts or ends. If the
+    daemon requires tokens, the token must allow watch.
     """
     import asyncio
     import contextlib

@@ -1,10 +1,10 @@
-"""Clients of the daemon: a typed client, and in rooms of their own what is built on it.
+"""Clients of the daemon: a typed client, and packages built on it.
 
-AsyncDetectionClient, DetectionClient      one server; make streams, judge recordings
-AudioFormat, StreamOptions, Connection...  what may be asked (audio.py, options.py)
-events.py                                  what is told: Started, WindowResult, Alert, ...
-DetectionError, UserError                  what goes wrong (errors.py)
-open_recording, open_recordings            audio files as chunks, a track each
+AsyncDetectionClient, DetectionClient      one server: open streams, score recordings
+AudioFormat, StreamOptions, Connection...  what to ask for (audio.py, options.py)
+events.py                                  what comes back: Started, WindowResult, Alert, ...
+DetectionError, UserError                  what can go wrong (errors.py)
+open_recording, open_recordings            audio files as chunks, one object per track
 
 transport/ how a stream outlives calls and connections; protocol/ what is written on the wire
 sources/   where audio comes from: a microphone, recordings
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dfd.clients.stream import DetectionStream
     from dfd.errors import UserError
 
-# module -> what it gives; imported when it is asked for, so that a part costs no more than itself
+# module -> the names it provides; imported lazily, so that each part costs only itself
 _MODULES = {
     "dfd.clients.audio": ("AudioFormat", "Encoding"),
     "dfd.clients.blocking": ("BlockingStream", "DetectionClient"),

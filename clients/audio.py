@@ -11,7 +11,7 @@ MAX_CHANNELS = 8
 
 
 class Encoding(StrEnum):
-    """How one sample is written; the values are the words of the command line."""
+    """How one sample is encoded; the values are the words of the command line."""
 
     LINEAR16 = "linear16"
     MULAW = "mulaw"
@@ -20,7 +20,7 @@ class Encoding(StrEnum):
 
     @property
     def bytes_per_sample(self) -> int:
-        """Bytes that one sample of one channel takes."""
+        """Bytes per sample of one channel."""
         return {Encoding.LINEAR16: 2, Encoding.FLOAT32: 4}.get(self, 1)
 
 
@@ -29,7 +29,7 @@ class AudioFormat:
     """The format of a stream: interleaved frames of `channel_count` samples.
 
     Raises:
-        UserError: a rate outside 8-48 kHz, or not 1 to 8 channels.
+        UserError: on a rate outside 8 to 48 kHz, or a channel count outside 1 to 8.
     """
 
     encoding: Encoding = Encoding.LINEAR16
@@ -44,18 +44,18 @@ class AudioFormat:
             )
         if not 1 <= self.channel_count <= MAX_CHANNELS:
             raise UserError(
-                f"{self.channel_count} channels are not between 1 and 8: send fewer of them"
+                f"{self.channel_count} channels are outside 1 to 8: send fewer channels"
             )
 
     @property
     def bytes_per_frame(self) -> int:
-        """Bytes of one frame: a sample of every channel."""
+        """Bytes per frame, which is one sample of every channel."""
         return self.encoding.bytes_per_sample * self.channel_count
 
     def frames(self, seconds: float) -> int:
-        """Frames nearest to a duration."""
+        """Returns the number of frames nearest to a duration."""
         return round(seconds * self.sample_rate_hz)
 
     def seconds(self, frames: int) -> float:
-        """Duration of so many frames."""
+        """Returns the duration of a number of frames."""
         return frames / self.sample_rate_hz

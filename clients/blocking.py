@@ -1,4 +1,4 @@
-"""The typed blocking client: the asynchronous one behind a thread.
+"""The typed blocking client: the asynchronous one on a background thread.
 
 All blocking clients of a process share one event loop in one daemon thread.
 """
@@ -35,7 +35,7 @@ def _shared_loop() -> asyncio.AbstractEventLoop:
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Runs work in the shared loop and waits; an interrupted wait cancels it."""
+    """Runs work in the shared loop and waits for it; interrupting the wait cancels the work."""
     future = asyncio.run_coroutine_threadsafe(work, _shared_loop())
     try:
         return future.result()
@@ -46,7 +46,7 @@ def _run(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 class DetectionClient:
-    """Speaks to one server from ordinary code; threads may share it.
+    """Talks to one server from synchronous code; threads may share it.
 
         with DetectionClient("localhost:50051") as client:
             with client.stream(sample_rate_hz=8000, encoding="mulaw") as stream:
@@ -54,7 +54,7 @@ class DetectionClient:
                 for event in stream:
                     print(event)
 
-    Takes what `AsyncDetectionClient` takes, and raises what it raises.
+    Its arguments and exceptions are those of `AsyncDetectionClient`.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class DetectionClient:
         self.close()
 
     def close(self) -> None:
-        """Closes the channel and whatever still runs on it."""
+        """Closes the channel and everything still running on it."""
         _run(self._client.aclose())
 
     def stream(
@@ -99,7 +99,7 @@ class DetectionClient:
         live: bool = True,
         buffer_seconds: float = 10.0,
     ) -> BlockingStream:
-        """Makes a stream; enter it to connect. As `AsyncDetectionClient.stream`."""
+        """Creates a stream; enter it to connect. See `AsyncDetectionClient.stream`."""
 
         async def make() -> DetectionStream:
             return self._client.stream(
@@ -122,16 +122,16 @@ class DetectionClient:
         vad: VadOptions | None = None,
         alert_policy: AlertPolicy | None = None,
     ) -> ev.Detection:
-        """Judges one short recording in one call. As `AsyncDetectionClient.detect`."""
+        """Scores one short recording in one call. See `AsyncDetectionClient.detect`."""
         return _run(self._client.detect(recording, model=model, vad=vad, alert_policy=alert_policy))
 
     def server_info(self, timeout_seconds: float = 10.0) -> ev.ServerInfo:
-        """What the server offers. As `AsyncDetectionClient.server_info`."""
+        """Returns what the server offers. See `AsyncDetectionClient.server_info`."""
         return _run(self._client.server_info(timeout_seconds))
 
 
 class BlockingStream:
-    """Audio in, events out, as `DetectionStream`; one thread may send while another iterates."""
+    """Audio in, events out, like `DetectionStream`; one thread may send while another iterates."""
 
     def __init__(self, stream: DetectionStream) -> None:
         self._stream = stream
@@ -140,12 +140,12 @@ class BlockingStream:
 
     @property
     def started(self) -> ev.Started:
-        """The server's first answer."""
+        """The server's first response."""
         return self._stream.started
 
     @property
     def lost_seconds(self) -> float:
-        """Audio dropped unjudged so far, because the buffer was full."""
+        """Audio dropped so far, without being scored, because the buffer was full."""
         return self._stream.lost_seconds
 
     def __enter__(self) -> Self:
@@ -161,11 +161,11 @@ class BlockingStream:
         _run(self._stream.aclose())
 
     def send(self, content: bytes, sample_offset: int | None = None) -> bool:
-        """Takes whole interleaved frames; False once the stream is over."""
+        """Sends whole interleaved frames; returns False once the stream is over."""
         return _run(self._stream.send(content, sample_offset))
 
     def finish(self) -> None:
-        """Ends the audio; the last results and the summary follow."""
+        """Marks the end of the audio; the last results and the summary follow."""
         _run(self._stream.finish())
 
     def send_all(self, chunks: Iterable[bytes]) -> None:
@@ -176,10 +176,10 @@ class BlockingStream:
         self.finish()
 
     def __iter__(self) -> Iterator[ev.Event]:
-        """Gives events until the stream is over.
+        """Yields events until the stream is over.
 
         Raises:
-            DetectionError: the stream ended by an error.
+            DetectionError: if the stream ended with an error.
         """
         events = self._stream.__aiter__()
 

@@ -29,7 +29,7 @@ _DEFAULT_RETRY = RetryPolicy()
 
 
 class AsyncDetectionClient:
-    """Speaks to one server; any number of streams at once.
+    """Talks to one server, with any number of streams at once.
 
         async with AsyncDetectionClient("localhost:50051") as client:
             async with client.stream(sample_rate_hz=8000, encoding="mulaw") as stream:
@@ -39,14 +39,14 @@ class AsyncDetectionClient:
                     print(event)
 
     Args:
-        server: "host:port"; or a whole `Connection`, and then nothing else of it.
+        server: "host:port", or a complete `Connection` (then without the other arguments).
         token: bearer token.
-        tls_ca: PEM file of the authority to trust.
-        insecure: never TLS; without it only loopback addresses are spoken to in the clear.
-        retry: how a lost or full server is tried again.
+        tls_ca: PEM file of the certificate authority to trust.
+        insecure: never use TLS; without this, only loopback addresses are used without TLS.
+        retry: how to retry when the server is lost or full.
 
     Raises:
-        UserError: an invalid address, token or PEM file.
+        UserError: if the address, the token or a PEM file is invalid.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class AsyncDetectionClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Closes the channel and whatever still runs on it."""
+        """Closes the channel and everything still running on it."""
         await self._channel.close()
 
     def stream(
@@ -92,21 +92,21 @@ class AsyncDetectionClient:
         live: bool = True,
         buffer_seconds: float = 10.0,
     ) -> DetectionStream:
-        """Makes a stream; enter it to connect.
+        """Creates a stream; enter it to connect.
 
         Args:
-            audio_format: the format, where it is at hand; or the three that follow.
+            audio_format: the format; alternatively give the three arguments that follow.
             sample_rate_hz: 8000 to 48000.
             encoding: "linear16", "mulaw", "alaw" or "float32".
             channel_count: 1 to 8, interleaved.
             options: what the stream is and how it is judged.
-            live: a live source is never made to wait: what the buffer cannot hold is lost
-                and marked as a gap. False: `send` waits and nothing is lost.
-            buffer_seconds: audio held for a slow or lost server, and again as much of what
-                was sent and not yet judged.
+            live: True: `send` never waits; what the buffer cannot hold is lost and marked as a
+                gap. False: `send` waits and nothing is lost.
+            buffer_seconds: audio to hold while the server is slow or lost, and the same amount
+                again of audio that was sent but not yet scored.
 
         Raises:
-            UserError: an impossible format.
+            UserError: if the format is impossible.
         """
         if audio_format is None:
             audio_format = AudioFormat(_encoding(encoding), sample_rate_hz, channel_count)
@@ -129,10 +129,10 @@ class AsyncDetectionClient:
         live: bool = False,
         buffer_seconds: float = 10.0,
     ) -> AsyncIterator[ev.Event]:
-        """Sends every chunk and gives the events, in one.
+        """Sends every chunk and yields the events.
 
         Raises:
-            DetectionError: the stream ended by an error.
+            DetectionError: if the stream ended with an error.
         """
         stream = self.stream(
             audio_format, options=options, live=live, buffer_seconds=buffer_seconds
@@ -157,11 +157,11 @@ class AsyncDetectionClient:
         vad: VadOptions | None = None,
         alert_policy: AlertPolicy | None = None,
     ) -> ev.Detection:
-        """Judges one short recording in one call.
+        """Scores one short recording in one call.
 
         Raises:
-            DetectionError: the server refused.
-            UserError: the recording is larger than the server takes in one call.
+            DetectionError: if the server refused.
+            UserError: if the recording is larger than the server takes in one call.
         """
         most = (await self.server_info()).limits.max_recording_bytes
         audio = bytearray()
@@ -170,8 +170,8 @@ class AsyncDetectionClient:
                 audio += chunk
                 if most and len(audio) > most:
                     raise UserError(
-                        f"{recording.name} is more than the {most} bytes of audio that the server"
-                        " takes in one call: stream it instead"
+                        f"{recording.name} exceeds the {most} bytes of audio that the server"
+                        " accepts in one call: stream it instead"
                     )
         request = pb.DetectRequest(
             audio_format=requests.format_message(recording.audio_format),
@@ -186,10 +186,10 @@ class AsyncDetectionClient:
             raise from_error(error) from None
 
     async def server_info(self, timeout_seconds: float = 10.0) -> ev.ServerInfo:
-        """What the server offers.
+        """Returns what the server offers.
 
         Raises:
-            DetectionError: it cannot be reached, or refused.
+            DetectionError: if it cannot be reached, or refused.
         """
         request = pb.GetServerInfoRequest()
         try:
@@ -201,13 +201,13 @@ class AsyncDetectionClient:
         return wire.server_info(answer)
 
     async def watch(self, interval_seconds: float = 0.5) -> AsyncGenerator[StreamsUpdate, None]:
-        """All streams of the server as they go: a snapshot, then what changed; without end.
+        """Watches all streams of the server: yields a snapshot, then changes, without end.
 
         Args:
-            interval_seconds: the least time between two updates, 0.1 to 60.
+            interval_seconds: shortest time between two updates, 0.1 to 60.
 
         Raises:
-            DetectionError: the server cannot be reached, ended, or refused; a token needs
+            DetectionError: if the server cannot be reached, ended, or refused; a token needs
                 the right `watch`.
         """
         request = pb.WatchStreamsRequest(min_interval=requests.duration(interval_seconds))

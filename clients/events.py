@@ -84,6 +84,20 @@ class ErrorRates:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How raw scores become evidence: a window's LLR is `scale * log_odds + offset`.
+
+    Attributes:
+        evidence_correlation: r; n windows of a stream weigh as much as n / (1 + (n - 1) r)
+            independent ones.
+    """
+
+    scale: float
+    offset: float
+    evidence_correlation: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model as it is served.
 
@@ -95,6 +109,7 @@ class ModelInfo:
         utterance_score: what the cumulative score is: "evidence", "mean" or "first".
         min_speech_seconds: a window with less is not scored.
         error_rates: None where the model's card does not say.
+        calibration: None where an older server does not say.
     """
 
     name: str
@@ -113,6 +128,7 @@ class ModelInfo:
     utterance_score: str
     min_speech_seconds: float
     error_rates: ErrorRates | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

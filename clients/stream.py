@@ -56,7 +56,7 @@ class DetectionStream:
         """The server's first answer: model, effective windows and policy, limits.
 
         Raises:
-            RuntimeError: the stream was not entered yet.
+            RuntimeError: if the stream was not entered yet.
         """
         if not self._state.opened.done():
             raise RuntimeError("enter the stream first: async with client.stream(...) as stream")
@@ -86,7 +86,7 @@ class DetectionStream:
         """Connects and waits for `Started`.
 
         Raises:
-            DetectionError: the server refused the stream, or did not answer in time.
+            DetectionError: if the server refused the stream, or did not answer in time.
         """
         self._task = asyncio.create_task(self._link.run())
         try:
@@ -126,7 +126,7 @@ class DetectionStream:
             False once the stream is over, whose reason iterating tells.
 
         Raises:
-            ValueError: a partial frame, an offset that runs backwards, or audio after `finish`.
+            ValueError: on a partial frame, an offset that runs backwards, or audio after `finish`.
         """
         state = self._state
         while not self._live and state.buffer.full and not state.over:
@@ -173,7 +173,7 @@ class DetectionStream:
         """Gives events until the stream is over.
 
         Raises:
-            DetectionError: the stream ended by an error.
+            DetectionError: if the stream ended with an error.
         """
         state = self._state
         while not (state.over and state.events.empty()):

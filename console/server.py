@@ -82,7 +82,7 @@ async def serve(options: ConsoleOptions, announce: Callable[[str], None]) -> Non
         announce: takes the ready line.
 
     Raises:
-        UserError: the port cannot be had, or a PEM file cannot be read.
+        UserError: if the port is unavailable, or a PEM file cannot be read.
     """
     hub = Hub(options.connection)
     listening = _bind(options.host, options.port)

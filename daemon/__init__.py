@@ -15,7 +15,7 @@ From the port to the device and back:
     watch/       all streams of the daemon, as they are shown
     scheduling/  batches windows of all streams for the one thread that owns the device
     multiprocess/
-                 several processes that share the port, and an engine process for each device
+                 several processes that share the port, and an instance for each device
     vitals/      what it knows of its own work while it runs: health and capacity follow that
     metrics, page, logs
                  what operators see; `logqueue` and `lograte` keep the log from holding up anything

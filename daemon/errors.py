@@ -1,4 +1,4 @@
-"""How a call fails: a status, an `ErrorInfo` for machines and a message that says what to do."""
+"""How an RPC fails: a status, an `ErrorInfo` for machines and a message that says what to do."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,8 @@ STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _ABORT_SECONDS = 5.0
 
 
-class CallError(Exception):
-    """Ends a call with a status other than OK.
+class StatusError(Exception):
+    """Ends an RPC with a status other than OK.
 
     Attributes:
         reason: stable and UPPER_SNAKE_CASE, the `ErrorInfo.reason`.
@@ -57,19 +57,19 @@ class CallError(Exception):
         return status_pb2.Status(code=number, message=self.message, details=details)
 
 
-def invalid(reason: str, message: str) -> CallError:
+def invalid(reason: str, message: str) -> StatusError:
     """The caller broke the contract."""
-    return CallError(grpc.StatusCode.INVALID_ARGUMENT, reason, message)
+    return StatusError(grpc.StatusCode.INVALID_ARGUMENT, reason, message)
 
 
-def from_stream_error(error: StreamError) -> CallError:
+def from_stream_error(error: StreamError) -> StatusError:
     """What the streaming core refused, as a status."""
     return invalid(error.reason, str(error))
 
 
-def internal(stream_id: str) -> CallError:
+def internal(stream_id: str) -> StatusError:
     """A fault of the server's own; the traceback is in the log under the same id."""
-    return CallError(
+    return StatusError(
         grpc.StatusCode.INTERNAL,
         "INTERNAL_ERROR",
         f"the server failed on this stream; start it again, or look for {stream_id} in its log",
@@ -77,18 +77,18 @@ def internal(stream_id: str) -> CallError:
     )
 
 
-def draining(retry_seconds: float) -> CallError:
+def draining(retry_seconds: float) -> StatusError:
     """The server is about to end."""
-    return CallError(
+    return StatusError(
         grpc.StatusCode.UNAVAILABLE,
         "SERVER_DRAINING",
-        "the server is shutting down; connect again, to another instance if there is one",
+        "the server is shutting down; connect again, to another server if there is one",
         retry_seconds=retry_seconds,
     )
 
 
-async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: CallError) -> NoReturn:
-    """Ends the call with the error's status, details and message."""
+async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: StatusError) -> NoReturn:
+    """Ends the RPC with the error's status, details and message."""
     # the client has left meanwhile, or takes nothing
     with contextlib.suppress(grpc.aio.BaseError, TimeoutError):
         async with asyncio.timeout(_ABORT_SECONDS):
@@ -97,7 +97,7 @@ async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: CallErro
                 error.message,
                 trailing_metadata=((STATUS_DETAILS_KEY, error.status().SerializeToString()),),
             )
-    # grpc takes no other error than its own for the end of a call that was aborted, and an
-    # aborted call raises it on every use
+    # grpc takes no other error than its own for the end of an RPC that was aborted, and an
+    # aborted one raises it on every use
     await context.read()
-    raise AssertionError("an aborted call cannot be read")
+    raise AssertionError("an aborted RPC cannot be read")

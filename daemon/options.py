@@ -1,15 +1,13 @@
 """Options of the daemon: frozen, with units in their names, checked when made."""
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
 MIB = 1 << 20
-# as `detector/files/bundled` has it, which would import torch
-_BUNDLED = "bundled"
 ADMISSIONS = ("measured", "fixed")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 JOURNAL_FAILURES = ("continue", "stop")
@@ -29,8 +27,7 @@ class ServeOptions(ModelOverrides):
 
     Attributes:
         host, port: where gRPC listens; port 0 takes a free one.
-        model: those that are served, as `dfd.detector.load_detector` takes them; the first is for
-            streams that name none. Nothing: the bundled one.
+        model: as `dfd.detector.load_detector` takes it; "bundled" comes with dfd.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
         precision, engine, threads: as `dfd.detector.load_detector` takes them.
@@ -54,7 +51,7 @@ class ServeOptions(ModelOverrides):
         deadline_seconds: a live window that waited longer is shed.
         queue_limit: windows waiting; beyond it live ones are shed.
         batch_timeout_seconds: a forward pass that takes longer is given up.
-        watchdog_seconds: a worker or an engine process that does not answer for this long is
+        watchdog_seconds: a worker or an instance that does not answer for this long is
             ended, and another started.
         windows_in_flight: unresolved windows of one channel before its sender is slowed.
         grace_seconds: time running streams have to end after SIGTERM.
@@ -76,12 +73,12 @@ class ServeOptions(ModelOverrides):
         reflection, health: whether gRPC's services of these names are there.
 
     Raises:
-        UserError: a value is impossible.
+        UserError: if a value is impossible.
     """
 
     host: str = "127.0.0.1"
     port: int = 50051
-    model: str | tuple[str, ...] = ()
+    model: str = "bundled"
     workers: int = 1
     device: str = "auto"
     precision: str = "auto"
@@ -238,24 +235,9 @@ class ServeOptions(ModelOverrides):
         return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """The models to load, each once; the first is for streams that name none."""
-        named = (self.model,) if isinstance(self.model, str) else self.model
-        return tuple(dict.fromkeys(named)) or (_BUNDLED,)
-
-    @property
     def devices(self) -> tuple[str, ...]:
-        """The devices, one engine of each model on each."""
+        """The devices, one instance each."""
         return tuple(name.strip() for name in self.device.split(","))
-
-    @property
-    def engines(self) -> tuple["ServeOptions", ...]:
-        """What the engine processes run: every model on every device."""
-        return tuple(self.of(model, device) for model in self.models for device in self.devices)
-
-    def of(self, model: str, device: str | None = None) -> "ServeOptions":
-        """The same for one model alone, on one device or on all."""
-        return replace(self, model=model, device=device or self.device)
 
     @property
     def streams_by_peer(self) -> int:
@@ -266,7 +248,7 @@ class ServeOptions(ModelOverrides):
 
     @property
     def multiprocess(self) -> bool:
-        """Whether several processes serve: workers on one port, an engine process a device."""
+        """Whether several processes serve: workers on one port, an instance a device."""
         return self.workers > 1 or len(self.devices) > 1
 
     @property

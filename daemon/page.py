@@ -86,7 +86,7 @@ class MetricsPage:
         shared: another daemon may have the port as well for a while.
 
     Raises:
-        UserError: the port cannot be had.
+        UserError: if the port is unavailable.
     """
 
     def __init__(

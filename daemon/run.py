@@ -26,7 +26,7 @@ async def run(
         load: makes the warm classifier.
 
     Raises:
-        UserError: a mistake of whoever started the daemon.
+        UserError: if an option is wrong.
     """
     loop = asyncio.get_running_loop()
     server = Server(options, load)

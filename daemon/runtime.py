@@ -1,29 +1,27 @@
-"""What the calls of one daemon share."""
+"""What the RPCs of one daemon share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import grpc
-
 from dfd.daemon.endpoint.admission import Admission, Phase
-from dfd.daemon.endpoint.auth import Authenticator, Token
+from dfd.daemon.endpoint.auth import Authenticator
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
-from dfd.daemon.errors import CallError, draining
+from dfd.daemon.errors import StatusError, draining
 from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import Journal
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
 
 
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
-    """How running calls end, in seconds from the start of draining.
+    """How running RPCs end, in seconds from the start of draining.
 
     Attributes:
         grace_seconds: after this the port is closed on whoever is left.
@@ -45,11 +43,7 @@ class DrainPlan:
 
 
 class Drainable(Protocol):
-    """A running call."""
-
-    @property
-    def engine(self) -> Engine | None:
-        """What judges it; None before it has said which model it wants."""
+    """A running RPC."""
 
     def drain(self, plan: DrainPlan) -> None:
         """The server is about to end."""
@@ -58,34 +52,14 @@ class Drainable(Protocol):
         """Tells the client something worth knowing of the server."""
 
 
-def concerns(engine: Engine, judge: Engine | None) -> bool:
-    """Whether an engine is what judges a call, or a part of it."""
-    return judge is not None and (judge is engine or engine in judge.members)
-
-
-def allows(token: Token | None, model: str) -> bool:
-    """Whether a caller may use a model."""
-    return token is None or token.models is None or model in token.models
-
-
-def model_not_allowed(model: str) -> CallError:
-    """The token is for other models."""
-    return CallError(
-        grpc.StatusCode.PERMISSION_DENIED,
-        "MODEL_NOT_ALLOWED",
-        f"the token does not allow the model {model}; use one that does",
-        metadata={"model": model},
-    )
-
-
 @dataclass(slots=True, eq=False)
 class Runtime:
     """The daemon's state, belonging to one event loop.
 
     Attributes:
         journal, clips: None where none are kept.
-        engines: by name, the first for streams that name none; empty until all are warm.
-        calls: streams and recordings that run.
+        model: None until the model is warm.
+        rpcs: streams and recordings that run.
         roster: the streams as watchers see them.
     """
 
@@ -99,8 +73,8 @@ class Runtime:
     capacity: Capacity
     journal: Journal | None = None
     clips: ClipFolder | None = None
-    engines: dict[str, Engine] = field(default_factory=dict)
-    calls: set[Drainable] = field(default_factory=set)
+    model: ServedModel | None = None
+    rpcs: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)
 
     def call_journal(self, kind: str, warn: Callable[[str, str], None]) -> CallJournal | None:
@@ -109,76 +83,34 @@ class Runtime:
             return None
         return CallJournal(self.journal, kind, self.options.retry_seconds, warn)
 
-    def warm(self, engines: dict[str, Engine]) -> None:
+    def warm(self, model: ServedModel) -> None:
         """Starts to serve."""
-        self.engines = engines
-        self.metrics.set_models([engine.spec for engine in engines.values()])
+        self.model = model
+        self.metrics.set_model(model.spec)
         self.admission.enter(Phase.SERVING)
 
     def drain(self, plan: DrainPlan) -> None:
-        """Takes no new calls and tells those that run."""
+        """Takes no new RPCs and tells those that run."""
         self.admission.enter(Phase.DRAINING)
-        for call in tuple(self.calls):
-            call.drain(plan)
+        for rpc in tuple(self.rpcs):
+            rpc.drain(plan)
 
-    def warn(self, reason: str, message: str, engine: Engine | None = None) -> None:
-        """Tells all calls that run, or those of one engine, something worth knowing."""
-        for call in tuple(self.calls):
-            if engine is None or concerns(engine, call.engine):
-                call.warn(reason, message)
+    def warn(self, reason: str, message: str) -> None:
+        """Tells all RPCs that run something worth knowing of the server."""
+        for rpc in tuple(self.rpcs):
+            rpc.warn(reason, message)
 
-    def check_warm(self) -> None:
-        """Makes sure that there are models.
+    def model_or_refuse(self) -> ServedModel:
+        """The warm model.
 
         Raises:
-            CallError: WARMING_UP or SERVER_DRAINING.
+            StatusError: if WARMING_UP or SERVER_DRAINING.
         """
-        if not self.engines:
+        if self.model is None:
             self.admission.check()
             raise self.drain_error()
+        return self.model
 
-    def check_models(self, token: Token | None) -> None:
-        """Makes sure that there is a model for a caller, before it says which one it wants.
-
-        Raises:
-            CallError: WARMING_UP, SERVER_DRAINING or MODEL_NOT_ALLOWED.
-        """
-        self.check_warm()
-        if not any(allows(token, name) for name in self.engines):
-            raise model_not_allowed(next(iter(self.engines)))
-
-    def choose(self, name: str, token: Token | None) -> Engine:
-        """The engine of the model that a call asks for.
-
-        Args:
-            name: of the model; empty for the first.
-            token: of the caller, None where none is asked for.
-
-        Raises:
-            CallError: UNKNOWN_MODEL, MODEL_NOT_ALLOWED or ENGINE_FAILING.
-        """
-        name = name or next(iter(self.engines))
-        if name not in self.engines:
-            raise CallError(
-                grpc.StatusCode.NOT_FOUND,
-                "UNKNOWN_MODEL",
-                "this server has no such model; leave model empty, or ask for "
-                + " or ".join(self.engines),
-            )
-        if not allows(token, name):
-            raise model_not_allowed(name)
-        engine = self.engines[name]
-        if not engine.well():
-            others = " or ".join(n for n, other in self.engines.items() if other.well())
-            raise CallError(
-                grpc.StatusCode.UNAVAILABLE,
-                "ENGINE_FAILING",
-                f"the model {name} judges no windows at present; try again later"
-                + (f", or ask for {others}" if others else ""),
-                retry_seconds=self.options.retry_seconds,
-            )
-        return engine
-
-    def drain_error(self) -> CallError:
-        """What a call that draining cuts short ends with."""
+    def drain_error(self) -> StatusError:
+        """What an RPC that draining cuts short ends with."""
         return draining(self.options.retry_seconds)

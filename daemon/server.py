@@ -12,7 +12,7 @@ import grpc.aio
 from dfd import __version__
 from dfd.daemon.endpoint.address import address
 from dfd.daemon.endpoint.admission import Admission, Phase, StreamQuota
-from dfd.daemon.endpoint.bind import bind, channel_options, most_calls
+from dfd.daemon.endpoint.bind import bind, channel_options, most_rpcs
 from dfd.daemon.endpoint.doors import check_doors
 from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.endpoint.health import HealthServicer, add_health
@@ -29,10 +29,9 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
 from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import Engine, ModelSource
-from dfd.daemon.scheduling.lineup import line_up
+from dfd.daemon.scheduling.contract import ModelSource
 from dfd.daemon.scheduling.load import load_model
-from dfd.daemon.scheduling.local import Loader, LocalModels
+from dfd.daemon.scheduling.local import Loader, LocalModel
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
@@ -47,7 +46,7 @@ LAST_WORDS_SECONDS = 0.5
 class Shared:
     """What a server has in common with other processes that serve the same port."""
 
-    engines: ModelSource
+    source: ModelSource
     quota: StreamQuota
     metrics: Metrics
 
@@ -57,7 +56,7 @@ class Server:
 
     Args:
         load: makes the warm classifier, in the device's own thread.
-        shared: where the engine is elsewhere; `load` is not used then.
+        shared: where the model is elsewhere; `load` is not used then.
 
     Attributes:
         on_serving: told when streams are taken, or not for the time being.
@@ -92,16 +91,16 @@ class Server:
                 time.monotonic,
                 options.deadline_seconds,
                 options.retry_seconds,
+                len(options.devices),
                 None if shared is None else lambda: shared.quota.taken,
             ),
         )
         self._shares_port = shared is not None
-        self._source: ModelSource
-        self._source = LocalModels(options, metrics, load) if shared is None else shared.engines
+        self._source = LocalModel(options, metrics, load) if shared is None else shared.source
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
         self._vitals = Vitals(options, metrics, self.runtime.capacity, self._pulse_changed)
-        self._has_engine = False
+        self._has_model = False
         self.on_serving: Callable[[bool], None] | None = None
 
     @property
@@ -113,19 +112,23 @@ class Server:
         """Takes the ports; calls are answered UNAVAILABLE until `warm`.
 
         Raises:
-            UserError: a port or the journal cannot be had, or TLS is set up wrongly.
+            UserError: if a port or the journal is unavailable, or TLS is configured wrongly.
         """
         options = self.options
         shared = self._shares_port
         if options.journal is not None:
             self.runtime.journal = open_journal(options, self.metrics)
         if options.evidence_clips is not None:
+            journal = self.runtime.journal
             self.runtime.clips = ClipFolder(
-                options.evidence_clips, options.clip_days, options.clip_bytes
+                options.evidence_clips,
+                options.clip_days,
+                options.clip_bytes,
+                None if journal is None else journal.put_clip,
             )
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),
-            maximum_concurrent_rpcs=most_calls(options),
+            maximum_concurrent_rpcs=most_rpcs(options),
         )
         server.add_generic_rpc_handlers([DetectionService(self.runtime).handler()])
         if options.health:
@@ -170,57 +173,50 @@ class Server:
                 self.reread()
 
     async def warm(self) -> bool:
-        """Loads the models and starts to serve; True when that is done.
+        """Loads the model and starts to serve; True when that is done.
 
         Raises:
-            UserError: there is no such model or device.
+            UserError: if there is no such model or device.
         """
-        engines = await self._source.start()
-        rehearse(engines[0].spec)
-        lineup = line_up(await self._vitals.watch(engines))
-        self._has_engine = True
-        self.runtime.warm(lineup)
+        model = await self._source.start()
+        rehearse(model.spec)
+        model = await self._vitals.watch(model)
+        self._has_model = True
+        self.runtime.warm(model)
         self._follow()
-        for engine in lineup.values():
-            log(logging.INFO, "serving", **model_fields(engine.spec))
+        log(logging.INFO, "serving", **model_fields(model.spec))
         return True
 
     def pause(self) -> None:
-        """Takes no new streams while there is no engine; those that run go on."""
-        self._has_engine = False
+        """Takes no new streams while there is no model; those that run go on."""
+        self._has_model = False
         self._follow()
 
     def resume(self) -> None:
         """Takes streams again."""
-        self._has_engine = self._vitals.watching
+        self._has_model = self._vitals.watching
         self._follow()
 
-    def _pulse_changed(self, engine: Engine, well: bool) -> None:
-        """Says the truth about an engine, to those who would come and those who are here."""
-        several = len(self.options.models) > 1
-        which = f"the classifier {engine.spec.name}" if several else "the classifier"
+    def _pulse_changed(self, well: bool) -> None:
+        """Says the truth about the model, to those who would come and those who are here."""
         if well:
-            log(logging.WARNING, "windows are judged again", model=engine.spec.name)
-            self.runtime.warn("ENGINE_RECOVERED", f"{which} judges windows again", engine)
+            log(logging.WARNING, "windows are judged again")
+            self.runtime.warn("ENGINE_RECOVERED", "the classifier judges windows again")
         else:
-            log(
-                logging.ERROR,
-                "no windows are judged; no streams are taken until they are",
-                model=engine.spec.name,
-            )
+            log(logging.ERROR, "no windows are judged; no streams are taken until they are")
             self.runtime.warn(
                 "ENGINE_FAILING",
-                f"{which} judges no windows at present; what is said meanwhile may stay unjudged",
-                engine,
+                "the classifier judges no windows at present; what is said meanwhile may stay "
+                "unjudged",
             )
         self._follow()
 
     def _follow(self) -> None:
-        """Brings admission and health to what is known of the engine."""
+        """Brings admission and health to what is known of the model."""
         admission = self.runtime.admission
         if admission.phase is Phase.DRAINING:
             return
-        if not self._has_engine:
+        if not self._has_model:
             phase = Phase.WARMING
         else:
             phase = Phase.SERVING if self.well else Phase.FAILING
@@ -262,12 +258,12 @@ class Server:
         if self.page is not None:
             self.page.close()
         await self._vitals.stop()
+        if self.runtime.clips is not None:  # the journal notes the last of them
+            await asyncio.to_thread(self.runtime.clips.close)
+            self.runtime.clips = None
         if self.runtime.journal is not None:
             await self.runtime.journal.close()
             self.runtime.journal = None
-        if self.runtime.clips is not None:
-            await asyncio.to_thread(self.runtime.clips.close)
-            self.runtime.clips = None
         return await self._source.stop()
 
     async def __aenter__(self) -> Self:

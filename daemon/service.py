@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.endpoint.auth import Right, Token
-from dfd.daemon.errors import CallError, abort, internal
+from dfd.daemon.errors import StatusError, abort, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.ends import ClientGoneError
@@ -64,10 +64,10 @@ class DetectionService:
 
         async def serve(token: Token | None) -> str:
             with self._place(context, token):
-                stream = Stream(self._runtime, context, token)
+                stream = Stream(self._runtime, context, None if token is None else token.name)
                 try:
                     await stream.run()
-                except (CallError, ClientGoneError):
+                except (StatusError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(stream.stream_id) from error
@@ -82,10 +82,10 @@ class DetectionService:
 
         async def serve(token: Token | None) -> bytes:
             with self._place(context, token):
-                recording = Recording(self._runtime, context, token)
+                recording = Recording(self._runtime, context, None if token is None else token.name)
                 try:
                     response = await recording.run()
-                except (CallError, ClientGoneError):
+                except (StatusError, ClientGoneError):
                     raise
                 except Exception as error:
                     raise _FaultError(recording.stream_id) from error
@@ -100,17 +100,16 @@ class DetectionService:
 
         async def serve(_: Token | None) -> bytes:
             runtime = self._runtime
-            runtime.check_warm()
-            specs = [engine.spec for engine in runtime.engines.values()]
+            spec = runtime.model_or_refuse().spec
             return pb.GetServerInfoResponse(
                 version=runtime.version,
-                models=[describe.model_message(spec) for spec in specs],
+                models=[describe.model_message(spec)],
                 encodings=ENCODINGS,
                 limits=describe.limits_message(runtime.options),
                 active_streams=runtime.admission.taken,
                 max_streams=runtime.admission.max_streams,
-                default_alert_policy=describe.policy_message(default_policy(specs[0])),
-                model_cards=[spec.card_text for spec in specs],
+                default_alert_policy=describe.policy_message(default_policy(spec)),
+                model_cards=[spec.card_text],
             ).SerializeToString()
 
         return await self._guarded(context, Right.INFO, serve) or b""
@@ -128,11 +127,18 @@ class DetectionService:
         """Holds a place of the daemon, of the token and of the peer.
 
         Raises:
-            CallError: there is none.
+            StatusError: if there is none.
         """
         runtime = self._runtime
         with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):
-            runtime.check_models(token)
+            model = runtime.model_or_refuse().spec.name
+            if token is not None and token.models is not None and model not in token.models:
+                raise StatusError(
+                    grpc.StatusCode.PERMISSION_DENIED,
+                    "MODEL_NOT_ALLOWED",
+                    f"the token does not allow the model {model}; use one that does",
+                    metadata={"model": model},
+                )
             yield
 
     async def _guarded(
@@ -141,11 +147,11 @@ class DetectionService:
         right: Right,
         serve: Callable[[Token | None], Awaitable[_Answer]],
     ) -> _Answer | None:
-        """Serves one call; whatever it raises becomes this call's status and no other's."""
+        """Serves one RPC; whatever it raises becomes its status and no other's."""
         try:
             token = self._runtime.auth.check(context.invocation_metadata(), right)
             return await serve(token)
-        except CallError as error:
+        except StatusError as error:
             failure = error.with_traceback(None)  # no cycle with this frame
         except ClientGoneError:
             return None

@@ -44,7 +44,7 @@ def compile_first_good(
         The precision, and the compiled network.
 
     Raises:
-        UserError: the one precision gives no finite score.
+        UserError: if the one precision gives no finite score.
     """
     network = checkpoint.network
     if wanted == (FP32,):

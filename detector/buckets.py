@@ -37,7 +37,7 @@ def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:
     """The batch sizes ascending, each once.
 
     Raises:
-        UserError: there is none, or one is not positive.
+        UserError: if there is none, or one is not positive.
     """
     ordered = tuple(sorted(set(buckets)))
     if not ordered or ordered[0] < 1:

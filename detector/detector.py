@@ -80,7 +80,7 @@ class Detector:
             where the network gave no finite score, in that window alone.
 
         Raises:
-            ValueError: wrong shapes, or a length outside 1 to `spec.window_samples`.
+            ValueError: on wrong shapes, or a length outside 1 to `spec.window_samples`.
         """
         count, size = len(windows), self.spec.window_samples
         if windows.shape != (count, size) or lengths.shape != (count,):
@@ -107,7 +107,7 @@ class Detector:
         Buckets for which the device's memory is too small are given up, with a warning.
 
         Raises:
-            UserError: it is too small for the smallest one.
+            UserError: if it is too small for the smallest one.
         """
         buckets = self.spec.batch_buckets
         for index, bucket in enumerate(buckets):
@@ -197,7 +197,7 @@ def load_detector(
         overrides: facts of the model that are set over its own.
 
     Raises:
-        UserError: one sentence that says what to do.
+        UserError: with one sentence that says what to do.
     """
     place_on = resolve_device(device)
     runner = engines.choose(engine, place_on)

@@ -16,7 +16,7 @@ def resolve_device(requested: str = AUTO) -> torch.device:
     """Turns `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
 
     Raises:
-        UserError: another word, or a GPU that this machine does not have.
+        UserError: if the device is unknown, or a GPU that this machine does not have.
     """
     if requested == AUTO:
         requested = "cuda" if torch.cuda.is_available() else "cpu"
@@ -81,7 +81,7 @@ def prepare_device(device: torch.device, threads: int | None) -> None:
         threads: of torch's operators on the CPU; None leaves torch's own choice.
 
     Raises:
-        UserError: `threads` is not positive.
+        UserError: if `threads` is not positive.
     """
     if threads is not None:
         if threads < 1:

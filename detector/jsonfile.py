@@ -11,7 +11,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Reads a file that holds one JSON object.
 
     Raises:
-        UserError: it is missing, unreadable or holds something else.
+        UserError: if it is missing, unreadable or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

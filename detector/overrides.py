@@ -28,7 +28,7 @@ class ModelOverrides:
         min_speech_seconds: speech below which a window is not scored; 0 scores all.
 
     Raises:
-        UserError: a value is impossible.
+        UserError: if a value is impossible.
     """
 
     spoof_label: str | None = None

@@ -45,7 +45,7 @@ def candidates(requested: str, device: torch.device) -> tuple[str, ...]:
     """The precisions to try, in order; one unless `auto`, which ends with fp32.
 
     Raises:
-        UserError: another word, or a precision that the hardware lacks.
+        UserError: if the precision is unknown, or the hardware lacks it.
     """
     if requested == AUTO:
         return (*fast_precisions(device), FP32)

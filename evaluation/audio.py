@@ -1,6 +1,6 @@
 """Audio of recordings in memory: 16 kHz mono, float32.
 
-``AudioCache`` is a table of many, int16, in memory or as a memory map.
+`AudioCache` is a table of many, int16, in memory or as a memory map.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class AudioCache:
-    """Audio of some recordings: ``samples`` int16 (N, row), ``lengths`` int64 (N,).
+    """Audio of some recordings: `samples` int16 (N, row), `lengths` int64 (N,).
 
-    ``unreadable`` maps the file name of a recording that could not be decoded to the reason; its
-    length is 0. ``key`` names the content for what is derived from it and kept on a disk; empty
+    `unreadable` maps the file name of a recording that could not be decoded to the reason; its
+    length is 0. `key` names the content for what is derived from it and kept on a disk; empty
     where nothing is.
     """
 
@@ -52,7 +52,7 @@ def level(samples: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A recording that was read: 16 kHz mono ``samples`` (N,), and what was found on the way."""
+    """A recording that was read: 16 kHz mono `samples` (N,), and what was found on the way."""
 
     samples: FloatArray
     findings: tuple[Finding, ...] = ()
@@ -66,7 +66,7 @@ class Decoded:
 def decode(path: Path) -> Decoded:
     """Read the first audio track of a file, all links of it.
 
-    Raises ``UserError`` where the file is missing, unreadable, empty or not finite.
+    Raises `UserError` where the file is missing, unreadable, empty or not finite.
     """
     recording = open_recording(path)
     reading = recording.read(_BLOCK_FRAMES)
@@ -78,7 +78,7 @@ def decode(path: Path) -> Decoded:
 def samples_by_header(path: Path) -> int:
     """Samples at 16 kHz as a file's header has them; decodes it where the header does not say.
 
-    Raises ``UserError`` as ``decode`` does.
+    Raises `UserError` as `decode` does.
     """
     seconds = open_recording(path).seconds
     return decode(path).samples.size if seconds is None else round(seconds * SAMPLE_RATE_HZ)

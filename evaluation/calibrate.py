@@ -80,7 +80,7 @@ def hear(
         told: takes a sentence on what of it was cut, damaged or left.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: if it cannot be read.
     """
     known = detector.spec.calibration
     calls = []
@@ -135,7 +135,7 @@ def fit(
         false_alarms_per_hour: that are put up with.
 
     Raises:
-        UserError: there are too few calls of people.
+        UserError: if there are too few calls of people.
     """
     people = [call for call in people if len(call.raw)]
     machines = [call for call in machines if len(call.raw)]

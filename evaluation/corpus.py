@@ -1,7 +1,7 @@
-"""Rows of a corpus manifest: a tab-separated file with the columns ``file`` and ``label`` at least.
+"""Rows of a corpus manifest: a tab-separated file with the columns `file` and `label` at least.
 
-Further columns (``split``, ``system``, ``source``, ``speaker``, ``codec``, ``transmission``,
-``original_rate_hz``, ``edition``, ``language``) are read where they are present and default
+Further columns (`split`, `system`, `source`, `speaker`, `codec`, `transmission`,
+`original_rate_hz`, `edition`, `language`) are read where they are present and default
 otherwise.
 """
 
@@ -21,9 +21,9 @@ LABELS = {"bonafide": 0, "spoof": 1}
 class Recording:
     """One row of a manifest.
 
-    ``label`` is 0 for bona fide and 1 for spoof; ``file`` is relative to the audio root.
-    ``system`` is what made a spoof (an attack, a vocoder); ``codec`` and ``transmission`` are the
-    channel it came through. ``utterance`` is its name in protocols and score files.
+    `label` is 0 for bona fide and 1 for spoof; `file` is relative to the audio root.
+    `system` is what made a spoof (an attack, a vocoder); `codec` and `transmission` are the
+    channel it came through. `utterance` is its name in protocols and score files.
     """
 
     file: str
@@ -41,7 +41,7 @@ class Recording:
 
     @property
     def kind(self) -> str:
-        """What sort of system it came from, where ``system`` says so: ``tts`` of ``tts:VITS``."""
+        """What sort of system it came from, where `system` says so: `tts` of `tts:VITS`."""
         kind, colon, _ = self.system.partition(":")
         return kind if colon else ""
 
@@ -54,7 +54,7 @@ class Recording:
 def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
     """Read a manifest, optionally only the rows of one split.
 
-    Raises ``UserError`` where the file cannot be read, a needed column is missing, a label is
+    Raises `UserError` where the file cannot be read, a needed column is missing, a label is
     unknown, or no row is left.
     """
     try:
@@ -83,7 +83,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
 
 
 def refuse_duplicates(recordings: Iterable[Recording], where: Path) -> None:
-    """Raise ``UserError`` that names the first utterance which is there twice."""
+    """Raise `UserError` that names the first utterance which is there twice."""
     seen: set[str] = set()
     for recording in recordings:
         if recording.name in seen:

@@ -1,4 +1,4 @@
-"""Trials and a model, or scores, to all figures: the inside of ``dfd evaluate``."""
+"""Trials and a model, or scores, to all figures: the inside of `dfd evaluate`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def evaluate_model(
     """Scores the trials; gives all figures, and the scores (R,), NaN where there is none.
 
     Raises:
-        UserError: the condition is not to be had here, or too little can be read.
+        UserError: if the condition is unavailable here, or too little can be read.
     """
     wanted = dict.fromkeys((options.condition, *((CLEAN,) if options.conditions else ())))
     conditions, missing = available([*wanted, *options.conditions])
@@ -116,7 +116,7 @@ def evaluate_scores(trials: TrialSet, llrs: Scores, options: RunOptions) -> dict
     """All figures of given scores (R,), NaN where there is none.
 
     Raises:
-        UserError: a label has no scores.
+        UserError: if a label has no scores.
     """
     figures = _figures(trials, llrs, options)
     reasons = {

@@ -1,10 +1,10 @@
 """Score files in the field's form, where a higher score speaks for bona fide.
 
-- ASVspoof 2019: ``utterance attack label score``, attack ``-`` for bona fide
-- ASVspoof 2021: ``utterance score``
+- ASVspoof 2019: `utterance attack label score`, attack `-` for bona fide
+- ASVspoof 2021: `utterance score`
 
 Inside, higher means spoof: scores are LLRs of spoof over bona fide and change their sign on the
-way, unless ``higher_means`` says otherwise.
+way, unless `higher_means` says otherwise.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write_scores(
     """Writes a line for each recording that has a score; others (NaN) have none.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: if the file cannot be written.
     """
     sign = -1.0 if higher_means == "bonafide" else 1.0
     words = {label: word for word, label in LABELS.items()}
@@ -69,7 +69,7 @@ def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line
     """Lines by utterance, their scores turned so that higher means spoof; either form.
 
     Raises:
-        UserError: a line is of neither form, a score is not a number, or an utterance is there
+        UserError: if a line is of neither form, a score is not a number, or an utterance is there
             twice.
     """
     sign = -1.0 if higher_means == "bonafide" else 1.0
@@ -109,7 +109,7 @@ def match(
     """Scores (R,) of the recordings, NaN where the file has none, and how many lines are left over.
 
     Raises:
-        UserError: a label of the file is not that of the trial list, or no trial has a score.
+        UserError: if a label of the file differs from the trial list, or no trial has a score.
     """
     scores = np.full(len(recordings), np.nan)
     for row, one in enumerate(recordings):
@@ -135,7 +135,7 @@ def recordings_of(lines: dict[str, Line], path: Path) -> list[Recording]:
     """Trials as the form of 2019 itself tells them.
 
     Raises:
-        UserError: a line has no label.
+        UserError: if a line has no label.
     """
     made = []
     for line in lines.values():

@@ -23,7 +23,7 @@ class Against(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A breakdown: its key in the figures, the field of ``Recording`` it goes by, and how."""
+    """A breakdown: its key in the figures, the field of `Recording` it goes by, and how."""
 
     name: str
     field: str
@@ -47,7 +47,7 @@ class TrialSet:
     Attributes:
         name: of the data set; "manifest" for a user's own.
         subset: which part of it, in words.
-        recordings: the trials, their files relative to ``audio_root``.
+        recordings: the trials, their files relative to `audio_root`.
         listed_in: the file (or folder) that lists them.
         tables: breakdowns beside those by source and by system.
         official_count: how many trials the set is known to have; None where that is not known.
@@ -82,7 +82,7 @@ def from_manifest(path: Path, audio_root: Path, split: str | None = None) -> Tri
     """The trials of a manifest.
 
     Raises:
-        UserError: it cannot be read, lists a file twice or lacks a label.
+        UserError: if it cannot be read, lists a file twice or lacks a label.
     """
     recordings = read_manifest(path, split)
     filled = Counter(

@@ -90,7 +90,7 @@ def score_recording(
         observe: told what became of every window, early ones too, in order within a channel.
 
     Raises:
-        StreamError: the core refuses the audio.
+        StreamError: if the core refuses the audio.
     """
     spec = detector.spec
     session = StreamSession(

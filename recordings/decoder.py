@@ -34,7 +34,7 @@ def open_container(source: ByteSource, name: str) -> Any:
     """What libav makes of the bytes.
 
     Raises:
-        UserError: it is not audio.
+        UserError: if it is not audio.
     """
     try:
         return av.open(source, options=_OPTIONS)

@@ -134,7 +134,7 @@ class Recording:
         """Begins a pass; blocks have `frames` frames each, but the last.
 
         Raises:
-            UserError: it is a pipe and was read before, or the file is gone.
+            UserError: if it is a pipe and was read before, or the file is gone.
         """
         if self.again:
             opened = _open(self._input)
@@ -305,7 +305,7 @@ def open_tracks(path: str | os.PathLike[str]) -> list[Recording]:
     Of a pipe only the first track is given; reading it says what was left.
 
     Raises:
-        UserError: it is missing, empty or holds no audio that can be read here.
+        UserError: if it is missing, empty or holds no audio that can be read here.
     """
     return _open_tracks(path, only_first=False)
 

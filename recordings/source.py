@@ -64,7 +64,7 @@ class Input:
         size: its bytes; None for a pipe.
 
     Raises:
-        UserError: it is missing, empty, a folder or may not be read.
+        UserError: if it is missing, empty, a folder or may not be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -82,7 +82,7 @@ class Input:
         """The input from its beginning, buffered, so that its first bytes can be peeked at.
 
         Raises:
-            UserError: it cannot be opened.
+            UserError: if it cannot be opened.
         """
         return self.open_file() if self._pipe is None else self._pipe
 

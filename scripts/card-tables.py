@@ -1,4 +1,4 @@
-"""Prints the tables of a model card from what ``dfd evaluate --report`` wrote, as Markdown.
+"""Prints the tables of a model card from what `dfd evaluate --report` wrote, as Markdown.
 
     python scripts/card-tables.py DEV.json [CONDITIONS.json]
 

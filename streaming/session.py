@@ -37,7 +37,7 @@ class StreamSession:
             that `options.vad` names.
 
     Raises:
-        ModuleNotFoundError: where the detector asked for is not installed.
+        ModuleNotFoundError: if the requested detector is not installed.
     """
 
     def __init__(self, options: SessionOptions, new_vad: Callable[[], Vad] | None = None) -> None:
@@ -83,7 +83,7 @@ class StreamSession:
             of its channel.
 
         Raises:
-            StreamError: PARTIAL_FRAME, NON_FINITE_SAMPLES, OFFSET_BACKWARD or
+            StreamError: if PARTIAL_FRAME, NON_FINITE_SAMPLES, OFFSET_BACKWARD or
                 OFFSET_TOO_FAR; the session then stands as before the call.
         """
         samples = decode(content, self.options.audio_format)

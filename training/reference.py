@@ -42,9 +42,9 @@ def train_reference(
     tracking: Tracking,
     talk: Talk,
 ) -> str:
-    """Run the recipe ``name`` with ``changes``; returns a line of dev figures.
+    """Run the recipe `name` with `changes`; returns a line of dev figures.
 
-    ``backbone`` None is the authors'. Raises ``UserError`` with one line for the user.
+    `backbone` None is the authors'. Raises `UserError` with one line for the user.
     """
     from dfd.training.finetune.train import run as run_finetune
     from dfd.training.frozen.train import run as run_frozen

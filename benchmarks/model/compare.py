@@ -44,7 +44,7 @@ def run(
         keep: given the report so far after each figure.
 
     Raises:
-        UserError: there is no such model or device.
+        UserError: if there is no such model or device.
     """
     began = time.monotonic()
     device = resolve_device(options.device)

@@ -96,7 +96,7 @@ class Entrants:
             late: whether no further one is to be loaded.
 
         Raises:
-            UserError: there is no such model or device, or it lacks what was asked for.
+            UserError: if there is no such model or device, or it lacks what was asked for.
         """
         options = self._options
         for engine in options.engines:

@@ -53,7 +53,7 @@ def make_peer(
     """Loads a peer, in each precision in which it makes sense.
 
     Raises:
-        PeerMissingError: it is not installed, or does not run this model here.
+        PeerMissingError: if it is not installed, or does not run this model here.
     """
     precisions = ("fp32", *(["bf16"] if "bf16" in fast_precisions(device) else []))
     if name in (TRANSFORMERS, COMPILE):

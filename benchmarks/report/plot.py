@@ -16,7 +16,7 @@ def draw(report: Report, path: Path) -> None:
     """Writes a picture; the suffix says the format, PNG, SVG or PDF.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: if it cannot be written.
     """
     figure = Figure(figsize=(9, 5), layout="constrained")
     FigureCanvasAgg(figure)

@@ -26,7 +26,7 @@ def read(path: Path) -> Report:
     """Reads a report.
 
     Raises:
-        UserError: it is missing, or nothing that `dfd bench` wrote.
+        UserError: if it is missing, or was not written by `dfd bench`.
     """
     try:
         found = json.loads(path.read_text())
@@ -43,7 +43,7 @@ def ratios(before: Report, after: Report) -> Report:
     """The figures that both have, and the ratio of the later to the earlier.
 
     Raises:
-        UserError: they are reports of different benchmarks, or have no figure in common.
+        UserError: if they are reports of different benchmarks, or have no figure in common.
     """
     kind = before["benchmark"]
     if after["benchmark"] != kind:

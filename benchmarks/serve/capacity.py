@@ -64,7 +64,7 @@ def run(
         keep: given the steps so far after each.
 
     Raises:
-        UserError: the daemon does not start, or its load generator fails.
+        UserError: if the daemon does not start, or its load generator fails.
     """
     with tempfile.TemporaryDirectory(prefix="dfd-bench-") as made:
         files = options.files or tuple(_recordings(Path(made)))

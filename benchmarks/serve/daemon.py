@@ -36,7 +36,7 @@ def running(arguments: Sequence[str], ready_seconds: float = 600.0) -> Iterator[
         ready_seconds: how long it may take to start.
 
     Raises:
-        UserError: it does not start, or this system does not tell what processes use.
+        UserError: if it does not start, or this system does not report what processes use.
     """
     if not Path("/proc/self/stat").exists():
         raise UserError("dfd bench serve reads what processes use from /proc: run it on Linux")

@@ -70,7 +70,7 @@ def read_requests(paths: Sequence[Path], chunk_seconds: float) -> tuple[bytes, .
     """Serialised chunks of recordings, one after another, at 16 kHz.
 
     Raises:
-        UserError: one cannot be read, or together they are shorter than a chunk.
+        UserError: if one cannot be read, or together they are shorter than a chunk.
     """
     audio = np.concatenate([first_channel(path, _RATE) for path in paths])
     samples = np.round(np.clip(audio, -1.0, 1.0) * 32767.0).astype("<i2")

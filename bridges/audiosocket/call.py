@@ -28,7 +28,7 @@ class AudioSocketCall:
         """Takes bytes as they come.
 
         Raises:
-            ProtocolError: they are no AudioSocket.
+            ProtocolError: if they are not AudioSocket.
         """
         events: list[CallEvent] = []
         for frame in self.reader.feed(data):

@@ -90,7 +90,7 @@ class FrameReader:
         """Takes bytes, gives the frames that are now whole.
 
         Raises:
-            ProtocolError: these bytes are no AudioSocket.
+            ProtocolError: if these bytes are not AudioSocket.
         """
         rest = self._rest
         rest += data

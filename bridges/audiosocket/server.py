@@ -34,7 +34,7 @@ class AudioSocketServer:
         """Listens; gives the address bound.
 
         Raises:
-            OSError: the address cannot be bound.
+            OSError: if the address cannot be bound.
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(

@@ -70,7 +70,7 @@ class Decoder(Protocol):
         """Gives whole frames of 16-bit samples.
 
         Raises:
-            ProtocolError: the payload cannot be decoded.
+            ProtocolError: if the payload cannot be decoded.
         """
 
 
@@ -130,7 +130,7 @@ def make_decoder(codec: Codec) -> Decoder:
     """A decoder for one source.
 
     Raises:
-        UserError: there is none for this codec.
+        UserError: if there is none for this codec.
     """
     match codec.name:
         case "PCMU" | "PCMA":

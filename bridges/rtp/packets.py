@@ -38,7 +38,7 @@ def parse(data: bytes) -> RtpPacket:
     """Reads a packet.
 
     Raises:
-        ProtocolError: it is no RTP, or its header lies about its length.
+        ProtocolError: if it is not RTP, or its header states a wrong length.
     """
     if len(data) < _HEADER.size:
         raise ProtocolError(f"{len(data)} bytes are too few for an RTP header")

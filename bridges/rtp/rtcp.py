@@ -32,7 +32,7 @@ def parse(data: bytes) -> RtcpNews:
     """Reads a compound packet.
 
     Raises:
-        ProtocolError: it is no RTCP, or a length in it lies.
+        ProtocolError: if it is not RTCP, or contains a wrong length.
     """
     senders: dict[int, int] = {}
     names: dict[int, str] = {}

@@ -39,7 +39,7 @@ def parse(text: str) -> AudioMedia:
     """Reads a description.
 
     Raises:
-        UserError: it holds no audio over plain RTP, or nothing that can be decoded.
+        UserError: if it holds no audio over plain RTP, or nothing that can be decoded.
     """
     host: str | None = None
     session = ""
@@ -85,7 +85,7 @@ def read(path: Path) -> AudioMedia:
     """Reads a description from a file.
 
     Raises:
-        UserError: it cannot be read, or `parse` refuses it.
+        UserError: if it cannot be read, or `parse` refuses it.
     """
     try:
         with path.open("rb") as file:
@@ -104,7 +104,7 @@ def payload(text: str) -> tuple[int, Codec]:
     """Reads "111=opus/48000/2", a payload type and its meaning.
 
     Raises:
-        UserError: it is something else.
+        UserError: if it is anything else.
     """
     number, _, meaning = text.partition("=")
     mapped = rtpmap(f"{number} {meaning}")
@@ -139,7 +139,7 @@ def rtpmap(argument: str) -> dict[int, Codec]:
     """Reads the value of a=rtpmap; empty where it makes no sense.
 
     Raises:
-        UserError: it is a codec at a rate that cannot be decoded.
+        UserError: if it is a codec at a rate that cannot be decoded.
     """
     found = _RTPMAP.fullmatch(argument)
     if found is None:

@@ -71,7 +71,7 @@ class RtpServer:
         """Binds every port; gives the addresses of RTP.
 
         Raises:
-            OSError: a port cannot be bound.
+            OSError: if a port cannot be bound.
         """
         options = self._options
         addresses: list[Address] = []

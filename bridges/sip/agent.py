@@ -187,7 +187,7 @@ class Agent:
         """Answers a new call.
 
         Raises:
-            RefusedError: it is turned away.
+            RefusedError: if it is refused.
         """
         user = caller_of(request, self.rules.authenticator, now)
         peer_tag = tag_of(request, "From")
@@ -232,7 +232,7 @@ class Agent:
         """Answers a request of a call.
 
         Raises:
-            RefusedError: it is turned away.
+            RefusedError: if it is refused.
         """
         dialog = self._dialog_of(request, tag_of(request, "To"))
         if dialog is None:

@@ -56,7 +56,7 @@ def select(
         most: lines beyond so many are declined.
 
     Raises:
-        ProtocolError: nothing of the offer can be heard.
+        ProtocolError: if nothing in the offer can be decoded.
     """
     usable = [
         (index, line, keys)

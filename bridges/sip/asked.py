@@ -20,7 +20,7 @@ def body_of(request: Request) -> Bodies:
     """The parts of a request's body.
 
     Raises:
-        RefusedError: it cannot be read.
+        RefusedError: if it cannot be read.
     """
     try:
         return bodies_of(request)
@@ -33,7 +33,7 @@ def lines_of(sdp: str) -> list[offers.Line]:
     """The lines of a session description.
 
     Raises:
-        RefusedError: it is none.
+        RefusedError: if it is not one.
     """
     try:
         return offers.parse(sdp)
@@ -47,7 +47,7 @@ def heard_of(
     """What of an offer is taken.
 
     Raises:
-        RefusedError: nothing can be.
+        RefusedError: if nothing can be.
     """
     try:
         return answers.select(lines, srtp_only=srtp_only, rate_hz=rate_hz)
@@ -60,7 +60,7 @@ def party_labels(body: Bodies, heard: list[answers.Heard]) -> Mapping[str, str]:
     """Labels of the call from SIPREC's metadata: who is on which channel.
 
     Raises:
-        RefusedError: the metadata cannot be read.
+        RefusedError: if the metadata cannot be read.
     """
     if body.metadata is None:
         return {}
@@ -80,7 +80,7 @@ def target_of(request: Request) -> str:
     """The URI of a request's Contact.
 
     Raises:
-        RefusedError: there is none.
+        RefusedError: if there is none.
     """
     try:
         found = request.contact
@@ -95,7 +95,7 @@ def session_timer(request: Request, now: float) -> tuple[float | None, list[tupl
     """When the session ends unless refreshed (RFC 4028), and the headers that agree to it.
 
     Raises:
-        RefusedError: it is wrong or too short.
+        RefusedError: if it is wrong or too short.
     """
     text = request.headers.get("Session-Expires")
     if text is None or param(text, "refresher") == "uas":
@@ -137,7 +137,7 @@ def caller_of(request: Request, checks: Authenticator | None, now: float) -> str
     """Who calls; empty where nobody is asked.
 
     Raises:
-        RefusedError: nobody who is known; with challenges.
+        RefusedError: if the caller is unknown; it carries the challenges.
     """
     if checks is None:
         return ""

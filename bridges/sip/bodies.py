@@ -33,7 +33,7 @@ def bodies_of(request: Request) -> Bodies:
     """Reads a body, in one part or several (RFC 5621).
 
     Raises:
-        ProtocolError: it cannot be read, or is of a kind that means nothing here.
+        ProtocolError: if it cannot be read, or is of a kind that means nothing here.
     """
     content = request.body
     if not content.strip():

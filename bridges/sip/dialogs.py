@@ -67,7 +67,7 @@ class Media(Protocol):
         """Takes an offer; gives the answer.
 
         Raises:
-            RefusedError: there is no port for it.
+            RefusedError: if there is no port for it.
         """
 
     def describe(self) -> bytes:
@@ -103,7 +103,7 @@ class Owner(Protocol):
         """Takes a call.
 
         Raises:
-            RefusedError: it cannot.
+            RefusedError: if it cannot.
         """
 
     def refused(self, source: str, word: str, reason: str) -> None:

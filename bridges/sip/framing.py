@@ -27,7 +27,7 @@ class Framer:
         """Takes bytes as they come; gives the messages that are whole.
 
         Raises:
-            ProtocolError: no message can be found in them.
+            ProtocolError: if no message can be found in them.
         """
         self._bytes += data
         messages: list[bytes] = []

@@ -49,7 +49,7 @@ def parse(data: bytes) -> Message:
     """Reads one whole message.
 
     Raises:
-        ProtocolError: it is none, or lacks what every message has.
+        ProtocolError: if it is not one, or lacks what every message has.
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"a SIP message of {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
@@ -71,7 +71,7 @@ def _check(message: Message) -> None:
     """Reads the headers by which a message finds its way, so that nobody trips over them later.
 
     Raises:
-        ValueError, KeyError: one is missing or wrong.
+        ValueError, KeyError: if one is missing or wrong.
     """
     length = message.content_length
     if length is not None:
@@ -112,7 +112,7 @@ def top_via(message: Message) -> TopVia:
     """Reads the first Via.
 
     Raises:
-        ValueError: there is none, or it makes no sense.
+        ValueError: if there is none, or it makes no sense.
     """
     text = (message.headers.get("Via") or "").partition(",")[0]
     found = _VIA.fullmatch(text.strip())

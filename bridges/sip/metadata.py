@@ -43,7 +43,7 @@ def parse(content: bytes) -> Recording:
     """Reads a recording's metadata, whole or in part (an update names only what is new).
 
     Raises:
-        ProtocolError: it is no such XML.
+        ProtocolError: if it is not such XML.
     """
     if len(content) > MAX_MESSAGE_BYTES:
         raise ProtocolError("the recording's metadata is too long")

@@ -67,7 +67,7 @@ def parse(text: str) -> list[Line]:
     """Reads a description.
 
     Raises:
-        ProtocolError: it is none, or has no line m=.
+        ProtocolError: if it is not one, or has no m= line.
     """
     if not text.startswith("v=0"):
         raise ProtocolError("a session description that does not begin with v=0")

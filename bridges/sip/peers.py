@@ -14,7 +14,7 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Reads addresses and networks.
 
     Raises:
-        UserError: one is neither.
+        UserError: if one is neither.
     """
     read: list[Network] = []
     for text in texts:

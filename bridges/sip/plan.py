@@ -54,7 +54,7 @@ def plan_sip(
     """What `dfd bridge sip` names.
 
     Raises:
-        UserError: something of it makes no sense, or lets the whole world call.
+        UserError: if part of it makes no sense, or would let anyone call.
     """
     host, port = address(listen)
     users = _users(auth_file)

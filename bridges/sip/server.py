@@ -79,7 +79,7 @@ class SipServer:
         """Listens; gives the addresses by transport.
 
         Raises:
-            OSError: an address cannot be bound.
+            OSError: if an address cannot be bound.
         """
         loop = asyncio.get_running_loop()
         options = self._options
@@ -139,7 +139,7 @@ class SipServer:
         """Takes a call.
 
         Raises:
-            RefusedError: the bridge is full or closing.
+            RefusedError: if the bridge is full or closing.
         """
         retry = [("Retry-After", "10")]
         if self._closing:

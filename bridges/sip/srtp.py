@@ -71,7 +71,7 @@ class Unprotector:
     """Takes the protection off one stream's packets.
 
     Raises:
-        UserError: pylibsrtp is not installed.
+        UserError: if pylibsrtp is not installed.
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -93,7 +93,7 @@ class Unprotector:
         """Gives the RTP packet.
 
         Raises:
-            ProtocolError: it was made with another key, changed, or came before.
+            ProtocolError: if it was made with another key, changed, or came before.
         """
         if len(data) > _MAX_PACKET_BYTES:
             raise ProtocolError(f"an SRTP packet of {len(data)} bytes is too long")

@@ -55,7 +55,7 @@ class AudioHook:
         """Takes one message.
 
         Raises:
-            ProtocolError: it is none of AudioHook's.
+            ProtocolError: if it is not one of AudioHook's.
         """
         if isinstance(message, bytes):
             return self._audio(message)

@@ -64,7 +64,7 @@ class ChanWebsocket:
         """Takes one message.
 
         Raises:
-            ProtocolError: it is not one of chan_websocket's.
+            ProtocolError: if it is not one of chan_websocket's.
         """
         if isinstance(message, bytes):
             return self._media(message)

@@ -25,7 +25,7 @@ class Dialect(Protocol):
         """Takes one message, text or binary.
 
         Raises:
-            ProtocolError: it is none of this dialect.
+            ProtocolError: if it is not a message of this dialect.
         """
 
     def end(self) -> list[CallEvent]:
@@ -36,7 +36,7 @@ def json_object(text: str) -> dict[str, Any]:
     """Reads a message that must be a JSON object.
 
     Raises:
-        ProtocolError: it is not.
+        ProtocolError: if it is not.
     """
     try:
         value = json.loads(text)
@@ -51,7 +51,7 @@ def member(value: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A member that must be an object.
 
     Raises:
-        ProtocolError: it is not.
+        ProtocolError: if it is not.
     """
     found = value.get(name)
     if not isinstance(found, dict):
@@ -63,7 +63,7 @@ def whole(value: object, name: str, least: int, most: int) -> int:
     """A whole number, written as one or as a string of one.
 
     Raises:
-        ProtocolError: it is not, or out of bounds.
+        ProtocolError: if it is not, or is out of bounds.
     """
     try:
         if isinstance(value, bool) or not isinstance(value, int | str):

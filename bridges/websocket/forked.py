@@ -64,7 +64,7 @@ class Forked:
         """Takes one message.
 
         Raises:
-            ProtocolError: it is none of this dialect.
+            ProtocolError: if it is not a message of this dialect.
         """
         if isinstance(message, str):
             if self._format is None:

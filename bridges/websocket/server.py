@@ -104,7 +104,7 @@ class WebsocketServer:
         """Listens; gives the address bound.
 
         Raises:
-            OSError: the address cannot be bound.
+            OSError: if the address cannot be bound.
         """
         options = self._options
         self._server = await serve(

@@ -52,7 +52,7 @@ class Twilio:
         """Takes one message.
 
         Raises:
-            ProtocolError: it is not one of Twilio's.
+            ProtocolError: if it is not one of Twilio's.
         """
         if isinstance(message, bytes):
             raise ProtocolError("a binary message; Twilio sends text")

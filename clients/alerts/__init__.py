@@ -1,1 +1,1 @@
-"""What is done with what a stream tells: JSON lines, web hooks, a command at an alert."""
+"""What to do with a stream's events: write JSON lines, call webhooks, run a command."""

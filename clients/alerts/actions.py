@@ -1,4 +1,4 @@
-"""What of a call's events is acted on: alerts, once a moment or once a call; its verdict."""
+"""Which of a call's events lead to an action: alerts, per moment or per call; the verdict."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dfd.clients.alerts.sinks import EventSink
 from dfd.clients.events import Alert, Event, Summary, Trigger
 
 ActionPer = Literal["alert", "call"]
-# Calls that are remembered, should their end never come.
+# How many calls to remember, in case their end never comes.
 _MAX_CALLS = 10_000
 
 
 class AlertActions:
-    """Passes alerts on, and nothing that was acted on before.
+    """Passes alerts on, without repeating what has already been acted on.
 
-    Rolling and cumulative evidence of one voice mostly cross their thresholds in one moment:
-    that is one action, and its clearing comes when both have gone back. After a reconnection
-    the daemon raises once more what it had raised: that is none.
+    Rolling and cumulative evidence of one voice mostly cross their thresholds at the same moment:
+    that counts as one action, cleared when both have fallen back. After a reconnection the daemon
+    raises again what it had already raised: that is not a new action.
 
     Args:
-        sink: where they go.
-        per: "alert" passes each moment on, raised and cleared, by channel; "call" only the
-            first alert of a call.
+        sink: where alerts go.
+        per: "alert" passes on each moment, raised and cleared, by channel; "call" only the first
+            alert of a call.
     """
 
     def __init__(self, sink: EventSink, per: ActionPer = "alert") -> None:
@@ -32,7 +32,7 @@ class AlertActions:
         self._raised: OrderedDict[tuple[str, int], set[Trigger]] = OrderedDict()
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Passes an alert on where it is news."""
+        """Passes an alert on if it is new."""
         if not isinstance(event, Alert):
             return
         call = str(more.get("call_id", stream_id))
@@ -40,7 +40,7 @@ class AlertActions:
             self.sink.emit(stream_id, event, **more)
 
     def close(self) -> None:
-        """Closes the sink behind."""
+        """Closes the underlying sink."""
         self.sink.close()
 
     def _news(self, call: str, alert: Alert) -> bool:
@@ -61,10 +61,10 @@ class AlertActions:
 
 
 class SummariesOnly:
-    """Passes the verdict of each stream on, and nothing else.
+    """Passes on the verdict of each stream and nothing else.
 
     Args:
-        sink: where they go.
+        sink: where verdicts go.
     """
 
     def __init__(self, sink: EventSink) -> None:
@@ -76,5 +76,5 @@ class SummariesOnly:
             self.sink.emit(stream_id, event, **more)
 
     def close(self) -> None:
-        """Closes the sink behind."""
+        """Closes the underlying sink."""
         self.sink.close()

@@ -1,4 +1,4 @@
-"""A command run for each event that is acted on."""
+"""A sink that runs a command for each event."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _CLOSE_SECONDS = 10.0
 
 
 class CommandSink:
-    """Runs a command for every event that it is given, its JSON line on standard input.
+    """Runs a command for every event, with the event's JSON line on standard input.
 
-    The commands run one after another in a thread, so that audio is never held up; one that
-    takes too long is killed, and alerts beyond a hundred waiting ones are told to `complain`.
+    Commands run one after another in a thread, so that audio is never held up. One that takes too
+    long is killed; alerts beyond a hundred waiting ones are dropped and reported to `complain`.
 
     Args:
         command: split as a shell would, and run without one.
         timeout_seconds: the longest that one run may take.
-        complain: told in one line what went wrong.
-        spool: keeps what was not run yet, beyond the end of the process; a command that was
-            running then is run again.
+        complain: called with one line when something went wrong.
+        spool: keeps events whose command has not run beyond the end of the process; a command
+            that was running at that moment is run again.
 
     Raises:
-        UserError: the command is empty or its quotes do not match.
+        UserError: if the command is empty or its quotes do not match.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class CommandSink:
         try:
             self._words = shlex.split(command)
         except ValueError as error:
-            raise UserError(f"the command {command!r} cannot be read: {error}") from None
+            raise UserError(f"the command {command!r} cannot be parsed: {error}") from None
         if not self._words:
-            raise UserError("the command for alerts is empty: name a program")
+            raise UserError("the command for alerts is empty: give a program")
         self._timeout = timeout_seconds
         self._workers: Workers | SpooledWorkers
         if spool is None:
@@ -67,7 +67,7 @@ class CommandSink:
         self._workers.put(json_line(stream_id, event, **more))
 
     def close(self) -> None:
-        """Waits a while for the commands that are due."""
+        """Waits a limited time for the commands that are due."""
         self._workers.close(_CLOSE_SECONDS)
 
     def _run(self, line: str) -> None:

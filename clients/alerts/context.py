@@ -1,4 +1,4 @@
-"""What stands beside an event in every line of JSON, whoever writes it."""
+"""The members that accompany an event in every JSON line, whoever writes it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dfd.clients.events import Event, Started
 
 
 def timestamp() -> str:
-    """The time of day, as it stands in lines and logs."""
+    """Returns the current time, in the format used by JSON lines and logs."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return now.replace("+00:00", "Z")
 
 
 class LineContext:
-    """What is known of one stream.
+    """What is known about one stream.
 
     Args:
-        call_id: the call's, which several streams may share.
-        protocol: how its audio came: "microphone", "sip".
-        labels: of the call; read anew for every line.
+        call_id: id of the call, which several streams may share.
+        protocol: how its audio arrived: "microphone", "sip".
+        labels: labels of the call; read again for every line.
     """
 
     def __init__(self, call_id: str, protocol: str, labels: Mapping[str, str]) -> None:
@@ -32,7 +32,7 @@ class LineContext:
         self._judged: dict[str, Any] = {}
 
     def beside(self, event: Event) -> dict[str, Any]:
-        """The members for an event's line; from `Started` on with what judges the stream."""
+        """Returns the members for an event's line; from `Started` on, with model and policy."""
         if isinstance(event, Started):
             self._judged = {
                 "model": f"{event.model.name} {event.model.version}".strip(),

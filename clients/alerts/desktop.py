@@ -1,4 +1,4 @@
-"""Alerts as notifications of the desktop."""
+"""Alerts as desktop notifications."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CLOSE_SECONDS = 5.0
 
 
 class DesktopSink:
-    """Shows a notification for each alert that is raised, and takes no notice of its end.
+    """Shows a notification for each alert that is raised; clearing is not shown.
 
     Raises:
-        UserError: this system has no program for notifications.
+        UserError: if this system has no program for notifications.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,8 @@ class DesktopSink:
         self._program = shutil.which(name) or ""
         if not self._program:
             raise UserError(
-                f"notifications need the program {name}: install libnotify-bin, or leave --notify"
+                f"notifications need the program {name}: install libnotify-bin, or leave out"
+                " --notify"
             )
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -41,7 +42,7 @@ class DesktopSink:
         )
         # not waited for: audio is never held up
         self._running = [one for one in self._running if one.poll() is None]
-        with contextlib.suppress(OSError):  # a desktop that is gone is no reason to stop listening
+        with contextlib.suppress(OSError):  # a missing desktop is no reason to stop listening
             self._running.append(
                 subprocess.Popen(
                     self._command("This voice sounds like a machine", text),
@@ -52,7 +53,7 @@ class DesktopSink:
             )
 
     def close(self) -> None:
-        """Waits for what is on its way, not for long."""
+        """Waits briefly for notifications that are still being shown."""
         for one in self._running:
             try:
                 one.wait(_CLOSE_SECONDS)

@@ -1,4 +1,4 @@
-"""What `--on-alert` and `--on-summary` name: a command, a webhook, a file of JSON lines."""
+"""The targets of `--on-alert` and `--on-summary`: a command, a webhook, a JSON lines file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("dfd.sinks")
 
 
 class JsonLinesLog(JsonLinesSink):
-    """A file of JSON lines that is kept: lines are added behind those it has.
+    """A JSON lines file that is kept: new lines are appended.
 
     Args:
         path: the file; "-" is standard output.
@@ -44,16 +44,16 @@ def on_alert(
     per: ActionPer = "alert",
     spool: Path | None = None,
 ) -> EventSink:
-    """Reads one `--on-alert`: `http(s)://...`, `file:PATH`, or a command.
+    """Makes the sink for one `--on-alert`: `http(s)://...`, `file:PATH`, or a command.
 
     Args:
         what: the option's value.
-        webhook_secret: signs what goes to webhooks.
+        webhook_secret: signs the bodies sent to webhooks.
         per: "alert" or "call".
-        spool: folder where deliveries lie until they are made; None keeps them in memory.
+        spool: folder that holds deliveries until they succeed; None keeps them in memory.
 
     Raises:
-        UserError: it is none of them, or cannot be used.
+        UserError: if it is none of these, or cannot be used.
     """
     return AlertActions(_sink(what, webhook_secret, spool), per)
 
@@ -61,10 +61,10 @@ def on_alert(
 def on_summary(
     what: str, webhook_secret: str | bytes | None, spool: Path | None = None
 ) -> EventSink:
-    """Reads one `--on-summary`, which may be whatever `--on-alert` may be.
+    """Makes the sink for one `--on-summary`, which takes the same values as `--on-alert`.
 
     Raises:
-        UserError: it is none of them, or cannot be used.
+        UserError: if it is none of these, or cannot be used.
     """
     return SummariesOnly(_sink(what, webhook_secret, spool))
 
@@ -86,10 +86,10 @@ def _sink(what: str, webhook_secret: str | bytes | None, folder: Path | None) ->
 
 
 def read_secret(path: Path | None) -> str | bytes | None:
-    """The webhooks' secret: of a file, else of DFD_WEBHOOK_SECRET; bytes where it is not text.
+    """Reads the webhooks' secret from a file or DFD_WEBHOOK_SECRET; bytes if it is not text.
 
     Raises:
-        UserError: the file cannot be read or is empty.
+        UserError: if the file cannot be read or is empty.
     """
     if path is None:
         return os.environ.get("DFD_WEBHOOK_SECRET", "").strip() or None

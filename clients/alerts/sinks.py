@@ -1,6 +1,6 @@
-"""Where events go besides the screen: one interface, and files of JSON lines.
+"""Where events go besides the screen: one interface, and JSON lines files.
 
-A sink never holds up audio: what takes long belongs in a thread of its own.
+A sink never holds up audio: slow work belongs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from dfd.errors import UserError
 
 
 class EventSink(Protocol):
-    """Takes the events of any number of streams."""
+    """Receives the events of any number of streams."""
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Takes one event; `more` is what else is known, such as a file or a call's id."""
+        """Handles one event; `more` holds further members, such as a file or a call id."""
 
     def close(self) -> None:
-        """Writes out what waits and lets go; nothing may be emitted afterwards."""
+        """Flushes what is waiting and closes; nothing may be emitted afterwards."""
 
 
 class JsonLinesSink:
-    """Writes every event as a JSON line, as soon as it is known.
+    """Writes every event as a JSON line as soon as it arrives.
 
     Args:
-        path: a file, begun anew; "-" is standard output.
+        path: a file, which is overwritten; "-" is standard output.
 
     Raises:
-        UserError: the file cannot be written, or holds something else than JSON lines.
+        UserError: if the file cannot be written, or contains anything other than JSON lines.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -46,7 +46,7 @@ class JsonLinesSink:
         self.write(json_line(stream_id, event, **more))
 
     def write(self, line: str) -> None:
-        """Writes a line of another kind, such as a report."""
+        """Writes any other line, such as a report."""
         try:
             self._file.write(line + "\n")
             self._file.flush()
@@ -56,24 +56,24 @@ class JsonLinesSink:
             raise UserError(f"{self._name} cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
-        """Closes the file, never standard output."""
+        """Closes the file, but never standard output."""
         if self._own:
             self._file.close()
 
 
 class Sinks:
-    """Several sinks as one; used as a context, which closes them."""
+    """Several sinks as one; as a context manager it closes them."""
 
     def __init__(self, sinks: Iterable[EventSink] = ()) -> None:
         self._sinks = tuple(sinks)
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Gives an event to each."""
+        """Passes an event to each sink."""
         for sink in self._sinks:
             sink.emit(stream_id, event, **more)
 
     def close(self) -> None:
-        """Closes each."""
+        """Closes each sink."""
         for sink in self._sinks:
             sink.close()
 
@@ -90,13 +90,15 @@ class Sinks:
 
 
 def _open(name: str) -> IO[str]:
-    """Opens a file to write, but never over a recording named by mistake."""
+    """Opens a file for writing, but never overwrites a recording named by mistake."""
     try:
         if os.path.exists(name) and not os.path.isfile(name):  # a pipe or a device
             return open(name, "w", encoding="utf-8")
         with open(name, "rb") as old:
             if (first := old.read(1)) and first != b"{":
-                raise UserError(f"{name} exists and holds no JSON lines: name another file")
+                raise UserError(
+                    f"{name} exists and does not contain JSON lines: choose another file"
+                )
     except FileNotFoundError:
         pass
     except OSError as error:

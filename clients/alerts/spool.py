@@ -1,4 +1,4 @@
-"""Deliveries on disk until they are made: what a process that ends leaves to the next one."""
+"""Deliveries kept on disk until they succeed, so that the next process can finish them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _MOST_FILES = 64
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One line that waits.
+    """One line that is waiting for delivery.
 
     Attributes:
-        number: its place in the spool; 0 where it could not be put there.
-        delivery: names it, the same for every attempt.
-        attempts: made so far, by this process or one before.
+        number: its place in the spool; 0 if it could not be stored.
+        delivery: its id, the same for every attempt.
+        attempts: attempts so far, by this process or an earlier one.
     """
 
     number: int
@@ -48,17 +48,16 @@ class Delivery:
 
 
 class Spool:
-    """The deliveries to one target, in a file that this process alone uses.
+    """The deliveries to one target, in a file that only this process uses.
 
-    A file that an earlier process left is taken over; one that another process uses is left
-    to it.
+    A file left by an earlier process is taken over; one in use by another process is not touched.
 
     Args:
-        folder: made where it does not exist.
-        target: command or URL; only a digest of it is written.
+        folder: created if it does not exist.
+        target: command or URL; only a digest of it is stored.
 
     Raises:
-        UserError: the folder cannot be used.
+        UserError: if the folder cannot be used.
     """
 
     def __init__(self, folder: Path, target: str) -> None:
@@ -92,7 +91,7 @@ class Spool:
             return Delivery(int(cursor.lastrowid or 0), delivery, line, now)
 
     def waiting(self) -> list[Delivery]:
-        """What is there, oldest first."""
+        """Returns the stored deliveries, oldest first."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT number, delivery, line, made_at, attempts FROM deliveries ORDER BY number"
@@ -108,12 +107,12 @@ class Spool:
             )
 
     def remove(self, delivery: Delivery) -> None:
-        """Forgets a delivery that was made, or never will be."""
+        """Removes a delivery that succeeded or was given up."""
         with self._lock, contextlib.suppress(sqlite3.Error), self._database as database:
             database.execute("DELETE FROM deliveries WHERE number = ?", (delivery.number,))
 
     def close(self) -> None:
-        """Lets go of the file, for the next process."""
+        """Releases the file for the next process."""
         with self._lock:
             self._database.close()
             self._held.close()
@@ -132,7 +131,7 @@ class Spool:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """What is committed outlives the process; no commit waits for the disk, for audio would."""
+    """Opens the database so that commits outlive the process but do not wait for the disk."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     database.execute("PRAGMA journal_mode=WAL")
@@ -148,7 +147,7 @@ def _first_free(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
         held = _lock(path)
         if held is not None:
             return path, held
-    raise OSError(0, f"{_MOST_FILES} processes use it already")
+    raise OSError(0, f"{_MOST_FILES} processes are using it already")
 
 
 def _left_over(folder: Path, stem: str, mine: Path) -> list[Path]:
@@ -157,7 +156,7 @@ def _left_over(folder: Path, stem: str, mine: Path) -> list[Path]:
 
 
 def _lock(path: Path) -> IO[bytes] | None:
-    """Holds a file for this process until what is returned is closed; None: another has it."""
+    """Locks a file until the returned handle is closed; None if another process holds it."""
     held = path.with_suffix(".lock").open("wb")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Threads behind a sink whose work is on disk until it is done."""
+"""Worker threads of a sink whose work stays on disk until it is done."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _KEEP_SECONDS = 7 * 86_400.0
 
 
 class LaterError(Exception):
-    """A delivery failed by what may mend: it is to be tried again."""
+    """A delivery failed for a reason that may pass: try it again later."""
 
 
 class SpooledWorkers:
-    """Does one kind of work until it is done, across processes: the same as `Workers` otherwise.
+    """Does one kind of work until it succeeds, across processes; otherwise like `Workers`.
 
     Args:
-        name: of the threads and in the log.
-        work: takes one delivery; `LaterError` has it tried again, later and later, for a week;
-            anything else that it raises gives it up, and is told to `complain`.
-        spool: where what is not done lies.
-        threads: pieces at once.
-        complain: told in one line what went wrong.
+        name: name of the threads, also used in the log.
+        work: makes one delivery. If it raises `LaterError` the delivery is retried at growing
+            intervals for a week; any other exception gives it up and is reported to `complain`.
+        spool: stores what is not done yet.
+        threads: how many deliveries may run at once.
+        complain: called with one line when something went wrong.
 
     Attributes:
-        dropped, failed, done: pieces that found no room, were given up, succeeded.
+        dropped, failed, done: deliveries that found no room, were given up, succeeded.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class SpooledWorkers:
         self._busy = 0
         self.dropped = self.failed = self.done = 0
         left = spool.waiting()
-        # when it is due, in what order it came, and what it is
+        # (due time, sequence number, delivery)
         self._due = [(0.0, next(self._order), delivery) for delivery in left]
         if left:
-            logger.info(f"{name}: {len(left)} of an earlier run are delivered now")
+            logger.info(f"{name}: delivering {len(left)} left over from an earlier run")
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
             for number in range(threads)
@@ -70,23 +70,27 @@ class SpooledWorkers:
             thread.start()
 
     def put(self, line: str) -> bool:
-        """Takes a piece of work, which outlives this process; False: there is no room for it."""
+        """Adds a delivery, which outlives this process; returns False if there is no room."""
         with self._changed:
             if len(self._due) >= _MOST_WAITING:
                 self.dropped += 1
-                self._complain(f"{self._name}: {_MOST_WAITING} wait already; one alert was dropped")
+                self._complain(
+                    f"{self._name}: {_MOST_WAITING} are waiting already; one alert was dropped"
+                )
                 return False
             try:
                 delivery = self._spool.add(line)
             except sqlite3.Error as error:
-                self._complain(f"{self._name}: the spool {self._spool.folder} takes none: {error}")
+                self._complain(
+                    f"{self._name}: cannot write to the spool {self._spool.folder}: {error}"
+                )
                 delivery = Delivery(0, f"{time.time_ns():032x}", line, time.time())
             heapq.heappush(self._due, (0.0, next(self._order), delivery))
             self._changed.notify()
         return True
 
     def close(self, seconds: float) -> None:
-        """Lets what is due be tried once more, for so long; the rest waits for the next run."""
+        """Tries once more what is due, for at most this long; the rest waits for the next run."""
         until = time.monotonic() + seconds
         with self._changed:
             self._closing = True
@@ -114,7 +118,7 @@ class SpooledWorkers:
                 self._over(delivery)
 
     def _next(self) -> Delivery | None:
-        """Waits for what is due; None at the end."""
+        """Waits for the next delivery that is due; None at the end."""
         with self._changed:
             while True:
                 left = self._due[0][0] - time.monotonic() if self._due else None
@@ -127,7 +131,7 @@ class SpooledWorkers:
 
     def _later(self, delivery: Delivery, reason: str) -> None:
         if time.time() - delivery.made_at > _KEEP_SECONDS:
-            self._over(delivery, f"{reason}; an alert was not delivered in a week")
+            self._over(delivery, f"{reason}; an alert was not delivered within a week")
             return
         self._spool.attempted(delivery)
         attempts = delivery.attempts + 1
@@ -136,7 +140,9 @@ class SpooledWorkers:
             delivery.number, delivery.delivery, delivery.line, delivery.made_at, attempts
         )
         if attempts == 1:
-            self._complain(f"{self._name}: {reason}; an alert waits on disk and is tried again")
+            self._complain(
+                f"{self._name}: {reason}; the alert is kept on disk and will be tried again"
+            )
         with self._changed:
             self._busy -= 1
             heapq.heappush(self._due, (time.monotonic() + delay, next(self._order), again))

@@ -1,4 +1,4 @@
-"""A webhook called for each event: signed with HMAC, tried again with backoff."""
+"""A sink that calls a webhook for each event: signed with HMAC, retried with backoff."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _bytes(secret: str | bytes) -> bytes:
 
 
 def sign(secret: str | bytes, seconds: int, body: bytes) -> str:
-    """The value of the signature's header: time and HMAC-SHA256 of "time.body" in hex."""
+    """Returns the signature header: the time and the HMAC-SHA256 of "time.body" in hex."""
     digest = hmac.new(_bytes(secret), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
 
 
 def verify(secret: str | bytes, header: str, body: bytes, max_age_seconds: float = 300.0) -> bool:
-    """Whether a header is right for a body and not too old: for whoever receives."""
+    """Checks, for a receiver, whether a header matches a body and is not too old."""
     fields = dict(part.partition("=")[::2] for part in header.split(","))
     said = fields.get("t", "")
     if not said.isdecimal() or abs(time.time() - int(said)) > max_age_seconds:
@@ -43,29 +43,29 @@ def verify(secret: str | bytes, header: str, body: bytes, max_age_seconds: float
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirected POST would lose its body: it is a failure that is told."""
+    """Treats redirects as failures, since a redirected POST would lose its body."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 class WebhookSink:
-    """Posts JSON from threads of its own.
+    """Posts JSON from its own threads.
 
-    The same delivery may come twice, when an answer was lost: its `X-Dfd-Delivery` is then
-    the same.
+    The same delivery may arrive twice if a response was lost; its `X-Dfd-Delivery` is then the
+    same.
 
     Args:
         url: http or https.
         secret: signs each body.
-        attempts: tries in all; 5xx, 408, 429 and network errors are tried again.
-        first_delay_seconds: doubles with each try, up to ten seconds.
-        timeout_seconds: of one try.
-        spool: keeps what is not delivered, beyond the end of the process; there is no last
-            attempt then.
+        attempts: attempts in all; 5xx, 408, 429 and network errors are retried.
+        first_delay_seconds: doubles with each attempt, up to ten seconds.
+        timeout_seconds: limit for one attempt.
+        spool: keeps undelivered events beyond the end of the process; attempts are then not
+            limited.
 
     Raises:
-        UserError: no http URL, or no secret.
+        UserError: if it is not an http URL, or there is no secret.
     """
 
     def __init__(
@@ -80,10 +80,12 @@ class WebhookSink:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{url!r} is not a webhook: write http:// or https:// and a host")
+            raise UserError(
+                f"{url!r} is not a webhook URL: it needs http:// or https:// and a host"
+            )
         if not secret:
             raise UserError(
-                "a webhook is signed: name its secret with --webhook-secret-file or"
+                "webhooks are signed: give the secret with --webhook-secret-file or"
                 " DFD_WEBHOOK_SECRET"
             )
         self._url = url
@@ -93,7 +95,7 @@ class WebhookSink:
         self._timeout_seconds = timeout_seconds
         self._closing = threading.Event()
         self._opener = urllib.request.build_opener(_NoRedirect)
-        # the host only: the rest may hold what nobody should read in a log
+        # the host only: the rest of the URL may contain secrets
         name = f"webhook {parts.hostname}"
         self.workers: Workers | SpooledWorkers
         if spool is None:
@@ -102,11 +104,11 @@ class WebhookSink:
             self.workers = SpooledWorkers(name, self._try_once, spool)
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
-        """Hands one event to a thread."""
+        """Queues one event for a thread."""
         self.workers.put(json_line(stream_id, event, **more))
 
     def close(self) -> None:
-        """Lets what waits be tried once more, without the delays."""
+        """Tries what is waiting once more, without delays."""
         self._closing.set()
         self.workers.close(2 * self._timeout_seconds)
 
@@ -126,13 +128,13 @@ class WebhookSink:
             if attempt == self._attempts or self._closing.wait(delay):
                 break
             delay = min(2 * delay, 10.0)
-        raise RuntimeError(f"{reason}; an alert was not delivered in {attempt} tries")
+        raise RuntimeError(f"{reason}; an alert was not delivered in {attempt} attempts")
 
     def _attempt(self, body: bytes, delivery: str) -> str | None:
-        """Tries once; None where it was taken, else why not, where that may mend.
+        """Tries once; returns None on success, or the reason for a failure that may pass.
 
         Raises:
-            RuntimeError: it will not mend.
+            RuntimeError: if another attempt would not help.
         """
         try:
             self._post(body, delivery)

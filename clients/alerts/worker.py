@@ -1,4 +1,4 @@
-"""Threads behind a sink, for what takes long: a bounded queue that never holds up audio."""
+"""Worker threads of a sink, for slow work: a bounded queue that never holds up audio."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ logger = logging.getLogger("dfd.sinks")
 
 
 class Workers:
-    """Does one kind of work, each piece in one of a few threads.
+    """Does one kind of work in a few threads.
 
     Args:
-        name: of the threads and in the log.
-        work: takes one line of JSON; what it raises is told to `complain`.
-        threads: pieces at once.
-        backlog: pieces that may wait; beyond it they are dropped and counted.
-        complain: told in one line what went wrong.
+        name: name of the threads, also used in the log.
+        work: handles one line of JSON; what it raises is reported to `complain`.
+        threads: how many items may run at once.
+        backlog: how many items may wait; more are dropped and counted.
+        complain: called with one line when something went wrong.
 
     Attributes:
-        dropped: pieces that found no room.
-        failed: pieces whose work raised.
-        done: pieces whose work succeeded.
+        dropped: items that found no room.
+        failed: items whose work raised.
+        done: items whose work succeeded.
     """
 
     def __init__(
@@ -52,18 +52,18 @@ class Workers:
             thread.start()
 
     def put(self, line: str) -> bool:
-        """Takes a piece of work; False where there is no room for it."""
+        """Adds an item; returns False if there is no room."""
         try:
             self._queue.put_nowait(line)
         except queue.Full:
             self.dropped += 1
             waiting = self._queue.maxsize
-            self._complain(f"{self._name}: {waiting} wait already; one alert was dropped")
+            self._complain(f"{self._name}: {waiting} are waiting already; one alert was dropped")
             return False
         return True
 
     def close(self, seconds: float) -> None:
-        """Lets the threads finish what waits, for so long."""
+        """Lets the threads finish what is waiting, for at most this long."""
         until = time.monotonic() + seconds
         for _ in self._threads:
             try:

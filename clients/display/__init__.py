@@ -1,1 +1,1 @@
-"""What a terminal or a picture shows of a stream."""
+"""How a stream is shown on a terminal or in a picture."""

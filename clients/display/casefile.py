@@ -1,4 +1,4 @@
-"""One page for a case file: what was heard and when, and what the figures mean; fetches nothing."""
+"""A self-contained page for a case file: what was heard and when, and what the figures mean."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ WIDTH, HEIGHT = 800.0, 200.0
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel of the page.
+    """One channel on the page.
 
     Attributes:
         colour: "bad", "good" or "unsure".
         lines: points of SVG polylines, by the score's name.
-        dots: where window scores lie.
-        speech: begin and width of each stretch, in the picture's units.
-        alerts: where they were raised, in the picture's units.
-        events: times and sentences.
+        dots: positions of the window scores.
+        speech: start and width of each stretch of speech, in the picture's units.
+        alerts: positions at which alerts were raised, in the picture's units.
+        events: pairs of a time and a sentence.
     """
 
     number: int
@@ -43,13 +43,13 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """What the page says.
+    """The content of the page.
 
     Attributes:
-        trust: how far a verdict of this model is to be trusted.
-        facts: of the call or the recording; of the model and the judging.
+        trust: how far a verdict of this model can be trusted.
+        facts: facts about the call or the recording, the model and the judgement.
         thresholds: names and heights in the picture.
-        wave: points of an SVG polygon; empty where no audio is at hand.
+        wave: points of an SVG polygon; empty if there is no audio.
     """
 
     title: str
@@ -64,7 +64,7 @@ class CaseFile:
 
 
 def from_judgement(found: Judgement) -> CaseFile:
-    """The page of a recording."""
+    """Builds the page for a recording."""
     policy, rates = found.started.alert_policy, verdicts.rates_in_force(found.started)
     scale = WIDTH / max(found.seconds, 0.1)
     channels = []
@@ -106,7 +106,7 @@ def from_judgement(found: Judgement) -> CaseFile:
 
 
 def from_watched(stream: WatchedStream, info: ev.ServerInfo) -> CaseFile:
-    """The page of a running stream, as it stands; windows go back as far as the daemon tells."""
+    """Builds the page for a running stream, with the windows that the daemon still remembers."""
     model = info.models[0]
     rates = verdicts.rates_at(model.error_rates, stream.alert_policy.cumulative_threshold)
     seconds = stream.audio_seconds
@@ -251,11 +251,11 @@ def _model(model: ev.ModelInfo, policy: AlertPolicy) -> list[tuple[str, str]]:
 
 
 def render(case: CaseFile, version: str) -> str:
-    """The page as HTML.
+    """Renders the page as HTML.
 
     Args:
-        case: what it says.
-        version: of the program that writes it.
+        case: its content.
+        version: version of the program that writes it.
     """
     import jinja2
 

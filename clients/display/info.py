@@ -1,25 +1,26 @@
-"""A server's offer as a table, and a model's facts."""
+"""Tables of what a server offers and what a model is."""
 
 from rich.table import Table
 from rich.text import Text
 
+from dfd.clients.display import words
 from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import AlertPolicy
 
 _UTTERANCE = {
-    "evidence": "calibrated evidence added up",
+    "evidence": "sum of calibrated evidence",
     "mean": "mean of the windows' P(spoof)",
     "first": "P(spoof) of the first window",
 }
 _PADDING = {
-    "mask": "short ones as they are",
+    "mask": "short ones unpadded",
     "zero": "short ones zero-padded",
     "repeat": "short ones repeated",
 }
 
 
 class _Rows:
-    """Two columns: what, and how much of it."""
+    """A table of two columns, name and value."""
 
     def __init__(self) -> None:
         self.table = Table.grid(padding=(0, 2))
@@ -37,15 +38,17 @@ class _Rows:
             f"{model.window_seconds:g} s every {model.hop_seconds:g} s at"
             f" {model.sample_rate_hz} Hz",
         )
-        if model.layout:  # servers of before did not say
+        if model.layout:  # older servers do not send it
             least = model.min_speech_seconds
             said = [
                 "normalised" if model.normalize else "not normalised",
                 _PADDING.get(model.padding, model.padding),
-                f"scored from {least:g} s of speech" if least else "scored whatever is heard",
+                f"scored from {least:g} s of speech on" if least else "scored even without speech",
             ]
             self.add("  windows are", ", ".join(said))
             self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
+            if model.calibration is not None:
+                self.add("  calibration", words.calibration(model.calibration))
             self.add("  spoof", f"output {model.spoof_label}")
             self.add("  layout", model.layout)
         if model.device:
@@ -53,7 +56,7 @@ class _Rows:
 
 
 def info_table(info: ServerInfo, server: str) -> Table:
-    """What a server offers."""
+    """Returns a table of what a server offers."""
     rows = _Rows()
     rows.add("server", f"{server}, dfd {info.version or 'of unknown version'}")
     rows.add("streams", f"{info.active_streams} of {info.max_streams}")
@@ -71,12 +74,12 @@ def info_table(info: ServerInfo, server: str) -> Table:
 
 
 def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
-    """What a model is that nobody serves yet.
+    """Returns a table about a model that is not being served.
 
     Args:
-        model: its facts; device, precision and engine are not shown where they are empty.
+        model: its properties; device, precision and engine are left out if they are empty.
         policy: its thresholds.
-        size: of the network, in words.
+        size: size of the network, in words.
     """
     rows = _Rows()
     rows.add_model(model)
@@ -86,15 +89,15 @@ def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
 
 
 def policy_words(policy: AlertPolicy) -> str:
-    """An alert policy in a few words."""
+    """Describes an alert policy in a few words."""
     pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
     said = [f"{name} P(spoof) {value:.2f}" for name, value in pairs if value is not None]
-    words = " or ".join(said) or "none"
+    text = " or ".join(said) or "none"
     if policy.consecutive_windows:
-        words += f", {policy.consecutive_windows} windows in a row"
+        text += f", {policy.consecutive_windows} windows in a row"
     if policy.hysteresis:
-        words += f", cleared {policy.hysteresis:.2f} below"
-    return words
+        text += f", cleared {policy.hysteresis:.2f} below"
+    return text
 
 
 def _bytes(count: int) -> str:

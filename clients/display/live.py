@@ -15,7 +15,7 @@ from dfd.clients.display.meter import MeterState, render
 
 
 class ListenView:
-    """Draws a `MeterState` in place, or says what changes line by line."""
+    """Draws a `MeterState` in place, or prints changes line by line."""
 
     def __init__(self, console: Console, state: MeterState) -> None:
         self._console = console
@@ -43,14 +43,14 @@ class ListenView:
             self._live.stop()
 
     def event(self, event: ev.Event) -> None:
-        """Takes what the stream says."""
+        """Handles an event of the stream."""
         self.state.take(event)
         if self._live is None and (line := plain_line(event, self.state)):
             self._console.print(Text(line), soft_wrap=True)
 
 
 def plain_line(event: ev.Event, state: MeterState) -> str:
-    """An event as a line of text; empty where it is not worth one."""
+    """Returns an event as a line of text; empty if it is not worth one."""
     match event:
         case ev.Started():
             return f"listening to {state.device}; {state.model} at {state.server}"
@@ -77,7 +77,7 @@ def plain_line(event: ev.Event, state: MeterState) -> str:
 def summary_lines(
     summary: ev.Summary, lost_seconds: float, rates: verdicts.Rates | None = None
 ) -> list[str]:
-    """The last words: the verdict, how far it is to be trusted, and what it stands on."""
+    """Returns the closing lines: the verdict, how far to trust it, and what it is based on."""
     lines = []
     for channel in summary.channels:
         lines.append(verdicts.verdict(channel, rates))

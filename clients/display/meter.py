@@ -1,4 +1,4 @@
-"""The terminal's meter: what a live stream says, drawn in place."""
+"""The terminal's meter: the state of a live stream, drawn in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
 
-# the meter's width where there is room, and what of it is not bars
+# the meter's full width, and the part of it that is not bars
 _WIDTH, _BESIDE_BARS = 78, 34
 _LEAST_BAR, _MOST_BAR = 15, 40
 _HISTORY = 120
@@ -23,7 +23,7 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def level_dbfs(content: bytes) -> float:
-    """Root mean square of LINEAR16 samples in dB below full scale; silence is -100."""
+    """Returns the RMS level of LINEAR16 samples in dBFS; silence is -100."""
     samples = np.frombuffer(content, "<i2").astype(np.float64)
     if not len(samples):
         return -100.0
@@ -33,7 +33,7 @@ def level_dbfs(content: bytes) -> float:
 
 @dataclass
 class MeterState:
-    """What the meter shows; filled in by events and blocks of audio."""
+    """What the meter shows; updated by events and blocks of audio."""
 
     server: str
     device: str
@@ -56,12 +56,12 @@ class MeterState:
     spoof_threshold: float = 0.5
 
     def hear(self, content: bytes, elapsed_seconds: float) -> None:
-        """Takes a block of audio; the level falls slowly, as a needle does."""
+        """Handles a block of audio; the level falls slowly, like a needle."""
         self.level = max(level_dbfs(content), self.level - 2.0)
         self.elapsed_seconds = elapsed_seconds
 
     def take(self, event: ev.Event) -> None:
-        """Takes what the stream says."""
+        """Handles an event of the stream."""
         match event:
             case ev.Started():
                 self.model, self.connected = words.model_name(event.model), True
@@ -80,12 +80,12 @@ class MeterState:
                 self.note = event.message
             case ev.ConnectionLost():
                 self.connected, self.speaking = False, False
-                self.note = f"connection lost, trying again: {event.message}"
+                self.note = f"connection lost, reconnecting: {event.message}"
                 self.raised.clear()
             case ev.Reconnected():
                 self.connected = True
                 self.lost_seconds += event.lost_seconds
-                self.note = f"connected again, {event.lost_seconds:.1f} s lost; evidence anew"
+                self.note = f"reconnected, {event.lost_seconds:.1f} s lost; evidence starts afresh"
             case ev.AudioLost():
                 self.lost_seconds += event.lost_seconds
                 self.note = f"the server is slow: {event.lost_seconds:.1f} s lost"
@@ -105,7 +105,7 @@ class MeterState:
         del self.history[:-_HISTORY]
 
     def verdict(self) -> str:
-        """What the evidence says so far, in words."""
+        """Returns what the evidence says so far, in words."""
         if self.cumulative is None:
             if self.last_status is ev.WindowStatus.SHED:
                 return "Cannot tell yet: the server is too busy"
@@ -114,7 +114,7 @@ class MeterState:
 
 
 def render(state: MeterState, width: int = _WIDTH) -> RenderableType:
-    """The meter as it stands; where it is narrow the bars are shorter, and no figure is cut."""
+    """Draws the meter; on a narrow terminal bars get shorter, but no figure is cut."""
     width = min(width, _WIDTH)
     bar = max(_LEAST_BAR, min(_MOST_BAR, width - _BESIDE_BARS))
     table = Table.grid(padding=(0, 1))

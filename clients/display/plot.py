@@ -1,4 +1,4 @@
-"""`dfd replay --plot`: waveform, speech, scores, thresholds and alerts of replays as a picture."""
+"""`dfd replay --plot`: draws waveform, speech, scores, thresholds and alerts of replays."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording
 from dfd.errors import UserError
 
-# Channels drawn in one picture; what is beyond is said in its title.
+# Most channels in one picture; the title says if there are more.
 MAX_PANELS = 8
 _POINTS = 1_200
-# where a header does not say how long a recording is
+# for recordings whose header does not state a length
 _UNKNOWN_SECONDS = 600.0
 _SPOOF, _ROLLING, _WINDOW = "#c0392b", "#d68910", "#7f8c8d"
 
 
 def draw(replays: list[Replay], path: Path) -> None:
-    """Writes a picture, a pair of axes for each channel of each replay.
+    """Writes a picture with a pair of axes for each channel of each replay.
 
     Args:
-        replays: finished ones, their speech activity kept.
-        path: its suffix says the format, PNG, SVG or PDF.
+        replays: finished replays, with their speech activity.
+        path: its suffix determines the format, PNG, SVG or PDF.
 
     Raises:
-        UserError: the picture cannot be written.
+        UserError: if the picture cannot be written.
     """
     panels = [
         (replay, channel)
@@ -61,7 +61,7 @@ def draw(replays: list[Replay], path: Path) -> None:
 
 
 def envelope(recording: Recording, channel: int) -> tuple[NDArray[np.float64], ...]:
-    """Lowest and highest sample of one channel over some thousand stretches.
+    """Returns the lowest and highest sample of one channel in about a thousand intervals.
 
     Returns:
         Seconds (n,), lowest (n,), highest (n,), full scale 1.0.
@@ -81,7 +81,7 @@ def envelope(recording: Recording, channel: int) -> tuple[NDArray[np.float64], .
 
 
 def speech_spans(replay: Replay, channel: int) -> list[tuple[float, float]]:
-    """Where speech was heard, in seconds; open to the end where it did not stop."""
+    """Returns where speech was heard, in seconds; speech that did not stop lasts to the end."""
     spans: list[tuple[float, float]] = []
     began: float | None = None
     for activity in replay.activity:

@@ -1,4 +1,4 @@
-"""What `dfd replay` shows: a line for each stream while it runs, tables at the end."""
+"""What `dfd replay` shows: a line for each running stream, tables at the end."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from dfd.clients.display.tables import Column, fitted, number, verdict_text
 from dfd.clients.runs.replay import Replay
 from dfd.clients.runs.report import Report
 
-# Away from a terminal every window of so few recordings has a line; of more, only alerts do.
+# Without a terminal, up to this many recordings get a line per window; more only per alert.
 _WINDOW_LINES_UP_TO = 8
 
 
 class ReplayView:
-    """A live line for each running stream on a terminal; a line a stream elsewhere."""
+    """On a terminal a live line for each running stream; otherwise a line for each stream."""
 
     def __init__(self, console: Console, replays: list[Replay], *, quiet: bool = False) -> None:
         self._console = console
@@ -56,7 +56,7 @@ class ReplayView:
             self._live.stop()
 
     def event(self, replay: Replay, event: ev.Event) -> None:
-        """Says what is worth a line of its own."""
+        """Prints an event if it is worth a line."""
         if self._quiet:
             return
         short = self._names[replay.name]
@@ -71,9 +71,9 @@ class ReplayView:
             case ev.Alert():
                 self._say(f"cleared {name}: {event.trigger} score", "green")
             case ev.ConnectionLost():
-                self._say(f"{short}: connection lost, trying again: {event.message}", "red")
+                self._say(f"{short}: connection lost, reconnecting: {event.message}", "red")
             case ev.Reconnected():
-                self._say(f"{name}: connected again, {event.lost_seconds:.1f} s lost", "yellow")
+                self._say(f"{name}: reconnected, {event.lost_seconds:.1f} s lost", "yellow")
             case ev.Summary() if self._live is None:
                 for channel in event.channels:
                     self._say(f"{short}: {verdicts.verdict(channel, _rates(replay))}", "")
@@ -134,7 +134,7 @@ def _line(replay: Replay, name: str) -> tuple[Any, ...]:
 
 
 def _scores(window: ev.WindowResult) -> str:
-    """A window's scores in a line."""
+    """Returns a window's scores as one line."""
     if window.window_score is None or window.cumulative_score is None:
         return str(window.status.value).replace("_", " ")
     own, whole = window.window_score, window.cumulative_score
@@ -143,7 +143,7 @@ def _scores(window: ev.WindowResult) -> str:
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
-    """File names for paths; where two would be the same, the paths themselves."""
+    """Returns file names for paths, or the paths themselves where names would clash."""
     unique = set(paths)
     counts = Counter(os.path.basename(path) for path in unique)
     return {
@@ -153,7 +153,7 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
 
 
 def event_seconds(event: ev.Event) -> float:
-    """Where on the time line an event lies; 0 where it lies nowhere."""
+    """Returns an event's position on the time line; 0 if it has none."""
     if isinstance(event, ev.WindowResult):
         return event.end_seconds
     offset = getattr(event, "offset_seconds", 0.0)
@@ -165,7 +165,7 @@ def _rates(replay: Replay) -> verdicts.Rates | None:
 
 
 def print_report(console: Console, report: Report) -> None:
-    """The tables at the end: scores for each file, windows, latency."""
+    """Prints the tables at the end: scores for each file, windows, latency."""
     console.print(_files(report, console.width))
     for name, said in {
         entry["file"]: entry["findings"] for entry in report["files"] if entry["findings"]
@@ -178,7 +178,7 @@ def print_report(console: Console, report: Report) -> None:
     if report["latency_ms"] is not None:
         console.print(_latencies(report))
         if report["speed"] == "max":
-            console.print("At full speed these times include the wait for flow control.")
+            console.print("At full speed these times include waiting for flow control.")
     speed = f", {report['times_real_time']:.1f} times real time" if report["wall_seconds"] else ""
     model = report["model"] or {"name": "no model"}
     console.print(

@@ -1,7 +1,7 @@
-"""Results as tables: one style in every verb, and one set of words for a verdict.
+"""Result tables: one style for every verb, and one set of words for verdicts.
 
-A table fits its terminal: where it is narrow, the least important columns are left out, which
-is said, and no number is ever cut.
+A table fits its terminal: if that is narrow, the least important columns are left out, with a
+note, and no number is ever cut.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from dfd.clients.display.verdicts import reason_words
 _NAMES = {"spoof": "synthetic", "bonafide": "human"}
 _STYLES = {"spoof": "bold red", "bonafide": "bold green"}
 _PIPE_WIDTH = 160
-# between two columns, and at both ends, in `box.SIMPLE_HEAD`
+# padding between two columns and at both ends of `box.SIMPLE_HEAD`
 _PADDING = 2
 
 
@@ -26,10 +26,10 @@ class Column:
     """One column.
 
     Attributes:
-        name: its head.
-        right: numbers stand to the right.
-        rank: 0 is always shown; of others the highest is left out first.
-        least: a text column may be folded to this width; None keeps cells whole.
+        name: its heading.
+        right: whether to align to the right, as for numbers.
+        rank: 0 is always shown; of the others the highest is left out first.
+        least: width to which a text column may be folded; None keeps cells whole.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Column:
 
     @property
     def width(self) -> int:
-        """The narrowest that it may be drawn."""
+        """The smallest width at which it can be drawn."""
         lines = [line for cell in (Text(self.name), *self.cells) for line in cell.split()]
         widest = max((line.cell_len for line in lines), default=0)
         return widest if self.least is None else min(widest, self.least)
 
 
 def result_console() -> Console:
-    """Standard output; in a pipe wide enough for every column."""
+    """Returns standard output as a console; in a pipe it is wide enough for every column."""
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _PIPE_WIDTH)
@@ -59,7 +59,7 @@ def result_console() -> Console:
 
 
 def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: str = "") -> Table:
-    """The table in so many terminal columns."""
+    """Returns a table that fits this many terminal columns."""
     shown, left_out = list(columns), []
     while sum(column.width + _PADDING for column in shown) > width:
         least = max(shown, key=lambda column: column.rank)
@@ -68,7 +68,7 @@ def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: s
         shown.remove(least)
         left_out.append(least.name)
     if left_out:
-        note = f"left out for the width: {', '.join(reversed(left_out))}"
+        note = f"columns left out to fit: {', '.join(reversed(left_out))}"
         caption = f"{caption}\n{note}" if caption else note
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -92,11 +92,11 @@ def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: s
 
 
 def verdict_text(verdict: str | None, reasons: Iterable[str] = ()) -> Text:
-    """A verdict for a person; why nothing can be told stands below it.
+    """Returns a verdict in words, with the reasons below it if it is inconclusive.
 
     Args:
-        verdict: spoof, bonafide or inconclusive; None where there is none.
-        reasons: by the names of the contract.
+        verdict: spoof, bonafide or inconclusive; None if there is none.
+        reasons: reasons, by their names in the contract.
     """
     if not verdict:
         return Text("-")
@@ -107,5 +107,5 @@ def verdict_text(verdict: str | None, reasons: Iterable[str] = ()) -> Text:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash."""
+    """Formats a figure; None is a dash."""
     return "-" if value is None else f"{value:.{digits}f}"

@@ -1,33 +1,33 @@
 """Verdicts in plain words that claim no more than was measured.
 
 A word such as "probably" follows from how often the model is wrong on recordings that it was not
-trained on (`ModelInfo.error_rates`), never from the score alone: a score is sure of itself on a
-voice that the model has not met, too.
+trained on (`ModelInfo.error_rates`), never from the score alone: scores can be extreme even for
+voices unlike any that the model has seen.
 """
 
 from typing import Protocol
 
 from dfd.clients.events import ChannelSummary, Started, Verdict
 
-# share of wrong answers up to which a word may be used, surest first
+# the largest share of wrong answers for which each word may be used, strongest word first
 _SURE = ((0.001, "Almost certainly"), (0.05, "Probably"))
 
 _REASONS = {
     "TOO_LITTLE_SPEECH": "too little speech was heard",
     "EVIDENCE_WEAK": "the evidence is weak",
     "MIXED_EVIDENCE": "parts sound human and parts synthetic",
-    "BAND_LIMITED": "the sound is narrower than the detector was trained on",
-    "CLIPPED": "the sound is clipped: lower the recording level",
-    "GAPS": "too much audio was lost on the way",
-    "WINDOWS_SHED": "the server was too busy to judge all of it",
+    "BAND_LIMITED": "the audio has less bandwidth than the detector was trained on",
+    "CLIPPED": "the audio is clipped: lower the recording level",
+    "GAPS": "too much audio was lost in transit",
+    "WINDOWS_SHED": "the server was too busy to score all of it",
 }
 
-# at or below it the evidence is for a person, as in the verdict
+# at or below this the evidence favours a person, as in the verdict
 _PERSON = 0.35
 
 
 class Rates(Protocol):
-    """How often a model is wrong, at a threshold and on recordings of a length."""
+    """How often a model is wrong, at one threshold and for recordings of one length."""
 
     @property
     def threshold(self) -> float:
@@ -47,26 +47,26 @@ class Rates(Protocol):
 
 
 def rates_in_force(started: Started) -> Rates | None:
-    """The model's error rates, unless the stream's own threshold makes them untrue."""
+    """Returns the model's error rates, unless the stream uses another threshold."""
     return rates_at(started.model.error_rates, started.alert_policy.cumulative_threshold)
 
 
 def rates_at(rates: Rates | None, threshold: float | None) -> Rates | None:
-    """Error rates, where they were measured at this threshold."""
+    """Returns error rates if they were measured at this threshold."""
     if rates is None or threshold is None or abs(rates.threshold - threshold) > 1e-3:
         return None
     return rates
 
 
 def machine(rates: Rates | None) -> str:
-    """What may be said where the threshold is reached."""
+    """Returns what may be said if the threshold is reached."""
     if rates is None:
         return "Sounds like a machine"
     return f"{_sureness(rates.false_alarm_rate) or 'Possibly'} a machine"
 
 
 def person(rates: Rates | None) -> str:
-    """What may be said where the evidence is for a person."""
+    """Returns what may be said if the evidence favours a person."""
     if rates is None:
         return "Sounds like a person"
     sure = _sureness(rates.miss_rate)
@@ -78,23 +78,23 @@ def _sureness(wrong: float) -> str:
 
 
 def so_far(spoof_probability: float, rates: Rates | None = None, threshold: float = 0.85) -> str:
-    """What the evidence says while the stream goes on.
+    """Returns what the evidence says while the stream is running.
 
     Args:
-        spoof_probability: the cumulative one.
-        rates: of the model at this threshold; None where they are not known.
-        threshold: from which the verdict would be spoof.
+        spoof_probability: the cumulative P(spoof).
+        rates: error rates of the model at this threshold; None if unknown.
+        threshold: value from which the verdict would be spoof.
     """
     if spoof_probability >= threshold:
         return machine(rates)
     if spoof_probability <= _PERSON:
         return person(rates)
     leaning = "a machine" if spoof_probability >= 0.5 else "a person"
-    return f"Cannot tell: leans to {leaning}"
+    return f"Cannot tell: leaning towards {leaning}"
 
 
 def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
-    """What the whole stream says of a channel."""
+    """Returns the verdict on a channel in words."""
     if summary.verdict is Verdict.SPOOF:
         return machine(rates)
     if summary.verdict is Verdict.BONAFIDE:
@@ -106,14 +106,14 @@ def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
 
 
 def reason_words(reason: str) -> str:
-    """A reason to be inconclusive, by its name in the contract, as a clause."""
+    """Returns a reason for an inconclusive verdict as a clause, given its name in the contract."""
     return _REASONS.get(reason, reason.lower().replace("_", " "))
 
 
 def rates_sentence(rates: Rates | None) -> str:
-    """How far a verdict is to be trusted."""
+    """Returns a sentence on how far a verdict can be trusted."""
     if rates is None:
-        return "How often this model is wrong at this threshold is not known: do not rely on it."
+        return "It is not known how often this model is wrong at this threshold: do not rely on it."
     return (
         f"On recordings of {rates.heard_seconds:g} s that the model was not trained on,"
         f" {_of(rates.false_alarm_rate, 'people', 'called a machine')}, and"
@@ -122,7 +122,7 @@ def rates_sentence(rates: Rates | None) -> str:
 
 
 def _of(share: float, whom: str, what: str) -> str:
-    """A share as people count: "of 100 machines 60 would not be noticed"."""
+    """Returns a share in everyday words: "of 100 machines 60 would not be noticed"."""
     negated = what.removeprefix("not ")
     be = "would not be" if negated != what else "would be"
     if share <= 0:

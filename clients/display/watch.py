@@ -29,12 +29,12 @@ from dfd.clients.watching import (
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 24
-# lines of a screen that is a file
+# lines of the screen when the output is a file
 _ENDLESS = 1 << 20
 _STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green"}
 _NAMES = {Verdict.SPOOF: "synthetic", Verdict.BONAFIDE: "human"}
 
-# what streams may be sorted by; the second says whether the largest comes first
+# sort keys; the second value says whether the largest comes first
 SORTS: dict[str, tuple[Callable[[WatchedStream], Any], bool]] = {
     "score": (lambda s: -1.0 if s.cumulative is None else s.cumulative, True),
     "rolling": (lambda s: -1.0 if s.rolling is None else s.rolling, True),
@@ -51,10 +51,10 @@ class WatchState:
 
     Attributes:
         sort: a key of `SORTS`; streams with an alert always come first.
-        reverse: the other way round.
-        text: only streams that match it.
-        alerts_only: only streams with an alert.
-        lost: why there is no server at the moment; empty while there is.
+        reverse: whether to reverse the order.
+        text: show only streams that match it.
+        alerts_only: show only streams with an alert.
+        lost: why there is no server at the moment; empty while there is one.
     """
 
     server: str
@@ -66,7 +66,7 @@ class WatchState:
     lost: str = ""
 
     def rows(self) -> list[WatchedStream]:
-        """The streams to show, in order."""
+        """Returns the streams to show, in order."""
         key, descending = SORTS[self.sort]
         found = [
             stream
@@ -79,7 +79,7 @@ class WatchState:
         return found
 
     def press(self, key: str) -> bool:
-        """Does what a key asks for; False where it ends the view."""
+        """Handles a key; returns False if it ends the view."""
         names = list(SORTS)
         match key:
             case "q" | "\x03" | "\x1b":
@@ -94,7 +94,7 @@ class WatchState:
 
 
 class WatchView:
-    """Draws a `WatchState` in place and takes keys, or says what changes line by line."""
+    """Draws a `WatchState` in place and reads keys, or prints changes line by line."""
 
     def __init__(self, console: Console, state: WatchState) -> None:
         self._console = console
@@ -107,7 +107,7 @@ class WatchView:
             )
 
     async def run(self, following: Coroutine[Any, Any, None]) -> None:
-        """Shows what `following` tells until it fails or the user has seen enough."""
+        """Shows what `following` reports until it fails or the user quits."""
         tasks = [asyncio.create_task(following), asyncio.create_task(self._ended.wait())]
         with self._live or contextlib.nullcontext(), _keys(self._pressed, self._live is not None):
             try:
@@ -120,16 +120,16 @@ class WatchView:
             raise done
 
     def picture(self) -> RenderableType:
-        """The table as it stands."""
+        """Returns the current table."""
         height = self._console.height if self._console.is_terminal else _ENDLESS
         return render(self._state, height)
 
     def take(self, update: StreamsUpdate) -> None:
-        """Takes what changed, and says nothing."""
+        """Applies an update without printing anything."""
         self._state.streams.take(update)
 
     def update(self, update: StreamsUpdate) -> None:
-        """Takes what changed."""
+        """Applies and shows an update."""
         state = self._state
         state.lost = ""
         lines = list(plain_lines(state, update)) if self._live is None else []
@@ -138,9 +138,9 @@ class WatchView:
             self._console.print(Text(line), soft_wrap=True)
 
     def lost(self, error: DetectionError) -> None:
-        """The daemon is gone for the time being."""
+        """Reports that the daemon cannot be reached at the moment."""
         if self._live is None and not self._state.lost:
-            self._console.print(Text(f"no server, trying again: {error.message}"), soft_wrap=True)
+            self._console.print(Text(f"no server, reconnecting: {error.message}"), soft_wrap=True)
         self._state.lost = error.message
 
     def _pressed(self, key: str) -> None:
@@ -152,7 +152,7 @@ class WatchView:
 
 @contextlib.contextmanager
 def _keys(pressed: Callable[[str], None], wanted: bool) -> Iterator[None]:
-    """Takes keys one by one, where there is a keyboard."""
+    """Reads keys one by one if there is a keyboard."""
     if not wanted or not sys.stdin.isatty():
         yield
         return
@@ -176,7 +176,7 @@ def _keys(pressed: Callable[[str], None], wanted: bool) -> Iterator[None]:
 
 
 def render(state: WatchState, height: int) -> RenderableType:
-    """The table as it stands, as many streams as a screen of so many lines holds."""
+    """Draws the table with as many streams as fit on a screen of this height."""
     rows = state.rows()
     running = list(state.streams.streams.values())
     alerted = sum(stream.alerted for stream in running)
@@ -188,7 +188,7 @@ def render(state: WatchState, height: int) -> RenderableType:
     if state.text:
         head.append(f"  matching {state.text!r}", style="dim")
     if state.lost:
-        head.append(f"\nno server, trying again: {state.lost}", style="yellow")
+        head.append(f"\nno server, reconnecting: {state.lost}", style="yellow")
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("stream", no_wrap=True, ratio=3)
     table.add_column("labels", no_wrap=True, ratio=3)
@@ -229,7 +229,7 @@ def _cells(stream: WatchedStream, channel: WatchedChannel) -> Iterable[Renderabl
 
 
 def sparks(points: Iterable[ScorePoint]) -> Text:
-    """Windows as a row of bars: higher is more likely synthetic."""
+    """Draws windows as a row of bars: higher is more likely synthetic."""
     text = Text()
     for point in points:
         if point.window is None:
@@ -241,10 +241,10 @@ def sparks(points: Iterable[ScorePoint]) -> Text:
 
 
 def plain_lines(state: WatchState, update: StreamsUpdate) -> Iterator[str]:
-    """Away from a terminal: a line where a stream begins, alerts, calms down or ends.
+    """Yields a line whenever a stream begins, alerts, is cleared or ends.
 
     Args:
-        state: the streams as they stood.
+        state: the streams before the update.
         update: what changed since.
     """
     for stream in update.streams:

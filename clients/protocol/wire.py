@@ -115,6 +115,7 @@ def model(message: pb.ModelInfo) -> ev.ModelInfo:
         utterance_score=message.utterance_score,
         min_speech_seconds=seconds(message.min_speech_duration),
         error_rates=_error_rates(message.error_rates) if message.HasField("error_rates") else None,
+        calibration=_calibration(message.calibration) if message.HasField("calibration") else None,
     )
 
 
@@ -123,6 +124,12 @@ def _error_rates(message: pb.ErrorRates) -> ev.ErrorRates:
     shares = (message.threshold, message.false_alarm_rate, message.miss_rate)
     threshold, false_alarm, miss = (float(f"{share:.7g}") for share in shares)
     return ev.ErrorRates(threshold, false_alarm, miss, seconds(message.heard_duration))
+
+
+def _calibration(message: pb.Calibration) -> ev.Calibration:
+    values = (message.scale, message.offset, message.evidence_correlation)
+    scale, offset, correlation = (float(f"{value:.7g}") for value in values)
+    return ev.Calibration(scale, offset, correlation)
 
 
 def limits(message: pb.Limits) -> ev.Limits:

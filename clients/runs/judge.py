@@ -65,8 +65,8 @@ async def judge(
         progress: told the share that was sent.
 
     Raises:
-        DetectionError: the server refused, or the stream ended by an error.
-        UserError: the recording cannot be decoded further.
+        DetectionError: if the server refused, or the stream ended with an error.
+        UserError: if the recording cannot be decoded further.
     """
     options = options or StreamOptions(labels={"source": "recording"})
     vad = replace(options.vad or VadOptions(), activity_events=True)

@@ -83,7 +83,7 @@ def started_daemon(
         ready_seconds: how long it may take to start.
 
     Raises:
-        UserError: the daemon is not installed, or does not start.
+        UserError: if the daemon is not installed, or does not start.
     """
     if importlib.util.find_spec("torch") is None:
         raise UserError(

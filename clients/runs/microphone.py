@@ -54,8 +54,8 @@ async def listen(
         on_event: told every event.
 
     Raises:
-        DetectionError: the stream ended by an error.
-        UserError: the device cannot be opened.
+        DetectionError: if the stream ended with an error.
+        UserError: if the device cannot be opened.
     """
     result = Listening()
     async with Microphone(device) as microphone:

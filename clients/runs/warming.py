@@ -20,7 +20,7 @@ async def when_warm(client: AsyncDetectionClient, tell: Callable[[str], None]) -
         tell: is told what is waited for, at once and every ten seconds.
 
     Raises:
-        DetectionError: it cannot be reached, or refused.
+        DetectionError: if it cannot be reached, or refused.
     """
     told, began = 0.0, time.monotonic()
     while True:

@@ -28,7 +28,7 @@ async def follow(
         interval_seconds: the least time between two updates.
 
     Raises:
-        DetectionError: the server refused, or could not be reached at first.
+        DetectionError: if the server refused, or could not be reached at first.
     """
     policy = RetryPolicy()
     backoff = Backoff(policy, 0.0)

@@ -46,7 +46,7 @@ def list_devices() -> list[Device]:
     """The inputs that PortAudio sees.
 
     Raises:
-        UserError: PortAudio is missing.
+        UserError: if PortAudio is missing.
     """
     sounddevice = _sounddevice()
     default = sounddevice.default.device[0]
@@ -67,7 +67,7 @@ def find_device(wanted: str | None) -> Device:
     """An input by its number, by a part of its name, or the default one.
 
     Raises:
-        UserError: there is none, or the name fits several.
+        UserError: if there is none, or the name fits several.
     """
     devices = list_devices()
     if not devices:

@@ -49,7 +49,7 @@ class Recording:
             chunk_seconds: length of every chunk but the last; at least one frame is given.
 
         Raises:
-            UserError: it is a pipe and was read before.
+            UserError: if it is a pipe and was read before.
         """
         return Chunks(self._found.read(self.audio_format.frames(chunk_seconds)))
 
@@ -58,7 +58,7 @@ class Chunks(Iterator[bytes]):
     """One pass through a recording.
 
     Raises, while it is read:
-        UserError: the file cannot be decoded at all, or holds NaN or infinity.
+        UserError: if the file cannot be decoded at all, or holds NaN or infinity.
     """
 
     def __init__(self, reading: recordings.Reading) -> None:
@@ -89,7 +89,7 @@ def open_recordings(path: str | os.PathLike[str]) -> list[Recording]:
     """Opens every audio track of a file; "-" is standard input.
 
     Raises:
-        UserError: it is missing, empty, unreadable, below 8 kHz or has more than 8 channels.
+        UserError: if it is missing, empty, unreadable, below 8 kHz or has more than 8 channels.
     """
     return [Recording(found) for found in recordings.open_tracks(path)]
 

@@ -64,7 +64,7 @@ class AudioBuffer:
         """Takes audio from the source.
 
         Raises:
-            ValueError: a partial frame, or an offset before the end of earlier audio.
+            ValueError: on a partial frame, or an offset before the end of earlier audio.
         """
         frames, rest = divmod(len(content), self._format.bytes_per_frame)
         if rest:

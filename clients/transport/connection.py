@@ -30,7 +30,7 @@ def open_channel(connection: Connection) -> grpc.aio.Channel:
     """Makes the channel; nothing is sent yet.
 
     Raises:
-        UserError: the address makes no sense, a PEM file cannot be read, or a token would
+        UserError: if the address makes no sense, a PEM file cannot be read, or a token would
             cross a network in the clear.
     """
     check_address(connection.server)
@@ -52,7 +52,7 @@ def metadata(connection: Connection) -> tuple[tuple[str, str], ...]:
     """What travels beside each call.
 
     Raises:
-        UserError: the token holds something that metadata cannot carry.
+        UserError: if the token holds something that metadata cannot carry.
     """
     token = connection.token
     if not token:
@@ -102,7 +102,7 @@ def check_address(server: str) -> None:
     """Wants HOST:PORT, [IPV6]:PORT or unix:PATH.
 
     Raises:
-        UserError: it is something else.
+        UserError: if it is anything else.
     """
     if server.startswith("unix:"):
         return

@@ -146,7 +146,7 @@ class Link:
         """Lives through one connection, from the configuration to the summary.
 
         Raises:
-            DetectionError: it ended without a summary, or by an error after it.
+            DetectionError: if it ended without a summary, or with an error after it.
         """
         self._since = None
         call = self._stub.StreamingDetect(metadata=self._metadata)
@@ -180,7 +180,7 @@ class Link:
         """Waits for the summary as long as the server says something now and then.
 
         Raises:
-            DetectionError: it said nothing for too long.
+            DetectionError: if it said nothing for too long.
         """
         limit, loop = self._retry.summary_seconds, asyncio.get_running_loop()
         ended = loop.time()
@@ -232,7 +232,7 @@ class Link:
         """Sends audio as it comes; ends with the audio.
 
         Raises:
-            DetectionError: a live stream's server took nothing for too long.
+            DetectionError: if a live stream's server took nothing for too long.
         """
         state, expected = self._state, 0
         while True:

@@ -25,7 +25,7 @@ async def write(call: StreamCall, message: pb.StreamingDetectRequest) -> None:
     """Sends one message.
 
     Raises:
-        CallEndedError: the call is over.
+        CallEndedError: if the call is over.
     """
     core = getattr(call, "_cython_call", None)
     send = getattr(core, "send_serialized_message", None)
@@ -45,7 +45,7 @@ async def half_close(call: StreamCall) -> None:
     """Says that no more messages come.
 
     Raises:
-        CallEndedError: the call is over.
+        CallEndedError: if the call is over.
     """
     try:
         await call.done_writing()

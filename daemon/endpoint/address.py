@@ -33,7 +33,7 @@ def probe(host: str, port: int) -> None:
     """Finds out why a port cannot be had, which gRPC would not say.
 
     Raises:
-        UserError: it cannot.
+        UserError: if it cannot.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -59,7 +59,7 @@ def reserved(host: str, port: int, others: bool = False) -> Iterator[int]:
         others: it may be shared already.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: if it is unavailable.
     """
     if not others:
         probe(host, port)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import grpc
 
-from dfd.daemon.errors import CallError, draining
+from dfd.daemon.errors import StatusError, draining
 from dfd.daemon.metrics import Metrics
 
 
@@ -97,15 +97,15 @@ class Admission:
         """Holds a slot.
 
         Raises:
-            CallError: WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
+            StatusError: if WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
         if not self._quota.take(self.max_streams):
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
                 f"all {self.max_streams} streams of this server are taken; "
-                "try again later or connect to another instance",
+                "try again later or connect to another server",
                 metadata={"max_streams": str(self.max_streams)},
                 retry_seconds=self._retry_seconds,
             )
@@ -122,21 +122,21 @@ class Admission:
         """Refuses while the daemon is not serving.
 
         Raises:
-            CallError: WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
+            StatusError: if WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
         """
         if self.phase is Phase.WARMING:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "WARMING_UP",
                 "the model is being loaded; try again, or wait until health says SERVING",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.FAILING:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "ENGINE_FAILING",
                 "the classifier judges no windows at present; try again later, or connect to "
-                "another instance",
+                "another server",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.DRAINING:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.errors import UserError
 
 _KEYS = {"name", "token", "sha256", "allow", "streams", "minutes", "models"}
@@ -79,14 +79,14 @@ class Authenticator:
         """Returns the token, None where none is asked for.
 
         Raises:
-            CallError: TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
+            StatusError: if TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
         """
         if not self.required:
             return None
         given = [value for key, value in metadata or () if key == "authorization"]
         scheme, _, secret = _text(given[0]).partition(" ") if given else ("", "", "")
         if len(given) != 1 or scheme.lower() != "bearer" or not secret.strip():
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.UNAUTHENTICATED,
                 "TOKEN_MISSING",
                 "this server asks for a token; send the metadata authorization: Bearer <token>",
@@ -99,13 +99,13 @@ class Authenticator:
         if found is None and self._signed is not None:
             found = self._signed.verify(secret.strip())
         if found is None:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.UNAUTHENTICATED,
                 "TOKEN_UNKNOWN",
                 "the token is not known to this server; check it, or ask for a new one",
             )
         if right not in found.allow:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.PERMISSION_DENIED,
                 "TOKEN_NOT_ALLOWED",
                 f"the token does not allow {right.value}; use one that does",
@@ -122,7 +122,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     """Reads `[[tokens]]` tables with `name`, `token` or `sha256`, and `allow`.
 
     Raises:
-        UserError: the file cannot be read or is wrong; the message shows no secret.
+        UserError: if the file cannot be read or is wrong; the message shows no secret.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ _OVERHEAD_BYTES = MIB
 # calls of one connection that are no streams
 _BESIDE_STREAMS = 64
 # calls of all connections that are no streams: health, watchers, those that are refused
-_CALLS_BESIDE_STREAMS = 1024
+_RPCS_BESIDE_STREAMS = 1024
 
 
 def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tuple[str, int]]:
@@ -37,9 +37,9 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
     ]
 
 
-def most_calls(options: ServeOptions) -> int:
-    """Calls of all connections; gRPC refuses more before it is known what they ask for."""
-    return options.max_streams + _CALLS_BESIDE_STREAMS
+def most_rpcs(options: ServeOptions) -> int:
+    """RPCs of all connections; gRPC refuses more before it is known what they ask for."""
+    return options.max_streams + _RPCS_BESIDE_STREAMS
 
 
 def bind(
@@ -52,7 +52,7 @@ def bind(
     """Takes the port, alone or beside other processes, and returns its number.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: if it is unavailable.
     """
     if not shared and not options.handover:
         probe(options.host, options.port)

@@ -12,7 +12,7 @@ def check_doors(options: ServeOptions) -> None:
     """Wants an explicit word before others may speak unknown or in the clear.
 
     Raises:
-        UserError: others reach the port, and it lacks TLS or a way to know them.
+        UserError: if other machines can reach the port without TLS or authentication.
     """
     if options.serves_metrics and not is_loopback(options.metrics_host):
         log(

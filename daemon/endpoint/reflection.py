@@ -20,7 +20,7 @@ class _Bounded:
         self._calls = 0
 
     async def serve(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        """One call."""
+        """One RPC."""
         if self._calls >= _CALLS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many ask at once")
         self._calls += 1

@@ -14,7 +14,7 @@ class Secrets:
     """What decides who may speak.
 
     Raises:
-        UserError: a file cannot be read or is wrong.
+        UserError: if a file cannot be read or is wrong.
 
     Attributes:
         auth: knows the tokens.
@@ -41,7 +41,7 @@ class Secrets:
         """Reads all files again; connections and calls that are there go on.
 
         Raises:
-            UserError: one of them is wrong; all stays as it was.
+            UserError: if one of them is wrong; nothing is changed then.
         """
         self._seen = self._stamps()  # a wrong file is told once, and not every time
         auth = self._authenticator()

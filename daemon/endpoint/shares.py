@@ -10,7 +10,7 @@ import grpc
 
 from dfd.daemon.endpoint.address import host_of, is_loopback
 from dfd.daemon.endpoint.auth import Token
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.options import ServeOptions
 
 _DAY_SECONDS = 86_400
@@ -41,7 +41,7 @@ class Shares:
             token: None where none is asked for.
 
         Raises:
-            CallError: PEER_FULL, TOKEN_FULL or TOKEN_SPENT.
+            StatusError: if PEER_FULL, TOKEN_FULL or TOKEN_SPENT.
         """
         host = host_of(peer)
         limits = []
@@ -53,7 +53,7 @@ class Shares:
                 limits.append((f"token {token.name}", token.streams, "TOKEN_FULL", "this token"))
         for key, limit, reason, whose in limits:
             if self._held[key] >= limit:
-                raise CallError(
+                raise StatusError(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                     reason,
                     f"{whose} has {limit} streams already, as many as it may; end one first",
@@ -78,7 +78,7 @@ class Shares:
     def _check_minutes(self, token: Token) -> None:
         self._roll()
         if token.minutes is not None and self._spent[token.name] >= 60.0 * token.minutes:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOKEN_SPENT",
                 f"the {token.minutes:g} minutes a day of this token are spent; "

@@ -25,7 +25,7 @@ class ServerTls:
         client_ca: where given, clients must show a certificate that it signed.
 
     Raises:
-        UserError: a file cannot be read or holds something else.
+        UserError: if a file cannot be read or holds something else.
 
     Attributes:
         credentials: for the port.
@@ -42,7 +42,7 @@ class ServerTls:
         """Takes the files as they are now for connections from here on.
 
         Raises:
-            UserError: they are wrong; those before stay.
+            UserError: if they are wrong; the previous ones stay in use.
         """
         self._fresh = _read_all(*self._files)
 

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc
+from google.protobuf.json_format import MessageToDict
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.journal.entries import Entry
 from dfd.daemon.journal.journal import Journal
+from dfd.daemon.journal.scores import CallScores
 from dfd.detector.spec import ModelSpec
 from dfd.streaming import types as core
+from dfd.v1 import detection_pb2 as pb
 
 DOWN = "JOURNAL_DOWN"
 
@@ -21,7 +24,7 @@ DOWN = "JOURNAL_DOWN"
 Ready = Callable[[], Awaitable[None]]
 
 
-class JournalDownError(CallError):
+class JournalDownError(StatusError):
     """The journal is down, and nothing is to be told that it does not hold."""
 
 
@@ -51,34 +54,42 @@ class CallJournal:
         self._warned = False
         self._summed_up = False
         self._begun = False
+        self._scores = CallScores()
 
     async def begin(
         self,
-        stream_id: str,
+        started: pb.StreamStarted,
         peer: str,
         token: str | None,
-        labels: dict[str, str],
         spec: ModelSpec,
     ) -> None:
-        """Notes the call.
+        """Notes the call, and how it is judged.
 
         Raises:
-            JournalDownError: the journal is down, and that ends calls.
+            JournalDownError: if the journal is down, and that ends calls.
         """
         self._begun = True
         values = {
             "call": self._call,
             "kind": self._kind,
-            "stream_id": stream_id,
+            "stream_id": started.stream_id,
             "started_at": datetime.now(UTC),
             "peer": peer[:256],
             "token": token,
-            "labels": labels,
+            "labels": dict(started.effective_config.labels),
             "model": spec.name[:256],
             "model_version": spec.version[:256],
             "weights_sha256": spec.weights_sha256,
         }
-        await self._insert("dfd_calls", [values])()
+        judged = pb.StreamStarted()
+        judged.CopyFrom(started)
+        judged.effective_config.labels.clear()
+        told = {"call": self._call, "started": MessageToDict(judged)}
+        await self._put([Entry("dfd_calls", values), Entry("dfd_started", told)])()
+
+    def window(self, result: core.WindowResult) -> None:
+        """Takes the scores of a window, which are noted when the call ends."""
+        self._scores.window(result)
 
     def alert(self, event: core.Alert, clip: str | None) -> Ready:
         """Notes an alert, and where its clip will lie; the result is awaited before it is told."""
@@ -120,10 +131,14 @@ class CallJournal:
             "reason": reason,
             "audio_seconds": audio_seconds,
         }
-        self._journal.put([Entry("dfd_calls", values, call=self._call)])
+        scores = [Entry("dfd_scores", {"call": self._call, **row}) for row in self._scores.rows()]
+        self._journal.put([*scores, Entry("dfd_calls", values, call=self._call)])
 
     def _insert(self, table: str, rows: list[dict[str, Any]]) -> Ready:
-        future = self._journal.put([Entry(table, values) for values in rows])
+        return self._put([Entry(table, values) for values in rows])
+
+    def _put(self, entries: list[Entry]) -> Ready:
+        future = self._journal.put(entries)
 
         async def ready() -> None:
             if await self._journal.kept(future):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dfd.daemon.journal.clips import CallClips, Clip
@@ -25,15 +27,23 @@ class ClipFolder:
     Args:
         folder: made where it does not exist; only its owner may look.
         days, most_bytes: bounds of what is kept.
+        written: told of each clip, with the SHA-256 of its file, in the folder's thread.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: if it cannot be used.
     """
 
-    def __init__(self, folder: Path, days: float, most_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        days: float,
+        most_bytes: int,
+        written: Callable[[Clip, str], None] | None = None,
+    ) -> None:
         self._folder = folder.absolute()
         self._days = days
         self._most_bytes = most_bytes
+        self._written = written
         self._queue: queue.Queue[Clip | None] = queue.Queue(_WAITING)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,13 +99,15 @@ class ClipFolder:
             if clip is None:
                 return
             try:
-                _write(clip)
+                sha256 = _write(clip)
+                if self._written is not None:
+                    self._written(clip, sha256)
             except (OSError, RuntimeError) as error:
                 log(logging.ERROR, "an evidence clip cannot be written", reason=str(error))
 
 
-def _write(clip: Clip) -> None:
-    """Under another name until it is whole."""
+def _write(clip: Clip) -> str:
+    """Under another name until it is whole; the SHA-256 of the file."""
     import soundfile
 
     part = clip.path.with_suffix(".part")
@@ -105,7 +117,10 @@ def _write(clip: Clip) -> None:
             soundfile.write(
                 file, clip.samples, clip.sample_rate_hz, format="FLAC", subtype="PCM_16"
             )
+        with part.open("rb") as whole:
+            sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
         part.replace(clip.path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    return sha256

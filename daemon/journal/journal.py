@@ -13,8 +13,10 @@ import queue
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dfd.daemon.journal.clips import Clip
 from dfd.daemon.journal.entries import Entry, JournalError
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -70,6 +72,17 @@ class Journal:
     def down(self) -> bool:
         """Whether the last attempt failed."""
         return self._down
+
+    def put_clip(self, clip: Clip, sha256: str) -> None:
+        """Notes a clip that was written; from any thread."""
+        values = {
+            "clip": str(clip.path),
+            "written_at": datetime.now(UTC),
+            "seconds": len(clip.samples) / clip.sample_rate_hz,
+            "sha256": sha256,
+        }
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self.put, [Entry("dfd_clips", values)])
 
     def put(self, entries: Sequence[Entry]) -> asyncio.Future[bool]:
         """Queues entries; the future is True once they are durable, False where they are not."""
@@ -172,7 +185,7 @@ def open_journal(options: ServeOptions, metrics: Metrics) -> Journal:
     """Opens the journal; its database's library is imported here and not before.
 
     Raises:
-        UserError: it cannot be opened.
+        UserError: if it cannot be opened.
     """
     from dfd.daemon.journal.store import Store
 

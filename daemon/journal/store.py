@@ -20,7 +20,15 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dfd.daemon.journal.address import to_url, without_password
 from dfd.daemon.journal.entries import Entry, JournalError
-from dfd.daemon.journal.tables import ALERTS, CALLS, METADATA, SUMMARIES
+from dfd.daemon.journal.tables import (
+    ALERTS,
+    CALLS,
+    CLIPS,
+    METADATA,
+    SCORES,
+    STARTED,
+    SUMMARIES,
+)
 from dfd.errors import UserError
 
 # SQLite waits so long for another writer, PostgreSQL for a connection: less than calls wait.
@@ -36,6 +44,8 @@ class Query:
         labels: all of them must match.
         alerted: whether an alert was raised.
         limit: the newest so many.
+        call: its key in the journal.
+        whole: with how they were judged, scores over time and the hashes of clips.
     """
 
     since: datetime | None = None
@@ -46,6 +56,8 @@ class Query:
     labels: dict[str, str] = field(default_factory=dict)
     alerted: bool | None = None
     limit: int | None = None
+    call: str | None = None
+    whole: bool = False
 
 
 class Store:
@@ -56,7 +68,7 @@ class Store:
         create: whether file and tables are made where there are none.
 
     Raises:
-        UserError: it cannot be opened, or its driver is not installed.
+        UserError: if it cannot be opened, or its driver is not installed.
     """
 
     def __init__(self, journal: str, *, create: bool) -> None:
@@ -67,10 +79,12 @@ class Store:
             if is_file and url.database is not None:
                 _touch(Path(url.database), create=create)
             arguments = {"timeout": WAIT_SECONDS} if is_file else {"connect_timeout": WAIT_SECONDS}
-            self._engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=not is_file)
+            self._database = sa.create_engine(
+                url, connect_args=arguments, pool_pre_ping=not is_file
+            )
             if is_file:
-                sa.event.listen(self._engine, "connect", _set_up_sqlite)
-            with self._engine.begin() as connection:
+                sa.event.listen(self._database, "connect", _set_up_sqlite)
+            with self._database.begin() as connection:
                 if create:
                     _create(connection)
                 connection.execute(sa.select(CALLS.c.call).limit(1))
@@ -86,19 +100,19 @@ class Store:
 
     def close(self) -> None:
         """Lets go of the database."""
-        self._engine.dispose()
+        self._database.dispose()
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Writes all of them, or none.
 
         Raises:
-            JournalError: the database did not take them.
+            JournalError: if the database did not take them.
         """
         insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.get(
-            self._engine.dialect.name, sa.insert
+            self._database.dialect.name, sa.insert
         )
         try:
-            with self._engine.begin() as connection:
+            with self._database.begin() as connection:
                 for entry in entries:
                     table = _TABLES[entry.table]
                     statement: Any
@@ -116,8 +130,11 @@ class Store:
     def calls(self, query: Query) -> Iterator[dict[str, Any]]:
         """Calls, newest first, each with its `alerts` and its `channels`.
 
+        If they are wanted whole, also with `started` (how the call was judged), `scores` over
+        time and `clips`, as far as the daemon that wrote the journal kept them.
+
         Raises:
-            UserError: the database does not answer.
+            UserError: if the database does not answer.
         """
         wanted = sa.select(CALLS).order_by(CALLS.c.started_at.desc(), CALLS.c.call)
         for condition in _conditions(query):
@@ -139,10 +156,11 @@ class Store:
                     if left is not None and (left := left - 1) < 0:
                         return
                     call = row["call"]
-                    yield _plain(row) | {
+                    found = _plain(row) | {
                         "alerts": alerts.get(call, []),
                         "channels": channels.get(call, []),
                     }
+                    yield found | _rest(connection, found) if query.whole else found
 
     def purge(self, before: datetime) -> int:
         """Deletes the calls that began before a time, and all that belongs to them, clips too.
@@ -151,17 +169,22 @@ class Store:
             How many calls they were.
 
         Raises:
-            UserError: the database does not answer.
+            UserError: if the database does not answer.
         """
         old = sa.select(CALLS.c.call).where(CALLS.c.started_at < before)
         clips = sa.select(ALERTS.c.clip).where(ALERTS.c.call.in_(old), ALERTS.c.clip.is_not(None))
         try:
-            with self._engine.begin() as connection:
+            with self._database.begin() as connection:
                 for clip in connection.execute(clips).scalars().all():
                     if clip.endswith(".flac"):  # whatever else the database may name
                         with contextlib.suppress(OSError):
                             Path(clip).unlink(missing_ok=True)
-                for table in (ALERTS, SUMMARIES):
+                there = _there(connection)
+                if CLIPS.name in there:
+                    connection.execute(sa.delete(CLIPS).where(CLIPS.c.clip.in_(clips)))
+                for table in (ALERTS, SUMMARIES, STARTED, SCORES):
+                    if table.name not in there:
+                        continue
                     connection.execute(sa.delete(table).where(table.c.call.in_(old)))
                 done = connection.execute(sa.delete(CALLS).where(CALLS.c.started_at < before))
                 return int(done.rowcount)
@@ -170,7 +193,7 @@ class Store:
 
     def _reading(self) -> sa.Connection:
         try:
-            return self._engine.connect()
+            return self._database.connect()
         except sa.exc.SQLAlchemyError as error:
             raise UserError(f"the journal {self.shown}: {_reason(error)}") from None
 
@@ -209,6 +232,8 @@ def _conditions(query: Query) -> Iterator[sa.ColumnElement[bool]]:
         yield CALLS.c.started_at < query.until
     if query.stream_id is not None:
         yield CALLS.c.stream_id == query.stream_id
+    if query.call is not None:
+        yield CALLS.c.call == query.call
     if query.token is not None:
         yield CALLS.c.token == query.token
     if query.verdict is not None:
@@ -229,6 +254,26 @@ def _grouped(
         plain.pop("alert", None)
         found.setdefault(plain.pop("call"), []).append(plain)
     return found
+
+
+def _there(connection: sa.Connection) -> set[str]:
+    """The tables that there are: an older daemon made fewer."""
+    return set(sa.inspect(connection).get_table_names())
+
+
+def _rest(connection: sa.Connection, call: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a call beside its alerts and summaries."""
+    there, key = _there(connection), call["call"]
+    started, scores, clips = [], [], []
+    if STARTED.name in there:
+        started = _grouped(connection, STARTED, [key], STARTED.c.call).get(key, [])
+    if SCORES.name in there:
+        scores = _grouped(connection, SCORES, [key], SCORES.c.channel).get(key, [])
+    if CLIPS.name in there:
+        paths = {alert["clip"] for alert in call["alerts"] if alert["clip"]}
+        wanted = sa.select(CLIPS).where(CLIPS.c.clip.in_(paths)).order_by(CLIPS.c.written_at)
+        clips = [_plain(row) for row in connection.execute(wanted).mappings()]
+    return {"started": started[0]["started"] if started else None, "scores": scores, "clips": clips}
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -35,6 +35,14 @@ CALLS = Table(
     Column("weights_sha256", String(64)),
 )
 
+# How a call was judged: `StreamStarted` of the contract, as JSON, without the labels.
+STARTED = Table(
+    "dfd_started",
+    METADATA,
+    Column("call", String(32), primary_key=True),
+    Column("started", JSON, nullable=False),
+)
+
 ALERTS = Table(
     "dfd_alerts",
     METADATA,
@@ -49,6 +57,26 @@ ALERTS = Table(
     Column("spoof_llr", Float, nullable=False),
     Column("threshold", Float, nullable=False),
     Column("clip", String(1024)),
+)
+
+# The audio around an alert, as it was when it was written; `clip` is its path.
+CLIPS = Table(
+    "dfd_clips",
+    METADATA,
+    Column("clip", String(1024), primary_key=True),
+    Column("written_at", DateTime(timezone=True), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+# Scores over time, of one in `every` windows: [end in seconds, window, rolling, cumulative].
+SCORES = Table(
+    "dfd_scores",
+    METADATA,
+    Column("call", String(32), primary_key=True),
+    Column("channel", Integer, primary_key=True),
+    Column("every", Integer, nullable=False),
+    Column("points", JSON, nullable=False),
 )
 
 SUMMARIES = Table(

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from typing import cast
 
 from dfd.daemon import logs
@@ -35,15 +36,16 @@ async def _live(connection: socket.socket) -> None:
     assert isinstance(begin, Begin)
     options = begin.options
     logs.configure(options.log_level, options.log_format, f"{begin.role}-{begin.index}")
-    if begin.role == "engine":
-        from dfd.daemon.multiprocess.engine import run_engine
+    if begin.role == "instance":
+        from dfd.daemon.multiprocess.instance import run_instance
 
-        end = await run_engine(options.engines[begin.index], _loader(begin.loader), control)
+        options = replace(options, device=options.devices[begin.index])
+        end = await run_instance(options, _loader(begin.loader), control)
     else:
         from dfd.daemon.multiprocess.worker import run_worker
 
         end = await run_worker(
-            options, begin.index, SharedCounts(counts, begin.workers, begin.engines), control
+            options, begin.index, SharedCounts(counts, begin.workers, begin.instances), control
         )
     control.send(end)
     control.close()

@@ -21,7 +21,7 @@ class Begin:
     """The first order of a process; with the shared counts' descriptor.
 
     Attributes:
-        role: "worker" or "engine".
+        role: "worker" or "instance".
         index: among those of its role, from 0.
         loader: "module:function" that makes the warm classifier.
     """
@@ -31,12 +31,12 @@ class Begin:
     options: ServeOptions
     loader: str
     workers: int
-    engines: int
+    instances: int
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """To a worker: an engine, with a connection and the worker's slots; to an engine likewise."""
+    """To a worker or an instance: the other one, a connection to it and the worker's slots."""
 
     index: int
     spec: ModelSpec
@@ -66,7 +66,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """From an engine: the model is loaded."""
+    """From an instance: the model is loaded."""
 
     spec: ModelSpec
 

@@ -19,7 +19,7 @@ def _allocate(name: str, size_bytes: int) -> int:
 
 
 class WindowSlots:
-    """Places for windows, written by one worker and read by every engine.
+    """Places for windows, written by one worker and read by every instance.
 
     Pages that were never written take no memory.
 
@@ -48,16 +48,16 @@ class SharedCounts:
         descriptor: what `allocate` gave; it stays the caller's, and must stay open.
     """
 
-    def __init__(self, descriptor: int, workers: int, engines: int) -> None:
+    def __init__(self, descriptor: int, workers: int, instances: int) -> None:
         self._descriptor = descriptor
         cells = np.frombuffer(mmap.mmap(descriptor, 0), np.int64)
         self._streams = cells[:workers]
-        self._loads = cells[workers:].reshape(engines, workers)
+        self._loads = cells[workers:].reshape(instances, workers)
 
     @staticmethod
-    def allocate(workers: int, engines: int) -> int:
+    def allocate(workers: int, instances: int) -> int:
         """Makes the memory, all counts 0, and returns its descriptor."""
-        return _allocate("dfd-counts", _CELL_BYTES * workers * (1 + engines))
+        return _allocate("dfd-counts", _CELL_BYTES * workers * (1 + instances))
 
     @property
     def streams(self) -> int:
@@ -80,13 +80,13 @@ class SharedCounts:
         """A stream of a worker ended."""
         self._streams[worker] -= 1
 
-    def load(self, engine: int) -> int:
-        """Windows that an engine has to score yet."""
-        return int(self._loads[engine].sum())
+    def load(self, instance: int) -> int:
+        """Windows that an instance has to score yet."""
+        return int(self._loads[instance].sum())
 
-    def add_load(self, engine: int, worker: int, windows: int) -> None:
-        """Windows went to an engine, or came back."""
-        self._loads[engine, worker] += windows
+    def add_load(self, instance: int, worker: int, windows: int) -> None:
+        """Windows went to an instance, or came back."""
+        self._loads[instance, worker] += windows
 
     def clear_worker(self, worker: int) -> None:
         """A worker is gone with all that it had."""

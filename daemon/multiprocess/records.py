@@ -1,4 +1,4 @@
-"""What a worker and an engine say to each other: records of a fixed size, joined to few writes."""
+"""What a worker and an instance say to each other: records of a fixed size, few writes."""
 
 import asyncio
 import struct
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Verb(IntEnum):
-    """What a worker asks of an engine; a lane is a stream."""
+    """What a worker asks of an instance; a lane is a stream."""
 
     OPEN = 0
     CLOSE = 1

@@ -1,8 +1,8 @@
-"""A worker's scheduler: its windows go into slots, and to the engine that has the least to do.
+"""A worker's scheduler: its windows go into slots, and to the instance that has the least to do.
 
-Beyond the slots windows wait here, by the same rules as before a device. When an engine dies
+Beyond the slots windows wait here, by the same rules as before a device. When an instance dies
 each of its windows is suspected: one after the other is tried again with nothing else of this
-worker at any engine, and the one whose engine dies again has failed. No other has.
+worker at any instance, and the one whose instance dies again has failed. No other has.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dfd.daemon.metrics import Metrics, Part
+from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.records import REPLY, REQUEST, RecordLink, Verb
 from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, Task
@@ -24,7 +24,7 @@ _SWEEP_SECONDS = 0.1
 
 @dataclass(slots=True, eq=False)
 class _RemoteLane(Lane):
-    """A stream, by the number that the engines know it by."""
+    """A stream, by the number that the instances know it by."""
 
     number: int = 0
 
@@ -41,12 +41,12 @@ class _Flight:
     task: Task
     number: int
     samples: int
-    engine: int
+    instance: int
 
 
 @dataclass(slots=True, eq=False)
-class _Engine:
-    """An engine that can be reached, and the slots that it has to answer for."""
+class _Instance:
+    """An instance that can be reached, and the slots that it has to answer for."""
 
     link: RecordLink
     slots: set[int] = field(default_factory=set)
@@ -58,7 +58,7 @@ class RemoteScheduler:
     Args:
         worker: index of this worker in the counts.
         queue_limit: windows waiting here; beyond it live ones are shed.
-        on_engines: told how many engines can be reached, whenever that changes.
+        on_instances: told how many instances can be reached, whenever that changes.
     """
 
     def __init__(
@@ -68,44 +68,44 @@ class RemoteScheduler:
         counts: SharedCounts,
         metrics: Metrics,
         queue_limit: int,
-        on_engines: Callable[[int], None],
+        on_instances: Callable[[int], None],
     ) -> None:
         self.clock = time.monotonic
         self._worker = worker
         self._rows = slots.rows
         self._counts = counts
-        self._queue_length = Part(metrics.queue_length)
+        self._metrics = metrics
         self._queue_limit = queue_limit
-        self._on_engines = on_engines
+        self._on_instances = on_instances
         self._loop = asyncio.get_running_loop()
         # the last one that was given back first: its pages are warm
         self._free = list(reversed(range(len(slots.rows))))
         self._flights: dict[int, _Flight] = {}
-        # slots of windows that an engine died with, and the one of them that is tried again
+        # slots of windows that an instance died with, and the one of them that is tried again
         self._suspects: list[int] = []
         self._retried: int | None = None
         self._waiting = DueQueue()
-        self._engines: dict[int, _Engine] = {}
+        self._instances: dict[int, _Instance] = {}
         self._lanes: dict[int, _RemoteLane] = {}
         self._last_number = 0
         self._sweeping: asyncio.TimerHandle | None = None
 
-    async def connect(self, engine: int, connection: socket.socket) -> None:
-        """Goes on with an engine; one of the same number that was there before is gone."""
-        link = RecordLink(REPLY, self._replied, lambda: self._lost(engine, link))
+    async def connect(self, instance: int, connection: socket.socket) -> None:
+        """Goes on with an instance; one of the same number that was there before is gone."""
+        link = RecordLink(REPLY, self._replied, lambda: self._lost(instance, link))
         await self._loop.connect_accepted_socket(lambda: link, connection)
-        old = self._engines.pop(engine, None)
-        self._engines[engine] = _Engine(link)
+        old = self._instances.pop(instance, None)
+        self._instances[instance] = _Instance(link)
         for number in self._lanes:
             link.say(_request(Verb.OPEN, number))
         if old is not None:
             old.link.close()
             self._return(old)
-        self._on_engines(len(self._engines))
+        self._on_instances(len(self._instances))
         self._pump()
 
     def stop(self) -> None:
-        """Reports what still waits as shed and lets go of the engines."""
+        """Reports what still waits as shed and lets go of the instances."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         tasks = [flight.task for flight in self._flights.values()]
@@ -113,14 +113,9 @@ class RemoteScheduler:
             tasks.append(task)
         for task in tasks:
             self._give_up(task, WindowStatus.SHED)
-        engines, self._engines = self._engines, {}
-        for engine in engines.values():
-            engine.link.close()
-
-    @property
-    def reachable(self) -> bool:
-        """Whether there is an engine."""
-        return bool(self._engines)
+        instances, self._instances = self._instances, {}
+        for instance in instances.values():
+            instance.link.close()
 
     def open_lane(self) -> Lane:
         """Announces a stream."""
@@ -164,7 +159,10 @@ class RemoteScheduler:
         self._try_suspects()
         trial = self._retried is not None or bool(self._suspects)
         while (
-            self._free and self._engines and not trial and (task := self._waiting.pop()) is not None
+            self._free
+            and self._instances
+            and not trial
+            and (task := self._waiting.pop()) is not None
         ):
             samples = task.samples
             assert isinstance(task.lane, _RemoteLane)
@@ -174,14 +172,14 @@ class RemoteScheduler:
             task.samples = None
             self._flights[slot] = flight = _Flight(task, task.lane.number, len(samples), -1)
             self._send(slot, flight)
-        self._queue_length.set(len(self._waiting))
+        self._metrics.queue_length.set(len(self._waiting))
         if (self._waiting or self._suspects) and self._sweeping is None:
             self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def _try_suspects(self) -> None:
         """Sends the next suspect once nothing else is out."""
-        while self._suspects and self._engines:
-            if any(engine.slots for engine in self._engines.values()):
+        while self._suspects and self._instances:
+            if any(instance.slots for instance in self._instances.values()):
                 return
             slot = self._suspects.pop(0)
             if self._flights[slot].task.future.done():
@@ -193,11 +191,11 @@ class RemoteScheduler:
 
     def _send(self, slot: int, flight: _Flight) -> None:
         task = flight.task
-        flight.engine = number = min(self._engines, key=self._counts.load)
-        engine = self._engines[number]
-        engine.slots.add(slot)
+        flight.instance = number = min(self._instances, key=self._counts.load)
+        instance = self._instances[number]
+        instance.slots.add(slot)
         self._counts.add_load(number, self._worker, 1)
-        engine.link.say(
+        instance.link.say(
             REQUEST.pack(
                 Verb.SUBMIT,
                 task.kind,
@@ -223,27 +221,27 @@ class RemoteScheduler:
             self._pump()
 
     def _land(self, slot: int) -> _Flight | None:
-        """Takes a window back from its engine."""
+        """Takes a window back from its instance."""
         flight = self._flights.pop(slot, None)
         if flight is not None:
-            self._counts.add_load(flight.engine, self._worker, -1)
-            if flight.engine in self._engines:
-                self._engines[flight.engine].slots.discard(slot)
+            self._counts.add_load(flight.instance, self._worker, -1)
+            if flight.instance in self._instances:
+                self._instances[flight.instance].slots.discard(slot)
             if slot == self._retried:
                 self._retried = None
         return flight
 
     def _lost(self, number: int, link: RecordLink) -> None:
-        engine = self._engines.get(number)
-        if engine is None or engine.link is not link:
+        instance = self._instances.get(number)
+        if instance is None or instance.link is not link:
             return
-        del self._engines[number]
-        self._on_engines(len(self._engines))
-        self._return(engine)
+        del self._instances[number]
+        self._on_instances(len(self._instances))
+        self._return(instance)
 
-    def _return(self, engine: _Engine) -> None:
-        """Takes back the windows of an engine that is gone."""
-        for slot in sorted(engine.slots):
+    def _return(self, instance: _Instance) -> None:
+        """Takes back the windows of an instance that is gone."""
+        for slot in sorted(instance.slots):
             failed_again = slot == self._retried
             flight = self._land(slot)
             if flight is None:
@@ -252,7 +250,7 @@ class RemoteScheduler:
                 self._free.append(slot)
                 self._give_up(flight.task, WindowStatus.FAILED)
             else:
-                # it stays in its slot for the engine that will try it
+                # it stays in its slot for the instance that will try it
                 self._flights[slot] = flight
                 self._suspects.append(slot)
         self._pump()
@@ -268,16 +266,16 @@ class RemoteScheduler:
         self._pump()
 
     def _shed(self, lane: Lane) -> None:
-        """What is in a slot stays there until its engine has answered."""
+        """What is in a slot stays there until its instance has answered."""
         for task in tuple(lane.tasks):
             self._waiting.discard(task)
             self._give_up(task, WindowStatus.SHED)
-        self._queue_length.set(len(self._waiting))
+        self._metrics.queue_length.set(len(self._waiting))
 
     def _tell_all(self, verb: Verb, lane: _RemoteLane) -> None:
         record = _request(verb, lane.number)
-        for engine in self._engines.values():
-            engine.link.say(record)
+        for instance in self._instances.values():
+            instance.link.say(record)
 
     def _give_up(self, task: Task, status: WindowStatus) -> None:
         self._resolve(task, Outcome(status, queue_seconds=self.clock() - task.arrived_at))

@@ -43,14 +43,13 @@ from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, me
 from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
-from dfd.daemon.scheduling.lineup import check_names
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 LOAD_MODEL = "dfd.daemon.scheduling.load:load_model"
 
 _CODE = "from dfd.daemon.multiprocess.child import main; main()"
-# windows of one worker that may be with the engines; only pages that were used take memory
+# windows of one worker that may be with the instances; only pages that were used take memory
 _SLOTS = 1024
 _FIGURES_SECONDS = 2.0
 _FOR_NOBODY = -1
@@ -67,8 +66,8 @@ class _Process:
 
     Attributes:
         bound, serving, watched: of a worker.
-        spec: of an engine whose model is loaded.
-        slots: descriptors of a worker's windows, by model.
+        spec: of an instance whose model is loaded.
+        slots: descriptor of a worker's windows.
         figures: its metrics when they were last asked for.
         end: what it said of its end.
         unanswered: questions since it was last heard.
@@ -83,7 +82,7 @@ class _Process:
     serving: bool = False
     watched: bool = False
     spec: ModelSpec | None = None
-    slots: dict[str, int] = field(default_factory=dict)
+    slots: int | None = None
     figures: Families = field(default_factory=list)
     end: Ended | None = None
     unanswered: int = 0
@@ -103,10 +102,10 @@ class _Process:
 
 
 class Supervisor:
-    """Several workers on one port and one engine process per device; belongs to one loop.
+    """Several workers on one port and one instance per device; belongs to one loop.
 
     Args:
-        loader: "module:function" that makes the warm classifier of an engine.
+        loader: "module:function" that makes the warm classifier of an instance.
     """
 
     def __init__(self, options: ServeOptions, loader: str = LOAD_MODEL) -> None:
@@ -117,10 +116,10 @@ class Supervisor:
         self._loader = loader
         self._loop = asyncio.get_running_loop()
         self._held = contextlib.ExitStack()
-        engines = len(options.engines)
-        self._counts_descriptor = SharedCounts.allocate(options.workers, engines)
+        instances = len(options.devices)
+        self._counts_descriptor = SharedCounts.allocate(options.workers, instances)
         self._held.callback(os.close, self._counts_descriptor)
-        self._counts = SharedCounts(self._counts_descriptor, options.workers, engines)
+        self._counts = SharedCounts(self._counts_descriptor, options.workers, instances)
         self._processes: dict[tuple[str, int], _Process] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -141,7 +140,7 @@ class Supervisor:
         """Starts everything and waits until streams are taken.
 
         Raises:
-            UserError: a mistake of whoever started the daemon.
+            UserError: if an option is wrong.
         """
         options = self.options
         self.port = self._held.enter_context(reserved(options.host, options.port, options.handover))
@@ -155,22 +154,21 @@ class Supervisor:
                 lambda: self.metrics.value("dfd_ready") == 1.0,
                 options.handover,
             )
-        for role, count in (("engine", len(options.engines)), ("worker", options.workers)):
+        for role, count in (("instance", len(options.devices)), ("worker", options.workers)):
             for index in range(count):
                 await self._spawn(role, index)
         await self._until(
             lambda: (
-                all(p.spec for p in self._all("engine"))
+                all(p.spec for p in self._all("instance"))
                 and all(p.bound for p in self._all("worker"))
             )
         )
-        check_names([p.spec for p in self._all("engine") if p.spec][:: len(options.devices)])
         self._started = True
         watchdog = asyncio.create_task(keep_watch(self._at_work, options.watchdog_seconds))
         self._watches.add(watchdog)
         for worker in self._all("worker"):
-            for engine in self._all("engine"):
-                self._introduce(worker, engine)
+            for instance in self._all("instance"):
+                self._introduce(worker, instance)
         await self._until(lambda: all(p.serving for p in self._all("worker")))
         self._publish()
         log(
@@ -178,7 +176,6 @@ class Supervisor:
             "serving",
             address=address(options.host, self.port),
             workers=options.workers,
-            models=options.models,
             devices=options.devices,
         )
         return True
@@ -213,8 +210,8 @@ class Supervisor:
         self._ending = True
         if self.page is not None:
             await asyncio.to_thread(self.page.close)
-        # engines last: what the workers still have is scored or shed, not failed
-        for role in ("worker", "engine"):
+        # instances last: what the workers still have is scored or shed, not failed
+        for role in ("worker", "instance"):
             processes = self._all(role)
             for process in processes:
                 process.control.send(Stop())
@@ -273,7 +270,7 @@ class Supervisor:
                 options=replace(options, port=self.port, metrics_port=-1),
                 loader=self._loader,
                 workers=options.workers,
-                engines=len(options.engines),
+                instances=len(options.devices),
             ),
             [self._counts_descriptor],
         )
@@ -321,8 +318,8 @@ class Supervisor:
         elif isinstance(message, Bound):
             one.bound = True
             if self._started:
-                for engine in self._all("engine"):
-                    self._introduce(one, engine)
+                for instance in self._all("instance"):
+                    self._introduce(one, instance)
         elif isinstance(message, Serving):
             one.serving = message.serving
             self._publish()
@@ -359,18 +356,20 @@ class Supervisor:
                 others = any(other.watched for other in workers if other is not worker)
                 worker.control.send(Show(others))
 
-    def _introduce(self, worker: _Process, engine: _Process) -> None:
-        """Connects a worker and an engine that are both there, by a socket and the slots."""
-        if not worker.bound or engine.spec is None:
+    def _introduce(self, worker: _Process, instance: _Process) -> None:
+        """Connects a worker and an instance that are both there, by a socket and the slots."""
+        if not worker.bound or instance.spec is None:
             return
-        model = self.options.engines[engine.index].models[0]
-        if model not in worker.slots:
-            worker.slots[model] = WindowSlots.allocate(_SLOTS, engine.spec.window_samples)
-        slots = worker.slots[model]
-        for_worker, for_engine = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with for_worker, for_engine:
-            worker.control.send(Connect(engine.index, engine.spec), [for_worker.fileno(), slots])
-            engine.control.send(Connect(worker.index, engine.spec), [for_engine.fileno(), slots])
+        if worker.slots is None:
+            worker.slots = WindowSlots.allocate(_SLOTS, instance.spec.window_samples)
+        for_worker, for_instance = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with for_worker, for_instance:
+            worker.control.send(
+                Connect(instance.index, instance.spec), [for_worker.fileno(), worker.slots]
+            )
+            instance.control.send(
+                Connect(worker.index, instance.spec), [for_instance.fileno(), worker.slots]
+            )
 
     def _reap(self, one: _Process) -> None:
         """Gives back what a process had, and keeps what it counted."""
@@ -385,8 +384,8 @@ class Supervisor:
                     worker.control.send(Gone(one.index))
             if one.watched:
                 self._let_see(one)
-        for slots in one.slots.values():
-            os.close(slots)
+        if one.slots is not None:
+            os.close(one.slots)
         self._retired = merge([self._retired, lasting(one.figures)])
         self._publish()
         self._changed.set()
@@ -399,13 +398,13 @@ class Supervisor:
 
     @property
     def _expected(self) -> int:
-        return self.options.workers + len(self.options.engines)
+        return self.options.workers + len(self.options.devices)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Waits for what the processes say.
 
         Raises:
-            UserError: one of them could not start.
+            UserError: if one of them could not start.
         """
         while not condition():
             if self._mistake is not None and not self._started:
@@ -434,10 +433,10 @@ async def run_supervisor(
     Args:
         options: how to serve.
         announce: takes the ready line.
-        loader: "module:function" that makes the warm classifier of an engine.
+        loader: "module:function" that makes the warm classifier of an instance.
 
     Raises:
-        UserError: a mistake of whoever started the daemon.
+        UserError: if an option is wrong.
     """
     if not hasattr(os, "memfd_create"):
         raise UserError("several workers or devices need Linux; use --workers 1 and one device")

@@ -1,10 +1,9 @@
-"""A worker: one server of the port, its own sessions, the engines elsewhere."""
+"""A worker: one server of the port, its own sessions, the instances elsewhere."""
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -28,10 +27,9 @@ from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.remote import RemoteScheduler
 from dfd.daemon.multiprocess.siblings import Siblings
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
-from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 
@@ -56,54 +54,27 @@ class SharedQuota:
         self._counts.release_stream(self._worker)
 
 
-class Engines:
-    """The engines of all models, as a server's source of them.
+class Instances:
+    """The instances as a server's source of a model: there is one when the first is connected."""
 
-    Args:
-        models: how many there are.
-        schedule: makes the scheduler of a model, before its first engine.
-    """
+    def __init__(self) -> None:
+        self._model: asyncio.Future[ServedModel] = asyncio.get_running_loop().create_future()
+        self.scheduler: RemoteScheduler | None = None
 
-    def __init__(self, models: int, schedule: Callable[[WindowSlots], RemoteScheduler]) -> None:
-        self._schedule = schedule
-        loop = asyncio.get_running_loop()
-        self._met: list[asyncio.Future[Engine]] = [loop.create_future() for _ in range(models)]
-        self._schedulers: dict[int, RemoteScheduler] = {}
-
-    async def start(self) -> list[Engine]:
-        """Waits for an engine of each model."""
-        return list(await asyncio.gather(*self._met))
+    async def start(self) -> ServedModel:
+        """Waits for the first instance."""
+        return await self._model
 
     async def stop(self) -> bool:
         """Lets go of all."""
-        for scheduler in self._schedulers.values():
-            scheduler.stop()
+        if self.scheduler is not None:
+            self.scheduler.stop()
         return True
 
-    @property
-    def reachable(self) -> bool:
-        """Whether there is any engine."""
-        return any(scheduler.reachable for scheduler in self._schedulers.values())
-
-    async def connect(
-        self, model: int, engine: int, spec: ModelSpec, link: socket.socket, memory: int
-    ) -> None:
-        """There is an engine.
-
-        Args:
-            model: its model, by its number.
-            engine: its own number.
-            spec: of the model.
-            link: to the engine.
-            memory: descriptor of the slots that this worker has for windows of the model.
-        """
-        scheduler = self._schedulers.get(model)
-        if scheduler is None:
-            scheduler = self._schedule(WindowSlots(memory, spec.window_samples))
-            self._schedulers[model] = scheduler
-        await scheduler.connect(engine, link)
-        if not self._met[model].done():
-            self._met[model].set_result(Engine(spec, scheduler, lambda: scheduler.reachable))
+    def connected(self, model: ServedModel) -> None:
+        """There is a model."""
+        if not self._model.done():
+            self._model.set_result(model)
 
 
 class Worker:
@@ -117,9 +88,9 @@ class Worker:
         self._counts = counts
         self._control = control
         self._metrics = Metrics()
-        self._engines = Engines(len(options.models), self._schedule)
+        self._instances = Instances()
         self._server = Server(
-            options, shared=Shared(self._engines, SharedQuota(counts, index), self._metrics)
+            options, shared=Shared(self._instances, SharedQuota(counts, index), self._metrics)
         )
         self._siblings = Siblings(index, self._server.runtime.roster, control)
         self._warming: asyncio.Task[None] | None = None
@@ -174,27 +145,26 @@ class Worker:
         self._control.send(Ended(self._drained))
 
     async def _connect(self, message: Connect, connection: int, memory: int) -> None:
-        model = message.index // len(self._options.devices)
-        link = socket.socket(fileno=connection)
-        await self._engines.connect(model, message.index, message.spec, link, memory)
+        instances = self._instances
+        if instances.scheduler is None:
+            instances.scheduler = RemoteScheduler(
+                self._index,
+                WindowSlots(memory, message.spec.window_samples),
+                self._counts,
+                self._metrics,
+                self._options.queue_limit,
+                self._instances_changed,
+            )
         os.close(memory)
+        await instances.scheduler.connect(message.index, socket.socket(fileno=connection))
+        instances.connected(ServedModel(message.spec, instances.scheduler))
 
-    def _schedule(self, slots: WindowSlots) -> RemoteScheduler:
-        return RemoteScheduler(
-            self._index,
-            slots,
-            self._counts,
-            self._metrics,
-            self._options.queue_limit,
-            self._engines_changed,
-        )
-
-    def _engines_changed(self, _: int) -> None:
-        """Streams are taken while there is an engine for any."""
+    def _instances_changed(self, count: int) -> None:
+        """Streams are taken while there is an instance for them."""
         if self._warming is None or not self._warming.done():
             return
-        if not self._engines.reachable:
-            log(logging.WARNING, "no engine is left; no streams are taken until one is back")
+        if count == 0:
+            log(logging.WARNING, "no instance is left; no streams are taken until one is back")
             self._server.pause()
         else:
             self._server.resume()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from dfd.daemon.errors import CallError, from_stream_error
+from dfd.daemon.errors import StatusError, from_stream_error
 from dfd.daemon.journal.call import JournalDownError
 from dfd.streaming.types import StreamError
 from dfd.v1 import detection_pb2 as pb
@@ -32,7 +32,7 @@ class End:
 
     name: str
     reason: Reason.ValueType = pb.StreamSummary.END_REASON_UNSPECIFIED
-    error: CallError | None = None
+    error: StatusError | None = None
     fault: Exception | None = None
     gone: bool = False
     mute: bool = False
@@ -49,21 +49,21 @@ def raised(error: Exception) -> End:
         error = from_stream_error(error)
     if isinstance(error, JournalDownError):
         return End("journal_down", error=error, mute=True)
-    if isinstance(error, CallError):
+    if isinstance(error, StatusError):
         return End("client_error", pb.StreamSummary.END_REASON_CLIENT_ERROR, error)
     if isinstance(error, ClientGoneError):
         return End("cancelled", gone=True)
     return End("internal_error", fault=error)
 
 
-def draining(error: CallError) -> End:
+def draining(error: StatusError) -> End:
     """The server is about to end and waits no longer."""
     return End("draining", pb.StreamSummary.END_REASON_SERVER_DRAINING, error)
 
 
 def idle(seconds: float) -> End:
     """The client sent nothing for too long."""
-    error = CallError(
+    error = StatusError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "IDLE_TIMEOUT",
         f"no request came for {seconds:g} s; send silence while nobody speaks",
@@ -73,7 +73,7 @@ def idle(seconds: float) -> End:
 
 def not_reading(seconds: float) -> End:
     """The client took no answers for too long."""
-    error = CallError(
+    error = StatusError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "CLIENT_NOT_READING",
         f"no answer was taken for {seconds:g} s; read the answers while you send audio",
@@ -83,7 +83,7 @@ def not_reading(seconds: float) -> End:
 
 def too_long(seconds: float) -> End:
     """The stream is as old as one may be."""
-    error = CallError(
+    error = StatusError(
         grpc.StatusCode.ABORTED,
         "MAX_DURATION",
         f"a stream may last {seconds:g} s on this server; start another",

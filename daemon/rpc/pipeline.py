@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
@@ -71,7 +71,7 @@ class Pipeline:
         emit: takes what is to be told, in order within a channel.
 
     Raises:
-        CallError: VAD_UNAVAILABLE.
+        StatusError: if VAD_UNAVAILABLE.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Pipeline:
         try:
             self.session = StreamSession(session)
         except ModuleNotFoundError as error:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "VAD_UNAVAILABLE",
                 f"this server lacks {error.name}, which vad.engine asks for; "
@@ -128,7 +128,7 @@ class Pipeline:
         """Gives audio to the core and its windows to the scheduler.
 
         Raises:
-            StreamError: the core refuses it.
+            StreamError: if the core refuses it.
         """
         now = self._scheduler.clock()
         events = self.session.feed(content, sample_offset)
@@ -164,7 +164,7 @@ class Pipeline:
         """Waits until more audio may be fed.
 
         Raises:
-            BaseException: what `fail` was given.
+            BaseException: with what `fail` was given.
         """
         while not self.has_room:
             await self._step()
@@ -173,7 +173,7 @@ class Pipeline:
         """Waits until every window is resolved.
 
         Raises:
-            BaseException: what `fail` was given.
+            BaseException: with what `fail` was given.
         """
         while any(self._pending.values()):
             await self._step()

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from dfd.daemon.errors import CallError, invalid
+from dfd.daemon.errors import StatusError, invalid
 from dfd.daemon.rpc.coalesce import Coalescer, slices
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
@@ -25,7 +25,7 @@ async def read_message(context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes
     """The next message as it came; None when the client has half-closed.
 
     Raises:
-        ClientGoneError: the client left.
+        ClientGoneError: if the client left.
     """
     try:
         raw: object = await context.read()
@@ -40,8 +40,8 @@ async def read_request(
     """The next request; None when the client has half-closed.
 
     Raises:
-        CallError: MALFORMED_MESSAGE.
-        ClientGoneError: the client left.
+        StatusError: if MALFORMED_MESSAGE.
+        ClientGoneError: if the client left.
     """
     raw = await read_message(context)
     return None if raw is None else requests.parse(pb.StreamingDetectRequest, raw)
@@ -60,8 +60,8 @@ async def read_config(
         limit_seconds: how long it may take.
 
     Raises:
-        CallError: CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE, or how the stream ended.
-        ClientGoneError: the client left.
+        StatusError: if CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE, or how the stream ended.
+        ClientGoneError: if the client left.
     """
     read = asyncio.ensure_future(read_request(context))
     try:
@@ -72,7 +72,7 @@ async def read_config(
         elif ended.done() and (error := ended.result().error) is not None:
             raise error
         else:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 "CONFIG_TIMEOUT",
                 f"no configuration came within {limit_seconds:g} s; send it as the first request",
@@ -127,8 +127,8 @@ class Reader:
         """Reads and feeds.
 
         Raises:
-            CallError, StreamError: the client broke the contract.
-            ClientGoneError: the client left.
+            StatusError, StreamError: if the client broke the contract.
+            ClientGoneError: if the client left.
         """
         try:
             while True:
@@ -150,7 +150,7 @@ class Reader:
         """Feeds what is held for more.
 
         Raises:
-            StreamError: the core refuses it.
+            StreamError: if the core refuses it.
         """
         for content, place in self._coalescer.flush():
             self._pipeline.feed(content, place)

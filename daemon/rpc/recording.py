@@ -9,8 +9,7 @@ import uuid
 import grpc
 import grpc.aio
 
-from dfd.daemon.endpoint.auth import Token
-from dfd.daemon.errors import CallError, from_stream_error, invalid
+from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.daemon.journal.call import CallJournal, Ready
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.coalesce import slices
@@ -18,7 +17,6 @@ from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.wire import describe, events, requests
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
@@ -31,22 +29,21 @@ class Recording:
     """Serves one call of `Detect`; `run` is called once.
 
     Args:
-        token: the caller's; None where none is asked for.
+        token: name of the caller's token, for the log.
     """
 
     def __init__(
         self,
         runtime: Runtime,
         context: grpc.aio.ServicerContext[bytes, bytes],
-        token: Token | None = None,
+        token: str | None = None,
     ) -> None:
         self.stream_id = f"r-{uuid.uuid4().hex[:16]}"
         self._runtime = runtime
         self._context = context
         self._token = token
-        self._token_name = None if token is None else token.name
-        self.engine: Engine | None = None
-        self._response = pb.DetectResponse()
+        self._model = runtime.model_or_refuse()
+        self._response = pb.DetectResponse(model=describe.model_message(self._model.spec))
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
         self._journal: CallJournal | None = None
@@ -62,16 +59,16 @@ class Recording:
         """Takes the recording and judges it.
 
         Raises:
-            CallError: the status it ends with, unless that is OK.
-            ClientGoneError: the client left.
+            StatusError: with the status that it ends with, unless that is OK.
+            ClientGoneError: if the client left.
         """
         started_at = time.monotonic()
         name = "internal_error"
-        self._runtime.calls.add(self)
+        self._runtime.rpcs.add(self)
         try:
             await self._take_and_judge()
             name = "client_done"
-        except CallError as error:
+        except StatusError as error:
             name = "draining" if error.reason == events.SERVER_DRAINING else "client_error"
             raise
         except core.StreamError as error:
@@ -81,7 +78,7 @@ class Recording:
             name = "cancelled"
             raise
         finally:
-            self._runtime.calls.discard(self)
+            self._runtime.rpcs.discard(self)
             self._runtime.metrics.recordings.labels(name).inc()
             if self._timer is not None:
                 self._timer.cancel()
@@ -97,7 +94,7 @@ class Recording:
                 "recording ended",
                 stream_id=self.stream_id,
                 peer=self._context.peer(),
-                token=self._token_name,
+                token=self._token,
                 end=name,
                 seconds=round(time.monotonic() - started_at, 3),
             )
@@ -123,7 +120,7 @@ class Recording:
                     shrink = await stack.enter_async_context(uploads.room(largest))
                     request = await self._read()
             except TimeoutError:
-                raise CallError(
+                raise StatusError(
                     grpc.StatusCode.DEADLINE_EXCEEDED,
                     "UPLOAD_TIMEOUT",
                     f"the recording had not arrived after {options.upload_timeout_seconds:g} s; "
@@ -140,7 +137,7 @@ class Recording:
         return requests.parse(pb.DetectRequest, raw)
 
     async def _judge(self, request: pb.DetectRequest) -> None:
-        options = self._runtime.options
+        options, spec = self._runtime.options, self._model.spec
         size = len(request.audio)
         if size > options.max_recording_bytes:
             raise invalid(
@@ -148,23 +145,25 @@ class Recording:
                 f"the recording holds {size} bytes; send at most {options.max_recording_bytes}, "
                 "or stream it",
             )
-        self.engine = engine = self._runtime.choose(request.model, self._token)
-        spec = engine.spec
-        self._response.model.CopyFrom(describe.model_message(spec))
+        requests.check_model(request.model, spec)
         session = requests.session_options(request, spec, options.max_channel_count)
         self._pipeline = pipeline = Pipeline(
             self.stream_id,
             session,
             options,
-            engine.scheduler,
+            self._model.scheduler,
             self._runtime.metrics,
             self._tell,
         )
         self._journal = self._runtime.call_journal("recording", self.warn)
         if self._journal is not None:
-            await self._journal.begin(
-                self.stream_id, self._context.peer(), self._token_name, {}, spec
+            config = pb.StreamingDetectConfig()
+            started = pb.StreamStarted(
+                stream_id=self.stream_id,
+                model=self._response.model,
+                effective_config=describe.effective_config(config, self.stream_id, session, spec),
             )
+            await self._journal.begin(started, self._context.peer(), self._token, spec)
         frame = session.audio_format.bytes_per_frame
         step = frame * round(session.audio_format.sample_rate_hz * _SLICE_SECONDS)
         for piece in slices(request.audio, step, frame):
@@ -190,6 +189,8 @@ class Recording:
         if isinstance(event, core.WindowResult):
             if self._clips is not None:
                 self._clips.window(event.window)
+            if self._journal is not None:
+                self._journal.window(event)
             self._response.windows.append(events.window_result(event, emission.timing))
         elif isinstance(event, core.Alert):
             clip = None if self._clips is None else self._clips.alert(self.stream_id, event)

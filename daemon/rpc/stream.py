@@ -10,8 +10,7 @@ from collections.abc import Callable, Coroutine
 
 import grpc.aio
 
-from dfd.daemon.endpoint.auth import Token
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import ends
@@ -21,7 +20,6 @@ from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import Reader, read_config
 from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import Engine
 from dfd.daemon.vitals.capacity import Hold
 from dfd.daemon.watch.sight import Sight
 from dfd.daemon.wire import describe, events, requests
@@ -36,21 +34,20 @@ class Stream:
     """Serves one call of `StreamingDetect`; `run` is called once.
 
     Args:
-        token: the caller's; None where none is asked for.
+        token: name of the caller's token, for the log.
     """
 
     def __init__(
         self,
         runtime: Runtime,
         context: grpc.aio.ServicerContext[bytes, bytes],
-        token: Token | None = None,
+        token: str | None = None,
     ) -> None:
         self.stream_id = f"s-{uuid.uuid4().hex[:16]}"
         self._runtime = runtime
         self._context = context
         self._token = token
-        self._token_name = None if token is None else token.name
-        self.engine: Engine | None = None
+        self._model = runtime.model_or_refuse()
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[End] = self._loop.create_future()
         self._outbox = Outbox()
@@ -72,16 +69,16 @@ class Stream:
         """Serves the stream to its end.
 
         Raises:
-            CallError: the status it ends with, unless that is OK.
-            ClientGoneError: the client left.
+            StatusError: with the status that it ends with, unless that is OK.
+            ClientGoneError: if the client left.
         """
-        self._runtime.calls.add(self)
+        self._runtime.rpcs.add(self)
         started_at = time.monotonic()
         name, reason = "internal_error", None
         try:
             try:
                 reader_task, writer_task = await self._start()
-            except CallError:
+            except StatusError:
                 name = "refused"
                 raise
             end = await self._end
@@ -98,14 +95,14 @@ class Stream:
             name = end.name
             if end.error is not None:
                 raise end.error
-        except CallError as error:
+        except StatusError as error:
             reason = error.reason
             raise
         except (asyncio.CancelledError, ClientGoneError):
             name = "cancelled"
             raise
         finally:
-            self._runtime.calls.discard(self)
+            self._runtime.rpcs.discard(self)
             if self._sight is not None:
                 self._runtime.roster.leave(self._sight, name.upper())
                 self._sight = None
@@ -147,38 +144,36 @@ class Stream:
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
         """Takes the configuration, says `started` and sets reader and writer to work."""
-        options = self._runtime.options
+        options, spec = self._runtime.options, self._model.spec
         config = await read_config(self._context, self._end, options.config_timeout_seconds)
-        self.engine = engine = self._runtime.choose(config.model, self._token)
-        spec = engine.spec
+        requests.check_model(config.model, spec)
         requests.check_identity(config)
         self.stream_id = config.stream_id or self.stream_id
         session = requests.session_options(config, spec, options.max_channel_count)
         self._hold = self._runtime.capacity.enter(
-            len(session.effective_channels), session.effective_hop_seconds, engine.seconds_each
+            len(session.effective_channels), session.effective_hop_seconds
         )
         self._pipeline = pipeline = Pipeline(
             self.stream_id,
             session,
             options,
-            engine.scheduler,
+            self._model.scheduler,
             self._runtime.metrics,
             functools.partial(self._tell, config),
         )
         effective = describe.effective_config(config, self.stream_id, session, spec)
         self._log_start(effective)
-        self._journal = self._runtime.call_journal("stream", self.warn)
-        if self._journal is not None:
-            peer, labels = self._context.peer(), dict(config.labels)
-            await self._journal.begin(self.stream_id, peer, self._token_name, labels, spec)
-        self._sight = Sight(effective, self._context.peer(), pipeline.session)
-        self._runtime.roster.enter(self._sight)
         started = pb.StreamStarted(
             stream_id=self.stream_id,
             model=describe.model_message(spec),
             effective_config=effective,
             limits=describe.limits_message(options),
         )
+        self._journal = self._runtime.call_journal("stream", self.warn)
+        if self._journal is not None:
+            await self._journal.begin(started, self._context.peer(), self._token, spec)
+        self._sight = Sight(effective, self._context.peer(), pipeline.session)
+        self._runtime.roster.enter(self._sight)
         self._outbox.put(pb.StreamingDetectResponse(started=started))
         reader = Reader(
             self._context,
@@ -279,6 +274,8 @@ class Stream:
         if isinstance(event, core.WindowResult):
             if self._clips is not None:
                 self._clips.window(event.window)
+            if self._journal is not None:
+                self._journal.window(event)
             if not config.window_results:
                 return
             if event.status is core.WindowStatus.SCORED:
@@ -299,8 +296,7 @@ class Stream:
         self._outbox.put(message, written, ready)
 
     def _count_latency(self, arrived_at: float) -> None:
-        assert self.engine is not None
-        seconds = self.engine.scheduler.clock() - arrived_at
+        seconds = self._model.scheduler.clock() - arrived_at
         self._runtime.metrics.result_seconds.observe(seconds)
 
     def _journal_end(self, name: str, reason: str | None) -> None:
@@ -317,8 +313,7 @@ class Stream:
             "stream started",
             stream_id=self.stream_id,
             peer=self._context.peer(),
-            token=self._token_name,
-            model=config.model,
+            token=self._token,
             labels=dict(config.labels),
             encoding=pb.AudioFormat.Encoding.Name(audio.encoding),
             sample_rate_hertz=audio.sample_rate_hertz,

@@ -1,11 +1,11 @@
-"""One call of `WatchStreams`."""
+"""One RPC of `WatchStreams`."""
 
 import asyncio
 
 import grpc
 import grpc.aio
 
-from dfd.daemon.errors import CallError, invalid
+from dfd.daemon.errors import StatusError, invalid
 from dfd.daemon.rpc.ends import ClientGoneError, not_reading
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import Runtime
@@ -20,9 +20,9 @@ async def serve(runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes
     """Tells a snapshot and then what changed, until the watcher leaves or the server ends.
 
     Raises:
-        CallError: CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
+        StatusError: if CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
             TOO_MANY_WATCHERS; CLIENT_NOT_READING; SERVER_DRAINING when the server ends.
-        ClientGoneError: the watcher left.
+        ClientGoneError: if the watcher left.
     """
     options, roster = runtime.options, runtime.roster
     interval = _interval(await _request(context, options.config_timeout_seconds))
@@ -63,7 +63,7 @@ async def _request(
         async with asyncio.timeout(limit_seconds):
             raw = await read_message(context)
     except TimeoutError:
-        raise CallError(
+        raise StatusError(
             grpc.StatusCode.DEADLINE_EXCEEDED,
             "CONFIG_TIMEOUT",
             f"no request came within {limit_seconds:g} s; send it at once",

@@ -1,6 +1,6 @@
 """The dynamic batcher: windows of all streams into batches for one device.
 
-    contract     what streams need of an engine, wherever it runs
+    contract     what streams need of a model, wherever it runs
     scheduler    one queue, earliest due first, one worker; `batching` holds its data
     device       the one thread that touches the device
     local        all of it in this process, from a loader to scores

@@ -1,4 +1,4 @@
-"""What streams need of the engine, wherever it runs."""
+"""What streams need of a model, wherever it runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,32 +40,23 @@ class WindowScheduler(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Engine:
-    """A warm model and the scheduler before it.
-
-    Attributes:
-        well: whether its windows are judged, as far as is known.
-        seconds_each: what a window takes of the devices; None before it is known.
-        members: the engines that it is made of; none where it is one itself.
-    """
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A warm model and the scheduler before it."""
 
     spec: ModelSpec
     scheduler: WindowScheduler
-    well: Callable[[], bool] = lambda: True
-    seconds_each: Callable[[], float | None] = lambda: None
-    members: tuple["Engine", ...] = ()
 
 
 class ModelSource(Protocol):
-    """Where a server has its engines from."""
+    """Where a server has its model from."""
 
-    async def start(self) -> list[Engine]:
-        """Waits until all models are warm; gives them in the order of the options.
+    async def start(self) -> ServedModel:
+        """Waits until a model is warm.
 
         Raises:
-            UserError: there is no such model or device.
+            UserError: if there is no such model or device.
         """
 
     async def stop(self) -> bool:
-        """Lets go of the engines; False where a device is still busy and cannot be stopped."""
+        """Lets go of the model; False where a device is still busy and cannot be stopped."""

@@ -12,16 +12,15 @@ def load_model(options: ServeOptions) -> LoadedModel:
     """Loads and warms the model; torch is imported here and not before.
 
     Raises:
-        UserError: there is no such model or device.
+        UserError: if there is no such model or device.
     """
-    (model,) = options.models
-    if model == NOOP:
+    if options.model == NOOP:
         log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
         return NoopDetector(options.batch_buckets)
     from dfd.detector import load_detector
 
     return load_detector(
-        model,
+        options.model,
         device=options.device,
         precision=options.precision,
         engine=options.engine,

@@ -1,4 +1,4 @@
-"""Engines in this process: a model, its device's thread and the scheduler before them."""
+"""A model in this process, its device's thread and the scheduler before them."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.device import DeviceThread
 from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
 from dfd.detector.spec import LoadedModel
@@ -22,7 +22,7 @@ class LocalModel:
 
     Args:
         load: makes the warm classifier, in the device's own thread.
-        on_hung: told when the engine hangs; without it the model is loaded anew.
+        on_hung: told when the model hangs; without it, it is loaded again.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class LocalModel:
         assert self._scheduler is not None
         return self._scheduler
 
-    async def start(self) -> Engine:
+    async def start(self) -> ServedModel:
         """Loads the model and starts the scheduler.
 
         Raises:
-            UserError: there is no such model or device.
+            UserError: if there is no such model or device.
         """
         options = self._options
         detector = await self._device.run(lambda: self._load(options))
@@ -69,24 +69,24 @@ class LocalModel:
             on_hung=self._on_hung,
         )
         scheduler.start()
-        return Engine(spec, scheduler)
+        return ServedModel(spec, scheduler)
 
     def _reload_soon(self) -> None:
         self._reloading = asyncio.create_task(self._reload(), name="dfd-reload")
 
     async def _reload(self) -> None:
-        """Loads the model anew, in another thread: the old one cannot be ended."""
+        """Loads the model again, in another thread: the old one cannot be ended."""
         device = DeviceThread()
         try:
             detector = await device.run(lambda: self._load(self._options))
         except Exception:
-            log(logging.ERROR, "the model could not be loaded anew", exc_info=True)
+            log(logging.ERROR, "the model could not be loaded again", exc_info=True)
             device.close()
             return
         self._metrics.scheduler_restarts.inc()
         self._device = device
         self.scheduler.go_on_with(detector, device)
-        log(logging.WARNING, "engine started anew")
+        log(logging.WARNING, "model loaded again")
 
     async def stop(self) -> bool:
         """Ends both; False where the device is still busy and cannot be stopped."""
@@ -96,22 +96,3 @@ class LocalModel:
             await self._scheduler.stop()
         self._device.close()
         return await asyncio.to_thread(self._device.join, _DEVICE_JOIN_SECONDS)
-
-
-class LocalModels:
-    """All models of a daemon of one process, each with a thread and batches of its own."""
-
-    def __init__(self, options: ServeOptions, metrics: Metrics, load: Loader) -> None:
-        self._models = [LocalModel(options.of(model), metrics, load) for model in options.models]
-
-    async def start(self) -> list[Engine]:
-        """Loads one after the other: together they would only be in each other's way.
-
-        Raises:
-            UserError: there is no such model or device.
-        """
-        return [await model.start() for model in self._models]
-
-    async def stop(self) -> bool:
-        """Ends all; False where a device is still busy and cannot be stopped."""
-        return all(await asyncio.gather(*(model.stop() for model in self._models)))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd.daemon.logs import log
-from dfd.daemon.metrics import Metrics, Part
+from dfd.daemon.metrics import Metrics
 from dfd.daemon.scheduling.batching import (
     DueQueue,
     Kind,
@@ -36,7 +36,7 @@ _RESTART_DELAY_SECONDS = 0.05
 _PASS_SHARE = 0.25
 # weight of the newest pass in what one window takes
 _SMOOTHING = 0.2
-# a single pass may hang by what it was given; the next one as well is the engine
+# a single pass may hang by what it was given; the next one as well is the model's fault
 _HUNG_PASSES = 2
 
 
@@ -87,7 +87,6 @@ class Scheduler:
         self._given_up = 0
         self._seconds_each = 0.0
         self._queue = DueQueue()
-        self._queue_length = Part(metrics.queue_length)
         self._lanes = 0
         self._wake = asyncio.Event()
         self._running: list[Task] = []
@@ -132,7 +131,7 @@ class Scheduler:
         for task in tuple(lane.tasks):
             self._queue.discard(task)
             self._resolve(task, Outcome(WindowStatus.SHED))
-        self._queue_length.set(len(self._queue))
+        self._metrics.queue_length.set(len(self._queue))
 
     def submit(
         self,
@@ -163,7 +162,7 @@ class Scheduler:
             return future
         lane.tasks.add(task)
         self._queue.push(task)
-        self._queue_length.set(len(self._queue))
+        self._metrics.queue_length.set(len(self._queue))
         self._opened_at = min(self._opened_at, now)
         self._wake.set()
         return future
@@ -238,7 +237,7 @@ class Scheduler:
                 batch.append(task)
         # whatever is left has waited for this batch already
         self._opened_at = -math.inf if self._queue else math.inf
-        self._queue_length.set(len(self._queue))
+        self._metrics.queue_length.set(len(self._queue))
 
     async def _run(self, batch: list[Task]) -> None:
         try:
@@ -249,7 +248,7 @@ class Scheduler:
             self._give_up(batch, WindowStatus.FAILED)
             self._given_up += 1
             if self._given_up == _HUNG_PASSES and self._on_hung is not None:
-                log(logging.ERROR, "engine hangs, starting it anew", passes=self._given_up)
+                log(logging.ERROR, "model hangs, loading it again", passes=self._given_up)
                 self._on_hung()
         except Exception:
             self._metrics.batch_failures.inc()

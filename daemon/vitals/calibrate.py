@@ -17,15 +17,15 @@ _SECONDS = 3.0
 
 
 async def calibrate(
-    scheduler: WindowScheduler, spec: ModelSpec, rate: ServiceRate, engines: int = 1
+    scheduler: WindowScheduler, spec: ModelSpec, rate: ServiceRate, devices: int = 1
 ) -> None:
     """Scores noise: single windows, then as many at once as one pass takes.
 
     Args:
-        scheduler: before the engines.
+        scheduler: before the devices.
         spec: of their model.
         rate: told what came of it.
-        engines: how many there are.
+        devices: how many there are.
     """
     noise = np.random.default_rng(0).normal(0.0, 0.05, spec.window_samples).astype(np.float32)
     lane = scheduler.open_lane()
@@ -34,7 +34,7 @@ async def calibrate(
         outcomes = await asyncio.gather(
             *(
                 scheduler.submit(lane, noise, due_at=scheduler.clock(), kind=Kind.PATIENT)
-                for _ in range(count * engines)
+                for _ in range(count * devices)
             )
         )
         passes = [

@@ -1,4 +1,4 @@
-"""A scheduler that tells what became of each window, wherever the engine is."""
+"""A scheduler that tells what became of each window, wherever the model is."""
 
 import asyncio
 from collections.abc import Callable

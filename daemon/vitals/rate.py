@@ -1,7 +1,5 @@
 """How many windows a second the device scores, from the forward passes that it runs."""
 
-from dfd.daemon.scheduling.batching import Kind, Outcome
-
 # weight of the newest pass
 _SMOOTHING = 0.1
 # a pass is never taken for more than so much faster than the reference
@@ -16,11 +14,11 @@ class ServiceRate:
     or the machine that it shares, is slower now.
 
     Args:
-        engines: devices that share the windows.
+        devices: devices that share the windows.
     """
 
-    def __init__(self, engines: int = 1) -> None:
-        self._engines = engines
+    def __init__(self, devices: int = 1) -> None:
+        self._devices = devices
         self._reference: tuple[float, int, float] | None = None
         self._slowdown = 1.0
 
@@ -28,17 +26,6 @@ class ServiceRate:
         """Sets the reference: a pass of one window, and one of the largest size."""
         self._reference = (one_seconds, size, max(seconds, 1e-9))
         self._slowdown = 1.0
-
-    @property
-    def seconds_each(self) -> float | None:
-        """What a window takes of all engines together; None before it is known."""
-        rate = self.windows_per_second
-        return None if rate is None else 1.0 / rate
-
-    def take(self, _: Kind, outcome: Outcome) -> None:
-        """Takes what became of a window into account."""
-        if outcome.batch_size:
-            self.observe(outcome.batch_size, outcome.compute_seconds)
 
     def observe(self, size: int, seconds: float) -> None:
         """Takes a pass into account."""
@@ -52,8 +39,8 @@ class ServiceRate:
 
     @property
     def windows_per_second(self) -> float | None:
-        """What all engines score together; None before it is known."""
+        """What all devices score together; None before it is known."""
         if self._reference is None:
             return None
         _, size, seconds = self._reference
-        return self._engines * size / (seconds * self._slowdown)
+        return self._devices * size / (seconds * self._slowdown)

@@ -1,16 +1,14 @@
-"""All that the daemon watches of its own work, put before an engine."""
+"""All that the daemon watches of its own work, put before a model."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Engine
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.calibrate import calibrate
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.daemon.vitals.pulse import Pulse
-from dfd.daemon.vitals.rate import ServiceRate
 
 
 class Vitals:
@@ -20,7 +18,7 @@ class Vitals:
         options: the deadline, and how streams are admitted.
         metrics: shown the age of the oldest window.
         capacity: fed with what passes.
-        on_change: told of an engine that its windows are judged again, or that they are not.
+        on_change: told that windows are judged again, or that they are not.
     """
 
     def __init__(
@@ -28,61 +26,41 @@ class Vitals:
         options: ServeOptions,
         metrics: Metrics,
         capacity: Capacity,
-        on_change: Callable[[Engine, bool], None],
+        on_change: Callable[[bool], None],
     ) -> None:
         self._options = options
         self._metrics = metrics
         self._capacity = capacity
         self._on_change = on_change
-        self._pulses: list[Pulse] = []
-        self._observed: list[ObservedScheduler] = []
+        self._pulse: Pulse | None = None
 
     @property
     def watching(self) -> bool:
-        """Whether there are, or were, engines."""
-        return bool(self._pulses)
+        """Whether there is, or was, a model."""
+        return self._pulse is not None
 
     @property
     def well(self) -> bool:
-        """Whether any engine judges windows, as far as is known."""
-        return not self._pulses or any(pulse.well for pulse in self._pulses)
+        """Whether windows are judged, as far as is known."""
+        return self._pulse is None or self._pulse.well
 
-    async def watch(self, engines: Sequence[Engine]) -> list[Engine]:
-        """Gives the engines again, watched."""
-        self._metrics.oldest_window_seconds.set_function(
-            lambda: max(one.oldest_seconds for one in self._observed)
-        )
-        self._capacity.measured = self._options.admission == "measured"
-        watched = [await self._watch(engine) for engine in engines]
-        if self._capacity.measured:
-            self._capacity.loop.start()
-        for pulse in self._pulses:
-            pulse.start()
-        return watched
-
-    async def _watch(self, engine: Engine) -> Engine:
-        options, spec, capacity = self._options, engine.spec, self._capacity
-        observed, rate = ObservedScheduler(engine.scheduler), ServiceRate(len(options.devices))
+    async def watch(self, model: ServedModel) -> ServedModel:
+        """Gives the model again, watched."""
+        options, spec, capacity = self._options, model.spec, self._capacity
+        observed = ObservedScheduler(model.scheduler)
+        self._metrics.oldest_window_seconds.set_function(lambda: observed.oldest_seconds)
+        pulse = Pulse(observed, spec.window_samples, options.deadline_seconds, self._on_change)
+        capacity.measured = options.admission == "measured"
         if capacity.measured:
-            await calibrate(engine.scheduler, spec, rate, len(options.devices))
-            observed.observers += [rate.take, capacity.observe]
-
-        def changed(well: bool) -> None:
-            self._on_change(watched, well)
-
-        pulse = Pulse(observed, spec.window_samples, options.deadline_seconds, changed)
-        self._pulses.append(pulse)
-        self._observed.append(observed)
-        watched = replace(
-            engine,
-            scheduler=observed,
-            well=lambda: engine.well() and pulse.well,
-            seconds_each=lambda: rate.seconds_each,
-        )
-        return watched
+            await calibrate(model.scheduler, spec, capacity.rate, len(options.devices))
+            observed.observers.append(capacity.observe)
+            capacity.loop.start()
+        self._pulse = pulse
+        pulse.start()
+        return ServedModel(spec, observed)
 
     async def stop(self) -> None:
         """Watches no longer."""
-        for pulse in self._pulses:
-            await pulse.stop()
+        if self._pulse is not None:
+            await self._pulse.stop()
         await self._capacity.loop.stop()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.watch.sight import CHANGE_POINTS, LOST, SNAPSHOT_POINTS, RemoteSight, Sight, Subject
 from dfd.v1 import detection_pb2 as pb
 
@@ -106,10 +106,10 @@ class Roster:
         """Watches the streams of the whole daemon.
 
         Raises:
-            CallError: TOO_MANY_WATCHERS.
+            StatusError: if TOO_MANY_WATCHERS.
         """
         if len(self._watchers) >= MAX_WATCHERS:
-            raise CallError(
+            raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOO_MANY_WATCHERS",
                 f"{MAX_WATCHERS} watchers are connected already; close one, or try again later",

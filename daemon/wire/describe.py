@@ -79,6 +79,11 @@ def model_message(spec: ModelSpec) -> pb.ModelInfo:
             miss_rate=errors.miss_rate,
             heard_duration=duration(errors.heard_seconds),
         ),
+        calibration=pb.Calibration(
+            scale=spec.calibration.scale,
+            offset=spec.calibration.offset,
+            evidence_correlation=spec.evidence_correlation,
+        ),
     )
 
 

@@ -3,10 +3,11 @@
 import math
 from typing import TypeVar
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 
-from dfd.daemon.errors import from_stream_error, invalid
+from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.detector.spec import ModelSpec
 from dfd.detector.traits import default_policy, traits
 from dfd.streaming import types as core
@@ -45,7 +46,7 @@ def parse(kind: type[_Request], raw: bytes) -> _Request:
     """One message of a client.
 
     Raises:
-        CallError: MALFORMED_MESSAGE.
+        StatusError: if MALFORMED_MESSAGE.
     """
     try:
         return kind.FromString(raw)
@@ -66,7 +67,7 @@ def seconds(value: Duration, name: str) -> float:
     """A duration of a client.
 
     Raises:
-        CallError: INVALID_DURATION.
+        StatusError: if INVALID_DURATION.
     """
     if not 0 <= value.seconds <= _MAX_SECONDS or not 0 <= value.nanos < _NANOS:
         raise invalid("INVALID_DURATION", f"{name} is not a duration of zero or more; correct it")
@@ -79,11 +80,25 @@ def _finite(value: float, reason: str, name: str) -> float:
     return value
 
 
+def check_model(name: str, spec: ModelSpec) -> None:
+    """Knows one model, by its name or by none.
+
+    Raises:
+        StatusError: if UNKNOWN_MODEL.
+    """
+    if name not in ("", spec.name):
+        raise StatusError(
+            grpc.StatusCode.NOT_FOUND,
+            "UNKNOWN_MODEL",
+            f"this server has no such model; leave model empty, or ask for {spec.name}",
+        )
+
+
 def check_identity(config: pb.StreamingDetectConfig) -> None:
     """Keeps what goes to the log within bounds.
 
     Raises:
-        CallError: INVALID_STREAM_ID or INVALID_LABELS.
+        StatusError: if INVALID_STREAM_ID or INVALID_LABELS.
     """
     if len(config.stream_id) > _MAX_ID_LENGTH:
         raise invalid("INVALID_STREAM_ID", f"stream_id is above {_MAX_ID_LENGTH} characters")
@@ -100,8 +115,8 @@ def _audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioForma
     """The declared format.
 
     Raises:
-        CallError: INVALID_ENCODING or INVALID_CHANNEL_COUNT.
-        StreamError: what `AudioFormat` refuses.
+        StatusError: if INVALID_ENCODING or INVALID_CHANNEL_COUNT.
+        StreamError: if `AudioFormat` refuses it.
     """
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
@@ -169,7 +184,7 @@ def session_options(
     """What a stream asked for, checked, with every default filled in.
 
     Raises:
-        CallError: the contract forbids it.
+        StatusError: if the contract forbids it.
     """
     try:
         return _session_options(config, spec, max_channel_count)

@@ -42,7 +42,7 @@ def choose(requested: str, device: torch.device) -> str:
     (docs/performance.md), and it needs no further package.
 
     Raises:
-        UserError: there is no such engine, it is not installed, or not for the device.
+        UserError: if there is no such engine, it is not installed, or not for the device.
     """
     if requested == AUTO:
         return TORCHSCRIPT
@@ -69,7 +69,7 @@ def compile_network(network: Network, target: Target, engine: str = TORCHSCRIPT)
         engine: one that `choose` gave.
 
     Raises:
-        UserError: the engine does not compute in the precision.
+        UserError: if the engine does not compute in the precision.
     """
     if not runs(engine, target.precision):
         raise UserError(

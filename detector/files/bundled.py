@@ -24,7 +24,7 @@ def check_bundled(folder: Path) -> None:
     """Compares the bundled weights with their record.
 
     Raises:
-        UserError: they were changed.
+        UserError: if they were changed.
     """
     found = digest(folder / WEIGHTS)
     if found != WEIGHTS_SHA256:

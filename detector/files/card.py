@@ -119,7 +119,7 @@ def read_card(
         overrides: what the operator says; stronger than the card.
 
     Raises:
-        UserError: a field is of the wrong kind or out of range.
+        UserError: if a field is of the wrong kind or out of range.
     """
     path = card_path(weights)
     folder = path.parent

@@ -28,7 +28,7 @@ def fetch(model: str) -> Path:
         The folder of the files in the cache.
 
     Raises:
-        UserError: the hub has no such model, keeps it back, or cannot be reached and the
+        UserError: if the hub has no such model, restricts it, or cannot be reached and the
             cache lacks it.
     """
     match = _ID.fullmatch(model)

@@ -27,7 +27,7 @@ def spoof_column(
         The column, 0 or 1, and words for it.
 
     Raises:
-        UserError: there are not exactly two labels; or nobody says which is spoof, and they
+        UserError: if there are not exactly two labels; or nothing says which is spoof, and they
             are not a known word for it and one for bona fide; or none is the wanted one.
     """
     labels = {str(column): str(label) for column, label in id2label.items()}

@@ -69,7 +69,7 @@ def read_pickled(path: Path) -> Any:
     """Reads what torch.save wrote; tensors stay on the CPU, backed by the file.
 
     Raises:
-        UserError: the file is truncated, no checkpoint, or wants code to be run.
+        UserError: if the file is truncated, not a checkpoint, or asks for code to be run.
     """
     with opened(path) as file:
         start = file.read(4)
@@ -95,7 +95,7 @@ def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
     """The tensors of a checkpoint by name, and whether they lay inside a training checkpoint.
 
     Raises:
-        UserError: it holds no state dict, or one with other things than tensors.
+        UserError: if it holds no state dict, or one with other things than tensors.
     """
     wrapped = False
     if isinstance(content, Mapping):

@@ -38,7 +38,7 @@ def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:
         path: the file, for messages.
 
     Raises:
-        UserError: tensors are missing, or the sizes are those of no published model.
+        UserError: if tensors are missing, or the sizes are those of no published model.
     """
     count = _count(tensors, "feature_extractor.conv_layers.{}.conv.weight")
     kernels = [tensors[f"feature_extractor.conv_layers.{i}.conv.weight"] for i in range(count)]

@@ -49,7 +49,7 @@ def pull(name: str, tell: Callable[[int, int | None], None] = lambda done, total
         Where it lies.
 
     Raises:
-        UserError: there is no such detector, it has to be fetched by hand, the network cannot
+        UserError: if there is no such detector, it has to be fetched by hand, the network cannot
             be reached, or what came is not what was published.
     """
     detector = named(name)

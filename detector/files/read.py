@@ -23,7 +23,7 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
         overrides: facts of the model that are set over its own.
 
     Raises:
-        UserError: there is no such model, or its files are broken or not supported.
+        UserError: if there is no such model, or its files are broken or not supported.
     """
     path = Path(model).expanduser()
     if model != BUNDLED and not path.exists() and hub.is_hub_id(model):
@@ -65,7 +65,7 @@ def find_model(model: str) -> Path:
     """The folder or file that a model name means.
 
     Raises:
-        UserError: it does not exist or holds no weights.
+        UserError: if it does not exist or holds no weights.
     """
     if model == BUNDLED:
         folder = bundled_folder()

@@ -18,7 +18,7 @@ def read(path: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
     """Reads a file that torch.save or safetensors wrote.
 
     Raises:
-        UserError: it is truncated or no checkpoint, wants code to be run, has tensors
+        UserError: if it is truncated or not a checkpoint, asks for code to be run, has tensors
             left over or missing, or does not say which output is spoof.
     """
     if path.suffix == ".safetensors":

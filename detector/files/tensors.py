@@ -20,7 +20,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file.
 
     Raises:
-        UserError: it is missing, truncated or no safetensors file.
+        UserError: if it is missing, truncated or not a safetensors file.
     """
     try:
         return load_file(path)
@@ -50,8 +50,8 @@ def match_tensors(
         source: what the wanted sizes come from, for messages: "the config.json beside it".
 
     Raises:
-        UserError: naming the first few that are missing, left over, of another size, or
-            not finite.
+        UserError: if tensors do not fit; it names the first few that are missing, left over, of
+            another size, or not finite.
     """
     known = shapes.keys() | set(unused)
     missing = [name for name in shapes if name not in tensors]
@@ -86,7 +86,7 @@ def digest(*paths: Path) -> str:
     """SHA-256 of a file, or of several as if they were one; lower-case hexadecimal.
 
     Raises:
-        UserError: one is missing or cannot be read.
+        UserError: if one is missing or cannot be read.
     """
     total = hashlib.sha256()
     for path in paths:
@@ -100,7 +100,7 @@ def opened(path: Path) -> BinaryIO:
     """Opens a file for reading.
 
     Raises:
-        UserError: it is missing or cannot be read.
+        UserError: if it is missing or cannot be read.
     """
     try:
         return path.open("rb")

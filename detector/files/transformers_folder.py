@@ -80,7 +80,7 @@ def read(
         name: of the model, where its card gives none; None takes the folder's.
 
     Raises:
-        UserError: a file is missing or broken, or the model is of another kind.
+        UserError: if a file is missing or broken, or the model is of another kind.
     """
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
@@ -237,7 +237,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The files that hold the weights: safetensors, whole or in parts, before a pickle.
 
     Raises:
-        UserError: there are none.
+        UserError: if there are none.
     """
     if (folder / WEIGHTS).exists():
         return [folder / WEIGHTS]
@@ -255,7 +255,7 @@ def parts_of(index: Path) -> list[str]:
     """Names of the files that an index of safetensors parts lists, in order.
 
     Raises:
-        UserError: it lists none, or a file outside its folder.
+        UserError: if it lists none, or a file outside its folder.
     """
     fields = Fields(index, read_object(index))
     named: dict[str, Any] = fields.nested("weight_map").content

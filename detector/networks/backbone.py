@@ -94,7 +94,7 @@ class BackboneConfig:
         """Makes sure that a window gives at least so many frames.
 
         Raises:
-            UserError: it is shorter, naming `source`.
+            UserError: if it is shorter, naming `source`.
         """
         least = self.samples_behind(frames)
         if window_samples < least:
@@ -109,7 +109,7 @@ def read_config(fields: Fields) -> BackboneConfig:
     """Reads the backbone's part of transformers' config.json, with transformers' defaults.
 
     Raises:
-        UserError: it is neither a Wav2Vec2, a HuBERT nor a UniSpeech-SAT, or has a part that is
+        UserError: if it is neither a Wav2Vec2, a HuBERT nor a UniSpeech-SAT, or has a part that is
             not supported here.
     """
     fields.text("model_type", "", ("wav2vec2", "hubert", "unispeech-sat"))

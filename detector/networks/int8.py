@@ -239,7 +239,7 @@ def quantize(
         extractor: the convolutions behind the first too.
 
     Raises:
-        UserError: there is nothing to replace.
+        UserError: if there is nothing to replace.
     """
     with _watched(network) as ranges, torch.inference_mode():
         for window in windows:

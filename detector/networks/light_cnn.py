@@ -97,7 +97,7 @@ def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
     """Reads the head's part of config.json: `{"branches": [{"stages": [...], ...}], ...}`.
 
     Raises:
-        UserError: it is not of this form, or nothing is left of `hidden` features.
+        UserError: if it is not of this form, or nothing is left of `hidden` features.
     """
     found = fields.nested(CONFIG_KEY)
     branches = tuple(_read_branch(one, hidden) for one in found.objects("branches"))

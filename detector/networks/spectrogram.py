@@ -183,7 +183,7 @@ def read_spectrogram(fields: Fields) -> SpectrogramOptions | None:
     """Reads config.json's part on the spectrogram; None where the convolutions are none.
 
     Raises:
-        UserError: it is not of this form.
+        UserError: if it is not of this form.
     """
     if fields.content.get(CONFIG_KEY) is None:
         return None

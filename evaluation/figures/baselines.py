@@ -12,7 +12,7 @@ class Published:
     """One system on one data set.
 
     Attributes:
-        dataset: as ``--protocol`` names it.
+        dataset: as `--protocol` names it.
         eer_percent: pooled.
         source: who published it, and on which part where that is said.
         groups: EER in per cent by group, by table.

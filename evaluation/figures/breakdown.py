@@ -1,7 +1,7 @@
 """What scores are worth: pooled, by source, by system and by whatever else a set is broken down.
 
-The figures are plain nested dicts, written as JSON by ``dfd evaluate``. Scores are LLRs of
-whole recordings (see ``scoring``), labels 1 for spoof.
+The figures are plain nested dicts, written as JSON by `dfd evaluate`. Scores are LLRs of
+whole recordings (see `scoring`), labels 1 for spoof.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of scores (N,), none of them NaN.
 
-    Raises ``ValueError`` unless both labels are present, ``UserError`` where the ASV scores
+    Raises `ValueError` unless both labels are present, `UserError` where the ASV scores
     leave no tandem cost.
     """
     options = options or FigureOptions()
@@ -144,7 +144,7 @@ def breakdown(
 ) -> dict[str, dict[str, Any]]:
     """Per group: EER, its interval, counts and rates; EER None where a label is missing.
 
-    The spoofs of a group are set against the bona fide recordings that ``table`` says; groups
+    The spoofs of a group are set against the bona fide recordings that `table` says; groups
     that hold none of what the table is about are left out, and all where none has a name.
     """
     names = np.array([getattr(recording, table.field) for recording in recordings])

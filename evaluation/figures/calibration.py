@@ -22,7 +22,7 @@ def fit_calibration(
 ) -> Calibration:
     """Fit scale and offset on raw scores (N,) with labels (N,), 1 for spoof.
 
-    ``weights`` (N,) may make sources count equally; each class is then scaled to the same total.
+    `weights` (N,) may make sources count equally; each class is then scaled to the same total.
     A tiny penalty keeps the scale finite where the classes are separable.
     """
     from scipy.optimize import minimize
@@ -50,7 +50,7 @@ def probability(llrs: FloatArray) -> FloatArray:
 
 
 def threshold_for_false_alarms(human_llrs: FloatArray, rate: float = 0.01) -> float:
-    """The P(spoof) which ``rate`` of human scores reach or exceed, at most 0.999."""
+    """The P(spoof) which `rate` of human scores reach or exceed, at most 0.999."""
     cut = float(np.quantile(human_llrs, 1 - rate, method="higher"))
     return float(min(0.999, probability(np.array([cut]))[0] + 1e-4))
 
@@ -58,8 +58,8 @@ def threshold_for_false_alarms(human_llrs: FloatArray, rate: float = 0.01) -> fl
 def intra_stream_correlation(streams: Sequence[FloatArray]) -> float:
     """Intra-class correlation (0 to 1) of window LLRs within streams, after their label's mean.
 
-    One-way random effects, ANOVA estimator: ``(MSB - MSW) / (MSB + (k - 1) MSW)`` with the
-    effective stream length ``k``. Streams of one window say nothing and are left out.
+    One-way random effects, ANOVA estimator: `(MSB - MSW) / (MSB + (k - 1) MSW)` with the
+    effective stream length `k`. Streams of one window say nothing and are left out.
     """
     used = [np.asarray(stream, np.float64) for stream in streams if len(stream) > 1]
     if len(used) < 2:

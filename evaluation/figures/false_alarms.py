@@ -61,7 +61,7 @@ def choose_threshold(
         wanted_per_hour: false alarms an hour that are put up with.
 
     Raises:
-        ValueError: there are no calls.
+        ValueError: if there are no calls.
     """
     from scipy.stats import beta, betabinom
 

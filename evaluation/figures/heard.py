@@ -33,7 +33,7 @@ def scores_at(
     NaN stands where no window with enough speech has ended by then, as a stream has no score.
 
     Args:
-        seconds: shorter than a window only where ``beginnings`` has them.
+        seconds: shorter than a window only where `beginnings` has them.
         windows: of each recording, scored.
         beginnings: LLRs (R,) of the first seconds, by seconds.
         lengths: of the recordings, in samples.
@@ -52,8 +52,8 @@ def scores_at(
 def point(seconds: float, scores: Scores, labels: IntArray, lengths: IntArray) -> dict[str, Any]:
     """Figures of one moment; scores NaN are left out.
 
-    ``heard_whole`` counts recordings shorter than ``seconds``. Where that is all of them,
-    ``all_there_is`` is true: the point says nothing of more speech than there is.
+    `heard_whole` counts recordings shorter than `seconds`. Where that is all of them,
+    `all_there_is` is true: the point says nothing of more speech than there is.
     """
     usable = ~np.isnan(scores) & (lengths > 0)
     scores, labels, lengths = scores[usable], labels[usable], lengths[usable]
@@ -80,7 +80,7 @@ def groups_to_join(
 ) -> list[list[int]]:
     """Rows that may be heard as one stream: same speaker, label, source and system, two or more.
 
-    Recordings without a speaker are joined only by ``unknown_speakers``.
+    Recordings without a speaker are joined only by `unknown_speakers`.
     """
     groups: dict[tuple[str, int, str, str], list[int]] = defaultdict(list)
     for row, one in enumerate(recordings):

@@ -20,7 +20,7 @@ def roc(scores: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray, F
     """Thresholds and, for "spoof if score >= threshold", false-alarm and miss rates, ascending.
 
     Ties in score move together. The last point is a threshold above every score. Raises
-    ``ValueError`` unless both classes are present.
+    `ValueError` unless both classes are present.
     """
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     spoof, human = int((labels == 1).sum()), int((labels == 0).sum())
@@ -44,7 +44,7 @@ def eer(scores: FloatArray, labels: IntArray) -> float:
 
 
 def eer_convex_hull(scores: FloatArray, labels: IntArray) -> float:
-    """Equal error rate (0 to 1) on the lower convex hull of the ROC curve; never above ``eer``."""
+    """Equal error rate (0 to 1) on the lower convex hull of the ROC curve; never above `eer`."""
     _, false_alarm, miss = roc(scores, labels)
     hull: list[tuple[float, float]] = []
     # from the point that alerts always to the one that never does
@@ -110,8 +110,8 @@ def min_dcf(
 ) -> float:
     """Smallest detection cost over all thresholds, divided by that of the better trivial system.
 
-    ``rejection_cost`` is that of a bona fide recording called spoof (the field's "miss"),
-    ``acceptance_cost`` that of a spoof called bona fide (the field's "false acceptance").
+    `rejection_cost` is that of a bona fide recording called spoof (the field's "miss"),
+    `acceptance_cost` that of a spoof called bona fide (the field's "false acceptance").
     """
     _, false_alarm, miss = roc(scores, labels)
     rejected, accepted = rejection_cost * (1 - spoof_prior), acceptance_cost * spoof_prior
@@ -122,7 +122,7 @@ def min_dcf(
 def expected_calibration_error(
     probabilities: FloatArray, labels: IntArray, bins: int = 10
 ) -> float:
-    """Mean absolute gap between P(spoof) and the spoof share, in ``bins`` bins of equal count."""
+    """Mean absolute gap between P(spoof) and the spoof share, in `bins` bins of equal count."""
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     gaps = [abs(probabilities[part].mean() - labels[part].mean()) * len(part) for part in parts]
@@ -137,7 +137,7 @@ def eer_interval(
     seed: int = 0,
     coverage: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of ``eer``; each class is resampled with replacement."""
+    """Percentile bootstrap interval of `eer`; each class is resampled with replacement."""
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     generator = np.random.default_rng(seed)
     order = np.argsort(scores, kind="stable")
@@ -157,6 +157,6 @@ def eer_interval(
 def _share_below(
     place: IntArray, ends: IntArray, size: int, generator: np.random.Generator
 ) -> FloatArray:
-    """Share of a resampled class that lies before each of ``ends`` in the order of scores."""
+    """Share of a resampled class that lies before each of `ends` in the order of scores."""
     drawn = np.bincount(place[generator.integers(0, place.size, place.size)], minlength=size)
     return np.concatenate(([0], np.cumsum(drawn)))[ends] / place.size

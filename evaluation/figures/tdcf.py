@@ -4,8 +4,8 @@ Kinnunen and others, "t-DCF: a detection cost function for the tandem assessment
 countermeasures and automatic speaker verification", Odyssey 2018, in the form and with the cost
 model of the ASVspoof 2019 evaluation plan. The verifier, whose scores are
 given, stands at the threshold of its own EER
-(targets against non-targets). Of a detector that rejects a share ``miss`` of people and accepts a
-share ``acceptance`` of spoofs, the cost is
+(targets against non-targets). Of a detector that rejects a share `miss` of people and accepts a
+share `acceptance` of spoofs, the cost is
 
     C1 * miss + C2 * acceptance
     C1 = p_target (c_cm_miss - c_asv_miss p_asv_miss) - p_nontarget c_asv_accept p_asv_accept
@@ -49,7 +49,7 @@ class CostModel:
 class AsvScores:
     """A verifier's scores (higher: more likely the claimed speaker) by kind of trial.
 
-    ``attacks`` names what made each of ``spoof``.
+    `attacks` names what made each of `spoof`.
     """
 
     target: FloatArray
@@ -69,10 +69,10 @@ class AsvErrors:
 
 
 def read_asv_scores(path: Path) -> AsvScores:
-    """Rows of source, ``target``/``nontarget``/``spoof``, score, as ASVspoof 2019 gives them.
+    """Rows of source, `target`/`nontarget`/`spoof`, score, as ASVspoof 2019 gives them.
 
     Raises:
-        UserError: the file is broken or lacks a kind of trial.
+        UserError: if the file is broken or lacks a kind of trial.
     """
     by_kind: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     attacks = []
@@ -124,7 +124,7 @@ def weights(errors: AsvErrors, model: CostModel | None = None) -> tuple[float, f
     """C1 and C2.
 
     Raises:
-        UserError: one of them is not above zero, so that no cost is defined.
+        UserError: if one of them is not above zero, so that no cost is defined.
     """
     model = model or CostModel()
     first = model.target_prior * (model.cm_miss_cost - model.asv_miss_cost * errors.miss)

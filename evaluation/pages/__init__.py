@@ -1,1 +1,1 @@
-"""Figures shown: in ``words``, as ``plots`` and as one HTML ``report``."""
+"""Figures shown: in `words`, as `plots` and as one HTML `report`."""

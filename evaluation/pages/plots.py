@@ -211,7 +211,7 @@ def _new(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """An ``svg`` element; its ids start with ``name``, so that a page holds several."""
+    """An `svg` element; its ids start with `name`, so that a page holds several."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()

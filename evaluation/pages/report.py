@@ -29,7 +29,7 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """One table of the page, worst group first; ``published`` are systems' EERs (%) by group."""
+    """One table of the page, worst group first; `published` are systems' EERs (%) by group."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ class Breakdown:
 
 
 def report(figures: dict[str, Any]) -> str:
-    """The page of the figures that ``run`` made."""
+    """The page of the figures that `run` made."""
     environment = Environment(
         loader=PackageLoader("dfd.evaluation.pages"),
         autoescape=True,

@@ -11,7 +11,7 @@ from dfd.evaluation.trials import TrialSet
 
 
 class Protocol(NamedTuple):
-    """How a set is read: ``read(root, subset, keys)``; the first subset is the official one."""
+    """How a set is read: `read(root, subset, keys)`; the first subset is the official one."""
 
     read: Callable[[Path, str, Path | None], TrialSet]
     subsets: tuple[str, ...]

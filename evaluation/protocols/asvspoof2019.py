@@ -1,6 +1,6 @@
 """ASVspoof 2019, logical access: https://doi.org/10.7488/ds/2555.
 
-A protocol has five columns: speaker, utterance, ``-``, attack (``-`` or A01 to A19), label.
+A protocol has five columns: speaker, utterance, `-`, attack (`-` or A01 to A19), label.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ENDINGS = {"eval": "eval.trl", "dev": "dev.trl", "train": "train.trn"}
 
 
 def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet:
-    """The trials of one partition below ``root``.
+    """The trials of one partition below `root`.
 
     Raises:
-        UserError: the protocol or its audio is not there or broken.
+        UserError: if the protocol or its audio is missing or broken.
     """
     name = f"ASVspoof2019.LA.cm.{_ENDINGS[subset]}.txt"
     path = layout.find_list(root, (name,), keys, "protocol")

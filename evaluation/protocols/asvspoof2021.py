@@ -1,7 +1,7 @@
 """ASVspoof 2021, logical access: https://doi.org/10.5281/zenodo.4837263.
 
 The keys have eight columns: speaker, utterance, codec, transmission, attack, label, trim,
-partition (``progress``, ``eval``, ``hidden``). Published figures are of ``eval``.
+partition (`progress`, `eval`, `hidden`). Published figures are of `eval`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _KEYS = ("LA/CM/trial_metadata.txt", "CM/trial_metadata.txt", "trial_metadata.tx
 
 
 def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet:
-    """The trials of one partition, or of all, below ``root``.
+    """The trials of one partition, or of all, below `root`.
 
     Raises:
-        UserError: the keys or the audio are not there or broken, or no row is of the partition.
+        UserError: if the keys or the audio are missing or broken, or no row belongs to the
+            partition.
     """
     path = layout.find_list(root, _KEYS, keys, "key file trial_metadata.txt")
     rows = []

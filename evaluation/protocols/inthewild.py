@@ -1,4 +1,4 @@
-"""In-the-Wild (Müller and others 2022): audio beside a ``meta.csv`` of file, speaker, label."""
+"""In-the-Wild (Müller and others 2022): audio beside a `meta.csv` of file, speaker, label."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
     """Every recording.
 
     Raises:
-        UserError: ``meta.csv`` is not there or broken.
+        UserError: if `meta.csv` is missing or broken.
     """
     path = layout.find_list(root, ("meta.csv",), keys, "meta.csv")
     # a list that was named apart from the audio

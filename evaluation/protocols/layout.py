@@ -29,10 +29,10 @@ def _children(folder: Path) -> list[Path]:
 
 
 def find_list(root: Path, names: Sequence[str], given: Path | None, what: str) -> Path:
-    """The list of trials: the one given, or the first of ``names`` that lies below ``root``.
+    """The list of trials: the one given, or the first of `names` that lies below `root`.
 
     Raises:
-        UserError: it is not there; the message says what was looked for.
+        UserError: if it is missing; the message says what was looked for.
     """
     if given is not None:
         if not given.is_file():
@@ -52,7 +52,7 @@ def find_audio(root: Path, folder_names: Sequence[str], utterances: Sequence[str
     """The folder that holds the first utterances as FLAC or WAV, the usual ones looked at first.
 
     Raises:
-        UserError: no folder below ``root`` holds any of the first hundred.
+        UserError: if no folder below `root` contains any of the first hundred.
     """
     usual = [folder / name for folder in folders(root) for name in folder_names]
     for folder in [*(one for one in usual if one.is_dir()), *folders(root)]:
@@ -66,7 +66,7 @@ def find_audio(root: Path, folder_names: Sequence[str], utterances: Sequence[str
 
 
 def audio_file(folder: Path, root: Path, utterance: str) -> str:
-    """The file of an utterance, relative to ``root``; FLAC unless only a WAV is there."""
+    """The file of an utterance, relative to `root`; FLAC unless only a WAV is there."""
     flac, wave = (folder / f"{utterance}{suffix}" for suffix in AUDIO_SUFFIXES)
     return str((wave if not flac.exists() and wave.exists() else flac).relative_to(root))
 
@@ -75,7 +75,7 @@ def columns(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
     """Rows of a list whose columns are separated by blanks, with their line numbers.
 
     Raises:
-        UserError: the file cannot be read, is empty, or a row has another number of columns.
+        UserError: if the file cannot be read, is empty, or a row has another number of columns.
     """
     empty = True
     try:
@@ -100,7 +100,7 @@ def label_of(word: str, path: Path, number: int) -> int:
     """0 for bona fide, 1 for spoof.
 
     Raises:
-        UserError: it is another word.
+        UserError: if the word is unknown.
     """
     label = LABELS.get(word.replace("-", ""))
     if label is None:

@@ -1,8 +1,8 @@
 """WaveFake: https://doi.org/10.5281/zenodo.5642694, folders of generated audio by vocoder.
 
-A folder ``ljspeech_melgan`` or ``..._ljspeech`` holds what a vocoder made of LJSpeech. Bona fide
-are LJSpeech and JSUT themselves, which are unpacked beside it (``LJSpeech-1.1/wavs``,
-``jsut_ver1.1/basic5000/wav``).
+A folder `ljspeech_melgan` or `..._ljspeech` holds what a vocoder made of LJSpeech. Bona fide
+are LJSpeech and JSUT themselves, which are unpacked beside it (`LJSpeech-1.1/wavs`,
+`jsut_ver1.1/basic5000/wav`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
     """All vocoders' folders of one voice, or of both, with its bona fide recordings.
 
     Raises:
-        UserError: a voice has generated audio and no bona fide one, or there is none at all.
+        UserError: if a voice has generated audio and no bona fide one, or there is none at all.
     """
     if keys is not None:
         raise UserError("WaveFake is listed by its folders: leave out --keys")

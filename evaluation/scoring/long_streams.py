@@ -26,7 +26,7 @@ def false_alerts(
     """Alerts per hour of human speech, on one stream for each speaker of each source.
 
     Recordings without a speaker make one stream a source, whose voice then changes within it:
-    they are told apart in ``unnamed_speakers``. Unreadable recordings are left out.
+    they are told apart in `unnamed_speakers`. Unreadable recordings are left out.
     """
     streams: dict[tuple[str, str], list[Recording]] = defaultdict(list)
     for one in recordings:

@@ -38,7 +38,7 @@ def as_model(detector: Detector) -> Model:
     """The detector with its own window, hop, least speech, evidence and cumulative threshold.
 
     Raises:
-        UserError: it does not work at 16 kHz.
+        UserError: if it does not work at 16 kHz.
     """
     spec = detector.spec
     if spec.sample_rate_hz != SAMPLE_RATE_HZ:

@@ -1,1 +1,1 @@
-"""What a telephone call does to speech: ``codecs``, a ``room``, and named ``conditions``."""
+"""What a telephone call does to speech: `codecs`, a `room`, and named `conditions`."""

@@ -1,7 +1,7 @@
 """Speech through the codecs of telephony and the web, encoded and decoded in memory.
 
 PyAV's FFmpeg does most; GSM 06.10 is libsndfile's; what neither has goes through the program
-``ffmpeg``.
+`ffmpeg`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ WEB = (
 def through_codec(samples: FloatArray, codec: Codec, *, ffmpeg: str = "ffmpeg") -> FloatArray:
     """Encode and decode 16 kHz mono samples (N,); returns float32 (N,), padded or cut to N.
 
-    Raises ``UserError`` where nothing that is installed has the codec.
+    Raises `UserError` where nothing that is installed has the codec.
     """
     narrow = resampled(np.clip(samples, -1, 1), codec.rate_hz, SAMPLE_RATE_HZ)
     pcm = np.round(np.clip(narrow, -1, 1) * 32767).astype("<i2")

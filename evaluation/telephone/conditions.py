@@ -30,9 +30,9 @@ _PACKET_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
 def condition_named(name: str) -> Condition:
-    """A codec by name, ``noise-N`` (white noise at N dB SNR), ``loss`` or ``room``.
+    """A codec by name, `noise-N` (white noise at N dB SNR), `loss` or `room`.
 
-    Raises ``UserError`` for a name that is none of them.
+    Raises `UserError` for a name that is none of them.
     """
     codecs = {codec.name: codec for codec in (*TELEPHONY, *WEB)}
     if name in codecs:
@@ -53,7 +53,7 @@ def condition_named(name: str) -> Condition:
 def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str]]:
     """The conditions that work here, tried on a tenth of a second, and why the others do not.
 
-    Raises ``UserError`` for a name that is no condition.
+    Raises `UserError` for a name that is no condition.
     """
     working, missing = {}, {}
     probe = np.sin(np.arange(SAMPLE_RATE_HZ // 10, dtype=np.float32) / 5)
@@ -69,7 +69,7 @@ def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str
 
 
 def white_noise(samples: FloatArray, generator: np.random.Generator, snr_db: float) -> FloatArray:
-    """Samples (N,) in white noise, ``snr_db`` below their own power."""
+    """Samples (N,) in white noise, `snr_db` below their own power."""
     noise = generator.normal(size=samples.size)
     power = float(np.sqrt(np.mean(samples**2))) * 10 ** (-snr_db / 20)
     return np.asarray(samples + power * noise, dtype=np.float32)

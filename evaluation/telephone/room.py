@@ -30,7 +30,7 @@ def reverberate(samples: FloatArray, generator: np.random.Generator) -> FloatArr
 def impulse_response(place: int) -> FloatArray:
     """Response from a mouth to a microphone, float32, its direct sound at sample 0.
 
-    Every wall takes ``ABSORPTION`` of the energy.
+    Every wall takes `ABSORPTION` of the energy.
     """
     generator = np.random.default_rng(place)
     room = np.array(ROOM_METRES)

@@ -49,7 +49,7 @@ class RingBuffer:
         """Copies [start, end), float32 (end - start,), read-only.
 
         Raises:
-            ValueError: where the range was overwritten, not yet written, or is reversed.
+            ValueError: if the range was overwritten, is not yet written, or is reversed.
         """
         if not self.start <= start <= end <= self.end:
             raise ValueError(f"[{start}, {end}) is not within [{self.start}, {self.end})")

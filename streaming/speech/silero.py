@@ -37,7 +37,7 @@ class SileroVad:
     """Speech where the network's probability reaches a threshold, 32 ms frames.
 
     Raises:
-        ModuleNotFoundError: where onnxruntime or silero-vad is missing.
+        ModuleNotFoundError: if onnxruntime or silero-vad is missing.
         ValueError: for a rate other than 16 kHz.
     """
 

@@ -11,14 +11,17 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dfd.bridges.daemon_watch import DaemonWatch, Trouble, diagnose
+from dfd.bridges.daemon_watch import DaemonWatch
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.errors import DetectionError
+from dfd.clients.options import Connection
+from dfd.clients.transport.trouble import Trouble
 from tests.bridges.kit import logged
+from tests.certificates import issue
 from tests.clients.command import clean
 from tests.clients.scripted import ScriptedServer
 
@@ -29,40 +32,24 @@ def closed_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.mark.parametrize(
-    ("code", "reason", "message", "word"),
-    [
-        ("UNAVAILABLE", "", "failed to connect: Connection refused (111)", "refused"),
-        ("UNAVAILABLE", "", "Ssl handshake failed: SSL_ERROR_SSL", "tls"),
-        ("UNAVAILABLE", "", "DNS resolution failed for nowhere:1", "name"),
-        ("UNAVAILABLE", "WARMING_UP", "the model is warming up", "warming_up"),
-        ("UNAVAILABLE", "", "Socket closed", "closed"),
-        ("DEADLINE_EXCEEDED", "", "Deadline Exceeded", "timeout"),
-        ("UNAUTHENTICATED", "", "no token", "token"),
-        ("UNIMPLEMENTED", "", "no such method", "version"),
-        ("INTERNAL", "", "boom", "other"),
-    ],
-)
-def test_the_reason_is_named(code: str, reason: str, message: str, word: str) -> None:
-    trouble = diagnose(DetectionError(code, reason, message), "there:1")
-    assert trouble.reason == word
-    assert "there:1" in trouble.advice
-
-
 async def test_a_change_is_told_once(
     daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dfd")
     told: list[Trouble | None] = []
-    async with AsyncDetectionClient(f"127.0.0.1:{closed_port()}") as nobody:
-        watch = DaemonWatch(nobody, "there:1", told.append)
+    where = Connection(server=f"127.0.0.1:{closed_port()}")
+    async with AsyncDetectionClient(where.server) as nobody:
+        watch = DaemonWatch(nobody, where, told.append)
         assert await watch.ask()
         assert await watch.ask()
     events = [one["event"] for one in logged(caplog)]
     assert events == ["daemon not reached; calls are not judged"]
     assert [one.reason for one in told if one] == ["refused", "refused"]
     async with AsyncDetectionClient(daemon.address) as somebody:
-        assert await DaemonWatch(somebody, daemon.address, told.append).ask() is None
+        assert (
+            await DaemonWatch(somebody, Connection(server=daemon.address), told.append).ask()
+            is None
+        )
     assert told[-1] is None
 
 
@@ -124,3 +111,49 @@ async def test_a_bridge_with_a_daemon_is_well(daemon: ScriptedServer) -> None:
                 break
             await asyncio.sleep(0.1)
         assert (status, json.loads(text)["status"]) == (200, "ok")
+
+
+@contextlib.contextmanager
+def serving(*words: object) -> Iterator[str]:
+    """A real daemon; its model judges nothing, for no window is sent to it."""
+    command = [sys.executable, "-m", "dfd", "serve", "--port", "0", "--no-metrics"]
+    command += ["--model", "noop", "--log-level", "warning", *(str(word) for word in words)]
+    with subprocess.Popen(command, env=clean(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield "localhost:" + process.stdout.readline().split()[3].rpartition(":")[2]
+        finally:
+            process.terminate()
+
+
+def told_everywhere(server: str, advice: str, *words: object) -> None:
+    """The reason is tls in the log, at /health and in the metrics, and the advice is right."""
+    with running("--server", server, *words) as (process, port):
+        assert process.stderr is not None
+        first: dict[str, Any] = {}
+        while "not reached" not in first.get("event", ""):
+            first = json.loads(process.stderr.readline())
+        assert (first["reason"], advice in first["advice"]) == ("tls", True), first
+        status, text = page(port)
+        assert (status, json.loads(text)["daemon"]["reason"]) == (503, "tls")
+        assert json.loads(text)["daemon"]["advice"] == first["advice"]
+        counted = page(port, "metrics")[1]
+        assert 'dfd_bridge_daemon_failures_total{reason="tls"}' in counted
+    # and the same words at every other client
+    asked = [sys.executable, "-m", "dfd", "info", "--server", server, *map(str, words)]
+    done = subprocess.run(asked, env=clean(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, f"dfd info: {first['advice']}\n")
+
+
+def test_a_bridge_says_what_is_wrong_with_tls(tmp_path: Path) -> None:
+    """Plain text at a TLS port, the other way round, a strange authority, an old certificate."""
+    ours, strange = issue(tmp_path, "ours"), issue(tmp_path, "strange")
+    good = issue(tmp_path, "good", authority=ours)
+    old = issue(tmp_path, "old", authority=ours, days=-1)
+    with serving("--tls-cert", good.cert_path, "--tls-key", good.key_path) as server:
+        told_everywhere(server, "speaks TLS and this client plain text")
+        told_everywhere(server, "is not signed by", "--tls-ca", strange.cert_path)
+    with serving("--tls-cert", old.cert_path, "--tls-key", old.key_path) as server:
+        told_everywhere(server, "has expired", "--tls-ca", ours.cert_path)
+    with serving() as server:
+        told_everywhere(server, "speaks plain text", "--tls-ca", ours.cert_path)

@@ -1,5 +1,6 @@
 """What a client was told is in the journal, however the daemon ends."""
 
+import hashlib
 import os
 import random
 import signal
@@ -205,6 +206,12 @@ def test_evidence_clips_lie_where_the_journal_says_until_they_are_purged(tmp_pat
     assert 5.0 <= len(samples) / rate <= 9.0
     assert set(np.unique(samples[100:-100])) <= {-2048, -2047, 2047, 2048}
     store = Store(str(path), create=False)
+    (whole,) = store.calls(Query(whole=True))
+    assert [Path(one["clip"]) for one in whole["clips"]] == [clip]
+    assert whole["clips"][0]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    assert whole["started"]["effectiveConfig"]["audioFormat"]["sampleRateHertz"] == RATE
+    points = whole["scores"][0]["points"]
+    assert points[-1][0] == pytest.approx(9.0)
     assert store.purge(datetime.now(UTC) + timedelta(seconds=1)) == 1
     store.close()
     assert not clip.exists()

@@ -18,7 +18,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.mark.parametrize("fault", ["fails", "hangs"])
-def test_an_engine_that_judges_nothing(fault: str, tmp_path: Path) -> None:
+def test_a_model_that_judges_nothing(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "fault"
     with (
         Daemon("--deadline-seconds", "1", fault=path) as daemon,
@@ -46,20 +46,20 @@ def test_an_engine_that_judges_nothing(fault: str, tmp_path: Path) -> None:
         health.cancel()
 
 
-def test_an_engine_that_hangs_for_good_is_started_anew(tmp_path: Path) -> None:
+def test_a_model_that_hangs_for_good_is_loaded_again(tmp_path: Path) -> None:
     path = tmp_path / "fault"
     limits = ("--deadline-seconds", "1", "--batch-timeout-seconds", "0.5")
     with Daemon(*limits, fault=path) as daemon, Live(daemon) as live:
         daemon.until(lambda: daemon.figure("dfd_windows_total", status="scored") > 0)
         path.write_text("hangs")
-        daemon.until_logged("engine hangs, starting it anew")
-        daemon.until_logged("engine started anew")
+        daemon.until_logged("model hangs, loading it again")
+        daemon.until_logged("model loaded again")
         path.unlink()
         live.until_told("ENGINE_RECOVERED", 10.0)
         daemon.until(lambda: served(daemon))
 
 
-@pytest.mark.parametrize("role", ["engine", "worker"])
+@pytest.mark.parametrize("role", ["instance", "worker"])
 def test_a_process_that_stands_still_is_replaced(role: str) -> None:
     with Daemon("--workers", "2", "--watchdog-seconds", "2") as daemon:
         children = psutil.Process(daemon.process.pid).children()

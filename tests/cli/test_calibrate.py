@@ -37,8 +37,8 @@ def test_a_card_is_written_and_read(people: Path, tmp_path: Path) -> None:
     before = json.loads((model / "dfd.json").read_text())
     result = run("--model", model, "--people", people, "--min-speech-seconds", "0")
     assert result.exit_code == 0, result.stderr
-    assert f"{LEAST_PEOPLE} calls of people" in result.stdout
-    assert "No calibration: it takes calls of machines too" in result.stdout
+    assert f"{LEAST_PEOPLE} human calls" in result.stdout
+    assert "No calibration: it also takes synthetic calls" in result.stdout
     after = json.loads((model / "dfd.json").read_text())
     assert after["calibrated_on"]["calls_of_people"] == LEAST_PEOPLE
     assert after["calibration"] == before["calibration"]

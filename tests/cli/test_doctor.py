@@ -53,7 +53,7 @@ def test_a_fault_is_the_exit_status() -> None:
     done = dfd_here("doctor", "--model", "no/where/at.all", "--server", "127.0.0.1:1")
     assert done.status == 1
     assert "FAULT  model:" in done.out
-    assert "-> name another" in done.out
+    assert "-> choose another" in done.out
 
 
 def test_ports_that_are_taken() -> None:

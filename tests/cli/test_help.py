@@ -41,7 +41,7 @@ def test_each_verb_has_examples_and_a_page_to_read_on(name: str) -> None:
     assert start < lines.index("Options:")
     for line in lines[start + 1 : start + 3]:
         assert line.startswith(f"  dfd {name}")
-    assert "Read on:" in " ".join(lines[-3:])
+    assert "See also:" in " ".join(lines[-3:])
     pages = re.findall(r"[\w/-]+\.md", " ".join(lines[-3:]))
     assert pages
     for page in pages:
@@ -70,9 +70,9 @@ def test_options_mean_one_thing(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("serv",), "dfd: there is no verb 'serv': did you mean serve?"),
-        (("bridge", "rpt"), "dfd bridge: there is no verb 'rpt': did you mean rtp?"),
-        (("fly",), "dfd: there is no verb 'fly': choose from: serve, listen"),
+        (("serv",), "dfd: there is no command 'serv': did you mean serve?"),
+        (("bridge", "rpt"), "dfd bridge: there is no command 'rpt': did you mean rtp?"),
+        (("fly",), "dfd: there is no command 'fly': choose from: serve, listen"),
         (("replay", "--sped", "1", "a.wav"), "--speed"),
         (("detect",), "dfd detect: Missing argument"),
     ],

@@ -71,7 +71,7 @@ def test_a_model_is_looked_into_without_a_daemon() -> None:
     assert (facts["window_seconds"], facts["utterance_score"]) == (2.0, "evidence")
     assert facts["parameters"] > 100_000
     shown = dfd_here("info", "--model", "bundled")
-    for words in ("4 s every 2 s", "calibrated evidence added up", "million parameters"):
+    for words in ("4 s every 2 s", "sum of calibrated evidence", "million parameters"):
         assert words in shown.out
 
 

@@ -105,7 +105,7 @@ async def test_a_broken_connection_is_told(recordings: list[Path]) -> None:
         done = await dfd("replay", recordings[0], "--server", server.address, "--speed", "max")
     assert done.status == 0
     assert "connection lost" in done.out
-    assert "connected again, 0.0 s lost" in done.out
+    assert "reconnected, 0.0 s lost" in done.out
 
 
 def test_mistakes_are_one_line(recordings: list[Path], tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_mistakes_are_one_line(recordings: list[Path], tmp_path: Path) -> None:
         ((good, "--label", "x"), "KEY=VALUE"),
         ((), "FILES"),
         ((good, "--server", "localhost:1"), "dfd serve"),
-        ((good, "--events", recordings[1]), "holds no JSON lines"),
+        ((good, "--events", recordings[1]), "does not contain JSON lines"),
         ((good, "--json", "--events", "-"), "name a file for --events"),
         ((good, "--plot", tmp_path / "x.docx"), "must end in .png"),
         ((good, "--report", tmp_path / "no" / "r.json"), "there is no folder"),

@@ -135,9 +135,8 @@ Start = Callable[..., Daemon]
 def start(model: Path) -> Iterator[Start]:
     running: list[Daemon] = []
 
-    def begin(*arguments: str, models: tuple[Path, ...] = (model,), **more: Any) -> Daemon:
-        named = [word for one in models for word in ("--model", str(one))]
-        running.append(Daemon(*named, *arguments, **more))
+    def begin(*arguments: str, **more: Any) -> Daemon:
+        running.append(Daemon("--model", str(model), *arguments, **more))
         return running[-1]
 
     yield begin
@@ -332,7 +331,7 @@ def one_line(*arguments: str) -> str:
         (["--deadline-seconds", "0"], "deadline seconds is 0.0; use more than 0"),
         (["--tls-cert", "x"], "give --tls-cert and --tls-key"),
         (["--config", "/no/such.toml"], "cannot read the configuration /no/such.toml: No such"),
-        (["--config", "{tmp}/unknown.toml"], "has the unknown key colour"),
+        (["--config", "{tmp}/unknown.toml"], "unknown key colour"),
         (["--config", "{tmp}/broken.toml"], "is not TOML"),
         (["--config", "{tmp}/nested.toml"], "port must be a plain value"),
         (["--config", "{tmp}/wrong.toml"], "'x' is not a valid"),

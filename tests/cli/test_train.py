@@ -68,7 +68,7 @@ def test_frozen_features(corpus: Path, backbone: Path, tmp_path: Path) -> None:
         (["--recipe", "none", "--corpus", "CORPUS"], "no recipe 'none'; choose from: bundled, two"),
         (["--recipe", "two-stage"], "name the data: --corpus FOLDER, or --protocol"),
         (["--recipe", "two-stage", "--protocol", "asvspoof2019-la"], "--data go together"),
-        (["--protocol", "asvspoof2019-la", "--data", "CORPUS"], "learns from a --corpus"),
+        (["--protocol", "asvspoof2019-la", "--data", "CORPUS"], "needs --corpus"),
         (
             ["--recipe", "two-stage", "--protocol", "asvspoof2019-la", "--data", "CORPUS"],
             "train.trn.txt",

@@ -27,28 +27,18 @@ async def serve() -> AsyncIterator[Serve]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
-            detector: FakeDetector | None = None,
-            warm: bool = True,
-            beside: dict[str, FakeDetector] | None = None,
-            **options: Any,
+            detector: FakeDetector | None = None, warm: bool = True, **options: Any
         ) -> Harness:
             loaded = detector or FakeDetector(make_spec())
-            others = beside or {}
             defaults: dict[str, Any] = {
                 "port": 0,
                 "metrics_port": -1,
                 "max_queue_delay_seconds": 0.005,
                 "admission": "fixed",
             }
-            if others:
-                defaults["model"] = ("fake", *others)
-            server = Server(
-                ServeOptions(**(defaults | options)),
-                lambda wanted: others.get(wanted.models[0], loaded),
-            )
+            server = Server(ServeOptions(**(defaults | options)), lambda _: loaded)
             stack.push_async_callback(server.stop)
-            for one in (loaded, *others.values()):
-                stack.callback(one.gate.set)
+            stack.callback(loaded.gate.set)
             await server.bind()
             if warm:
                 await server.warm()
@@ -62,7 +52,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture(scope="session")
 def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupervisorProcess]:
-    """A daemon of four workers and an engine that tests share."""
+    """A daemon of four workers and an instance that tests share."""
     supervised = SupervisorProcess(tmp_path_factory.mktemp("supervised"))
     assert supervised.ready, "".join(supervised.log)
     yield supervised

@@ -1,13 +1,13 @@
 import grpc
 from google.rpc import error_details_pb2
 
-from dfd.daemon.errors import CallError, from_stream_error, internal
+from dfd.daemon.errors import StatusError, from_stream_error, internal
 from dfd.daemon.rpc.ends import raised
 from dfd.streaming.types import StreamError
 
 
 def test_details() -> None:
-    status = CallError(
+    status = StatusError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "SERVER_FULL",
         "try later",

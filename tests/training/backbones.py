@@ -29,7 +29,7 @@ LAYER_NORM: dict[str, Any] = {
 
 
 def make_backbone(folder: Path, *, normalises: bool | None = None, **changes: Any) -> Path:
-    """Write a Wav2Vec2Model, and a preprocessor where ``normalises`` is said."""
+    """Write a Wav2Vec2Model, and a preprocessor where `normalises` is said."""
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     torch.manual_seed(7)

@@ -35,8 +35,8 @@ _OPUS = opus(48)
 class BankOptions:
     """What is rendered.
 
-    ``copy_synthesis`` gives a weight to each method; a bona fide recording is resynthesised by
-    ``copies`` of them. Without ``codecs`` none are rendered. ``spoken`` sentences are spoken by
+    `copy_synthesis` gives a weight to each method; a bona fide recording is resynthesised by
+    `copies` of them. Without `codecs` none are rendered. `spoken` sentences are spoken by
     eSpeak NG; as many of them go through Opus as of the corpus, so that its absence is no cue.
     """
 
@@ -114,7 +114,7 @@ def copy_bank(
 def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None) -> Bank:
     """Sentences spoken by eSpeak NG, at most as long as a row of the cache.
 
-    Raises ``UserError`` where espeakng-loader is not installed.
+    Raises `UserError` where espeakng-loader is not installed.
     """
     samples = np.zeros((options.spoken, ROW_SAMPLES), np.int16)
     lengths = np.zeros(options.spoken, np.int64)
@@ -141,7 +141,7 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
 
 
 def _key(cache: AudioCache, options: object) -> str:
-    """Differs where the recordings or ``options`` do."""
+    """Differs where the recordings or `options` do."""
     return f"{cache.key}-{hashlib.sha256(repr(options).encode()).hexdigest()[:8]}"
 
 
@@ -153,7 +153,7 @@ def _render(
     render: Render,
     progress: Callable[[], None] | None,
 ) -> tuple[np.memmap[Any, np.dtype[np.int16]], list[str]]:
-    """Render ``rows`` of the cache into ``stem``.i16, their names into ``stem``.names.json."""
+    """Render `rows` of the cache into `stem`.i16, their names into `stem`.names.json."""
     shape = (len(rows), cache.samples.shape[1])
     data, names_path = stem.with_suffix(".i16"), stem.with_suffix(".names.json")
     names: list[str] = json.loads(names_path.read_text()) if names_path.exists() else []

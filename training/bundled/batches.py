@@ -27,9 +27,9 @@ FloatArray = npt.NDArray[np.float64]
 class Bank:
     """Recordings of one origin with their audio.
 
-    ``kind`` says which shares apply. Row ``i`` of ``samples`` int16 (N, row) belongs to
-    ``recordings[i]``, and that of ``clean`` is the same before something was done to it; None
-    where nothing was. ``taught`` says whether teachers have an opinion on it.
+    `kind` says which shares apply. Row `i` of `samples` int16 (N, row) belongs to
+    `recordings[i]`, and that of `clean` is the same before something was done to it; None
+    where nothing was. `taught` says whether teachers have an opinion on it.
     """
 
     kind: str
@@ -44,8 +44,8 @@ class Bank:
 class Drawing:
     """How recordings are drawn out of a bank.
 
-    ``root_sources`` draws sources by the square root of their size, and systems within a source
-    by that of theirs; otherwise every recording is as likely. ``paired_chance`` is that of a
+    `root_sources` draws sources by the square root of their size, and systems within a source
+    by that of theirs; otherwise every recording is as likely. `paired_chance` is that of a
     pair, drawn out of the banks that have sources with both labels.
     """
 
@@ -54,10 +54,10 @@ class Drawing:
 
 
 class Batch(NamedTuple):
-    """Crops: ``waves`` and ``clean`` float32 (B, N), ``lengths`` and ``labels`` int64 (B,).
+    """Crops: `waves` and `clean` float32 (B, N), `lengths` and `labels` int64 (B,).
 
-    ``clean`` is what teachers hear; what they say counts where ``taught`` bool (B,) is true.
-    ``paired`` bool (B,) is true for both crops of a pair.
+    `clean` is what teachers hear; what they say counts where `taught` bool (B,) is true.
+    `paired` bool (B,) is true for both crops of a pair.
     """
 
     waves: Tensor
@@ -106,7 +106,7 @@ class Sampler:
     def share(self, shares: Mapping[str, tuple[float, float]]) -> None:
         """Set the shares of bona fide and of spoof crops that each kind of bank gets.
 
-        Raises ``ValueError`` where a label is left without recordings.
+        Raises `ValueError` where a label is left without recordings.
         """
         self._tables = [self._table(label, shares) for label in (0, 1)]
         self._partners: dict[tuple[int, str], IntArray] = {}
@@ -189,7 +189,7 @@ class Sampler:
         return bona_fide, spoof, False
 
     def draw(self, batch: int, samples: int) -> Batch:
-        """Random crops of ``samples``; a shorter recording is taken whole and zero-padded."""
+        """Random crops of `samples`; a shorter recording is taken whole and zero-padded."""
         waves = np.zeros((batch, samples), dtype=np.float32)
         clean = np.zeros((batch, samples), dtype=np.float32)
         lengths = np.zeros(batch, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The folder that ``dfd.detector`` loads: transformers files and ``dfd.json`` beside them."""
+"""The folder that `dfd.detector` loads: transformers files and `dfd.json` beside them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVED = ServedAs("bundled", padding="mask", version="2026.11.6", trained_bandwi
 
 
 def joined(recordings: Sequence[Recording], cache: AudioCache) -> tuple[list[int], AudioCache]:
-    """Recordings in a row as streams (see ``stream_rows``): label and audio of each."""
+    """Recordings in a row as streams (see `stream_rows`): label and audio of each."""
     parts = stream_rows(recordings, lambda row: bool(cache.lengths[row] > 0))
     lengths = np.array([int(cache.lengths[rows].sum()) for rows in parts], dtype=np.int64)
     samples = np.zeros((len(parts), int(lengths.max(initial=1))), dtype=np.int16)
@@ -42,7 +42,7 @@ def joined(recordings: Sequence[Recording], cache: AudioCache) -> tuple[list[int
 def measure_serving(
     scorer: Scorer, recordings: Sequence[Recording], cache: AudioCache, served: ServedAs
 ) -> dict[str, Any]:
-    """``serving_facts`` of what gives raw log-odds, with streams of joined audio."""
+    """`serving_facts` of what gives raw log-odds, with streams of joined audio."""
     model = served.traits()
     whole = score_cache(scorer, cache, model)
     beginnings = [

@@ -28,9 +28,9 @@ LOG = "log.jsonl"
 
 @dataclass
 class Progress:
-    """What the loop tells after each step; ``dev`` holds figures only after an evaluation.
+    """What the loop tells after each step; `dev` holds figures only after an evaluation.
 
-    ``part`` is the name of the recipe that is run: a teacher's or the whole one's.
+    `part` is the name of the recipe that is run: a teacher's or the whole one's.
     """
 
     part: str
@@ -71,13 +71,13 @@ def fit(
     surroundings: Surroundings = NOWHERE,
     resume: bool = False,
 ) -> Network:
-    """Train ``model`` (see ``Network``) in place and return its averaged copy.
+    """Train `model` (see `Network`) in place and return its averaged copy.
 
-    ``teachers`` hear every crop before a codec or anything else was done to it; their mean
+    `teachers` hear every crop before a codec or anything else was done to it; their mean
     P(spoof) is part of the target.
 
-    Writes ``checkpoint.pt`` and a line of ``log.jsonl`` at every evaluation below ``out``;
-    ``resume`` continues from there, with the same random numbers as an unbroken run.
+    Writes `checkpoint.pt` and a line of `log.jsonl` at every evaluation below `out`;
+    `resume` continues from there, with the same random numbers as an unbroken run.
     """
     options = recipe.fit
     model.to(device).train()

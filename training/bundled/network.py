@@ -1,6 +1,6 @@
 """The bundled detector's network as it is trained: a fixed spectrogram and a light CNN.
 
-``dfd.training.bundled.unroll`` writes it out as a Wav2Vec2 with a light CNN behind it. Batch
+`dfd.training.bundled.unroll` writes it out as a Wav2Vec2 with a light CNN behind it. Batch
 normalisation has no statistics of its own when scoring, so a zero-padded window scores exactly
 as the shorter waveform alone.
 """
@@ -48,9 +48,9 @@ WIDE = Branch(
 class NetworkOptions:
     """Sizes of the spectrogram and the CNN, and what befalls the spectrogram in training.
 
-    Chances are per clip, or per hop where ``hop_samples`` cuts a clip into hops that are
-    normalised one by one: of a masked range of at most ``band_mask_width`` bands, of one of at
-    most ``frame_mask_width`` frames, and of trading part of each band's mean and deviation with
+    Chances are per clip, or per hop where `hop_samples` cuts a clip into hops that are
+    normalised one by one: of a masked range of at most `band_mask_width` bands, of one of at
+    most `frame_mask_width` frames, and of trading part of each band's mean and deviation with
     another one of the batch.
     """
 
@@ -113,7 +113,7 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, windows: Tensor, lengths: Tensor) -> Tensor:
-        """Spoof log-odds (B,) of windows (B, N) of which ``lengths`` (B,) samples count."""
+        """Spoof log-odds (B,) of windows (B, N) of which `lengths` (B,) samples count."""
         device = self.classifier.weight.device
         windows, lengths = windows.to(device), lengths.to(device)
         hop = self.options.hop_samples or windows.shape[1]
@@ -194,7 +194,7 @@ class Network(nn.Module):
 
 
 def _stretch(x: Tensor, places: Tensor, count: int, widest: int) -> Tensor:
-    """Where one random stretch of each clip lies, of at most ``widest`` of ``count`` places."""
+    """Where one random stretch of each clip lies, of at most `widest` of `count` places."""
     width = torch.rand(len(x), 1, 1, device=x.device) * widest
     start = torch.rand(len(x), 1, 1, device=x.device) * count
     return (places >= start) & (places < start + width)

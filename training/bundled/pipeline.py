@@ -52,10 +52,10 @@ def train(
     resume: bool = False,
     served: ServedAs = SERVED,
 ) -> dict[str, Any]:
-    """Run ``recipe`` on ``corpus`` (``manifest.tsv`` and the audio beside it) into ``out``.
+    """Run `recipe` on `corpus` (`manifest.tsv` and the audio beside it) into `out`.
 
-    The model folder is ``out / "model"``; returns what was written to its ``dfd.json``. Raises
-    ``UserError`` for what the user can mend.
+    The model folder is `out / "model"`; returns what was written to its `dfd.json`. Raises
+    `UserError` for what the user can mend.
     """
     manifest = corpus / "manifest.tsv"
     surroundings = read_surroundings(corpus)
@@ -107,7 +107,7 @@ def export(
     folder: Path,
     served: ServedAs = SERVED,
 ) -> dict[str, Any]:
-    """Write a model folder, calibrated on dev as it will be served; returns its ``dfd.json``."""
+    """Write a model folder, calibrated on dev as it will be served; returns its `dfd.json`."""
     weights = [1 / len(networks)] * len(networks)
     write_weights(written_out(networks, weights, hop_samples), folder)
     scorer = TorchScorer(read_checkpoint(str(folder)).network)

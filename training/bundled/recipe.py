@@ -14,12 +14,12 @@ from dfd.training.material.augment import AugmentOptions
 class FitOptions:
     """The optimisation: AdamW and an averaged copy of the weights.
 
-    The learning rate warms up linearly and falls to a fiftieth on a cosine over ``steps``.
+    The learning rate warms up linearly and falls to a fiftieth on a cosine over `steps`.
 
-    ``batch_seconds`` is the audio in a batch of at most ``most_clips``; each batch has crops of one
-    random length out of ``crop_seconds``, drawn with ``crop_weights``. ``alike_chance`` is that of
-    the crops of a pair to be augmented alike. ``average_decay`` is the exponential moving
-    average of the weights that is evaluated and exported. ``teacher_share`` is the weight of the
+    `batch_seconds` is the audio in a batch of at most `most_clips`; each batch has crops of one
+    random length out of `crop_seconds`, drawn with `crop_weights`. `alike_chance` is that of
+    the crops of a pair to be augmented alike. `average_decay` is the exponential moving
+    average of the weights that is evaluated and exported. `teacher_share` is the weight of the
     teachers' opinion against the label, where a recipe has teachers.
     """
 
@@ -41,10 +41,10 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the training, until ``until_step``: what is drawn, and how much is augmented.
+    """A stretch of the training, until `until_step`: what is drawn, and how much is augmented.
 
     Shares are relative. Original recordings and codec renderings serve both labels, copy
-    synthesis and spoken sentences only spoofs. ``untouched_chance`` is that of a crop to be
+    synthesis and spoken sentences only spoofs. `untouched_chance` is that of a crop to be
     left as it is.
     """
 
@@ -70,8 +70,8 @@ class Phase:
 class Recipe:
     """One way to make a detector.
 
-    ``teachers`` are trained first; the network then learns from their mean opinion, starting
-    with the weights of the first where ``from_first_teacher`` says so. ``editions`` are those of
+    `teachers` are trained first; the network then learns from their mean opinion, starting
+    with the weights of the first where `from_first_teacher` says so. `editions` are those of
     the corpus that it hears; none means all.
     """
 
@@ -87,13 +87,13 @@ class Recipe:
     from_first_teacher: bool = False
 
     def shortened(self, steps: int) -> Recipe:
-        """The same recipe with at most ``steps`` for each network."""
+        """The same recipe with at most `steps` for each network."""
         fit = replace(self.fit, steps=min(steps, self.fit.steps))
         teachers = tuple(teacher.shortened(steps) for teacher in self.teachers)
         return replace(self, fit=fit, teachers=teachers)
 
     def phase(self, step: int) -> Phase:
-        """The phase that ``step`` (from 0) belongs to; the last one never ends."""
+        """The phase that `step` (from 0) belongs to; the last one never ends."""
         return next((p for p in self.phases if step < p.until_step), self.phases[-1])
 
 
@@ -193,7 +193,7 @@ PAIRED = Recipe(
 class JoinedRecipe:
     """Networks that are trained one after the other; their log-odds are averaged.
 
-    They are served as branches of one, which hears hops of ``hop_samples``.
+    They are served as branches of one, which hears hops of `hop_samples`.
     """
 
     name: str
@@ -201,7 +201,7 @@ class JoinedRecipe:
     hop_samples: int = 32_000
 
     def shortened(self, steps: int) -> JoinedRecipe:
-        """The same recipe with at most ``steps`` for each network."""
+        """The same recipe with at most `steps` for each network."""
         return replace(self, members=tuple(one.shortened(steps) for one in self.members))
 
     @property

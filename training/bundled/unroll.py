@@ -57,7 +57,7 @@ def written_out(
 ) -> Wav2Vec2LightCnn:
     """Networks on one spectrogram as branches of one in the transformers format, on the CPU.
 
-    Its log-odds are the sum of theirs, each times its weight. Hops of ``hop_samples`` are
+    Its log-odds are the sum of theirs, each times its weight. Hops of `hop_samples` are
     normalised one by one, 0 for whole windows.
     """
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
@@ -123,7 +123,7 @@ def _layers(options: SpectrogramOptions) -> list[Layer]:
         torch.full((count,), RECTIFIER_GAIN),
         torch.zeros(count),
     )
-    # Feature ``band * knots + knot`` is one GELU of the magnitude of one band.
+    # Feature `band * knots + knot` is one GELU of the magnitude of one band.
     each = torch.zeros(bands, knots, bands, PHASES)
     each[range(bands), :, range(bands), :] = 1.0 / RECTIFIER_GAIN
     knees = Layer(
@@ -203,7 +203,7 @@ def _fold(network: Network, branch: Any, weight: float) -> None:
 
 
 def _deviation(reference: float, total: int) -> float:
-    """Of so many features, two of which lie ``reference`` above and below the mean of all."""
+    """Of so many features, two of which lie `reference` above and below the mean of all."""
     variance = 2.0 * reference**2 / total + LAYER_NORM_EPSILON
     return float(variance**0.5)
 

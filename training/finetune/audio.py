@@ -38,7 +38,7 @@ def training_batch(
 
 
 def with_noise(samples: FloatArray, snr_db: float, generator: np.random.Generator) -> FloatArray:
-    """Samples (N,) in white Gaussian noise ``snr_db`` below their root mean square."""
+    """Samples (N,) in white Gaussian noise `snr_db` below their root mean square."""
     power = float(np.sqrt(np.mean(samples**2))) * 10 ** (-snr_db / 20)
     noise = generator.standard_normal(samples.size, dtype=np.float32)
     return np.asarray(samples + power * noise, dtype=np.float32)

@@ -41,7 +41,7 @@ CHECKPOINT_EVERY_STEPS = 200
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop tells after a step; ``dev`` holds figures only after an evaluation."""
+    """What the loop tells after a step; `dev` holds figures only after an evaluation."""
 
     stage: str
     step: int
@@ -72,11 +72,11 @@ def fit(
     *,
     resume: bool,
 ) -> Standing:
-    """Train ``model`` in place and leave the best weights in it.
+    """Train `model` in place and leave the best weights in it.
 
-    Writes a checkpoint, the best weights and a line of log per evaluation below ``out``;
-    ``resume`` goes on from the checkpoint where there is one, with the same random numbers as an
-    unbroken run. Raises ``UserError`` where the loss is no longer finite.
+    Writes a checkpoint, the best weights and a line of log per evaluation below `out`;
+    `resume` goes on from the checkpoint where there is one, with the same random numbers as an
+    unbroken run. Raises `UserError` where the loss is no longer finite.
     """
     context.out.mkdir(parents=True, exist_ok=True)
     model.to(context.device)
@@ -120,7 +120,7 @@ def class_weights(recipe: FinetuneRecipe, clips: Clips) -> Tensor | None:
 def figures(windows: Sequence[WindowScores], clips: Clips, model: ModelTraits) -> dict[str, float]:
     """EER and ROC-AUC of utterance scores.
 
-    Raises ``UserError`` where scores are not finite or a label has none.
+    Raises `UserError` where scores are not finite or a label has none.
     """
     scores = np.array([found.score(model) for found in windows])
     heard = np.array([len(found) > 0 for found in windows])
@@ -203,7 +203,7 @@ class _Stage:
         return batches_by_length(self.heard, self.options.batch, generator)
 
     def _epoch(self, epoch: int, first: int) -> Iterator[list[Batch]]:
-        """The batches of each step of an epoch, from step ``first`` on."""
+        """The batches of each step of an epoch, from step `first` on."""
         size = self.options.accumulate
         jobs = list(enumerate(self._order(epoch)))[first * size :]
         seed = self.context.seed

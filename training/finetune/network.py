@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def build_classifier(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> Classifier:
-    """The network of a recipe on a backbone; the head's weights are drawn from ``seed``.
+    """The network of a recipe on a backbone; the head's weights are drawn from `seed`.
 
-    Raises ``UserError`` where a stage trains more layers than the backbone has, or the
+    Raises `UserError` where a stage trains more layers than the backbone has, or the
     backbone takes no attention mask where the recipe gives one.
     """
     config: Any = backbone.model.config

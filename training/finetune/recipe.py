@@ -12,12 +12,12 @@ Part = Literal["extractor", "projection", "positions", "encoder-norm", "mask-emb
 class Stage:
     """A stretch of training with its own optimiser.
 
-    Trained are the head, the ``top_layers`` last transformer layers and the ``parts`` named.
-    A step takes ``batch`` clips ``accumulate`` times. ``warm_up`` is a share of all steps.
-    ``gradient_clip`` 0 is none. ``decay`` says whether biases and norms decay too.
-    An evaluation comes every ``evaluate_every_steps`` steps, or at 0 after each epoch; after
-    ``patience`` evaluations without a better one the stage ends (0: never).
-    ``precision`` ``auto`` is fp16 on a GPU and bf16 on a CPU that computes it fast.
+    Trained are the head, the `top_layers` last transformer layers and the `parts` named.
+    A step takes `batch` clips `accumulate` times. `warm_up` is a share of all steps.
+    `gradient_clip` 0 is none. `decay` says whether biases and norms decay too.
+    An evaluation comes every `evaluate_every_steps` steps, or at 0 after each epoch; after
+    `patience` evaluations without a better one the stage ends (0: never).
+    `precision` `auto` is fp16 on a GPU and bf16 on a CPU that computes it fast.
     """
 
     name: str
@@ -56,16 +56,16 @@ class Stage:
 class FinetuneRecipe:
     """One reference system.
 
-    ``head``: ``linear`` (hidden to 2), ``projected`` (hidden to ``head_size`` to 2) or ``mlp``
-    (with GELU and dropout between). A training clip is ``clip_samples`` at most, from the
-    ``start`` of a recording or from a ``random`` place. ``padding`` ``zero`` fills every clip up
-    with zeros that the network sees; ``mask`` pads to the longest of a batch and hides the
+    `head`: `linear` (hidden to 2), `projected` (hidden to `head_size` to 2) or `mlp`
+    (with GELU and dropout between). A training clip is `clip_samples` at most, from the
+    `start` of a recording or from a `random` place. `padding` `zero` fills every clip up
+    with zeros that the network sees; `mask` pads to the longest of a batch and hides the
     padding where the backbone's family takes an attention mask. In scoring a recording is cut
-    into windows of ``clip_samples`` every ``hop_samples``, the last zero-padded, and scored by
-    the mean of their P(spoof); ``hop_samples`` 0 scores the first clip alone.
+    into windows of `clip_samples` every `hop_samples`, the last zero-padded, and scored by
+    the mean of their P(spoof); `hop_samples` 0 scores the first clip alone.
 
-    ``class_weights``: of bona fide and spoof in the loss, ``frequency`` for N / (2 N_class).
-    ``noise_chance`` of a clip gets white noise at a level drawn from ``noise_snr_db``.
+    `class_weights`: of bona fide and spoof in the loss, `frequency` for N / (2 N_class).
+    `noise_chance` of a clip gets white noise at a level drawn from `noise_snr_db`.
     """
 
     name: str

@@ -13,7 +13,7 @@ def steps_per_epoch(batches: int, accumulate: int) -> int:
 
 
 def rate_factor(stage: Stage, step: int, steps: int) -> float:
-    """What the learning rate of ``step`` (from 0) out of ``steps`` is multiplied by."""
+    """What the learning rate of `step` (from 0) out of `steps` is multiplied by."""
     warm = round(stage.warm_up * steps)
     if step < warm:
         return (step + 1) / warm

@@ -21,10 +21,10 @@ BEST = "best.safetensors"
 
 @dataclass
 class Standing:
-    """How far a run is: ``step`` optimiser steps of stage number ``stage`` are done.
+    """How far a run is: `step` optimiser steps of stage number `stage` are done.
 
-    ``best`` is the figure of the best evaluation so far (None before the first), ``best_at``
-    says where it was, ``stale`` counts evaluations of this stage since a better one. ``loss`` is
+    `best` is the figure of the best evaluation so far (None before the first), `best_at`
+    says where it was, `stale` counts evaluations of this stage since a better one. `loss` is
     smoothed over steps.
     """
 
@@ -40,7 +40,7 @@ class Standing:
 class Resumable:
     """What is saved: trained tensors, optimiser, loss scaler, random numbers, the standing.
 
-    ``identity`` describes the run; a checkpoint of another one is refused.
+    `identity` describes the run; a checkpoint of another one is refused.
     """
 
     model: nn.Module
@@ -70,7 +70,7 @@ class Resumable:
     def load(self, path: Path) -> tuple[Standing, dict[str, Any], dict[str, Any]]:
         """Put tensors and random numbers back; the standing, optimiser and scaler states.
 
-        Raises ``UserError`` where the checkpoint is broken or of another run.
+        Raises `UserError` where the checkpoint is broken or of another run.
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)

@@ -38,9 +38,9 @@ def run(
     tracker: Tracker,
     talk: Talk,
 ) -> str:
-    """Train, choose on dev, calibrate, and write ``model/`` below ``options.out``.
+    """Train, choose on dev, calibrate, and write `model/` below `options.out`.
 
-    Returns a line with the dev figures of the weights written. Raises ``UserError`` with one
+    Returns a line with the dev figures of the weights written. Raises `UserError` with one
     line for the user.
     """
     backbone = load_backbone(backbone_name)

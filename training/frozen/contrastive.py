@@ -18,7 +18,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Projection:
-    """Embeddings x (D,) to ``weights`` x + ``bias``: ``weights`` (K, D). Scaling is folded in."""
+    """Embeddings x (D,) to `weights` x + `bias`: `weights` (K, D). Scaling is folded in."""
 
     weights: FloatArray
     bias: FloatArray
@@ -38,7 +38,7 @@ def fit_projection(
     """Train on embeddings (N, D), scaled to unit variance, with labels (N,).
 
     Each epoch takes every recording once as the reference, with a positive (another of its
-    label) and a negative drawn at random. ``report`` gets the epoch, from 1, and its mean loss.
+    label) and a negative drawn at random. `report` gets the epoch, from 1, and its mean loss.
     """
     mean, spread = embeddings.mean(0), embeddings.std(0)
     spread = np.where(spread > 0, spread, 1.0)
@@ -73,7 +73,7 @@ def draw_pairs(
 ) -> tuple[Tensor, Tensor]:
     """One positive and one negative (B,) for each reference (B,).
 
-    ``sides`` holds the rows of each label. A positive is another recording wherever there is one.
+    `sides` holds the rows of each label. A positive is another recording wherever there is one.
     """
     positive, negative = torch.empty_like(reference), torch.empty_like(reference)
     for label, side in enumerate(sides):
@@ -91,7 +91,7 @@ def draw_pairs(
 def centroid_scores(projected: FloatArray, fitted: FloatArray, labels: IntArray) -> FloatArray:
     """Nearness to spoof (N,): distance to the bona fide centroid less that to the spoof's.
 
-    The centroids are those of ``fitted`` (M, K) with ``labels`` (M,).
+    The centroids are those of `fitted` (M, K) with `labels` (M,).
     """
     human, spoof = (
         np.linalg.norm(projected - fitted[labels == label].mean(0), axis=1) for label in (0, 1)

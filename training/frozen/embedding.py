@@ -1,6 +1,6 @@
 """The time-mean of a frozen backbone's last hidden state, for recordings of any lengths at once.
 
-Backbones of the base kind normalise their first convolution over time (``group`` norm) and are
+Backbones of the base kind normalise their first convolution over time (`group` norm) and are
 not made for padding: zeros behind a recording would change all of it. Here that norm takes its
 statistics over each recording's own frames, so that a batch gives what every recording gives
 alone.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Embedder(nn.Module):
     """A frozen backbone; several threads may call it at once.
 
-    It changes the backbone's first norm, until ``release``.
+    It changes the backbone's first norm, until `release`.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -48,7 +48,7 @@ class Embedder(nn.Module):
 
     @torch.inference_mode()
     def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """Float32 (B, N), zero past ``lengths`` int64 (B,), to float32 (B, hidden)."""
+        """Float32 (B, N), zero past `lengths` int64 (B,), to float32 (B, hidden)."""
         if self.normalises:
             waves = normalise(waves, lengths)
         # less than a frame is heard as one, with zeros behind it
@@ -70,7 +70,7 @@ def receptive_field(kernels: list[int], strides: list[int]) -> int:
 
 
 class _OwnFramesNorm(nn.Module):
-    """Group norm with a channel a group, over the first ``frames`` of each row."""
+    """Group norm with a channel a group, over the first `frames` of each row."""
 
     def __init__(self, norm: nn.GroupNorm) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ PART_RECORDINGS = 512
 
 @dataclass(frozen=True)
 class Features:
-    """``spectral`` float32 (N, 15) and ``embeddings`` float32 (N, hidden) of N recordings.
+    """`spectral` float32 (N, 15) and `embeddings` float32 (N, hidden) of N recordings.
 
     Rows of recordings that could not be decoded are NaN.
     """
@@ -47,7 +47,7 @@ class Features:
         return np.asarray(~np.isnan(self.spectral[:, 0]))
 
     def columns(self, kind: str) -> FloatArray:
-        """``spectral``, ``embeddings``, or ``all`` of both side by side."""
+        """`spectral`, `embeddings`, or `all` of both side by side."""
         if kind == "all":
             return np.concatenate((self.spectral, self.embeddings), axis=1)
         made: FloatArray = getattr(self, kind)
@@ -65,9 +65,9 @@ def extract(
     identity: str = "",
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Features:
-    """Features of every recording; parts found in ``folder`` are reused.
+    """Features of every recording; parts found in `folder` are reused.
 
-    ``identity`` names the backbone's weights; together with the options and the files it keys
+    `identity` names the backbone's weights; together with the options and the files it keys
     what is kept.
     """
     count = len(clips.recordings)

@@ -1,7 +1,7 @@
 """Linear models on embeddings as a classifier that is served live.
 
 The mean over time, scaling, projection and regression are all affine: together they are the
-projection and the classifier of a ``Wav2Vec2ForSequenceClassification``.
+projection and the classifier of a `Wav2Vec2ForSequenceClassification`.
 """
 
 from __future__ import annotations

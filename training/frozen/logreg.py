@@ -16,9 +16,9 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Spoof log-odds of features x (D,): ``weights`` . x + ``bias``.
+    """Spoof log-odds of features x (D,): `weights` . x + `bias`.
 
-    ``c`` is the inverse strength of the penalty that was chosen, ``cross_validated`` its mean
+    `c` is the inverse strength of the penalty that was chosen, `cross_validated` its mean
     ROC-AUC over the folds. Scaling is folded in.
     """
 
@@ -39,7 +39,7 @@ class LinearModel:
 def split_rows(labels: IntArray, held_out: float, seed: int) -> tuple[IntArray, IntArray]:
     """Rows to fit on and rows held out, stratified by label.
 
-    Raises ``UserError`` where a part would lack a label.
+    Raises `UserError` where a part would lack a label.
     """
     from sklearn.model_selection import train_test_split
 
@@ -61,9 +61,9 @@ def fit_logistic(
     *,
     workers: int = 1,
 ) -> LinearModel:
-    """Choose C from ``c_grid`` by ``folds``-fold ROC-AUC and fit all rows with it.
+    """Choose C from `c_grid` by `folds`-fold ROC-AUC and fit all rows with it.
 
-    Raises ``UserError`` where a label has fewer rows than there are folds.
+    Raises `UserError` where a label has fewer rows than there are folds.
     """
     from joblib import parallel_config
     from sklearn.linear_model import LogisticRegression

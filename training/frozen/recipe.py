@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class SpectralOptions:
-    """Frames of ``fft_samples`` every ``hop_samples``; bands as librosa has them (Slaney's)."""
+    """Frames of `fft_samples` every `hop_samples`; bands as librosa has them (Slaney's)."""
 
     fft_samples: int = 2048
     hop_samples: int = 512
@@ -25,9 +25,9 @@ class SpectralOptions:
 
 @dataclass(frozen=True)
 class ContrastiveOptions:
-    """A linear projection to ``size``, trained with one positive and one negative a reference.
+    """A linear projection to `size`, trained with one positive and one negative a reference.
 
-    The loss is ``max(0, d(reference, positive) - d(reference, negative) + margin)`` with
+    The loss is `max(0, d(reference, positive) - d(reference, negative) + margin)` with
     Euclidean distances. The published branch names no number of epochs: this one is fixed
     beforehand, so that nothing is chosen by the figures it is compared with.
     """
@@ -48,11 +48,11 @@ class ContrastiveOptions:
 class FrozenRecipe:
     """Features of whole recordings, scaled, and logistic regression on them.
 
-    ``fit_on`` is the split that is divided 1 - ``held_out`` to ``held_out``, stratified by
-    label: the larger part is fitted with ``folds``-fold cross-validation over ``c_grid``, the
+    `fit_on` is the split that is divided 1 - `held_out` to `held_out`, stratified by
+    label: the larger part is fitted with `folds`-fold cross-validation over `c_grid`, the
     smaller is the published kind of test. The figures published are of ASVspoof 2019's dev:
-    ``fit_on=dev``. A recording is heard for ``longest_seconds`` at most; a batch holds
-    ``batch_seconds`` of audio.
+    `fit_on=dev`. A recording is heard for `longest_seconds` at most; a batch holds
+    `batch_seconds` of audio.
     """
 
     name: str

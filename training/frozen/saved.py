@@ -46,7 +46,7 @@ class FrozenModel:
         return cls(regression, recipe, backbone.name, backbone.sha256)
 
     def save(self, folder: Path) -> None:
-        """Write ``frozen.json``."""
+        """Write `frozen.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         hand = names(self.recipe.spectral)
         weights = self.regression.weights.tolist()
@@ -64,9 +64,9 @@ class FrozenModel:
 
     @classmethod
     def load(cls, folder: Path) -> FrozenModel:
-        """Read what ``save`` wrote.
+        """Read what `save` wrote.
 
-        Raises ``UserError`` where it is missing or broken.
+        Raises `UserError` where it is missing or broken.
         """
         try:
             content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ class FrozenModel:
     ) -> npt.NDArray[np.float64]:
         """Spoof log-odds of each recording (N,), NaN for one that cannot be decoded.
 
-        ``backbone`` says where its weights lie now. Raises ``UserError`` where they are
+        `backbone` says where its weights lie now. Raises `UserError` where they are
         others.
         """
         loaded = load_backbone(backbone or self.backbone)

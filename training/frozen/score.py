@@ -1,7 +1,9 @@
-"""Scores of the regression on all features, as a file for ``dfd evaluate --scores-in``.
+r"""Scores of the regression on all features, as a file for `dfd evaluate --scores-in`.
 
-``python -m dfd.training.frozen.score runs/frozen-logreg/full --out scores.txt
---manifest manifest.tsv --audio-root DIR``, or with ``--protocol`` in place of the manifest.
+    python -m dfd.training.frozen.score runs/frozen-logreg/full --out scores.txt \
+        --manifest manifest.tsv --audio-root DIR
+
+`--protocol` can take the place of the manifest.
 """
 
 from __future__ import annotations

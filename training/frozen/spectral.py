@@ -22,13 +22,13 @@ _RANGE_DB = 80.0
 
 
 def names(options: SpectralOptions) -> list[str]:
-    """What the columns of ``spectral_features`` are."""
+    """What the columns of `spectral_features` are."""
     mfcc = [f"mfcc_{number}" for number in range(options.coefficients)]
     return ["centroid_hz", "mel_entropy", *mfcc]
 
 
 def spectral_features(waves: Tensor, lengths: Tensor, options: SpectralOptions) -> Tensor:
-    """Waves float32 (B, N), zero past ``lengths`` int64 (B,), to float32 (B, 2 + coefficients).
+    """Waves float32 (B, N), zero past `lengths` int64 (B,), to float32 (B, 2 + coefficients).
 
     Mean spectral centroid in Hz; Shannon entropy (nats) of the power in the mel bands of a
     frame, mean over frames, which does not depend on duration; mean MFCCs.

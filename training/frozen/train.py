@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """``fitted`` on, ``held_out`` of the same split, and ``dev``; ``dev`` None where it is them."""
+    """`fitted` on, `held_out` of the same split, and `dev`; `dev` None where it is them."""
 
     fitted: Part
     held_out: Part
@@ -77,10 +77,10 @@ def run(
     tracker: Tracker,
     talk: Talk,
 ) -> str:
-    """Extract, fit, measure, and write ``model/``, ``full/`` and ``results.json`` below ``out``.
+    """Extract, fit, measure, and write `model/`, `full/` and `results.json` below `out`.
 
-    ``model/`` is what is linear in the embeddings, served live; ``full/`` is the regression on
-    all features (see ``saved``) with its scores of dev. An interrupted run goes on from the
+    `model/` is what is linear in the embeddings, served live; `full/` is the regression on
+    all features (see `saved`) with its scores of dev. An interrupted run goes on from the
     features on disk; what follows takes seconds and is the same each time. Returns a line with
     the figures.
     """

@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What was measured elsewhere: ``noises`` (K, N) and ``rooms`` (R, taps), impulse responses."""
+    """What was measured elsewhere: `noises` (K, N) and `rooms` (R, taps), impulse responses."""
 
     noises: Tensor
     rooms: Tensor
@@ -33,7 +33,7 @@ NOWHERE = Surroundings(torch.zeros(0, 1), torch.zeros(0, 1))
 class AugmentOptions:
     """Chances (0 to 1) and ranges of each augmentation.
 
-    Measured noises and rooms are those of ``Surroundings``; the others are made up.
+    Measured noises and rooms are those of `Surroundings`; the others are made up.
     """
 
     narrow_band_chance: float = 0.25
@@ -66,11 +66,11 @@ def augment(
     surroundings: Surroundings = NOWHERE,
     alike: Tensor | None = None,
 ) -> Tensor:
-    """Augment ``waves`` float32 (B, N), valid up to ``lengths`` int64 (B,); same shape back.
+    """Augment `waves` float32 (B, N), valid up to `lengths` int64 (B,); same shape back.
 
-    ``generator`` lives on the device of ``waves``. ``untouched_chance`` is that of a waveform to
-    pass as it is. Where ``alike`` bool (B,) is true, a waveform gets the same band limits,
-    equaliser and levels as the one before it. Level is not kept: see ``normalise``.
+    `generator` lives on the device of `waves`. `untouched_chance` is that of a waveform to
+    pass as it is. Where `alike` bool (B,) is true, a waveform gets the same band limits,
+    equaliser and levels as the one before it. Level is not kept: see `normalise`.
     """
     clean = waves / _rms(waves, lengths)
     chosen = torch.rand(len(waves), generator=generator, device=waves.device) >= untouched_chance
@@ -138,7 +138,7 @@ def _augment(
 def normalise(waves: Tensor, lengths: Tensor) -> Tensor:
     """Zero mean and unit variance over the valid samples, zero elsewhere: (B, N) to (B, N).
 
-    The same as ``Wav2Vec2FeatureExtractor`` with ``do_normalize``.
+    The same as `Wav2Vec2FeatureExtractor` with `do_normalize`.
     """
     valid = _valid(waves, lengths)
     total = lengths.unsqueeze(1).clamp(min=1)
@@ -164,7 +164,7 @@ class _Draws:
         return torch.where(self.alike.unsqueeze(1), drawn.roll(1, 0), drawn)
 
     def below(self, count: int, end: int) -> Tensor:
-        """Integers (count,) from 0 to ``end`` - 1."""
+        """Integers (count,) from 0 to `end` - 1."""
         return torch.randint(end, (count,), generator=self.generator, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
@@ -195,7 +195,7 @@ def _rms(waves: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _slope(hertz: Tensor, edge: Tensor, width: Tensor) -> Tensor:
-    """1 well below ``edge`` (B, 1), 0 well above it, a raised cosine of ``width`` between."""
+    """1 well below `edge` (B, 1), 0 well above it, a raised cosine of `width` between."""
     position = ((hertz - edge) / width + 0.5).clamp(0, 1)
     return 0.5 + 0.5 * torch.cos(math.pi * position)
 
@@ -262,7 +262,7 @@ def _background(
 
 
 def _mu_law(waves: Tensor, full_scale: Tensor) -> Tensor:
-    """8-bit mu-law with ``full_scale`` times the RMS at the ends of the scale."""
+    """8-bit mu-law with `full_scale` times the RMS at the ends of the scale."""
     scaled = (waves / full_scale).clamp(-1, 1)
     mu = 255.0
     compressed = torch.sign(scaled) * torch.log1p(mu * scaled.abs()) / math.log1p(mu)
@@ -280,7 +280,7 @@ def _lost_packets(count: int, options: AugmentOptions, draws: _Draws, rate: int)
 
 
 def _time_mask(count: int, options: AugmentOptions, draws: _Draws, rate: int) -> Tensor:
-    """Gains (B, N), zero in one span of at most ``mask_seconds``."""
+    """Gains (B, N), zero in one span of at most `mask_seconds`."""
     span = draws.uniform(draws.batch, 1) * options.mask_seconds * rate
     start = draws.uniform(draws.batch, 1) * count
     positions = torch.arange(count, device=draws.device)

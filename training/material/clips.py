@@ -37,10 +37,10 @@ NEIGHBOURHOOD_BATCHES = 50
 
 @dataclass
 class Clips:
-    """Recordings below ``root`` that have audio; ``lengths`` int64 (N,) in samples at 16 kHz.
+    """Recordings below `root` that have audio; `lengths` int64 (N,) in samples at 16 kHz.
 
-    ``unreadable`` maps file names to reasons; it grows where a file turns out broken when it is
-    decoded. ``incomplete`` maps those that are used to what of them is cut, damaged or left.
+    `unreadable` maps file names to reasons; it grows where a file turns out broken when it is
+    decoded. `incomplete` maps those that are used to what of them is cut, damaged or left.
     """
 
     recordings: list[Recording]
@@ -72,7 +72,7 @@ class Clips:
 
 @dataclass(frozen=True)
 class Batch:
-    """``waves`` float32 (B, N), zero past ``lengths`` int64 (B,); ``labels`` int64 (B,)."""
+    """`waves` float32 (B, N), zero past `lengths` int64 (B,); `labels` int64 (B,)."""
 
     waves: Tensor
     lengths: Tensor
@@ -89,7 +89,7 @@ def scan(
 ) -> Clips:
     """Look at every file's header; those that cannot be opened are left out and named.
 
-    Raises ``UserError`` where a label is left without a file.
+    Raises `UserError` where a label is left without a file.
     """
     parts = [
         range(at, min(at + SCAN_FILES, len(recordings)))
@@ -140,7 +140,7 @@ def batches_by_length(
 
 
 def collate(pieces: Sequence[FloatArray], labels: Sequence[int], samples: int = 0) -> Batch:
-    """Pad pieces with zeros to ``samples``, or to the longest where that is 0."""
+    """Pad pieces with zeros to `samples`, or to the longest where that is 0."""
     size = samples or max(piece.size for piece in pieces)
     waves = np.zeros((len(pieces), size), dtype=np.float32)
     for slot, piece in enumerate(pieces):
@@ -150,7 +150,7 @@ def collate(pieces: Sequence[FloatArray], labels: Sequence[int], samples: int = 
 
 
 def prefetch(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Iterator[Made]:
-    """Results of ``work`` in the order of ``jobs``, made ahead by ``workers`` threads."""
+    """Results of `work` in the order of `jobs`, made ahead by `workers` threads."""
     if workers < 1:
         yield from map(work, jobs)
         return

@@ -1,7 +1,7 @@
 """Which codecs the training speech goes through, rendered once.
 
 Both classes go through the same codecs with the same chances, so that a codec says nothing of
-the label. G.711 and band limits are cheap enough to be applied on the fly: see ``augment``.
+the label. G.711 and band limits are cheap enough to be applied on the fly: see `augment`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ CODECS = tuple(codec for codec in (*TELEPHONY, *WEB) if codec.name in WEIGHTS)
 
 
 def pick_codec(generator: np.random.Generator) -> Codec:
-    """One of ``CODECS`` by weight."""
+    """One of `CODECS` by weight."""
     weights = np.array([WEIGHTS[codec.name] for codec in CODECS])
     return CODECS[int(generator.choice(len(CODECS), p=weights / weights.sum()))]

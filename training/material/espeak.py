@@ -61,8 +61,8 @@ def speak(text: str, voice: Voice | None = None) -> tuple[npt.NDArray[np.int16],
         int16 (N,) mono samples, and their rate in Hz.
 
     Raises:
-        ModuleNotFoundError: espeakng-loader is not installed.
-        ValueError: there is no such voice.
+        ModuleNotFoundError: if espeakng-loader is not installed.
+        ValueError: if there is no such voice.
     """
     import espeakng_loader
 

@@ -17,7 +17,7 @@ LABEL_NAMES = ("bona fide", "spoof")
 
 @dataclass(frozen=True)
 class Splits:
-    """``train`` and ``dev`` recordings below ``root``; ``name`` says of which data."""
+    """`train` and `dev` recordings below `root`; `name` says of which data."""
 
     name: str
     root: Path
@@ -30,9 +30,9 @@ class Splits:
 
 
 def corpus_splits(folder: Path) -> Splits:
-    """The splits ``train`` and ``dev`` of ``manifest.tsv`` in a corpus folder.
+    """The splits `train` and `dev` of `manifest.tsv` in a corpus folder.
 
-    Raises ``UserError`` where it cannot be read or a split lacks a label.
+    Raises `UserError` where it cannot be read or a split lacks a label.
     """
     manifest = folder / "manifest.tsv"
     return Splits(
@@ -44,9 +44,9 @@ def corpus_splits(folder: Path) -> Splits:
 
 
 def protocol_splits(name: str, root: Path) -> Splits:
-    """The partitions ``train`` and ``dev`` of a data set in its standard layout.
+    """The partitions `train` and `dev` of a data set in its standard layout.
 
-    Raises ``UserError`` for another data set, or where its protocols are not there.
+    Raises `UserError` for another data set, or where its protocols are not there.
     """
     from dfd.evaluation.protocols import asvspoof2019
 
@@ -64,7 +64,7 @@ def protocol_splits(name: str, root: Path) -> Splits:
 
 
 def require_both(rows: Sequence[Recording], where: str) -> None:
-    """Raise ``UserError`` unless both labels are there."""
+    """Raise `UserError` unless both labels are there."""
     for label, name in enumerate(LABEL_NAMES):
         if not any(row.label == label for row in rows):
             raise UserError(f"{where}: no {name} recordings; both labels are needed")

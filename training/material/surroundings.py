@@ -25,7 +25,7 @@ def read_surroundings(corpus: Path) -> Surroundings:
     Rows have the columns `file` and `kind`, which is `noise` or `rir`; others are left out, and
     so is what cannot be decoded or is silent.
 
-    Raises ``UserError`` where the file is of another form.
+    Raises `UserError` where the file is of another form.
     """
     path = corpus / FILE
     if not path.exists():

@@ -1,1 +1,1 @@
-"""One run of a recipe: its ``options`` and their ``overrides``, ``progress`` and ``tracking``."""
+"""One run of a recipe: its `options` and their `overrides`, `progress` and `tracking`."""

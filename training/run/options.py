@@ -10,9 +10,9 @@ import torch
 
 @dataclass(frozen=True)
 class RunOptions:
-    """``workers`` threads decode audio; ``checkpoint`` also writes the authors' own form.
+    """`workers` threads decode audio; `checkpoint` also writes the authors' own form.
 
-    ``cache`` keeps what is costly to make and the same in every run.
+    `cache` keeps what is costly to make and the same in every run.
     """
 
     out: Path

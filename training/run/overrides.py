@@ -1,7 +1,7 @@
-"""Options of a recipe, changed by a TOML or JSON file and by ``NAME=VALUE``.
+"""Options of a recipe, changed by a TOML or JSON file and by `NAME=VALUE`.
 
-A recipe is a tree of frozen dataclasses. A change names a field by its path: ``dropout``,
-``stages.top.epochs`` (a tuple of dataclasses is entered by the ``name`` of its members). Types
+A recipe is a tree of frozen dataclasses. A change names a field by its path: `dropout`,
+`stages.top.epochs` (a tuple of dataclasses is entered by the `name` of its members). Types
 are those of the fields' annotations; ranges are checked where the dataclasses check themselves.
 """
 
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
-    """The options with ``changes`` (nested by name) made.
+    """The options with `changes` (nested by name) made.
 
-    Raises ``UserError`` for an unknown name, a value of another type, or one out of range.
+    Raises `UserError` for an unknown name, a value of another type, or one out of range.
     """
     hints = get_type_hints(type(options))
     fields = {field.name for field in dataclasses.fields(cast(Any, options))} - {"name"}
@@ -46,9 +46,9 @@ def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
 
 
 def read_changes(file: Path | None, settings: Sequence[str]) -> dict[str, Any]:
-    """The changes of an options file (``.toml`` or ``.json``), then those of ``NAME=VALUE``.
+    """The changes of an options file (`.toml` or `.json`), then those of `NAME=VALUE`.
 
-    Raises ``UserError`` where the file or a setting cannot be read.
+    Raises `UserError` where the file or a setting cannot be read.
     """
     changes: dict[str, Any] = {} if file is None else _read(file)
     for setting in settings:

@@ -12,12 +12,12 @@ class Tick(Protocol):
     """Moves a bar on."""
 
     def __call__(self, done: int, note: str = "", /) -> None:
-        """So many more are done; ``note`` stands beside the bar."""
+        """So many more are done; `note` stands beside the bar."""
 
 
 @dataclass(frozen=True)
 class Talk:
-    """``bar`` opens a progress bar of a title and a total; ``say`` prints a line that stays."""
+    """`bar` opens a progress bar of a title and a total; `say` prints a line that stays."""
 
     bar: Callable[[str, int], AbstractContextManager[Tick]]
     say: Callable[[str], None]

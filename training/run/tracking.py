@@ -14,15 +14,15 @@ from dfd.errors import UserError
 class Tracker:
     """Writes named values over clips heard; nothing where neither is wanted."""
 
-    def __init__(self, board: Any = None, run: Any = None) -> None:
-        self._board = board
+    def __init__(self, writer: Any = None, run: Any = None) -> None:
+        self._writer = writer
         self._run = run
 
     def add(self, values: Mapping[str, float], clips: int) -> None:
         """Add a point to each curve."""
-        if self._board is not None:
+        if self._writer is not None:
             for name, value in values.items():
-                self._board.add_scalar(name, value, clips)
+                self._writer.add_scalar(name, value, clips)
         if self._run is not None:
             self._run.log({**values, "clips": clips})
 
@@ -35,8 +35,8 @@ class Tracker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._board is not None:
-            self._board.close()
+        if self._writer is not None:
+            self._writer.close()
         if self._run is not None:
             self._run.finish(exit_code=0 if kind is None else 1)
 
@@ -50,11 +50,11 @@ def open_tracker(
     options: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> Tracker:
-    """A tracker that writes below ``out``; with ``resume`` the run that was there goes on.
+    """A tracker that writes below `out`; with `resume` the run that was there goes on.
 
-    Raises ``UserError`` where a package is missing or Weights & Biases cannot start.
+    Raises `UserError` where a package is missing or Weights & Biases cannot start.
     """
-    board = run = None
+    writer = run = None
     if wandb_project is not None:
         run = _wandb_run(out, wandb_project, name, options or {}, resume=resume)
     if tensorboard:
@@ -65,8 +65,8 @@ def open_tracker(
                 "TensorBoard is not installed: pip install 'dfd[train]', or use --no-tensorboard"
             ) from None
         make: Any = SummaryWriter
-        board = make(str(out / "tensorboard"))
-    return Tracker(board, run)
+        writer = make(str(out / "tensorboard"))
+    return Tracker(writer, run)
 
 
 def _wandb_run(

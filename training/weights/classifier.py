@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Classifier(nn.Module):
-    """Waveforms to logits; its parameters are named ``backbone.*`` and ``classifier.*``.
+    """Waveforms to logits; its parameters are named `backbone.*` and `classifier.*`.
 
-    ``masked`` hides padding from the network; otherwise it sees zeros, also in the mean.
+    `masked` hides padding from the network; otherwise it sees zeros, also in the mean.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Classifier(nn.Module):
         self.masked = masked
 
     def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """Float32 (B, N), valid up to ``lengths`` int64 (B,), to logits float32 (B, 2)."""
+        """Float32 (B, N), valid up to `lengths` int64 (B,), to logits float32 (B, 2)."""
         if self.normalised:
             waves = normalise(waves, lengths)
         mean = mean_frame(self.backbone, waves, lengths if self.masked else None)
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
 def mean_frame(backbone: nn.Module, waves: Tensor, lengths: Tensor | None) -> Tensor:
     """Time-mean of the last hidden state, float32 (B, hidden).
 
-    Frames past ``lengths`` are hidden from the network and left out of the mean; None takes all.
+    Frames past `lengths` are hidden from the network and left out of the mean; None takes all.
     """
     model: Any = backbone
     mask = None

@@ -15,7 +15,7 @@ NAMED_AT_MOST = 20
 
 @dataclass(frozen=True)
 class Made:
-    """What a card tells. ``figures`` are rows of name and text; ``options`` those in force."""
+    """What a card tells. `figures` are rows of name and text; `options` those in force."""
 
     title: str
     recipe: str
@@ -30,7 +30,7 @@ class Made:
 
 
 def write_card(folder: Path, made: Made, splits: Splits) -> None:
-    """Write ``README.md``."""
+    """Write `README.md`."""
     lines = [
         f"# {made.title}",
         "",

@@ -21,9 +21,9 @@ _MAY_BE_FRESH = {"masked_spec_embed"}
 
 @dataclass
 class Backbone:
-    """``model`` in float32 on the CPU; ``normalises`` is its preprocessor's ``do_normalize``.
+    """`model` in float32 on the CPU; `normalises` is its preprocessor's `do_normalize`.
 
-    ``sha256`` is of its weights, tensor by tensor.
+    `sha256` is of its weights, tensor by tensor.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Backbone:
 
 
 def load_backbone(name: str) -> Backbone:
-    """Load ``bundled``, a folder, or a hub id, whatever head was saved with it.
+    """Load `bundled`, a folder, or a hub id, whatever head was saved with it.
 
-    The hub's cache and its offline mode apply. Raises ``UserError`` where there is no such
+    The hub's cache and its offline mode apply. Raises `UserError` where there is no such
     model, it is no Wav2Vec2, or tensors are missing.
     """
     from transformers import AutoConfig, Wav2Vec2Model
@@ -96,7 +96,7 @@ def _folder(name: str) -> Path:
 
 
 def _normalises(folder: Path) -> bool:
-    """``do_normalize`` of the preprocessor; true, transformers' default, where none says."""
+    """`do_normalize` of the preprocessor; true, transformers' default, where none says."""
     file = folder / "preprocessor_config.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

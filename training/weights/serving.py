@@ -1,4 +1,4 @@
-"""What a live detector needs besides its weights, measured on dev: the keys of ``dfd.json``."""
+"""What a live detector needs besides its weights, measured on dev: the keys of `dfd.json`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Stream = tuple[int, WindowScores]
 
 @dataclass(frozen=True)
 class ServedAs:
-    """How the daemon is to cut and pad, and what else ``dfd.detector.files.card`` knows."""
+    """How the daemon is to cut and pad, and what else `dfd.detector.files.card` knows."""
 
     name: str
     padding: str
@@ -70,12 +70,12 @@ def serving_facts(
 ) -> dict[str, Any]:
     """Fit calibration, evidence correlation and thresholds on raw window log-odds of dev.
 
-    ``whole`` has the windows of each recording, none for one that was not scored;
-    ``beginnings`` the log-odds (R,) of its first seconds alone (``PROVISIONAL_SECONDS``), whose
-    scores use the same map, NaN for one that was not. ``streams`` stand for long live streams.
+    `whole` has the windows of each recording, none for one that was not scored;
+    `beginnings` the log-odds (R,) of its first seconds alone (`PROVISIONAL_SECONDS`), whose
+    scores use the same map, NaN for one that was not. `streams` stand for long live streams.
 
-    ``false_alarm_rate`` of the human recordings, and no human stream, reach the thresholds.
-    Raises ``UserError`` where a label has no score.
+    `false_alarm_rate` of the human recordings, and no human stream, reach the thresholds.
+    Raises `UserError` where a label has no score.
     """
     labels = np.array([recording.label for recording in recordings], dtype=np.int64)
     first = np.array([windows.llrs[0] if len(windows) else np.nan for windows in whole])
@@ -135,9 +135,9 @@ def _error_rates(
 def stream_rows(
     recordings: Sequence[Recording], usable: Callable[[int], bool], most: int = STREAM_RECORDINGS
 ) -> list[list[int]]:
-    """Rows of up to ``most`` recordings of one speaker (human) or one system (spoof) of a source.
+    """Rows of up to `most` recordings of one speaker (human) or one system (spoof) of a source.
 
-    A group with fewer than two ``usable`` rows makes no stream.
+    A group with fewer than two `usable` rows makes no stream.
     """
     groups: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
     for row, recording in enumerate(recordings):

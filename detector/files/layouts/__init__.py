@@ -48,7 +48,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads a file by the first layout that recognises it.
 
     Raises:
-        UserError: nobody does, or something in it is missing or left over.
+        UserError: if no reader does, or tensors are missing or left over.
     """
     for layout in LAYOUTS:
         if layout.recognises(state):

@@ -32,7 +32,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads one.
 
     Raises:
-        UserError: tensors are missing or left over, or its sizes are not known.
+        UserError: if tensors are missing or left over, or its sizes are not known.
     """
     prefix = state.prefix(ANCHOR)
     assert prefix is not None
@@ -63,7 +63,7 @@ def block_widths(state: StateDict, prefix: str) -> list[tuple[int, int]]:
     """Channels into and out of each residual block.
 
     Raises:
-        UserError: a block is missing.
+        UserError: if a block is missing.
     """
     widths = []
     for block in range(BLOCKS):

@@ -29,7 +29,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads one.
 
     Raises:
-        UserError: tensors are missing or left over.
+        UserError: if tensors are missing or left over.
     """
     prefix = (state.prefix(_HEAD) or "") + "proj_fc."
     sha256 = state.sha256()

@@ -118,7 +118,7 @@ def find_backbone(state: StateDict) -> FairseqBackbone:
     """Works out the backbone of a file that has one.
 
     Raises:
-        UserError: tensors are missing, or it is none of the published sizes.
+        UserError: if tensors are missing, or it is not one of the published sizes.
     """
     prefix = state.prefix(ANCHOR)
     assert prefix is not None
@@ -167,7 +167,7 @@ def read_on_backbone(
         variance_floor: see `ScoringNetwork`.
 
     Raises:
-        UserError: tensors are missing or left over, or a window gives not one frame.
+        UserError: if tensors are missing or left over, or a window does not give a single frame.
     """
     state, config, prefix = found.state, found.config, found.prefix
     config.check_window(card.window_samples, str(state.path))

@@ -64,7 +64,7 @@ def read(found: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads one.
 
     Raises:
-        UserError: there is no backbone or no head, tensors are left over or missing, or
+        UserError: if there is no backbone or no head, tensors are left over or missing, or
             nobody says which output is spoof.
     """
     path, state, wrapped = found.path, dict(found.tensors), found.wrapped
@@ -135,7 +135,7 @@ def backbone_prefix(names: Mapping[str, object], path: Path) -> str:
     """What stands before the backbone's own names, such as "backbone.".
 
     Raises:
-        UserError: there is no Wav2Vec2, or more than one.
+        UserError: if there is no Wav2Vec2, or more than one.
     """
     found = [
         name.removesuffix(_FIRST)
@@ -163,7 +163,7 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
         path: the file, for messages.
 
     Raises:
-        UserError: there is no head of a known form, or something is left over.
+        UserError: if there is no head of a known form, or tensors are left over.
     """
     if not tensors:
         raise UserError(

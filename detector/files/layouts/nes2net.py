@@ -27,7 +27,8 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads one.
 
     Raises:
-        UserError: tensors are missing or left over, or it is the net without the weighed sums.
+        UserError: if tensors are missing or left over, or it is the variant without the weighted
+            sums.
     """
     prefix = (state.prefix(_ANCHOR) or "") + "Nested_Res2Net_TDNN."
     if f"{prefix}Build_in_Res2Nets.0.weighted_sum.0" not in state.tensors:

@@ -21,7 +21,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads one.
 
     Raises:
-        UserError: tensors are missing or left over.
+        UserError: if tensors are missing or left over.
     """
     prefix = state.prefix(ANCHOR)
     assert prefix is not None

@@ -25,7 +25,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
     """Reads one.
 
     Raises:
-        UserError: tensors are missing or left over.
+        UserError: if tensors are missing or left over.
     """
     prefix = state.prefix(aasist.ANCHOR)
     assert prefix is not None

@@ -46,7 +46,7 @@ class StateDict:
         """What stands before a network's own names, found by one of them; None without it.
 
         Raises:
-            UserError: it is there more than once.
+            UserError: if it occurs more than once.
         """
         found = [
             name.removesuffix(anchor)
@@ -64,7 +64,7 @@ class StateDict:
         """The first size of a tensor.
 
         Raises:
-            UserError: it is missing.
+            UserError: if it is missing.
         """
         return self._size(name)[0]
 

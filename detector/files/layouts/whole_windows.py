@@ -39,7 +39,7 @@ def window_card(
         fixed: whether the network takes no other window.
 
     Raises:
-        UserError: card or operator want what the network cannot do.
+        UserError: if the card or the operator asks for something that the network cannot do.
     """
     card = read_card(
         state.path,
@@ -99,7 +99,7 @@ def read_classifier(
         published_name: of a parameter of its own, in the file.
 
     Raises:
-        UserError: tensors are missing or left over, or the card wants the impossible.
+        UserError: if tensors are missing or left over, or the card asks for the impossible.
     """
     say_found(state, words)
     matched = state.matched(

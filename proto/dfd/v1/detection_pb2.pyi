@@ -920,6 +920,7 @@ class ModelInfo(_message.Message):
     UTTERANCE_SCORE_FIELD_NUMBER: _builtins.int
     MIN_SPEECH_DURATION_FIELD_NUMBER: _builtins.int
     ERROR_RATES_FIELD_NUMBER: _builtins.int
+    CALIBRATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     weights_sha256: _builtins.str
@@ -957,6 +958,10 @@ class ModelInfo(_message.Message):
     def error_rates(self) -> Global___ErrorRates:
         """How often the model is wrong. Unset where its card does not say."""
 
+    @_builtins.property
+    def calibration(self) -> Global___Calibration:
+        """How raw scores become evidence."""
+
     def __init__(
         self,
         *,
@@ -976,14 +981,50 @@ class ModelInfo(_message.Message):
         utterance_score: _builtins.str = ...,
         min_speech_duration: _duration_pb2.Duration | None = ...,
         error_rates: Global___ErrorRates | None = ...,
+        calibration: Global___Calibration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error_rates", b"error_rates", "hop_duration", b"hop_duration", "min_speech_duration", b"min_speech_duration", "window_duration", b"window_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "min_speech_duration", b"min_speech_duration", "window_duration", b"window_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "layout", b"layout", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "device", b"device", "engine", b"engine", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "layout", b"layout", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
+
+@_typing.final
+class Calibration(_message.Message):
+    """The step from the classifier's log-odds to the LLR of a window, and from the LLRs of
+    windows to that of a stream.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCALE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    EVIDENCE_CORRELATION_FIELD_NUMBER: _builtins.int
+    scale: _builtins.float
+    """LLR = scale * log-odds + offset, natural logarithms; 1 and 0 where the model is not
+    calibrated.
+    """
+    offset: _builtins.float
+    evidence_correlation: _builtins.float
+    """Correlation r of the LLRs of windows of one voice, in [0, 1]: n windows weigh as much
+    as n / (1 + (n - 1) r) independent ones.
+    """
+    def __init__(
+        self,
+        *,
+        scale: _builtins.float = ...,
+        offset: _builtins.float = ...,
+        evidence_correlation: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_correlation", b"evidence_correlation", "offset", b"offset", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
 
 @_typing.final
 class ErrorRates(_message.Message):

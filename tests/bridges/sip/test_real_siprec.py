@@ -81,7 +81,7 @@ def daemon() -> Iterator[str]:
         yield address
 
 
-class Engine:
+class RtpEngine:
     """rtpengine's control protocol, in its JSON form."""
 
     def __init__(self, port: int) -> None:
@@ -140,7 +140,7 @@ def human(folder: Path) -> Path:
     return path
 
 
-async def recorded(engine: Engine, running: Bridge) -> tuple[Caller, str]:
+async def recorded(engine: RtpEngine, running: Bridge) -> tuple[Caller, str]:
     """Has both voices of the one call copied; gives who called the recorder, and its tag."""
     end = time.monotonic() + 20
     while True:
@@ -189,7 +189,7 @@ async def test_one_human_and_one_machine_on_a_call(daemon: str, tmp_path: Path) 
     ann = agent(tmp_path, "ann", ann_port, machine)
     bob = agent(tmp_path, "bob", callee, person)
     lasts = int(soundfile.info(machine).duration) + 3
-    engine = Engine(engine_port)
+    engine = RtpEngine(engine_port)
     with (
         contextlib.closing(engine.socket),
         webhook() as (url, posted),

@@ -28,7 +28,7 @@ def test_every_event_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF....")
-    with pytest.raises(UserError, match="holds no JSON lines"):
+    with pytest.raises(UserError, match="does not contain JSON lines"):
         JsonLinesSink(path)
     assert path.read_bytes() == b"RIFF...."
     path.write_text("{}\n")

@@ -74,7 +74,7 @@ def test_a_lost_connection_is_never_hidden() -> None:
     state.take(ev.ConnectionLost("UNAVAILABLE", "", "gone", 0.2, None))
     screen = shown(state)
     assert "no server at localhost:1" in screen
-    assert "trying again" in screen
+    assert "reconnecting" in screen
     assert "ALERT" not in screen  # the evidence is gone with the server
     state.take(ev.Reconnected(9.0, 1.5, 2))
     state.take(ev.AudioLost(12.0, 0.5))

@@ -48,9 +48,9 @@ def test_no_number_and_no_verdict_is_cut_at_any_width(width: int) -> None:
 
 def test_what_is_left_out_for_the_width_is_said() -> None:
     assert "left out" not in drawn(80)
-    assert "left out for the width: windows" in drawn(54)
+    assert "columns left out to fit: windows" in drawn(54)
     narrow = drawn(44)
-    assert "left out for the width: seconds, windows" in " ".join(narrow.split())
+    assert "columns left out to fit: seconds, windows" in " ".join(narrow.split())
     assert "61.5" not in narrow
 
 

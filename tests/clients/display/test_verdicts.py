@@ -30,10 +30,10 @@ def test_words_are_as_sure_as_the_model_was_measured_to_be(
 @pytest.mark.parametrize(
     ("probability", "said"),
     [
-        (0.84, "Cannot tell: leans to a machine"),
-        (0.5, "Cannot tell: leans to a machine"),
-        (0.49, "Cannot tell: leans to a person"),
-        (0.36, "Cannot tell: leans to a person"),
+        (0.84, "Cannot tell: leaning towards a machine"),
+        (0.5, "Cannot tell: leaning towards a machine"),
+        (0.49, "Cannot tell: leaning towards a person"),
+        (0.36, "Cannot tell: leaning towards a person"),
         (0.35, "Sounds like a person"),
         (0.85, "Sounds like a machine"),
     ],
@@ -54,7 +54,7 @@ def summary(verdict: Verdict, *reasons: str) -> ChannelSummary:
 
 def test_an_inconclusive_verdict_says_why() -> None:
     said = verdicts.verdict(summary(Verdict.INCONCLUSIVE, "TOO_LITTLE_SPEECH", "GAPS"))
-    assert said == "Cannot tell: too little speech was heard and too much audio was lost on the way"
+    assert said == "Cannot tell: too little speech was heard and too much audio was lost in transit"
     assert "later word" in verdicts.verdict(summary(Verdict.INCONCLUSIVE, "LATER_WORD"))
 
 

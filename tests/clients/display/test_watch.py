@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_counted() -> None:
 def test_a_lost_server_is_said() -> None:
     shown = state(stream("a"))
     shown.lost = "connection refused"
-    assert "no server, trying again: connection refused" in drawn(shown)
+    assert "no server, reconnecting: connection refused" in drawn(shown)
 
 
 # before, after, what is said of it

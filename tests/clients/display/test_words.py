@@ -1,3 +1,4 @@
+from dfd.clients import events as ev
 from dfd.clients.display import words
 from dfd.clients.runs.latency import Latency, percentiles_ms
 
@@ -14,3 +15,9 @@ def test_percentiles() -> None:
     one.add(0.3, 0.1, 0.2)
     other.extend(one)
     assert other.report()["queue_ms"] == percentiles_ms([0.1])
+
+
+def test_a_calibration_is_a_formula() -> None:
+    found = words.calibration(ev.Calibration(0.6, -0.154, 0.3))
+    assert found == "LLR = 0.6 * log-odds - 0.154; n windows weigh as n / (1 + 0.3 (n - 1))"
+    assert words.calibration(None) == "not told"

@@ -9,7 +9,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dfd.daemon.endpoint.auth import Authenticator, Right, Token, read_tokens
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import Serve, config_request, unpack
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     ],
 )
 def test_who_is_unauthenticated(token_file: Path, metadata: Any, reason: str) -> None:
-    with pytest.raises(CallError) as caught:
+    with pytest.raises(StatusError) as caught:
         Authenticator(read_tokens(token_file)).check(metadata, Right.INFO)
     assert caught.value.code == grpc.StatusCode.UNAUTHENTICATED
     assert caught.value.reason == reason

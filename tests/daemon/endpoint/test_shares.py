@@ -3,7 +3,7 @@ import pytest
 from dfd.daemon.endpoint.address import host_of
 from dfd.daemon.endpoint.auth import Right, Token
 from dfd.daemon.endpoint.shares import Shares
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.options import ServeOptions
 
 
@@ -24,7 +24,7 @@ def refused(shares: Shares, peer: str, token: Token | None = None) -> str:
     try:
         with shares.hold(peer, token):
             return ""
-    except CallError as error:
+    except StatusError as error:
         return error.reason if error.retry_seconds else "no time to come back"
 
 

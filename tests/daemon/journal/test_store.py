@@ -84,6 +84,51 @@ def test_what_is_written_is_read_and_written_once(journal: str) -> None:
     again.close()
 
 
+def detail(of: str) -> list[Entry]:
+    """How a call was judged, its scores and a clip of its."""
+    clip = {"clip": f"/clips/{of}.flac", "written_at": NOON, "seconds": 12.0, "sha256": "ab" * 32}
+    points = [[4.0, 0.9, 0.8, 0.7], [6.0, None, 0.8, 0.7]]
+    return [
+        Entry("dfd_started", {"call": of, "started": {"model": {"name": "bundled"}}}),
+        Entry("dfd_scores", {"call": of, "channel": 0, "every": 2, "points": points}),
+        Entry("dfd_clips", clip),
+        alert(f"clip-{of}", of, clip=clip["clip"]),
+    ]
+
+
+def test_a_call_is_told_whole_where_that_is_wanted(journal: str) -> None:
+    store = Store(journal, create=True)
+    store.write([call("a"), *detail("a"), call("b"), *detail("b")])
+    (found,) = store.calls(Query(call="a", whole=True))
+    assert found["started"] == {"model": {"name": "bundled"}}
+    assert [(one["every"], one["points"][1]) for one in found["scores"]] == [
+        (2, [6.0, None, 0.8, 0.7])
+    ]
+    assert [(one["clip"], one["sha256"]) for one in found["clips"]] == [
+        ("/clips/a.flac", "ab" * 32)
+    ]
+    assert "started" not in next(store.calls(Query(call="a")))
+    store.purge(NOON + timedelta(hours=1))
+    store.write([call("a")])
+    (bare,) = store.calls(Query(call="a", whole=True))
+    assert (bare["started"], bare["scores"], bare["clips"]) == (None, [], [])
+    store.close()
+
+
+def test_a_journal_of_an_older_daemon_is_read_and_purged(journal: str) -> None:
+    store = Store(journal, create=True)
+    store.write([call("a"), alert("1", "a", clip="/clips/a.flac"), summary("a")])
+    with store._engine.begin() as connection:
+        for table in ("dfd_started", "dfd_scores", "dfd_clips"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+    store.close()
+    older = Store(journal, create=False)
+    (found,) = older.calls(Query(whole=True))
+    assert (found["started"], found["scores"], found["clips"]) == (None, [], [])
+    assert older.purge(NOON + timedelta(hours=1)) == 1
+    older.close()
+
+
 def test_queries_choose(journal: str) -> None:
     store = Store(journal, create=True)
     store.write(

@@ -24,7 +24,7 @@ from tests.daemon.harness import FakeDetector, make_spec
 ROOT = Path(__file__).parents[3]
 # while this file is there no window is scored
 GATE = "DFD_TEST_GATE"
-# a window that holds this sample, louder than any noise here, ends the engine's process
+# a window that holds this sample, louder than any noise here, ends the instance's process
 FATAL = 32700 / 32768
 
 _MAIN = """

@@ -56,13 +56,13 @@ def test_no_place_is_given_twice_to_processes_that_race() -> None:
     os.close(descriptor)
 
 
-def test_the_load_of_an_engine_is_that_of_all_workers() -> None:
+def test_the_load_of_an_instance_is_that_of_all_workers() -> None:
     descriptor = SharedCounts.allocate(3, 2)
     counts = SharedCounts(descriptor, 3, 2)
     counts.add_load(1, 0, 2)
     counts.add_load(1, 2, 3)
     counts.add_load(1, 0, -1)
-    assert [SharedCounts(descriptor, 3, 2).load(engine) for engine in (0, 1)] == [0, 4]
+    assert [SharedCounts(descriptor, 3, 2).load(instance) for instance in (0, 1)] == [0, 4]
     counts.clear_worker(2)
     assert counts.load(1) == 1
     os.close(descriptor)

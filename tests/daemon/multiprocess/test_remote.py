@@ -1,4 +1,4 @@
-"""A worker's scheduler and engines in one loop, over real sockets and shared memory."""
+"""A worker's scheduler and instances in one loop, over real sockets and shared memory."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.multiprocess.engine import WorkerConnection
+from dfd.daemon.multiprocess.instance import WorkerConnection
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.remote import RemoteScheduler
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
@@ -24,8 +24,8 @@ SCORED, SHED, FAILED = WindowStatus.SCORED, WindowStatus.SHED, WindowStatus.FAIL
 
 
 @dataclass
-class Engine:
-    """An engine with a classifier that can be held, and the worker's end of it."""
+class Instance:
+    """An instance with a classifier that can be held, and the worker's end of it."""
 
     detector: FakeDetector
     scheduler: Scheduler
@@ -38,12 +38,12 @@ class Engine:
 
 
 class Bench:
-    """One worker and as many engines as are added."""
+    """One worker and as many instances as are added."""
 
-    def __init__(self, slots: int, queue_limit: int, engines: int) -> None:
+    def __init__(self, slots: int, queue_limit: int, instances: int) -> None:
         self.descriptor = WindowSlots.allocate(slots, N)
-        counts = SharedCounts.allocate(1, engines)
-        self.shared = SharedCounts(counts, 1, engines)
+        counts = SharedCounts.allocate(1, instances)
+        self.shared = SharedCounts(counts, 1, instances)
         self.counts: list[int] = []
         self.metrics = Metrics()
         self.remote = RemoteScheduler(
@@ -55,34 +55,34 @@ class Bench:
             self.counts.append,
         )
         self.lanes = [self.remote.open_lane() for _ in range(4)]
-        self.engines: dict[int, Engine] = {}
+        self.instances: dict[int, Instance] = {}
 
-    async def add(self, number: int = 0, closed: bool = False, **options: Any) -> Engine:
+    async def add(self, number: int = 0, closed: bool = False, **options: Any) -> Instance:
         detector = FakeDetector(make_spec(window_samples=N))
         if closed:
             detector.gate.clear()
         values = {"window_samples": N, "max_queue_delay_seconds": 0.005} | options
         scheduler = Scheduler(detector, SchedulerOptions(**values), Metrics())
         scheduler.start()
-        engine = Engine(
+        instance = Instance(
             detector, scheduler, WorkerConnection(scheduler, WindowSlots(self.descriptor, N))
         )
         ours, theirs = socket.socketpair()
-        assert engine.connection is not None
-        await engine.connection.serve(theirs)
+        assert instance.connection is not None
+        await instance.connection.serve(theirs)
         await self.remote.connect(number, ours)
-        self.engines[number] = engine
-        return engine
+        self.instances[number] = instance
+        return instance
 
     async def kill(self, number: int = 0) -> None:
-        """The engine is gone, and its answers with it."""
-        engine = self.engines.pop(number)
-        assert engine.connection is not None
-        transport = engine.connection._link._transport
+        """The instance is gone, and its answers with it."""
+        instance = self.instances.pop(number)
+        assert instance.connection is not None
+        transport = instance.connection._link._transport
         if transport is not None:
             transport.abort()
-        engine.detector.gate.set()
-        await engine.scheduler.stop()
+        instance.detector.gate.set()
+        await instance.scheduler.stop()
 
     def submit(
         self,
@@ -111,14 +111,14 @@ Make = Callable[..., Bench]
 async def bench() -> AsyncIterator[Make]:
     made: list[Bench] = []
 
-    def make(slots: int = 16, queue_limit: int = 100, engines: int = 2) -> Bench:
-        made.append(Bench(slots, queue_limit, engines))
+    def make(slots: int = 16, queue_limit: int = 100, instances: int = 2) -> Bench:
+        made.append(Bench(slots, queue_limit, instances))
         return made[-1]
 
     yield make
     for one in made:
         one.remote.stop()
-        for number in list(one.engines):
+        for number in list(one.instances):
             await one.kill(number)
         os.close(one.descriptor)
 
@@ -141,9 +141,9 @@ async def test_a_window_is_scored_by_another_process_as_by_this_one(bench: Make)
 
 async def test_windows_of_several_streams_share_a_pass(bench: Make) -> None:
     b = bench()
-    engine = await b.add(max_queue_delay_seconds=20.0)
+    instance = await b.add(max_queue_delay_seconds=20.0)
     outcomes = await asyncio.gather(*(b.submit(10 + lane, lane=lane) for lane in range(4)))
-    assert engine.detector.batches == [[10, 11, 12, 13]]
+    assert instance.detector.batches == [[10, 11, 12, 13]]
     assert {outcome.batch_size for outcome in outcomes} == {4}
 
 
@@ -159,38 +159,38 @@ async def test_a_poisonous_window_fails_alone(bench: Make) -> None:
 
 async def test_windows_beyond_the_slots_wait_for_one(bench: Make) -> None:
     b = bench(slots=3)
-    engine = await b.add(closed=True)
+    instance = await b.add(closed=True)
     futures = [b.submit(10 + at, due=60.0 - at) for at in range(8)]
     assert b.metrics.value("dfd_queue_length") == 5
     assert b.shared.load(0) == 3
-    engine.detector.gate.set()
+    instance.detector.gate.set()
     outcomes = await asyncio.gather(*futures)
     assert statuses(outcomes) == [SCORED] * 8
-    assert sorted(engine.lengths) == list(range(10, 18))
-    assert set(engine.lengths[:3]) == {10, 11, 12}
-    assert engine.lengths[3] == 17  # the one due first of those that waited
+    assert sorted(instance.lengths) == list(range(10, 18))
+    assert set(instance.lengths[:3]) == {10, 11, 12}
+    assert instance.lengths[3] == 17  # the one due first of those that waited
     assert b.metrics.value("dfd_queue_length") == 0
 
 
 async def test_a_full_queue_sheds_live_windows(bench: Make) -> None:
     b = bench(slots=1, queue_limit=1)
-    engine = await b.add(closed=True)
+    instance = await b.add(closed=True)
     futures = [b.submit(), b.submit(), b.submit(), b.submit(kind=Kind.PATIENT)]
     assert futures[2].result().status is SHED
-    engine.detector.gate.set()
+    instance.detector.gate.set()
     assert statuses(await asyncio.gather(*futures)) == [SCORED, SCORED, SHED, SCORED]
 
 
 async def test_early_windows_that_wait_are_needless_once_the_next_one_comes(bench: Make) -> None:
     b = bench(slots=1)
-    engine = await b.add(closed=True)
+    instance = await b.add(closed=True)
     first, early, whole = b.submit(10), b.submit(11, kind=Kind.EARLY), b.submit(12)
     assert early.result().status is SHED
-    engine.detector.gate.set()
+    instance.detector.gate.set()
     assert statuses(await asyncio.gather(first, whole)) == [SCORED] * 2
 
 
-async def test_windows_go_to_the_engine_that_has_the_least_to_do(bench: Make) -> None:
+async def test_windows_go_to_the_instance_that_has_the_least_to_do(bench: Make) -> None:
     b = bench()
     slow, quick = await b.add(0, closed=True), await b.add(1)
     futures = [b.submit(10)]
@@ -204,7 +204,7 @@ async def test_windows_go_to_the_engine_that_has_the_least_to_do(bench: Make) ->
     assert slow.lengths == [10]
 
 
-async def test_windows_of_an_engine_that_dies_go_to_another(bench: Make) -> None:
+async def test_windows_of_an_instance_that_dies_go_to_another(bench: Make) -> None:
     b = bench()
     await b.add(0, closed=True)
     futures = [b.submit(10 + at) for at in range(3)]
@@ -216,7 +216,7 @@ async def test_windows_of_an_engine_that_dies_go_to_another(bench: Make) -> None
     assert (b.shared.load(0), b.shared.load(1)) == (0, 0)
 
 
-async def test_only_what_was_alone_with_a_dying_engine_has_failed(bench: Make) -> None:
+async def test_only_what_was_alone_with_a_dying_instance_has_failed(bench: Make) -> None:
     b = bench()
     await b.add(0, closed=True)
     suspects = [b.submit(10 + at, lane=at) for at in range(3)]
@@ -227,10 +227,10 @@ async def test_only_what_was_alone_with_a_dying_engine_has_failed(bench: Make) -
     await b.kill(1)
     assert (await suspects[0]).status is FAILED
     assert not any(one.done() for one in (*suspects[1:], fresh))
-    engine = await b.add(0)
+    instance = await b.add(0)
     assert statuses(await asyncio.gather(*suspects[1:], fresh)) == [SCORED] * 3
-    assert engine.lengths == [11, 12, 13]
-    assert all(sum(length < N for length in batch) == 1 for batch in engine.detector.batches)
+    assert instance.lengths == [11, 12, 13]
+    assert all(sum(length < N for length in batch) == 1 for batch in instance.detector.batches)
     assert (await b.submit(14)).status is SCORED
 
 
@@ -246,7 +246,7 @@ async def test_a_suspect_is_tried_when_nothing_else_is_out(bench: Make) -> None:
     assert busy.lengths == [11, 10]
 
 
-async def test_windows_wait_for_the_next_engine_while_there_is_none(bench: Make) -> None:
+async def test_windows_wait_for_the_next_instance_while_there_is_none(bench: Make) -> None:
     b = bench()
     before = b.submit(10)
     await b.add(0, closed=True)
@@ -259,11 +259,11 @@ async def test_windows_wait_for_the_next_engine_while_there_is_none(bench: Make)
     assert b.counts == [1, 0, 1]
 
 
-async def test_live_windows_are_shed_when_no_engine_comes_in_time(bench: Make) -> None:
+async def test_live_windows_are_shed_when_no_instance_comes_in_time(bench: Make) -> None:
     b = bench()
-    engine = await b.add(0, closed=True)
+    instance = await b.add(0, closed=True)
     flying = b.submit(10, due=0.05)
-    await b.until(lambda: bool(engine.connection))
+    await b.until(lambda: bool(instance.connection))
     await b.kill(0)
     live = b.submit(11, due=0.05)
     patient = b.submit(12, due=0.05, kind=Kind.PATIENT)
@@ -274,7 +274,7 @@ async def test_live_windows_are_shed_when_no_engine_comes_in_time(bench: Make) -
     assert after.lengths == [12]
 
 
-async def test_an_engine_that_is_replaced_under_its_number(bench: Make) -> None:
+async def test_an_instance_that_is_replaced_under_its_number(bench: Make) -> None:
     b = bench()
     old = await b.add(0, closed=True)
     future = b.submit(10)
@@ -288,41 +288,41 @@ async def test_an_engine_that_is_replaced_under_its_number(bench: Make) -> None:
 
 async def test_a_closed_stream_is_never_run(bench: Make) -> None:
     b = bench()
-    engine = await b.add(closed=True, batch_buckets=(1,))
+    instance = await b.add(closed=True, batch_buckets=(1,))
     first = b.submit(10, lane=3)
     gone, stays = b.submit(11, lane=0), b.submit(12, lane=1)
     b.remote.close_lane(b.lanes[0])
     assert gone.result().status is SHED
     assert b.lanes[0].tasks == set()
-    await b.until(lambda: b.shared.load(0) == 2)  # the engine gave its slot back
-    engine.detector.gate.set()
+    await b.until(lambda: b.shared.load(0) == 2)  # the instance gave its slot back
+    instance.detector.gate.set()
     assert statuses(await asyncio.gather(first, stays)) == [SCORED] * 2
-    assert engine.lengths == [10, 12]
+    assert instance.lengths == [10, 12]
 
 
 async def test_a_stream_in_a_hurry_goes_on(bench: Make) -> None:
     b = bench()
-    engine = await b.add(closed=True)
+    instance = await b.add(closed=True)
     shed = b.submit(10)
     b.remote.cancel_lane(b.lanes[0])
     assert shed.result().status is SHED
-    engine.detector.gate.set()
+    instance.detector.gate.set()
     assert (await b.submit(11)).status is SCORED
 
 
-async def test_an_engine_forgets_a_worker_that_is_gone(bench: Make) -> None:
+async def test_an_instance_forgets_a_worker_that_is_gone(bench: Make) -> None:
     b = bench()
-    engine = await b.add(closed=True, batch_buckets=(1,))
+    instance = await b.add(closed=True, batch_buckets=(1,))
     futures = [b.submit(10 + at) for at in range(3)]
-    await b.until(lambda: bool(engine.scheduler._lanes == 4 and len(engine.scheduler._queue)))
+    await b.until(lambda: bool(instance.scheduler._lanes == 4 and len(instance.scheduler._queue)))
     b.remote.stop()
     assert statuses([future.result() for future in futures]) == [SHED] * 3
-    await b.until(lambda: engine.scheduler._lanes == 0)
-    engine.detector.gate.set()
-    assert engine.lengths in ([], [10])
+    await b.until(lambda: instance.scheduler._lanes == 0)
+    instance.detector.gate.set()
+    assert instance.lengths in ([], [10])
 
 
-async def test_a_lane_that_an_engine_does_not_know_is_not_run(bench: Make) -> None:
+async def test_a_lane_that_an_instance_does_not_know_is_not_run(bench: Make) -> None:
     b = bench()
     await b.add()
     stranger = type(b.lanes[0])(number=99)  # type: ignore[call-arg]

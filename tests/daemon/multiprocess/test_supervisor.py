@@ -121,9 +121,9 @@ def health(daemon: SupervisorProcess) -> int:
 
 
 def test_the_front_serves_as_long_as_it_is_asked_to(start: Start) -> None:
-    """Two workers, two engines; signals, drain, log, and nothing left behind."""
+    """Two workers, two instances; signals, drain, log, and nothing left behind."""
     daemon = start(workers=2, device="cpu,cpu", grace_seconds=20.0)
-    assert len(daemon.children("worker")) == len(daemon.children("engine")) == 2
+    assert len(daemon.children("worker")) == len(daemon.children("instance")) == 2
     assert health(daemon) == health_pb2.HealthCheckResponse.SERVING
     assert daemon.figure("dfd_ready") == 1
     calls = [Call(daemon) for _ in range(4)]
@@ -140,18 +140,18 @@ def test_the_front_serves_as_long_as_it_is_asked_to(start: Start) -> None:
     assert "Traceback" not in log
     assert "resource_tracker" not in log
     assert not re.search(r"(?m)^(?!\d{4}-)", log.rstrip()), log
-    for name in ("worker-0", "worker-1", "engine-0", "engine-1"):
+    for name in ("worker-0", "worker-1", "instance-0", "instance-1"):
         assert f" process={name} " in log
 
 
-def test_two_engines_share_the_windows(start: Start) -> None:
+def test_two_instances_share_the_windows(start: Start) -> None:
     daemon = start(workers=1, device="cpu,cpu")
     daemon.gate.touch()
     call = Call(daemon)
     call.send(*chunks(noise(4.0)))
     daemon.until(lambda: daemon.figure("dfd_streams_active") == 1)
-    engines = daemon.children("engine")
-    assert len(engines) == 2
+    instances = daemon.children("instance")
+    assert len(instances) == 2
     daemon.gate.unlink()
     call.finish()
     assert [w.status for w in call.windows] == [SCORED] * len(call.windows)
@@ -205,13 +205,13 @@ def test_a_worker_that_dies_takes_its_own_streams_only(start: Start) -> None:
         call.finish()
 
 
-def test_an_engine_that_dies_is_replaced(start: Start) -> None:
+def test_an_instance_that_dies_is_replaced(start: Start) -> None:
     daemon = start(workers=2)
     daemon.gate.touch()
     calls = [Call(daemon) for _ in range(4)]
     for call in calls:
         call.send(*chunks(noise(3.0)))
-    daemon.children("engine")[0].kill()
+    daemon.children("instance")[0].kill()
     daemon.until(lambda: health(daemon) == health_pb2.HealthCheckResponse.NOT_SERVING)
     late = Call(daemon)
     assert late.failure is not None
@@ -219,14 +219,14 @@ def test_an_engine_that_dies_is_replaced(start: Start) -> None:
     late.finish()
     daemon.gate.unlink()
     daemon.until(lambda: daemon.figure("dfd_ready") == 1)
-    assert daemon.figure("dfd_process_restarts_total", role="engine") == 1
+    assert daemon.figure("dfd_process_restarts_total", role="instance") == 1
     for call in calls:
         call.finish()
         assert call.failure is None
         assert [w.status for w in call.windows] == [SCORED] * len(call.windows)
 
 
-def test_a_window_that_kills_engines_fails_alone_in_the_end(start: Start) -> None:
+def test_a_window_that_kills_instances_fails_alone_in_the_end(start: Start) -> None:
     daemon = start(workers=1)
     ill, other = Call(daemon), Call(daemon)
     samples = noise(6.0)

@@ -71,7 +71,7 @@ async def test_nothing_is_tried_while_windows_come_back() -> None:
     assert patient.told == []
 
 
-async def test_a_window_at_fault_is_not_the_engines() -> None:
+async def test_a_window_at_fault_is_not_the_models() -> None:
     patient = Patient()
     patient.window().set_result(FAILED)
     await patient.after(0.1)
@@ -83,7 +83,7 @@ async def test_a_window_at_fault_is_not_the_engines() -> None:
     assert len(patient.hand.waiting) == 2
 
 
-async def test_an_engine_that_fails_and_recovers() -> None:
+async def test_a_model_that_fails_and_recovers() -> None:
     patient = Patient()
     patient.window().set_result(FAILED)
     await patient.after(0.1)
@@ -97,7 +97,7 @@ async def test_an_engine_that_fails_and_recovers() -> None:
     assert patient.told == [False, True]
 
 
-async def test_an_engine_that_hangs_is_known_within_two_deadlines() -> None:
+async def test_a_model_that_hangs_is_known_within_two_deadlines() -> None:
     patient = Patient()
     patient.window()
     for _ in range(17):

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from dfd.daemon.errors import CallError
+from dfd.daemon.errors import StatusError
 from dfd.daemon.wire import describe, events, requests
 from dfd.streaming import types as core
 from dfd.streaming.options import VadEngine
@@ -128,7 +128,7 @@ def _format(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_refused(changes: dict[str, Any], reason: str) -> None:
-    with pytest.raises(CallError) as caught:
+    with pytest.raises(StatusError) as caught:
         requests.session_options(pb.StreamingDetectConfig(**changes), SPEC, 2)
     assert caught.value.reason == reason
 
@@ -142,7 +142,7 @@ def test_what_is_refused(changes: dict[str, Any], reason: str) -> None:
     ],
 )
 def test_what_goes_to_the_log_is_bounded(config: pb.StreamingDetectConfig) -> None:
-    with pytest.raises(CallError, match=r"at most|above"):
+    with pytest.raises(StatusError, match=r"at most|above"):
         requests.check_identity(config)
 
 

@@ -1,4 +1,4 @@
-"""An engine process: one device, which scores the windows of all workers."""
+"""An instance: one device, which scores the windows of all workers."""
 
 import asyncio
 import functools
@@ -33,7 +33,7 @@ _NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 
 
 class WorkerConnection:
-    """One worker, seen from the engine: its windows go into the scheduler, scores back.
+    """One worker, seen from the instance: its windows go into the scheduler, scores back.
 
     When the worker is gone its lanes are closed, and what it had waiting is never run.
     """
@@ -111,8 +111,8 @@ class WorkerConnection:
             self._scheduler.close_lane(lane)
 
 
-async def run_engine(options: ServeOptions, load: Loader, control: ControlChannel) -> Ended:
-    """Runs as an engine process until it is told to stop or the supervisor is gone."""
+async def run_instance(options: ServeOptions, load: Loader, control: ControlChannel) -> Ended:
+    """Runs as an instance until it is told to stop or the supervisor is gone."""
     metrics = Metrics()
     source = LocalModel(options, metrics, load, on_hung=_die)
     connections: dict[int, WorkerConnection] = {}
@@ -155,10 +155,10 @@ async def _warm(source: LocalModel, metrics: Metrics, control: ControlChannel) -
         return
     except Exception:
         log(logging.ERROR, "the model could not be loaded", exc_info=True)
-        control.send(Ended(drained=False, mistake="an engine could not start; see the log"))
+        control.send(Ended(drained=False, mistake="an instance could not start; see the log"))
         return
-    metrics.set_models([spec])
+    metrics.set_model(spec)
     metrics.ready.set(1)
     settle_memory()
-    log(logging.INFO, "engine ready", **model_fields(spec))
+    log(logging.INFO, "instance ready", **model_fields(spec))
     control.send(Warm(spec))
