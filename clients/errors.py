@@ -1,14 +1,14 @@
-"""What can go wrong, in words for the one who can mend it."""
+"""What can go wrong, worded for the person who can fix it."""
 
 
 class DetectionError(Exception):
     """The server refused a call or could not be reached.
 
     Attributes:
-        code: the gRPC status as a word, "UNAVAILABLE".
-        reason: stable UPPER_SNAKE_CASE word of the server's `ErrorInfo`; empty where there is none.
-        message: for people; says what to do.
-        retry_after_seconds: when the server asks to be tried again; None where it does not say.
+        code: the gRPC status by name, such as "UNAVAILABLE".
+        reason: stable UPPER_SNAKE_CASE word from the server's `ErrorInfo`; empty if there is none.
+        message: a message for people that says what to do.
+        retry_after_seconds: when the server asks to be retried; None if it does not say.
     """
 
     def __init__(
@@ -26,5 +26,5 @@ class DetectionError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same call may succeed later without a change."""
+        """Whether the same call may succeed later unchanged."""
         return self.code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")

@@ -1,9 +1,9 @@
-"""The vocabulary of the client: what a stream tells, as frozen dataclasses.
+"""The events of a stream, as frozen dataclasses.
 
 Times are seconds on the stream's time line, counted from its first frame. Everything but
-`ConnectionLost`, `Reconnected` and `AudioLost`, which the client itself says, comes from
-the server as the wire contract defines it, and keeps the message that it came in as `proto`: whole,
-with fields that this client does not know yet, for whoever hands it on.
+`ConnectionLost`, `Reconnected` and `AudioLost`, which the client itself emits, comes from
+the server as the wire contract defines it, and keeps the original message as `proto`: complete,
+with fields that this client does not know yet, so that it can be passed on.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from dfd.v1 import detection_pb2 as pb
 
 
 class WindowStatus(StrEnum):
-    """What became of a window."""
+    """The outcome of a window."""
 
     UNSPECIFIED = "unspecified"
     SCORED = "scored"
@@ -32,7 +32,7 @@ class Trigger(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The answer on a whole channel."""
+    """The verdict on a whole channel."""
 
     UNSPECIFIED = "unspecified"
     BONAFIDE = "bonafide"
@@ -53,7 +53,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Evidence on one side or the other, and the speech behind it.
+    """Evidence for one side or the other, and the speech that it is based on.
 
     Attributes:
         spoof_probability: calibrated P(spoof) at even prior odds, in [0, 1].
@@ -102,13 +102,13 @@ class ModelInfo:
     """A model as it is served.
 
     Attributes:
-        layout: how its checkpoint was saved.
+        layout: layout of its checkpoint.
         spoof_label: the output that means spoof, in words.
-        normalize: whether each window is brought to zero mean and unit variance.
-        padding: how a short window is filled, "mask" (not seen), "zero" (as silence) or "repeat".
-        utterance_score: what the cumulative score is: "evidence", "mean" or "first".
-        min_speech_seconds: a window with less is not scored.
-        error_rates: None where the model's card does not say.
+        normalize: whether each window is scaled to zero mean and unit variance.
+        padding: how a short window is filled: "mask" (hidden from the network), "zero" or "repeat".
+        utterance_score: how the cumulative score is formed: "evidence", "mean" or "first".
+        min_speech_seconds: windows with less speech are not scored.
+        error_rates: None if the model's card does not state them.
         calibration: None where an older server does not say.
     """
 
@@ -133,7 +133,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the server allows; None is no limit, and so is 0 bytes or channels."""
+    """What the server allows; None means no limit, as do 0 bytes or channels."""
 
     max_chunk_bytes: int
     idle_timeout_seconds: float | None
@@ -144,7 +144,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The server took the stream; every default is filled in."""
+    """The server accepted the stream; all defaults are filled in."""
 
     stream_id: str
     model: ModelInfo
@@ -158,17 +158,17 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What became of one window, and the three scores as they stand after it.
+    """The outcome of one window, and the three scores after it.
 
     Attributes:
         provisional: an early window at the start; later evidence replaces it.
         final: the partial window at the end of the stream.
-        window_score: None unless scored.
-        rolling_score: the last windows, weighted by speech; None until one was scored.
-        cumulative_score: the whole stream so far; None until one was scored.
+        window_score: score of this window; None unless it was scored.
+        rolling_score: the last windows, weighted by speech; None before the first was scored.
+        cumulative_score: the whole stream so far; None before the first window was scored.
         queue_seconds: time spent waiting for a batch.
-        compute_seconds: time of the batch's forward pass.
-        batch_size: windows in that batch; 0 unless scored.
+        compute_seconds: duration of the batch's forward pass.
+        batch_size: number of windows in that batch; 0 unless scored.
     """
 
     channel: int
@@ -201,7 +201,7 @@ class SpeechActivity:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A threshold was crossed, or (`cleared`) crossed back."""
+    """A score crossed its threshold or, if `cleared`, fell back below it."""
 
     trigger: Trigger
     channel: int
@@ -225,13 +225,13 @@ class StreamWarning:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSummary:
-    """What the whole stream says of one channel.
+    """The result for one channel over the whole stream.
 
     Attributes:
-        inconclusive_reasons: stable words; empty where the verdict is conclusive.
+        inconclusive_reasons: stable words; empty if the verdict is conclusive.
         mean_spoof_probability: plain mean over the scored windows, the utterance score of
-            file-based systems; None where none was scored.
-        first_alert_seconds: where the first alert was raised; None without one.
+            file-based systems; None if no window was scored.
+        first_alert_seconds: position of the first alert; None if there was none.
     """
 
     channel: int
@@ -252,7 +252,7 @@ class ChannelSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The server's last word on the stream."""
+    """The server's final result for the stream."""
 
     channels: tuple[ChannelSummary, ...]
     end_reason: EndReason
@@ -261,12 +261,12 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLost:
-    """The connection broke or the server is leaving; the client tries again.
+    """The connection broke or the server is shutting down; the client reconnects.
 
     Attributes:
         code, reason, message: as in `DetectionError`.
         retry_seconds: time until the next attempt.
-        summary: what a draining server said before it left; the evidence ends with it.
+        summary: the summary that a draining server sent; its evidence ends there.
     """
 
     code: str
@@ -278,13 +278,13 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """The stream goes on under the same id; the server's evidence starts anew.
+    """The stream continues under the same id; the server's evidence starts afresh.
 
     Attributes:
-        offset_seconds: where on the time line it goes on.
-        lost_seconds: audio that no server judged: it did not fit into the buffer. It is a
-            gap on the time line.
-        attempts: connections tried.
+        offset_seconds: position on the time line at which it continues.
+        lost_seconds: audio that no server scored because it did not fit into the buffer. It
+            becomes a gap on the time line.
+        attempts: number of connection attempts.
     """
 
     offset_seconds: float
@@ -294,7 +294,7 @@ class Reconnected:
 
 @dataclass(frozen=True, slots=True)
 class AudioLost:
-    """A live source outran the connection and the buffer: a gap on the time line."""
+    """A live source outran the connection and the buffer, which left a gap on the time line."""
 
     offset_seconds: float
     lost_seconds: float
@@ -302,7 +302,7 @@ class AudioLost:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The judgement of a whole recording, with all its windows."""
+    """The result for a whole recording, with all its windows."""
 
     summary: Summary
     windows: tuple[WindowResult, ...]
@@ -317,7 +317,7 @@ class ServerInfo:
     """What a server offers.
 
     Attributes:
-        model_cards: Markdown, in the order of `models`; empty where a model has none.
+        model_cards: Markdown, in the order of `models`; empty if a model has none.
     """
 
     version: str

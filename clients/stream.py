@@ -1,4 +1,4 @@
-"""One live stream that outlives its connections."""
+"""A live stream that survives its connections."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from dfd.clients.options import RetryPolicy, StreamOptions
 from dfd.clients.transport.buffer import AudioBuffer
 from dfd.clients.transport.link import Link, StreamState
 
-if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
+if TYPE_CHECKING:  # a name that exists only in the stubs, for type checkers
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
 
 
 class DetectionStream:
-    """Audio in, events out; made by `AsyncDetectionClient.stream` and used as its context.
+    """Audio in, events out; created by `AsyncDetectionClient.stream` and used as a context.
 
-    Entering connects and waits for the server's `Started`. Audio is taken by `send` and
-    ended by `finish`; iterating gives the events until the summary. A lost connection is
-    made again under the same id; what the buffer could not hold meanwhile becomes a gap on
-    the time line and is told by `Reconnected`. Leaving the context abandons the stream.
+    Entering connects and waits for the server's `Started`. `send` takes audio and `finish` ends it;
+    iterating yields the events up to the summary. A lost connection is re-established under the
+    same id; what the buffer could not hold meanwhile becomes a gap on the time line and is
+    reported by `Reconnected`. Leaving the context abandons the stream.
 
     Attributes:
-        stream_id: names it here, in the server's log and through reconnections.
-        audio_format: how `send` reads bytes.
+        stream_id: its id here, in the server's log and across reconnections.
+        audio_format: how `send` interprets bytes.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DetectionStream:
 
     @property
     def started(self) -> ev.Started:
-        """The server's first answer: model, effective windows and policy, limits.
+        """The server's first response: model, effective windows and policy, limits.
 
         Raises:
             RuntimeError: if the stream was not entered yet.
@@ -64,22 +64,22 @@ class DetectionStream:
 
     @property
     def position_seconds(self) -> float:
-        """End of the audio taken so far, on the time line."""
+        """Position on the time line of the end of the audio taken so far."""
         return self.audio_format.seconds(self._state.buffer.position)
 
     @property
     def waiting_seconds(self) -> float:
-        """Audio taken and not yet sent."""
+        """Audio taken but not yet sent."""
         return self.audio_format.seconds(len(self._state.buffer))
 
     @property
     def lost_seconds(self) -> float:
-        """Audio dropped unjudged so far, because the buffer was full."""
+        """Audio dropped so far, without being scored, because the buffer was full."""
         return self.audio_format.seconds(self._state.buffer.dropped)
 
     @property
     def over(self) -> bool:
-        """Whether the stream takes no more audio; iterating tells why."""
+        """Whether the stream takes no more audio; iterating says why."""
         return self._state.over
 
     async def __aenter__(self) -> Self:
@@ -113,17 +113,17 @@ class DetectionStream:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def send(self, content: bytes, sample_offset: int | None = None) -> bool:
-        """Takes whole interleaved frames.
+        """Sends whole interleaved frames.
 
-        A live stream never waits here: when the buffer is full its oldest audio is dropped
-        and becomes a gap. Any other waits until there is room.
+        A live stream never waits here: when the buffer is full, its oldest audio is dropped
+        and becomes a gap. Any other stream waits until there is room.
 
         Args:
             content: audio in the stream's format.
-            sample_offset: position of the first frame, where audio was lost upstream.
+            sample_offset: position of the first frame; give it if audio was lost upstream.
 
         Returns:
-            False once the stream is over, whose reason iterating tells.
+            False once the stream is over; iterating says why.
 
         Raises:
             ValueError: on a partial frame, an offset that runs backwards, or audio after `finish`.
@@ -135,9 +135,9 @@ class DetectionStream:
         return self.send_nowait(content, sample_offset)
 
     def send_nowait(self, content: bytes, sample_offset: int | None = None) -> bool:
-        """As `send`, without waiting: for callbacks of the event loop."""
+        """Like `send`, without waiting, for callbacks in the event loop."""
         if self._state.buffer.finished:
-            raise ValueError("the stream was finished: start another for more audio")
+            raise ValueError("the stream was finished: open another one for more audio")
         if self._state.over:
             return False
         self._state.buffer.append(content, sample_offset)
@@ -145,14 +145,14 @@ class DetectionStream:
         return True
 
     async def finish(self) -> None:
-        """Ends the audio; the last results and the summary follow."""
+        """Marks the end of the audio; the last results and the summary follow."""
         self._state.buffer.finished = True
         self._state.changed.set()
 
     async def send_all(self, chunks: AsyncIterable[bytes] | Iterable[bytes]) -> None:
         """Sends every chunk, then finishes; stops early when the stream is over.
 
-        A source that fails abandons the stream, and what it raised is raised here.
+        If the source fails, the stream is abandoned and the source's exception is raised here.
         """
         try:
             if isinstance(chunks, AsyncIterable):
@@ -170,7 +170,7 @@ class DetectionStream:
         await self.finish()
 
     async def __aiter__(self) -> AsyncIterator[ev.Event]:
-        """Gives events until the stream is over.
+        """Yields events until the stream is over.
 
         Raises:
             DetectionError: if the stream ended with an error.

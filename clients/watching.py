@@ -1,4 +1,4 @@
-"""What a watcher is told: all streams of a daemon, as frozen dataclasses, and a list of them."""
+"""What a watcher receives: the streams of a daemon, as frozen dataclasses, and a list of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dfd.clients.events import Alert, ChannelSummary, Score
 from dfd.clients.options import AlertPolicy
 from dfd.v1 import detection_pb2 as pb
 
-# windows that are remembered of each channel
+# windows remembered for each channel
 _HISTORY = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class ScorePoint:
-    """The spoof probabilities as they stood after one window; None where there was none."""
+    """The spoof probabilities after one window; None if there was none."""
 
     end_seconds: float
     window: float | None
@@ -30,9 +30,9 @@ class WatchedChannel:
     """One judged channel of a stream.
 
     Attributes:
-        summary: what it would be if the stream ended now.
-        active_alerts: raised and not cleared.
-        alerts_raised: so far, cleared ones included.
+        summary: what the summary would be if the stream ended now.
+        active_alerts: alerts raised and not cleared.
+        alerts_raised: alerts so far, including cleared ones.
         recent: the last windows, oldest first.
     """
 
@@ -46,14 +46,14 @@ class WatchedChannel:
 
 @dataclass(frozen=True, slots=True)
 class WatchedStream:
-    """One stream of the daemon as it stands.
+    """The present state of one stream of the daemon.
 
     Attributes:
-        key: names the call in the life of the daemon; stream ids may repeat.
+        key: unique for the lifetime of the daemon; stream ids may repeat.
         peer: address of its client.
-        audio_format: None where its encoding is of a later contract.
-        end_reason: empty while it runs, else a stable UPPER_SNAKE_CASE word.
-        proto: the message that it came in.
+        audio_format: None if the encoding is not known to this client.
+        end_reason: empty while it runs, then a stable UPPER_SNAKE_CASE word.
+        proto: the original message.
     """
 
     key: str
@@ -69,17 +69,17 @@ class WatchedStream:
 
     @property
     def alerted(self) -> bool:
-        """Whether an alert stands on one of its channels."""
+        """Whether an alert is active on one of its channels."""
         return any(channel.active_alerts for channel in self.channels)
 
     @property
     def alerts_raised(self) -> int:
-        """Alerts of all channels so far."""
+        """Number of alerts on all channels so far."""
         return sum(channel.alerts_raised for channel in self.channels)
 
     @property
     def audio_seconds(self) -> float:
-        """How long it is."""
+        """Its length."""
         return max((channel.summary.audio_seconds for channel in self.channels), default=0.0)
 
     @property
@@ -95,7 +95,7 @@ class WatchedStream:
         return max((score.spoof_probability for score in scores if score), default=None)
 
     def matches(self, text: str) -> bool:
-        """Whether every word of a text is found in its id, peer or labels."""
+        """Returns whether every word of a text occurs in its id, peer or labels."""
         said = [self.stream_id, self.peer]
         said += [f"{name}={value}" for name, value in self.labels.items()]
         whole = "\n".join(said).casefold()
@@ -104,7 +104,7 @@ class WatchedStream:
 
 @dataclass(frozen=True, slots=True)
 class StreamsUpdate:
-    """The streams that changed; with `snapshot`, all that run, and the others are forgotten."""
+    """The streams that changed; if `snapshot` is set, all that run, replacing earlier ones."""
 
     snapshot: bool
     streams: tuple[WatchedStream, ...]
@@ -114,11 +114,11 @@ class StreamList:
     """The streams of a daemon, kept up to date by updates.
 
     Args:
-        keep_ended: ended streams that are remembered, the latest.
+        keep_ended: how many of the latest ended streams to remember.
 
     Attributes:
-        streams: those that run, by their key, with the windows seen so far.
-        ended: those that ended, the oldest first.
+        streams: running streams by key, with the windows seen so far.
+        ended: ended streams, oldest first.
     """
 
     def __init__(self, keep_ended: int = 0) -> None:
@@ -127,7 +127,7 @@ class StreamList:
         self._keep_ended = keep_ended
 
     def take(self, update: StreamsUpdate) -> None:
-        """Takes what changed."""
+        """Applies an update."""
         before = self.streams
         if update.snapshot:
             self.streams = {}
@@ -144,12 +144,12 @@ class StreamList:
             del self.ended[next(iter(self.ended))]
 
     def find(self, key: str) -> WatchedStream | None:
-        """A stream that runs or ended."""
+        """Finds a running or ended stream."""
         return self.streams.get(key) or self.ended.get(key)
 
 
 def _joined(known: WatchedStream, fresh: WatchedStream) -> WatchedStream:
-    """The newer state with the windows of both."""
+    """Returns the newer state with the windows of both."""
     older = {channel.summary.channel: channel.recent for channel in known.channels}
     channels = []
     for channel in fresh.channels:

@@ -1,5 +1,5 @@
-"""Between the client's types and the contract's messages.
+"""Conversion between the client's types and the contract's messages.
 
-- `requests`: options to requests; `wire`: answers to events
-- `messages`: events back to answers, and to lines of JSON
+- `requests`: options to requests; `wire`: responses to events
+- `messages`: events back to responses, and to JSON lines
 """

@@ -1,8 +1,8 @@
-"""Events as lines of JSON.
+"""Events as JSON lines.
 
-A line of JSON is the message that the server sent, whole, in the contract's own JSON form (names
-as in the .proto file), beside `stream_id`; what the client itself says has the same shape under
-its own name.
+A line is the complete message that the server sent, in the contract's own JSON form (names as in
+the .proto file), together with `stream_id`; the client's own events have the same shape under
+their own names.
 """
 
 import json
@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from dfd.clients import events as ev
 from dfd.v1 import detection_pb2 as pb
 
-# name of a message -> its name among the answers
+# name of a message -> its field in the response
 _KINDS = {
     field.message_type.full_name: field.name
     for field in pb.StreamingDetectResponse.DESCRIPTOR.oneofs_by_name["response"].fields
@@ -23,18 +23,18 @@ _KINDS = {
 
 
 def json_line(stream_id: str, event: ev.Event, **more: object) -> str:
-    """One event as one line of JSON, without the line's end.
+    """Returns one event as one line of JSON, without a newline.
 
     Args:
-        stream_id: the stream it happened on.
-        event: what happened.
-        more: further members for the line, such as a file's name.
+        stream_id: the stream that it belongs to.
+        event: the event.
+        more: further members for the line, such as a file name.
     """
     return json.dumps({"stream_id": stream_id, **more, **to_dict(event)}, ensure_ascii=False)
 
 
 def to_dict(event: ev.Event) -> dict[str, Any]:
-    """An event as the contract's JSON: one member, named after its kind."""
+    """Returns an event in the contract's JSON form: one member, named after its kind."""
     match event:
         case ev.ConnectionLost():
             body: dict[str, Any] = {
@@ -65,7 +65,7 @@ def to_dict(event: ev.Event) -> dict[str, Any]:
 
 
 def message_dict(message: Message) -> dict[str, Any]:
-    """A message of the contract in its own JSON form."""
+    """Returns a message of the contract in its JSON form."""
     return MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

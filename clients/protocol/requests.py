@@ -1,4 +1,4 @@
-"""From the client's options to the contract's requests; what is None stays unset."""
+"""Converts the client's options to the contract's requests; None stays unset."""
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -8,13 +8,13 @@ from dfd.v1 import detection_pb2 as pb
 
 
 def duration(seconds: float) -> Duration:
-    """Seconds as a message, to the nanosecond."""
+    """Converts seconds to a `Duration`, to the nanosecond."""
     whole, nanos = divmod(round(seconds * 1e9), 1_000_000_000)
     return Duration(seconds=whole, nanos=nanos)
 
 
 def config(audio_format: AudioFormat, options: StreamOptions) -> pb.StreamingDetectConfig:
-    """The first message of a stream."""
+    """Builds the first message of a stream."""
     message = pb.StreamingDetectConfig(
         audio_format=format_message(audio_format),
         stream_id=options.stream_id,
@@ -35,7 +35,7 @@ def config(audio_format: AudioFormat, options: StreamOptions) -> pb.StreamingDet
 
 
 def format_message(audio_format: AudioFormat) -> pb.AudioFormat:
-    """How the bytes are to be read."""
+    """Converts the audio format."""
     return pb.AudioFormat(
         encoding=pb.AudioFormat.Encoding.Value(f"ENCODING_{audio_format.encoding.name}"),
         sample_rate_hertz=audio_format.sample_rate_hz,
@@ -44,7 +44,7 @@ def format_message(audio_format: AudioFormat) -> pb.AudioFormat:
 
 
 def vad(options: VadOptions) -> pb.VadConfig:
-    """Voice activity detection; what is None stays unset."""
+    """Converts the options of voice activity detection; None stays unset."""
     message = pb.VadConfig(
         aggressiveness=options.aggressiveness,
         speech_threshold=options.speech_threshold,
@@ -60,7 +60,7 @@ def vad(options: VadOptions) -> pb.VadConfig:
 
 
 def alert_policy(policy: AlertPolicy) -> pb.AlertPolicy:
-    """When to alert; what is None stays unset."""
+    """Converts an alert policy; None stays unset."""
     message = pb.AlertPolicy(
         rolling_threshold=policy.rolling_threshold,
         cumulative_threshold=policy.cumulative_threshold,

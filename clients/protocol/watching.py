@@ -1,4 +1,4 @@
-"""From the contract's answers to a watcher to the client's types."""
+"""Converts the contract's responses to a watcher to the client's types."""
 
 from datetime import UTC
 
@@ -9,7 +9,7 @@ from dfd.v1 import detection_pb2 as pb
 
 
 def update(message: pb.WatchStreamsResponse) -> watching.StreamsUpdate:
-    """What changed."""
+    """Converts one response."""
     return watching.StreamsUpdate(message.snapshot, tuple(_stream(one) for one in message.streams))
 
 

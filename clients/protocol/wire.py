@@ -1,4 +1,4 @@
-"""From the contract's answers to the client's events."""
+"""Converts the contract's responses to the client's events."""
 
 from enum import StrEnum
 from typing import TypeVar
@@ -20,12 +20,12 @@ _ACTIVITY = pb.SpeechActivity.Type
 
 
 def seconds(message: Duration) -> float:
-    """A message as seconds."""
+    """Converts a `Duration` to seconds."""
     return float((message.seconds * 1_000_000_000 + message.nanos) / 1e9)
 
 
 def _word(kind: type[_E], prefix: str, name: str, default: _E) -> _E:
-    """The member that a contract's enum value names; `default` for one of a later contract."""
+    """Returns the member for an enum value of the contract; `default` for an unknown value."""
     try:
         return kind(name.removeprefix(prefix).lower())
     except ValueError:
@@ -40,7 +40,7 @@ def _name(wrapper: object, number: int) -> str:
 
 
 def event(message: pb.StreamingDetectResponse) -> ev.ServerEvent | None:
-    """What the server said; None for a kind that this client does not know yet."""
+    """Converts one response; None for a kind that this client does not know yet."""
     kind = message.WhichOneof("response")
     match kind:
         case "started":
@@ -79,13 +79,13 @@ def _started(message: pb.StreamStarted) -> ev.Started:
 
 
 def encoding(number: int) -> Encoding | None:
-    """An encoding of the contract; None for one that this client does not know."""
+    """Converts an encoding; None for one that this client does not know."""
     word = _name(_ENCODING, number).removeprefix("ENCODING_").lower()
     return Encoding(word) if word in set(Encoding) else None
 
 
 def policy(message: pb.AlertPolicy) -> AlertPolicy:
-    """An alert policy; unset fields are None."""
+    """Converts an alert policy; unset fields become None."""
     has = message.HasField
     return AlertPolicy(
         rolling_threshold=message.rolling_threshold if has("rolling_threshold") else None,
@@ -97,7 +97,7 @@ def policy(message: pb.AlertPolicy) -> AlertPolicy:
 
 
 def model(message: pb.ModelInfo) -> ev.ModelInfo:
-    """A model as it is served."""
+    """Converts a served model."""
     return ev.ModelInfo(
         name=message.name,
         version=message.version,
@@ -133,7 +133,7 @@ def _calibration(message: pb.Calibration) -> ev.Calibration:
 
 
 def limits(message: pb.Limits) -> ev.Limits:
-    """What the server allows."""
+    """Converts the server's limits."""
     idle, longest = message.HasField("idle_timeout"), message.HasField("max_stream_duration")
     return ev.Limits(
         max_chunk_bytes=message.max_chunk_bytes,
@@ -145,12 +145,12 @@ def limits(message: pb.Limits) -> ev.Limits:
 
 
 def score(message: pb.Score) -> ev.Score:
-    """Evidence."""
+    """Converts a score."""
     return ev.Score(message.spoof_probability, message.spoof_llr, seconds(message.speech_duration))
 
 
 def window(message: pb.WindowResult) -> ev.WindowResult:
-    """What became of a window."""
+    """Converts a window's outcome."""
     has = message.HasField
     return ev.WindowResult(
         channel=message.channel,
@@ -178,7 +178,7 @@ def window(message: pb.WindowResult) -> ev.WindowResult:
 
 
 def alert(message: pb.Alert) -> ev.Alert:
-    """A threshold crossed."""
+    """Converts an alert."""
     name = _name(_TRIGGER, message.trigger)
     return ev.Alert(
         trigger=_word(ev.Trigger, "TRIGGER_", name, ev.Trigger.UNSPECIFIED),
@@ -192,7 +192,7 @@ def alert(message: pb.Alert) -> ev.Alert:
 
 
 def warning(message: pb.Warning) -> ev.StreamWarning:
-    """Something worth knowing."""
+    """Converts a warning."""
     return ev.StreamWarning(
         reason=message.reason,
         message=message.message,
@@ -203,7 +203,7 @@ def warning(message: pb.Warning) -> ev.StreamWarning:
 
 
 def summary(message: pb.StreamSummary) -> ev.Summary:
-    """The last word."""
+    """Converts a summary."""
     name = _name(_END, message.end_reason)
     return ev.Summary(
         channels=tuple(channel(one) for one in message.channels),
@@ -213,7 +213,7 @@ def summary(message: pb.StreamSummary) -> ev.Summary:
 
 
 def channel(message: pb.ChannelSummary) -> ev.ChannelSummary:
-    """What the whole stream says of one channel."""
+    """Converts the result for one channel."""
     has = message.HasField
     name = _name(pb.Verdict, message.verdict)
     return ev.ChannelSummary(
@@ -239,7 +239,7 @@ def channel(message: pb.ChannelSummary) -> ev.ChannelSummary:
 
 
 def detection(message: pb.DetectResponse) -> ev.Detection:
-    """The judgement of a recording."""
+    """Converts the result for a recording."""
     return ev.Detection(
         summary=summary(message.summary),
         windows=tuple(window(one) for one in message.windows),
@@ -251,7 +251,7 @@ def detection(message: pb.DetectResponse) -> ev.Detection:
 
 
 def server_info(message: pb.GetServerInfoResponse) -> ev.ServerInfo:
-    """What a server offers."""
+    """Converts what a server offers."""
     known = (encoding(number) for number in message.encodings)
     return ev.ServerInfo(
         version=message.version,

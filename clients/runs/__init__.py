@@ -1,1 +1,1 @@
-"""What `dfd listen` and `dfd replay` do, without what they show."""
+"""What `dfd listen` and `dfd replay` do, apart from the display."""

@@ -1,4 +1,4 @@
-"""One recording, streamed as fast as the server takes it, with all that was said of it."""
+"""Streams one recording as fast as the server accepts it and collects all results."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from dfd.clients.sources.recording import Recording
 from dfd.recordings import Finding
 
 _CHUNK_SECONDS = 0.5
-_PEAKS = 1200  # at least, of what is not very short
+_PEAKS = 1200  # at least, unless the recording is very short
 
 
 @dataclass(eq=False)
 class Judgement:
-    """What came of a recording.
+    """The result for a recording.
 
     Attributes:
-        speech: begin and end of each stretch of speech, by channel.
-        peaks: the largest sample of each of up to 2400 equal parts, all channels together.
-        sha256: of the file as it lies on disk; empty for what can be read only once.
-        findings: what was cut, damaged or left.
+        speech: start and end of each stretch of speech, by channel.
+        peaks: the largest sample in each of up to 2400 equal parts, over all channels.
+        sha256: SHA-256 of the file on disk; empty for a source that can be read only once.
+        findings: what was cut short, damaged or not read.
     """
 
     name: str
@@ -55,14 +55,14 @@ async def judge(
     name: str = "",
     progress: Callable[[float], None] = lambda share: None,
 ) -> Judgement:
-    """Streams a recording and gathers everything.
+    """Streams a recording and collects everything.
 
     Args:
         client: the server.
-        recording: any length.
+        recording: a recording of any length.
         options: how it is judged.
-        name: what it is called; the file's name unless given.
-        progress: told the share that was sent.
+        name: its name in the result; the file's name by default.
+        progress: called with the share that has been sent.
 
     Raises:
         DetectionError: if the server refused, or the stream ended with an error.
@@ -121,7 +121,7 @@ def _sha256(recording: Recording) -> str:
 
 
 def _stretches(told: list[ev.Event], seconds: float) -> dict[int, list[tuple[float, float]]]:
-    """Speech as begin and end, by channel."""
+    """Returns stretches of speech as start and end, by channel."""
     found: dict[int, list[tuple[float, float]]] = {}
     since: dict[int, float] = {}
     for event in told:
@@ -138,7 +138,7 @@ def _stretches(told: list[ev.Event], seconds: float) -> dict[int, list[tuple[flo
 
 
 class _Peaks:
-    """A recording's loudness over time, gathered as it is read, however long that is."""
+    """The peaks of a recording of any length, collected while it is read."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
@@ -154,7 +154,7 @@ class _Peaks:
         whole = len(loud) // self._frames * self._frames
         self._rest = loud[whole:]
         self._peaks += loud[:whole].reshape(-1, self._frames).max(axis=1).tolist()
-        while len(self._peaks) >= 2 * _PEAKS:  # half as many of twice the length
+        while len(self._peaks) >= 2 * _PEAKS:  # merge pairs into half as many of twice the length
             if len(self._peaks) % 2:
                 self._peaks.append(0.0)
             self._peaks = [max(pair) for pair in zip(*[iter(self._peaks)] * 2, strict=True)]

@@ -1,4 +1,4 @@
-"""How long results took, and where the time went."""
+"""How long results took, and where the time was spent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PERCENTILES = (50, 90, 95, 99)
 
 
 def percentiles_ms(seconds: list[float]) -> dict[str, float] | None:
-    """p50, p90, p95, p99 and max in milliseconds, and the count; None where there is none."""
+    """Returns p50, p90, p95, p99 and max in milliseconds, and the count; None if it is empty."""
     if not seconds:
         return None
     values = np.asarray(seconds) * 1000.0
@@ -20,12 +20,12 @@ def percentiles_ms(seconds: list[float]) -> dict[str, float] | None:
 
 @dataclass
 class Latency:
-    """Seconds a scored window took, one entry a window.
+    """Seconds that scored windows took, one entry for each window.
 
     Attributes:
         total: from the moment the window's last sample was sent to its result.
-        queue: of it, waiting on the server for a batch.
-        compute: of it, in the batch's forward pass.
+        queue: the part spent waiting on the server for a batch.
+        compute: the part spent in the batch's forward pass.
     """
 
     total: list[float] = field(default_factory=list)
@@ -33,19 +33,19 @@ class Latency:
     compute: list[float] = field(default_factory=list)
 
     def add(self, total: float, queue: float, compute: float) -> None:
-        """Takes one window."""
+        """Adds one window."""
         self.total.append(total)
         self.queue.append(queue)
         self.compute.append(compute)
 
     def extend(self, other: Latency) -> None:
-        """Takes the windows of another."""
+        """Adds the windows of another."""
         self.total += other.total
         self.queue += other.queue
         self.compute += other.compute
 
     def report(self) -> dict[str, dict[str, float] | None]:
-        """The three as percentiles."""
+        """Returns the percentiles of all three."""
         return {
             "latency_ms": percentiles_ms(self.total),
             "queue_ms": percentiles_ms(self.queue),

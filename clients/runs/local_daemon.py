@@ -1,4 +1,4 @@
-"""A daemon of one's own, for whoever has none running."""
+"""A local daemon, for users who have none running."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 
 from dfd.errors import UserError
 
-# The command, by the interpreter that runs this: a virtual environment need not be on the path.
+# Run by this interpreter, since a virtual environment need not be on the path.
 DFD = (sys.executable, "-m", "dfd")
 _READY = "dfd ready on "
 _SERVE = ("serve", "--host=127.0.0.1", "--port=0", "--no-metrics", "--grace-seconds=2")
 
 
 def answers(server: str) -> bool:
-    """Whether anything takes connections at "host:port"."""
+    """Returns whether anything accepts connections at "host:port"."""
     host, _, port = server.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
@@ -39,7 +39,7 @@ class StartedDaemon:
 
     Attributes:
         address: "host:port".
-        ready_seconds: from its start until it took streams.
+        ready_seconds: time from its start until it accepted streams.
     """
 
     pid: int
@@ -49,7 +49,7 @@ class StartedDaemon:
 
 @contextlib.contextmanager
 def _unwinding() -> Iterator[None]:
-    """Lets SIGTERM end this process by its `finally` clauses, or its daemon would stay behind."""
+    """Makes SIGTERM run the `finally` clauses, so that no daemon is left behind."""
 
     def leave(number: int, _: Any) -> None:
         raise SystemExit(128 + number)
@@ -67,7 +67,7 @@ def _unwinding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def local_daemon(arguments: Sequence[str] = (), ready_seconds: float = 120.0) -> Iterator[str]:
-    """Runs `dfd serve` as `started_daemon` does; gives its address alone."""
+    """Runs `dfd serve` like `started_daemon`, but yields only its address."""
     with started_daemon(arguments, ready_seconds) as daemon:
         yield daemon.address
 
@@ -79,7 +79,7 @@ def started_daemon(
     """Runs `dfd serve` on a free loopback port until the context ends.
 
     Args:
-        arguments: of `dfd serve`, such as its model.
+        arguments: arguments for `dfd serve`, such as its model.
         ready_seconds: how long it may take to start.
 
     Raises:
@@ -97,7 +97,7 @@ def started_daemon(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is the client's; the daemon ends after it
+            start_new_session=True,  # Ctrl-C is meant for the client; the daemon ends after it
         )
         try:
             while time.monotonic() < began + ready_seconds and process.poll() is None:

@@ -16,12 +16,12 @@ from dfd.errors import UserError
 
 @dataclass(eq=False)
 class Listening:
-    """What came of listening.
+    """The result of listening.
 
     Attributes:
-        summary: None where the stream ended by an error.
-        lost_seconds: audio that no server judged.
-        fault: why it ended early; what was heard before is judged all the same.
+        summary: None if the stream ended with an error.
+        lost_seconds: audio that no server scored.
+        fault: why it ended early; audio heard before that is judged all the same.
     """
 
     stream_id: str = ""
@@ -42,16 +42,16 @@ async def listen(
     on_block: Callable[[Block, float], None] = lambda block, elapsed: None,
     on_event: Callable[[str, ev.Event], None] = lambda stream_id, event: None,
 ) -> Listening:
-    """Streams the microphone until `stop` is set or the time is over.
+    """Streams the microphone until `stop` is set or the time is up.
 
     Args:
         client: the server.
         device: the input.
         options: how it is judged.
-        stop: set it to end: the last results and the summary still come.
-        seconds: ends by itself after so much audio.
-        on_block: told every block of audio and the time heard so far.
-        on_event: told every event.
+        stop: set it to end; the last results and the summary still arrive.
+        seconds: ends by itself after this much audio.
+        on_block: called with every block of audio and the time heard so far.
+        on_event: called with every event.
 
     Raises:
         DetectionError: if the stream ended with an error.
@@ -105,7 +105,7 @@ async def _send(
     await stream.finish()
     if ended_by_itself and not stop.is_set() and not stream.over:
         name = microphone.device.name
-        result.fault = UserError(f"the device {name!r} went away: connect it again")
+        result.fault = UserError(f"the device {name!r} was disconnected: connect it again")
 
 
 def _take(result: Listening, event: ev.Event) -> None:

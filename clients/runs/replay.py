@@ -1,4 +1,4 @@
-"""Recordings as live streams: paced, many at once, timed."""
+"""Recordings as live streams: paced, concurrent and timed."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ReplayOptions:
     """How recordings are replayed.
 
     Attributes:
-        speed: 1 is real time; None is as fast as the server takes them.
-        streams: streams at once; fewer recordings are begun again until there are as many.
+        speed: 1 is real time; None is as fast as the server accepts audio.
+        streams: concurrent streams; recordings are reused if there are fewer.
         repeat: how often each recording is replayed.
-        chunk_seconds: audio in one message.
-        ramp_seconds: the first streams begin spread over this time, as calls do.
+        chunk_seconds: length of audio in each message.
+        ramp_seconds: the starts of the first streams are spread over this time, as with calls.
         stream: how the streams are judged; its `stream_id` is a prefix.
     """
 
@@ -43,13 +43,13 @@ class ReplayOptions:
 
 @dataclass(eq=False)
 class Replay:
-    """One recording on its way, and what came of it.
+    """One replay of a recording, and its result.
 
     Attributes:
-        number: counts the replays of a run, from 0.
+        number: number of the replay in a run, from 0.
         sent_seconds: audio sent so far.
-        findings: what of the recording was cut, damaged or left.
-        error: why it ended early; None where the summary came.
+        findings: what was cut short, damaged or not read.
+        error: why it ended early; None if the summary arrived.
     """
 
     number: int
@@ -72,22 +72,22 @@ class Replay:
 
     @property
     def name(self) -> str:
-        """The file, as it was named, and the track where it has several."""
+        """The file as the user named it, with the track if it has several."""
         return self.recording.name
 
     @property
     def incomplete(self) -> bool:
-        """Whether audio of the recording is missing from what was judged."""
+        """Whether some of the recording's audio was not judged."""
         return any(finding.kind.incomplete for finding in self.findings)
 
     @property
     def latest(self) -> ev.WindowResult | None:
-        """The last window's result."""
+        """The most recent window's result."""
         return self.windows[-1] if self.windows else None
 
 
 def plan(recordings: Iterable[Recording], options: ReplayOptions) -> list[Replay]:
-    """The replays of a run: every recording `repeat` times, and at least `streams` in all."""
+    """Plans a run: every recording `repeat` times, and at least `streams` replays in all."""
     each = [recording for _ in range(options.repeat) for recording in recordings]
     count = max(len(each), options.streams)
     return [
@@ -101,13 +101,13 @@ async def run(
     options: ReplayOptions,
     on_event: Callable[[Replay, ev.Event], None] = lambda replay, event: None,
 ) -> None:
-    """Replays all of them, `options.streams` at once; a failed one does not stop the others.
+    """Runs all replays, `options.streams` at once; a failed one does not stop the others.
 
     Args:
         client: the server.
-        replays: what `plan` made; each is filled in as it goes.
-        options: how.
-        on_event: told every event of every stream, in the order it came.
+        replays: the result of `plan`; each is filled in as it runs.
+        options: how to replay.
+        on_event: called with every event of every stream, in order of arrival.
     """
     slots = asyncio.Semaphore(options.streams)
 
@@ -158,7 +158,7 @@ async def _send(stream: DetectionStream, replay: Replay, options: ReplayOptions)
     began = loop.time()
     chunks = replay.recording.chunks(options.chunk_seconds)
     try:
-        # of a file reading and decoding block for a moment only, as a chunk is short; a pipe waits
+        # reading and decoding a short chunk of a file blocks only for a moment; a pipe may wait
         ahead = replay.recording.again
         while chunk := next(chunks, b"") if ahead else await asyncio.to_thread(next, chunks, b""):
             frames = len(chunk) // stream.audio_format.bytes_per_frame

@@ -1,4 +1,4 @@
-"""What came of a run of replays, as plain data for JSON."""
+"""The report on a run of replays, as plain data for JSON."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ Report = dict[str, Any]
 def make_report(
     replays: list[Replay], options: ReplayOptions, server: str, wall_seconds: float
 ) -> Report:
-    """The report of a run; times in seconds, latencies in milliseconds.
+    """Builds the report of a run, with times in seconds and latencies in milliseconds.
 
     `files` has one entry for each channel of each replay. Latencies run from the moment a
-    window's last sample was sent to its result; at a speed above 1 they hold the time that
-    flow control kept audio waiting as well.
+    window's last sample was sent to its result; at a speed above 1 they include the time that
+    flow control kept audio waiting.
     """
     latency = Latency()
     counts = dict.fromkeys(("scored", "insufficient_speech", "shed", "failed"), 0)
@@ -58,7 +58,7 @@ def _model(model: ev.ModelInfo) -> Report:
 
 def _entries(replay: Replay) -> list[Report]:
     if replay.summary is None:
-        said = str(replay.error) if replay.error is not None else "no summary came"
+        said = str(replay.error) if replay.error is not None else "no summary arrived"
         return [_common(replay, 0) | {"verdict": None, "error": said}]
     return [_common(replay, one.channel) | _channel(one) for one in replay.summary.channels]
 

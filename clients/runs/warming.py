@@ -1,4 +1,4 @@
-"""Waiting for a server that is loading its model."""
+"""Waits for a server that is loading its model."""
 
 import asyncio
 import time
@@ -13,11 +13,11 @@ _TOLD_EVERY_SECONDS = 10.0
 
 
 async def when_warm(client: AsyncDetectionClient, tell: Callable[[str], None]) -> ServerInfo:
-    """Gives what the server offers, once its model is loaded.
+    """Returns what the server offers, once its model is loaded.
 
     Args:
-        client: of the server.
-        tell: is told what is waited for, at once and every ten seconds.
+        client: the server's client.
+        tell: called with a progress message, at once and every ten seconds.
 
     Raises:
         DetectionError: if it cannot be reached, or refused.

@@ -1,4 +1,4 @@
-"""All streams of a daemon, for as long as somebody looks."""
+"""Follows all streams of a daemon."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ async def follow(
     *,
     interval_seconds: float = 0.5,
 ) -> None:
-    """Watches, and connects again where the daemon is lost or full; ends when cancelled.
+    """Watches, and reconnects if the daemon is lost or full; ends when cancelled.
 
     Args:
         client: the server.
-        on_update: told what changed.
-        on_lost: told each time that the daemon is lost, before it is tried again.
-        interval_seconds: the least time between two updates.
+        on_update: called with every update.
+        on_lost: called each time the daemon is lost, before the next attempt.
+        interval_seconds: shortest time between two updates.
 
     Raises:
         DetectionError: if the server refused, or could not be reached at first.

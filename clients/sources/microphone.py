@@ -1,8 +1,8 @@
 """The microphone as blocks of audio in an event loop.
 
-PortAudio calls from a thread of its own; each block crosses into the loop by
-`call_soon_threadsafe`. Blocks that the loop does not take in time, and what PortAudio itself
-had to drop, become jumps of the position, so that a gap stays a gap.
+PortAudio calls back on its own thread; each block is passed to the loop with
+`call_soon_threadsafe`. Blocks that the loop does not take in time, and those that PortAudio
+itself had to drop, become jumps of the position, so that a gap stays a gap.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WAITING_BLOCKS = 200  # ten seconds
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An input of this machine."""
+    """An input device of this machine."""
 
     index: int
     name: str
@@ -36,14 +36,14 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Interleaved LINEAR16 frames and the position of the first."""
+    """Interleaved LINEAR16 frames and the position of the first one."""
 
     offset: int
     content: bytes
 
 
 def list_devices() -> list[Device]:
-    """The inputs that PortAudio sees.
+    """Lists the inputs that PortAudio sees.
 
     Raises:
         UserError: if PortAudio is missing.
@@ -64,7 +64,7 @@ def list_devices() -> list[Device]:
 
 
 def find_device(wanted: str | None) -> Device:
-    """An input by its number, by a part of its name, or the default one.
+    """Finds an input by its number or part of its name, or the default one.
 
     Raises:
         UserError: if there is none, or the name fits several.
@@ -85,12 +85,12 @@ def find_device(wanted: str | None) -> Device:
         raise UserError(f"there is no input device {wanted!r}: see dfd listen --list-inputs")
     if len(chosen) > 1:
         names = ", ".join(f"{device.index} ({device.name})" for device in chosen)
-        raise UserError(f"{wanted!r} matches several devices: name one by its number: {names}")
+        raise UserError(f"{wanted!r} matches several devices: choose one by number: {names}")
     return chosen[0]
 
 
 class Microphone:
-    """One channel of an input, from entering to leaving its context; iterating gives blocks.
+    """One channel of an input, open within its context; iterating yields blocks.
 
     Raises:
         UserError: on entering, when the device cannot be opened.
@@ -132,8 +132,8 @@ class Microphone:
             self._stream.start()
             return self
         raise UserError(
-            f"the device {self.device.name!r} cannot be opened: see whether another program"
-            f" holds it ({problem})"
+            f"the device {self.device.name!r} cannot be opened: check whether another program"
+            f" is using it ({problem})"
         )
 
     async def __aexit__(
@@ -146,12 +146,12 @@ class Microphone:
             await asyncio.to_thread(self._stream.close)
 
     def stop(self) -> None:
-        """Ends the iteration after the blocks that wait."""
+        """Ends the iteration after the blocks already waiting."""
         self._ended = True
         self._arrived.set()
 
     async def __aiter__(self) -> AsyncIterator[Block]:
-        """Gives blocks of a twentieth of a second until `stop`, or until the device goes."""
+        """Yields blocks of a twentieth of a second until `stop`, or until the device disappears."""
         while True:
             while self._blocks:
                 yield self._blocks.popleft()
@@ -160,11 +160,11 @@ class Microphone:
             self._arrived.clear()
             await self._arrived.wait()
 
-    # PortAudio's thread
+    # runs on PortAudio's thread
 
     def _callback(self, data: Any, frames: int, when: Any, status: Any) -> None:
         if status.input_overflow:
-            # how much was dropped is not told: the clock knows
+            # PortAudio does not say how much it dropped, so the clock tells
             behind = time.monotonic() - self._began - frames / self.audio_format.sample_rate_hz
             late = self.audio_format.frames(behind) - self._position
             self._position += max(0, late)

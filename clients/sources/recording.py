@@ -1,8 +1,8 @@
-"""Recordings, as chunks of bytes for a stream.
+"""Recordings as chunks of bytes for a stream.
 
 Any format that ffmpeg's libraries know is read, from a file, a FIFO or standard input. The
-encoding is chosen so that nothing is lost: what a decoder gives as 16-bit integers stays
-LINEAR16, everything finer is FLOAT32. Above 48 kHz the rate is divided.
+encoding is chosen so that nothing is lost: what a decoder yields as 16-bit integers stays
+LINEAR16, everything finer becomes FLOAT32. Rates above 48 kHz are divided.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dfd.recordings import Finding
 
 
 class Recording:
-    """One audio track of an input, opened and found good.
+    """One audio track of an input, opened and checked.
 
     Attributes:
-        path: as it was named.
-        name: the same in printable characters, with the track where there are several.
+        path: the path as given.
+        name: the path in printable characters, with the track if there are several.
         audio_format: encoding (LINEAR16 or FLOAT32), rate and channels of `chunks`.
-        seconds: its length as the header has it, or an estimate; None where it says nothing.
-        again: whether it can be read more than once; a pipe cannot.
+        seconds: its length according to the header, or an estimate; None if unknown.
+        again: whether it can be read more than once, which a pipe cannot.
     """
 
     def __init__(self, found: recordings.Recording) -> None:
@@ -43,10 +43,10 @@ class Recording:
         self._found = found
 
     def chunks(self, chunk_seconds: float) -> Chunks:
-        """Gives the audio from the beginning, never more than one chunk in memory.
+        """Yields the audio from the beginning, with never more than one chunk in memory.
 
         Args:
-            chunk_seconds: length of every chunk but the last; at least one frame is given.
+            chunk_seconds: length of every chunk but the last; a chunk has at least one frame.
 
         Raises:
             UserError: if it is a pipe and was read before.
@@ -66,12 +66,12 @@ class Chunks(Iterator[bytes]):
 
     @property
     def findings(self) -> list[Finding]:
-        """What was cut, damaged or left; complete once all is read."""
+        """What was cut short, damaged or not read; complete once everything is read."""
         return self._reading.findings
 
     @property
     def seconds(self) -> float:
-        """Read so far."""
+        """Duration read so far."""
         return self._reading.seconds
 
     def __iter__(self) -> Iterator[bytes]:
@@ -81,7 +81,7 @@ class Chunks(Iterator[bytes]):
         return next(self._reading).tobytes()
 
     def close(self) -> None:
-        """Gives it up before its end."""
+        """Stops reading before the end."""
         self._reading.close()
 
 
@@ -95,7 +95,7 @@ def open_recordings(path: str | os.PathLike[str]) -> list[Recording]:
 
 
 def open_recording(path: str | os.PathLike[str]) -> Recording:
-    """Opens the first audio track of a file; reading it says which others were left.
+    """Opens the first audio track of a file; its findings name the tracks that were not read.
 
     Raises:
         UserError: as `open_recordings`.

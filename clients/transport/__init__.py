@@ -1,6 +1,6 @@
-"""How audio gets there and events come back, whatever the network does.
+"""Gets audio to the server and events back, whatever the network does.
 
 - `connection`: the channel; `calls`: writing to one call, and why it ended; `status`: errors
-- `link`: a stream that outlives its calls; `retry`: when to call again; `buffer`: audio
-  that is not yet acknowledged
+- `link`: a stream that survives its calls; `retry`: when to call again; `buffer`: audio that is
+  not yet acknowledged
 """

@@ -8,7 +8,7 @@ from dfd.clients.audio import AudioFormat
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Whole frames and where they lie on the time line."""
+    """Whole frames and their position on the time line."""
 
     start: int
     frames: int
@@ -16,22 +16,22 @@ class Piece:
 
     @property
     def end(self) -> int:
-        """The frame after its last."""
+        """The position after its last frame."""
         return self.start + self.frames
 
 
 class AudioBuffer:
-    """Two queues on one time line: audio sent but not yet judged, and audio not yet sent.
+    """Two queues on one time line: audio sent but not yet scored, and audio not yet sent.
 
-    Each holds at most `seconds` of audio (one piece always fits). Sent audio beyond that, or
-    judged, is forgotten; it goes to the front again when the connection is lost. Unsent audio
-    beyond that is dropped from its old end when the source is live, and counted; a source that
-    is not live asks `full` and waits. Positions are frames of the declared rate.
+    Each holds at most `seconds` of audio (one piece always fits). Sent audio is forgotten once it
+    is scored or exceeds that limit; when the connection is lost, the rest goes back to the front.
+    Unsent audio beyond the limit is dropped, oldest first, and counted if the source is live; a
+    source that is not live checks `full` and waits. Positions are frames of the declared rate.
 
     Attributes:
-        position: where the next audio without an offset of its own lies.
-        dropped: frames dropped unsent, in all.
-        finished: no more audio will come.
+        position: position of the next audio that has no offset of its own.
+        dropped: total number of frames dropped unsent.
+        finished: whether no more audio will come.
     """
 
     def __init__(self, audio_format: AudioFormat, seconds: float, *, live: bool) -> None:
@@ -47,21 +47,21 @@ class AudioBuffer:
         self.finished = False
 
     def __len__(self) -> int:
-        """Frames not yet sent."""
+        """Number of frames not yet sent."""
         return self._unsent_frames
 
     @property
     def full(self) -> bool:
-        """Whether more audio now would be dropped, or should wait."""
+        """Whether more audio would be dropped now, or should wait."""
         return self._unsent_frames >= self._bound
 
     @property
     def start(self) -> int:
-        """Where the next piece to send begins."""
+        """Position of the next piece to send."""
         return self._unsent[0].start if self._unsent else self.position
 
     def append(self, content: bytes, offset: int | None = None) -> None:
-        """Takes audio from the source.
+        """Adds audio from the source.
 
         Raises:
             ValueError: on a partial frame, or an offset before the end of earlier audio.
@@ -84,7 +84,7 @@ class AudioBuffer:
             self._drop_oldest()
 
     def take(self, max_bytes: int) -> Piece | None:
-        """Gives the next piece to send, at most so many bytes; None where there is none."""
+        """Returns the next piece to send, of at most this many bytes; None if there is none."""
         if not self._unsent:
             return None
         piece = self._unsent.popleft()
@@ -102,12 +102,12 @@ class AudioBuffer:
         return piece
 
     def acknowledge(self, frame: int) -> None:
-        """Forgets sent audio that ends at or before a frame: it was judged."""
+        """Forgets sent audio that ends at or before a frame, since it has been scored."""
         while self._sent and self._sent[0].end <= frame:
             self._sent_frames -= self._sent.popleft().frames
 
     def rewind(self) -> None:
-        """Puts sent audio that was not judged back to the front, to be sent again."""
+        """Puts sent audio that was not scored back to the front, to be sent again."""
         self._unsent.extendleft(reversed(self._sent))
         self._unsent_frames += self._sent_frames
         self._sent.clear()

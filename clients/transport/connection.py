@@ -10,7 +10,7 @@ import grpc.aio
 from dfd.clients.options import Connection
 from dfd.errors import UserError
 
-# A lost server is tried again by the client's own policy, not by the channel's.
+# Retries follow the client's own policy, not the channel's.
 _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -18,16 +18,19 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", -1),
     ("grpc.primary_user_agent", "dfd-client"),
-    # a link that is lost without a word is noticed within 30 s, whoever is waited for
+    # a connection that is lost silently is noticed within 30 s, whichever side is waiting
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),  # what gRPC goes by in fact, a minute of its own
+    (
+        "grpc.http2.ping_timeout_ms",
+        10_000,
+    ),  # the setting that gRPC in fact uses; its default is a minute
     ("grpc.http2.max_pings_without_data", 0),
 )
 
 
 def open_channel(connection: Connection) -> grpc.aio.Channel:
-    """Makes the channel; nothing is sent yet.
+    """Creates the channel; nothing is sent yet.
 
     Raises:
         UserError: if the address makes no sense, a PEM file cannot be read, or a token would
@@ -49,7 +52,7 @@ def open_channel(connection: Connection) -> grpc.aio.Channel:
 
 
 def metadata(connection: Connection) -> tuple[tuple[str, str], ...]:
-    """What travels beside each call.
+    """Returns the metadata of every call.
 
     Raises:
         UserError: if the token holds something that metadata cannot carry.
@@ -58,12 +61,14 @@ def metadata(connection: Connection) -> tuple[tuple[str, str], ...]:
     if not token:
         return ()
     if not token.isascii() or not token.isprintable():
-        raise UserError("the token holds characters that are not printable ASCII: check its file")
+        raise UserError(
+            "the token contains characters that are not printable ASCII: check its file"
+        )
     return (("authorization", f"Bearer {token}"),)
 
 
 def uses_tls(connection: Connection) -> bool:
-    """Whether the connection is encrypted."""
+    """Returns whether the connection is encrypted."""
     if connection.insecure:
         return False
     asked = connection.tls_ca or connection.tls_cert or connection.tls_key
@@ -71,7 +76,7 @@ def uses_tls(connection: Connection) -> bool:
 
 
 def is_loopback(server: str) -> bool:
-    """Whether an address stays on this machine."""
+    """Returns whether an address is on this machine."""
     host = server.rpartition(":")[0].strip("[]")
     if server.startswith("unix:") or host == "localhost":
         return True
@@ -82,10 +87,10 @@ def is_loopback(server: str) -> bool:
 
 
 def stays_here(server: str) -> bool:
-    """Whether every address that a server's name leads to is this machine's loopback.
+    """Returns whether every address of a server's name is this machine's loopback.
 
-    A proxy of the environment would take what is meant for this machine elsewhere, so the
-    route decides and not the name.
+    A proxy configured in the environment would take traffic meant for this machine elsewhere, so
+    the resolved addresses decide, not the name.
     """
     if is_loopback(server):
         return True
@@ -93,13 +98,13 @@ def stays_here(server: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False  # for a proxy to resolve
+        return False  # left for a proxy to resolve
     hosts = {str(where[0]).partition("%")[0] for *_, where in found}
     return all(ipaddress.ip_address(host).is_loopback for host in hosts)
 
 
 def check_address(server: str) -> None:
-    """Wants HOST:PORT, [IPV6]:PORT or unix:PATH.
+    """Requires HOST:PORT, [IPV6]:PORT or unix:PATH.
 
     Raises:
         UserError: if it is anything else.
@@ -120,5 +125,5 @@ def _read(path: Path | None) -> bytes | None:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if b"-----BEGIN " not in content:
-        raise UserError(f"{path} is not a PEM file: name one that begins with -----BEGIN")
+        raise UserError(f"{path} is not a PEM file: it must begin with -----BEGIN")
     return content

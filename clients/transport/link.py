@@ -1,4 +1,4 @@
-"""The connection's side of a stream: connects, sends, reads, and connects again."""
+"""The network side of a stream: connects, sends, reads, and reconnects."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from dfd.clients.transport.rpc import CallEndedError, StreamCall, ended, half_cl
 from dfd.clients.transport.status import from_error
 from dfd.v1 import detection_pb2 as pb
 
-if TYPE_CHECKING:  # the name is the stubs' own, for type checkers only
+if TYPE_CHECKING:  # a name that exists only in the stubs, for type checkers
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
 
-# Events waiting for a caller who does not read them, a day's worth, since one may send a
-# whole recording before reading; beyond it the server is slowed.
+# Events kept for a caller who does not read them: a day's worth, since a caller may send a whole
+# recording before reading. Beyond that the server is slowed down.
 _EVENT_BACKLOG = 1 << 16
 _DEFAULT_CHUNK_BYTES = 64 << 10
-# A call that takes no more messages gives its status at once; this is for the case that not.
+# A call that accepts no more messages should have its status at once; this is in case it has not.
 _STATUS_SECONDS = 5.0
 _BROKEN = DetectionError("UNAVAILABLE", "CONNECTION_BROKEN", "the connection broke")
 _DRAINING = DetectionError("UNAVAILABLE", "SERVER_DRAINING", "the server is shutting down")
@@ -40,10 +40,10 @@ class StreamState:
     """What the two sides of a stream share; both run in one event loop.
 
     Attributes:
-        changed: there is audio to send, or its end.
-        space: the buffer may have room again, or the stream is over.
-        over: no more audio is taken, and no more events come than are queued.
-        error: why it is over; None where the summary came.
+        changed: set when there is audio to send, or its end.
+        space: set when the buffer may have room again, or the stream is over.
+        over: whether no more audio is taken, and no events follow those already queued.
+        error: why it is over; None if the summary arrived.
         opened: the first `Started`, or why there is none.
     """
 
@@ -60,7 +60,7 @@ class StreamState:
     )
 
     def end(self) -> None:
-        """Wakes whoever waits."""
+        """Marks the stream as over and wakes all waiters."""
         self.over = True
         self.space.set()
         with contextlib.suppress(asyncio.QueueFull):
@@ -92,10 +92,10 @@ class Link:
         self._judged: dict[int, int] = {}
         self._told_dropped = 0
         self._reading_since: float | None = None
-        self._since: float | None = None  # when the current connection was answered
+        self._since: float | None = None  # when the server answered the current connection
 
     async def run(self) -> None:
-        """Connects, and again, until the summary came or trying is over; never raises."""
+        """Connects and reconnects until the summary arrives or retries run out; never raises."""
         state = self._state
         try:
             await self._keep()
@@ -137,13 +137,13 @@ class Link:
             await asyncio.sleep(delay)
 
     def _left(self, summary: ev.Summary) -> bool:
-        """Whether the server ended a stream that has more audio to come."""
+        """Returns whether the server ended a stream that still has audio to send."""
         buffer = self._state.buffer
         draining = summary.end_reason is ev.EndReason.SERVER_DRAINING
         return draining and not (buffer.finished and not len(buffer))
 
     async def _connect(self, attempts: int) -> ev.Summary:
-        """Lives through one connection, from the configuration to the summary.
+        """Runs one connection, from the configuration to the summary.
 
         Raises:
             DetectionError: if it ended without a summary, or with an error after it.
@@ -177,7 +177,7 @@ class Link:
             call.cancel()
 
     async def _until_told(self, reader: asyncio.Task[ev.Summary]) -> None:
-        """Waits for the summary as long as the server says something now and then.
+        """Waits for the summary for as long as the server keeps sending.
 
         Raises:
             DetectionError: if it said nothing for too long.
@@ -185,11 +185,11 @@ class Link:
         limit, loop = self._retry.summary_seconds, asyncio.get_running_loop()
         ended = loop.time()
         while not reader.done():
-            # while the caller is behind with its events it is not the server that is waited for
+            # if the caller is behind with reading events, the delay is not the server's
             since = loop.time() if self._reading_since is None else self._reading_since
             left = max(since, ended) + limit - loop.time()
             if left <= 0.0:
-                message = f"the server said nothing for {limit:g} s after the last audio"
+                message = f"the server sent nothing for {limit:g} s after the last audio"
                 raise DetectionError("UNAVAILABLE", "NO_SUMMARY", message)
             await asyncio.wait([reader], timeout=left)
 
@@ -208,7 +208,7 @@ class Link:
         started = wire.event(answer)
         if not isinstance(started, ev.Started):
             raise DetectionError(
-                "INTERNAL", "BAD_ANSWER", "the server's first answer was not `started`"
+                "INTERNAL", "BAD_ANSWER", "the server's first response was not `started`"
             )
         self._since = time.monotonic()
         state = self._state
@@ -223,13 +223,13 @@ class Link:
         self._judged = dict.fromkeys(started.channels or range(self._format.channel_count), 0)
 
     def _newly_dropped(self) -> float:
-        """Seconds of audio dropped since this was last asked."""
+        """Returns the seconds of audio dropped since the last call."""
         dropped = self._state.buffer.dropped
         lost, self._told_dropped = dropped - self._told_dropped, dropped
         return self._format.seconds(lost)
 
     async def _write(self, call: StreamCall) -> None:
-        """Sends audio as it comes; ends with the audio.
+        """Sends audio as it arrives, until the audio ends.
 
         Raises:
             DetectionError: if a live stream's server took nothing for too long.
@@ -257,7 +257,7 @@ class Link:
                 async with asyncio.timeout(self._stall_seconds):
                     await write(call, pb.StreamingDetectRequest(audio=audio))
             except TimeoutError:
-                message = f"the server took no audio for {self._stall_seconds:g} s"
+                message = f"the server accepted no audio for {self._stall_seconds:g} s"
                 raise DetectionError("UNAVAILABLE", "STALLED", message) from None
 
     async def _next(self, call: StreamCall) -> object:
@@ -267,7 +267,7 @@ class Link:
         return answer
 
     async def _read(self, call: StreamCall) -> ev.Summary:
-        """Queues what the server says; gives its last word."""
+        """Queues the server's events; returns the summary."""
         summary: ev.Summary | None = None
         try:
             while isinstance(answer := await self._next(call), pb.StreamingDetectResponse):
@@ -289,7 +289,7 @@ class Link:
         raise error
 
     def _acknowledge(self, event: ev.WindowResult) -> None:
-        """Lets go of audio that was judged on every channel."""
+        """Releases audio that has been scored on every channel."""
         end = int(event.end_seconds * self._format.sample_rate_hz)
         self._judged[event.channel] = max(end, self._judged.get(event.channel, 0))
         self._state.buffer.acknowledge(min(self._judged.values()))

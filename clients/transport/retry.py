@@ -1,4 +1,4 @@
-"""When to try a lost or full server again."""
+"""When to retry a lost or full server."""
 
 import random
 import time
@@ -9,12 +9,12 @@ from dfd.clients.options import RetryPolicy
 
 
 class Backoff:
-    """The delays of one row of attempts, bounded in time and number.
+    """The delays between consecutive attempts, bounded in time and number.
 
     Args:
         policy: the bounds.
-        budget_seconds: how long the row may last.
-        clock: a monotonic clock, seconds.
+        budget_seconds: how long the attempts may last in all.
+        clock: a monotonic clock, in seconds.
         draw: draws from [0, 1).
     """
 
@@ -32,7 +32,7 @@ class Backoff:
         self.attempts = 0
 
     def next_delay(self, error: DetectionError) -> float | None:
-        """Seconds to wait before the next attempt; None: give up and raise the error."""
+        """Returns the seconds to wait before the next attempt; None means give up."""
         self.attempts += 1
         policy = self._policy
         if not error.retryable:

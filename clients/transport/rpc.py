@@ -2,7 +2,7 @@
 
 grpc.aio overwrites the status that a server gave with "INTERNAL: Internal error from Core"
 when a write fails because the call has just ended (https://github.com/grpc/grpc/issues/36066).
-`write` leaves it alone: it raises `CallEndedError`, and reading the call tells the status.
+`write` avoids that: it raises `CallEndedError`, and reading the call yields the status.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ StreamCall = grpc.aio.StreamStreamCall[pb.StreamingDetectRequest, pb.StreamingDe
 
 
 class CallEndedError(Exception):
-    """The call takes no more messages; its status says why."""
+    """The call accepts no more messages; its status says why."""
 
 
 async def write(call: StreamCall, message: pb.StreamingDetectRequest) -> None:
@@ -30,7 +30,7 @@ async def write(call: StreamCall, message: pb.StreamingDetectRequest) -> None:
     core = getattr(call, "_cython_call", None)
     send = getattr(core, "send_serialized_message", None)
     try:
-        if send is None:  # a grpc that is built otherwise
+        if send is None:  # a grpc with other internals
             await call.write(message)
         else:
             await call.wait_for_connection()
@@ -42,7 +42,7 @@ async def write(call: StreamCall, message: pb.StreamingDetectRequest) -> None:
 
 
 async def half_close(call: StreamCall) -> None:
-    """Says that no more messages come.
+    """Tells the server that no more messages follow.
 
     Raises:
         CallEndedError: if the call is over.
@@ -54,7 +54,7 @@ async def half_close(call: StreamCall) -> None:
 
 
 async def ended(call: StreamCall) -> DetectionError:
-    """Why a call gave no more answers, and no summary."""
+    """Returns why a call ended without a summary."""
     code = await call.code()
     if code is grpc.StatusCode.OK:
         return DetectionError("UNAVAILABLE", "NO_SUMMARY", "the server ended without a summary")

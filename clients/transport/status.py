@@ -1,4 +1,4 @@
-"""From a failed call to a `DetectionError`."""
+"""Converts a failed call to a `DetectionError`."""
 
 import grpc
 import grpc.aio
@@ -13,7 +13,7 @@ _DETAILS = "grpc-status-details-bin"
 def from_call(
     code: grpc.StatusCode, details: str | None, trailers: grpc.aio.Metadata | None
 ) -> DetectionError:
-    """A status with its `ErrorInfo` and `RetryInfo`, where the trailers hold them."""
+    """Converts a status with its `ErrorInfo` and `RetryInfo`, if the trailers contain them."""
     reason, retry_after = "", None
     for key, value in trailers or ():
         if key != _DETAILS or not isinstance(value, bytes):
@@ -32,5 +32,5 @@ def from_call(
 
 
 def from_error(error: grpc.aio.AioRpcError) -> DetectionError:
-    """What a failed call raised."""
+    """Converts the exception of a failed call."""
     return from_call(error.code(), error.details(), error.trailing_metadata())

@@ -15,11 +15,11 @@ _PROBE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why nothing is judged.
+    """Why a client cannot use its server.
 
     Attributes:
-        reason: a stable word: refused, tls, token, name, timeout, version, closed, other, or a
-            reason of the server's own in small letters, such as warming_up.
+        reason: a stable word: refused, tls, token, name, timeout, version, closed, other, or the
+            server's own reason in lower case, such as warming_up.
         advice: a sentence for people.
     """
 
@@ -28,16 +28,16 @@ class Trouble:
 
 
 def diagnose(error: DetectionError, connection: Connection) -> Trouble:
-    """The reason behind an error, and what to do.
+    """Finds the reason behind an error, and what to do about it.
 
-    A server that closes a connection of plain text without a word is asked for TLS, which takes
-    a moment; nothing else is sent.
+    If a server closes an unencrypted connection without an answer, this checks whether it expects
+    TLS, which takes a moment; nothing else is sent.
     """
     server, said, low = connection.server, error.message.rstrip("."), error.message.lower()
     if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return Trouble(
             "token",
-            f"{server} refused: {said}; set DFD_TOKEN or --token-file to a token it knows",
+            f"{server} refused: {said}; set DFD_TOKEN or --token-file to a token that it accepts",
         )
     if error.code == "RESOURCE_EXHAUSTED":
         return Trouble(_word(error, "full"), f"{server} is full: {said}; try again later")
@@ -56,7 +56,7 @@ def diagnose(error: DetectionError, connection: Connection) -> Trouble:
     if any(word in low for word in ("dns", "name resolution", "resolve")):
         return Trouble("name", f"the name in {server} cannot be resolved: check --server")
     if "timed out" in low or "timeout" in low:
-        return Trouble("timeout", f"nothing answers at {server} in time: check --server")
+        return Trouble("timeout", f"nothing answered at {server} in time: check --server")
     if "refused" not in low and ("closed" in low or "reset" in low):
         return _closed(server, connection)
     return Trouble(
@@ -67,7 +67,7 @@ def diagnose(error: DetectionError, connection: Connection) -> Trouble:
 
 
 def speaks_tls(server: str) -> bool:
-    """Whether what listens at "host:port" begins a TLS handshake; nothing of it is believed."""
+    """Returns whether the listener at "host:port" speaks TLS; nothing it says is trusted."""
     host, _, port = server.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -75,51 +75,53 @@ def speaks_tls(server: str) -> bool:
     try:
         with (
             socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS) as plain,
-            # of TLS 1.3 this much is done before a client's certificate is asked for
+            # with TLS 1.3 this much happens before a client's certificate is requested
             context.wrap_socket(plain, server_hostname=host.strip("[]")),
         ):
             return True
     except ssl.SSLError as error:
-        # an alert is TLS too; plain text is not
+        # a TLS alert also means TLS; plain text does not
         return "ALERT" in (error.reason or "")
     except (OSError, ValueError):
         return False
 
 
 def _closed(server: str, connection: Connection) -> Trouble:
-    """What a connection means that is closed without a word."""
+    """Explains a connection that was closed without an answer."""
     if not speaks_tls(server):
         return Trouble("closed", f"{server} closes the connection: is it a dfd daemon?")
     if uses_tls(connection):
         return Trouble(
             "tls",
-            f"{server} closes the encrypted connection: if it asks for a certificate, give this"
-            " client one with --tls-cert and --tls-key",
+            f"{server} closes the encrypted connection: if it requires a client certificate,"
+            " give one"
+            " with --tls-cert and --tls-key",
         )
     how = "leave out --insecure, and name" if connection.insecure else "name"
     return Trouble(
         "tls",
-        f"{server} speaks TLS and this client plain text: {how} its authority with --tls-ca",
+        f"{server} uses TLS but this client does not: {how} its certificate authority with"
+        " --tls-ca",
     )
 
 
 def _encrypted(server: str, said: str, connection: Connection) -> str:
-    """What kept a handshake from its end."""
+    """Explains why a TLS handshake failed."""
     low = said.lower()
     if "wrong_version_number" in low or "http_request" in low:
         return (
-            f"{server} speaks plain text and this client TLS: use --insecure if that is meant,"
+            f"{server} does not use TLS but this client does: use --insecure if that is intended,"
             " or serve with --tls-cert and --tls-key"
         )
     if "expired" in low:
-        return f"the certificate of {server} has expired: renew it there"
+        return f"the certificate of {server} has expired: renew it on the server"
     if "not yet valid" in low:
         return f"the certificate of {server} is not valid yet: check the clocks of both machines"
     if "hostname" in low:
-        return f"the certificate of {server} is for another name: use that one with --server"
+        return f"the certificate of {server} is for another name: use that name with --server"
     if "certificate_verify_failed" in low:
         ours = connection.tls_ca
-        whom = f"an authority in {ours}" if ours else "an authority that this machine knows"
+        whom = f"an authority in {ours}" if ours else "an authority that this machine trusts"
         return f"the certificate of {server} is not signed by {whom}: name its own with --tls-ca"
     return f"no encrypted connection to {server}: see --tls-ca and --insecure ({_last(said)})"
 
@@ -129,5 +131,5 @@ def _word(error: DetectionError, otherwise: str) -> str:
 
 
 def _last(said: str) -> str:
-    """The end of gRPC's long account, where the cause stands."""
+    """Returns the end of gRPC's long message, where the cause is."""
     return said.rpartition(": ")[2]

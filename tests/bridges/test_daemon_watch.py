@@ -151,9 +151,9 @@ def test_a_bridge_says_what_is_wrong_with_tls(tmp_path: Path) -> None:
     good = issue(tmp_path, "good", authority=ours)
     old = issue(tmp_path, "old", authority=ours, days=-1)
     with serving("--tls-cert", good.cert_path, "--tls-key", good.key_path) as server:
-        told_everywhere(server, "speaks TLS and this client plain text")
+        told_everywhere(server, "uses TLS but this client does not")
         told_everywhere(server, "is not signed by", "--tls-ca", strange.cert_path)
     with serving("--tls-cert", old.cert_path, "--tls-key", old.key_path) as server:
         told_everywhere(server, "has expired", "--tls-ca", ours.cert_path)
     with serving() as server:
-        told_everywhere(server, "speaks plain text", "--tls-ca", ours.cert_path)
+        told_everywhere(server, "does not use TLS", "--tls-ca", ours.cert_path)

@@ -163,7 +163,7 @@ async def test_a_microphone_that_vanishes_leaves_a_verdict(tmp_path: Path) -> No
     finally:
         virtual.close()
     assert process.returncode == 2
-    assert "went away: connect it again" in err.decode()
+    assert "was disconnected: connect it again" in err.decode()
     assert "Sounds like a machine" in out.decode()
     assert "windows scored" in out.decode()
 

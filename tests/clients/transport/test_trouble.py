@@ -56,10 +56,13 @@ async def test_each_way_that_tls_fails_has_its_own_advice(tmp_path: Path) -> Non
         found = await trouble(Connection(server=server))
         assert found == Trouble(
             "tls",
-            f"{server} speaks TLS and this client plain text: name its authority with --tls-ca",
+            f"{server} uses TLS but this client does not: name its certificate authority with"
+            " --tls-ca",
         )
         found = await trouble(Connection(server=server, insecure=True, tls_ca=ca))
-        assert "leave out --insecure, and name its authority with --tls-ca" in found.advice
+        assert (
+            "leave out --insecure, and name its certificate authority with --tls-ca" in found.advice
+        )
         found = await trouble(Connection(server=server, tls_ca=theirs.cert_path))
         assert (found.reason, f"an authority in {theirs.cert_path}" in found.advice) == (
             "tls",
@@ -69,7 +72,7 @@ async def test_each_way_that_tls_fails_has_its_own_advice(tmp_path: Path) -> Non
     async with listening(None) as server:
         found = await trouble(Connection(server=server, tls_ca=ca))
         assert found.reason == "tls"
-        assert "speaks plain text and this client TLS: use --insecure" in found.advice
+        assert "does not use TLS but this client does: use --insecure" in found.advice
     for made, said in (
         (issue(tmp_path, "old", authority=ours, days=-1), "has expired: renew it"),
         (issue(tmp_path, "other", authority=ours, host="elsewhere"), "is for another name"),
