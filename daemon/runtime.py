@@ -104,7 +104,7 @@ class Runtime:
         """The warm model.
 
         Raises:
-            StatusError: if WARMING_UP or SERVER_DRAINING.
+            StatusError: with WARMING_UP or SERVER_DRAINING.
         """
         if self.model is None:
             self.admission.check()

@@ -26,7 +26,7 @@ class AudioFormat:
     """The declared format of a stream: interleaved frames.
 
     Raises:
-        StreamError: if INVALID_SAMPLE_RATE or INVALID_CHANNEL_COUNT.
+        StreamError: with INVALID_SAMPLE_RATE or INVALID_CHANNEL_COUNT.
     """
 
     encoding: Encoding
@@ -69,7 +69,7 @@ class VadOptions:
         hangover_seconds: speech goes on for this long after the last speech frame.
 
     Raises:
-        StreamError: if INVALID_VAD_CONFIG.
+        StreamError: with INVALID_VAD_CONFIG.
     """
 
     engine: VadEngine = VadEngine.WEBRTC
@@ -106,7 +106,7 @@ class AlertPolicy:
         cooldown_seconds: no new alert of a trigger for this long after it was cleared.
 
     Raises:
-        StreamError: if INVALID_ALERT_POLICY.
+        StreamError: with INVALID_ALERT_POLICY.
     """
 
     rolling_threshold: float = 0.8
@@ -185,7 +185,7 @@ class SessionOptions:
         rolling_windows: windows in the rolling score.
 
     Raises:
-        StreamError: if INVALID_CHANNELS, INVALID_WINDOW or INVALID_VAD_CONFIG.
+        StreamError: with INVALID_CHANNELS, INVALID_WINDOW or INVALID_VAD_CONFIG.
     """
 
     audio_format: AudioFormat

@@ -83,7 +83,7 @@ class StreamSession:
             of its channel.
 
         Raises:
-            StreamError: if PARTIAL_FRAME, NON_FINITE_SAMPLES, OFFSET_BACKWARD or
+            StreamError: with PARTIAL_FRAME, NON_FINITE_SAMPLES, OFFSET_BACKWARD or
                 OFFSET_TOO_FAR; the session then stands as before the call.
         """
         samples = decode(content, self.options.audio_format)

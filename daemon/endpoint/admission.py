@@ -97,7 +97,7 @@ class Admission:
         """Holds a slot.
 
         Raises:
-            StatusError: if WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
+            StatusError: with WARMING_UP, ENGINE_FAILING, SERVER_DRAINING or SERVER_FULL.
         """
         self.check()
         if not self._quota.take(self.max_streams):
@@ -122,7 +122,7 @@ class Admission:
         """Refuses while the daemon is not serving.
 
         Raises:
-            StatusError: if WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
+            StatusError: with WARMING_UP, ENGINE_FAILING or SERVER_DRAINING.
         """
         if self.phase is Phase.WARMING:
             raise StatusError(

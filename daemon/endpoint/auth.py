@@ -79,7 +79,7 @@ class Authenticator:
         """Returns the token, None where none is asked for.
 
         Raises:
-            StatusError: if TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
+            StatusError: with TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
         """
         if not self.required:
             return None

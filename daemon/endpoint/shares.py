@@ -41,7 +41,7 @@ class Shares:
             token: None where none is asked for.
 
         Raises:
-            StatusError: if PEER_FULL, TOKEN_FULL or TOKEN_SPENT.
+            StatusError: with PEER_FULL, TOKEN_FULL or TOKEN_SPENT.
         """
         host = host_of(peer)
         limits = []

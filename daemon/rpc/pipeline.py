@@ -71,7 +71,7 @@ class Pipeline:
         emit: takes what is to be told, in order within a channel.
 
     Raises:
-        StatusError: if VAD_UNAVAILABLE.
+        StatusError: with VAD_UNAVAILABLE.
     """
 
     def __init__(

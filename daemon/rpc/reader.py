@@ -40,7 +40,7 @@ async def read_request(
     """The next request; None when the client has half-closed.
 
     Raises:
-        StatusError: if MALFORMED_MESSAGE.
+        StatusError: with MALFORMED_MESSAGE.
         ClientGoneError: if the client left.
     """
     raw = await read_message(context)
@@ -60,7 +60,7 @@ async def read_config(
         limit_seconds: how long it may take.
 
     Raises:
-        StatusError: if CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE, or how the stream ended.
+        StatusError: with CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE or its end.
         ClientGoneError: if the client left.
     """
     read = asyncio.ensure_future(read_request(context))

@@ -20,7 +20,7 @@ async def serve(runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes
     """Tells a snapshot and then what changed, until the watcher leaves or the server ends.
 
     Raises:
-        StatusError: if CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
+        StatusError: with CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
             TOO_MANY_WATCHERS; CLIENT_NOT_READING; SERVER_DRAINING when the server ends.
         ClientGoneError: if the watcher left.
     """

@@ -83,7 +83,7 @@ class Capacity:
         """Takes a part for a stream.
 
         Raises:
-            StatusError: if OVERLOADED.
+            StatusError: with OVERLOADED.
         """
         rate = channels / hop_seconds
         young = max(0.0, channels * _YOUNG_RATE - rate)

@@ -106,7 +106,7 @@ class Roster:
         """Watches the streams of the whole daemon.
 
         Raises:
-            StatusError: if TOO_MANY_WATCHERS.
+            StatusError: with TOO_MANY_WATCHERS.
         """
         if len(self._watchers) >= MAX_WATCHERS:
             raise StatusError(

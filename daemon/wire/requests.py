@@ -46,7 +46,7 @@ def parse(kind: type[_Request], raw: bytes) -> _Request:
     """One message of a client.
 
     Raises:
-        StatusError: if MALFORMED_MESSAGE.
+        StatusError: with MALFORMED_MESSAGE.
     """
     try:
         return kind.FromString(raw)
@@ -67,7 +67,7 @@ def seconds(value: Duration, name: str) -> float:
     """A duration of a client.
 
     Raises:
-        StatusError: if INVALID_DURATION.
+        StatusError: with INVALID_DURATION.
     """
     if not 0 <= value.seconds <= _MAX_SECONDS or not 0 <= value.nanos < _NANOS:
         raise invalid("INVALID_DURATION", f"{name} is not a duration of zero or more; correct it")
@@ -84,7 +84,7 @@ def check_model(name: str, spec: ModelSpec) -> None:
     """Knows one model, by its name or by none.
 
     Raises:
-        StatusError: if UNKNOWN_MODEL.
+        StatusError: with UNKNOWN_MODEL.
     """
     if name not in ("", spec.name):
         raise StatusError(
@@ -98,7 +98,7 @@ def check_identity(config: pb.StreamingDetectConfig) -> None:
     """Keeps what goes to the log within bounds.
 
     Raises:
-        StatusError: if INVALID_STREAM_ID or INVALID_LABELS.
+        StatusError: with INVALID_STREAM_ID or INVALID_LABELS.
     """
     if len(config.stream_id) > _MAX_ID_LENGTH:
         raise invalid("INVALID_STREAM_ID", f"stream_id is above {_MAX_ID_LENGTH} characters")
@@ -115,7 +115,7 @@ def _audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioForma
     """The declared format.
 
     Raises:
-        StatusError: if INVALID_ENCODING or INVALID_CHANNEL_COUNT.
+        StatusError: with INVALID_ENCODING or INVALID_CHANNEL_COUNT.
         StreamError: if `AudioFormat` refuses it.
     """
     encoding = ENCODINGS.get(message.encoding)

@@ -44,7 +44,7 @@ def decode(content: bytes, audio_format: AudioFormat) -> Samples:
         float32 (frames, channels), full scale 1.0; floats are limited to 16 times that.
 
     Raises:
-        StreamError: if PARTIAL_FRAME where bytes are left over, NON_FINITE_SAMPLES for a
+        StreamError: with PARTIAL_FRAME where bytes are left over, NON_FINITE_SAMPLES for a
             float that is NaN or infinite.
     """
     if len(content) % audio_format.bytes_per_frame:

@@ -122,7 +122,7 @@ def test_nobody_there_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
         sink.emit("s-1", ALERT)
         until(lambda: sink.workers.failed)
         sink.close()
-    assert "in 3 tries" in caplog.text
+    assert "in 3 attempts" in caplog.text
 
 
 def test_a_slow_webhook_holds_nobody_up(receiver: Receiver) -> None:
@@ -176,7 +176,7 @@ def test_a_command_that_fails_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("", "empty"), ("'half", "cannot be read"), ("/no/such/program -x", "no program")],
+    [("", "empty"), ("'half", "cannot be parsed"), ("/no/such/program -x", "no program")],
 )
 def test_commands_that_are_none(command: str, words: str) -> None:
     with pytest.raises(UserError, match=words):

@@ -168,7 +168,7 @@ def test_a_spool_that_takes_nothing_is_told_and_memory_stands_in(
     until(lambda: sink.workers.done)
     sink.close()
     assert streams(receiver) == ["s-1"]
-    assert "takes none: database or disk is full" in caplog.text
+    assert ": database or disk is full" in caplog.text
 
 
 def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
