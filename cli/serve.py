@@ -101,12 +101,19 @@ _OPTIONS = (
     _option("max_chunk_bytes", "Largest chunk of audio accepted.", int),
     _option("max_recording_bytes", "Largest recording accepted by Detect.", int),
     _option("max_channel_count", "Most channels in one stream.", int),
+    _option("max_connections", "Most connections at once; more are closed.", int),
     _option(
-        "idle_timeout_seconds",
-        "End a stream that sends nothing for this long.  [default: never]",
-        _SECONDS,
+        "max_stream_bytes_per_second",
+        "Read a stream that sends more than this, and twice real time, more slowly.",
+        int,
     ),
-    _option("max_stream_seconds", "Longest stream.  [default: no limit]", _SECONDS),
+    _option(
+        "max_peer_bytes_per_second", "Read an address but loopback that sends more slowly.", int
+    ),
+    _option(
+        "idle_timeout_seconds", "End a stream that sends nothing for this long; 0: never.", _SECONDS
+    ),
+    _option("max_stream_seconds", "Longest stream; 0: no limit.", _SECONDS),
     _option("config_timeout_seconds", "Longest wait for a stream's configuration.", _SECONDS),
     _option("upload_timeout_seconds", "Longest wait for a complete recording.", _SECONDS),
     _option("upload_bytes", "Most bytes of recordings held in memory at once.", int),

@@ -38,8 +38,11 @@ class ServeOptions(ModelOverrides):
             event loop, "fixed" goes by `max_streams` alone.
         max_chunk_bytes, max_recording_bytes: largest audio of one message.
         max_channel_count: channels of one stream.
-        idle_timeout_seconds: a stream that sends nothing for this long ends; None: never.
-        max_stream_seconds: a stream ends when it is this old; None: never.
+        max_connections: of all workers, each of which takes its share of them.
+        max_stream_bytes_per_second, max_peer_bytes_per_second: who sends more, or twice real time
+            of a declared format that has more, is read more slowly; of addresses but loopback.
+        idle_timeout_seconds: a stream that sends nothing for this long ends; 0: never.
+        max_stream_seconds: a stream ends when it is this old; 0: never.
         config_timeout_seconds: how long a call may hold a slot before its configuration.
         upload_timeout_seconds: how long a recording may take to arrive, and to find room.
         upload_bytes: recordings held at once, in all; more wait before they are taken.
@@ -91,8 +94,11 @@ class ServeOptions(ModelOverrides):
     max_chunk_bytes: int = 16 * MIB
     max_recording_bytes: int = 64 * MIB
     max_channel_count: int = 8
-    idle_timeout_seconds: float | None = None
-    max_stream_seconds: float | None = None
+    max_connections: int = 2048
+    max_stream_bytes_per_second: int = 4 * MIB
+    max_peer_bytes_per_second: int = 16 * MIB
+    idle_timeout_seconds: float = 300.0
+    max_stream_seconds: float = 43_200.0
     config_timeout_seconds: float = 30.0
     upload_timeout_seconds: float = 120.0
     upload_bytes: int = 512 * MIB
@@ -140,6 +146,9 @@ class ServeOptions(ModelOverrides):
             "workers",
             "max_streams",
             "max_streams_per_peer",
+            "max_connections",
+            "max_stream_bytes_per_second",
+            "max_peer_bytes_per_second",
             "max_chunk_bytes",
             "max_recording_bytes",
             "upload_bytes",
@@ -163,8 +172,6 @@ class ServeOptions(ModelOverrides):
             f"max channel count is {self.max_channel_count}; use 1 to 8",
         )
         for name in (
-            "idle_timeout_seconds",
-            "max_stream_seconds",
             "config_timeout_seconds",
             "upload_timeout_seconds",
             "write_timeout_seconds",
@@ -174,12 +181,14 @@ class ServeOptions(ModelOverrides):
             "watchdog_seconds",
             "clip_days",
         ):
-            seconds: float | None = getattr(self, name)
+            seconds: float = getattr(self, name)
             _require(
-                seconds is None or (math.isfinite(seconds) and seconds > 0.0),
+                math.isfinite(seconds) and seconds > 0.0,
                 f"{_spoken(name)} is {seconds}; use more than 0",
             )
         for name in (
+            "idle_timeout_seconds",
+            "max_stream_seconds",
             "max_queue_delay_seconds",
             "grace_seconds",
             "retry_seconds",
@@ -245,6 +254,11 @@ class ServeOptions(ModelOverrides):
         if self.max_streams_per_peer is not None:
             return self.max_streams_per_peer
         return max(1, -(-3 * self.max_streams // 4))
+
+    @property
+    def connections_by_worker(self) -> int:
+        """The most connections of one process, which the kernel spreads over all."""
+        return -(-self.max_connections // self.workers)
 
     @property
     def multiprocess(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dfd.daemon.endpoint.admission import Admission, Phase
 from dfd.daemon.endpoint.auth import Authenticator
+from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.errors import StatusError, draining
@@ -69,6 +70,7 @@ class Runtime:
     admission: Admission
     auth: Authenticator
     shares: Shares
+    paces: Paces
     uploads: Uploads
     capacity: Capacity
     journal: Journal | None = None

@@ -16,6 +16,8 @@ from dfd.daemon.endpoint.bind import bind, channel_options, most_rpcs
 from dfd.daemon.endpoint.doors import check_doors
 from dfd.daemon.endpoint.health import SERVICE as HEALTH_SERVICE
 from dfd.daemon.endpoint.health import HealthServicer, add_health
+from dfd.daemon.endpoint.ledger import Ledger
+from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.endpoint.secrets import Secrets
 from dfd.daemon.endpoint.shares import Shares
@@ -48,6 +50,7 @@ class Shared:
 
     source: ModelSource
     quota: StreamQuota
+    ledger: Ledger
     metrics: Metrics
 
 
@@ -85,7 +88,8 @@ class Server:
                 None if shared is None else shared.quota,
             ),
             auth=self._secrets.auth,
-            shares=Shares(options),
+            shares=Shares(options, None if shared is None else shared.ledger),
+            paces=Paces(options),
             uploads=Uploads(options.upload_bytes),
             capacity=Capacity(
                 time.monotonic,

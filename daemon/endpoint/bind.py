@@ -23,6 +23,8 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
         ("grpc.max_send_message_length", -1),
         # one connection may have all the streams, and a little for what else is asked
         ("grpc.max_concurrent_streams", options.max_streams + _BESIDE_STREAMS),
+        # those beyond are closed as soon as they are taken
+        ("grpc.max_allowed_incoming_connections", options.connections_by_worker),
         ("grpc.so_reuseport", int(shared or options.handover)),
         # connections that never say anything, or have nothing to say
         ("grpc.server_handshake_timeout_ms", 10_000),

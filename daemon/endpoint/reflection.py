@@ -1,14 +1,18 @@
 """Server reflection, under its stable name as well as the older one that grpcio knows."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from dfd.daemon.endpoint.address import host_of
+
+# calls at once, in all and from one address, and for how long
+_CALLS, _CALLS_BY_PEER, _SECONDS = 16, 4, 30.0
 # v1 has the messages of v1alpha under another name
-_CALLS, _SECONDS = 16, 30.0
 _NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 
 
@@ -17,13 +21,14 @@ class _Bounded:
 
     def __init__(self, answers: Any) -> None:
         self._answers = answers
-        self._calls = 0
+        self._calls: Counter[str] = Counter()
 
     async def serve(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """One RPC."""
-        if self._calls >= _CALLS:
+        host = host_of(context.peer())
+        if self._calls.total() >= _CALLS or self._calls[host] >= _CALLS_BY_PEER:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many ask at once")
-        self._calls += 1
+        self._calls[host] += 1
         try:
             async with asyncio.timeout(_SECONDS):
                 async for answer in self._answers(requests, context):
@@ -31,7 +36,9 @@ class _Bounded:
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "ask again: this took long")
         finally:
-            self._calls -= 1
+            self._calls[host] -= 1
+            if not self._calls[host]:
+                del self._calls[host]
 
 
 def add_reflection(server: grpc.aio.Server, services: tuple[str, ...]) -> None:

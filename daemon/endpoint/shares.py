@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc
 
 from dfd.daemon.endpoint.address import host_of, is_loopback
 from dfd.daemon.endpoint.auth import Token
+from dfd.daemon.endpoint.ledger import Ledger, OwnLedger
 from dfd.daemon.errors import StatusError
 from dfd.daemon.options import ServeOptions
 
@@ -17,20 +17,24 @@ _DAY_SECONDS = 86_400
 
 
 class Shares:
-    """Counts what callers hold in this process; belongs to one event loop.
+    """Counts what callers hold; belongs to one event loop.
 
     Args:
         options: limits by peer, and what is told to those who come too late.
+        ledger: where it is counted; None: in this process, which is alone.
         clock: seconds since the epoch: minutes of a token are those of a day in UTC.
     """
 
-    def __init__(self, options: ServeOptions, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        ledger: Ledger | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._by_peer = options.streams_by_peer
         self._retry_seconds = options.retry_seconds
+        self._ledger = OwnLedger() if ledger is None else ledger
         self._clock = clock
-        self._held: Counter[str] = Counter()
-        self._spent: Counter[str] = Counter()
-        self._day = 0
 
     @contextmanager
     def hold(self, peer: str, token: Token | None) -> Iterator[None]:
@@ -51,33 +55,27 @@ class Shares:
             self._check_minutes(token)
             if token.streams is not None:
                 limits.append((f"token {token.name}", token.streams, "TOKEN_FULL", "this token"))
-        for key, limit, reason, whose in limits:
-            if self._held[key] >= limit:
-                raise StatusError(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    reason,
-                    f"{whose} has {limit} streams already, as many as it may; end one first",
-                    retry_seconds=self._retry_seconds,
-                )
-        for key, *_ in limits:
-            self._held[key] += 1
-        try:
+        with ExitStack() as held:
+            for key, limit, reason, whose in limits:
+                if not self._ledger.take(key, limit):
+                    raise StatusError(
+                        grpc.StatusCode.RESOURCE_EXHAUSTED,
+                        reason,
+                        f"{whose} has {limit} streams already, as many as it may; end one first",
+                        retry_seconds=self._retry_seconds,
+                    )
+                held.callback(self._ledger.leave, key)
             yield
-        finally:
-            for key, *_ in limits:
-                self._held[key] -= 1
-                if not self._held[key]:
-                    del self._held[key]
 
     def spend(self, token: Token | None, audio_seconds: float) -> None:
         """Counts audio that was judged for a token."""
         if token is not None and token.minutes is not None:
-            self._roll()
-            self._spent[token.name] += math.ceil(audio_seconds)
+            self._ledger.spend(f"token {token.name}", math.ceil(audio_seconds), self._day)
 
     def _check_minutes(self, token: Token) -> None:
-        self._roll()
-        if token.minutes is not None and self._spent[token.name] >= 60.0 * token.minutes:
+        if token.minutes is None:
+            return
+        if self._ledger.spent(f"token {token.name}", self._day) >= 60.0 * token.minutes:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOKEN_SPENT",
@@ -86,8 +84,6 @@ class Shares:
                 retry_seconds=_DAY_SECONDS - self._clock() % _DAY_SECONDS,
             )
 
-    def _roll(self) -> None:
-        day = int(self._clock() // _DAY_SECONDS)
-        if day != self._day:
-            self._day = day
-            self._spent.clear()
+    @property
+    def _day(self) -> int:
+        return int(self._clock() // _DAY_SECONDS)

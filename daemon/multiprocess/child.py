@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import cast
 
 from dfd.daemon import logs
+from dfd.daemon.multiprocess import orphan
 from dfd.daemon.multiprocess.control import Begin, ControlChannel
+from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts
 from dfd.daemon.scheduling.local import Loader
 
@@ -21,10 +23,20 @@ def main() -> None:
     # they reach the whole group of a terminal: it is the supervisor that decides
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    asyncio.run(_live(socket.socket(fileno=int(sys.argv[1]))))
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(0)  # a forward pass cannot be interrupted, nor torch finalised under it
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    orphan.end_with(connection)
+    status = 1
+    try:
+        asyncio.run(_live(connection))
+        status = 0
+    except Exception:
+        logs.log(logging.ERROR, "process fault", exc_info=True)
+    finally:
+        logging.shutdown()
+        sys.stderr.flush()
+        # a forward pass cannot be interrupted, nor torch finalised under it; and the end of the
+        # interpreter may wait for ever for gRPC's threads, with all connections open
+        os._exit(status)
 
 
 async def _live(connection: socket.socket) -> None:
@@ -32,7 +44,7 @@ async def _live(connection: socket.socket) -> None:
     got = await control.receive()
     if got is None:
         return
-    begin, (counts,) = got
+    begin, (counts, ledger) = got
     assert isinstance(begin, Begin)
     options = begin.options
     logs.configure(options.log_level, options.log_format, f"{begin.role}-{begin.index}")
@@ -45,7 +57,11 @@ async def _live(connection: socket.socket) -> None:
         from dfd.daemon.multiprocess.worker import run_worker
 
         end = await run_worker(
-            options, begin.index, SharedCounts(counts, begin.workers, begin.instances), control
+            options,
+            begin.index,
+            SharedCounts(counts, begin.workers, begin.instances),
+            SharedLedger(ledger, begin.workers, begin.index),
+            control,
         )
     control.send(end)
     control.close()

@@ -18,7 +18,7 @@ _MOST_DESCRIPTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The first order of a process; with the shared counts' descriptor.
+    """The first order of a process; with the descriptors of the shared counts and ledger.
 
     Attributes:
         role: "worker" or "instance".

@@ -11,8 +11,8 @@ from dfd.streaming.types import Samples
 _CELL_BYTES = 8
 
 
-def _allocate(name: str, size_bytes: int) -> int:
-    """Anonymous memory that other processes can map; returns its descriptor."""
+def allocate(name: str, size_bytes: int) -> int:
+    """Makes anonymous memory that other processes can map, all 0, and returns its descriptor."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size_bytes)
     return descriptor
@@ -38,7 +38,7 @@ class WindowSlots:
     def allocate(slots: int, window_samples: int) -> int:
         """Makes the memory and returns its descriptor."""
         size = slots * window_samples * np.dtype(np.float32).itemsize
-        return _allocate("dfd-windows", size)
+        return allocate("dfd-windows", size)
 
 
 class SharedCounts:
@@ -57,7 +57,7 @@ class SharedCounts:
     @staticmethod
     def allocate(workers: int, instances: int) -> int:
         """Makes the memory, all counts 0, and returns its descriptor."""
-        return _allocate("dfd-counts", _CELL_BYTES * workers * (1 + instances))
+        return allocate("dfd-counts", _CELL_BYTES * workers * (1 + instances))
 
     @property
     def streams(self) -> int:

@@ -38,6 +38,7 @@ from dfd.daemon.multiprocess.control import (
     Warm,
     Watched,
 )
+from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, merge, snapshot
 from dfd.daemon.multiprocess.watchdog import keep_watch
@@ -120,6 +121,9 @@ class Supervisor:
         self._counts_descriptor = SharedCounts.allocate(options.workers, instances)
         self._held.callback(os.close, self._counts_descriptor)
         self._counts = SharedCounts(self._counts_descriptor, options.workers, instances)
+        self._ledger_descriptor = SharedLedger.allocate(options.workers)
+        self._held.callback(os.close, self._ledger_descriptor)
+        self._ledger = SharedLedger(self._ledger_descriptor, options.workers, 0)
         self._processes: dict[tuple[str, int], _Process] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -272,7 +276,7 @@ class Supervisor:
                 workers=options.workers,
                 instances=len(options.devices),
             ),
-            [self._counts_descriptor],
+            [self._counts_descriptor, self._ledger_descriptor],
         )
         watch = asyncio.create_task(self._watch(one), name=f"watch {one.name}")
         self._watches.add(watch)
@@ -379,6 +383,7 @@ class Supervisor:
             del self._processes[one.role, one.index]
         if one.role == "worker":
             self._counts.clear_worker(one.index)
+            self._ledger.clear_worker(one.index)
             for worker in self._all("worker"):
                 if worker.watched:
                     worker.control.send(Gone(one.index))

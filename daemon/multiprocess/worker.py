@@ -22,6 +22,7 @@ from dfd.daemon.multiprocess.control import (
     Shown,
     Stop,
 )
+from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.remote import RemoteScheduler
@@ -81,7 +82,12 @@ class Worker:
     """Serves until the supervisor tells it to stop."""
 
     def __init__(
-        self, options: ServeOptions, index: int, counts: SharedCounts, control: ControlChannel
+        self,
+        options: ServeOptions,
+        index: int,
+        counts: SharedCounts,
+        ledger: SharedLedger,
+        control: ControlChannel,
     ) -> None:
         self._options = options
         self._index = index
@@ -90,7 +96,8 @@ class Worker:
         self._metrics = Metrics()
         self._instances = Instances()
         self._server = Server(
-            options, shared=Shared(self._instances, SharedQuota(counts, index), self._metrics)
+            options,
+            shared=Shared(self._instances, SharedQuota(counts, index), ledger, self._metrics),
         )
         self._siblings = Siblings(index, self._server.runtime.roster, control)
         self._warming: asyncio.Task[None] | None = None
@@ -171,11 +178,15 @@ class Worker:
 
 
 async def run_worker(
-    options: ServeOptions, index: int, counts: SharedCounts, control: ControlChannel
+    options: ServeOptions,
+    index: int,
+    counts: SharedCounts,
+    ledger: SharedLedger,
+    control: ControlChannel,
 ) -> Ended:
     """Runs as a worker process until it is told to stop or the supervisor is gone."""
     try:
-        worker = Worker(options, index, counts, control)
+        worker = Worker(options, index, counts, ledger, control)
     except UserError as error:
         return Ended(drained=False, mistake=str(error))
     return await worker.run()

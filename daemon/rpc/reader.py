@@ -91,6 +91,7 @@ class Reader:
         outbox: filled by the pipeline; while it is full nothing is read.
         prompt: the client wants to know of speech at once, not only of windows.
         on_error: told of what goes wrong while nothing is being read.
+        pace: counts the bytes of a message, and gives the seconds before the next is read.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Reader:
         max_chunk_bytes: int,
         prompt: bool,
         on_error: Callable[[Exception], None],
+        pace: Callable[[int], float] = lambda _: 0.0,
     ) -> None:
         audio = pipeline.session.options.audio_format
         self._context = context
@@ -108,6 +110,7 @@ class Reader:
         self._outbox = outbox
         self._max_chunk_bytes = max_chunk_bytes
         self._on_error = on_error
+        self._pace = pace
         self._frame = audio.bytes_per_frame
         self._slice_bytes = self._frame * round(audio.sample_rate_hz * _QUIET_SECONDS)
         self._prompt_bytes = self._frame * round(audio.sample_rate_hz * _PROMPT_SECONDS)
@@ -142,6 +145,8 @@ class Reader:
                     self._disarm()
                 elif self._flush_timer is None:
                     self._flush_timer = self._loop.call_later(self._hold_seconds, self._flush_late)
+                if (wait := self._pace(len(request.audio.content))) > 0.0:
+                    await asyncio.sleep(wait)
         finally:
             self._disarm()
         self.flush()

@@ -116,6 +116,8 @@ class Recording:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(options.upload_timeout_seconds):
+                    pace = self._runtime.paces.of_peer(self._context.peer())
+                    await asyncio.sleep(pace(0))
                     largest = options.max_recording_bytes
                     shrink = await stack.enter_async_context(uploads.room(largest))
                     request = await self._read()
@@ -127,6 +129,7 @@ class Recording:
                     "send it faster, send less, or stream it",
                     retry_seconds=options.retry_seconds,
                 ) from None
+            pace(len(request.audio))
             shrink(len(request.audio))
             await self._judge(request)
 

@@ -182,6 +182,10 @@ class Stream:
             options.max_chunk_bytes,
             prompt=config.vad.activity_events,
             on_error=self._raised,
+            pace=self._runtime.paces.of_stream(
+                self._context.peer(),
+                session.audio_format.bytes_per_frame * session.audio_format.sample_rate_hz,
+            ),
         )
         self._reader = reader
         reader_task = asyncio.create_task(self._watched(reader.run(), ends.client_done()))
@@ -199,9 +203,9 @@ class Stream:
         options, timers = self._runtime.options, self._timers
         limit = options.write_timeout_seconds
         timers.when_overdue(self._unread_since, limit, end_by(ends.not_reading(limit)))
-        if (idle := options.idle_timeout_seconds) is not None:
+        if idle := options.idle_timeout_seconds:
             timers.when_overdue(lambda: reader.waiting_since, idle, end_by(ends.idle(idle)))
-        if (longest := options.max_stream_seconds) is not None:
+        if longest := options.max_stream_seconds:
             timers.after(longest, end_by(ends.too_long(longest)))
 
     def _unread_since(self) -> float | None:

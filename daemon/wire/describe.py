@@ -92,8 +92,8 @@ def limits_message(options: ServeOptions) -> pb.Limits:
     idle, longest = options.idle_timeout_seconds, options.max_stream_seconds
     return pb.Limits(
         max_chunk_bytes=options.max_chunk_bytes,
-        idle_timeout=None if idle is None else duration(idle),
-        max_stream_duration=None if longest is None else duration(longest),
+        idle_timeout=duration(idle) if idle else None,
+        max_stream_duration=duration(longest) if longest else None,
         max_recording_bytes=options.max_recording_bytes,
         max_channel_count=options.max_channel_count,
     )

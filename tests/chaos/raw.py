@@ -25,10 +25,11 @@ class RawClient:
     Args:
         port: of this machine.
         window: what the server may send on a stream before it is given more; it never is.
+        source: its own address.
     """
 
-    def __init__(self, port: int, window: int = 65_535) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+    def __init__(self, port: int, window: int = 65_535, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), 20, (source, 0))
         self.http = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         )

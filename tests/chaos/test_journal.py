@@ -88,6 +88,7 @@ def missing(told: list[tuple[str, Any]], kept: dict[str, dict[str, Any]]) -> lis
     return lost
 
 
+@pytest.mark.timeout(300 + 60 * KILLS)
 @pytest.mark.parametrize("processes", [(), ("--workers", "2")], ids=["one process", "two workers"])
 def test_whatever_a_client_saw_outlives_a_kill(tmp_path: Path, processes: tuple[str, ...]) -> None:
     path = tmp_path / "journal.db"

@@ -34,7 +34,8 @@ def test_buckets_are_powers_of_two_and_the_largest(size: int, buckets: tuple[int
         ({"max_chunk_bytes": 0}, "max chunk bytes is 0"),
         ({"max_recording_bytes": 1 << 40}, "max recording bytes is above 1 GiB"),
         ({"max_channel_count": 9}, "max channel count is 9"),
-        ({"idle_timeout_seconds": 0.0}, "idle timeout seconds is 0"),
+        ({"idle_timeout_seconds": -1.0}, "idle timeout seconds is -1"),
+        ({"max_connections": 0}, "max connections is 0"),
         ({"max_stream_seconds": float("nan")}, "max stream seconds is nan"),
         ({"deadline_seconds": float("inf")}, "deadline seconds is inf"),
         ({"grace_seconds": -1.0}, "grace seconds is -1"),
@@ -57,4 +58,5 @@ def test_the_effective_configuration_tells_where_it_came_from() -> None:
     assert shown["port"] == "0 (flag)"
     assert shown["token_file"] == "/etc/dfd/tokens.toml (file)"
     assert shown["host"] == "127.0.0.1 (default)"
-    assert shown["idle_timeout_seconds"] == "none (default)"
+    assert shown["idle_timeout_seconds"] == "300.0 (default)"
+    assert shown["threads"] == "none (default)"

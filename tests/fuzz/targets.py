@@ -22,11 +22,16 @@ from dfd.bridges.sip import metadata as siprec
 from dfd.bridges.sip.framing import Framer
 from dfd.bridges.websocket.audiohook import AudioHook
 from dfd.bridges.websocket.chan_websocket import ChanWebsocket
+from dfd.bridges.websocket.dialects import Dialect
+from dfd.bridges.websocket.forked import Forked
 from dfd.bridges.websocket.twilio import Twilio
+from dfd.daemon.errors import StatusError
 from dfd.errors import UserError
 from dfd.recordings import open_tracks
 from dfd.recordings.ogg import OggLinks
 from dfd.recordings.promises import wav_shortfall
+from dfd.streaming.types import StreamError
+from tests.fuzz import bridged, path
 from tests.recordings.made import encode, tone, wav
 
 
@@ -84,7 +89,7 @@ def _framer(data: bytes) -> None:
             sip.parse(message)
 
 
-def _lines(dialect: Callable[[], Twilio | AudioHook | ChanWebsocket]) -> Callable[[bytes], None]:
+def _lines(dialect: Callable[[], Dialect]) -> Callable[[bytes], None]:
     """Messages of one connection, a line each; one that is not UTF-8 is a binary message."""
 
     def run(data: bytes) -> None:
@@ -120,6 +125,10 @@ def _audiohook() -> list[bytes]:
     return [json.dumps(opening).encode() + b"\n" + bytes([0xFF] * 40)]
 
 
+def _forked() -> Forked:
+    return Forked((), rate_hz=8000, channel_count=1, fallback_id="a")
+
+
 _SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" + (
     b"m=audio 5004 RTP/AVP 0 96\r\na=rtpmap:96 opus/48000/2\r\na=sendonly\r\n"
 )
@@ -138,6 +147,9 @@ _SIPREC = (
 _AUDIOSOCKET = b"\x01\x00\x10" + bytes(range(16)) + b"\x10\x00\x04abcd" + b"\x00\x00\x00"
 
 TARGETS = {
+    "config": Target(path.config, (StatusError,), lambda: [path.seed_config()]),
+    "stream": Target(path.stream, (StatusError, StreamError), lambda: [path.seed_stream()]),
+    "detect": Target(path.recording, (StatusError, StreamError), lambda: [path.seed_recording()]),
     "recording": Target(
         _recording,
         (UserError,),
@@ -158,8 +170,28 @@ TARGETS = {
     ),
     "sip": Target(sip.parse, (ProtocolError,), lambda: [_SIP]),
     "sip-stream": Target(_framer, (ProtocolError,), lambda: [_SIP + _SIP]),
+    "sip-request": Target(
+        bridged.request, (ProtocolError,), lambda: [bridged.seed_request(), _SIP]
+    ),
+    "offer": Target(bridged.offer, (ProtocolError,), lambda: [bridged.seed_offer(), _SDP]),
+    "digest": Target(
+        bridged.credentials,
+        (),
+        lambda: [b'Digest username="alice", realm="dfd", nonce="a", qop=auth, nc=1, uri="x"'],
+    ),
+    "rtp-call": Target(bridged.call, (ProtocolError,), lambda: [bridged.seed_call()]),
+    "payloads": Target(
+        bridged.payloads,
+        (ProtocolError,),
+        lambda: [bytes([kind]) + bridged.joined(bytes(range(160)), bytes(4)) for kind in range(7)],
+    ),
     "siprec": Target(siprec.parse, (ProtocolError,), lambda: [_SIPREC]),
     "twilio": Target(_lines(Twilio), (ProtocolError,), _twilio),
+    "forked": Target(
+        _lines(_forked),
+        (ProtocolError,),
+        lambda: [b'{"sampleRate": 48000, "mixType": "stereo", "metadata": {}}\n\xff\x00\xff\x01'],
+    ),
     "audiohook": Target(_lines(AudioHook), (ProtocolError,), _audiohook),
     "chan-websocket": Target(
         _lines(ChanWebsocket),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-RUNS = {"recording": 60, "ogg": 300}
+RUNS = {"recording": 60, "ogg": 300, "stream": 300, "detect": 300, "rtp-call": 300, "payloads": 500}
 
 
 @pytest.mark.parametrize("name", TARGETS)

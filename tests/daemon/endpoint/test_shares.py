@@ -44,7 +44,7 @@ def test_one_address_does_not_take_every_place() -> None:
 
 def test_minutes_are_those_of_a_day() -> None:
     now = 86_400.0 * 100 + 80_000
-    shares = Shares(ServeOptions(), clock=lambda: now)
+    shares = Shares(ServeOptions(), None, lambda: now)
     token = Token("a", b"", frozenset({Right.DETECT}), minutes=1.0)
     shares.spend(token, 59.5)
     assert refused(shares, "unix:", token) == "TOKEN_SPENT"

@@ -1,0 +1,71 @@
+"""What callers hold is counted over all workers, also where these race or die."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from dfd.daemon.multiprocess.ledger import SharedLedger
+
+TAKE = """
+import sys
+from dfd.daemon.multiprocess.ledger import SharedLedger
+ledger = SharedLedger(int(sys.argv[1]), 2, int(sys.argv[2]))
+print(sum(ledger.take("token a", 300) for _ in range(200)))
+for _ in range(100):
+    ledger.spend("token a", 1, 7)
+"""
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    made = SharedLedger.allocate(2)
+    yield made
+    os.close(made)
+
+
+def test_places_are_those_of_all_workers(descriptor: int) -> None:
+    one, other = (SharedLedger(descriptor, 2, worker) for worker in (0, 1))
+    assert [one.take("a", 2), other.take("a", 2), one.take("a", 2)] == [True, True, False]
+    assert other.take("b", 1)  # another name has its own
+    other.leave("a")
+    assert one.take("a", 2)
+    one.clear_worker(0)
+    assert [other.take("a", 2), other.take("a", 2), other.take("a", 2)] == [True, True, False]
+
+
+def test_what_is_spent_is_that_of_one_day(descriptor: int) -> None:
+    one, other = (SharedLedger(descriptor, 2, worker) for worker in (0, 1))
+    one.spend("a", 40, 5)
+    other.spend("a", 30, 5)
+    assert one.spent("a", 5) == other.spent("a", 5) == 70
+    assert one.spent("a", 6) == one.spent("b", 5) == 0
+    other.spend("a", 3, 6)
+    assert one.spent("a", 6) == 3
+
+
+def test_processes_that_race_take_no_place_twice(descriptor: int) -> None:
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKE, str(descriptor), worker],
+            pass_fds=[descriptor],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for worker in ("0", "1")
+    ]
+    taken = [int(process.communicate(timeout=60)[0]) for process in both]
+    assert sum(taken) == 300
+    assert SharedLedger(descriptor, 2, 0).spent("token a", 7) == 200
+
+
+def test_names_beyond_all_rows_are_counted_in_the_process(descriptor: int) -> None:
+    ledger = SharedLedger(descriptor, 2, 0)
+    names = [f"jwt:{number}" for number in range(9000)]
+    assert all(ledger.take(name, 1) for name in names)
+    assert not any(ledger.take(name, 1) for name in names)
+    for name in names:
+        ledger.leave(name)
+    assert all(ledger.take(name, 1) for name in names)
