@@ -13,12 +13,10 @@ import click
 from dfd.cli._groups import VerbGroup
 from dfd.cli._outputs import json_option
 
-_COLUMNS = (
+# of a call, before those of its channels
+_CALL_COLUMNS = (
     "started_at", "ended_at", "kind", "stream_id", "end", "reason", "token", "peer", "labels",
-    "model", "model_version", "channel", "verdict", "reasons", "spoof_probability", "spoof_llr",
-    "peak_probability", "mean_probability", "audio_seconds", "speech_seconds", "gap_seconds",
-    "first_alert_seconds", "alerts", "windows_scored", "windows_shed",
-    "windows_insufficient_speech", "windows_failed",
+    "model", "model_version",
 )  # fmt: skip
 _AGE = re.compile(r"(\d+(?:\.\d+)?)(m|h|d|w)")
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -180,8 +178,13 @@ def _rows(calls: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _write_csv(calls: Iterator[dict[str, Any]]) -> None:
+    from dfd.daemon.journal.tables import SUMMARIES
+
+    of_channel = [column.name for column in SUMMARIES.columns if column.name != "call"]
+    at = of_channel.index("windows_scored")
+    columns = (*_CALL_COLUMNS, *of_channel[:at], "alerts", *of_channel[at:])
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in _rows(calls):
         row["labels"] = ";".join(f"{key}={value}" for key, value in row["labels"].items())

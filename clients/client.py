@@ -14,13 +14,14 @@ import grpc.aio
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
-from dfd.clients.protocol import requests, watching, wire
+from dfd.clients.protocol import watching, wire
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 from dfd.clients.transport.connection import metadata, open_channel
 from dfd.clients.transport.status import from_error
 from dfd.clients.watching import StreamsUpdate
 from dfd.errors import UserError
+from dfd.messages import to_message
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
@@ -173,12 +174,13 @@ class AsyncDetectionClient:
                         f"{recording.name} exceeds the {most} bytes of audio that the server"
                         " accepts in one call: stream it instead"
                     )
-        request = pb.DetectRequest(
-            audio_format=requests.format_message(recording.audio_format),
+        request = to_message(
+            pb.DetectRequest,
+            audio_format=recording.audio_format,
             audio=bytes(audio),
             model=model,
-            vad=None if vad is None else requests.vad(vad),
-            alert_policy=None if alert_policy is None else requests.alert_policy(alert_policy),
+            vad=vad,
+            alert_policy=alert_policy,
         )
         try:
             return wire.detection(await self._stub.Detect(request, metadata=self._metadata))
@@ -210,7 +212,7 @@ class AsyncDetectionClient:
             DetectionError: if the server cannot be reached, ended, or refused; a token needs
                 the right `watch`.
         """
-        request = pb.WatchStreamsRequest(min_interval=requests.duration(interval_seconds))
+        request = to_message(pb.WatchStreamsRequest, min_interval=interval_seconds)
         call = self._stub.WatchStreams(request, metadata=self._metadata)
         try:
             async for answer in call:

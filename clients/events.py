@@ -6,7 +6,7 @@ the server as the wire contract defines it, and keeps the original message as `p
 with fields that this client does not know yet, so that it can be passed on.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from dfd.clients.options import AlertPolicy
@@ -66,6 +66,12 @@ class Score:
     speech_seconds: float
 
 
+def _shorten(one: "ErrorRates | Calibration") -> None:
+    """Rounds to what float32 on the wire holds: 0.85 must not come back as 0.850000023841858."""
+    for each in fields(one):
+        object.__setattr__(one, each.name, float(f"{getattr(one, each.name):.7g}"))
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
     """How often a model is wrong on recordings that it was not trained on.
@@ -82,6 +88,9 @@ class ErrorRates:
     miss_rate: float
     heard_seconds: float
 
+    def __post_init__(self) -> None:
+        _shorten(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -95,6 +104,9 @@ class Calibration:
     scale: float
     offset: float
     evidence_correlation: float
+
+    def __post_init__(self) -> None:
+        _shorten(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from dfd.daemon.runtime import Runtime
 from dfd.daemon.wire import describe
 from dfd.daemon.wire.requests import ENCODINGS
 from dfd.detector.traits import default_policy
+from dfd.messages import to_message
 from dfd.v1 import detection_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
@@ -105,10 +106,10 @@ class DetectionService:
                 version=runtime.version,
                 models=[describe.model_message(spec)],
                 encodings=ENCODINGS,
-                limits=describe.limits_message(runtime.options),
+                limits=to_message(pb.Limits, runtime.options),
                 active_streams=runtime.admission.taken,
                 max_streams=runtime.admission.max_streams,
-                default_alert_policy=describe.policy_message(default_policy(spec)),
+                default_alert_policy=to_message(pb.AlertPolicy, default_policy(spec)),
                 model_cards=[spec.card_text],
             ).SerializeToString()
 

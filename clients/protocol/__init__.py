@@ -1,5 +1,6 @@
-"""Conversion between the client's types and the contract's messages.
+"""From the contract's messages to the client's types, and back to lines of JSON.
 
-- `requests`: options to requests; `wire`: responses to events
-- `messages`: events back to responses, and to JSON lines
+- `wire`: answers to events; `watching`: answers to a watcher; `messages`: lines of JSON
+
+What a field is called on either side is known to `dfd.messages` alone.
 """

@@ -1,5 +1,6 @@
 """The report on a run of replays, as plain data for JSON."""
 
+from dataclasses import fields
 from typing import Any
 
 from dfd.clients import events as ev
@@ -86,21 +87,17 @@ def _common(replay: Replay, channel: int) -> Report:
 
 def _channel(summary: ev.ChannelSummary) -> Report:
     cumulative, peak = summary.cumulative_score, summary.peak_rolling_score
+    said: Report = {one.name: getattr(summary, one.name) for one in fields(summary)}
+    for name in ("channel", "verdict", "inconclusive_reasons"):
+        del said[name]
+    del said["cumulative_score"], said["peak_rolling_score"]
     return {
         "verdict": summary.verdict.value,
         "inconclusive_reasons": list(summary.inconclusive_reasons),
         "cumulative_spoof_probability": cumulative and cumulative.spoof_probability,
         "cumulative_spoof_llr": cumulative and cumulative.spoof_llr,
         "peak_rolling_spoof_probability": peak and peak.spoof_probability,
-        "mean_spoof_probability": summary.mean_spoof_probability,
-        "audio_seconds": summary.audio_seconds,
-        "speech_seconds": summary.speech_seconds,
-        "gap_seconds": summary.gap_seconds,
-        "first_alert_seconds": summary.first_alert_seconds,
-        "windows_scored": summary.windows_scored,
-        "windows_shed": summary.windows_shed,
-        "windows_insufficient_speech": summary.windows_insufficient_speech,
-        "windows_failed": summary.windows_failed,
+        **said,
     }
 
 

@@ -15,11 +15,12 @@ from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat
 from dfd.clients.errors import DetectionError
 from dfd.clients.options import RetryPolicy, StreamOptions
-from dfd.clients.protocol import requests, wire
+from dfd.clients.protocol import wire
 from dfd.clients.transport.buffer import AudioBuffer
 from dfd.clients.transport.retry import Backoff
 from dfd.clients.transport.rpc import CallEndedError, StreamCall, ended, half_close, write
 from dfd.clients.transport.status import from_error
+from dfd.messages import to_message
 from dfd.v1 import detection_pb2 as pb
 
 if TYPE_CHECKING:  # a name that exists only in the stubs, for type checkers
@@ -194,7 +195,7 @@ class Link:
             await asyncio.wait([reader], timeout=left)
 
     async def _start(self, call: StreamCall, attempts: int) -> None:
-        config = requests.config(self._format, self._options)
+        config = to_message(pb.StreamingDetectConfig, self._options, audio_format=self._format)
         try:
             async with asyncio.timeout(self._retry.answer_seconds):
                 with contextlib.suppress(CallEndedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,12 @@ from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
 DOWN = "JOURNAL_DOWN"
+# columns that are named as the summary's fields are
+_TIMES_AND_COUNTS = [
+    one.name
+    for one in fields(core.ChannelSummary)
+    if one.name.endswith("_seconds") or one.name.startswith("windows_")
+]
 
 # awaited before a message is written
 Ready = Callable[[], Awaitable[None]]
@@ -170,12 +177,5 @@ class CallJournal:
             "spoof_llr": cumulative and cumulative.spoof_llr,
             "peak_probability": peak and peak.spoof_probability,
             "mean_probability": summary.mean_spoof_probability,
-            "audio_seconds": summary.audio_seconds,
-            "speech_seconds": summary.speech_seconds,
-            "gap_seconds": summary.gap_seconds,
-            "first_alert_seconds": summary.first_alert_seconds,
-            "windows_scored": summary.windows_scored,
-            "windows_shed": summary.windows_shed,
-            "windows_insufficient_speech": summary.windows_insufficient_speech,
-            "windows_failed": summary.windows_failed,
+            **{name: getattr(summary, name) for name in _TIMES_AND_COUNTS},
         }

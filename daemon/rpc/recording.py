@@ -18,6 +18,7 @@ from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.wire import describe, events, requests
+from dfd.messages import to_message
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
@@ -180,7 +181,7 @@ class Recording:
                 await ready()
         self._response.summary.end_reason = pb.StreamSummary.END_REASON_CLIENT_DONE
         self._response.summary.channels.extend(
-            events.channel_summary(channel) for channel in pipeline.summary()
+            to_message(pb.ChannelSummary, channel) for channel in pipeline.summary()
         )
 
     def _give_up(self) -> None:
@@ -199,6 +200,6 @@ class Recording:
             clip = None if self._clips is None else self._clips.alert(self.stream_id, event)
             if self._journal is not None:
                 self._alerts_kept.append(self._journal.alert(event, clip))
-            self._response.alerts.append(events.alert(event))
+            self._response.alerts.append(to_message(pb.Alert, event))
         elif isinstance(event, core.StreamWarning):
-            self._response.warnings.append(events.warning(event))
+            self._response.warnings.append(to_message(pb.Warning, event))

@@ -23,6 +23,7 @@ from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.vitals.capacity import Hold
 from dfd.daemon.watch.sight import Sight
 from dfd.daemon.wire import describe, events, requests
+from dfd.messages import to_message
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
@@ -167,7 +168,7 @@ class Stream:
             stream_id=self.stream_id,
             model=describe.model_message(spec),
             effective_config=effective,
-            limits=describe.limits_message(options),
+            limits=to_message(pb.Limits, options),
         )
         self._journal = self._runtime.call_journal("stream", self.warn)
         if self._journal is not None:
@@ -230,8 +231,7 @@ class Stream:
             await pipeline.until_settled()
         found = pipeline.summary()
         ready = None if self._journal is None else self._journal.summary(found)
-        channels = [events.channel_summary(channel) for channel in found]
-        summary = pb.StreamSummary(channels=channels, end_reason=end.reason)
+        summary = to_message(pb.StreamSummary, channels=found, end_reason=end.reason)
         self._outbox.put(pb.StreamingDetectResponse(summary=summary), ready=ready)
         self._outbox.close()
         limit = min(limit, self._runtime.options.write_timeout_seconds)
@@ -289,9 +289,9 @@ class Stream:
         elif isinstance(event, core.Alert):
             clip = None if self._clips is None else self._clips.alert(self.stream_id, event)
             ready = None if self._journal is None else self._journal.alert(event, clip)
-            message = pb.StreamingDetectResponse(alert=events.alert(event))
+            message = pb.StreamingDetectResponse(alert=to_message(pb.Alert, event))
         elif isinstance(event, core.StreamWarning):
-            message = pb.StreamingDetectResponse(warning=events.warning(event))
+            message = pb.StreamingDetectResponse(warning=to_message(pb.Warning, event))
         elif config.vad.activity_events:
             activity = events.speech_activity(event)
             message = pb.StreamingDetectResponse(speech_activity=activity)

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from dfd.daemon.wire import events
-from dfd.daemon.wire.requests import duration
+from dfd.messages import to_message
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
@@ -50,8 +49,8 @@ class _Channel:
     """What a summary does not say of a channel."""
 
     speaking: bool = False
-    rolling: core.Score | None = None
-    raised: int = 0
+    rolling_score: core.Score | None = None
+    alerts_raised: int = 0
     active: dict[core.Trigger, core.Alert] = field(default_factory=dict)
     recent: deque[_Point] = field(default_factory=lambda: deque(maxlen=SNAPSHOT_POINTS))
 
@@ -99,7 +98,7 @@ class Sight:
             return False
         if isinstance(event, core.WindowResult):
             channel = self._channels[event.window.channel]
-            channel.rolling = event.rolling_score
+            channel.rolling_score = event.rolling_score
             channel.recent.append(
                 _Point(
                     event.window.end_seconds,
@@ -116,7 +115,7 @@ class Sight:
                 channel.active.pop(event.trigger, None)
             else:
                 channel.active[event.trigger] = event
-                channel.raised += 1
+                channel.alerts_raised += 1
         self._change = None
         return True
 
@@ -141,7 +140,7 @@ class Sight:
     def _summarise(self) -> list[pb.ChannelSummary]:
         if self._session is None:
             return self._summaries
-        return [events.channel_summary(one) for one in self._session.summary()]
+        return [to_message(pb.ChannelSummary, one) for one in self._session.summary()]
 
     def _compose(self, points: int) -> pb.WatchedStream:
         message = pb.WatchedStream()
@@ -149,13 +148,12 @@ class Sight:
         for summary in self._summarise():
             channel = self._channels[summary.channel]
             message.channels.append(
-                pb.WatchedChannel(
+                to_message(
+                    pb.WatchedChannel,
+                    channel,
                     summary=summary,
-                    rolling_score=events.score(channel.rolling),
-                    speaking=channel.speaking,
-                    active_alerts=[events.alert(alert) for alert in channel.active.values()],
-                    alerts_raised=channel.raised,
-                    recent=[_point_message(one) for one in list(channel.recent)[-points:]],
+                    active_alerts=channel.active.values(),
+                    recent=list(channel.recent)[-points:],
                 )
             )
         return message
@@ -202,15 +200,6 @@ class RemoteSight:
 
 def _probability(score: core.Score | None) -> float | None:
     return None if score is None else score.spoof_probability
-
-
-def _point_message(point: _Point) -> pb.ScorePoint:
-    return pb.ScorePoint(
-        end_offset=duration(point.end_seconds),
-        window_probability=point.window,
-        rolling_probability=point.rolling,
-        cumulative_probability=point.cumulative,
-    )
 
 
 def _bounded(labels: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.detector.spec import ModelSpec
 from dfd.detector.traits import default_policy, traits
+from dfd.messages import words
 from dfd.streaming import types as core
 from dfd.streaming.options import (
     AlertPolicy,
@@ -30,15 +31,13 @@ _MAX_LABELS = 64
 _MAX_LABEL_LENGTH = 1000
 
 ENCODINGS = {
-    pb.AudioFormat.ENCODING_LINEAR16: core.Encoding.LINEAR16,
-    pb.AudioFormat.ENCODING_MULAW: core.Encoding.MULAW,
-    pb.AudioFormat.ENCODING_ALAW: core.Encoding.ALAW,
-    pb.AudioFormat.ENCODING_FLOAT32: core.Encoding.FLOAT32,
+    pb.AudioFormat.Encoding.ValueType(number): core.Encoding(word)
+    for number, word in words(pb.AudioFormat.Encoding.DESCRIPTOR).items()
+    if number
 }
 _ENGINES = {
-    pb.VadConfig.ENGINE_UNSPECIFIED: VadEngine.WEBRTC,
-    pb.VadConfig.ENGINE_WEBRTC: VadEngine.WEBRTC,
-    pb.VadConfig.ENGINE_SILERO: VadEngine.SILERO,
+    pb.VadConfig.Engine.ValueType(number): VadEngine(word) if number else VadEngine.WEBRTC
+    for number, word in words(pb.VadConfig.Engine.DESCRIPTOR).items()
 }
 
 
@@ -55,12 +54,6 @@ def parse(kind: type[_Request], raw: bytes) -> _Request:
             "MALFORMED_MESSAGE",
             f"the message is not a {kind.DESCRIPTOR.name}; use the stubs of dfd/v1/detection.proto",
         ) from None
-
-
-def duration(seconds: float) -> Duration:
-    """Seconds as the wire counts them."""
-    nanos = round(seconds * _NANOS)
-    return Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
 
 
 def seconds(value: Duration, name: str) -> float:

@@ -106,8 +106,5 @@ class Judge:
             speech_seconds=track.speech_seconds,
             gap_seconds=track.gap_seconds,
             first_alert_seconds=self._first_alert_seconds,
-            windows_scored=scored,
-            windows_shed=shed,
-            windows_insufficient_speech=self._counts[WindowStatus.INSUFFICIENT_SPEECH],
-            windows_failed=self._counts[WindowStatus.FAILED],
+            **{f"windows_{status.value}": count for status, count in self._counts.items()},
         )

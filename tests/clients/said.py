@@ -2,7 +2,7 @@
 
 from dfd.clients import events as ev
 from dfd.clients.protocol import wire
-from dfd.clients.protocol.requests import duration
+from dfd.messages import duration, from_message
 from dfd.v1 import detection_pb2 as pb
 
 
@@ -20,7 +20,8 @@ def alert(
     cleared: bool = False,
 ) -> ev.Alert:
     """A threshold of 0.8 crossed."""
-    return wire.alert(
+    return from_message(
+        ev.Alert,
         pb.Alert(
             trigger=pb.Alert.Trigger.Value(f"TRIGGER_{trigger.name}"),
             channel=channel,
@@ -28,14 +29,15 @@ def alert(
             score=score(probability),
             threshold=0.8,
             cleared=cleared,
-        )
+        ),
     )
 
 
 def warning(reason: str = "CLIPPED", seconds: float = 1.0) -> ev.StreamWarning:
     """A warning about the first channel."""
-    return wire.warning(
-        pb.Warning(reason=reason, message=reason.lower(), channel=0, offset=duration(seconds))
+    return from_message(
+        ev.StreamWarning,
+        pb.Warning(reason=reason, message=reason.lower(), channel=0, offset=duration(seconds)),
     )
 
 
@@ -64,6 +66,7 @@ def window(status: ev.WindowStatus, evidence: pb.Score | None) -> ev.WindowResul
 
 def summary(reason: ev.EndReason = ev.EndReason.CLIENT_DONE) -> ev.Summary:
     """A last word about no channel."""
-    return wire.summary(
-        pb.StreamSummary(end_reason=pb.StreamSummary.EndReason.Value(f"END_REASON_{reason.name}"))
+    return from_message(
+        ev.Summary,
+        pb.StreamSummary(end_reason=pb.StreamSummary.EndReason.Value(f"END_REASON_{reason.name}")),
     )

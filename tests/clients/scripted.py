@@ -11,7 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from dfd.clients.protocol.requests import duration
+from dfd.messages import duration
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1 import detection_pb2_grpc
 

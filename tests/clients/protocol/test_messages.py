@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd.clients import events as ev
-from dfd.clients.options import AlertPolicy
-from dfd.clients.protocol import messages, requests, wire
+from dfd.clients.audio import AudioFormat
+from dfd.clients.options import AlertPolicy, StreamOptions, VadEngine, VadOptions
+from dfd.clients.protocol import messages, wire
+from dfd.messages import from_message, seconds, to_message
 from dfd.v1 import detection_pb2 as pb
 from tests.clients import said
 from tests.clients.protocol import made
@@ -45,7 +47,7 @@ def field_of(message: Any, name: str) -> Any:
     if not names[name].is_repeated and names[name].has_presence and not message.HasField(name):
         return None
     value = getattr(message, name)
-    return wire.seconds(value) if base != name or name == "offset" else value
+    return seconds(value) if base != name or name == "offset" else value
 
 
 @settings(max_examples=100, deadline=None)
@@ -53,16 +55,17 @@ def field_of(message: Any, name: str) -> Any:
 def test_an_event_says_what_its_message_says(
     window: pb.WindowResult, channel: pb.ChannelSummary
 ) -> None:
+    event, summary = wire.window(window), from_message(ev.ChannelSummary, channel)
     for name in ("channel", "sequence", "provisional", "final"):
-        assert getattr(wire.window(window), name) == field_of(window, name)
+        assert getattr(event, name) == field_of(window, name)
     for name in ("start_seconds", "end_seconds", "speech_seconds", "gap_seconds"):
-        assert getattr(wire.window(window), name) == (field_of(window, name) or 0.0)
+        assert getattr(event, name) == (field_of(window, name) or 0.0)
     for name in ("window_score", "rolling_score", "cumulative_score"):
-        score, found = field_of(window, name), getattr(wire.window(window), name)
-        assert found == (None if score is None else wire.score(score))
+        score, found = field_of(window, name), getattr(event, name)
+        assert found == (None if score is None else from_message(ev.Score, score))
     for name in ("channel", "mean_spoof_probability", "windows_scored", "windows_shed"):
-        assert getattr(wire.channel(channel), name) == field_of(channel, name)
-    assert wire.channel(channel).inconclusive_reasons == tuple(channel.inconclusive_reasons)
+        assert getattr(summary, name) == field_of(channel, name)
+    assert summary.inconclusive_reasons == tuple(channel.inconclusive_reasons)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +109,14 @@ def test_an_answer_of_a_later_contract_does_no_harm() -> None:
     assert wire.encoding(99) is None
 
 
-def test_a_configuration_carries_nothing_that_was_not_asked() -> None:
-    from dfd.clients.audio import AudioFormat
-    from dfd.clients.options import StreamOptions, VadEngine, VadOptions
+def config(audio_format: AudioFormat, options: StreamOptions) -> pb.StreamingDetectConfig:
+    return to_message(pb.StreamingDetectConfig, options, audio_format=audio_format)
 
-    plain = requests.config(AudioFormat(), StreamOptions())
+
+def test_a_configuration_carries_nothing_that_was_not_asked() -> None:
+    plain = config(AudioFormat(), StreamOptions())
     assert {field.name for field, _ in plain.ListFields()} == {"audio_format", "window_results"}
-    full = requests.config(
+    full = config(
         AudioFormat("alaw", 8000, 2),  # type: ignore[arg-type]
         StreamOptions(
             stream_id="s",

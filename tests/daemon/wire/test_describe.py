@@ -1,7 +1,7 @@
 from dfd.clients import events as ev
-from dfd.clients.protocol import wire
 from dfd.daemon.wire import describe
 from dfd.detector.spec import Calibration, ErrorRates
+from dfd.messages import from_message
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import make_spec
 
@@ -12,12 +12,14 @@ def test_a_model_is_told_as_it_is() -> None:
         evidence_correlation=0.3,
         error_rates=ErrorRates(0.91, 0.0084, 0.686, 4.0),
     )
-    told = wire.model(pb.ModelInfo.FromString(describe.model_message(spec).SerializeToString()))
+    told = from_message(
+        ev.ModelInfo, pb.ModelInfo.FromString(describe.model_message(spec).SerializeToString())
+    )
     assert told.calibration == ev.Calibration(0.6, -0.15, 0.3)
     assert told.error_rates == ev.ErrorRates(0.91, 0.0084, 0.686, 4.0)
     assert (told.name, told.weights_sha256) == (spec.name, spec.weights_sha256)
 
 
 def test_what_an_older_server_does_not_say_is_not_made_up() -> None:
-    told = wire.model(pb.ModelInfo(name="old"))
+    told = from_message(ev.ModelInfo, pb.ModelInfo(name="old"))
     assert (told.calibration, told.error_rates) == (None, None)
