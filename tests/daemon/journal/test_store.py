@@ -118,7 +118,7 @@ def test_a_call_is_told_whole_where_that_is_wanted(journal: str) -> None:
 def test_a_journal_of_an_older_daemon_is_read_and_purged(journal: str) -> None:
     store = Store(journal, create=True)
     store.write([call("a"), alert("1", "a", clip="/clips/a.flac"), summary("a")])
-    with store._engine.begin() as connection:
+    with store._database.begin() as connection:
         for table in ("dfd_started", "dfd_scores", "dfd_clips"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
     store.close()
