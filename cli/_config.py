@@ -1,5 +1,6 @@
 """`--config FILE`: a TOML file whose keys are a verb's options, with underscores."""
 
+import difflib
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
+from dfd.cli._origins import key, read_from
+
 _F = TypeVar("_F", bound=Callable[..., Any])
+_HELP = (
+    "TOML file with any of these options: max_calls = 100, on_alert = [...]. The command line wins."
+)
 
 
-def config_option(command: _F) -> _F:
+def config_option(command: _F, text: str = _HELP) -> _F:
     """Adds the option; the command line and the environment take precedence."""
     return click.option(
         "--config",
@@ -19,8 +25,7 @@ def config_option(command: _F) -> _F:
         expose_value=False,
         callback=_read,
         metavar="FILE",
-        help="TOML file with any of these options: max_calls = 100, on_alert = [...]. The command"
-        " line wins.",
+        help=text,
     )(command)
 
 
@@ -34,7 +39,7 @@ def _read(context: click.Context, parameter: click.Parameter, path: Path | None)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"the configuration {path} is not TOML: {error}") from None
     known = {
-        max(one.opts, key=len).lstrip("-").replace("-", "_"): one
+        key(one): one
         for one in context.command.params
         if isinstance(one, click.Option) and one is not parameter
     }
@@ -42,11 +47,15 @@ def _read(context: click.Context, parameter: click.Parameter, path: Path | None)
     for name, value in table.items():
         option = known.get(name)
         if option is None:
-            names = ", ".join(sorted(known))
-            raise click.UsageError(f"{path}: unknown key {name}; the keys are {names}")
+            near = difflib.get_close_matches(name, known, n=1)
+            what = (
+                f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(known))}"
+            )
+            raise click.UsageError(f"{path}: unknown key {name}; {what}")
         if isinstance(value, dict) or (isinstance(value, list) and not option.multiple):
             raise click.UsageError(f"{path}: {name} must be a plain value")
         if option.multiple and not isinstance(value, list):
             value = [value]
         defaults[str(option.name)] = value
     context.default_map = {**(context.default_map or {}), **defaults}
+    read_from(context, path)

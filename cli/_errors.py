@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dfd.cli._help import Teaching
+from dfd.cli._origins import blame, with_origins
 from dfd.errors import UserError
 
 # keep gRPC's own log from appearing beside that line; set GRPC_VERBOSITY to see it
@@ -50,6 +51,8 @@ class PlainVerb(Teaching):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
+            if isinstance(error, click.BadParameter) and error.ctx is not None:
+                blame(error.ctx, error)
             message = f"{error.format_message().rstrip('.')}; see dfd {verb} --help"
             raise OneLineError(verb, message) from None
         except UserError as error:
@@ -60,7 +63,7 @@ class PlainVerb(Teaching):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            raise OneLineError(verb_of(ctx), str(error)) from None
+            raise OneLineError(verb_of(ctx), with_origins(ctx, str(error))) from None
 
 
 class Verb(PlainVerb):
@@ -73,7 +76,7 @@ class Verb(PlainVerb):
         try:
             return super().invoke(ctx)
         except DetectionError as error:
-            message = explain(error, ctx.params)
+            message = with_origins(ctx, explain(error, ctx.params))
             raise OneLineError(verb_of(ctx), message) from None
         except BrokenPipeError:
             # the reader of the output has gone; keep Python from failing again at exit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
 from dfd.cli._outputs import OutputFile, json_option
 from dfd.errors import UserError
@@ -82,26 +82,23 @@ def command(
     from dfd.detector import load_detector
     from dfd.evaluation.calibrate import card_fields, fit
 
-    try:
-        target = None if dry_run else _card_path(model, card)
-        detector = load_detector(
-            model,
-            device=device,
-            batch_buckets=_BATCH_SIZES,
-            warm=False,
-            overrides=model_overrides(facts),
-        )
-        fitted = fit(
-            _hear(people, detector),
-            _hear(machines, detector),
-            detector.spec,
-            false_alarms_per_hour,
-        )
-        fields = card_fields(fitted)
-        if target is not None:
-            _write(target, fields, model)
-    except UserError as error:
-        raise OneLineError("calibrate", str(error)) from None
+    target = None if dry_run else _card_path(model, card)
+    detector = load_detector(
+        model,
+        device=device,
+        batch_buckets=_BATCH_SIZES,
+        warm=False,
+        overrides=model_overrides(facts),
+    )
+    fitted = fit(
+        _hear(people, detector),
+        _hear(machines, detector),
+        detector.spec,
+        false_alarms_per_hour,
+    )
+    fields = card_fields(fitted)
+    if target is not None:
+        _write(target, fields, model)
     if as_json:
         import dataclasses
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfd.cli._connection import connection, server_options
-from dfd.cli._errors import OneLineError, Verb
+from dfd.cli._errors import Verb
+from dfd.errors import UserError
 
 if TYPE_CHECKING:
     from dfd.console.options import Reader
@@ -78,17 +79,14 @@ def command(
         try:
             token = console_token_file.read_text(encoding="utf-8").strip() or None
         except (OSError, UnicodeDecodeError):
-            raise OneLineError(
-                "console", f"the token file {console_token_file} cannot be read"
-            ) from None
+            raise UserError(f"the token file {console_token_file} cannot be read") from None
     if token is None and host not in _LOOPBACK:
-        raise OneLineError(
-            "console",
+        raise UserError(
             f"other machines can reach {host}: give viewers a token with --console-token-file,"
-            " or leave --host at 127.0.0.1",
+            " or leave --host at 127.0.0.1"
         )
     if (console_cert is None) != (console_key is None):
-        raise OneLineError("console", "give --console-cert and --console-key together")
+        raise UserError("give --console-cert and --console-key together")
     from dfd.console.server import serve
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

@@ -110,10 +110,7 @@ def inspect_command(model: str, as_json: bool, **others: Any) -> None:
     """
     from dfd.cli.info import show_model
 
-    try:
-        show_model(model, model_overrides(others), as_json=as_json)
-    except UserError as error:
-        raise OneLineError("models inspect", str(error)) from None
+    show_model(model, model_overrides(others), as_json=as_json)
 
 
 def _windows_per_second(model: str) -> float:

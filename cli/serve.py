@@ -4,13 +4,13 @@ import asyncio
 import logging
 import os
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES
 from dfd.daemon.options import (
@@ -23,7 +23,6 @@ from dfd.daemon.options import (
     PRECISIONS,
     ServeOptions,
 )
-from dfd.errors import UserError
 
 _DEFAULT = ServeOptions()
 _ORIGINS = {
@@ -33,26 +32,6 @@ _ORIGINS = {
 }
 _FILE = click.Path(path_type=Path)
 _SECONDS = click.FLOAT
-
-
-def read_config(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
-    """Uses the options in a TOML file as defaults; its keys are the options' names."""
-    if path is None:
-        return None
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"the configuration {path} is not TOML: {error}") from None
-    unknown = sorted(table.keys() - set(OPTION_NAMES))
-    if unknown:
-        raise UserError(f"{path}: unknown key {unknown[0]}; the keys are {', '.join(OPTION_NAMES)}")
-    nested = [name for name, value in table.items() if isinstance(value, (dict, list))]
-    if nested:
-        raise UserError(f"{path}: {nested[0]} must be a plain value")
-    context.default_map = {**(context.default_map or {}), **table}
-    return path
 
 
 def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
@@ -206,14 +185,6 @@ _OPTIONS = (
     "TOML file of --config (port = 50051), in this order of precedence.",
     read_on="docs/operations.md",
 )
-@click.option(
-    "--config",
-    type=_FILE,
-    is_eager=True,
-    callback=read_config,
-    expose_value=False,
-    help="TOML file with options.",
-)
 @click.option("--no-metrics", is_flag=True, help="Serve no metrics page.")
 @click.pass_context
 def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
@@ -234,6 +205,8 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
 
 for _decorate in _OPTIONS:
     command = _decorate(command)
+command = config_option(command, "TOML file with any of these options: port = 50051.")
+command.params.insert(0, command.params.pop())
 
 
 def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
@@ -241,10 +214,11 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
     # grpc writes its own log on threads that everything else waits for
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from dfd.daemon import logs
-    from dfd.daemon.effective import effective_fields
+    from dfd.daemon.effective import changed_fields, effective_fields
 
     logs.configure(options.log_level, options.log_format)
-    logs.log(logging.INFO, "configuration", **effective_fields(options, origins))
+    logs.log(logging.INFO, "configuration", **changed_fields(options, origins))
+    logs.log(logging.DEBUG, "whole configuration", **effective_fields(options, origins))
 
     def announce(line: str) -> None:
         click.echo(line)

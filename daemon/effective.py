@@ -25,3 +25,13 @@ def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[
             text = without_password(text)
         shown[option.name] = f"{text} ({origins.get(option.name, 'default')})"
     return shown
+
+
+def changed_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[str, str]:
+    """What is not as it would be without a word; where all is, just that."""
+    usual = ServeOptions()
+    shown = effective_fields(options, origins)
+    changed = {
+        name: text for name, text in shown.items() if getattr(options, name) != getattr(usual, name)
+    }
+    return changed or {"options": "all default"}

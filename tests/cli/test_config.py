@@ -32,8 +32,8 @@ def test_a_file_sets_options_and_the_command_line_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("max_call = 7", "unknown key max_call; the keys are max_calls, on_alert, srtp_only"),
-        ("config = 'x'", "unknown key config"),
+        ("max_call = 7", "unknown key max_call; did you mean max_calls?"),
+        ("config = 'x'", "unknown key config; the keys are max_calls, on_alert, srtp_only"),
         ("max_calls = [7]", "max_calls must be a plain value"),
         ("[max_calls]\na = 1", "max_calls must be a plain value"),
         ("max_calls = 'many'", "'many' is not a valid integer"),

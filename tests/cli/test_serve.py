@@ -202,7 +202,7 @@ def test_a_stream_through_a_real_process(start: Start, tmp_path: Path) -> None:
     assert effective["max_streams"] == "9 (flag)"
     assert effective["queue_limit"] == "6 (environment)"
     assert effective["deadline_seconds"] == "7.5 (file)"
-    assert effective["host"] == "127.0.0.1 (default)"
+    assert "host" not in effective
     assert events["stream started"]["labels"] == {"direction": "inbound"}
     assert events["stream ended"]["stream_id"] == "call-1"
     assert events["stream ended"]["channels"][0]["scored"] == len(windows)

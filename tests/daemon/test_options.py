@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from dfd.daemon.effective import effective_fields
+from dfd.daemon.effective import changed_fields, effective_fields
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 
@@ -60,3 +60,13 @@ def test_the_effective_configuration_tells_where_it_came_from() -> None:
     assert shown["host"] == "127.0.0.1 (default)"
     assert shown["idle_timeout_seconds"] == "300.0 (default)"
     assert shown["threads"] == "none (default)"
+
+
+def test_the_first_line_of_the_log_has_what_differs_and_no_more() -> None:
+    options = ServeOptions(port=0, host="127.0.0.1", log_format="json")
+    origins = {"port": "flag", "host": "file", "log_format": "environment"}
+    assert changed_fields(options, origins) == {
+        "port": "0 (flag)",
+        "log_format": "json (environment)",
+    }
+    assert changed_fields(ServeOptions(), {}) == {"options": "all default"}
