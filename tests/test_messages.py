@@ -95,7 +95,7 @@ def test_what_has_no_value_is_not_set() -> None:
 
 
 def test_limits_are_the_servers_options() -> None:
-    message = to_message(pb.Limits, ServeOptions(idle_timeout_seconds=2.5))
+    message = to_message(pb.Limits, ServeOptions(idle_timeout_seconds=2.5, max_stream_seconds=None))
     assert seconds(message.idle_timeout) == 2.5
     assert not message.HasField("max_stream_duration")
     assert message.max_channel_count == 8
