@@ -34,6 +34,17 @@ _FILE = click.Path(path_type=Path)
 _SECONDS = click.FLOAT
 
 
+class _Words(click.ParamType[str]):
+    """A word; where several are in one environment variable commas part them."""
+
+    name = "text"
+    envvar_list_splitter = ","
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Takes it as it is."""
+        return str(value).strip()
+
+
 def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
     """Makes an option whose default and name come from `ServeOptions`."""
     default = getattr(_DEFAULT, name)
@@ -53,7 +64,14 @@ def _flag(name: str, help_text: str) -> Any:
 _OPTIONS = (
     _option("host", "Address to listen on.", str),
     _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
-    _option("model", MODEL_HELP, str),
+    _option(
+        "model",
+        f"{MODEL_HELP} May be repeated: streams choose by name, the first is for those that name"
+        " none.  [default: bundled]",
+        _Words(),
+        multiple=True,
+        show_default=False,
+    ),
     *OVERRIDES,
     _option("workers", "Processes that share the port.", click.IntRange(1, 64)),
     _option("device", "auto, cpu, cuda or cuda:N; or several, separated by commas.", str),

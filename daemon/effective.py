@@ -19,6 +19,8 @@ def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[
     for option in fields(options):
         value = getattr(options, option.name)
         text = "none" if value is None else str(value)
+        if option.name == "model":
+            text = ", ".join(options.models)
         if isinstance(value, Path):
             text = str(value.absolute())
         if option.name == "journal":

@@ -1,11 +1,12 @@
 """What Prometheus is told: its own registry, labels from fixed sets."""
 
+from collections.abc import Sequence
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    Info,
     ProcessCollector,
 )
 
@@ -16,6 +17,22 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 # weight of the newest batch in the smoothed real-time factor
 _SMOOTHING = 0.1
+
+
+_MODEL = ("name", "version", "weights_sha256", "device", "precision", "engine")
+
+
+class Part:
+    """What one of several adds to a gauge."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value = 0.0
+
+    def set(self, value: float) -> None:
+        """Sets this part."""
+        self._gauge.inc(value - self._value)
+        self._value = value
 
 
 class Metrics:
@@ -112,23 +129,18 @@ class Metrics:
             "Lines of the log that nobody took, since the start.",
             registry=registry,
         ).set_function(dropped_lines)
-        self._model = Info("dfd_model", "The model that is served.", registry=registry)
+        self._models = Gauge(
+            "dfd_model_info", "The models that are served.", _MODEL, registry=registry
+        )
         self._hop_seconds = 2.0
         self._factor: float | None = None
 
-    def set_model(self, spec: ModelSpec) -> None:
-        """Names the model that is served."""
-        self._hop_seconds = spec.hop_samples / spec.sample_rate_hz
-        self._model.info(
-            {
-                "name": spec.name,
-                "version": spec.version,
-                "weights_sha256": spec.weights_sha256,
-                "device": spec.device,
-                "precision": spec.precision,
-                "engine": spec.engine,
-            }
-        )
+    def set_models(self, specs: Sequence[ModelSpec]) -> None:
+        """Names the models that are served, the first before all others."""
+        self._hop_seconds = specs[0].hop_samples / specs[0].sample_rate_hz
+        self._models.clear()
+        for spec in specs:
+            self._models.labels(*(getattr(spec, name) for name in _MODEL)).set(1)
 
     def batch_done(self, size: int, compute_seconds: float) -> None:
         """Counts one forward pass that went well."""

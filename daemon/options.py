@@ -1,13 +1,15 @@
 """Options of the daemon: frozen, with units in their names, checked when made."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
 MIB = 1 << 20
+# as `detector/files/bundled` has it, which would import torch
+_BUNDLED = "bundled"
 ADMISSIONS = ("measured", "fixed")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 JOURNAL_FAILURES = ("continue", "stop")
@@ -27,7 +29,8 @@ class ServeOptions(ModelOverrides):
 
     Attributes:
         host, port: where gRPC listens; port 0 takes a free one.
-        model: as `dfd.detector.load_detector` takes it; "bundled" comes with dfd.
+        model: those that are served, as `dfd.detector.load_detector` takes them; the first is for
+            streams that name none. Nothing: the bundled one.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
         precision, engine, threads: as `dfd.detector.load_detector` takes them.
@@ -81,7 +84,7 @@ class ServeOptions(ModelOverrides):
 
     host: str = "127.0.0.1"
     port: int = 50051
-    model: str = "bundled"
+    model: str | tuple[str, ...] = ()
     workers: int = 1
     device: str = "auto"
     precision: str = "auto"
@@ -244,9 +247,24 @@ class ServeOptions(ModelOverrides):
         return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The models to load, each once; the first is for streams that name none."""
+        named = (self.model,) if isinstance(self.model, str) else self.model
+        return tuple(dict.fromkeys(named)) or (_BUNDLED,)
+
+    @property
     def devices(self) -> tuple[str, ...]:
-        """The devices, one instance each."""
+        """The devices, one instance of each model on each."""
         return tuple(name.strip() for name in self.device.split(","))
+
+    @property
+    def instances(self) -> tuple["ServeOptions", ...]:
+        """What the instances run: every model on every device."""
+        return tuple(self.of(model, device) for model in self.models for device in self.devices)
+
+    def of(self, model: str, device: str | None = None) -> "ServeOptions":
+        """The same for one model alone, on one device or on all."""
+        return replace(self, model=model, device=device or self.device)
 
     @property
     def streams_by_peer(self) -> int:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import grpc
+
 from dfd.daemon.endpoint.admission import Admission, Phase
-from dfd.daemon.endpoint.auth import Authenticator
+from dfd.daemon.endpoint.auth import Authenticator, Token
 from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.endpoint.shares import Shares
 from dfd.daemon.endpoint.uploads import Uploads
@@ -46,11 +48,35 @@ class DrainPlan:
 class Drainable(Protocol):
     """A running RPC."""
 
+    @property
+    def model(self) -> ServedModel | None:
+        """What judges it; None before it has said which model it wants."""
+
     def drain(self, plan: DrainPlan) -> None:
         """The server is about to end."""
 
     def warn(self, reason: str, message: str) -> None:
         """Tells the client something worth knowing of the server."""
+
+
+def concerns(model: ServedModel, judge: ServedModel | None) -> bool:
+    """Whether a model is what judges an RPC, or a part of it."""
+    return judge is not None and (judge is model or model in judge.members)
+
+
+def allows(token: Token | None, model: str) -> bool:
+    """Whether a caller may use a model."""
+    return token is None or token.models is None or model in token.models
+
+
+def model_not_allowed(model: str) -> StatusError:
+    """The token is for other models."""
+    return StatusError(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "MODEL_NOT_ALLOWED",
+        f"the token does not allow the model {model}; use one that does",
+        metadata={"model": model},
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +85,7 @@ class Runtime:
 
     Attributes:
         journal, clips: None where none are kept.
-        model: None until the model is warm.
+        models: by name, the first for streams that name none; empty until all are warm.
         rpcs: streams and recordings that run.
         roster: the streams as watchers see them.
     """
@@ -75,7 +101,7 @@ class Runtime:
     capacity: Capacity
     journal: Journal | None = None
     clips: ClipFolder | None = None
-    model: ServedModel | None = None
+    models: dict[str, ServedModel] = field(default_factory=dict)
     rpcs: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)
 
@@ -85,10 +111,10 @@ class Runtime:
             return None
         return CallJournal(self.journal, kind, self.options.retry_seconds, warn)
 
-    def warm(self, model: ServedModel) -> None:
+    def warm(self, models: dict[str, ServedModel]) -> None:
         """Starts to serve."""
-        self.model = model
-        self.metrics.set_model(model.spec)
+        self.models = models
+        self.metrics.set_models([model.spec for model in models.values()])
         self.admission.enter(Phase.SERVING)
 
     def drain(self, plan: DrainPlan) -> None:
@@ -97,21 +123,63 @@ class Runtime:
         for rpc in tuple(self.rpcs):
             rpc.drain(plan)
 
-    def warn(self, reason: str, message: str) -> None:
-        """Tells all RPCs that run something worth knowing of the server."""
+    def warn(self, reason: str, message: str, model: ServedModel | None = None) -> None:
+        """Tells all RPCs that run, or those of one model, something worth knowing."""
         for rpc in tuple(self.rpcs):
-            rpc.warn(reason, message)
+            if model is None or concerns(model, rpc.model):
+                rpc.warn(reason, message)
 
-    def model_or_refuse(self) -> ServedModel:
-        """The warm model.
+    def check_warm(self) -> None:
+        """Makes sure that there are models.
 
         Raises:
             StatusError: with WARMING_UP or SERVER_DRAINING.
         """
-        if self.model is None:
+        if not self.models:
             self.admission.check()
             raise self.drain_error()
-        return self.model
+
+    def check_models(self, token: Token | None) -> None:
+        """Makes sure that there is a model for a caller, before it says which one it wants.
+
+        Raises:
+            StatusError: with WARMING_UP, SERVER_DRAINING or MODEL_NOT_ALLOWED.
+        """
+        self.check_warm()
+        if not any(allows(token, name) for name in self.models):
+            raise model_not_allowed(next(iter(self.models)))
+
+    def choose(self, name: str, token: Token | None) -> ServedModel:
+        """The model that an RPC asks for.
+
+        Args:
+            name: of the model; empty for the first.
+            token: of the caller, None where none is asked for.
+
+        Raises:
+            StatusError: with UNKNOWN_MODEL, MODEL_NOT_ALLOWED or ENGINE_FAILING.
+        """
+        name = name or next(iter(self.models))
+        if name not in self.models:
+            raise StatusError(
+                grpc.StatusCode.NOT_FOUND,
+                "UNKNOWN_MODEL",
+                "this server has no such model; leave model empty, or ask for "
+                + " or ".join(self.models),
+            )
+        if not allows(token, name):
+            raise model_not_allowed(name)
+        model = self.models[name]
+        if not model.well():
+            others = " or ".join(n for n, other in self.models.items() if other.well())
+            raise StatusError(
+                grpc.StatusCode.UNAVAILABLE,
+                "ENGINE_FAILING",
+                f"the model {name} judges no windows at present; try again later"
+                + (f", or ask for {others}" if others else ""),
+                retry_seconds=self.options.retry_seconds,
+            )
+        return model
 
     def drain_error(self) -> StatusError:
         """What an RPC that draining cuts short ends with."""

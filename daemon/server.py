@@ -31,9 +31,10 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
 from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import ModelSource
+from dfd.daemon.scheduling.contract import ModelSource, ServedModel
+from dfd.daemon.scheduling.lineup import line_up
 from dfd.daemon.scheduling.load import load_model
-from dfd.daemon.scheduling.local import Loader, LocalModel
+from dfd.daemon.scheduling.local import Loader, LocalModels
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
@@ -95,12 +96,12 @@ class Server:
                 time.monotonic,
                 options.deadline_seconds,
                 options.retry_seconds,
-                len(options.devices),
                 None if shared is None else lambda: shared.quota.taken,
             ),
         )
         self._shares_port = shared is not None
-        self._source = LocalModel(options, metrics, load) if shared is None else shared.source
+        self._source: ModelSource
+        self._source = LocalModels(options, metrics, load) if shared is None else shared.source
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
         self._vitals = Vitals(options, metrics, self.runtime.capacity, self._pulse_changed)
@@ -177,18 +178,19 @@ class Server:
                 self.reread()
 
     async def warm(self) -> bool:
-        """Loads the model and starts to serve; True when that is done.
+        """Loads the models and starts to serve; True when that is done.
 
         Raises:
             UserError: if there is no such model or device.
         """
-        model = await self._source.start()
-        rehearse(model.spec)
-        model = await self._vitals.watch(model)
+        models = await self._source.start()
+        rehearse(models[0].spec)
+        lineup = line_up(await self._vitals.watch(models))
         self._has_model = True
-        self.runtime.warm(model)
+        self.runtime.warm(lineup)
         self._follow()
-        log(logging.INFO, "serving", **model_fields(model.spec))
+        for model in lineup.values():
+            log(logging.INFO, "serving", **model_fields(model.spec))
         return True
 
     def pause(self) -> None:
@@ -201,17 +203,23 @@ class Server:
         self._has_model = self._vitals.watching
         self._follow()
 
-    def _pulse_changed(self, well: bool) -> None:
-        """Says the truth about the model, to those who would come and those who are here."""
+    def _pulse_changed(self, model: ServedModel, well: bool) -> None:
+        """Says the truth about a model, to those who would come and those who are here."""
+        several = len(self.options.models) > 1
+        which = f"the classifier {model.spec.name}" if several else "the classifier"
         if well:
-            log(logging.WARNING, "windows are judged again")
-            self.runtime.warn("ENGINE_RECOVERED", "the classifier judges windows again")
+            log(logging.WARNING, "windows are judged again", model=model.spec.name)
+            self.runtime.warn("ENGINE_RECOVERED", f"{which} judges windows again", model)
         else:
-            log(logging.ERROR, "no windows are judged; no streams are taken until they are")
+            log(
+                logging.ERROR,
+                "no windows are judged; no streams are taken until they are",
+                model=model.spec.name,
+            )
             self.runtime.warn(
                 "ENGINE_FAILING",
-                "the classifier judges no windows at present; what is said meanwhile may stay "
-                "unjudged",
+                f"{which} judges no windows at present; what is said meanwhile may stay unjudged",
+                model,
             )
         self._follow()
 

@@ -65,7 +65,7 @@ class DetectionService:
 
         async def serve(token: Token | None) -> str:
             with self._place(context, token):
-                stream = Stream(self._runtime, context, None if token is None else token.name)
+                stream = Stream(self._runtime, context, token)
                 try:
                     await stream.run()
                 except (StatusError, ClientGoneError):
@@ -83,7 +83,7 @@ class DetectionService:
 
         async def serve(token: Token | None) -> bytes:
             with self._place(context, token):
-                recording = Recording(self._runtime, context, None if token is None else token.name)
+                recording = Recording(self._runtime, context, token)
                 try:
                     response = await recording.run()
                 except (StatusError, ClientGoneError):
@@ -101,16 +101,17 @@ class DetectionService:
 
         async def serve(_: Token | None) -> bytes:
             runtime = self._runtime
-            spec = runtime.model_or_refuse().spec
+            runtime.check_warm()
+            specs = [engine.spec for engine in runtime.models.values()]
             return pb.GetServerInfoResponse(
                 version=runtime.version,
-                models=[describe.model_message(spec)],
+                models=[describe.model_message(spec) for spec in specs],
                 encodings=ENCODINGS,
                 limits=to_message(pb.Limits, runtime.options),
                 active_streams=runtime.admission.taken,
                 max_streams=runtime.admission.max_streams,
-                default_alert_policy=to_message(pb.AlertPolicy, default_policy(spec)),
-                model_cards=[spec.card_text],
+                default_alert_policy=to_message(pb.AlertPolicy, default_policy(specs[0])),
+                model_cards=[spec.card_text for spec in specs],
             ).SerializeToString()
 
         return await self._guarded(context, Right.INFO, serve) or b""
@@ -128,18 +129,11 @@ class DetectionService:
         """Holds a place of the daemon, of the token and of the peer.
 
         Raises:
-            StatusError: if there is none.
+            StatusError: with there is none.
         """
         runtime = self._runtime
         with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):
-            model = runtime.model_or_refuse().spec.name
-            if token is not None and token.models is not None and model not in token.models:
-                raise StatusError(
-                    grpc.StatusCode.PERMISSION_DENIED,
-                    "MODEL_NOT_ALLOWED",
-                    f"the token does not allow the model {model}; use one that does",
-                    metadata={"model": model},
-                )
+            runtime.check_models(token)
             yield
 
     async def _guarded(

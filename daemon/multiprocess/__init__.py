@@ -1,4 +1,4 @@
-"""Several processes that share a port, all feeding one instance per device.
+"""Several processes that share a port, all feeding one instance per model and device.
 
     supervisor   starts the processes, watches them, restarts the dead, drains and ends
     child        where such a process begins; `control` says what it is told and tells

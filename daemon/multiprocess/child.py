@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import replace
 from typing import cast
 
 from dfd.daemon import logs
@@ -51,8 +50,7 @@ async def _live(connection: socket.socket) -> None:
     if begin.role == "instance":
         from dfd.daemon.multiprocess.instance import run_instance
 
-        options = replace(options, device=options.devices[begin.index])
-        end = await run_instance(options, _loader(begin.loader), control)
+        end = await run_instance(options.instances[begin.index], _loader(begin.loader), control)
     else:
         from dfd.daemon.multiprocess.worker import run_worker
 

@@ -157,7 +157,7 @@ async def _warm(source: LocalModel, metrics: Metrics, control: ControlChannel) -
         log(logging.ERROR, "the model could not be loaded", exc_info=True)
         control.send(Ended(drained=False, mistake="an instance could not start; see the log"))
         return
-    metrics.set_model(spec)
+    metrics.set_models([spec])
     metrics.ready.set(1)
     settle_memory()
     log(logging.INFO, "instance ready", **model_fields(spec))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dfd.daemon.metrics import Metrics
+from dfd.daemon.metrics import Metrics, Part
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.records import REPLY, REQUEST, RecordLink, Verb
 from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, Task
@@ -74,7 +74,7 @@ class RemoteScheduler:
         self._worker = worker
         self._rows = slots.rows
         self._counts = counts
-        self._metrics = metrics
+        self._queue_length = Part(metrics.queue_length)
         self._queue_limit = queue_limit
         self._on_instances = on_instances
         self._loop = asyncio.get_running_loop()
@@ -116,6 +116,11 @@ class RemoteScheduler:
         instances, self._instances = self._instances, {}
         for instance in instances.values():
             instance.link.close()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is an instance."""
+        return bool(self._instances)
 
     def open_lane(self) -> Lane:
         """Announces a stream."""
@@ -172,7 +177,7 @@ class RemoteScheduler:
             task.samples = None
             self._flights[slot] = flight = _Flight(task, task.lane.number, len(samples), -1)
             self._send(slot, flight)
-        self._metrics.queue_length.set(len(self._waiting))
+        self._queue_length.set(len(self._waiting))
         if (self._waiting or self._suspects) and self._sweeping is None:
             self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
@@ -270,7 +275,7 @@ class RemoteScheduler:
         for task in tuple(lane.tasks):
             self._waiting.discard(task)
             self._give_up(task, WindowStatus.SHED)
-        self._metrics.queue_length.set(len(self._waiting))
+        self._queue_length.set(len(self._waiting))
 
     def _tell_all(self, verb: Verb, lane: _RemoteLane) -> None:
         record = _request(verb, lane.number)

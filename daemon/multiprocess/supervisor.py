@@ -44,6 +44,7 @@ from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, me
 from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
+from dfd.daemon.scheduling.lineup import check_names
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
@@ -68,7 +69,7 @@ class _Process:
     Attributes:
         bound, serving, watched: of a worker.
         spec: of an instance whose model is loaded.
-        slots: descriptor of a worker's windows.
+        slots: descriptors of a worker's windows, by model.
         figures: its metrics when they were last asked for.
         end: what it said of its end.
         unanswered: questions since it was last heard.
@@ -83,7 +84,7 @@ class _Process:
     serving: bool = False
     watched: bool = False
     spec: ModelSpec | None = None
-    slots: int | None = None
+    slots: dict[str, int] = field(default_factory=dict)
     figures: Families = field(default_factory=list)
     end: Ended | None = None
     unanswered: int = 0
@@ -117,7 +118,7 @@ class Supervisor:
         self._loader = loader
         self._loop = asyncio.get_running_loop()
         self._held = contextlib.ExitStack()
-        instances = len(options.devices)
+        instances = len(options.instances)
         self._counts_descriptor = SharedCounts.allocate(options.workers, instances)
         self._held.callback(os.close, self._counts_descriptor)
         self._counts = SharedCounts(self._counts_descriptor, options.workers, instances)
@@ -158,7 +159,7 @@ class Supervisor:
                 lambda: self.metrics.value("dfd_ready") == 1.0,
                 options.handover,
             )
-        for role, count in (("instance", len(options.devices)), ("worker", options.workers)):
+        for role, count in (("instance", len(options.instances)), ("worker", options.workers)):
             for index in range(count):
                 await self._spawn(role, index)
         await self._until(
@@ -167,6 +168,7 @@ class Supervisor:
                 and all(p.bound for p in self._all("worker"))
             )
         )
+        check_names([p.spec for p in self._all("instance") if p.spec][:: len(options.devices)])
         self._started = True
         watchdog = asyncio.create_task(keep_watch(self._at_work, options.watchdog_seconds))
         self._watches.add(watchdog)
@@ -180,6 +182,7 @@ class Supervisor:
             "serving",
             address=address(options.host, self.port),
             workers=options.workers,
+            models=options.models,
             devices=options.devices,
         )
         return True
@@ -274,7 +277,7 @@ class Supervisor:
                 options=replace(options, port=self.port, metrics_port=-1),
                 loader=self._loader,
                 workers=options.workers,
-                instances=len(options.devices),
+                instances=len(options.instances),
             ),
             [self._counts_descriptor, self._ledger_descriptor],
         )
@@ -364,15 +367,17 @@ class Supervisor:
         """Connects a worker and an instance that are both there, by a socket and the slots."""
         if not worker.bound or instance.spec is None:
             return
-        if worker.slots is None:
-            worker.slots = WindowSlots.allocate(_SLOTS, instance.spec.window_samples)
+        model = self.options.instances[instance.index].models[0]
+        if model not in worker.slots:
+            worker.slots[model] = WindowSlots.allocate(_SLOTS, instance.spec.window_samples)
+        slots = worker.slots[model]
         for_worker, for_instance = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with for_worker, for_instance:
             worker.control.send(
-                Connect(instance.index, instance.spec), [for_worker.fileno(), worker.slots]
+                Connect(instance.index, instance.spec), [for_worker.fileno(), slots]
             )
             instance.control.send(
-                Connect(worker.index, instance.spec), [for_instance.fileno(), worker.slots]
+                Connect(worker.index, instance.spec), [for_instance.fileno(), slots]
             )
 
     def _reap(self, one: _Process) -> None:
@@ -389,8 +394,8 @@ class Supervisor:
                     worker.control.send(Gone(one.index))
             if one.watched:
                 self._let_see(one)
-        if one.slots is not None:
-            os.close(one.slots)
+        for slots in one.slots.values():
+            os.close(slots)
         self._retired = merge([self._retired, lasting(one.figures)])
         self._publish()
         self._changed.set()
@@ -403,7 +408,7 @@ class Supervisor:
 
     @property
     def _expected(self) -> int:
-        return self.options.workers + len(self.options.devices)
+        return self.options.workers + len(self.options.instances)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Waits for what the processes say.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -31,6 +32,7 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
+from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 
@@ -56,26 +58,53 @@ class SharedQuota:
 
 
 class Instances:
-    """The instances as a server's source of a model: there is one when the first is connected."""
+    """The instances of all models, as a server's source of them.
 
-    def __init__(self) -> None:
-        self._model: asyncio.Future[ServedModel] = asyncio.get_running_loop().create_future()
-        self.scheduler: RemoteScheduler | None = None
+    Args:
+        models: how many there are.
+        schedule: makes the scheduler of a model, before its first instance.
+    """
 
-    async def start(self) -> ServedModel:
-        """Waits for the first instance."""
-        return await self._model
+    def __init__(self, models: int, schedule: Callable[[WindowSlots], RemoteScheduler]) -> None:
+        self._schedule = schedule
+        loop = asyncio.get_running_loop()
+        self._met: list[asyncio.Future[ServedModel]] = [loop.create_future() for _ in range(models)]
+        self._schedulers: dict[int, RemoteScheduler] = {}
+
+    async def start(self) -> list[ServedModel]:
+        """Waits for an instance of each model."""
+        return list(await asyncio.gather(*self._met))
 
     async def stop(self) -> bool:
         """Lets go of all."""
-        if self.scheduler is not None:
-            self.scheduler.stop()
+        for scheduler in self._schedulers.values():
+            scheduler.stop()
         return True
 
-    def connected(self, model: ServedModel) -> None:
-        """There is a model."""
-        if not self._model.done():
-            self._model.set_result(model)
+    @property
+    def reachable(self) -> bool:
+        """Whether there is any instance."""
+        return any(scheduler.reachable for scheduler in self._schedulers.values())
+
+    async def connect(
+        self, model: int, instance: int, spec: ModelSpec, link: socket.socket, memory: int
+    ) -> None:
+        """There is an instance.
+
+        Args:
+            model: its model, by its number.
+            instance: its own number.
+            spec: of the model.
+            link: to the instance.
+            memory: descriptor of the slots that this worker has for windows of the model.
+        """
+        scheduler = self._schedulers.get(model)
+        if scheduler is None:
+            scheduler = self._schedule(WindowSlots(memory, spec.window_samples))
+            self._schedulers[model] = scheduler
+        await scheduler.connect(instance, link)
+        if not self._met[model].done():
+            self._met[model].set_result(ServedModel(spec, scheduler, lambda: scheduler.reachable))
 
 
 class Worker:
@@ -94,7 +123,7 @@ class Worker:
         self._counts = counts
         self._control = control
         self._metrics = Metrics()
-        self._instances = Instances()
+        self._instances = Instances(len(options.models), self._schedule)
         self._server = Server(
             options,
             shared=Shared(self._instances, SharedQuota(counts, index), ledger, self._metrics),
@@ -152,25 +181,26 @@ class Worker:
         self._control.send(Ended(self._drained))
 
     async def _connect(self, message: Connect, connection: int, memory: int) -> None:
-        instances = self._instances
-        if instances.scheduler is None:
-            instances.scheduler = RemoteScheduler(
-                self._index,
-                WindowSlots(memory, message.spec.window_samples),
-                self._counts,
-                self._metrics,
-                self._options.queue_limit,
-                self._instances_changed,
-            )
+        model = message.index // len(self._options.devices)
+        link = socket.socket(fileno=connection)
+        await self._instances.connect(model, message.index, message.spec, link, memory)
         os.close(memory)
-        await instances.scheduler.connect(message.index, socket.socket(fileno=connection))
-        instances.connected(ServedModel(message.spec, instances.scheduler))
 
-    def _instances_changed(self, count: int) -> None:
-        """Streams are taken while there is an instance for them."""
+    def _schedule(self, slots: WindowSlots) -> RemoteScheduler:
+        return RemoteScheduler(
+            self._index,
+            slots,
+            self._counts,
+            self._metrics,
+            self._options.queue_limit,
+            self._instances_changed,
+        )
+
+    def _instances_changed(self, _: int) -> None:
+        """Streams are taken while there is an instance for any."""
         if self._warming is None or not self._warming.done():
             return
-        if count == 0:
+        if not self._instances.reachable:
             log(logging.WARNING, "no instance is left; no streams are taken until one is back")
             self._server.pause()
         else:

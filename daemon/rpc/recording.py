@@ -9,6 +9,7 @@ import uuid
 import grpc
 import grpc.aio
 
+from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.daemon.journal.call import CallJournal, Ready
 from dfd.daemon.logs import log
@@ -17,6 +18,7 @@ from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.wire import describe, events, requests
 from dfd.messages import to_message
 from dfd.streaming import types as core
@@ -30,21 +32,22 @@ class Recording:
     """Serves one call of `Detect`; `run` is called once.
 
     Args:
-        token: name of the caller's token, for the log.
+        token: the caller's; None where none is asked for.
     """
 
     def __init__(
         self,
         runtime: Runtime,
         context: grpc.aio.ServicerContext[bytes, bytes],
-        token: str | None = None,
+        token: Token | None = None,
     ) -> None:
         self.stream_id = f"r-{uuid.uuid4().hex[:16]}"
         self._runtime = runtime
         self._context = context
         self._token = token
-        self._model = runtime.model_or_refuse()
-        self._response = pb.DetectResponse(model=describe.model_message(self._model.spec))
+        self._token_name = None if token is None else token.name
+        self.model: ServedModel | None = None
+        self._response = pb.DetectResponse()
         self._timer: asyncio.TimerHandle | None = None
         self._pipeline: Pipeline | None = None
         self._journal: CallJournal | None = None
@@ -95,7 +98,7 @@ class Recording:
                 "recording ended",
                 stream_id=self.stream_id,
                 peer=self._context.peer(),
-                token=self._token,
+                token=self._token_name,
                 end=name,
                 seconds=round(time.monotonic() - started_at, 3),
             )
@@ -141,7 +144,7 @@ class Recording:
         return requests.parse(pb.DetectRequest, raw)
 
     async def _judge(self, request: pb.DetectRequest) -> None:
-        options, spec = self._runtime.options, self._model.spec
+        options = self._runtime.options
         size = len(request.audio)
         if size > options.max_recording_bytes:
             raise invalid(
@@ -149,13 +152,15 @@ class Recording:
                 f"the recording holds {size} bytes; send at most {options.max_recording_bytes}, "
                 "or stream it",
             )
-        requests.check_model(request.model, spec)
+        self.model = model = self._runtime.choose(request.model, self._token)
+        spec = model.spec
+        self._response.model.CopyFrom(describe.model_message(spec))
         session = requests.session_options(request, spec, options.max_channel_count)
         self._pipeline = pipeline = Pipeline(
             self.stream_id,
             session,
             options,
-            self._model.scheduler,
+            model.scheduler,
             self._runtime.metrics,
             self._tell,
         )
@@ -167,7 +172,7 @@ class Recording:
                 model=self._response.model,
                 effective_config=describe.effective_config(config, self.stream_id, session, spec),
             )
-            await self._journal.begin(started, self._context.peer(), self._token, spec)
+            await self._journal.begin(started, self._context.peer(), self._token_name, spec)
         frame = session.audio_format.bytes_per_frame
         step = frame * round(session.audio_format.sample_rate_hz * _SLICE_SECONDS)
         for piece in slices(request.audio, step, frame):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 
 import grpc.aio
 
+from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import StatusError
 from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.logs import log
@@ -20,6 +21,7 @@ from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.rpc.reader import Reader, read_config
 from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.capacity import Hold
 from dfd.daemon.watch.sight import Sight
 from dfd.daemon.wire import describe, events, requests
@@ -35,20 +37,21 @@ class Stream:
     """Serves one call of `StreamingDetect`; `run` is called once.
 
     Args:
-        token: name of the caller's token, for the log.
+        token: the caller's; None where none is asked for.
     """
 
     def __init__(
         self,
         runtime: Runtime,
         context: grpc.aio.ServicerContext[bytes, bytes],
-        token: str | None = None,
+        token: Token | None = None,
     ) -> None:
         self.stream_id = f"s-{uuid.uuid4().hex[:16]}"
         self._runtime = runtime
         self._context = context
         self._token = token
-        self._model = runtime.model_or_refuse()
+        self._token_name = None if token is None else token.name
+        self.model: ServedModel | None = None
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[End] = self._loop.create_future()
         self._outbox = Outbox()
@@ -145,20 +148,21 @@ class Stream:
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
         """Takes the configuration, says `started` and sets reader and writer to work."""
-        options, spec = self._runtime.options, self._model.spec
+        options = self._runtime.options
         config = await read_config(self._context, self._end, options.config_timeout_seconds)
-        requests.check_model(config.model, spec)
+        self.model = model = self._runtime.choose(config.model, self._token)
+        spec = model.spec
         requests.check_identity(config)
         self.stream_id = config.stream_id or self.stream_id
         session = requests.session_options(config, spec, options.max_channel_count)
         self._hold = self._runtime.capacity.enter(
-            len(session.effective_channels), session.effective_hop_seconds
+            len(session.effective_channels), session.effective_hop_seconds, model.seconds_each
         )
         self._pipeline = pipeline = Pipeline(
             self.stream_id,
             session,
             options,
-            self._model.scheduler,
+            model.scheduler,
             self._runtime.metrics,
             functools.partial(self._tell, config),
         )
@@ -172,7 +176,7 @@ class Stream:
         )
         self._journal = self._runtime.call_journal("stream", self.warn)
         if self._journal is not None:
-            await self._journal.begin(started, self._context.peer(), self._token, spec)
+            await self._journal.begin(started, self._context.peer(), self._token_name, spec)
         self._sight = Sight(effective, self._context.peer(), pipeline.session)
         self._runtime.roster.enter(self._sight)
         self._outbox.put(pb.StreamingDetectResponse(started=started))
@@ -300,7 +304,8 @@ class Stream:
         self._outbox.put(message, written, ready)
 
     def _count_latency(self, arrived_at: float) -> None:
-        seconds = self._model.scheduler.clock() - arrived_at
+        assert self.model is not None
+        seconds = self.model.scheduler.clock() - arrived_at
         self._runtime.metrics.result_seconds.observe(seconds)
 
     def _journal_end(self, name: str, reason: str | None) -> None:
@@ -317,7 +322,8 @@ class Stream:
             "stream started",
             stream_id=self.stream_id,
             peer=self._context.peer(),
-            token=self._token,
+            token=self._token_name,
+            model=config.model,
             labels=dict(config.labels),
             encoding=pb.AudioFormat.Encoding.Name(audio.encoding),
             sample_rate_hertz=audio.sample_rate_hertz,

@@ -40,23 +40,32 @@ class WindowScheduler(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
-    """A warm model and the scheduler before it."""
+    """A warm model and the scheduler before it.
+
+    Attributes:
+        well: whether its windows are judged, as far as is known.
+        seconds_each: what a window takes of the devices; None before it is known.
+        members: the models that it is made of; none where it is one itself.
+    """
 
     spec: ModelSpec
     scheduler: WindowScheduler
+    well: Callable[[], bool] = lambda: True
+    seconds_each: Callable[[], float | None] = lambda: None
+    members: tuple["ServedModel", ...] = ()
 
 
 class ModelSource(Protocol):
-    """Where a server has its model from."""
+    """Where a server has its models from."""
 
-    async def start(self) -> ServedModel:
-        """Waits until a model is warm.
+    async def start(self) -> list[ServedModel]:
+        """Waits until all models are warm; gives them in the order of the options.
 
         Raises:
             UserError: if there is no such model or device.
         """
 
     async def stop(self) -> bool:
-        """Lets go of the model; False where a device is still busy and cannot be stopped."""
+        """Lets go of the models; False where a device is still busy and cannot be stopped."""

@@ -14,13 +14,14 @@ def load_model(options: ServeOptions) -> LoadedModel:
     Raises:
         UserError: if there is no such model or device.
     """
-    if options.model == NOOP:
+    (model,) = options.models
+    if model == NOOP:
         log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
         return NoopDetector(options.batch_buckets)
     from dfd.detector import load_detector
 
     return load_detector(
-        options.model,
+        model,
         device=options.device,
         precision=options.precision,
         engine=options.engine,

@@ -1,4 +1,4 @@
-"""A model in this process, its device's thread and the scheduler before them."""
+"""Models in this process: each one, its device's thread and the scheduler before them."""
 
 import asyncio
 import logging
@@ -96,3 +96,22 @@ class LocalModel:
             await self._scheduler.stop()
         self._device.close()
         return await asyncio.to_thread(self._device.join, _DEVICE_JOIN_SECONDS)
+
+
+class LocalModels:
+    """All models of a daemon of one process, each with a thread and batches of its own."""
+
+    def __init__(self, options: ServeOptions, metrics: Metrics, load: Loader) -> None:
+        self._models = [LocalModel(options.of(model), metrics, load) for model in options.models]
+
+    async def start(self) -> list[ServedModel]:
+        """Loads one after the other: together they would only be in each other's way.
+
+        Raises:
+            UserError: if there is no such model or device.
+        """
+        return [await model.start() for model in self._models]
+
+    async def stop(self) -> bool:
+        """Ends all; False where a device is still busy and cannot be stopped."""
+        return all(await asyncio.gather(*(model.stop() for model in self._models)))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd.daemon.logs import log
-from dfd.daemon.metrics import Metrics
+from dfd.daemon.metrics import Metrics, Part
 from dfd.daemon.scheduling.batching import (
     DueQueue,
     Kind,
@@ -87,6 +87,7 @@ class Scheduler:
         self._given_up = 0
         self._seconds_each = 0.0
         self._queue = DueQueue()
+        self._queue_length = Part(metrics.queue_length)
         self._lanes = 0
         self._wake = asyncio.Event()
         self._running: list[Task] = []
@@ -131,7 +132,7 @@ class Scheduler:
         for task in tuple(lane.tasks):
             self._queue.discard(task)
             self._resolve(task, Outcome(WindowStatus.SHED))
-        self._metrics.queue_length.set(len(self._queue))
+        self._queue_length.set(len(self._queue))
 
     def submit(
         self,
@@ -162,7 +163,7 @@ class Scheduler:
             return future
         lane.tasks.add(task)
         self._queue.push(task)
-        self._metrics.queue_length.set(len(self._queue))
+        self._queue_length.set(len(self._queue))
         self._opened_at = min(self._opened_at, now)
         self._wake.set()
         return future
@@ -237,7 +238,7 @@ class Scheduler:
                 batch.append(task)
         # whatever is left has waited for this batch already
         self._opened_at = -math.inf if self._queue else math.inf
-        self._metrics.queue_length.set(len(self._queue))
+        self._queue_length.set(len(self._queue))
 
     async def _run(self, batch: list[Task]) -> None:
         try:

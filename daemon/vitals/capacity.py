@@ -1,6 +1,6 @@
 """Whether one more stream would make those that run suffer: measured while they run."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 import grpc
@@ -8,11 +8,11 @@ import grpc
 from dfd.daemon.errors import StatusError
 from dfd.daemon.scheduling.batching import Kind, Outcome
 from dfd.daemon.vitals.loop import LoopLoad
-from dfd.daemon.vitals.rate import ServiceRate
 
 # What may be in use of a device's windows a second, and of a core by the event loop. The rest
 # is for windows that come together, and for what the machine does besides.
 _DEVICE_SHARE, _LOOP_SHARE = 0.75, 0.8
+_ROUNDING = 1e-9
 # A stream's first whole window comes late, and provisional ones before it: for so long it
 # brings a window a second and channel.
 _YOUNG_SECONDS, _YOUNG_RATE = 4.0, 1.0
@@ -21,18 +21,21 @@ _LONG_WAIT = 0.5
 _LONG_LAG_SECONDS = 0.5
 
 
+# What a window takes of the devices, in seconds; None before it is known.
+SecondsEach = Callable[[], float | None]
+
+
 class Hold:
     """A stream's part of the capacity."""
 
-    def __init__(self, rate: float, leave: Callable[[float], None]) -> None:
-        self._rate = rate
-        self._leave: Callable[[float], None] | None = leave
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave: Callable[[], None] | None = leave
 
     def leave(self) -> None:
         """Gives it back, once."""
         leave, self._leave = self._leave, None
         if leave is not None:
-            leave(self._rate)
+            leave()
 
 
 class Capacity:
@@ -42,13 +45,11 @@ class Capacity:
         clock: monotonic, seconds.
         deadline_seconds: of a live window.
         retry_seconds: what is told to who comes too late.
-        devices: devices that share the windows.
         all_streams: how many streams all processes have, of which these here are a part;
             None: there are no others.
 
     Attributes:
         measured: whether anyone is refused.
-        rate: fed with the outcomes of windows.
         loop: to be started.
     """
 
@@ -57,37 +58,40 @@ class Capacity:
         clock: Callable[[], float],
         deadline_seconds: float,
         retry_seconds: float,
-        devices: int = 1,
         all_streams: Callable[[], int] | None = None,
     ) -> None:
         self._clock = clock
         self._deadline_seconds = deadline_seconds
         self._retry_seconds = retry_seconds
         self._all_streams = all_streams
-        self._demand = 0.0
+        # windows a second, by what each of them takes
+        self._demand: defaultdict[SecondsEach, float] = defaultdict(float)
         self._streams = 0
-        self._young: deque[tuple[float, float]] = deque()
+        self._young: deque[tuple[float, SecondsEach, float]] = deque()
         self._long_wait_at = -float("inf")
         self.measured = True
-        self.rate = ServiceRate(devices)
         self.loop = LoopLoad(lambda: self._streams)
 
     def observe(self, kind: Kind, outcome: Outcome) -> None:
         """Takes what became of a window into account."""
-        if outcome.batch_size:
-            self.rate.observe(outcome.batch_size, outcome.compute_seconds)
         if kind is Kind.LIVE and outcome.queue_seconds > _LONG_WAIT * self._deadline_seconds:
             self._long_wait_at = self._clock()
 
-    def enter(self, channels: int, hop_seconds: float) -> Hold:
+    def enter(self, channels: int, hop_seconds: float, seconds_each: SecondsEach) -> Hold:
         """Takes a part for a stream.
+
+        Args:
+            channels: that are judged.
+            hop_seconds: from one window to the next.
+            seconds_each: what its windows take.
 
         Raises:
             StatusError: with OVERLOADED.
         """
         rate = channels / hop_seconds
         young = max(0.0, channels * _YOUNG_RATE - rate)
-        why = self.why_not(rate + young) if self.measured else None
+        more = (rate + young) * (seconds_each() or 0.0)
+        why = self.why_not(more) if self.measured else None
         if why is not None:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -96,13 +100,18 @@ class Capacity:
                 "try again later or connect to another server",
                 retry_seconds=self._retry_seconds,
             )
-        self._demand += rate
+        self._demand[seconds_each] += rate
         self._streams += 1
-        self._young.append((self._clock() + _YOUNG_SECONDS, young))
-        return Hold(rate, self._left)
+        self._young.append((self._clock() + _YOUNG_SECONDS, seconds_each, young))
+
+        def leave() -> None:
+            self._demand[seconds_each] -= rate
+            self._streams -= 1
+
+        return Hold(leave)
 
     def why_not(self, more: float) -> str | None:
-        """What speaks against so many more windows a second; None: nothing."""
+        """What speaks against so much more of the devices' time; None: nothing."""
         if not self._streams:
             return None  # nobody would suffer
         if self._clock() - self._long_wait_at < self._deadline_seconds:
@@ -112,22 +121,20 @@ class Capacity:
         share = self.loop.stream_share
         if share is not None and (self._streams + 1) * share > _LOOP_SHARE:
             return "this server's process is busy"
-        rate = self.rate.windows_per_second
-        if rate is not None and self.demand + more > _DEVICE_SHARE * rate:
+        if self.demand + more > _DEVICE_SHARE + _ROUNDING:
             return "the classifier is busy"
         return None
 
     @property
     def demand(self) -> float:
-        """Windows a second that all streams may ask for, young ones more than later."""
+        """Share of the devices that all streams may ask for, young ones more than later."""
         now = self._clock()
         while self._young and self._young[0][0] <= now:
             self._young.popleft()
-        demand = self._demand + sum(extra for _, extra in self._young)
+        rates = self._demand.copy()
+        for _, seconds_each, extra in self._young:
+            rates[seconds_each] += extra
+        demand = sum(rate * (seconds_each() or 0.0) for seconds_each, rate in rates.items())
         if self._all_streams is not None and self._streams:
             demand *= max(1.0, self._all_streams() / self._streams)
         return demand
-
-    def _left(self, rate: float) -> None:
-        self._demand -= rate
-        self._streams -= 1

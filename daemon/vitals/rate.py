@@ -1,5 +1,7 @@
 """How many windows a second the device scores, from the forward passes that it runs."""
 
+from dfd.daemon.scheduling.batching import Kind, Outcome
+
 # weight of the newest pass
 _SMOOTHING = 0.1
 # a pass is never taken for more than so much faster than the reference
@@ -26,6 +28,17 @@ class ServiceRate:
         """Sets the reference: a pass of one window, and one of the largest size."""
         self._reference = (one_seconds, size, max(seconds, 1e-9))
         self._slowdown = 1.0
+
+    @property
+    def seconds_each(self) -> float | None:
+        """What a window takes of all devices together; None before it is known."""
+        rate = self.windows_per_second
+        return None if rate is None else 1.0 / rate
+
+    def take(self, _: Kind, outcome: Outcome) -> None:
+        """Takes what became of a window into account."""
+        if outcome.batch_size:
+            self.observe(outcome.batch_size, outcome.compute_seconds)
 
     def observe(self, size: int, seconds: float) -> None:
         """Takes a pass into account."""

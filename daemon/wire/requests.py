@@ -3,11 +3,10 @@
 import math
 from typing import TypeVar
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 
-from dfd.daemon.errors import StatusError, from_stream_error, invalid
+from dfd.daemon.errors import from_stream_error, invalid
 from dfd.detector.spec import ModelSpec
 from dfd.detector.traits import default_policy, traits
 from dfd.messages import words
@@ -71,20 +70,6 @@ def _finite(value: float, reason: str, name: str) -> float:
     if not math.isfinite(value):
         raise invalid(reason, f"{name} is {value}; give a finite number")
     return value
-
-
-def check_model(name: str, spec: ModelSpec) -> None:
-    """Knows one model, by its name or by none.
-
-    Raises:
-        StatusError: with UNKNOWN_MODEL.
-    """
-    if name not in ("", spec.name):
-        raise StatusError(
-            grpc.StatusCode.NOT_FOUND,
-            "UNKNOWN_MODEL",
-            f"this server has no such model; leave model empty, or ask for {spec.name}",
-        )
 
 
 def check_identity(config: pb.StreamingDetectConfig) -> None:
@@ -177,7 +162,7 @@ def session_options(
     """What a stream asked for, checked, with every default filled in.
 
     Raises:
-        StatusError: if the contract forbids it.
+        StatusError: with the contract forbids it.
     """
     try:
         return _session_options(config, spec, max_channel_count)

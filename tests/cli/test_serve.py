@@ -135,8 +135,9 @@ Start = Callable[..., Daemon]
 def start(model: Path) -> Iterator[Start]:
     running: list[Daemon] = []
 
-    def begin(*arguments: str, **more: Any) -> Daemon:
-        running.append(Daemon("--model", str(model), *arguments, **more))
+    def begin(*arguments: str, models: tuple[Path, ...] = (model,), **more: Any) -> Daemon:
+        named = [word for one in models for word in ("--model", str(one))]
+        running.append(Daemon(*named, *arguments, **more))
         return running[-1]
 
     yield begin

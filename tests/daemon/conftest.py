@@ -27,18 +27,28 @@ async def serve() -> AsyncIterator[Serve]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
-            detector: FakeDetector | None = None, warm: bool = True, **options: Any
+            detector: FakeDetector | None = None,
+            warm: bool = True,
+            beside: dict[str, FakeDetector] | None = None,
+            **options: Any,
         ) -> Harness:
             loaded = detector or FakeDetector(make_spec())
+            others = beside or {}
             defaults: dict[str, Any] = {
                 "port": 0,
                 "metrics_port": -1,
                 "max_queue_delay_seconds": 0.005,
                 "admission": "fixed",
             }
-            server = Server(ServeOptions(**(defaults | options)), lambda _: loaded)
+            if others:
+                defaults["model"] = ("fake", *others)
+            server = Server(
+                ServeOptions(**(defaults | options)),
+                lambda wanted: others.get(wanted.models[0], loaded),
+            )
             stack.push_async_callback(server.stop)
-            stack.callback(loaded.gate.set)
+            for one in (loaded, *others.values()):
+                stack.callback(one.gate.set)
             await server.bind()
             if warm:
                 await server.warm()

@@ -86,8 +86,7 @@ async def test_a_hundred_clients_that_leave_in_mid_stream(serve: Serve) -> None:
     await h.until(lambda: count_tasks() <= tasks)
     assert resident_bytes() - memory < 20 << 20
     assert h.server.runtime.rpcs == set()
-    assert h.server.runtime.model is not None
-    observed = h.server.runtime.model.scheduler
+    observed = next(iter(h.server.runtime.models.values())).scheduler
     assert isinstance(observed, ObservedScheduler)
     scheduler = observed._scheduler
     assert isinstance(scheduler, Scheduler)

@@ -2,7 +2,8 @@ import pytest
 
 from dfd.daemon.errors import StatusError
 from dfd.daemon.scheduling.batching import Kind, Outcome
-from dfd.daemon.vitals.capacity import Capacity
+from dfd.daemon.vitals.capacity import Capacity, Hold
+from dfd.daemon.vitals.rate import ServiceRate
 from dfd.streaming.types import WindowStatus
 
 
@@ -12,14 +13,21 @@ class Held:
     def __init__(self, **how: object) -> None:
         self.now = 100.0
         self.capacity = Capacity(lambda: self.now, 3.0, 1.5, **how)  # type: ignore[arg-type]
-        self.capacity.rate.calibrate(0.05, 10, 0.5)
+        self.rate = ServiceRate()
+        self.rate.calibrate(0.05, 10, 0.5)
+
+    def seconds_each(self) -> float | None:
+        return self.rate.seconds_each
+
+    def enter(self, channels: int, hop_seconds: float) -> Hold:
+        return self.capacity.enter(channels, hop_seconds, self.seconds_each)
 
     def fill(self) -> int:
         """Lets in as many as may come at once."""
         count = 0
         while True:
             try:
-                self.capacity.enter(1, 2.0)
+                self.enter(1, 2.0)
             except StatusError:
                 return count
             count += 1
@@ -37,7 +45,7 @@ def test_streams_that_begin_count_for_more() -> None:
     for _ in range(5):
         held.now += 4.0
         held.fill()
-    assert held.capacity.demand <= 15.0
+    assert held.capacity.demand <= 0.75
     assert held.fill() == 0
 
 
@@ -45,7 +53,7 @@ def test_a_refusal_says_what_to_do() -> None:
     held = Held()
     held.fill()
     with pytest.raises(StatusError) as caught:
-        held.capacity.enter(1, 2.0)
+        held.enter(1, 2.0)
     assert caught.value.reason == "OVERLOADED"
     assert caught.value.retry_seconds == 1.5
     assert "another server" in caught.value.message
@@ -53,13 +61,13 @@ def test_a_refusal_says_what_to_do() -> None:
 
 def test_channels_and_short_hops_count() -> None:
     held = Held()
-    held.capacity.enter(8, 0.8)  # 10 windows a second
+    held.enter(8, 0.8)  # 10 windows a second
     assert held.fill() == 5
 
 
 def test_who_leaves_makes_room_once() -> None:
     held = Held()
-    hold = held.capacity.enter(1, 0.1)
+    hold = held.enter(1, 0.1)
     held.now += 4.0
     hold.leave()
     hold.leave()
@@ -69,29 +77,29 @@ def test_who_leaves_makes_room_once() -> None:
 def test_a_slower_device_holds_less() -> None:
     held = Held()
     for _ in range(60):
-        held.capacity.observe(Kind.LIVE, scored(seconds=1.0))
+        held.rate.take(Kind.LIVE, scored(seconds=1.0))
     assert held.fill() == 7
     held = Held()
     for _ in range(60):  # small passes tell as well
-        held.capacity.observe(Kind.LIVE, scored(size=1, seconds=0.1))
+        held.rate.take(Kind.LIVE, scored(size=1, seconds=0.1))
     assert held.fill() == 7
 
 
 def test_a_long_wait_lets_nobody_in_for_one_deadline() -> None:
     held = Held()
-    held.capacity.enter(1, 2.0)
+    held.enter(1, 2.0)
     held.capacity.observe(Kind.PATIENT, scored(queue_seconds=60.0))
-    assert held.capacity.why_not(0.5) is None
+    assert held.capacity.why_not(0.025) is None
     held.capacity.observe(Kind.LIVE, scored(queue_seconds=1.6))
-    assert held.capacity.why_not(0.5) == "windows wait too long"
+    assert held.capacity.why_not(0.025) == "windows wait too long"
     held.now += 3.1
-    assert held.capacity.why_not(0.5) is None
+    assert held.capacity.why_not(0.025) is None
 
 
 def test_a_busy_loop_lets_nobody_in() -> None:
     held = Held()
     for _ in range(7):
-        held.capacity.enter(1, 2.0)
+        held.enter(1, 2.0)
     for _ in range(20):
         held.capacity.loop.look(7, 0.25, 0.8 * 0.25)
     assert held.capacity.why_not(0.0) == "this server's process is busy"
@@ -106,18 +114,28 @@ def test_a_busy_loop_lets_nobody_in() -> None:
 def test_nobody_is_refused_where_nobody_would_suffer() -> None:
     held = Held()
     held.capacity.observe(Kind.LIVE, scored(queue_seconds=9.0))
-    held.capacity.enter(8, 0.1)
+    held.enter(8, 0.1)
 
 
 def test_streams_of_other_processes_count() -> None:
     held = Held(all_streams=lambda: 20)
-    held.capacity.enter(1, 2.0)
+    held.enter(1, 2.0)
     held.now += 4.0
-    assert held.capacity.demand == 10.0
+    assert held.capacity.demand == pytest.approx(0.5)
 
 
 def test_nothing_is_known_before_it_was_measured() -> None:
     capacity = Capacity(lambda: 0.0, 3.0, 1.0)
-    capacity.observe(Kind.LIVE, scored())
+    rate = ServiceRate()
+    rate.take(Kind.LIVE, scored())
     for _ in range(1000):
-        capacity.enter(1, 2.0)
+        capacity.enter(1, 2.0, lambda: rate.seconds_each)
+
+
+def test_models_share_the_devices() -> None:
+    held, dear = Held(), ServiceRate()
+    dear.calibrate(0.5, 1, 0.5)
+    held.capacity.enter(1, 2.0, lambda: dear.seconds_each)
+    held.now += 4.0
+    assert held.capacity.demand == pytest.approx(0.25)
+    assert held.fill() == 10  # of a twentieth each, where fifteen would be let in alone

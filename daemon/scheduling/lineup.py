@@ -1,0 +1,31 @@
+"""What a daemon offers: its models, by the names that streams ask for."""
+
+from collections.abc import Sequence
+
+from dfd.daemon.scheduling.contract import ServedModel
+from dfd.detector.spec import ModelSpec
+from dfd.errors import UserError
+
+
+def check_names(specs: Sequence[ModelSpec]) -> None:
+    """Makes sure that a name means one model.
+
+    Raises:
+        UserError: if two have the same.
+    """
+    names = [spec.name for spec in specs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"two models are called {twice}: give one another name in the dfd.json beside it"
+        )
+
+
+def line_up(models: Sequence[ServedModel]) -> dict[str, ServedModel]:
+    """All that streams may ask for, by name; the first is for those that ask for none.
+
+    Raises:
+        UserError: if two have the same name.
+    """
+    check_names([model.spec for model in models])
+    return {model.spec.name: model for model in models}
