@@ -173,7 +173,7 @@ def _evaluate(**values: Any) -> bool:
             detector = _detector(**values)
             figures, llrs = evaluate_model(trials, as_model(detector), options, bar)
             if values["long_streams"]:
-                figures["long_streams"] = _long_streams(trials, detector, bar)
+                figures["long_streams"] = _long_streams(trials, detector, options.condition, bar)
     figures["command"] = shlex.join(["dfd", *sys.argv[1:]])
     if values["scores_out"]:
         write_scores(
@@ -291,9 +291,10 @@ def _detector(
     )
 
 
-def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, Any]:
+def _long_streams(trials: TrialSet, detector: Detector, condition: str, bar: Any) -> dict[str, Any]:
     from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
     from dfd.evaluation.scoring.long_streams import false_alerts
+    from dfd.evaluation.telephone.conditions import condition_named
     from dfd.offline.recording import score_recording
     from dfd.streaming.options import AudioFormat
     from dfd.streaming.types import Encoding
@@ -307,7 +308,9 @@ def _long_streams(trials: TrialSet, detector: Detector, bar: Any) -> dict[str, A
 
     humans = sum(one.label == 0 for one in trials.recordings)
     with bar("long streams", humans) as tick:
-        return false_alerts(trials.recordings, trials.audio_root, count_alerts, tick)
+        return false_alerts(
+            trials.recordings, trials.audio_root, count_alerts, condition_named(condition), tick
+        )
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def pooled(figures: dict[str, Any]) -> None:
         rows.append(
             [
                 "false alerts on long human streams",
-                f"{long['alerts']} in {long['hours']:.2f} h",
+                f"{long['alerts']} in {long['hours']:.2f} h, 95 % interval "
+                "{:.1f} to {:.1f} an hour".format(*long["alerts_per_hour_interval"]),
             ]
         )
     table(["figure", "dev"], rows)

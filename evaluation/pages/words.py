@@ -41,7 +41,13 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
         rate = streams["alerts_per_hour"]
         yield (
             f"{streams['alerts']} false alerts in {streams['hours']:.2f} h of human speech"
-            + ("" if rate is None else f", {rate:.1f} an hour")
+            + (
+                ""
+                if rate is None
+                else ", {:.1f} an hour (95 %: {:.1f} to {:.1f})".format(
+                    rate, *streams["alerts_per_hour_interval"]
+                )
+            )
         )
     for row in figures.get("published", ()):
         yield f"published: {row['system']} {row['eer_percent']:.2f} % ({row['source']})"

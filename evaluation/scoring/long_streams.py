@@ -12,6 +12,9 @@ import numpy as np
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
 from dfd.evaluation.corpus import Recording
+from dfd.evaluation.figures.false_alarms import CONFIDENCE
+from dfd.evaluation.scoring.trial_scores import generator_of
+from dfd.evaluation.telephone.conditions import Condition
 
 # audio of a stream, in pieces, to the alerts it raised
 CountAlerts = Callable[[Iterator[FloatArray]], int]
@@ -21,10 +24,13 @@ def false_alerts(
     recordings: Sequence[Recording],
     audio_root: Path,
     count_alerts: CountAlerts,
+    condition: Condition,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Alerts per hour of human speech, on one stream for each speaker of each source.
 
+    Every recording goes through `condition` first. The interval of the rate is Garwood's (1936),
+    exact for alerts that come independently of each other.
     Recordings without a speaker make one stream a source, whose voice then changes within it:
     they are told apart in `unnamed_speakers`. Unreadable recordings are left out.
     """
@@ -34,7 +40,7 @@ def false_alerts(
             streams[one.source, one.speaker].append(one)
     rows = []
     for (source, speaker), parts in streams.items():
-        audio = _Joined(parts, audio_root, progress)
+        audio = _Joined(parts, audio_root, condition, progress)
         alerts = count_alerts(iter(audio))
         rows.append(
             {
@@ -62,10 +68,15 @@ class _Joined:
     """Audio of some recordings, one after the other; counts what it gave."""
 
     def __init__(
-        self, parts: Sequence[Recording], audio_root: Path, progress: Callable[[], None]
+        self,
+        parts: Sequence[Recording],
+        audio_root: Path,
+        condition: Condition,
+        progress: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._audio_root = audio_root
+        self._condition = condition
         self._progress = progress
         self.samples = 0
         self.unreadable = 0
@@ -73,10 +84,11 @@ class _Joined:
     def __iter__(self) -> Iterator[FloatArray]:
         for part in self._parts:
             try:
-                wave = decode(self._audio_root / part.file).samples
+                clean = decode(self._audio_root / part.file).samples
             except UserError:
                 self.unreadable += 1
             else:
+                wave = self._condition(clean, generator_of(part))
                 self.samples += wave.size
                 yield np.clip(wave, -1.0, 1.0)
             self._progress()
@@ -86,8 +98,17 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     hours, alerts = sum(row["hours"] for row in rows), sum(row["alerts"] for row in rows)
     return {
         "alerts_per_hour": alerts / hours if hours else None,
+        "alerts_per_hour_interval": _rate_interval(alerts, hours) if hours else None,
         "alerts": alerts,
         "hours": hours,
         "stream_count": len(rows),
         "streams_that_alerted": sum(row["alerts"] > 0 for row in rows),
     }
+
+
+def _rate_interval(events: int, hours: float) -> list[float]:
+    from scipy.stats import chi2
+
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low = float(chi2.ppf(tail, 2 * events)) / 2.0 if events else 0.0
+    return [low / hours, float(chi2.ppf(1.0 - tail, 2 * events + 2)) / 2.0 / hours]

@@ -21,6 +21,10 @@ def rows(tmp_path: Path) -> list[Recording]:
     return [*found, Recording("none.wav", 0, source="b"), Recording("none.wav", 0, source="c")]
 
 
+def louder(samples: FloatArray, _: np.random.Generator) -> FloatArray:
+    return samples + np.float32(0.5)
+
+
 def test_one_stream_a_speaker(rows: list[Recording], tmp_path: Path) -> None:
     streams: list[list[float]] = []
 
@@ -29,13 +33,16 @@ def test_one_stream_a_speaker(rows: list[Recording], tmp_path: Path) -> None:
         return len(streams[-1])
 
     ticks: list[int] = []
-    made = false_alerts(rows, tmp_path, count, lambda: ticks.append(1))
-    # bona fide recordings only, those of one voice in one stream
-    assert streams == [[0.0, 0.1], [0.2], [0.3], []]
+    made = false_alerts(rows, tmp_path, count, louder, lambda: ticks.append(1))
+    # bona fide recordings only, those of one voice in one stream, each through the condition
+    assert streams == [[0.5, 0.6], [0.7], [0.8], []]
     assert len(ticks) == 6
     assert (made["alerts"], made["stream_count"], made["streams_that_alerted"]) == (4, 3, 3)
     assert made["hours"] == pytest.approx(4 / 3600)
     assert made["alerts_per_hour"] == pytest.approx(3600)
+    # the exact interval of four events, as tabulated: 1.090 to 10.242
+    assert made["alerts_per_hour_interval"] == pytest.approx([1.090 * 900, 10.242 * 900], rel=1e-3)
+    assert made["unnamed_speakers"]["alerts_per_hour_interval"][0] > 0
     assert made["named_speakers"]["alerts"] == 3
     assert made["unnamed_speakers"]["alerts"] == 1
     assert made["by_source"]["a"]["stream_count"] == 2
