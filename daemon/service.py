@@ -107,7 +107,7 @@ class DetectionService:
                 version=runtime.version,
                 models=[describe.model_message(spec) for spec in specs],
                 encodings=ENCODINGS,
-                limits=to_message(pb.Limits, runtime.options),
+                limits=describe.limits_message(runtime.options),
                 active_streams=runtime.admission.taken,
                 max_streams=runtime.admission.max_streams,
                 default_alert_policy=to_message(pb.AlertPolicy, default_policy(specs[0])),

@@ -9,7 +9,6 @@ from google.protobuf.message import Message
 from dfd.clients import audio, watching
 from dfd.clients import events as ev
 from dfd.clients import options as asked
-from dfd.daemon.options import ServeOptions
 from dfd.daemon.wire.events import Timing
 from dfd.detector import spec
 from dfd.messages import duration, from_message, seconds, to_message, wire_name, words
@@ -92,13 +91,6 @@ def test_what_has_no_value_is_not_set() -> None:
     unset = to_message(pb.AlertPolicy, asked.AlertPolicy(hysteresis=0.0))
     assert [field.name for field, _ in unset.ListFields()] == ["hysteresis"]
     assert from_message(asked.AlertPolicy, unset) == asked.AlertPolicy(hysteresis=0.0)
-
-
-def test_limits_are_the_servers_options() -> None:
-    message = to_message(pb.Limits, ServeOptions(idle_timeout_seconds=2.5, max_stream_seconds=None))
-    assert seconds(message.idle_timeout) == 2.5
-    assert not message.HasField("max_stream_duration")
-    assert message.max_channel_count == 8
 
 
 def test_what_is_given_counts_before_what_is_found() -> None:

@@ -172,7 +172,7 @@ class Stream:
             stream_id=self.stream_id,
             model=describe.model_message(spec),
             effective_config=effective,
-            limits=to_message(pb.Limits, options),
+            limits=describe.limits_message(options),
         )
         self._journal = self._runtime.call_journal("stream", self.warn)
         if self._journal is not None:

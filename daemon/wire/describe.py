@@ -1,5 +1,6 @@
 """What is served and in force, as messages of the wire."""
 
+from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
 from dfd.messages import to_message
 from dfd.streaming.options import SessionOptions, VadEngine
@@ -45,3 +46,13 @@ def model_message(spec: ModelSpec) -> pb.ModelInfo:
             pb.Calibration, spec.calibration, evidence_correlation=spec.evidence_correlation
         ),
     )
+
+
+def limits_message(options: ServeOptions) -> pb.Limits:
+    """The server's limits for the wire; a time of 0 is no limit, which stays unset."""
+    message = to_message(pb.Limits, options)
+    if not options.idle_timeout_seconds:
+        message.ClearField("idle_timeout")
+    if not options.max_stream_seconds:
+        message.ClearField("max_stream_duration")
+    return message

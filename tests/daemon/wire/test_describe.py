@@ -1,4 +1,5 @@
 from dfd.clients import events as ev
+from dfd.daemon.options import ServeOptions
 from dfd.daemon.wire import describe
 from dfd.detector.spec import Calibration, ErrorRates
 from dfd.messages import from_message
@@ -18,6 +19,14 @@ def test_a_model_is_told_as_it_is() -> None:
     assert told.calibration == ev.Calibration(0.6, -0.15, 0.3)
     assert told.error_rates == ev.ErrorRates(0.91, 0.0084, 0.686, 4.0)
     assert (told.name, told.weights_sha256) == (spec.name, spec.weights_sha256)
+
+
+def test_limits_are_the_servers_options() -> None:
+    options = ServeOptions(idle_timeout_seconds=0.0, max_stream_seconds=2.5)
+    limits = from_message(ev.Limits, describe.limits_message(options))
+    assert limits.idle_timeout_seconds is None
+    assert limits.max_stream_seconds == 2.5
+    assert limits.max_channel_count == 8
 
 
 def test_what_an_older_server_does_not_say_is_not_made_up() -> None:
