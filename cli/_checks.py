@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import shutil
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dfd.errors import UserError
+from dfd.processors import usable
 
 # only the extras that an operator needs
 _EXTRAS = {
@@ -291,7 +291,7 @@ def limits(_: Wanted) -> Iterator[Finding]:
         yield Finding(
             "memory",
             Level.NOTE if little else Level.GOOD,
-            f"{available >> 20} MiB available, {os.cpu_count()} processors",
+            f"{available >> 20} MiB available, {usable()} usable processors",
             "torch and a model take about 1 GiB: free some memory" if little else "",
         )
     free = shutil.disk_usage(Path.home()).free

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from dfd import processors
 from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES
@@ -73,7 +74,11 @@ _OPTIONS = (
         show_default=False,
     ),
     *OVERRIDES,
-    _option("workers", "Processes that share the port.", click.IntRange(1, 64)),
+    _option(
+        "workers",
+        "Processes that share the port; 0: one for each processor that may be used.",
+        click.IntRange(0, 64),
+    ),
     _option("device", "auto, cpu, cuda or cuda:N; or several, separated by commas.", str),
     _option("precision", "Number format of the model's arithmetic.", click.Choice(PRECISIONS)),
     _option("engine", "Backend that runs the model.", click.Choice(ENGINES)),
@@ -218,6 +223,7 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
     }
     if no_metrics:
         values["metrics_port"], origins["metrics_port"] = -1, "flag"
+    values["workers"] = values["workers"] or min(64, processors.usable())
     context.exit(_serve(ServeOptions(**values), origins))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dfd import processors
 from dfd.cli._errors import PlainVerb
 from dfd.errors import UserError
 
@@ -216,7 +217,6 @@ def _train_reference(
     target: "torch.device",
     more: dict[str, Any],
 ) -> str:
-    import os
 
     from dfd.training.material.splits import corpus_splits, protocol_splits
     from dfd.training.reference import Tracking, train_reference
@@ -247,7 +247,7 @@ def _train_reference(
         cache=more["cache"] or out / "cache",
         device=target,
         seed=more["seed"],
-        workers=more["workers"] or os.cpu_count() or 1,
+        workers=more["workers"] or processors.usable(),
         resume=more["resume"],
         checkpoint=more["checkpoint"],
     )

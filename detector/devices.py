@@ -5,6 +5,7 @@ import re
 
 import torch
 
+from dfd import processors
 from dfd.detector.buckets import SMALL_NETWORK
 from dfd.detector.precision import cpu_flags
 from dfd.errors import UserError
@@ -68,13 +69,14 @@ def threads_beside_streams(parameters: int) -> int | None:
     """
     if parameters > SMALL_NETWORK or "OMP_NUM_THREADS" in os.environ:
         return None
-    return max(1, torch.get_num_threads() // 2)
+    return max(1, min(torch.get_num_threads(), processors.usable()) // 2)
 
 
 def prepare_device(device: torch.device, threads: int | None) -> None:
     """Sets what torch keeps for the whole process.
 
-    On a GPU, float32 means float32: TF32, the default of its convolutions, is turned off.
+    On a GPU, float32 means float32: TF32, the default of its convolutions, is turned off. Torch's
+    own choice of threads is that of the whole machine: a container's quota lowers it.
 
     Args:
         device: where the network is going to run.
@@ -87,6 +89,8 @@ def prepare_device(device: torch.device, threads: int | None) -> None:
         if threads < 1:
             raise UserError(f"{threads} threads were asked for: use 1 or more")
         torch.set_num_threads(threads)
+    elif torch.get_num_threads() > (most := processors.usable()):
+        torch.set_num_threads(most)
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dfd import processors
 from dfd.benchmarks.report import machine
 from dfd.benchmarks.report.spread import Spread, measure_in_turns
 from dfd.training.frozen.embedding import Embedder
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="bundled")
     parser.add_argument("--files", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=processors.usable())
     options = parser.parse_args()
     made = measure(options.corpus, options.backbone, options.files, options.rounds, options.workers)
     print(json.dumps(made, indent=1))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dfd import processors
 from dfd.detector.engines.openvino import traced
 from dfd.detector.engines.target import Compiled, Target
 from dfd.detector.networks.network import Network
@@ -34,8 +35,8 @@ def compile_network(network: Network, target: Target) -> Compiled:
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    if target.threads is not None:
-        options.intra_op_num_threads = target.threads
+    if (threads := target.threads or processors.limit()) is not None:
+        options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
         file.getvalue(), options, providers=["CPUExecutionProvider"]
     )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dfd import processors
 from dfd.detector.engines.target import Compiled, Target
 from dfd.detector.networks.network import Network
 
@@ -53,8 +54,8 @@ def compile_network(network: Network, target: Target) -> Compiled:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if target.precision == "bf16" else "f32",
     }
-    if target.threads is not None:
-        options["INFERENCE_NUM_THREADS"] = target.threads
+    if (threads := target.threads or processors.limit()) is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
     return _Runner(openvino.Core().compile_model(model, "CPU", options))
 
 

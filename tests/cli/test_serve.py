@@ -327,7 +327,7 @@ def one_line(*arguments: str) -> str:
         (["--port", "x"], "'x' is not a valid"),
         (["--colour"], "No such option"),
         (["extra"], "unexpected extra argument"),
-        (["--workers", "0"], "0 is not in the range"),
+        (["--workers", "65"], "65 is not in the range"),
         (["--device", "cpu,"], "name one, or several as cuda:0,cuda:1"),
         (["--deadline-seconds", "0"], "deadline seconds is 0.0; use more than 0"),
         (["--tls-cert", "x"], "give --tls-cert and --tls-key"),

@@ -9,11 +9,11 @@ r"""Scores of the regression on all features, as a file for `dfd evaluate --scor
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dfd import processors
 from dfd.errors import UserError
 from dfd.evaluation.protocols import PROTOCOLS
 from dfd.evaluation.score_files import write_scores
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--protocol", choices=list(PROTOCOLS))
     parser.add_argument("--subset", help="part of the protocol (default: the official one)")
     parser.add_argument("--backbone", help="where the backbone lies now")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=processors.usable())
     options = parser.parse_args(arguments)
     try:
         trials = _trials(options)
