@@ -149,7 +149,7 @@ def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int) ->
             column.add(cells[name])
     several = any(track.summary.channel for _, track in rows)
     shown = [column for name, column in columns.items() if several or name != "channel"]
-    caption = "P: the evidence of all windows; mean P: the mean of the windows' P(spoof)"
+    caption = "P: the evidence of all windows; mean P: the mean of the windows' P"
     return fitted(shown, width, title="P: 1 is synthetic, 0 is human", caption=caption)
 
 

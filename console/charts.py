@@ -135,7 +135,7 @@ def _described(points: Sequence[ScorePoint]) -> str:
     last = scored[-1]
     rolling = "none" if last.rolling is None else f"{last.rolling:.2f}"
     return (
-        f"Time line of spoof scores between 0, a person, and 1, a machine. After"
+        f"Time line of spoof scores between 0, human, and 1, synthetic. After"
         f" {last.end_seconds:.0f} seconds the rolling score is {rolling} and the score of the"
         f" whole stream {last.cumulative:.2f}."
     )

@@ -143,8 +143,8 @@ def _show(found: Judgement) -> None:
             ).style("height:300px;width:100%").props('role="img" aria-label="Scores over time"')
             frame.Text(
                 "The blue line is what the verdict follows: 0.5 is undecided, above it the"
-                " evidence is for a machine. The LLR is the same on the scale on which you add"
-                " what you know besides: 0 is even, +2.3 is ten to one.",
+                " evidence is for a synthetic voice. The LLR is the same on the scale on which you"
+                " add what you know besides: 0 is even, +2.3 is ten to one.",
                 "dfd-soft",
             )
     with frame.panel():

@@ -127,8 +127,6 @@ def panel() -> ui.element:
 def colour(text: str) -> str:
     """The colour of a verdict's words."""
     low = text.lower()
-    if "machine" in low and "no sign" not in low and "leans" not in low:
-        return "bad"
-    if low.endswith("person") and "leans" not in low:
-        return "good"
-    return "unsure"
+    if low.startswith(("cannot tell", "no sign")):
+        return "unsure"
+    return "bad" if low.endswith("synthetic") else "good" if low.endswith("human") else "unsure"

@@ -42,7 +42,7 @@ def build(hub: Hub, session: Session) -> None:
             chart = ui.echart(charts.scores([], rolling_threshold=None, cumulative_threshold=None))
             chart.style("height:300px;width:100%").props('role="img" aria-label="Scores over time"')
             frame.Text(
-                "0 is a person, 1 a machine. Green: speech. Dashed: where an alert is raised.",
+                "0 is human, 1 is synthetic. Green: speech. Dashed: where an alert is raised.",
                 "dfd-soft",
             )
         failed: list[str] = []

@@ -45,7 +45,7 @@ class DesktopSink:
         with contextlib.suppress(OSError):  # a missing desktop is no reason to stop listening
             self._running.append(
                 subprocess.Popen(
-                    self._command("This voice sounds like a machine", text),
+                    self._command("This voice sounds synthetic", text),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

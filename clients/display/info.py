@@ -9,8 +9,8 @@ from dfd.clients.options import AlertPolicy
 
 _UTTERANCE = {
     "evidence": "sum of calibrated evidence",
-    "mean": "mean of the windows' P(spoof)",
-    "first": "P(spoof) of the first window",
+    "mean": "mean of the windows' P",
+    "first": "P of the first window",
 }
 _PADDING = {
     "mask": "short ones unpadded",
@@ -49,7 +49,7 @@ class _Rows:
             self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
             if model.calibration is not None:
                 self.add("  calibration", words.calibration(model.calibration))
-            self.add("  spoof", f"output {model.spoof_label}")
+            self.add("  synthetic", f"output {model.spoof_label}")
             self.add("  layout", model.layout)
         if model.device:
             self.add("  runs on", f"{model.device}, {model.precision}, {model.engine}")
@@ -91,7 +91,7 @@ def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
 def policy_words(policy: AlertPolicy) -> str:
     """Describes an alert policy in a few words."""
     pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
-    said = [f"{name} P(spoof) {value:.2f}" for name, value in pairs if value is not None]
+    said = [f"{name} P {value:.2f}" for name, value in pairs if value is not None]
     text = " or ".join(said) or "none"
     if policy.consecutive_windows:
         text += f", {policy.consecutive_windows} windows in a row"

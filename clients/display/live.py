@@ -86,8 +86,8 @@ def summary_lines(
         score = channel.cumulative_score
         if score is not None:
             lines.append(
-                f"P(spoof) {score.spoof_probability:.3f}, LLR {score.spoof_llr:.2f}"
-                f" (natural log, above 0 is synthetic)"
+                f"P {score.spoof_probability:.3f} (1 is synthetic, 0 is human),"
+                f" LLR {score.spoof_llr:.2f} (natural log)"
             )
         alert = channel.first_alert_seconds
         said = "no alert" if alert is None else f"first alert at {words.clock(alert)}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dfd.clients import events as ev
 from dfd.clients.audio import Encoding
+from dfd.clients.display.verdicts import verdict_name
 from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording
 from dfd.errors import UserError
@@ -25,7 +26,7 @@ _SPOOF, _ROLLING, _WINDOW = "#c0392b", "#d68910", "#7f8c8d"
 
 
 def draw(replays: list[Replay], path: Path) -> None:
-    """Writes a picture with a pair of axes for each channel of each replay.
+    """Writes a picture of replays to a file.
 
     Args:
         replays: finished replays, with their speech activity.
@@ -33,6 +34,21 @@ def draw(replays: list[Replay], path: Path) -> None:
 
     Raises:
         UserError: if the picture cannot be written.
+    """
+    figure = picture(replays)
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise UserError(f"the plot {path} cannot be written: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"the plot {path} cannot be written: {error}") from None
+
+
+def picture(replays: list[Replay]) -> Figure:
+    """Returns a pair of axes for each channel of each replay.
+
+    Raises:
+        UserError: if there is nothing to draw.
     """
     panels = [
         (replay, channel)
@@ -52,12 +68,7 @@ def draw(replays: list[Replay], path: Path) -> None:
     axes[-1, 0].set_xlabel("seconds")
     if len(panels) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(panels)} channels")
-    try:
-        figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise UserError(f"the plot {path} cannot be written: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"the plot {path} cannot be written: {error}") from None
+    return figure
 
 
 def envelope(recording: Recording, channel: int) -> tuple[NDArray[np.float64], ...]:
@@ -119,24 +130,30 @@ def _draw_scores(axes: Axes, replay: Replay, channel: int) -> None:
         dashes = "dotted" if window.provisional else "solid"
         ends = [window.start_seconds, window.end_seconds]
         axes.plot(ends, [height, height], color=_WINDOW, linewidth=3, alpha=0.5, linestyle=dashes)
-    for name, color in (("rolling", _ROLLING), ("cumulative", _SPOOF)):
+    # where both are the same, the broad one shows on either side of the thin one
+    for name, color, width in (("rolling", _ROLLING, 5.0), ("cumulative", _SPOOF, 1.5)):
         scores: list[ev.Score | None] = [getattr(window, f"{name}_score") for window in windows]
         axes.plot(
             [w.end_seconds for w in windows],
             [np.nan if score is None else score.spoof_probability for score in scores],
             color=color,
+            linewidth=width,
             marker="o",
-            markersize=3,
+            markersize=3 + width,
             label=name,
         )
     assert replay.started is not None
     policy = replay.started.alert_policy
-    for threshold, color in (
-        (policy.rolling_threshold, _ROLLING),
-        (policy.cumulative_threshold, _SPOOF),
+    # dashes of one in the gaps of the other
+    for name, threshold, color, start in (
+        ("rolling", policy.rolling_threshold, _ROLLING, 0),
+        ("cumulative", policy.cumulative_threshold, _SPOOF, 6),
     ):
         if threshold is not None:
-            axes.axhline(threshold, color=color, linewidth=0.8, linestyle="dashed")
+            style = (start, (6, 6))
+            axes.axhline(
+                threshold, color=color, linewidth=1.2, linestyle=style, label=f"{name} threshold"
+            )
     for alert in replay.alerts:
         if alert.channel == channel:
             color = "#27ae60" if alert.cleared else _SPOOF
@@ -144,14 +161,15 @@ def _draw_scores(axes: Axes, replay: Replay, channel: int) -> None:
             said = "cleared" if alert.cleared else "ALERT"
             axes.annotate(said, (alert.offset_seconds, 1.0), color=color, fontsize=8)
     axes.plot([], [], color=_WINDOW, linewidth=3, alpha=0.5, label="windows")
-    axes.legend(loc="lower right", fontsize=8)
+    # beside the data, where it covers nothing
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     axes.set_ylim(-0.02, 1.08)
     axes.set_xlim(0.0, replay.sent_seconds)
-    axes.set_ylabel("P(spoof)")
+    axes.set_ylabel("P: 1 is synthetic,\n0 is human")
 
 
 def _verdict(replay: Replay, channel: int) -> str:
     if replay.summary is None:
         return ""
     found = [one for one in replay.summary.channels if one.channel == channel]
-    return f": {found[0].verdict.value}" if found else ""
+    return f": {verdict_name(found[0].verdict)}" if found else ""

@@ -122,7 +122,7 @@ def _line(replay: Replay, name: str) -> tuple[Any, ...]:
     text = Text("no score yet", style="dim")
     if score is not None:
         p = score.spoof_probability
-        text = Text(f"P(spoof) {p:.2f}", style="red" if p >= 0.5 else "green")
+        text = Text(f"P {p:.2f}", style="red" if p >= 0.5 else "green")
     if raised:
         text.append(" ALERT", style="bold red")
     return (
@@ -139,7 +139,7 @@ def _scores(window: ev.WindowResult) -> str:
         return str(window.status.value).replace("_", " ")
     own, whole = window.window_score, window.cumulative_score
     early = ", provisional" if window.provisional else ""
-    return f"P(spoof) {own.spoof_probability:.2f}, so far {whole.spoof_probability:.2f}{early}"
+    return f"P {own.spoof_probability:.2f}, so far {whole.spoof_probability:.2f}{early}"
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:

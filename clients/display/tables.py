@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dfd.clients.display.verdicts import reason_words
+from dfd.clients.display.verdicts import reason_words, verdict_name
 
-_NAMES = {"spoof": "synthetic", "bonafide": "human"}
 _STYLES = {"spoof": "bold red", "bonafide": "bold green"}
 _PIPE_WIDTH = 160
 # padding between two columns and at both ends of `box.SIMPLE_HEAD`
@@ -100,7 +99,7 @@ def verdict_text(verdict: str | None, reasons: Iterable[str] = ()) -> Text:
     """
     if not verdict:
         return Text("-")
-    text = Text(_NAMES.get(verdict, "cannot tell"), style=_STYLES.get(verdict, "yellow"))
+    text = Text(verdict_name(verdict), style=_STYLES.get(verdict, "yellow"))
     for reason in reasons:
         text.append(f"\n{reason_words(reason)}", style="dim")
     return text

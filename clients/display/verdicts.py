@@ -22,6 +22,8 @@ _REASONS = {
     "WINDOWS_SHED": "the server was too busy to score all of it",
 }
 
+_NAMES: dict[str, str] = {Verdict.SPOOF: "synthetic", Verdict.BONAFIDE: "human"}
+
 # at or below this the evidence favours a person, as in the verdict
 _PERSON = 0.35
 
@@ -61,16 +63,16 @@ def rates_at(rates: Rates | None, threshold: float | None) -> Rates | None:
 def machine(rates: Rates | None) -> str:
     """Returns what may be said if the threshold is reached."""
     if rates is None:
-        return "Sounds like a machine"
-    return f"{_sureness(rates.false_alarm_rate) or 'Possibly'} a machine"
+        return "Sounds synthetic"
+    return f"{_sureness(rates.false_alarm_rate) or 'Possibly'} synthetic"
 
 
 def person(rates: Rates | None) -> str:
     """Returns what may be said if the evidence favours a person."""
     if rates is None:
-        return "Sounds like a person"
+        return "Sounds human"
     sure = _sureness(rates.miss_rate)
-    return f"{sure} a person" if sure else "No sign of a machine"
+    return f"{sure} human" if sure else "No sign of a synthetic voice"
 
 
 def _sureness(wrong: float) -> str:
@@ -89,7 +91,7 @@ def so_far(spoof_probability: float, rates: Rates | None = None, threshold: floa
         return machine(rates)
     if spoof_probability <= _PERSON:
         return person(rates)
-    leaning = "a machine" if spoof_probability >= 0.5 else "a person"
+    leaning = "synthetic" if spoof_probability >= 0.5 else "human"
     return f"Cannot tell: leaning towards {leaning}"
 
 
@@ -105,6 +107,15 @@ def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
     return "Unknown"
 
 
+def verdict_name(verdict: str) -> str:
+    """Returns a verdict in a word: human, synthetic or cannot tell.
+
+    Args:
+        verdict: as the contract and JSON have it, such as spoof.
+    """
+    return _NAMES.get(verdict, "cannot tell")
+
+
 def reason_words(reason: str) -> str:
     """Returns a reason for an inconclusive verdict as a clause, given its name in the contract."""
     return _REASONS.get(reason, reason.lower().replace("_", " "))
@@ -116,13 +127,13 @@ def rates_sentence(rates: Rates | None) -> str:
         return "It is not known how often this model is wrong at this threshold: do not rely on it."
     return (
         f"On recordings of {rates.heard_seconds:g} s that the model was not trained on,"
-        f" {_of(rates.false_alarm_rate, 'people', 'called a machine')}, and"
-        f" {_of(rates.miss_rate, 'machines', 'not noticed')}."
+        f" {_of(rates.false_alarm_rate, 'human voices', 'called synthetic')}, and"
+        f" {_of(rates.miss_rate, 'synthetic ones', 'not noticed')}."
     )
 
 
 def _of(share: float, whom: str, what: str) -> str:
-    """Returns a share in everyday words: "of 100 machines 60 would not be noticed"."""
+    """Returns a share in everyday words: "of 100 synthetic ones 60 would not be noticed"."""
     negated = what.removeprefix("not ")
     be = "would not be" if negated != what else "would be"
     if share <= 0:

@@ -32,7 +32,6 @@ _SPARK_WIDTH = 24
 # lines of the screen when the output is a file
 _ENDLESS = 1 << 20
 _STYLES = {Verdict.SPOOF: "red", Verdict.BONAFIDE: "green"}
-_NAMES = {Verdict.SPOOF: "synthetic", Verdict.BONAFIDE: "human"}
 
 # sort keys; the second value says whether the largest comes first
 SORTS: dict[str, tuple[Callable[[WatchedStream], Any], bool]] = {
@@ -225,7 +224,7 @@ def _cells(stream: WatchedStream, channel: WatchedChannel) -> Iterable[Renderabl
         yield Text("ALERT", style=style)
     else:
         verdict = channel.summary.verdict
-        yield Text(_NAMES.get(verdict, "cannot tell"), style=_STYLES.get(verdict, "yellow"))
+        yield Text(verdicts.verdict_name(verdict), style=_STYLES.get(verdict, "yellow"))
 
 
 def sparks(points: Iterable[ScorePoint]) -> Text:

@@ -57,7 +57,7 @@ async def test_what_is_played_is_heard(
         player.terminate()
         player.wait()
     assert done.status == 1, done
-    for word in ("listening to", "ALERT", "Sounds like a machine", "3.0 s heard"):
+    for word in ("listening to", "ALERT", "Sounds synthetic", "3.0 s heard"):
         assert word in done.out
     (connection,) = server.connections
     assert connection.done
@@ -164,7 +164,7 @@ async def test_a_microphone_that_vanishes_leaves_a_verdict(tmp_path: Path) -> No
         virtual.close()
     assert process.returncode == 2
     assert "was disconnected: connect it again" in err.decode()
-    assert "Sounds like a machine" in out.decode()
+    assert "Sounds synthetic" in out.decode()
     assert "windows scored" in out.decode()
 
 

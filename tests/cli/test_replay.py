@@ -79,7 +79,7 @@ async def test_several_at_once(recordings: list[Path]) -> None:
         assert sum("summary" in event for event in events) == 12
         assert len({one.config.stream_id for one in server.connections}) == 12
         done = await dfd("replay", recordings[0], "--repeat", 3, "--speed", "max", *words[:2])
-        assert done.out.count("Sounds like a machine") == 3
+        assert done.out.count("Sounds synthetic") == 3
 
 
 async def test_an_alert_can_be_the_status(recordings: list[Path]) -> None:

@@ -41,7 +41,7 @@ async def test_a_recording(recording: Path, tmp_path: Path) -> None:
         done = await dfd("report", recording, "--server", server.address, "--output", page)
     assert (done.status, done.err) == (0, f"wrote {page}\n")
     text = page.read_text()
-    for word in ("Sounds like a machine", "ab" * 32, "alert: rolling score", "3.00 s", "<polyline"):
+    for word in ("Sounds synthetic", "ab" * 32, "alert: rolling score", "3.00 s", "<polyline"):
         assert word in text
     assert "&lt;b&gt;call &amp; co.wav" in text
     assert "<b>call" not in text

@@ -70,3 +70,21 @@ def summary(reason: ev.EndReason = ev.EndReason.CLIENT_DONE) -> ev.Summary:
         ev.Summary,
         pb.StreamSummary(end_reason=pb.StreamSummary.EndReason.Value(f"END_REASON_{reason.name}")),
     )
+
+
+def started(rolling: float = 0.95, cumulative: float = 0.91, **model: object) -> ev.Started:
+    """The first word of a server, on a model whose error rates are known."""
+    facts = {"name": "bundled", "version": "2026.1", "device": "cpu", "precision": "fp32"}
+    rates = pb.ErrorRates(
+        threshold=cumulative, false_alarm_rate=0.008, miss_rate=0.69, heard_duration=duration(4.0)
+    )
+    message = pb.StreamStarted(
+        stream_id="call-1",
+        model=pb.ModelInfo(error_rates=rates, **(facts | model)),  # type: ignore[arg-type]
+        effective_config=pb.StreamingDetectConfig(
+            alert_policy=pb.AlertPolicy(rolling_threshold=rolling, cumulative_threshold=cumulative)
+        ),
+    )
+    event = wire.event(pb.StreamingDetectResponse(started=message))
+    assert isinstance(event, ev.Started)
+    return event

@@ -77,13 +77,13 @@ def test_a_machine_at_the_microphone_ends_in_an_alert(browser: Any, console: Con
     assert browser.find_elements(By.CSS_SELECTOR, "canvas")
     press(browser, "Stop")
     until(browser, sees("Start listening"))
-    assert "Probably a machine" in text_of(browser)
+    assert "Probably synthetic" in text_of(browser)
 
 
 def test_a_recording_that_is_uploaded(browser: Any, console: Console, speech: Path) -> None:
     show(browser, console.url + "/file", "Any audio file")
     browser.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(speech))
-    until(browser, sees("Judged speech.wav", "Probably a machine", "SHA-256"))
+    until(browser, sees("Judged speech.wav", "Probably synthetic", "SHA-256"))
     assert len(browser.find_elements(By.CSS_SELECTOR, "canvas")) == 2
 
 

@@ -144,7 +144,7 @@ def test_a_machine_s_voice_fires_an_alert_in_prometheus(speech: Path, tmp_path: 
 
             (alert, *_) = prometheus.until(firing)
             assert alert["state"] == "firing"
-            assert "sounds like a machine" in alert["annotations"]["summary"]
+            assert "sounds synthetic" in alert["annotations"]["summary"]
             names = set(prometheus.ask("label/__name__/values"))
             for panel in _panels():
                 for target in panel["targets"]:

@@ -36,7 +36,7 @@ def test_an_alert_is_shown_and_its_end_is_not(said: Path) -> None:
     assert said.read_text().splitlines() == [
         "--app-name=dfd",
         "--urgency=critical",
-        "This voice sounds like a machine",
+        "This voice sounds synthetic",
         "At 1:05 the rolling score 0.93 reached 0.88.",
     ]
 

@@ -58,7 +58,7 @@ def test_evidence_and_alerts() -> None:
     state.take(said.window(ev.WindowStatus.SCORED, SCORE))
     state.take(ALERT)
     screen = shown(state)
-    for word in ("● speech", "0.980", "Probably a machine", "ALERT: rolling"):
+    for word in ("● speech", "0.980", "Probably synthetic", "ALERT: rolling"):
         assert word in screen
     state.take(said.alert(seconds=9.0, probability=0.98, cleared=True))
     state.take(said.activity(0, False, 9.0))

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from dfd.clients.protocol import wire
 from dfd.clients.runs.replay import Replay
 from dfd.clients.sources.recording import Recording, open_recording
 from dfd.errors import UserError
+from dfd.messages import duration
+from dfd.v1 import detection_pb2 as pb
 from tests.clients import said
 
 plot = pytest.importorskip(
@@ -46,3 +49,48 @@ def test_spans_of_speech_are_a_channel_s_own(recording: Recording) -> None:
 def test_nothing_judged_is_nothing_to_draw(recording: Recording, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to plot"):
         plot.draw([Replay(0, recording)], tmp_path / "plot.png")
+
+
+@pytest.fixture
+def judged(recording: Recording) -> Replay:
+    """Three windows, in which rolling and cumulative score are the same."""
+    replay = Replay(0, recording, sent_seconds=2.0)
+    replay.started = said.started()
+    for end in (0.5, 1.0, 2.0):
+        message = pb.WindowResult(
+            end_offset=duration(end),
+            status=pb.WindowResult.STATUS_SCORED,
+            window_score=said.score(0.5),
+            rolling_score=said.score(end / 2),
+            cumulative_score=said.score(end / 2),
+        )
+        replay.windows.append(wire.window(message))
+    replay.alerts = [said.alert(seconds=1.0)]
+    return replay
+
+
+def test_the_legend_stands_beside_the_data_and_names_every_line(judged: Replay) -> None:
+    figure = plot.picture([judged])
+    figure.canvas.draw()
+    scores = figure.axes[1]
+    legend = scores.get_legend()
+    assert legend.get_window_extent().x0 >= scores.get_window_extent().x1
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [
+        *("rolling", "cumulative", "rolling threshold", "cumulative threshold", "windows"),
+    ]
+
+
+def test_no_line_is_hidden_where_two_are_the_same(judged: Replay) -> None:
+    figure = plot.picture([judged])
+    figure.canvas.draw()
+    drawn = np.asarray(figure.canvas.buffer_rgba())[:, :, :3].astype(int)
+    box = figure.axes[1].get_window_extent()
+    height = drawn.shape[0]
+    inside = drawn[height - int(box.y1) : height - int(box.y0), int(box.x0) : int(box.x1)]
+    for colour in ("#d68910", "#c0392b"):
+        wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
+        # more than the dashes of a threshold: the line itself
+        rows = (np.abs(inside - wanted).max(axis=2) < 25).any(axis=1)
+        assert rows.mean() > 0.5, colour

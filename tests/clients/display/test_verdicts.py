@@ -11,10 +11,10 @@ USELESS = ErrorRates(0.85, 0.3, 0.3, 4.0)
 @pytest.mark.parametrize(
     ("rates", "machine", "person"),
     [
-        (None, "Sounds like a machine", "Sounds like a person"),
-        (WEAK, "Probably a machine", "No sign of a machine"),
-        (STRONG, "Almost certainly a machine", "Almost certainly a person"),
-        (USELESS, "Possibly a machine", "No sign of a machine"),
+        (None, "Sounds synthetic", "Sounds human"),
+        (WEAK, "Probably synthetic", "No sign of a synthetic voice"),
+        (STRONG, "Almost certainly synthetic", "Almost certainly human"),
+        (USELESS, "Possibly synthetic", "No sign of a synthetic voice"),
     ],
 )
 def test_words_are_as_sure_as_the_model_was_measured_to_be(
@@ -30,12 +30,12 @@ def test_words_are_as_sure_as_the_model_was_measured_to_be(
 @pytest.mark.parametrize(
     ("probability", "said"),
     [
-        (0.84, "Cannot tell: leaning towards a machine"),
-        (0.5, "Cannot tell: leaning towards a machine"),
-        (0.49, "Cannot tell: leaning towards a person"),
-        (0.36, "Cannot tell: leaning towards a person"),
-        (0.35, "Sounds like a person"),
-        (0.85, "Sounds like a machine"),
+        (0.84, "Cannot tell: leaning towards synthetic"),
+        (0.5, "Cannot tell: leaning towards synthetic"),
+        (0.49, "Cannot tell: leaning towards human"),
+        (0.36, "Cannot tell: leaning towards human"),
+        (0.35, "Sounds human"),
+        (0.85, "Sounds synthetic"),
     ],
 )
 def test_between_the_thresholds_nobody_can_tell(probability: float, said: str) -> None:
@@ -61,10 +61,16 @@ def test_an_inconclusive_verdict_says_why() -> None:
 @pytest.mark.parametrize(
     ("rates", "said"),
     [
-        (WEAK, "of 100 people 1 would be called a machine, and of 100 machines 60 would not be"),
-        (STRONG, "of 10,000 machines 4 would not be noticed"),
-        (ErrorRates(0.5, 0.0, 0.2, 4.0), "none of the people measured would be called a machine"),
-        (ErrorRates(0.5, 0.002, 0.2, 4.0), "of 1,000 people 2 would be called a machine"),
+        (
+            WEAK,
+            "of 100 human voices 1 would be called synthetic, and of 100 synthetic ones 60 would",
+        ),
+        (STRONG, "of 10,000 synthetic ones 4 would not be noticed"),
+        (
+            ErrorRates(0.5, 0.0, 0.2, 4.0),
+            "none of the human voices measured would be called synthetic",
+        ),
+        (ErrorRates(0.5, 0.002, 0.2, 4.0), "of 1,000 human voices 2 would be called synthetic"),
         (None, "not known"),
     ],
 )
