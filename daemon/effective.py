@@ -1,4 +1,4 @@
-"""The configuration in force, and where each value came from."""
+"""The effective configuration, and where each value came from."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -9,11 +9,11 @@ from dfd.daemon.options import ServeOptions
 
 
 def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[str, str]:
-    """Each option as `value (origin)`; paths of secrets are named, their content never.
+    """Returns each option as `value (origin)`; the paths of secrets are shown, never their content.
 
     Args:
-        options: as they are in force.
-        origins: option name -> flag, environment, file; "default" where it is missing.
+        options: the effective options.
+        origins: option name -> flag, environment or file; missing ones are defaults.
     """
     shown = {}
     for option in fields(options):

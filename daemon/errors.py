@@ -13,7 +13,7 @@ from dfd.streaming.types import StreamError
 
 DOMAIN = "dfd"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
-# for a status to reach the transport: a client whose window is shut would hold it for ever
+# how long a status may take to reach the transport: a client that does not read could block it
 _ABORT_SECONDS = 5.0
 
 
@@ -21,9 +21,9 @@ class StatusError(Exception):
     """Ends an RPC with a status other than OK.
 
     Attributes:
-        reason: stable and UPPER_SNAKE_CASE, the `ErrorInfo.reason`.
+        reason: the `ErrorInfo.reason`, a stable UPPER_SNAKE_CASE word.
         metadata: bounded facts for `ErrorInfo.metadata`; never secrets.
-        retry_seconds: adds a `RetryInfo`.
+        retry_seconds: if given, adds a `RetryInfo`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class StatusError(Exception):
         self.retry_seconds = retry_seconds
 
     def status(self) -> status_pb2.Status:
-        """The error as `google.rpc.Status` with its details."""
+        """Returns the error as `google.rpc.Status` with its details."""
         details = [any_pb2.Any()]
         details[0].Pack(
             error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
@@ -58,38 +58,38 @@ class StatusError(Exception):
 
 
 def invalid(reason: str, message: str) -> StatusError:
-    """The caller broke the contract."""
+    """Makes the error for a caller who broke the contract."""
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, reason, message)
 
 
 def from_stream_error(error: StreamError) -> StatusError:
-    """What the streaming core refused, as a status."""
+    """Converts an error of the streaming core to a status."""
     return invalid(error.reason, str(error))
 
 
 def internal(stream_id: str) -> StatusError:
-    """A fault of the server's own; the traceback is in the log under the same id."""
+    """Makes the error for a fault of the server; the log has the traceback under the same id."""
     return StatusError(
         grpc.StatusCode.INTERNAL,
         "INTERNAL_ERROR",
-        f"the server failed on this stream; start it again, or look for {stream_id} in its log",
+        f"the server failed on this stream; open it again, or look for {stream_id} in its log",
         metadata={"stream_id": stream_id},
     )
 
 
 def draining(retry_seconds: float) -> StatusError:
-    """The server is about to end."""
+    """Makes the error of a server that is shutting down."""
     return StatusError(
         grpc.StatusCode.UNAVAILABLE,
         "SERVER_DRAINING",
-        "the server is shutting down; connect again, to another server if there is one",
+        "the server is shutting down; reconnect, to another server if there is one",
         retry_seconds=retry_seconds,
     )
 
 
 async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: StatusError) -> NoReturn:
     """Ends the RPC with the error's status, details and message."""
-    # the client has left meanwhile, or takes nothing
+    # the client has left meanwhile, or is not reading
     with contextlib.suppress(grpc.aio.BaseError, TimeoutError):
         async with asyncio.timeout(_ABORT_SECONDS):
             await context.abort(
@@ -97,7 +97,7 @@ async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: StatusEr
                 error.message,
                 trailing_metadata=((STATUS_DETAILS_KEY, error.status().SerializeToString()),),
             )
-    # grpc takes no other error than its own for the end of an RPC that was aborted, and an
-    # aborted one raises it on every use
+    # grpc accepts only its own exception as the end of an aborted RPC, and raises it on every
+    # further use of such an RPC
     await context.read()
     raise AssertionError("an aborted RPC cannot be read")

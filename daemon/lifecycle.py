@@ -1,4 +1,4 @@
-"""What the life of a daemon has in common, of one process or of several."""
+"""The parts of a daemon's life that are the same for one process and for several."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,13 +12,13 @@ from dfd.daemon.page import MetricsPage
 
 
 def ready_line(options: ServeOptions, port: int, page: MetricsPage | None) -> str:
-    """What is said on standard output once streams are taken."""
+    """Returns the line printed on standard output once streams are accepted."""
     metrics = f" (metrics {page.url})" if page is not None else ""
     return f"dfd ready on {address(options.host, port)}{metrics}"
 
 
 def reread_as_asked(reread: Callable[[], None]) -> None:
-    """What SIGHUP does: files are read again, and systemd is told."""
+    """Handles SIGHUP: reads files again, and notifies systemd."""
     systemd.reloading()
     reread()
     systemd.ready()
@@ -29,8 +29,8 @@ class Ending:
     """How the daemon ended.
 
     Attributes:
-        drained: every stream came to its end.
-        device_idle: False where the device's thread is still busy and has to be left behind.
+        drained: whether every stream ended by itself.
+        device_idle: False if the device's thread is still busy and has to be abandoned.
     """
 
     drained: bool
@@ -38,7 +38,7 @@ class Ending:
 
 
 async def unless_signal(work: Coroutine[Any, Any, bool], signals: asyncio.Queue[None]) -> bool:
-    """What the work returns; False where a signal came first."""
+    """Returns the result of the work; False if a signal arrived first."""
     task = asyncio.ensure_future(work)
     interrupt = asyncio.ensure_future(signals.get())
     try:

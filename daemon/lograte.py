@@ -1,4 +1,4 @@
-"""Lines that a client can cause as often as it likes, told at a bounded rate."""
+"""Rate-limited logging, for lines that a client can cause as often as it likes."""
 
 import logging
 import time
@@ -8,11 +8,11 @@ from dfd.daemon.logs import log
 
 
 class BoundedLog:
-    """Writes the first lines of each second, and says with the next how many were left out.
+    """Writes the first lines of each second; the next line says how many were left out.
 
     Args:
-        per_second: lines.
-        clock: monotonic, seconds.
+        per_second: number of lines.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, per_second: int = 5, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""Structured logs on standard error: one line an event, as key=value or as JSON."""
+"""Structured logs on standard error: one line per event, as key=value or as JSON."""
 
 import logging
 import sys
@@ -15,56 +15,56 @@ LOGGER = logging.getLogger("dfd")
 
 
 def log(level: int, event: str, /, *, exc_info: Any = False, **fields: object) -> None:
-    """Writes one event; never give it audio or secrets."""
+    """Logs one event; never pass it audio or secrets."""
     if LOGGER.isEnabledFor(level):
         LOGGER.log(level, event, exc_info=exc_info, extra={"fields": fields})
 
 
 def configure(level: str, form: str, process: str | None = None) -> None:
-    """Sends everything that is logged in this process to standard error; no one waits for that.
+    """Sends everything logged in this process to standard error, without ever blocking.
 
     Args:
-        level: the least that is logged.
+        level: lowest level to log.
         form: text or json.
-        process: the name that it goes by, where there are several.
+        process: name of the process, if there are several.
     """
     handler = LineQueue(sys.stderr)
     handler.setFormatter(loglines.form(form))
     if process is not None:
         handler.addFilter(_Named(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # chatty at INFO, and not about this daemon
+    # verbose at INFO, and not about this daemon
     for name in ("asyncio", "grpc", "urllib3", "filelock"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_not_of_who_left)
 
 
 def dropped_lines() -> int:
-    """Lines that this process could not write."""
+    """Returns the number of lines that this process could not write."""
     return sum(h.dropped for h in logging.getLogger().handlers if isinstance(h, LineQueue))
 
 
 def _not_of_who_left(record: logging.LogRecord) -> bool:
-    """Passes over grpc's tracebacks of writing to clients that are gone: that is no fault."""
+    """Drops grpc's tracebacks about writing to clients that have left, which is not a fault."""
     error = record.exc_info and record.exc_info[1]
     return not isinstance(error, grpc.aio.BaseError)
 
 
 class _Named(logging.Filter):
-    """Puts the process' name before the fields of each event."""
+    """Puts the process's name before the fields of each event."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets all pass."""
+        """Lets every record pass."""
         record.fields = {"process": self._process, **fields_of(record)}
         return True
 
 
 def model_fields(spec: ModelSpec) -> dict[str, object]:
-    """A model, as the log names it."""
+    """Returns the log fields that describe a model."""
     return {
         "model": spec.name,
         "version": spec.version,

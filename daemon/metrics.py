@@ -1,4 +1,4 @@
-"""What Prometheus is told: its own registry, labels from fixed sets."""
+"""Prometheus metrics: a registry of their own, labels from fixed sets."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from dfd.detector.spec import ModelSpec
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-# weight of the newest batch in the smoothed real-time factor
+# weight of the latest batch in the smoothed real-time factor
 _SMOOTHING = 0.1
 
 
@@ -45,7 +45,7 @@ class Metrics:
             "dfd_streams_active", "Streams and recordings being judged.", registry=registry
         )
         self.slots_max = Gauge(
-            "dfd_stream_slots", "Streams that may run at once.", registry=registry
+            "dfd_stream_slots", "Most streams that may run at once.", registry=registry
         )
         self.slots_free = Gauge(
             "dfd_stream_slots_free", "Streams that would still be admitted.", registry=registry
@@ -57,44 +57,46 @@ class Metrics:
         self.errors = Counter(
             "dfd_errors", "Calls that ended with an error.", ["code", "reason"], registry=registry
         )
-        self.windows = Counter(
-            "dfd_windows", "Windows by what became of them.", ["status"], registry=registry
-        )
+        self.windows = Counter("dfd_windows", "Windows by outcome.", ["status"], registry=registry)
         self.queue_length = Gauge(
             "dfd_queue_length", "Windows waiting for the classifier.", registry=registry
         )
         self.oldest_window_seconds = Gauge(
             "dfd_oldest_window_seconds",
-            "How long the oldest live window has waited to be judged.",
+            "How long the oldest live window has waited to be scored.",
             registry=registry,
         )
         self.queue_seconds = Histogram(
             "dfd_queue_seconds",
-            "From the audio of a window to its forward pass.",
+            "Time from a window's submission to its forward pass.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.compute_seconds = Histogram(
-            "dfd_compute_seconds", "Forward pass of a batch.", buckets=_SECONDS, registry=registry
+            "dfd_compute_seconds",
+            "Duration of a batch's forward pass.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.batch_size = Histogram(
             "dfd_batch_size", "Windows in a forward pass.", buckets=_BATCHES, registry=registry
         )
         self.result_seconds = Histogram(
             "dfd_result_seconds",
-            "From the last audio of a scored window to its result on the wire.",
+            "Time from the last audio of a scored window to its result on the wire.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.real_time_factor = Gauge(
             "dfd_real_time_factor",
-            "Share of the device that one channel takes: compute time of a window over its hop.",
+            "Share of the device that one channel uses: compute time of a window divided by its"
+            " hop.",
             registry=registry,
         )
         self.audio_seconds = Counter(
-            "dfd_audio_seconds", "Audio taken, every judged channel counted.", registry=registry
+            "dfd_audio_seconds", "Audio received, counting every judged channel.", registry=registry
         )
-        self.alerts = Counter("dfd_alerts", "Alerts that began.", ["trigger"], registry=registry)
+        self.alerts = Counter("dfd_alerts", "Alerts raised.", ["trigger"], registry=registry)
         self.warnings = Counter("dfd_warnings", "Warnings sent.", ["reason"], registry=registry)
         self.scheduler_restarts = Counter(
             "dfd_scheduler_restarts", "Times the batch worker was restarted.", registry=registry
@@ -104,29 +106,31 @@ class Metrics:
         )
         self.journal_entries = Counter(
             "dfd_journal_entries",
-            "Rows of the journal by what became of them.",
+            "Rows of the journal by outcome.",
             ["outcome"],
             registry=registry,
         )
         self.journal_failures = Counter(
-            "dfd_journal_failures", "Times the journal's database took nothing.", registry=registry
+            "dfd_journal_failures",
+            "Times the journal's database could not be written.",
+            registry=registry,
         )
         self.journal_up = Gauge(
-            "dfd_journal_up", "0 while the journal's database takes nothing.", registry=registry
+            "dfd_journal_up", "0 while the journal's database cannot be written.", registry=registry
         )
         self.journal_up.set(1)
         self.process_restarts = Counter(
             "dfd_process_restarts",
-            "Times a worker or an instance was started again.",
+            "Times a worker or an instance was restarted.",
             ["role"],
             registry=registry,
         )
         self.ready = Gauge(
-            "dfd_ready", "1 while the model is warm and streams are taken.", registry=registry
+            "dfd_ready", "1 while the model is warm and streams are accepted.", registry=registry
         )
         Gauge(
             "dfd_log_lines_dropped",
-            "Lines of the log that nobody took, since the start.",
+            "Log lines dropped since the start because nobody read them.",
             registry=registry,
         ).set_function(dropped_lines)
         self._models = Gauge(
@@ -143,7 +147,7 @@ class Metrics:
             self._models.labels(*(getattr(spec, name) for name in _MODEL)).set(1)
 
     def batch_done(self, size: int, compute_seconds: float) -> None:
-        """Counts one forward pass that went well."""
+        """Counts one successful forward pass."""
         self.batch_size.observe(size)
         self.compute_seconds.observe(compute_seconds)
         factor = compute_seconds / (size * self._hop_seconds)
@@ -153,5 +157,5 @@ class Metrics:
         self.real_time_factor.set(factor)
 
     def value(self, name: str, **labels: str) -> float:
-        """One figure as a page would show it; 0 where it was never touched."""
+        """Returns one figure as the page would show it; 0 if it was never set."""
         return self.registry.get_sample_value(name, labels) or 0.0

@@ -1,1 +1,1 @@
-"""The port: its address, TLS, who gets in, health and reflection."""
+"""The port: its address, TLS, admission, health and reflection."""

@@ -1,4 +1,4 @@
-"""Addresses: how they are written, who reaches them, and whether a port can be had."""
+"""Addresses: how they are written, who can reach them, and whether a port is free."""
 
 import contextlib
 import ipaddress
@@ -9,12 +9,12 @@ from dfd.errors import UserError
 
 
 def address(host: str, port: int) -> str:
-    """Host and port in one, IPv6 in brackets."""
+    """Joins host and port, with IPv6 addresses in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Returns whether only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -22,7 +22,7 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(peer: str) -> str:
-    """The address in gRPC's name of a peer, such as ipv4:10.0.0.7:5060 or ipv6:%5B::1%5D:5060."""
+    """Extracts the address from a gRPC peer name such as ipv4:10.0.0.7:50 or ipv6:%5B::1%5D:50."""
     kind, _, rest = peer.partition(":")
     if kind not in ("ipv4", "ipv6"):
         return "localhost" if kind == "unix" else peer
@@ -30,10 +30,10 @@ def host_of(peer: str) -> str:
 
 
 def probe(host: str, port: int) -> None:
-    """Finds out why a port cannot be had, which gRPC would not say.
+    """Finds out why a port cannot be bound, which gRPC does not say.
 
     Raises:
-        UserError: if it cannot.
+        UserError: if it cannot be bound.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -51,12 +51,12 @@ def probe(host: str, port: int) -> None:
 
 @contextlib.contextmanager
 def reserved(host: str, port: int, others: bool = False) -> Iterator[int]:
-    """Holds a port that several processes are going to share, and gives its number.
+    """Reserves a port that several processes are going to share, and yields its number.
 
     Args:
-        host: where.
-        port: 0 takes a free one.
-        others: it may be shared already.
+        host: address to bind.
+        port: port number; 0 picks a free one.
+        others: whether the port may already be shared.
 
     Raises:
         UserError: if it is unavailable.
@@ -66,7 +66,7 @@ def reserved(host: str, port: int, others: bool = False) -> Iterator[int]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, where = found[0]
     with socket.socket(family, kind, protocol) as holder:
-        # bound and never listened on: it keeps the number and gets no connection
+        # bound but never listened on: it reserves the number and gets no connections
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind(where)
         yield holder.getsockname()[1]

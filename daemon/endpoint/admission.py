@@ -1,4 +1,4 @@
-"""Who gets in: said before any audio is taken, and counted without a leak."""
+"""Admission: decided before any audio is read, and counted without leaks."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from dfd.daemon.metrics import Metrics
 
 
 class Phase(Enum):
-    """Where the daemon stands in its life."""
+    """The phase of the daemon's life."""
 
     WARMING = "warming"
     SERVING = "serving"
@@ -22,34 +22,34 @@ class Phase(Enum):
 
 
 class StreamQuota(Protocol):
-    """The places of a daemon, which several processes may share."""
+    """The slots of a daemon, which several processes may share."""
 
     @property
     def taken(self) -> int:
-        """Places in use."""
+        """Slots in use."""
 
     def take(self, limit: int) -> bool:
-        """Takes a place; False where as many as `limit` are taken."""
+        """Takes a slot; returns False if `limit` slots are taken already."""
 
     def leave(self) -> None:
-        """Gives a place back."""
+        """Gives a slot back."""
 
 
 class OwnQuota:
-    """The places of a daemon of one process."""
+    """The slots of a daemon with a single process."""
 
     def __init__(self) -> None:
         self.taken = 0
 
     def take(self, limit: int) -> bool:
-        """Takes a place; False where as many as `limit` are taken."""
+        """Takes a slot; returns False if `limit` slots are taken already."""
         if self.taken >= limit:
             return False
         self.taken += 1
         return True
 
     def leave(self) -> None:
-        """Gives a place back."""
+        """Gives a slot back."""
         self.taken -= 1
 
 
@@ -57,7 +57,7 @@ class Admission:
     """Slots for streams and recordings; belongs to one event loop.
 
     Args:
-        quota: counts the slots, where other processes share them.
+        quota: counts the slots if other processes share them.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Admission:
         return self._quota.taken
 
     def enter(self, phase: Phase) -> None:
-        """Goes on to another phase."""
+        """Enters another phase."""
         self.phase = phase
         self._metrics.ready.set(phase is Phase.SERVING)
         self.publish()
@@ -104,7 +104,7 @@ class Admission:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "SERVER_FULL",
-                f"all {self.max_streams} streams of this server are taken; "
+                f"all {self.max_streams} streams of this server are in use; "
                 "try again later or connect to another server",
                 metadata={"max_streams": str(self.max_streams)},
                 retry_seconds=self._retry_seconds,
@@ -128,14 +128,14 @@ class Admission:
             raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "WARMING_UP",
-                "the model is being loaded; try again, or wait until health says SERVING",
+                "the model is still loading; try again, or wait until health says SERVING",
                 retry_seconds=self._retry_seconds,
             )
         if self.phase is Phase.FAILING:
             raise StatusError(
                 grpc.StatusCode.UNAVAILABLE,
                 "ENGINE_FAILING",
-                "the classifier judges no windows at present; try again later, or connect to "
+                "the classifier is not scoring windows at present; try again later, or connect to "
                 "another server",
                 retry_seconds=self._retry_seconds,
             )
@@ -143,7 +143,7 @@ class Admission:
             raise draining(self._retry_seconds)
 
     async def until_empty(self, timeout_seconds: float) -> bool:
-        """Waits for the last slot; False where the time was over first."""
+        """Waits until no slot is in use; returns False if the time was up first."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._empty.wait()
@@ -152,7 +152,7 @@ class Admission:
         return True
 
     def publish(self) -> None:
-        """Brings the metrics up to date."""
+        """Updates the metrics."""
         if self._active:
             self._empty.clear()
         else:

@@ -18,7 +18,7 @@ _KEYS = {"name", "token", "sha256", "allow", "streams", "minutes", "models"}
 
 
 class Right(Enum):
-    """What a token may allow."""
+    """A right that a token may grant."""
 
     DETECT = "detect"
     INFO = "info"
@@ -27,14 +27,14 @@ class Right(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as it is kept: by its digest.
+    """A token as it is stored, by its digest.
 
     Attributes:
-        name: shown in the log in the token's stead.
+        name: shown in the log instead of the token.
         digest: SHA-256 of the token.
-        streams: at once, in one process; None: as many as there are places.
-        minutes: of audio a day; None: any.
-        models: that may be used; None: any.
+        streams: most concurrent streams in one process; None means no limit.
+        minutes: most minutes of audio a day; None means no limit.
+        models: models that may be used; None means all.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Token:
 
 
 class Verifier(Protocol):
-    """Knows tokens that are signed, not listed."""
+    """Verifies tokens that are signed rather than listed."""
 
     def verify(self, secret: str) -> Token | None:
-        """What a token allows; None where it does not hold."""
+        """Returns what a token allows; None if it is not valid."""
 
 
 class Authenticator:
     """Checks the `authorization` metadata of calls.
 
     Args:
-        tokens: those of the file; None where there is none.
-        signed: knows those that an issuer signed. Without either everyone is let in.
+        tokens: the tokens in the file; None if there is no file.
+        signed: verifies tokens signed by an issuer. Without either, everyone is admitted.
     """
 
     def __init__(self, tokens: tuple[Token, ...] | None, signed: Verifier | None = None) -> None:
@@ -65,18 +65,18 @@ class Authenticator:
         self._signed = signed
 
     def go_on_with(self, other: "Authenticator") -> None:
-        """Takes what another one knows; calls that run stay in."""
+        """Adopts what another authenticator knows; running calls are not affected."""
         self._tokens, self._signed = other._tokens, other._signed
 
     @property
     def required(self) -> bool:
-        """Whether a token is asked for."""
+        """Whether a token is required."""
         return self._tokens is not None or self._signed is not None
 
     def check(
         self, metadata: Iterable[tuple[str, str | bytes]] | None, right: Right
     ) -> Token | None:
-        """Returns the token, None where none is asked for.
+        """Returns the caller's token; None if none is required.
 
         Raises:
             StatusError: with TOKEN_MISSING, TOKEN_UNKNOWN or TOKEN_NOT_ALLOWED.
@@ -89,11 +89,11 @@ class Authenticator:
             raise StatusError(
                 grpc.StatusCode.UNAUTHENTICATED,
                 "TOKEN_MISSING",
-                "this server asks for a token; send the metadata authorization: Bearer <token>",
+                "this server requires a token; send the metadata authorization: Bearer <token>",
             )
         digest = hashlib.sha256(secret.strip().encode()).digest()
         found = None
-        for token in self._tokens or ():  # all of them: time tells nothing
+        for token in self._tokens or ():  # compare with all, so that timing reveals nothing
             if hmac.compare_digest(token.digest, digest):
                 found = token
         if found is None and self._signed is not None:
@@ -131,24 +131,24 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     except UnicodeDecodeError:
         raise UserError(f"the token file {path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
-        # its message names a line and a character, not the text
+        # the message names a line and a column, not the text
         raise UserError(f"the token file {path} is not TOML: {error}") from None
     entries = table.pop("tokens", None)
     if table or not isinstance(entries, list) or not entries:
-        raise UserError(f"the token file {path} must hold [[tokens]] tables and nothing else")
+        raise UserError(f"the token file {path} must contain [[tokens]] tables and nothing else")
     tokens = tuple(_token(entry, f"{path}, token {at}") for at, entry in enumerate(entries, 1))
     for kind, values in (
         ("name", [token.name for token in tokens]),
         ("secret", [token.digest for token in tokens]),
     ):
         if len(set(values)) < len(values):
-            raise UserError(f"{path}: two tokens have the same {kind}; make each its own")
+            raise UserError(f"{path}: two tokens have the same {kind}; make them different")
     return tokens
 
 
 def _token(entry: object, where: str) -> Token:
     if not isinstance(entry, dict) or not entry.keys() <= _KEYS:
-        raise UserError(f"{where}: the keys of a token are {', '.join(sorted(_KEYS))}")
+        raise UserError(f"{where}: unknown key; the keys of a token are {', '.join(sorted(_KEYS))}")
     name, secret, digest = entry.get("name"), entry.get("token"), entry.get("sha256")
     if not isinstance(name, str) or not name:
         raise UserError(f"{where}: give it a name")
@@ -177,7 +177,7 @@ def _positive(entry: dict[str, Any], key: str, kinds: Any, where: str) -> Any:
     if value is not None and (
         isinstance(value, bool) or not isinstance(value, kinds) or value <= 0
     ):
-        raise UserError(f"{where}: {key} is a number above 0; leave it out for no limit")
+        raise UserError(f"{where}: {key} must be a number above 0; leave it out for no limit")
     return value
 
 
@@ -185,7 +185,7 @@ def _models(models: object, where: str) -> frozenset[str] | None:
     if models is None:
         return None
     if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
-        raise UserError(f"{where}: models is a list of names; leave it out for all")
+        raise UserError(f"{where}: models must be a list of names; leave it out for all")
     return frozenset(models)
 
 
@@ -196,4 +196,4 @@ def _rights(allow: object, where: str) -> frozenset[Right]:
         return frozenset(Right(right) for right in allow)
     except (TypeError, ValueError):
         known = ", ".join(right.value for right in Right)
-        raise UserError(f"{where}: allow is a list of {known}") from None
+        raise UserError(f"{where}: allow must be a list of {known}") from None

@@ -1,4 +1,4 @@
-"""The gRPC port: had before the model is loaded, with limits set above our own."""
+"""The gRPC port: bound before the model is loaded, with limits above the daemon's own."""
 
 import grpc
 import grpc.aio
@@ -7,32 +7,35 @@ from dfd.daemon.endpoint.address import address, probe
 from dfd.daemon.options import MIB, ServeOptions
 from dfd.errors import UserError
 
-# room for the rest of a message beside its audio
+# room for the rest of a message besides its audio
 _OVERHEAD_BYTES = MIB
-# calls of one connection that are no streams
+# calls on one connection that are not streams
 _BESIDE_STREAMS = 64
-# calls of all connections that are no streams: health, watchers, those that are refused
+# calls on all connections that are not streams: health, watchers, refused calls
 _RPCS_BESIDE_STREAMS = 1024
 
 
 def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tuple[str, int]]:
-    """Limits and keep-alive of every connection; several processes may share the port."""
+    """Returns limits and keep-alive settings of connections; processes may share the port."""
     largest = max(options.max_chunk_bytes, options.max_recording_bytes) + _OVERHEAD_BYTES
     return [
         ("grpc.max_receive_message_length", largest),
         ("grpc.max_send_message_length", -1),
-        # one connection may have all the streams, and a little for what else is asked
+        # one connection may carry all streams, and a few other calls
         ("grpc.max_concurrent_streams", options.max_streams + _BESIDE_STREAMS),
         # those beyond are closed as soon as they are taken
         ("grpc.max_allowed_incoming_connections", options.connections_by_worker),
         ("grpc.so_reuseport", int(shared or options.handover)),
-        # connections that never say anything, or have nothing to say
+        # connections that never send anything, or have nothing to send
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_connection_idle_ms", 600_000),
-        # a peer that vanished without a word is noticed within 40 s
+        # a peer that vanished silently is noticed within 40 s
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.http2.ping_timeout_ms", 10_000),  # what gRPC goes by in fact, a minute of its own
+        (
+            "grpc.http2.ping_timeout_ms",
+            10_000,
+        ),  # the setting that gRPC in fact uses; its default is a minute
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -40,7 +43,7 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
 
 
 def most_rpcs(options: ServeOptions) -> int:
-    """RPCs of all connections; gRPC refuses more before it is known what they ask for."""
+    """Returns the most RPCs on all connections; gRPC refuses more before reading them."""
     return options.max_streams + _RPCS_BESIDE_STREAMS
 
 
@@ -51,7 +54,7 @@ def bind(
     *,
     shared: bool = False,
 ) -> int:
-    """Takes the port, alone or beside other processes, and returns its number.
+    """Binds the port, alone or shared with other processes, and returns its number.
 
     Raises:
         UserError: if it is unavailable.

@@ -1,4 +1,4 @@
-"""What is open to others: said, or refused, before a port is taken."""
+"""What other machines can reach: reported, or refused, before a port is bound."""
 
 import logging
 
@@ -9,7 +9,7 @@ from dfd.errors import UserError
 
 
 def check_doors(options: ServeOptions) -> None:
-    """Wants an explicit word before others may speak unknown or in the clear.
+    """Requires explicit consent before other machines may connect without authentication or TLS.
 
     Raises:
         UserError: if other machines can reach the port without TLS or authentication.
@@ -17,7 +17,7 @@ def check_doors(options: ServeOptions) -> None:
     if options.serves_metrics and not is_loopback(options.metrics_host):
         log(
             logging.WARNING,
-            "others can read the metrics page, which asks for nothing",
+            "other machines can read the metrics page, which requires no authentication",
             host=options.metrics_host,
         )
     known = options.token_file or options.jwt_keys or options.tls_client_ca
@@ -30,7 +30,8 @@ def check_doors(options: ServeOptions) -> None:
     lacks = " and without ".join(missing)
     if not options.allow_open:
         raise UserError(
-            f"--host {options.host} lets others reach this port, without {lacks}; add what is "
-            "missing, use --host 127.0.0.1, or say --allow-open"
+            f"--host {options.host} lets other machines reach this port without {lacks}; add"
+            " what is "
+            "missing, use --host 127.0.0.1, or give --allow-open"
         )
-    log(logging.WARNING, f"others can reach this port, without {lacks}", host=options.host)
+    log(logging.WARNING, f"other machines can reach this port without {lacks}", host=options.host)

@@ -1,8 +1,8 @@
 """The standard health service, `grpc.health.v1`.
 
-The servicer that grpcio-health-checking brings forgets all watchers of a service when one
-of them leaves, so this is one of our own on its messages. Nobody has to show a token here, so
-nothing is taken that few callers could make large.
+The servicer in grpcio-health-checking forgets all watchers of a service when one of them leaves,
+so this is our own servicer, using its messages. No token is needed here, so the resources that
+callers can take up are bounded.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ SERVICE = "grpc.health.v1.Health"
 _Response = health_pb2.HealthCheckResponse
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _WATCHERS = 256
-# requests that are being read at once, in all and from one address, and for how long
+# requests read at once, in all and from one address, and for how long
 _READING, _READING_BY_PEER, _READ_SECONDS = 16, 4, 5.0
 
 
 class HealthServicer:
-    """Says whether streams are taken, for the whole server and for each service by name."""
+    """Reports whether streams are accepted, for the whole server and for each service by name."""
 
     def __init__(self, services: tuple[str, ...]) -> None:
         self._services = frozenset(("", *services))
@@ -34,7 +34,7 @@ class HealthServicer:
         self._reading: Counter[str] = Counter()
 
     def set_serving(self, serving: bool) -> None:
-        """Tells everyone who watches."""
+        """Notifies all watchers."""
         self._serving = serving
         self._changed.set()
         self._changed = asyncio.Event()
@@ -43,15 +43,15 @@ class HealthServicer:
         """Answers once."""
         request = await self._read(context)
         if request.service not in self._services:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service here")
+            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
         return _Response(status=self._status(request.service))
 
     async def watch(self, _: Any, context: _Context) -> None:
-        """Answers now and at every change."""
+        """Answers now and whenever the status changes."""
         if self._watchers >= _WATCHERS:
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{_WATCHERS} callers watch already; ask with Check, or read /readyz",
+                f"{_WATCHERS} callers are watching already; use Check, or read /readyz",
             )
         self._watchers += 1
         try:
@@ -70,23 +70,25 @@ class HealthServicer:
             await changed.wait()
 
     async def _read(self, context: _Context) -> Any:
-        """The request, which is small and comes at once."""
+        """Reads the request, which is small and must arrive promptly."""
         host = host_of(context.peer())
         full = self._reading.total() >= _READING or self._reading[host] >= _READING_BY_PEER
         if full:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many ask at once")
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many health requests at once; try again"
+            )
         self._reading[host] += 1
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 request = await context.read()
         except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request came; send it")
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request arrived; send one")
         finally:
             self._reading[host] -= 1
             if not self._reading[host]:
                 del self._reading[host]
         if request is grpc.aio.EOF:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call holds no request")
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call contains no request")
         return request
 
     def _status(self, service: str) -> int:
@@ -96,13 +98,13 @@ class HealthServicer:
 
 
 def add_health(server: grpc.aio.Server, servicer: HealthServicer) -> None:
-    """Answers health checks on the server."""
+    """Adds the health service to a server."""
     ways: dict[str, Any] = {
         "request_deserializer": health_pb2.HealthCheckRequest.FromString,
         "response_serializer": _Response.SerializeToString,
     }
     methods = {
-        # as if requests were streams: on the wire it is the same, and they are read here
+        # registered as stream requests, which are the same on the wire, so that they are read here
         "Check": grpc.stream_unary_rpc_method_handler(servicer.check, **ways),
         "Watch": grpc.stream_stream_rpc_method_handler(servicer.watch, **ways),
     }

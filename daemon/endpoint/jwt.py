@@ -1,4 +1,4 @@
-"""JSON web tokens of an issuer whose keys are in a file: checked here, made elsewhere."""
+"""JSON web tokens of an issuer whose keys are in a file: verified here, issued elsewhere."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from dfd.daemon.endpoint.auth import Right, Token
 from dfd.errors import UserError
 
-# asymmetric ones: whoever can check a token must not be able to make one
+# asymmetric only: being able to verify a token must not mean being able to issue one
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 _LEEWAY_SECONDS = 30
 
@@ -15,13 +15,13 @@ _LEEWAY_SECONDS = 30
 class JwtVerifier:
     """Turns a signed token into what it allows.
 
-    The claims `iss`, `aud`, `exp` and `sub` are asked for. `scope` names rights as
-    "dfd:detect dfd:info"; without any of them a token allows both. `dfd_streams`,
-    `dfd_minutes` and `dfd_models` limit it as the keys of the token file do.
+    The claims `iss`, `aud`, `exp` and `sub` are required. `scope` names rights, such as
+    "dfd:detect dfd:info"; a token that names none allows both. `dfd_streams`, `dfd_minutes` and
+    `dfd_models` limit it like the keys of the token file.
 
     Args:
         keys: a JSON web key set (RFC 7517) with the issuer's public keys.
-        issuer, audience: what a token must say.
+        issuer, audience: values that a token must contain.
 
     Raises:
         UserError: if the file cannot be read or holds no keys, or PyJWT is missing.
@@ -44,10 +44,10 @@ class JwtVerifier:
             ) from None
         self._keys = {key.key_id: key for key in found if key.key_type != "oct"}
         if not self._keys:
-            raise UserError(f"{keys} holds no public key; export the issuer's keys as JWKS")
+            raise UserError(f"{keys} contains no public key; export the issuer's keys as JWKS")
 
     def verify(self, secret: str) -> Token | None:
-        """What a token allows; None where it is not one that holds here and now."""
+        """Returns what a token allows; None if it is not valid here and now."""
         jwt = self._jwt
         try:
             header = jwt.get_unverified_header(secret)
@@ -71,7 +71,7 @@ class JwtVerifier:
 
 
 def looks_like_jwt(secret: str) -> bool:
-    """Three parts with dots between them."""
+    """Returns whether a token has three parts separated by dots."""
     return secret.count(".") == 2
 
 

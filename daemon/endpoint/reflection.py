@@ -1,4 +1,4 @@
-"""Server reflection, under its stable name as well as the older one that grpcio knows."""
+"""Server reflection, under its stable name and the older one that grpcio provides."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ _NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 
 
 class _Bounded:
-    """Serves few at a time, and not for long: nobody has to show a token here."""
+    """Bounds the number and duration of calls, since no token is needed here."""
 
     def __init__(self, answers: Any) -> None:
         self._answers = answers
@@ -34,7 +34,9 @@ class _Bounded:
                 async for answer in self._answers(requests, context):
                     await context.write(answer)
         except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "ask again: this took long")
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "the call took too long; try again"
+            )
         finally:
             self._calls[host] -= 1
             if not self._calls[host]:
@@ -42,8 +44,8 @@ class _Bounded:
 
 
 def add_reflection(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
-    """Lets tools such as grpcurl ask for the contract."""
-    # what is listed can be asked for; of the newer name grpcio has no description
+    """Adds reflection, so that tools such as grpcurl can read the contract."""
+    # only services that can be described are listed; grpcio has no description of the newer name
     servicer = reflection.aio.ReflectionServicer((*services, reflection.SERVICE_NAME))
     handler = grpc.stream_stream_rpc_method_handler(
         _Bounded(servicer.ServerReflectionInfo).serve,

@@ -1,4 +1,4 @@
-"""Tokens, keys and certificates: read at the start, and again when their files change."""
+"""Tokens, keys and certificates: read at startup, and again when their files change."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from dfd.daemon.options import ServeOptions
 
 
 class Secrets:
-    """What decides who may speak.
+    """The secrets that decide who may connect.
 
     Raises:
         UserError: if a file cannot be read or is wrong.
 
     Attributes:
-        auth: knows the tokens.
+        auth: verifies tokens.
     """
 
     def __init__(self, options: ServeOptions) -> None:
@@ -30,20 +30,20 @@ class Secrets:
 
     @property
     def credentials(self) -> grpc.ServerCredentials | None:
-        """Of the port; None where it speaks in the clear."""
+        """Returns the credentials of the port; None if it does not use TLS."""
         return None if self._tls is None else self._tls.credentials
 
     def changed(self) -> bool:
-        """Whether a file is not as it was when it was last read."""
+        """Returns whether a file has changed since it was last read."""
         return self._stamps() != self._seen
 
     def reread(self) -> None:
-        """Reads all files again; connections and calls that are there go on.
+        """Reads all files again; existing connections and calls continue.
 
         Raises:
             UserError: if one of them is wrong; nothing is changed then.
         """
-        self._seen = self._stamps()  # a wrong file is told once, and not every time
+        self._seen = self._stamps()  # a wrong file is reported once, not every time
         auth = self._authenticator()
         if self._tls is not None:
             self._tls.reread()

@@ -1,4 +1,4 @@
-"""How much of the daemon one caller may take: by token, and by peer."""
+"""How much of the daemon one caller may use, by token and by peer."""
 
 import math
 import time
@@ -38,11 +38,11 @@ class Shares:
 
     @contextmanager
     def hold(self, peer: str, token: Token | None) -> Iterator[None]:
-        """Holds a place of a peer and of a token.
+        """Holds a slot of a peer and of a token.
 
         Args:
-            peer: as gRPC names it.
-            token: None where none is asked for.
+            peer: the peer as gRPC names it.
+            token: None if none is required.
 
         Raises:
             StatusError: with PEER_FULL, TOKEN_FULL or TOKEN_SPENT.
@@ -68,7 +68,7 @@ class Shares:
             yield
 
     def spend(self, token: Token | None, audio_seconds: float) -> None:
-        """Counts audio that was judged for a token."""
+        """Counts audio that was scored for a token."""
         if token is not None and token.minutes is not None:
             self._ledger.spend(f"token {token.name}", math.ceil(audio_seconds), self._day)
 
@@ -79,8 +79,8 @@ class Shares:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOKEN_SPENT",
-                f"the {token.minutes:g} minutes a day of this token are spent; "
-                "come back after midnight UTC",
+                f"this token has used its {token.minutes:g} minutes for today; "
+                "try again after midnight UTC",
                 retry_seconds=_DAY_SECONDS - self._clock() % _DAY_SECONDS,
             )
 

@@ -1,4 +1,4 @@
-"""TLS: PEM files checked here, where a mistake can be told, and given to gRPC."""
+"""TLS: PEM files are checked here, so that mistakes can be reported, then given to gRPC."""
 
 import ssl
 from pathlib import Path
@@ -20,15 +20,15 @@ class ServerTls:
     """The credentials of a port, which may change while it is open.
 
     Args:
-        cert: the certificate chain, PEM.
-        key: its key, PEM, without a passphrase.
-        client_ca: where given, clients must show a certificate that it signed.
+        cert: PEM file of the certificate chain.
+        key: PEM file of its key, without a passphrase.
+        client_ca: if given, clients must present a certificate that it signed.
 
     Raises:
-        UserError: if a file cannot be read or holds something else.
+        UserError: if a file cannot be read or contains anything else.
 
     Attributes:
-        credentials: for the port.
+        credentials: credentials for the port.
     """
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None = None) -> None:
@@ -39,7 +39,7 @@ class ServerTls:
         )
 
     def reread(self) -> None:
-        """Takes the files as they are now for connections from here on.
+        """Uses the present content of the files for new connections.
 
         Raises:
             UserError: if they are wrong; the previous ones stay in use.
@@ -47,7 +47,7 @@ class ServerTls:
         self._fresh = _read_all(*self._files)
 
     def _fetch(self) -> Any:
-        """What gRPC asks for before each handshake; None: as it was, which its stubs forgot."""
+        """Called by gRPC before each handshake; None means unchanged, which its stubs omit."""
         fresh, self._fresh = self._fresh, None
         return fresh
 
@@ -66,7 +66,7 @@ def _read_all(cert: Path, key: Path, client_ca: Path | None) -> grpc.ServerCerti
         try:
             context.load_verify_locations(client_ca)
         except ssl.SSLError:
-            raise UserError(f"the TLS client CA {client_ca} holds no certificate in PEM") from None
+            raise UserError(f"the TLS client CA {client_ca} contains no PEM certificate") from None
     return grpc.ssl_server_certificate_configuration([(secret, chain)], root_certificates=roots)
 
 

@@ -1,4 +1,4 @@
-"""Room for whole recordings, counted in bytes before they are taken."""
+"""Room for whole recordings, reserved in bytes before they are read."""
 
 import asyncio
 from collections import deque
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Uploads:
-    """A sum of bytes that calls share; first come, first served. Belongs to one event loop."""
+    """A budget of bytes that calls share, first come, first served; used by one event loop."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self._free = capacity_bytes
@@ -15,7 +15,7 @@ class Uploads:
 
     @asynccontextmanager
     async def room(self, size: int) -> AsyncIterator[Callable[[int], None]]:
-        """Waits for room and holds it; what is given may be called with the size in truth."""
+        """Waits for room and reserves it; the yielded function corrects the size once known."""
         await self._take(size)
         held = size
 
@@ -43,7 +43,7 @@ class Uploads:
             if turn.done() and not turn.cancelled():
                 self._give(size)
             else:
-                with suppress(ValueError):  # passed over already
+                with suppress(ValueError):  # already removed
                     self._waiting.remove(entry)
                 self._serve()
             raise

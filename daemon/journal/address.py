@@ -1,4 +1,4 @@
-"""Where a journal lies: a file of SQLite, or any database by URL."""
+"""Where a journal is: an SQLite file, or any database by URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 
 def to_url(journal: str) -> str:
-    """The URL for SQLAlchemy; a plain path is a file of SQLite."""
+    """Returns the URL for SQLAlchemy; a plain path means an SQLite file."""
     if "://" not in journal:
         return f"sqlite:///{Path(journal).absolute()}"
     scheme, _, rest = journal.partition("://")
@@ -18,5 +18,5 @@ def to_url(journal: str) -> str:
 
 
 def without_password(journal: str) -> str:
-    """The address as it may stand in a log."""
+    """Returns the address without its password, for the log."""
     return _PASSWORD.sub(r"\1:***@", journal)

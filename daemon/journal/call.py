@@ -1,4 +1,4 @@
-"""What one call has written to the journal, and what it waits for before it tells its client."""
+"""What one call writes to the journal, and what it waits for before it informs its client."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _TIMES_AND_COUNTS = [
     if one.name.endswith("_seconds") or one.name.startswith("windows_")
 ]
 
-# awaited before a message is written
+# awaited before a message is sent
 Ready = Callable[[], Awaitable[None]]
 
 
 class JournalDownError(StatusError):
-    """The journal is down, and nothing is to be told that it does not hold."""
+    """The journal is down, and nothing may be sent that it has not recorded."""
 
 
 class CallJournal:
     """The journal of one call.
 
     Args:
-        journal: of the daemon.
+        journal: the daemon's journal.
         kind: "stream" or "recording".
-        retry_seconds: what a client that is turned away is told to wait.
-        warn: takes a reason and a sentence for the client, once, where the call goes on
+        retry_seconds: how long a refused client is told to wait.
+        warn: called once, with a reason and a sentence for the client, if the call goes on
             without a journal.
     """
 
@@ -70,10 +70,10 @@ class CallJournal:
         token: str | None,
         spec: ModelSpec,
     ) -> None:
-        """Notes the call, and how it is judged.
+        """Records the call, and how it is judged.
 
         Raises:
-            JournalDownError: if the journal is down, and that ends calls.
+            JournalDownError: if the journal is down, and calls may not go on without it.
         """
         self._begun = True
         values = {
@@ -95,11 +95,11 @@ class CallJournal:
         await self._put([Entry("dfd_calls", values), Entry("dfd_started", told)])()
 
     def window(self, result: core.WindowResult) -> None:
-        """Takes the scores of a window, which are noted when the call ends."""
+        """Keeps the scores of a window, which are recorded when the call ends."""
         self._scores.window(result)
 
     def alert(self, event: core.Alert, clip: str | None) -> Ready:
-        """Notes an alert, and where its clip will lie; the result is awaited before it is told."""
+        """Records an alert and the path of its clip; await the result before sending the alert."""
         values = {
             "alert": uuid.uuid4().hex,
             "call": self._call,
@@ -116,7 +116,7 @@ class CallJournal:
         return self._insert("dfd_alerts", [values])
 
     def summary(self, channels: list[core.ChannelSummary]) -> Ready:
-        """Notes the summary; what is returned is awaited before it is told."""
+        """Records the summary; await the result before sending it."""
         self._summed_up = True
         return self._insert("dfd_summaries", [self._channel(one) for one in channels])
 
@@ -127,7 +127,7 @@ class CallJournal:
         audio_seconds: float,
         channels: list[core.ChannelSummary],
     ) -> None:
-        """Notes the end, and the summary of a call that nobody was left to tell of."""
+        """Records the end, and the summary of a call whose client has left."""
         if not self._begun:
             return
         if not self._summed_up and channels:
@@ -154,14 +154,14 @@ class CallJournal:
                 raise JournalDownError(
                     grpc.StatusCode.UNAVAILABLE,
                     DOWN,
-                    "the server's journal takes no entries, and it tells nothing that it cannot "
-                    "keep; try again later, or another server",
+                    "the server's journal cannot be written, and it reports nothing that it cannot "
+                    "record; try again later, or use another server",
                     retry_seconds=self._retry_seconds,
                 )
             if not self._warned:
                 self._warned = True
                 self._warn(
-                    DOWN, "the server's journal takes no entries; what is told may not be kept"
+                    DOWN, "the server's journal cannot be written; results may not be recorded"
                 )
 
         return ready

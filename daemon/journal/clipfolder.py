@@ -1,4 +1,4 @@
-"""The folder of evidence clips: writes FLAC in a thread of its own, and keeps to its bounds."""
+"""The folder of evidence clips: writes FLAC in a thread of its own, within its limits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SWEEP_SECONDS = 600.0
 
 
 class ClipFolder:
-    """Writes clips, and deletes the oldest beyond so many days or bytes.
+    """Writes clips, and deletes those beyond a number of days or bytes, oldest first.
 
     Args:
-        folder: made where it does not exist; only its owner may look.
-        days, most_bytes: bounds of what is kept.
-        written: told of each clip, with the SHA-256 of its file, in the folder's thread.
+        folder: created if it does not exist, readable by its owner only.
+        days, most_bytes: limits on what is kept.
+        written: called in the folder's thread with each clip and the SHA-256 of its file.
 
     Raises:
         UserError: if it cannot be used.
@@ -58,17 +58,17 @@ class ClipFolder:
         self._thread.start()
 
     def call(self) -> CallClips:
-        """The clips of one call."""
+        """Returns the clips of one call."""
         return CallClips(self._folder, self._put)
 
     def close(self) -> None:
-        """Writes what waits, for a while."""
+        """Writes what is waiting, for a limited time."""
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=_CLOSE_SECONDS)
         self._thread.join(_CLOSE_SECONDS)
 
     def sweep(self) -> None:
-        """Deletes what is too old, then the oldest until the rest is small enough."""
+        """Deletes what is too old, then the oldest clips until the rest is small enough."""
         found = []
         for path in self._folder.glob("*.flac"):
             with contextlib.suppress(OSError):
@@ -107,7 +107,7 @@ class ClipFolder:
 
 
 def _write(clip: Clip) -> str:
-    """Under another name until it is whole; the SHA-256 of the file."""
+    """Writes under another name until the file is complete; returns its SHA-256."""
     import soundfile
 
     part = clip.path.with_suffix(".part")

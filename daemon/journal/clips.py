@@ -1,4 +1,4 @@
-"""Evidence clips: the audio around an alert, only where it is asked for."""
+"""Evidence clips: the audio around an alert, only if it is asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pcm = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip that is whole: where it goes, and 16-bit samples (N,)."""
+    """A complete clip: its path, and 16-bit samples (N,)."""
 
     path: Path
     samples: Pcm
@@ -39,7 +39,7 @@ class _Growing:
 
 @dataclass(slots=True)
 class _Channel:
-    """The last seconds of a channel, and the clip that waits for what follows."""
+    """The last seconds of a channel, and the clip that is waiting for what follows."""
 
     end: int = 0
     rate: int = 0
@@ -49,11 +49,11 @@ class _Channel:
 
 
 class CallClips:
-    """The clips of one call, put together from its windows, which overlap.
+    """The clips of one call, assembled from its overlapping windows.
 
     Args:
-        folder: where clips lie.
-        write: takes each clip that is whole.
+        folder: folder for the clips.
+        write: called with each complete clip.
     """
 
     def __init__(self, folder: Path, write: Callable[[Clip], None]) -> None:
@@ -62,7 +62,7 @@ class CallClips:
         self._channels: dict[int, _Channel] = {}
 
     def window(self, window: Window) -> None:
-        """Takes a window that was resolved."""
+        """Adds a resolved window."""
         channel = self._channels.setdefault(window.channel, _Channel())
         channel.rate = window.sample_rate_hz
         if window.end_sample <= channel.end:
@@ -84,7 +84,7 @@ class CallClips:
                 self._finish(channel)
 
     def alert(self, stream_id: str, alert: Alert) -> str | None:
-        """Begins a clip, or goes on with the one under way; its path. None: it was cleared."""
+        """Begins a clip, or extends the current one, and returns its path; None if cleared."""
         channel = self._channels.get(alert.channel)
         if alert.cleared or channel is None or not channel.count:
             return None
@@ -96,7 +96,7 @@ class CallClips:
         return str(channel.growing.path)
 
     def close(self) -> None:
-        """Writes what is under way: the call is over."""
+        """Writes the unfinished clips, since the call is over."""
         for channel in self._channels.values():
             self._finish(channel)
         self._channels.clear()

@@ -1,4 +1,4 @@
-"""What is written to a journal."""
+"""The entries of a journal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row to be written: a new one, or values for the call that has the key.
+    """A row to write: a new one, or new values for an existing call.
 
     Attributes:
-        table: its name.
-        values: column to value; of an update, without the key.
-        call: the key of an update; None inserts.
+        table: name of the table.
+        values: column -> value; for an update, without the key.
+        call: key of the call to update; None inserts a row.
     """
 
     table: str
@@ -22,4 +22,4 @@ class Entry:
 
 
 class JournalError(Exception):
-    """The database did not take what it was given."""
+    """The database did not accept a write."""

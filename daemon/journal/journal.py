@@ -1,7 +1,7 @@
-"""The daemon's journal: a thread that writes what it is given, in order.
+"""The daemon's journal: a thread that writes entries in order.
 
-Whatever waits when a commit is over goes into the next one, so that a hundred streams cost no
-more commits than one. What the database does not take is kept and tried again, up to a bound.
+Whatever is waiting when a commit ends goes into the next one, so that a hundred streams need no
+more commits than one. What the database does not accept is kept and retried, up to a limit.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Journal:
     """Writes entries to a store; belongs to one event loop.
 
     Args:
-        store: only the journal's thread uses it, from `start` on.
-        metrics: counts what was kept and what was not.
-        stops: whether calls may go on without a journal.
-        backlog: entries kept while the database takes none; beyond it new ones are dropped.
+        store: used only by the journal's thread, from `start` on.
+        metrics: counts what was recorded and what was not.
+        stops: whether calls end when the journal is down.
+        backlog: entries kept while the database is down; beyond it new ones are dropped.
         answer_seconds: a commit that takes longer counts as not made.
     """
 
@@ -74,7 +74,7 @@ class Journal:
         return self._down
 
     def put_clip(self, clip: Clip, sha256: str) -> None:
-        """Notes a clip that was written; from any thread."""
+        """Records a clip that was written; may be called from any thread."""
         values = {
             "clip": str(clip.path),
             "written_at": datetime.now(UTC),
@@ -85,10 +85,10 @@ class Journal:
             self._loop.call_soon_threadsafe(self.put, [Entry("dfd_clips", values)])
 
     def put(self, entries: Sequence[Entry]) -> asyncio.Future[bool]:
-        """Queues entries; the future is True once they are durable, False where they are not."""
+        """Queues entries; the future is True once they are durable, False if they are not."""
         future: asyncio.Future[bool] = self._loop.create_future()
         self._queue.put(_Parcel(entries, future))
-        if self._down:  # they are kept for later, but nobody waits for that
+        if self._down:  # they are kept for later, but callers do not wait for that
             future.set_result(False)
         return future
 
@@ -101,12 +101,12 @@ class Journal:
             return False
 
     async def close(self) -> None:
-        """Writes what waits, for a while, and ends the thread."""
+        """Writes what is waiting, for a limited time, and ends the thread."""
         self._closing = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
         if self._thread.is_alive():
-            log(logging.ERROR, "the journal did not end in time; its last entries may be lost")
+            log(logging.ERROR, "the journal did not stop in time; its last entries may be lost")
 
     def _run(self) -> None:
         waiting: list[Entry] = []
@@ -133,7 +133,7 @@ class Journal:
         self._store.close()
 
     def _take(self, retrying: bool, open_: bool) -> tuple[list[_Parcel], bool]:
-        """What waits; at least one parcel, unless there is something to try again."""
+        """Returns what is waiting: at least one parcel, unless there is something to retry."""
         parcels: list[_Parcel] = []
         entries = 0
         timeout = _RETRY_SECONDS if retrying else None
@@ -164,7 +164,7 @@ class Journal:
                 if not parcel.kept.done():
                     parcel.kept.set_result(kept)
 
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody is waiting
             self._loop.call_soon_threadsafe(answer)
 
     def _failed(self, reason: str) -> None:
@@ -172,17 +172,17 @@ class Journal:
         if not self._down:
             self._down = True
             self._metrics.journal_up.set(0)
-            log(logging.ERROR, "the journal takes nothing", reason=reason, stops=self.stops)
+            log(logging.ERROR, "the journal cannot be written", reason=reason, stops=self.stops)
 
     def _recovered(self) -> None:
         self._metrics.journal_up.set(1)
         if self._down:
             self._down = False
-            log(logging.WARNING, "the journal takes entries again")
+            log(logging.WARNING, "the journal can be written again")
 
 
 def open_journal(options: ServeOptions, metrics: Metrics) -> Journal:
-    """Opens the journal; its database's library is imported here and not before.
+    """Opens the journal; the database library is imported only here.
 
     Raises:
         UserError: if it cannot be opened.

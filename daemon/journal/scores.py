@@ -1,4 +1,4 @@
-"""The scores of one call over time, for the journal: few, however long the call."""
+"""The scores of one call over time, for the journal; few, however long the call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIELDS = 4
 
 @dataclass(slots=True)
 class _Channel:
-    """Every so many windows: end, window, rolling and cumulative probability, NaN for none."""
+    """For every n-th window: end, window, rolling and cumulative probability, NaN for none."""
 
     every: int = 1
     seen: int = 0
@@ -32,7 +32,7 @@ class _Channel:
         self.seen += 1
 
     def points(self) -> list[list[float | None]]:
-        """The windows that were kept, and the last one in any case."""
+        """Returns the windows that were kept, and always the last one."""
         kept = self.kept.tolist()
         found = [kept[at : at + _FIELDS] for at in range(0, len(kept), _FIELDS)]
         if (self.seen - 1) % self.every:
@@ -41,20 +41,20 @@ class _Channel:
 
 
 class CallScores:
-    """Keeps windows of one call: where a channel has more than `most`, every second one goes."""
+    """Keeps windows of one call; if a channel has more than `most`, drops every second one."""
 
     def __init__(self, most: int = MOST_WINDOWS) -> None:
         self._most = most
         self._channels: dict[int, _Channel] = {}
 
     def window(self, result: WindowResult) -> None:
-        """Takes a window that was resolved."""
+        """Adds a resolved window."""
         scores = (result.window_score, result.rolling_score, result.cumulative_score)
         point = (result.window.end_seconds, *map(_probability, scores))
         self._channels.setdefault(result.window.channel, _Channel()).take(point, self._most)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each channel: `points`, of which one in `every` windows was kept."""
+        """Returns a row for each channel: `points`, one for each `every` windows."""
         return [
             {"channel": number, "every": one.every, "points": one.points()}
             for number, one in sorted(self._channels.items())

@@ -1,7 +1,7 @@
 """A journal's database, used from one thread at a time.
 
-What is written twice is kept once: every row has a key of its own, so a batch whose commit was
-not answered can be written again.
+Writing is idempotent: every row has a key of its own, so a batch whose commit was not confirmed
+can be written again.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from dfd.daemon.journal.tables import (
 )
 from dfd.errors import UserError
 
-# SQLite waits so long for another writer, PostgreSQL for a connection: less than calls wait.
+# How long SQLite waits for another writer, PostgreSQL for a connection: less than calls wait.
 WAIT_SECONDS = 3
 _TABLES = {table.name: table for table in METADATA.sorted_tables}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which calls are wanted; None does not ask.
+    """Which calls are wanted; None means any.
 
     Attributes:
-        labels: all of them must match.
+        labels: labels that must all match.
         alerted: whether an alert was raised.
-        limit: the newest so many.
-        call: its key in the journal.
-        whole: with how they were judged, scores over time and the hashes of clips.
+        limit: only this many of the newest.
+        call: key of one call in the journal.
+        whole: include how they were judged, scores over time and the hashes of clips.
     """
 
     since: datetime | None = None
@@ -65,7 +65,7 @@ class Store:
 
     Args:
         journal: a path or URL.
-        create: whether file and tables are made where there are none.
+        create: whether to create the file and the tables if they do not exist.
 
     Raises:
         UserError: if it cannot be opened, or its driver is not installed.
@@ -99,11 +99,11 @@ class Store:
             ) from None
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Closes the database."""
         self._database.dispose()
 
     def write(self, entries: Iterable[Entry]) -> None:
-        """Writes all of them, or none.
+        """Writes all entries, or none.
 
         Raises:
             JournalError: if the database did not take them.
@@ -128,10 +128,10 @@ class Store:
             raise JournalError(_reason(error)) from None
 
     def calls(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Calls, newest first, each with its `alerts` and its `channels`.
+        """Yields calls, newest first, each with its `alerts` and its `channels`.
 
-        If they are wanted whole, also with `started` (how the call was judged), `scores` over
-        time and `clips`, as far as the daemon that wrote the journal kept them.
+        If `whole` is set, also with `started` (how the call was judged), `scores` over time and
+        `clips`, as far as the daemon that wrote the journal kept them.
 
         Raises:
             UserError: if the database does not answer.
@@ -163,10 +163,10 @@ class Store:
                     yield found | _rest(connection, found) if query.whole else found
 
     def purge(self, before: datetime) -> int:
-        """Deletes the calls that began before a time, and all that belongs to them, clips too.
+        """Deletes the calls that began before a time and everything that belongs to them.
 
         Returns:
-            How many calls they were.
+            The number of calls deleted.
 
         Raises:
             UserError: if the database does not answer.
@@ -176,7 +176,7 @@ class Store:
         try:
             with self._database.begin() as connection:
                 for clip in connection.execute(clips).scalars().all():
-                    if clip.endswith(".flac"):  # whatever else the database may name
+                    if clip.endswith(".flac"):  # in case the database names anything else
                         with contextlib.suppress(OSError):
                             Path(clip).unlink(missing_ok=True)
                 there = _there(connection)
@@ -199,7 +199,7 @@ class Store:
 
 
 def _touch(path: Path, *, create: bool) -> None:
-    """A file that nobody else may read: it holds who spoke when, and how they were judged."""
+    """Creates the file readable by its owner only: it says who spoke when, and the verdicts."""
     if not create:
         if not path.is_file():
             raise UserError(f"there is no journal {path}: name the file that dfd serve writes")
@@ -208,7 +208,7 @@ def _touch(path: Path, *, create: bool) -> None:
 
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
-    """Readers do not hold up the writer, and what is committed survives a loss of power."""
+    """Keeps readers from blocking the writer, and commits durable across a loss of power."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
@@ -216,7 +216,7 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
 
 
 def _create(connection: sa.Connection) -> None:
-    """Makes what is missing; several processes may do so at once."""
+    """Creates what is missing; several processes may do so at once."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(6846308)"))
     for table in METADATA.sorted_tables:
@@ -257,12 +257,12 @@ def _grouped(
 
 
 def _there(connection: sa.Connection) -> set[str]:
-    """The tables that there are: an older daemon made fewer."""
+    """Returns the existing tables; an older daemon created fewer."""
     return set(sa.inspect(connection).get_table_names())
 
 
 def _rest(connection: sa.Connection, call: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a call beside its alerts and summaries."""
+    """Returns what is kept of a call besides its alerts and summaries."""
     there, key = _there(connection), call["call"]
     started, scores, clips = [], [], []
     if STARTED.name in there:
@@ -277,7 +277,7 @@ def _rest(connection: sa.Connection, call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    """A row with times in ISO 8601, UTC; SQLite gives them back without their zone."""
+    """Returns a row with times in ISO 8601, UTC; SQLite returns them without a zone."""
     return {
         key: _utc(value).isoformat(timespec="milliseconds")
         if isinstance(value, datetime)
@@ -291,7 +291,7 @@ def _utc(value: datetime) -> datetime:
 
 
 def _reason(error: BaseException) -> str:
-    """The database's own words, in one line, without statement, parameters or password."""
+    """Returns the database's message in one line, without statement, parameters or password."""
     origin = getattr(error, "orig", None) or error
     if isinstance(origin, OSError) and origin.strerror:
         return origin.strerror

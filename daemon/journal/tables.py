@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 
-# One row a call; `ended_at` is null while it runs, and for ever where the daemon was killed.
+# One row per call; `ended_at` is null while it runs, and stays null if the daemon was killed.
 CALLS = Table(
     "dfd_calls",
     METADATA,
@@ -35,7 +35,7 @@ CALLS = Table(
     Column("weights_sha256", String(64)),
 )
 
-# How a call was judged: `StreamStarted` of the contract, as JSON, without the labels.
+# How a call was judged: the contract's `StreamStarted` as JSON, without the labels.
 STARTED = Table(
     "dfd_started",
     METADATA,
@@ -59,7 +59,7 @@ ALERTS = Table(
     Column("clip", String(1024)),
 )
 
-# The audio around an alert, as it was when it was written; `clip` is its path.
+# The audio around an alert, as it was written; `clip` is its path.
 CLIPS = Table(
     "dfd_clips",
     METADATA,
@@ -69,7 +69,7 @@ CLIPS = Table(
     Column("sha256", String(64), nullable=False),
 )
 
-# Scores over time, of one in `every` windows: [end in seconds, window, rolling, cumulative].
+# Scores over time, for one in `every` windows: [end in seconds, window, rolling, cumulative].
 SCORES = Table(
     "dfd_scores",
     METADATA,

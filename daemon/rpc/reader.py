@@ -60,7 +60,7 @@ async def read_config(
         limit_seconds: how long it may take.
 
     Raises:
-        StatusError: with CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE or its end.
+        StatusError: with CONFIG_TIMEOUT, CONFIG_MISSING, MALFORMED_MESSAGE or its own end.
         ClientGoneError: if the client left.
     """
     read = asyncio.ensure_future(read_request(context))

@@ -162,10 +162,10 @@ def test_a_journal_that_is_down_is_said_and_made_good(locked: Any) -> None:
         warnings = [one.warning.reason for one in told if one.HasField("warning")]
         assert warnings == ["JOURNAL_DOWN"]
         assert told[-1].HasField("summary")
-        daemon.until_logged("the journal takes nothing")
+        daemon.until_logged("the journal cannot be written")
         daemon.until(lambda: daemon.figure("dfd_journal_up") == 0)
         connection.execute("COMMIT")
-        daemon.until_logged("the journal takes entries again")
+        daemon.until_logged("the journal can be written again")
         daemon.until(lambda: len(journal(path)) == 1)
     (call,) = journal(path).values()
     assert len(call["channels"]) == 1
@@ -178,9 +178,9 @@ def test_a_daemon_that_stops_tells_nothing_that_it_cannot_keep(locked: Any) -> N
         with pytest.raises(grpc.RpcError) as caught:
             judged(daemon)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert "journal takes no entries" in str(caught.value.details())
+        assert "journal cannot be written" in str(caught.value.details())
         connection.execute("COMMIT")
-        daemon.until_logged("the journal takes entries again")
+        daemon.until_logged("the journal can be written again")
         assert judged(daemon)[-1].HasField("summary")
 
 

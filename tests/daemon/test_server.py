@@ -271,7 +271,7 @@ async def test_an_open_door_needs_an_explicit_word(
     with pytest.raises(UserError, match=r"without TLS .* and without tokens .*--allow-open"):
         await serve(host="0.0.0.0")
     await serve(host="0.0.0.0", allow_open=True)
-    assert "others can reach this port, without TLS" in caplog.text
+    assert "other machines can reach this port without TLS" in caplog.text
 
 
 async def test_a_model_that_cannot_be_loaded(caplog: pytest.LogCaptureFixture) -> None:

@@ -50,17 +50,23 @@ def test_tokens_are_kept_as_digests(token_file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"must hold \[\[tokens\]\] tables"),
-        ("tokens = 3", r"must hold \[\[tokens\]\] tables"),
-        ("port = 3\n" + GOOD, r"must hold \[\[tokens\]\] tables"),
+        ("", r"must contain \[\[tokens\]\] tables"),
+        ("tokens = 3", r"must contain \[\[tokens\]\] tables"),
+        ("port = 3\n" + GOOD, r"must contain \[\[tokens\]\] tables"),
         ("[[tokens]\n", "is not TOML"),
         ('[[tokens]]\ntoken = "x"', "token 1: give it a name"),
         ('[[tokens]]\nname = "a"', "token 1: give either token or sha256"),
         ('[[tokens]]\nname = "a"\ntoken = ""', "token 1: give either token or sha256"),
         (f'[[tokens]]\nname = "a"\ntoken = "{SECRET}"\nsha256 = "00"', "give either token or"),
         ('[[tokens]]\nname = "a"\nsha256 = "0g"', "64 hexadecimal digits"),
-        (f'[[tokens]]\nname = "a"\ntoken = "{SECRET}"\nallow = ["all"]', "allow is a list of det"),
-        (f'[[tokens]]\nname = "a"\ntoken = "{SECRET}"\nallow = "info"', "allow is a list of det"),
+        (
+            f'[[tokens]]\nname = "a"\ntoken = "{SECRET}"\nallow = ["all"]',
+            "allow must be a list of det",
+        ),
+        (
+            f'[[tokens]]\nname = "a"\ntoken = "{SECRET}"\nallow = "info"',
+            "allow must be a list of det",
+        ),
         (f'[[tokens]]\nname = "a"\ntoken = "{SECRET}"\nscope = []', "the keys of a token are"),
         (GOOD + GOOD, "two tokens have the same name"),
     ],

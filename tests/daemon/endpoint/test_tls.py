@@ -76,7 +76,7 @@ def test_wrong_files(tmp_path: Path) -> None:
     for wrong in ((cert, other), (text, key), (cert, text), (cert, encrypted)):
         with pytest.raises(UserError, match="not a certificate and its unencrypted key"):
             ServerTls(*wrong)
-    with pytest.raises(UserError, match="holds no certificate"):
+    with pytest.raises(UserError, match="contains no PEM certificate"):
         ServerTls(cert, key, text)
     with pytest.raises(UserError, match=r"cannot read the TLS key .*: No such file"):
         ServerTls(cert, tmp_path / "none")
