@@ -102,7 +102,7 @@ class DetectionService:
         async def serve(_: Token | None) -> bytes:
             runtime = self._runtime
             runtime.check_warm()
-            specs = [engine.spec for engine in runtime.models.values()]
+            specs = [model.spec for model in runtime.models.values()]
             return pb.GetServerInfoResponse(
                 version=runtime.version,
                 models=[describe.model_message(spec) for spec in specs],

@@ -2,23 +2,19 @@
 
 import asyncio
 import contextlib
-import logging
-import time
-import uuid
 
 import grpc
 import grpc.aio
 
 from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import StatusError, from_stream_error, invalid
-from dfd.daemon.journal.call import CallJournal, Ready
-from dfd.daemon.logs import log
+from dfd.daemon.journal.call import Ready
+from dfd.daemon.rpc.audio import AudioRpc
 from dfd.daemon.rpc.coalesce import slices
 from dfd.daemon.rpc.ends import ClientGoneError
-from dfd.daemon.rpc.pipeline import Emission, Pipeline
+from dfd.daemon.rpc.pipeline import Emission
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.wire import describe, events, requests
 from dfd.messages import to_message
 from dfd.streaming import types as core
@@ -28,7 +24,7 @@ from dfd.v1 import detection_pb2 as pb
 _SLICE_SECONDS = 0.25
 
 
-class Recording:
+class Recording(AudioRpc):
     """Serves one call of `Detect`; `run` is called once.
 
     Args:
@@ -41,23 +37,10 @@ class Recording:
         context: grpc.aio.ServicerContext[bytes, bytes],
         token: Token | None = None,
     ) -> None:
-        self.stream_id = f"r-{uuid.uuid4().hex[:16]}"
-        self._runtime = runtime
-        self._context = context
-        self._token = token
-        self._token_name = None if token is None else token.name
-        self.model: ServedModel | None = None
+        super().__init__("recording", runtime, context, token)
         self._response = pb.DetectResponse()
         self._timer: asyncio.TimerHandle | None = None
-        self._pipeline: Pipeline | None = None
-        self._journal: CallJournal | None = None
-        self._clips = None if runtime.clips is None else runtime.clips.call()
-        self._alerts_kept: list[Ready] = []
-
-    @property
-    def audio_seconds(self) -> float:
-        """Audio taken so far, of one channel."""
-        return 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
+        self._kept: list[Ready | None] = []
 
     async def run(self) -> pb.DetectResponse:
         """Takes the recording and judges it.
@@ -66,7 +49,6 @@ class Recording:
             StatusError: with the status that it ends with, unless that is OK.
             ClientGoneError: if the client left.
         """
-        started_at = time.monotonic()
         name = "internal_error"
         self._runtime.rpcs.add(self)
         try:
@@ -86,22 +68,7 @@ class Recording:
             self._runtime.metrics.recordings.labels(name).inc()
             if self._timer is not None:
                 self._timer.cancel()
-            if self._clips is not None:
-                self._clips.close()
-            if self._pipeline is not None:
-                if self._journal is not None:
-                    seconds = self._pipeline.session.audio_seconds
-                    self._journal.end(name, None, seconds, [])
-                self._pipeline.close()
-            log(
-                logging.INFO,
-                "recording ended",
-                stream_id=self.stream_id,
-                peer=self._context.peer(),
-                token=self._token_name,
-                end=name,
-                seconds=round(time.monotonic() - started_at, 3),
-            )
+            self._close(name)
         return self._response
 
     def drain(self, plan: DrainPlan) -> None:
@@ -111,8 +78,7 @@ class Recording:
 
     def warn(self, reason: str, message: str) -> None:
         """Puts it beside the result."""
-        offset = 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
-        self._response.warnings.append(events.server_warning(reason, message, offset))
+        self._response.warnings.append(events.server_warning(reason, message, self.audio_seconds))
 
     async def _take_and_judge(self) -> None:
         """Takes nothing before there is room for the largest recording."""
@@ -156,23 +122,14 @@ class Recording:
         spec = model.spec
         self._response.model.CopyFrom(describe.model_message(spec))
         session = requests.session_options(request, spec, options.max_channel_count)
-        self._pipeline = pipeline = Pipeline(
-            self.stream_id,
-            session,
-            options,
-            model.scheduler,
-            self._runtime.metrics,
-            self._tell,
+        pipeline = self._open(session, self._tell)
+        config = pb.StreamingDetectConfig()
+        started = pb.StreamStarted(
+            stream_id=self.stream_id,
+            model=self._response.model,
+            effective_config=describe.effective_config(config, self.stream_id, session, spec),
         )
-        self._journal = self._runtime.call_journal("recording", self.warn)
-        if self._journal is not None:
-            config = pb.StreamingDetectConfig()
-            started = pb.StreamStarted(
-                stream_id=self.stream_id,
-                model=self._response.model,
-                effective_config=describe.effective_config(config, self.stream_id, session, spec),
-            )
-            await self._journal.begin(started, self._context.peer(), self._token_name, spec)
+        await self._begin_journal(started)
         frame = session.audio_format.bytes_per_frame
         step = frame * round(session.audio_format.sample_rate_hz * _SLICE_SECONDS)
         for piece in slices(request.audio, step, frame):
@@ -181,13 +138,13 @@ class Recording:
             await asyncio.sleep(0)
         pipeline.finish()
         await pipeline.until_settled()
-        if self._journal is not None:
-            for ready in (*self._alerts_kept, self._journal.summary(pipeline.summary())):
+        found = pipeline.summary()
+        for ready in (*self._kept, self._keep_summary(found)):
+            if ready is not None:
                 await ready()
-        self._response.summary.end_reason = pb.StreamSummary.END_REASON_CLIENT_DONE
-        self._response.summary.channels.extend(
-            to_message(pb.ChannelSummary, channel) for channel in pipeline.summary()
-        )
+        end = pb.StreamSummary.END_REASON_CLIENT_DONE
+        summary = to_message(pb.StreamSummary, channels=found, end_reason=end)
+        self._response.summary.CopyFrom(summary)
 
     def _give_up(self) -> None:
         if self._pipeline is not None:
@@ -196,15 +153,10 @@ class Recording:
     def _tell(self, emission: Emission) -> None:
         event = emission.event
         if isinstance(event, core.WindowResult):
-            if self._clips is not None:
-                self._clips.window(event.window)
-            if self._journal is not None:
-                self._journal.window(event)
+            self._keep(event)
             self._response.windows.append(events.window_result(event, emission.timing))
         elif isinstance(event, core.Alert):
-            clip = None if self._clips is None else self._clips.alert(self.stream_id, event)
-            if self._journal is not None:
-                self._alerts_kept.append(self._journal.alert(event, clip))
+            self._kept.append(self._keep(event))
             self._response.alerts.append(to_message(pb.Alert, event))
         elif isinstance(event, core.StreamWarning):
             self._response.warnings.append(to_message(pb.Warning, event))

@@ -4,24 +4,21 @@ import asyncio
 import contextlib
 import functools
 import logging
-import time
-import uuid
 from collections.abc import Callable, Coroutine
 
 import grpc.aio
 
 from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import StatusError
-from dfd.daemon.journal.call import CallJournal
 from dfd.daemon.logs import log
 from dfd.daemon.rpc import ends
+from dfd.daemon.rpc.audio import AudioRpc
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
-from dfd.daemon.rpc.pipeline import Emission, Pipeline
+from dfd.daemon.rpc.pipeline import Emission
 from dfd.daemon.rpc.reader import Reader, read_config
 from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime
-from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.capacity import Hold
 from dfd.daemon.watch.sight import Sight
 from dfd.daemon.wire import describe, events, requests
@@ -33,7 +30,7 @@ from dfd.v1 import detection_pb2 as pb
 _SETTLE_SECONDS = 10.0
 
 
-class Stream:
+class Stream(AudioRpc):
     """Serves one call of `StreamingDetect`; `run` is called once.
 
     Args:
@@ -46,28 +43,15 @@ class Stream:
         context: grpc.aio.ServicerContext[bytes, bytes],
         token: Token | None = None,
     ) -> None:
-        self.stream_id = f"s-{uuid.uuid4().hex[:16]}"
-        self._runtime = runtime
-        self._context = context
-        self._token = token
-        self._token_name = None if token is None else token.name
-        self.model: ServedModel | None = None
+        super().__init__("stream", runtime, context, token)
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[End] = self._loop.create_future()
         self._outbox = Outbox()
         self._timers = Timers()
         self._tasks: list[asyncio.Task[None]] = []
-        self._pipeline: Pipeline | None = None
         self._reader: Reader | None = None
         self._sight: Sight | None = None
-        self._journal: CallJournal | None = None
-        self._clips = None if runtime.clips is None else runtime.clips.call()
         self._hold: Hold | None = None
-
-    @property
-    def audio_seconds(self) -> float:
-        """Audio taken so far, of one channel."""
-        return 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
 
     async def run(self) -> None:
         """Serves the stream to its end.
@@ -77,7 +61,6 @@ class Stream:
             ClientGoneError: if the client left.
         """
         self._runtime.rpcs.add(self)
-        started_at = time.monotonic()
         name, reason = "internal_error", None
         try:
             try:
@@ -116,14 +99,9 @@ class Stream:
                 self._hold.leave()
             for task in self._tasks:
                 task.cancel()
-            if self._pipeline is not None:
-                self._pipeline.close()
+            self._close(name, reason)
             self._outbox.abandon()
             self._reader = None  # it knows this stream
-            self._log_end(name, reason, time.monotonic() - started_at)
-            self._journal_end(name, reason)
-            if self._clips is not None:
-                self._clips.close()
             # a cancelled task keeps its traceback, and that this stream
             tasks, self._tasks = self._tasks, []
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -141,8 +119,7 @@ class Stream:
     def warn(self, reason: str, message: str) -> None:
         """Tells the client something worth knowing of the server, before all that waits."""
         if self._pipeline is not None:
-            offset = self._pipeline.session.audio_seconds
-            warning = events.server_warning(reason, message, offset)
+            warning = events.server_warning(reason, message, self.audio_seconds)
             self._runtime.metrics.warnings.labels(reason).inc()
             self._outbox.put_first(pb.StreamingDetectResponse(warning=warning))
 
@@ -158,14 +135,7 @@ class Stream:
         self._hold = self._runtime.capacity.enter(
             len(session.effective_channels), session.effective_hop_seconds, model.seconds_each
         )
-        self._pipeline = pipeline = Pipeline(
-            self.stream_id,
-            session,
-            options,
-            model.scheduler,
-            self._runtime.metrics,
-            functools.partial(self._tell, config),
-        )
+        pipeline = self._open(session, functools.partial(self._tell, config))
         effective = describe.effective_config(config, self.stream_id, session, spec)
         self._log_start(effective)
         started = pb.StreamStarted(
@@ -174,9 +144,7 @@ class Stream:
             effective_config=effective,
             limits=describe.limits_message(options),
         )
-        self._journal = self._runtime.call_journal("stream", self.warn)
-        if self._journal is not None:
-            await self._journal.begin(started, self._context.peer(), self._token_name, spec)
+        await self._begin_journal(started)
         self._sight = Sight(effective, self._context.peer(), pipeline.session)
         self._runtime.roster.enter(self._sight)
         self._outbox.put(pb.StreamingDetectResponse(started=started))
@@ -234,7 +202,7 @@ class Stream:
             pipeline.hurry()
             await pipeline.until_settled()
         found = pipeline.summary()
-        ready = None if self._journal is None else self._journal.summary(found)
+        ready = self._keep_summary(found)
         summary = to_message(pb.StreamSummary, channels=found, end_reason=end.reason)
         self._outbox.put(pb.StreamingDetectResponse(summary=summary), ready=ready)
         self._outbox.close()
@@ -280,10 +248,7 @@ class Stream:
             self._runtime.roster.changed(self._sight)
         written = ready = None
         if isinstance(event, core.WindowResult):
-            if self._clips is not None:
-                self._clips.window(event.window)
-            if self._journal is not None:
-                self._journal.window(event)
+            self._keep(event)
             if not config.window_results:
                 return
             if event.status is core.WindowStatus.SCORED:
@@ -291,8 +256,7 @@ class Stream:
             result = events.window_result(event, emission.timing)
             message = pb.StreamingDetectResponse(window=result)
         elif isinstance(event, core.Alert):
-            clip = None if self._clips is None else self._clips.alert(self.stream_id, event)
-            ready = None if self._journal is None else self._journal.alert(event, clip)
+            ready = self._keep(event)
             message = pb.StreamingDetectResponse(alert=to_message(pb.Alert, event))
         elif isinstance(event, core.StreamWarning):
             message = pb.StreamingDetectResponse(warning=to_message(pb.Warning, event))
@@ -308,13 +272,6 @@ class Stream:
         seconds = self.model.scheduler.clock() - arrived_at
         self._runtime.metrics.result_seconds.observe(seconds)
 
-    def _journal_end(self, name: str, reason: str | None) -> None:
-        if self._journal is not None and self._pipeline is not None:
-            channels = []
-            with contextlib.suppress(Exception):  # a core that failed may fail again
-                channels = self._pipeline.summary()
-            self._journal.end(name, reason, self._pipeline.session.audio_seconds, channels)
-
     def _log_start(self, config: pb.StreamingDetectConfig) -> None:
         audio = config.audio_format
         log(
@@ -328,23 +285,4 @@ class Stream:
             encoding=pb.AudioFormat.Encoding.Name(audio.encoding),
             sample_rate_hertz=audio.sample_rate_hertz,
             channels=list(config.channels),
-        )
-
-    def _log_end(self, name: str, reason: str | None, seconds: float) -> None:
-        channels = []
-        audio_seconds = 0.0
-        if self._pipeline is not None:
-            audio_seconds = self._pipeline.session.audio_seconds
-            with contextlib.suppress(Exception):  # a core that failed may fail again
-                channels = [events.log_fields(channel) for channel in self._pipeline.summary()]
-        log(
-            logging.INFO,
-            "stream ended",
-            stream_id=self.stream_id,
-            peer=self._context.peer(),
-            end=name,
-            reason=reason,
-            seconds=round(seconds, 3),
-            audio_seconds=round(audio_seconds, 3),
-            channels=channels,
         )
