@@ -9,8 +9,9 @@ From the port to the device and back:
     service      dispatches RPCs and reports how they failed (`errors`)
     rpc/         `stream` is one live stream: `reader` reads its requests, `outbox` holds its
                  responses, and `ends` names the ways it can end; `recording` is a whole file at
-                 once; `audio` has what both share. `pipeline` connects a stream's core to the scheduler: windows out, scores
-                 in; `watch` serves clients that may watch all streams
+                 once; `audio` has what both share. `pipeline` connects a stream's core to the
+                 scheduler: windows out, scores in; `watch` serves clients that may watch all
+                 streams
     wire/        converts between the wire's messages and the core's types
     watch/       all streams of the daemon, as watchers see them
     scheduling/  batches windows of all streams for the one thread that owns the device
