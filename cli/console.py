@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from dfd.cli._errors import Verb
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
-    from dfd.console.options import Reader
+    from dfd.daemon.journal.store import Query
 
 _FILE = click.Path(path_type=Path)
 _MOST_CALLS = 500
@@ -97,27 +98,45 @@ def command(
         token=token,
         tls_cert=console_cert,
         tls_key=console_key,
-        history=None if journal is None else _reader(journal),
+        history=None if journal is None else _Journal(journal),
     )
     asyncio.run(serve(options, click.echo))
 
 
-def _reader(journal: str) -> "Reader":
-    """Opens the journal anew for each query, since it may have grown."""
-    from dfd.daemon.journal.store import Query, Store
+class _Journal:
+    """Opens the journal anew for each query, since it may have grown.
 
-    Store(journal, create=False).close()  # reports it if there is none
+    Raises:
+        UserError: if there is no such journal.
+    """
 
-    def read(text: str, verdict: str | None, alerted: bool) -> list[dict[str, Any]]:
-        store = Store(journal, create=False)
+    def __init__(self, journal: str) -> None:
+        from dfd.daemon.journal.store import Store
+
+        self._journal = journal
+        Store(journal, create=False).close()
+
+    def search(self, text: str, verdict: str | None, alerted: bool) -> list[dict[str, Any]]:
+        """Returns calls that match, newest first."""
+        from dfd.daemon.journal.store import Query
+
+        calls = self._read(Query(verdict=verdict, alerted=alerted or None))
+        return list(itertools.islice((c for c in calls if _matches(c, text)), _MOST_CALLS))
+
+    def call(self, key: str) -> dict[str, Any] | None:
+        """Returns one call with all details."""
+        from dfd.daemon.journal.store import Query
+
+        return next(iter(list(self._read(Query(call=key, whole=True)))), None)
+
+    def _read(self, query: "Query") -> Iterator[dict[str, Any]]:
+        from dfd.daemon.journal.store import Store
+
+        store = Store(self._journal, create=False)
         try:
-            calls = store.calls(Query(verdict=verdict, alerted=alerted or None))
-            wanted = (call for call in calls if _matches(call, text))
-            return list(itertools.islice(wanted, _MOST_CALLS))
+            yield from store.calls(query)
         finally:
             store.close()
-
-    return read
 
 
 def _matches(call: dict[str, Any], text: str) -> bool:

@@ -53,6 +53,7 @@ EXTRAS = {
     "sqlalchemy": "journal",
     "torch": "serve",
     "torchaudio": "serve",
+    "weasyprint": "pdf",
     "transformers": "train",
     "starlette": "console",
     "uvicorn": "console",

@@ -9,6 +9,7 @@ from pathlib import Path
 from nicegui import events, ui
 
 from dfd.clients.display import verdicts, words
+from dfd.clients.display.casefile import sources
 from dfd.clients.errors import DetectionError
 from dfd.clients.options import StreamOptions
 from dfd.clients.runs.judge import Judgement, judge
@@ -154,3 +155,4 @@ def _show(found: Judgement) -> None:
             f" the file's SHA-256 is {found.sha256}.",
             "dfd-soft",
         ).wrap()
+        frame.report_button(lambda: sources.from_judgement(found))

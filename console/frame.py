@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nicegui import app, ui
+
+from dfd import __version__
+from dfd.clients.display.casefile import render
+from dfd.clients.display.casefile.page import CaseFile
 
 PAGES = (("/", "Live"), ("/file", "File"), ("/calls", "Calls"), ("/model", "Model"))
 
@@ -117,6 +122,17 @@ class Facts:
             element = self._values[name.replace("_", " ")]
             if element.content != _escaped(value):
                 element.set_content(_escaped(value))
+
+
+def report_button(case: Callable[[], CaseFile]) -> None:
+    """A button that gives the viewer a page for a case file."""
+
+    def save() -> None:
+        page = case()
+        name = re.sub(r"[^\w.-]", "_", page.title)
+        ui.download.content(render.html(page, __version__), f"{name}.html", "text/html")
+
+    ui.button("Save a report", icon="description", on_click=save).props("no-caps outline")
 
 
 def panel() -> ui.element:

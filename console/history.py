@@ -1,4 +1,4 @@
-"""The page of calls that are over, from the daemon's journal."""
+"""The pages of calls that are over, from the daemon's journal."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Any
 
 from nicegui import ui
 
-from dfd.clients.display import words
-from dfd.console import frame
+from dfd.clients import history
+from dfd.clients.display import verdicts, words
+from dfd.clients.display.casefile import sources
+from dfd.console import charts, frame
 from dfd.console.options import Reader
 from dfd.errors import UserError
 
-_VERDICTS = {"": "any verdict", "spoof": "spoof", "bonafide": "bona fide",
-             "inconclusive": "inconclusive"}  # fmt: skip
+_VERDICTS = {"": "any verdict", "spoof": "synthetic", "bonafide": "human",
+             "inconclusive": "cannot tell"}  # fmt: skip
 _COLOURS = {"spoof": "bad", "bonafide": "good"}
+
+_STREAM = """<q-td :props="props"><a class="plain" :href="'/calls/history/' + props.row.call">
+    {{ props.row.stream }}</a></q-td>"""
 
 _COLUMNS: list[dict[str, Any]] = [
     {"name": "began", "label": "Began (UTC)", "field": "began", "align": "left", "sortable": True},
@@ -43,6 +48,7 @@ def build(read: Reader) -> None:
             status = frame.Text(live="polite")
             table = ui.table(rows=[], columns=_COLUMNS, row_key="key", pagination=50)
             table.props("flat dense wrap-cells binary-state-sort").classes("dfd-table")
+            table.add_slot("body-cell-stream", _STREAM)
             table.add_slot("body-cell-length", '<q-td :props="props">{{ props.row.length }}</q-td>')
             table.add_slot(
                 "body-cell-verdict",
@@ -53,7 +59,7 @@ def build(read: Reader) -> None:
         async def search() -> None:
             try:
                 found = await asyncio.to_thread(
-                    read, text.value or "", verdict.value or None, alerted.value
+                    read.search, text.value or "", verdict.value or None, alerted.value
                 )
             except UserError as error:
                 status.show(str(error), "bad")
@@ -80,12 +86,13 @@ def rows(call: dict[str, Any]) -> list[dict[str, Any]]:
         made.append(
             {
                 "key": f"{call['call']}/{number}",
+                "call": call["call"],
                 "began": call["started_at"][:19].replace("T", " "),
                 "stream": call["stream_id"] + (f" [{number}]" if several else ""),
                 "labels": ", ".join(f"{name}={value}" for name, value in sorted(labels.items())),
                 "seconds": round(seconds, 1),
                 "length": words.clock(seconds),
-                "verdict": verdict,
+                "verdict": verdicts.verdict_name(verdict) if verdict != "-" else "-",
                 "colour": _COLOURS.get(verdict, "unsure"),
                 "score": "-" if probability is None else f"{probability:.3f}",
                 "alerts": len(raised),
@@ -93,3 +100,71 @@ def rows(call: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return made
+
+
+async def build_one(read: Reader, key: str) -> None:
+    """One call closely, as the journal has it."""
+    try:
+        record = await asyncio.to_thread(read.call, key)
+        trouble = "The journal has no such call; it may have been deleted since."
+    except UserError as error:
+        record, trouble = None, str(error)
+    with frame.page("/calls", "Call" if record is None else record["stream_id"]):
+        ui.link("History", "/calls/history").classes("plain")
+        if record is None:
+            with frame.panel():
+                frame.Text(trouble)
+            return
+        call = history.call(record)
+        started = call.started
+        rates = None if started is None else verdicts.rates_in_force(started)
+        with frame.panel():
+            frame.Text(verdicts.rates_sentence(rates), "dfd-soft")
+            began = call.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+            labels = ", ".join(f"{name}: {value}" for name, value in sorted(call.labels.items()))
+            end = call.end.replace("_", " ") or "no end known"
+            said = f"{began}, {words.clock(call.seconds)} from {call.peer}; {end}. {labels}"
+            frame.Text(said, "dfd-soft").wrap()
+            model = f"{call.model} {call.model_version}, weights {call.weights_sha256[:16]}..."
+            frame.Text(f"Judged by {model}", "dfd-soft").wrap()
+            frame.report_button(lambda: sources.from_history(call))
+        for channel in call.channels:
+            _channel(call, channel, rates)
+
+
+def _channel(call: history.Call, channel: history.Channel, rates: verdicts.Rates | None) -> None:
+    policy = None if call.started is None else call.started.alert_policy
+    raised = [alert for alert in channel.alerts if not alert.cleared]
+    with frame.panel():
+        number = f"Channel {channel.number}" if len(call.channels) > 1 else "Time line"
+        frame.heading(number, 2)
+        said = verdicts.CUT_OFF
+        if channel.summary is not None:
+            said = verdicts.verdict(channel.summary, rates)
+        frame.Text(classes="dfd-verdict").show(said, frame.colour(said))
+        facts = frame.Facts("P(spoof)", "LLR", "speech", "windows scored", "alerts")
+        summary = channel.summary
+        score = None if summary is None else summary.cumulative_score
+        facts.show(
+            **{
+                "P(spoof)": words.probability(score),
+                "LLR": "-" if score is None else f"{score.spoof_llr:+.2f}",
+                "speech": "-" if summary is None else f"{summary.speech_seconds:.1f} s",
+                "windows scored": "-" if summary is None else str(summary.windows_scored),
+                "alerts": str(len(raised)),
+            }
+        )
+        if not channel.points:
+            frame.Text("The journal has no scores over time of this call.", "dfd-soft")
+            return
+        chart = charts.scores(
+            channel.points,
+            rolling_threshold=None if policy is None else policy.rolling_threshold,
+            cumulative_threshold=None if policy is None else policy.cumulative_threshold,
+            alerts=[(alert.offset_seconds, str(alert.trigger)) for alert in raised],
+            seconds=call.seconds,
+        )
+        made = ui.echart(chart).style("height:300px;width:100%")
+        made.props('role="img" aria-label="Scores over time"')
+        if channel.every > 1:
+            frame.Text(f"One in {channel.every} of its windows is shown.", "dfd-soft")

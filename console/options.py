@@ -1,14 +1,26 @@
 """Options of the console."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dfd.clients.options import Connection
 
-# text, verdict and whether only alerted ones are wanted -> calls, newest first
-Reader = Callable[[str, str | None, bool], list[dict[str, Any]]]
+
+class Reader(Protocol):
+    """The calls of a journal, as records; it may grow meanwhile."""
+
+    def search(self, text: str, verdict: str | None, alerted: bool) -> list[dict[str, Any]]:
+        """Calls, newest first.
+
+        Args:
+            text: every word of it is in the id, the address, the token's name or the labels.
+            verdict: of one of its channels; None is any.
+            alerted: whether only those with an alert are wanted.
+        """
+
+    def call(self, key: str) -> dict[str, Any] | None:
+        """One call, whole; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

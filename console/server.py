@@ -57,6 +57,10 @@ class Pages:
             def _history() -> None:
                 history.build(read)
 
+            @ui.page("/calls/history/{key}")
+            async def _past(key: str) -> None:
+                await history.build_one(read, key)
+
         @ui.page("/calls/{key}")
         def _call(key: str) -> None:
             calls.build_one(hub, key)

@@ -24,6 +24,9 @@ _REASONS = {
 
 _NAMES: dict[str, str] = {Verdict.SPOOF: "synthetic", Verdict.BONAFIDE: "human"}
 
+# of a channel without a summary
+CUT_OFF = "Not summed up: the daemon was stopped before the call ended"
+
 # at or below this the evidence favours a person, as in the verdict
 _PERSON = 0.35
 

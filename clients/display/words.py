@@ -15,7 +15,7 @@ def probability(score: Score | None) -> str:
 
 
 def calibration(found: Calibration | None) -> str:
-    """How raw scores become evidence, as a formula."""
+    """Writes the step from raw scores to evidence as a formula."""
     if found is None:
         return "not told"
     sign = "-" if found.offset < 0 else "+"

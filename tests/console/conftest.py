@@ -77,7 +77,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(speech: Path) -> Iterator[Any]:
+def browser(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         pytest.skip("no browser: apt-get install chromium chromium-driver")
@@ -95,5 +95,8 @@ def browser(speech: Path) -> Iterator[Any]:
     os.environ.setdefault("SE_OFFLINE", "true")
     service = webdriver.chrome.service.Service(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options=options, service=service)
+    saved = {"behavior": "allow", "downloadPath": str(tmp_path_factory.mktemp("saved"))}
+    driver.execute_cdp_cmd("Page.setDownloadBehavior", saved)
+    driver.saved = Path(saved["downloadPath"])
     yield driver
     driver.quit()

@@ -85,6 +85,10 @@ def test_a_recording_that_is_uploaded(browser: Any, console: Console, speech: Pa
     browser.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(speech))
     until(browser, sees("Judged speech.wav", "Probably synthetic", "SHA-256"))
     assert len(browser.find_elements(By.CSS_SELECTOR, "canvas")) == 2
+    press(browser, "Save a report")
+    report = browser.saved / "speech.wav.html"
+    until(browser, lambda _: report.exists())
+    assert "Probably synthetic" in report.read_text()
 
 
 def test_a_file_that_holds_no_audio_is_told(browser: Any, console: Console, tmp_path: Path) -> None:
@@ -123,7 +127,14 @@ def test_calls_that_are_over(browser: Any, console: Console, speech: Path) -> No
             assert list(stream)
     show(browser, console.url + "/calls", "History")
     browser.find_element(By.LINK_TEXT, "History").click()
-    until(browser, sees("call-over", "queue=claims", "spoof"))
+    until(browser, sees("call-over", "queue=claims", "synthetic"))
+    browser.find_element(By.LINK_TEXT, "call-over").click()
+    until(browser, sees("Time line", "Probably synthetic", "queue: claims", "client done"))
+    until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "canvas"))
+    press(browser, "Save a report")
+    until(browser, lambda _: (browser.saved / "call-over.html").exists())
+    browser.find_element(By.LINK_TEXT, "History").click()
+    until(browser, sees("call-over"))
     search = browser.find_element(By.CSS_SELECTOR, "input[type=search]")
     search.send_keys("claims nobody")
     until(browser, sees("0 calls"))

@@ -1,0 +1,142 @@
+"""The content of a case file's page, whatever its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dfd.clients import events as ev
+from dfd.clients.display import verdicts, words
+from dfd.clients.display.casefile.picture import Picture, TimeLine, draw
+from dfd.clients.display.info import policy_words
+from dfd.clients.options import AlertPolicy
+
+Facts = list[tuple[str, str]]
+
+_COLOURS = {ev.Verdict.SPOOF: "bad", ev.Verdict.BONAFIDE: "good"}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel on the page.
+
+    Attributes:
+        colour: "bad", "good" or "unsure".
+        pictures: the same time line for wide screens and paper, and for telephones; empty if
+            there are no scores.
+        events: pairs of a time and a sentence.
+    """
+
+    number: int
+    verdict: str
+    colour: str
+    facts: Facts
+    pictures: list[Picture]
+    events: Facts = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """The content of the page.
+
+    Attributes:
+        trust: how far a verdict of this model can be trusted.
+        heard: facts about the call or the recording.
+        model: facts about the model and the judgement.
+        audio: the audio that was kept, and whether it is unchanged.
+        notes: what else the reader must know.
+    """
+
+    title: str
+    trust: str
+    channels: list[Channel]
+    heard: Facts
+    model: Facts
+    audio: Facts
+    notes: list[str] = field(default_factory=list)
+
+
+def channel(
+    number: int,
+    summary: ev.ChannelSummary | None,
+    rates: verdicts.Rates | None,
+    line: TimeLine,
+    events: Iterable[tuple[float, str]],
+) -> Channel:
+    """Builds a channel's part of the page; without a summary the call was cut off."""
+    told = [(f"{at:.2f} s", said) for at, said in sorted(events)]
+    pictures = []
+    if line.points:
+        pictures = [draw(line, "wide", 800.0, 200.0, 8), draw(line, "narrow", 380.0, 200.0, 4)]
+    if summary is None:
+        said = verdicts.CUT_OFF
+        return Channel(number, said, "unsure", [], pictures, told)
+    return Channel(
+        number,
+        verdicts.verdict(summary, rates),
+        _COLOURS.get(summary.verdict, "unsure"),
+        _facts(summary),
+        pictures,
+        told,
+    )
+
+
+def _facts(summary: ev.ChannelSummary) -> Facts:
+    score, mean = summary.cumulative_score, summary.mean_spoof_probability
+    first = summary.first_alert_seconds
+    return [
+        ("verdict", verdicts.verdict_name(summary.verdict)),
+        ("P(spoof), cumulative", words.probability(score)),
+        ("LLR (natural log)", "-" if score is None else f"{score.spoof_llr:+.2f}"),
+        ("P(spoof), mean of windows", "-" if mean is None else f"{mean:.3f}"),
+        ("P(spoof), highest rolling", words.probability(summary.peak_rolling_score)),
+        ("speech", f"{summary.speech_seconds:.1f} s"),
+        ("audio lost", f"{summary.gap_seconds:.1f} s"),
+        ("windows scored", str(summary.windows_scored)),
+        ("windows shed or failed", str(summary.windows_shed + summary.windows_failed)),
+        ("first alert", "none" if first is None else f"{first:.1f} s"),
+    ]
+
+
+def alert_events(alerts: Iterable[ev.Alert]) -> list[tuple[float, str]]:
+    """Puts alerts into sentences."""
+    found = []
+    for alert in alerts:
+        what = "alert cleared" if alert.cleared else "alert"
+        said = f"{what}: {alert.trigger} score {alert.score.spoof_probability:.3f}"
+        found.append((alert.offset_seconds, f"{said}, threshold {alert.threshold:.2f}"))
+    return found
+
+
+def raised(alerts: Iterable[ev.Alert]) -> list[float]:
+    """Returns the times at which alerts were raised."""
+    return [alert.offset_seconds for alert in alerts if not alert.cleared]
+
+
+def thresholds(policy: AlertPolicy) -> Sequence[tuple[str, float]]:
+    """Returns the thresholds of a policy, each with its name."""
+    pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
+    return [(f"{name} {value:.2f}", value) for name, value in pairs if value is not None]
+
+
+def model_facts(
+    model: ev.ModelInfo, policy: AlertPolicy, window_seconds: float, hop_seconds: float
+) -> Facts:
+    """States which model judged the audio, and how."""
+    rates = model.error_rates
+    measured = "not known"
+    if rates is not None:
+        measured = (
+            f"at {rates.threshold:g}: {rates.false_alarm_rate:.2%} false alarms,"
+            f" {rates.miss_rate:.2%} missed, of {rates.heard_seconds:g} s each"
+        )
+    return [
+        ("model", f"{model.name} {model.version}".strip()),
+        ("SHA-256 of the weights", model.weights_sha256),
+        ("run on", f"{model.device}, {model.precision}, {model.engine}"),
+        ("windows", f"{window_seconds:g} s every {hop_seconds:g} s"),
+        ("calibration", words.calibration(model.calibration)),
+        ("cumulative score", model.utterance_score),
+        ("alerts at", policy_words(policy)),
+        ("measured errors", measured),
+    ]
