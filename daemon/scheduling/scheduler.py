@@ -13,9 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, Part
 from dfd.daemon.scheduling.batching import (
@@ -27,7 +24,7 @@ from dfd.daemon.scheduling.batching import (
     choose_bucket,
 )
 from dfd.daemon.scheduling.device import DeviceThread
-from dfd.detector.buckets import stack
+from dfd.daemon.scheduling.passes import ForwardPasses
 from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples, WindowStatus
 
@@ -36,8 +33,6 @@ _RESTART_DELAY_SECONDS = 0.05
 _PASS_SHARE = 0.25
 # weight of the newest pass in what one window takes
 _SMOOTHING = 0.2
-# a single pass may hang by what it was given; the next one as well is the model's fault
-_HUNG_PASSES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +75,15 @@ class Scheduler:
     ) -> None:
         self.options = options
         self.clock = clock
-        self._scorer = scorer
         self._metrics = metrics
-        self._device = device or DeviceThread()
-        self._on_hung = on_hung
-        self._given_up = 0
+        self._passes = ForwardPasses(
+            scorer,
+            device or DeviceThread(),
+            options.window_samples,
+            options.batch_timeout_seconds,
+            metrics,
+            on_hung,
+        )
         self._seconds_each = 0.0
         self._queue = DueQueue()
         self._queue_length = Part(metrics.queue_length)
@@ -109,12 +108,11 @@ class Scheduler:
         self._give_up(self._running, WindowStatus.SHED)
         while (task := self._queue.pop()) is not None:
             self._give_up([task], WindowStatus.SHED)
-        self._device.close()
+        self._passes.close()
 
     def go_on_with(self, scorer: Scorer, device: DeviceThread) -> None:
         """Takes another classifier, in the thread that it was loaded in."""
-        self._device.close()
-        self._scorer, self._device, self._given_up = scorer, device, 0
+        self._passes.go_on_with(scorer, device)
 
     def open_lane(self) -> Lane:
         """Announces a stream."""
@@ -247,10 +245,6 @@ class Scheduler:
             log(logging.ERROR, "batch given up", windows=len(batch))
             self._metrics.batch_failures.inc()
             self._give_up(batch, WindowStatus.FAILED)
-            self._given_up += 1
-            if self._given_up == _HUNG_PASSES and self._on_hung is not None:
-                log(logging.ERROR, "model hangs, loading it again", passes=self._given_up)
-                self._on_hung()
         except Exception:
             self._metrics.batch_failures.inc()
             log(logging.ERROR, "batch failed", exc_info=True, windows=len(batch))
@@ -276,11 +270,8 @@ class Scheduler:
         started_at = self.clock()
         live = [task for task in batch if task.samples is not None]
         windows = [task.samples for task in live if task.samples is not None]
-        llrs = await self._forward(windows)
-        self._given_up = 0
+        llrs = await self._passes.score(windows)
         compute = self.clock() - started_at
-        if llrs.shape[0] < len(windows):
-            raise ValueError(f"the classifier gave {llrs.shape} scores for {len(windows)} windows")
         self._metrics.batch_done(len(windows), compute)
         each = compute / len(windows)
         self._seconds_each += _SMOOTHING * (each - self._seconds_each)
@@ -293,29 +284,6 @@ class Scheduler:
             self._metrics.queue_seconds.observe(queued)
             task.lane.judged += 1
             self._resolve(task, outcome)
-
-    async def _forward(self, windows: list[Samples]) -> NDArray[np.float32]:
-        if not self._device.alive:
-            log(logging.ERROR, "device thread died, starting another")
-            self._renew_device()
-
-        scorer, window_samples = self._scorer, self.options.window_samples
-
-        def forward() -> NDArray[np.float32]:
-            return scorer.score(*stack(windows, window_samples))
-
-        try:
-            async with asyncio.timeout(self.options.batch_timeout_seconds):
-                return await self._device.run(forward)
-        except TimeoutError:
-            # nothing can end a thread: leave it to its pass and go on with another
-            self._device.close()
-            self._renew_device()
-            raise
-
-    def _renew_device(self) -> None:
-        self._metrics.scheduler_restarts.inc()
-        self._device = DeviceThread()
 
     def _give_up(self, tasks: Sequence[Task], status: WindowStatus) -> None:
         now = self.clock()

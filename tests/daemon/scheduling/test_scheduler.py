@@ -224,8 +224,8 @@ async def test_the_worker_is_restarted(bench: Any, monkeypatch: pytest.MonkeyPat
 async def test_a_dead_device_thread_is_replaced(bench: Any) -> None:
     b = bench()
     assert (await b.submit()).status is WindowStatus.SCORED
-    b.scheduler._device.close()
-    assert b.scheduler._device.join(10)
+    b.scheduler._passes._device.close()
+    assert b.scheduler._passes._device.join(10)
     assert (await b.submit()).status is WindowStatus.SCORED
     assert b.metrics.value("dfd_scheduler_restarts_total") == 1
 
