@@ -52,6 +52,7 @@ class WatchedStream:
         key: unique for the lifetime of the daemon; stream ids may repeat.
         peer: address of its client.
         audio_format: None if the encoding is not known to this client.
+        model: name of the model that judges it; empty if an older server does not say.
         end_reason: empty while it runs, then a stable UPPER_SNAKE_CASE word.
         proto: the original message.
     """
@@ -65,6 +66,7 @@ class WatchedStream:
     alert_policy: AlertPolicy
     channels: tuple[WatchedChannel, ...]
     end_reason: str
+    model: str = ""
     proto: pb.WatchedStream = field(kw_only=True, repr=False, compare=False)
 
     @property

@@ -123,7 +123,9 @@ def _state(hub: Hub, stream: WatchedStream) -> str:
 
 
 def _rates(hub: Hub, stream: WatchedStream) -> verdicts.Rates | None:
-    return verdicts.rates_at(hub.rates, stream.alert_policy.cumulative_threshold)
+    model = hub.model(stream.model)
+    rates = None if model is None else model.error_rates
+    return verdicts.rates_at(rates, stream.alert_policy.cumulative_threshold)
 
 
 def build_one(hub: Hub, key: str) -> None:
@@ -144,7 +146,10 @@ def build_one(hub: Hub, key: str) -> None:
             audio = stream.audio_format
             shape = f"{audio.encoding}, {audio.sample_rate_hz} Hz" if audio else "unknown format"
             started = stream.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-            frame.Text(f"Since {started} from {stream.peer}, {shape}. {labels}", "dfd-soft").wrap()
+            said = (
+                f"Since {started} from {stream.peer}, {shape}, judged by {stream.model}. {labels}"
+            )
+            frame.Text(said, "dfd-soft").wrap()
         plots = []
         for channel in stream.channels:
             with frame.panel():

@@ -8,7 +8,7 @@ import contextlib
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.display import verdicts
 from dfd.clients.errors import DetectionError
-from dfd.clients.events import ServerInfo
+from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import Connection, RetryPolicy
 from dfd.clients.runs.watch import follow
 from dfd.clients.watching import StreamList, StreamsUpdate
@@ -51,6 +51,11 @@ class Hub:
         return verdicts.rates_at(
             self.info.models[0].error_rates, self.info.default_alert_policy.cumulative_threshold
         )
+
+    def model(self, name: str) -> ModelInfo | None:
+        """A model that the daemon serves; without a name its default."""
+        models = () if self.info is None else self.info.models
+        return next((one for one in models if name in ("", one.name)), None)
 
     async def refresh_info(self) -> ServerInfo | None:
         """Asks the daemon anew; what was known before where it does not answer."""

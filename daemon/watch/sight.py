@@ -87,6 +87,7 @@ class Sight:
             start_time=started_at,
             audio_format=config.audio_format,
             alert_policy=config.alert_policy,
+            model=config.model,
         )
         self._channels = {channel: _Channel() for channel in config.channels}
         self._summaries: list[pb.ChannelSummary] = []

@@ -99,7 +99,7 @@ async def test_a_stream_that_is_over(serve: Serve, tmp_path: Path) -> None:
     done = await dfd(*words, "--output", "-")
     assert (done.status, done.err) == (0, "")
     for word in (
-        *("client done", "a&lt;b", "ab" * 32, "LLR = 1 * log-odds", "rolling P(spoof) 0.40"),
+        *("client done", "a&lt;b", "ab" * 32, "LLR = 1 * log-odds", "rolling P 0.40"),
         *("<polyline", "alert: cumulative", clip.name, "unchanged since"),
     ):
         assert word in done.out

@@ -51,7 +51,8 @@ def from_judgement(found: Judgement) -> CaseFile:
 
 def from_watched(stream: WatchedStream, info: ev.ServerInfo) -> CaseFile:
     """Builds the page for a running stream, with the windows that the daemon still remembers."""
-    model, policy = info.models[0], stream.alert_policy
+    model = next(one for one in info.models if stream.model in ("", one.name))
+    policy = stream.alert_policy
     rates = verdicts.rates_at(model.error_rates, policy.cumulative_threshold)
     channels = []
     for one in stream.channels:

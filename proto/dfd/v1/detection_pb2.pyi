@@ -1335,6 +1335,7 @@ class WatchedStream(_message.Message):
     ALERT_POLICY_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     END_REASON_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the call in the life of this server; stream ids are the clients' own
     and may repeat.
@@ -1347,6 +1348,8 @@ class WatchedStream(_message.Message):
     CLIENT_DONE, CANCELLED, CLIENT_ERROR, IDLE_TIMEOUT, MAX_DURATION, DRAINING,
     INTERNAL_ERROR, LOST (its process died), and then forgotten.
     """
+    model: _builtins.str
+    """Name of the model that judges it."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels beyond 8 KiB in all are left out."""
@@ -1373,10 +1376,11 @@ class WatchedStream(_message.Message):
         alert_policy: Global___AlertPolicy | None = ...,
         channels: _abc.Iterable[Global___WatchedChannel] | None = ...,
         end_reason: _builtins.str = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "channels", b"channels", "end_reason", b"end_reason", "key", b"key", "labels", b"labels", "peer", b"peer", "start_time", b"start_time", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "channels", b"channels", "end_reason", b"end_reason", "key", b"key", "labels", b"labels", "model", b"model", "peer", b"peer", "start_time", b"start_time", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

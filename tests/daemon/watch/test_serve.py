@@ -80,6 +80,7 @@ async def test_a_watcher_sees_streams_begin_go_on_and_end(connect: Connect) -> N
     assert stream.end_reason == "CLIENT_DONE"
     assert dict(stream.labels) == {"a": "b"}
     assert stream.audio_format.sample_rate_hertz == RATE
+    assert stream.model == outcome.of("started")[0].model.name
     assert stream.alert_policy.rolling_threshold == pytest.approx(0.8)
     (channel,) = stream.channels
     assert channel.summary == outcome.summary.channels[0]
