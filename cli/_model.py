@@ -14,8 +14,13 @@ MODEL_HELP = (
     "bundled, a folder, a checkpoint file, a hub id (organisation/model, or"
     " organisation/model@revision), or the name of a model fetched with dfd models pull."
 )
+WATERMARKS_HELP = (
+    "Read for these watermarks too, separated by commas: perth (needs dfd[watermark])."
+    "  [default: none]"
+)
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
 LAYOUT_NAMES = ("spoof_label", "normalize", "padding", "utterance_score")
+_SERVED_NAMES = (*LAYOUT_NAMES, "watermarks")
 
 # What a stream cannot choose.
 _LAYOUT = (
@@ -75,7 +80,8 @@ OVERRIDES = (*_DEFAULTS, *_LAYOUT)
 
 def layout_options(command: _F) -> _F:
     """Adds the options for properties that a stream's own options do not cover."""
-    for option in reversed(_LAYOUT):
+    read = click.option("--watermarks", metavar="SCHEMES", help=WATERMARKS_HELP)
+    for option in reversed((*_LAYOUT, read)):
         command = option(command)
     return command
 
@@ -96,7 +102,7 @@ def model_options(command: _F) -> _F:
 def serve_arguments(values: dict[str, Any]) -> list[str]:
     """Takes the options of `layout_options` out of a verb's values as `dfd serve` arguments."""
     arguments = []
-    for name in LAYOUT_NAMES:
+    for name in _SERVED_NAMES:
         value, flag = values.pop(name), name.replace("_", "-")
         if isinstance(value, bool):
             arguments.append(f"--{flag}" if value else f"--no-{flag}")

@@ -13,15 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.cli._errors import PlainVerb
-from dfd.cli._model import model_options, model_overrides
+from dfd.cli._model import WATERMARKS_HELP, model_options, model_overrides
 from dfd.cli._outputs import json_option
 from dfd.clients.display.tables import Column, fitted, number, result_console, verdict_text
 from dfd.clients.display.verdicts import Rates, rates_sentence
 from dfd.clients.sources.recording import Recording, open_recordings
 from dfd.detector import Detector, load_detector
 from dfd.detector.spec import ModelSpec
+from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
-from dfd.offline.recording import TrackScores, score_recording
+from dfd.offline.recording import ReadMarks, TrackScores, score_recording
 from dfd.recordings import Finding, shown
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, StreamError
@@ -48,7 +49,8 @@ def report(
     `confidence` follow from it and from the threshold. `cumulative_spoof_probability` and
     `spoof_llr` are formed as on a stream, in the way the model asks for; `verdict` and `reasons`
     follow from these and from the model's own threshold. All are null if no window was scored.
-    `whole` says whether the entire recording was scored, `findings` what was not.
+    `watermarks` lists what --watermarks found. `whole` says whether the entire recording was
+    scored, `findings` what was not.
     """
     summary = track.summary
     mean, cumulative = track.utterance_probability, summary.cumulative_score
@@ -69,6 +71,14 @@ def report(
         else cumulative.spoof_probability,
         "spoof_llr": None if cumulative is None else cumulative.spoof_llr,
         "speech_duration_sec": summary.speech_seconds,
+        "watermarks": [
+            {
+                "scheme": found.scheme,
+                "offset_sec": found.offset_seconds,
+                "confidence": found.confidence,
+            }
+            for found in summary.watermarks
+        ],
         "whole": not any(finding.kind.incomplete for finding in findings),
         "findings": [str(finding) for finding in findings],
     }
@@ -137,7 +147,9 @@ def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int) ->
         cells: dict[str, Text | str] = {
             "file": path,
             "channel": str(summary.channel),
-            "verdict": verdict_text(summary.verdict.value, reasons),
+            "verdict": verdict_text(
+                summary.verdict.value, reasons, [found.scheme for found in summary.watermarks]
+            ),
             "P": number(None if cumulative is None else cumulative.spoof_probability),
             "mean P": number(track.utterance_probability),
             "by mean P": verdict_text(_prediction(track.utterance_probability, threshold)),
@@ -189,6 +201,7 @@ def _complain(message: object) -> None:
     metavar="P",
     help="Mean P(spoof) from which the prediction is spoof; the verdict uses the model's own.",
 )
+@click.option("--watermarks", default="", metavar="SCHEMES", help=WATERMARKS_HELP)
 @click.option("--window-scores", is_flag=True, help="Show the P(spoof) of every window too.")
 def command(
     files: tuple[str, ...],
@@ -197,6 +210,7 @@ def command(
     device: str,
     precision: str,
     threshold: float,
+    watermarks: str,
     window_scores: bool,
     **facts: Any,
 ) -> None:
@@ -209,9 +223,11 @@ def command(
     Exit status 2 means that a file could not be read; 3 that one is cut short, damaged, or contains
     more than was read. Each such file is named.
     """
+    schemes = named(watermarks)
     display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
     failed = incomplete = False
     detector: Detector | None = None
+    read_marks: ReadMarks | None = None
     with _progress(len(files)) as progress:
         task = progress.add_task("scoring", total=len(files))
         for path in files:
@@ -230,10 +246,14 @@ def command(
                     warm=False,
                     overrides=model_overrides(facts),
                 )
+                if schemes:
+                    from dfd.detector.watermarks.readers import Readers
+
+                    read_marks = Readers(schemes).read
             try:
                 display.rates = _rates(detector.spec)
                 for recording in recordings:
-                    findings, tracks = _score(recording, detector, window_scores)
+                    findings, tracks = _score(recording, detector, window_scores, read_marks)
                     display.add(recording, findings, tracks)
                     for finding in findings:
                         _complain(f"{recording.name}: {finding}")
@@ -253,7 +273,10 @@ def command(
 
 
 def _score(
-    recording: Recording, detector: Detector, window_scores: bool
+    recording: Recording,
+    detector: Detector,
+    window_scores: bool,
+    read_marks: ReadMarks | None,
 ) -> tuple[list[Finding], list[TrackScores]]:
     """Scores one audio track; also returns what was wrong with it."""
     found = recording.audio_format
@@ -262,7 +285,9 @@ def _score(
     )
     chunks = recording.chunks(_CHUNK_SECONDS)
     try:
-        tracks = score_recording(chunks, audio_format, detector, keep_windows=window_scores)
+        tracks = score_recording(
+            chunks, audio_format, detector, keep_windows=window_scores, read_marks=read_marks
+        )
     finally:
         chunks.close()
     return chunks.findings, tracks

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from dfd import processors
 from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
-from dfd.cli._model import MODEL_HELP, OVERRIDES
+from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP
 from dfd.daemon.options import (
     ADMISSIONS,
     ENGINES,
@@ -93,6 +93,7 @@ _OPTIONS = (
         "Port of the metrics page; 0 takes a free one, -1 serves none.",
         click.IntRange(-1, 65535),
     ),
+    _option("watermarks", WATERMARKS_HELP, str, metavar="SCHEMES", show_default=False),
     _option("max_streams", "Most concurrent streams and recordings.", int),
     _option(
         "admission",

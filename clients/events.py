@@ -24,11 +24,12 @@ class WindowStatus(StrEnum):
 
 
 class Trigger(StrEnum):
-    """The score that an alert watches."""
+    """What an alert watches: a score, or whether there is a watermark."""
 
     UNSPECIFIED = "unspecified"
     ROLLING = "rolling"
     CUMULATIVE = "cumulative"
+    WATERMARK = "watermark"
 
 
 class Verdict(StrEnum):
@@ -212,8 +213,28 @@ class SpeechActivity:
 
 
 @dataclass(frozen=True, slots=True)
+class Watermark:
+    """A generator's own mark was read on a channel.
+
+    Attributes:
+        scheme: whose, such as "perth".
+        offset_seconds: end of the window that decided it.
+        confidence: of the scheme's reader, about 0 without the mark and 1 with it.
+    """
+
+    scheme: str
+    offset_seconds: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """A score crossed its threshold or, if `cleared`, fell back below it."""
+    """A score crossed its threshold or, if `cleared`, fell back below it; or a watermark was found.
+
+    Attributes:
+        score: the score that crossed; for a watermark the cumulative score, which it leaves alone.
+        watermark: set for `Trigger.WATERMARK` only.
+    """
 
     trigger: Trigger
     channel: int
@@ -221,6 +242,7 @@ class Alert:
     score: Score
     threshold: float
     cleared: bool
+    watermark: Watermark | None = None
     proto: pb.Alert = field(kw_only=True, repr=False, compare=False)
 
 
@@ -243,7 +265,8 @@ class ChannelSummary:
         inconclusive_reasons: stable words; empty if the verdict is conclusive.
         mean_spoof_probability: plain mean over the scored windows, the utterance score of
             file-based systems; None if no window was scored.
-        first_alert_seconds: position of the first alert; None if there was none.
+        first_alert_seconds: position of the first alert of a score; None if there was none.
+        watermarks: found beside the classifier; the verdict does not follow from them.
     """
 
     channel: int
@@ -260,6 +283,7 @@ class ChannelSummary:
     windows_shed: int
     windows_insufficient_speech: int
     windows_failed: int
+    watermarks: tuple[Watermark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +354,7 @@ class ServerInfo:
 
     Attributes:
         model_cards: Markdown, in the order of `models`; empty if a model has none.
+        watermarks: schemes that are read on every stream.
     """
 
     version: str
@@ -340,6 +365,7 @@ class ServerInfo:
     max_streams: int
     default_alert_policy: AlertPolicy
     model_cards: tuple[str, ...] = ()
+    watermarks: tuple[str, ...] = ()
     proto: pb.GetServerInfoResponse = field(kw_only=True, repr=False, compare=False)
 
 

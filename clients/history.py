@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -150,7 +150,7 @@ def _channels(record: Mapping[str, Any]) -> list[Channel]:
         found.append(
             Channel(
                 number,
-                None if summary is None else _summary(summary),
+                None if summary is None else _summary(summary, alerts.get(number, [])),
                 tuple(ScorePoint(*point) for point in kept["points"]) if kept else (),
                 kept["every"] if kept else 1,
                 tuple(sorted(alerts.get(number, []), key=lambda one: one.offset_seconds)),
@@ -160,10 +160,14 @@ def _channels(record: Mapping[str, Any]) -> list[Channel]:
 
 
 def _alert(row: Mapping[str, Any]) -> ev.Alert:
+    # "mark:perth" is a watermark, and whose
+    trigger, _, scheme = str(row["trigger"]).replace("mark:", "watermark:").partition(":")
+    offset = duration(row["offset_seconds"])
     message = pb.Alert(
-        trigger=pb.Alert.Trigger.Value(f"TRIGGER_{row['trigger'].upper()}"),
+        trigger=pb.Alert.Trigger.Value(f"TRIGGER_{trigger.upper()}"),
+        watermark=pb.Watermark(scheme=scheme, offset=offset) if scheme else None,
         channel=row["channel"],
-        offset=duration(row["offset_seconds"]),
+        offset=offset,
         score=pb.Score(spoof_probability=row["spoof_probability"], spoof_llr=row["spoof_llr"]),
         threshold=row["threshold"],
         cleared=row["cleared"],
@@ -171,7 +175,7 @@ def _alert(row: Mapping[str, Any]) -> ev.Alert:
     return from_message(ev.Alert, message)
 
 
-def _summary(row: Mapping[str, Any]) -> ev.ChannelSummary:
+def _summary(row: Mapping[str, Any], alerts: Sequence[ev.Alert]) -> ev.ChannelSummary:
     peak, first = row["peak_probability"], row["first_alert_seconds"]
     message = pb.ChannelSummary(
         channel=row["channel"],
@@ -189,7 +193,8 @@ def _summary(row: Mapping[str, Any]) -> ev.ChannelSummary:
         windows_insufficient_speech=row["windows_insufficient_speech"],
         windows_failed=row["windows_failed"],
     )
-    return from_message(ev.ChannelSummary, message)
+    found = tuple(alert.watermark for alert in alerts if alert.watermark is not None)
+    return from_message(ev.ChannelSummary, message, watermarks=found)
 
 
 def _score(probability: float | None, llr: float | None) -> pb.Score | None:

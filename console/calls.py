@@ -171,9 +171,7 @@ def build_one(hub: Hub, key: str) -> None:
             alert.visible(bool(raised))
             if raised:
                 alert.show(
-                    f"Alert since {words.clock(raised[0].offset_seconds)}: the"
-                    f" {raised[0].trigger} score {raised[0].score.spoof_probability:.2f}"
-                    f" reached {raised[0].threshold:.2f}"
+                    f"Alert since {words.clock(raised[0].offset_seconds)}: {words.alert(raised[0])}"
                 )
             speech = max((c.summary.speech_seconds for c in now.channels), default=0.0)
             facts.show(

@@ -80,10 +80,7 @@ def build(hub: Hub, session: Session) -> None:
             alert.visible(bool(raised))
             if raised:
                 one = raised[0]
-                alert.show(
-                    f"Alert at {words.clock(one.offset_seconds)}: the {one.trigger} score"
-                    f" {one.score.spoof_probability:.2f} reached {one.threshold:.2f}"
-                )
+                alert.show(f"Alert at {words.clock(one.offset_seconds)}: {words.alert(one)}")
             if seen["windows"] != len(session.points) + len(session.speech):
                 seen["windows"] = len(session.points) + len(session.speech)
                 policy = session.started.alert_policy if session.started else None

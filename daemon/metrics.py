@@ -98,6 +98,12 @@ class Metrics:
         )
         self.alerts = Counter("dfd_alerts", "Alerts raised.", ["trigger"], registry=registry)
         self.warnings = Counter("dfd_warnings", "Warnings sent.", ["reason"], registry=registry)
+        self.watermark_windows = Counter(
+            "dfd_watermark_windows",
+            "Windows that were to be read for watermarks, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
         self.scheduler_restarts = Counter(
             "dfd_scheduler_restarts", "Times the batch worker was restarted.", registry=registry
         )

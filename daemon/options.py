@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from dfd.detector.overrides import ModelOverrides
+from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
 
 MIB = 1 << 20
@@ -36,6 +37,7 @@ class ServeOptions(ModelOverrides):
         precision, engine, threads: as `dfd.detector.load_detector` takes them.
         metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
             -1 serves none.
+        watermarks: schemes that are read beside the classifier, with commas; empty: none.
         max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
         admission: "measured" refuses streams before there are too many for the device or the
             event loop, "fixed" goes by `max_streams` alone.
@@ -90,6 +92,7 @@ class ServeOptions(ModelOverrides):
     precision: str = "auto"
     engine: str = "auto"
     threads: int | None = None
+    watermarks: str = ""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     max_streams: int = 256
@@ -228,6 +231,7 @@ class ServeOptions(ModelOverrides):
         _require(
             self.engine in ENGINES, f"engine is {self.engine}; use one of {', '.join(ENGINES)}"
         )
+        named(self.watermarks)
         _require(
             self.journal_failure in JOURNAL_FAILURES,
             f"journal failure is {self.journal_failure}; use one of {', '.join(JOURNAL_FAILURES)}",

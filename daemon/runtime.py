@@ -20,6 +20,7 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
+from dfd.daemon.watermarks.desk import WatermarkDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Runtime:
 
     Attributes:
         journal, clips: None where none are kept.
+        watermarks: None where none are read.
         models: by name, the first for streams that name none; empty until all are warm.
         rpcs: streams and recordings that run.
         roster: the streams as watchers see them.
@@ -101,6 +103,7 @@ class Runtime:
     capacity: Capacity
     journal: Journal | None = None
     clips: ClipFolder | None = None
+    watermarks: WatermarkDesk | None = None
     models: dict[str, ServedModel] = field(default_factory=dict)
     rpcs: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)

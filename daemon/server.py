@@ -39,6 +39,8 @@ from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
 from dfd.daemon.vitals.vitals import Vitals
+from dfd.daemon.watermarks.desk import WatermarkDesk
+from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
 
 # after the last stream: for statuses that are still on their way
@@ -131,6 +133,9 @@ class Server:
                 options.clip_bytes,
                 None if journal is None else journal.put_clip,
             )
+        if schemes := named(options.watermarks):
+            self.runtime.watermarks = WatermarkDesk(schemes, self.metrics)
+            self.runtime.watermarks.start()
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),
             maximum_concurrent_rpcs=most_rpcs(options),
@@ -186,6 +191,8 @@ class Server:
         models = await self._source.start()
         rehearse(models[0].spec)
         lineup = line_up(await self._vitals.watch(models))
+        if self.runtime.watermarks is not None:
+            await self.runtime.watermarks.until_ready()
         self._has_model = True
         self.runtime.warm(lineup)
         self._follow()
@@ -270,6 +277,8 @@ class Server:
         if self.page is not None:
             self.page.close()
         await self._vitals.stop()
+        if self.runtime.watermarks is not None:
+            await self.runtime.watermarks.stop()
         if self.runtime.clips is not None:  # the journal notes the last of them
             await asyncio.to_thread(self.runtime.clips.close)
             self.runtime.clips = None

@@ -26,6 +26,7 @@ from dfd.daemon.runtime import Runtime
 from dfd.daemon.wire import describe
 from dfd.daemon.wire.requests import ENCODINGS
 from dfd.detector.traits import default_policy
+from dfd.detector.watermarks.schemes import named
 from dfd.messages import to_message
 from dfd.v1 import detection_pb2 as pb
 
@@ -112,6 +113,7 @@ class DetectionService:
                 max_streams=runtime.admission.max_streams,
                 default_alert_policy=to_message(pb.AlertPolicy, default_policy(specs[0])),
                 model_cards=[spec.card_text for spec in specs],
+                watermarks=[scheme.name for scheme in named(runtime.options.watermarks)],
             ).SerializeToString()
 
         return await self._guarded(context, Right.INFO, serve) or b""

@@ -1,12 +1,13 @@
 """One whole recording without a server: the stream's own core, and a detector at its side."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dfd.detector.buckets import stack
 from dfd.detector.spec import LoadedModel
 from dfd.detector.traits import default_policy, traits
+from dfd.streaming.judgement.marks import Reading
 from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import (
@@ -14,10 +15,13 @@ from dfd.streaming.types import (
     ChannelSummary,
     FeedEvent,
     ResolveEvent,
+    Samples,
     Window,
     WindowResult,
     WindowStatus,
 )
+
+ReadMarks = Callable[[Samples, int], Sequence[Reading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def score_recording(
     *,
     keep_windows: bool = False,
     observe: Callable[[WindowResult], None] | None = None,
+    read_marks: ReadMarks | None = None,
 ) -> list[TrackScores]:
     """Judges each channel of a recording as the daemon would judge it as a stream.
 
@@ -87,6 +92,7 @@ def score_recording(
         audio_format: what they are.
         detector: scores the windows.
         keep_windows: whether each window's score is kept, which takes memory by the window.
+        read_marks: reads samples at a rate for watermarks; without it none are looked for.
         observe: told what became of every window, early ones too, in order within a channel.
 
     Raises:
@@ -110,6 +116,9 @@ def score_recording(
         waiting.clear()
 
     for window in _windows(session, chunks):
+        if read_marks is not None and session.wants_read(window):
+            for reading in read_marks(window.samples, spec.sample_rate_hz):
+                tallies[window.channel].alerts += session.read(window, reading)
         waiting.append(window)
         if len(waiting) == spec.batch_buckets[-1]:
             resolve()

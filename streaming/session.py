@@ -5,12 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from dfd.streaming.judgement.judge import Judge
+from dfd.streaming.judgement.marks import Reading
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.samples.decode import decode
 from dfd.streaming.samples.resample import Resampler
 from dfd.streaming.speech.vad import Vad, make_vad
 from dfd.streaming.track import Track
 from dfd.streaming.types import (
+    Alert,
     ChannelSummary,
     FeedEvent,
     Reason,
@@ -113,6 +115,14 @@ class StreamSession:
             The window's result, then the alerts it raised or cleared.
         """
         return self._judges[window.channel].resolve(window, status, spoof_llr)
+
+    def wants_read(self, window: Window) -> bool:
+        """Whether a window is to be read for watermarks; to be asked once, in their order."""
+        return self._judges[window.channel].marks.wants(window)
+
+    def read(self, window: Window, reading: Reading) -> list[Alert]:
+        """Takes what was read of one watermark in a window that was wanted."""
+        return self._judges[window.channel].read(window, reading)
 
     def summary(self) -> list[ChannelSummary]:
         """What the stream says so far, a channel each."""

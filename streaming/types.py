@@ -39,10 +39,11 @@ class WindowStatus(Enum):
 
 
 class Trigger(Enum):
-    """The score that an alert watches."""
+    """What an alert watches: a score, or whether there is a watermark."""
 
     ROLLING = "rolling"
     CUMULATIVE = "cumulative"
+    WATERMARK = "watermark"
 
 
 class Verdict(Enum):
@@ -64,6 +65,7 @@ class Reason(Enum):
     GAPS = "GAPS"
     WINDOWS_SHED = "WINDOWS_SHED"
     AUDIO_GAP = "AUDIO_GAP"
+    WATERMARKS_UNREAD = "WATERMARKS_UNREAD"
 
 
 class StreamError(ValueError):
@@ -162,8 +164,28 @@ class WindowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Watermark:
+    """A generator's own mark was read on a track.
+
+    Attributes:
+        scheme: whose, such as "perth".
+        offset_seconds: end of the window that decided it.
+        confidence: of the scheme's reader, about 0 without the mark and 1 with it.
+    """
+
+    scheme: str
+    offset_seconds: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """A threshold was crossed, or (`cleared`) crossed back."""
+    """A threshold was crossed, or (`cleared`) crossed back.
+
+    Attributes:
+        score: that crossed; of a watermark the cumulative one as it stood, which it leaves alone.
+        watermark: of `Trigger.WATERMARK` alone.
+    """
 
     trigger: Trigger
     channel: int
@@ -171,6 +193,7 @@ class Alert:
     score: Score
     threshold: float
     cleared: bool
+    watermark: Watermark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +218,7 @@ class ChannelSummary:
     windows_shed: int
     windows_insufficient_speech: int
     windows_failed: int
+    watermarks: tuple[Watermark, ...] = ()
 
 
 # What feeding a session gives, and what resolving a window gives.

@@ -11,6 +11,7 @@ from dfd.clients.events import Alert, Event, Summary, Trigger
 ActionPer = Literal["alert", "call"]
 # How many calls to remember, in case their end never comes.
 _MAX_CALLS = 10_000
+_ANY = -1
 
 
 class AlertActions:
@@ -18,7 +19,8 @@ class AlertActions:
 
     Rolling and cumulative evidence of one voice mostly cross their thresholds at the same moment:
     that counts as one action, cleared when both have fallen back. After a reconnection the daemon
-    raises again what it had already raised: that is not a new action.
+    raises again what it had already raised: that is not a new action. A watermark is always an
+    action of its own.
 
     Args:
         sink: where alerts go.
@@ -29,7 +31,7 @@ class AlertActions:
     def __init__(self, sink: EventSink, per: ActionPer = "alert") -> None:
         self.sink = sink
         self._per = per
-        self._raised: OrderedDict[tuple[str, int], set[Trigger]] = OrderedDict()
+        self._raised: OrderedDict[tuple[str, int, bool], set[Trigger]] = OrderedDict()
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:
         """Passes an alert on if it is new."""
@@ -47,7 +49,7 @@ class AlertActions:
         once = self._per == "call"
         if once and alert.cleared:
             return False
-        key = (call, -1 if once else alert.channel)
+        key = (call, _ANY if once else alert.channel, not once and _is_mark(alert))
         raised = self._raised.setdefault(key, set())
         self._raised.move_to_end(key)
         while len(self._raised) > _MAX_CALLS:
@@ -58,6 +60,10 @@ class AlertActions:
             return before and not raised
         raised.add(alert.trigger)
         return not before
+
+
+def _is_mark(alert: Alert) -> bool:
+    return alert.trigger is Trigger.WATERMARK
 
 
 class SummariesOnly:

@@ -36,10 +36,7 @@ class DesktopSink:
         """Takes one event."""
         if not isinstance(event, ev.Alert) or event.cleared:
             return
-        text = (
-            f"At {words.clock(event.offset_seconds)} the {event.trigger} score"
-            f" {event.score.spoof_probability:.2f} reached {event.threshold:.2f}."
-        )
+        text = f"At {words.clock(event.offset_seconds)}: {words.alert(event)}."
         # not waited for: audio is never held up
         self._running = [one for one in self._running if one.poll() is None]
         with contextlib.suppress(OSError):  # a missing desktop is no reason to stop listening

@@ -65,10 +65,7 @@ def plain_line(event: ev.Event, state: MeterState) -> str:
             )
         case ev.Alert():
             what = "cleared" if event.cleared else "ALERT"
-            return (
-                f"{event.offset_seconds:7.1f} s  {what}: {event.trigger} score"
-                f" {event.score.spoof_probability:.2f}, threshold {event.threshold:.2f}"
-            )
+            return f"{event.offset_seconds:7.1f} s  {what}: {words.alert(event)}"
         case ev.StreamWarning() | ev.ConnectionLost() | ev.Reconnected() | ev.AudioLost():
             return f"           {state.note}"
     return ""

@@ -154,8 +154,7 @@ def render(state: MeterState, width: int = _WIDTH) -> RenderableType:
 
 def _banner(state: MeterState) -> Text:
     said = [
-        f"{alert.trigger} score {alert.score.spoof_probability:.2f} reached"
-        f" {alert.threshold:.2f} at {words.clock(alert.offset_seconds)}"
+        f"{words.alert(alert)} at {words.clock(alert.offset_seconds)}"
         for alert in state.raised.values()
     ]
     return Text(" ALERT: " + "; ".join(said) + " ", style="bold white on red")

@@ -64,8 +64,7 @@ class ReplayView:
         match event:
             case ev.Alert() if not event.cleared:
                 self._say(
-                    f"ALERT {name}: {event.trigger} score {event.score.spoof_probability:.2f}"
-                    f" reached {event.threshold:.2f}",
+                    f"ALERT {name}: {words.alert(event)}",
                     "bold red",
                 )
             case ev.Alert():
@@ -206,7 +205,9 @@ def _files(report: Report, width: int) -> Table:
         cells: dict[str, Text | str] = {
             "file": names[entry["file"]],
             "channel": str(entry["channel"]),
-            "verdict": verdict_text(entry["verdict"], entry["inconclusive_reasons"])
+            "verdict": verdict_text(
+                entry["verdict"], entry["inconclusive_reasons"], entry["watermarks"]
+            )
             if failed is None
             else Text(f"failed: {failed}", style="red"),
             "P": number(entry.get("cumulative_spoof_probability")),

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.clients.display.verdicts import reason_words, verdict_name
+from dfd.clients.display.words import carries
 
 _STYLES = {"spoof": "bold red", "bonafide": "bold green"}
 _PIPE_WIDTH = 160
@@ -90,18 +91,23 @@ def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: s
     return table
 
 
-def verdict_text(verdict: str | None, reasons: Iterable[str] = ()) -> Text:
+def verdict_text(
+    verdict: str | None, reasons: Iterable[str] = (), watermarks: Iterable[str] = ()
+) -> Text:
     """Returns a verdict in words, with the reasons below it if it is inconclusive.
 
     Args:
         verdict: spoof, bonafide or inconclusive; None if there is none.
         reasons: reasons, by their names in the contract.
+        watermarks: schemes of the watermarks that were found.
     """
     if not verdict:
         return Text("-")
     text = Text(verdict_name(verdict), style=_STYLES.get(verdict, "yellow"))
     for reason in reasons:
         text.append(f"\n{reason_words(reason)}", style="dim")
+    if found := carries(watermarks):
+        text.append(f"\n{found}", style="bold red")
     return text
 
 

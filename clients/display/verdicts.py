@@ -7,6 +7,7 @@ voices unlike any that the model has seen.
 
 from typing import Protocol
 
+from dfd.clients.display import words
 from dfd.clients.events import ChannelSummary, Started, Verdict
 
 # the largest share of wrong answers for which each word may be used, strongest word first
@@ -99,7 +100,13 @@ def so_far(spoof_probability: float, rates: Rates | None = None, threshold: floa
 
 
 def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
-    """Returns the verdict on a channel in words."""
+    """Returns the verdict on a channel in words, with any watermarks found beside it."""
+    found = words.carries(one.scheme for one in summary.watermarks)
+    said = _judged(summary, rates)
+    return f"{said}; {found}" if found else said
+
+
+def _judged(summary: ChannelSummary, rates: Rates | None) -> str:
     if summary.verdict is Verdict.SPOOF:
         return machine(rates)
     if summary.verdict is Verdict.BONAFIDE:

@@ -1,6 +1,10 @@
 """Scores, times and models in a few words."""
 
-from dfd.clients.events import Calibration, ModelInfo, Score
+from collections.abc import Iterable
+
+from dfd.clients.events import Alert, Calibration, ModelInfo, Score
+
+_SCHEMES = {"perth": "Perth", "audioseal": "AudioSeal"}
 
 
 def model_name(model: ModelInfo) -> str:
@@ -23,6 +27,24 @@ def calibration(found: Calibration | None) -> str:
         f"LLR = {found.scale:.3g} * log-odds {sign} {abs(found.offset):.3g};"
         f" n windows weigh as n / (1 + {found.evidence_correlation:.2g} (n - 1))"
     )
+
+
+def alert(event: Alert, digits: int = 2) -> str:
+    """Why an alert was raised, or what is over."""
+    if event.watermark is not None:
+        return carries([event.watermark.scheme])
+    score = f"{event.trigger} score {event.score.spoof_probability:.{digits}f}"
+    if event.cleared:
+        return f"{score}, threshold {event.threshold:.2f}"
+    return f"{score} reached {event.threshold:.2f}"
+
+
+def carries(schemes: Iterable[str]) -> str:
+    """Which watermarks were found; empty where none was."""
+    names = [_SCHEMES.get(scheme, scheme) for scheme in schemes]
+    if not names:
+        return ""
+    return f"carries the {' and '.join(names)} watermark{'s' if len(names) > 1 else ''}"
 
 
 def clock(seconds: float) -> str:

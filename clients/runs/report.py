@@ -98,6 +98,7 @@ def _channel(summary: ev.ChannelSummary) -> Report:
         "cumulative_spoof_llr": cumulative and cumulative.spoof_llr,
         "peak_rolling_spoof_probability": peak and peak.spoof_probability,
         **said,
+        "watermarks": [found.scheme for found in summary.watermarks],
     }
 
 

@@ -35,6 +35,12 @@ class JournalDownError(StatusError):
     """The journal is down, and nothing may be sent that it has not recorded."""
 
 
+def _trigger(event: core.Alert) -> str:
+    """What raised it; of a watermark with the scheme, within the column's 16 characters."""
+    found = event.watermark
+    return event.trigger.value if found is None else f"mark:{found.scheme}"[:16]
+
+
 class CallJournal:
     """The journal of one call.
 
@@ -105,7 +111,7 @@ class CallJournal:
             "call": self._call,
             "at": datetime.now(UTC),
             "channel": event.channel,
-            "trigger": event.trigger.value,
+            "trigger": _trigger(event),
             "cleared": event.cleared,
             "offset_seconds": event.offset_seconds,
             "spoof_probability": event.score.spoof_probability,

@@ -50,7 +50,7 @@ ALERTS = Table(
     Column("call", String(32), nullable=False, index=True),
     Column("at", DateTime(timezone=True), nullable=False, index=True),
     Column("channel", Integer, nullable=False),
-    Column("trigger", String(16), nullable=False),
+    Column("trigger", String(16), nullable=False),  # of a watermark "mark:" and its scheme
     Column("cleared", Boolean, nullable=False),
     Column("offset_seconds", Float, nullable=False),
     Column("spoof_probability", Float, nullable=False),

@@ -70,6 +70,7 @@ class AudioRpc(ABC):
             self.model.scheduler,
             self._runtime.metrics,
             tell,
+            self._runtime.watermarks,
         )
         return self._pipeline
 

@@ -15,6 +15,8 @@ from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.batching import Kind, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
+from dfd.daemon.watermarks.desk import WatermarkDesk
+from dfd.daemon.watermarks.marks import StreamMarks
 from dfd.daemon.wire.events import Timing
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.session import StreamSession
@@ -69,6 +71,7 @@ class Pipeline:
     Args:
         stream_id: for the log.
         emit: takes what is to be told, in order within a channel.
+        desk: reads windows for watermarks; None reads none.
 
     Raises:
         StatusError: with VAD_UNAVAILABLE.
@@ -82,6 +85,7 @@ class Pipeline:
         scheduler: WindowScheduler,
         metrics: Metrics,
         emit: Callable[[Emission], None],
+        desk: WatermarkDesk | None = None,
     ) -> None:
         try:
             self.session = StreamSession(session)
@@ -113,6 +117,7 @@ class Pipeline:
         self._fault: BaseException | None = None
         self._closed = False
         self._lane = scheduler.open_lane()
+        self._marks = None if desk is None else StreamMarks(self.session, desk, self._tell)
 
     @property
     def has_room(self) -> bool:
@@ -159,6 +164,8 @@ class Pipeline:
     def hurry(self) -> None:
         """Sheds what is not scored yet."""
         self._scheduler.cancel_lane(self._lane)
+        if self._marks is not None:
+            self._marks.give_up()
 
     async def until_room(self) -> None:
         """Waits until more audio may be fed.
@@ -170,12 +177,12 @@ class Pipeline:
             await self._step()
 
     async def until_settled(self) -> None:
-        """Waits until every window is resolved.
+        """Waits until every window is resolved, and read where it is to be read.
 
         Raises:
             BaseException: with what `fail` was given.
         """
-        while any(self._pending.values()):
+        while any(self._pending.values()) or not (self._marks is None or self._marks.settled):
             await self._step()
         if self._fault is not None:
             raise self._fault
@@ -192,6 +199,9 @@ class Pipeline:
         self._fault = None
         self._count_audio()
         self._scheduler.close_lane(self._lane)
+        if self._marks is not None:
+            self._marks.give_up()
+            self._marks = None
         for entries in self._pending.values():
             entries.clear()
 
@@ -206,6 +216,8 @@ class Pipeline:
             if not isinstance(event, Window):
                 self._tell(event, None, now)
                 continue
+            if self._marks is not None:
+                self._marks.offer(event, self._progress.set)
             entry = _Entry(event, now)
             self._pending[event.channel].append(entry)
             if event.scoreable:
@@ -262,8 +274,8 @@ class Pipeline:
     def _tell(
         self,
         event: WindowResult | Alert | SpeechActivity | StreamWarning,
-        timing: Timing | None,
-        arrived_at: float,
+        timing: Timing | None = None,
+        arrived_at: float = 0.0,
     ) -> None:
         if isinstance(event, StreamWarning):
             self._metrics.warnings.labels(event.reason.value).inc()
@@ -276,6 +288,7 @@ class Pipeline:
                 stream_id=self._stream_id,
                 channel=event.channel,
                 trigger=event.trigger.value,
+                watermark=None if event.watermark is None else event.watermark.scheme,
                 offset_seconds=event.offset_seconds,
                 spoof_probability=event.score.spoof_probability,
                 threshold=event.threshold,

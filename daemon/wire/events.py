@@ -51,4 +51,5 @@ def log_fields(summary: core.ChannelSummary) -> dict[str, object]:
             status.value: getattr(summary, f"windows_{status.value}")
             for status in core.WindowStatus
         },
+        "watermarks": [found.scheme for found in summary.watermarks],
     }

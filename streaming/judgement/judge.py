@@ -4,11 +4,13 @@ import math
 
 from dfd.streaming.judgement.alerts import AlertState
 from dfd.streaming.judgement.evidence import Evidence
+from dfd.streaming.judgement.marks import MarkEvidence, Reading
 from dfd.streaming.judgement.quality import SignalQuality
 from dfd.streaming.judgement.verdict import TrackFacts, decide
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.track import Track
 from dfd.streaming.types import (
+    Alert,
     ChannelSummary,
     ResolveEvent,
     Score,
@@ -17,6 +19,9 @@ from dfd.streaming.types import (
     WindowResult,
     WindowStatus,
 )
+
+_SCORES = (Trigger.ROLLING, Trigger.CUMULATIVE)
+_NOTHING_YET = Score(0.0, 0.0)
 
 
 class Judge:
@@ -28,11 +33,17 @@ class Judge:
         self._evidence = Evidence(
             options.effective_window_seconds, options.model, options.rolling_windows
         )
-        self._alerts = [AlertState(t, channel, options.alert_policy) for t in Trigger]
+        self._alerts = [AlertState(t, channel, options.alert_policy) for t in _SCORES]
         self._quality = SignalQuality(options.model.sample_rate_hz)
         self._observed_until = 0
         self._counts = dict.fromkeys(WindowStatus, 0)
         self._first_alert_seconds: float | None = None
+        self._marks = MarkEvidence(options.model.sample_rate_hz)
+
+    @property
+    def marks(self) -> MarkEvidence:
+        """What was read of watermarks; it changes neither scores nor verdict."""
+        return self._marks
 
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None
@@ -56,6 +67,23 @@ class Judge:
         )
         return [result, *alerts]
 
+    def read(self, window: Window, reading: Reading) -> list[Alert]:
+        """Takes what was read of one watermark in a window."""
+        found = self._marks.add(window, reading)
+        if found is None:
+            return []
+        return [
+            Alert(
+                trigger=Trigger.WATERMARK,
+                channel=self._channel,
+                offset_seconds=found.offset_seconds,
+                score=self._evidence.cumulative or _NOTHING_YET,
+                threshold=reading.threshold,
+                cleared=False,
+                watermark=found,
+            )
+        ]
+
     def _observe(self, window: Window) -> None:
         """Takes the signs in the part of a window that no earlier one covered."""
         fresh = max(0, self._observed_until - window.start_sample)
@@ -63,12 +91,9 @@ class Judge:
         self._quality.observe(window.samples[fresh:])
 
     def _update_alerts(self, window: Window) -> list[ResolveEvent]:
-        scores = {
-            Trigger.ROLLING: self._evidence.rolling,
-            Trigger.CUMULATIVE: self._evidence.cumulative,
-        }
+        scores = (self._evidence.rolling, self._evidence.cumulative)
         changes: list[ResolveEvent] = []
-        for state, score in zip(self._alerts, scores.values(), strict=True):
+        for state, score in zip(self._alerts, scores, strict=True):
             assert score is not None
             change = state.update(score, window.end_seconds)
             if change is None:
@@ -106,5 +131,6 @@ class Judge:
             speech_seconds=track.speech_seconds,
             gap_seconds=track.gap_seconds,
             first_alert_seconds=self._first_alert_seconds,
+            watermarks=self._marks.found,
             **{f"windows_{status.value}": count for status, count in self._counts.items()},
         )

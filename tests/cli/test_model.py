@@ -30,8 +30,13 @@ def test_the_daemon_has_an_option_for_every_fact() -> None:
 def test_a_daemon_of_ones_own_gets_the_facts() -> None:
     values = {"spoof_label": "fake", "normalize": False, "padding": "zero", "utterance_score": None}
     assert values.keys() == set(LAYOUT_NAMES)
-    values["window_seconds"] = 2.0
-    assert serve_arguments(values) == ["--spoof-label=fake", "--no-normalize", "--padding=zero"]
+    values |= {"watermarks": "perth", "window_seconds": 2.0}
+    assert serve_arguments(values) == [
+        "--spoof-label=fake",
+        "--no-normalize",
+        "--padding=zero",
+        "--watermarks=perth",
+    ]
     assert values == {"window_seconds": 2.0}
 
 

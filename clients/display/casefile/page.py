@@ -86,6 +86,7 @@ def _facts(summary: ev.ChannelSummary) -> Facts:
     first = summary.first_alert_seconds
     return [
         ("verdict", verdicts.verdict_name(summary.verdict)),
+        *[("watermark", _watermark(found)) for found in summary.watermarks],
         ("P(spoof), cumulative", words.probability(score)),
         ("LLR (natural log)", "-" if score is None else f"{score.spoof_llr:+.2f}"),
         ("P(spoof), mean of windows", "-" if mean is None else f"{mean:.3f}"),
@@ -98,13 +99,18 @@ def _facts(summary: ev.ChannelSummary) -> Facts:
     ]
 
 
+def _watermark(found: ev.Watermark) -> str:
+    said = words.carries([found.scheme])
+    sure = f", confidence {found.confidence:.2f}" if found.confidence else ""  # not in a journal
+    return f"{said}: found at {found.offset_seconds:.1f} s{sure}"
+
+
 def alert_events(alerts: Iterable[ev.Alert]) -> list[tuple[float, str]]:
     """Puts alerts into sentences."""
     found = []
     for alert in alerts:
         what = "alert cleared" if alert.cleared else "alert"
-        said = f"{what}: {alert.trigger} score {alert.score.spoof_probability:.3f}"
-        found.append((alert.offset_seconds, f"{said}, threshold {alert.threshold:.2f}"))
+        found.append((alert.offset_seconds, f"{what}: {words.alert(alert, digits=3)}"))
     return found
 
 

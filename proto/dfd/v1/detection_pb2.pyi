@@ -688,11 +688,19 @@ class Alert(_message.Message):
         TRIGGER_UNSPECIFIED: Alert._Trigger.ValueType  # 0
         TRIGGER_ROLLING: Alert._Trigger.ValueType  # 1
         TRIGGER_CUMULATIVE: Alert._Trigger.ValueType  # 2
+        TRIGGER_WATERMARK: Alert._Trigger.ValueType  # 3
+        """`watermark` was read. It stands to the end: it is never cleared, and no
+        score follows from it.
+        """
 
     class Trigger(_Trigger, metaclass=_TriggerEnumTypeWrapper): ...
     TRIGGER_UNSPECIFIED: Alert.Trigger.ValueType  # 0
     TRIGGER_ROLLING: Alert.Trigger.ValueType  # 1
     TRIGGER_CUMULATIVE: Alert.Trigger.ValueType  # 2
+    TRIGGER_WATERMARK: Alert.Trigger.ValueType  # 3
+    """`watermark` was read. It stands to the end: it is never cleared, and no
+    score follows from it.
+    """
 
     TRIGGER_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
@@ -700,6 +708,7 @@ class Alert(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CLEARED_FIELD_NUMBER: _builtins.int
+    WATERMARK_FIELD_NUMBER: _builtins.int
     trigger: Global___Alert.Trigger.ValueType
     channel: _builtins.int
     threshold: _builtins.float
@@ -710,7 +719,15 @@ class Alert(_message.Message):
         """End of the window that decided it."""
 
     @_builtins.property
-    def score(self) -> Global___Score: ...
+    def score(self) -> Global___Score:
+        """The score that crossed; of a watermark, the cumulative one as it stood,
+        even where no window was scored yet.
+        """
+
+    @_builtins.property
+    def watermark(self) -> Global___Watermark:
+        """Set with TRIGGER_WATERMARK."""
+
     def __init__(
         self,
         *,
@@ -720,14 +737,49 @@ class Alert(_message.Message):
         score: Global___Score | None = ...,
         threshold: _builtins.float = ...,
         cleared: _builtins.bool = ...,
+        watermark: Global___Watermark | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset", "score", b"score", "watermark", b"watermark"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "cleared", b"cleared", "offset", b"offset", "score", b"score", "threshold", b"threshold", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "cleared", b"cleared", "offset", b"offset", "score", b"score", "threshold", b"threshold", "trigger", b"trigger", "watermark", b"watermark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Alert: _TypeAlias = Alert  # noqa: Y015
+
+@_typing.final
+class Watermark(_message.Message):
+    """A mark that some generators put into their speech. Evidence of its own: that
+    it is there says that a machine spoke, that it is not says nothing.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEME_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    scheme: _builtins.str
+    """"perth"."""
+    confidence: _builtins.float
+    """What the scheme's reader said, about 0 without the mark and 1 with it."""
+    @_builtins.property
+    def offset(self) -> _duration_pb2.Duration:
+        """End of the window that decided it."""
+
+    def __init__(
+        self,
+        *,
+        scheme: _builtins.str = ...,
+        offset: _duration_pb2.Duration | None = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "offset", b"offset", "scheme", b"scheme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Watermark: _TypeAlias = Watermark  # noqa: Y015
 
 @_typing.final
 class StreamSummary(_message.Message):
@@ -797,6 +849,7 @@ class ChannelSummary(_message.Message):
     WINDOWS_INSUFFICIENT_SPEECH_FIELD_NUMBER: _builtins.int
     WINDOWS_FAILED_FIELD_NUMBER: _builtins.int
     MEAN_SPOOF_PROBABILITY_FIELD_NUMBER: _builtins.int
+    WATERMARKS_FIELD_NUMBER: _builtins.int
     channel: _builtins.int
     verdict: Global___Verdict.ValueType
     windows_scored: _builtins.int
@@ -827,6 +880,12 @@ class ChannelSummary(_message.Message):
     def time_to_first_alert(self) -> _duration_pb2.Duration:
         """Unset: there was no alert."""
 
+    @_builtins.property
+    def watermarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Watermark]:
+        """Found where the server reads watermarks; `verdict` and scores are the
+        classifier's and do not follow from them.
+        """
+
     def __init__(
         self,
         *,
@@ -844,10 +903,11 @@ class ChannelSummary(_message.Message):
         windows_insufficient_speech: _builtins.int = ...,
         windows_failed: _builtins.int = ...,
         mean_spoof_probability: _builtins.float | None = ...,
+        watermarks: _abc.Iterable[Global___Watermark] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score", "_mean_spoof_probability", b"_mean_spoof_probability", "_peak_rolling_score", b"_peak_rolling_score", "audio_duration", b"audio_duration", "cumulative_score", b"cumulative_score", "gap_duration", b"gap_duration", "mean_spoof_probability", b"mean_spoof_probability", "peak_rolling_score", b"peak_rolling_score", "speech_duration", b"speech_duration", "time_to_first_alert", b"time_to_first_alert"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score", "_mean_spoof_probability", b"_mean_spoof_probability", "_peak_rolling_score", b"_peak_rolling_score", "audio_duration", b"audio_duration", "channel", b"channel", "cumulative_score", b"cumulative_score", "gap_duration", b"gap_duration", "inconclusive_reasons", b"inconclusive_reasons", "mean_spoof_probability", b"mean_spoof_probability", "peak_rolling_score", b"peak_rolling_score", "speech_duration", b"speech_duration", "time_to_first_alert", b"time_to_first_alert", "verdict", b"verdict", "windows_failed", b"windows_failed", "windows_insufficient_speech", b"windows_insufficient_speech", "windows_scored", b"windows_scored", "windows_shed", b"windows_shed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score", "_mean_spoof_probability", b"_mean_spoof_probability", "_peak_rolling_score", b"_peak_rolling_score", "audio_duration", b"audio_duration", "channel", b"channel", "cumulative_score", b"cumulative_score", "gap_duration", b"gap_duration", "inconclusive_reasons", b"inconclusive_reasons", "mean_spoof_probability", b"mean_spoof_probability", "peak_rolling_score", b"peak_rolling_score", "speech_duration", b"speech_duration", "time_to_first_alert", b"time_to_first_alert", "verdict", b"verdict", "watermarks", b"watermarks", "windows_failed", b"windows_failed", "windows_insufficient_speech", b"windows_insufficient_speech", "windows_scored", b"windows_scored", "windows_shed", b"windows_shed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cumulative_score: _TypeAlias = _typing.Literal["cumulative_score"]  # noqa: Y015
     _WhichOneofArgType__cumulative_score: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score"]  # noqa: Y015
@@ -875,7 +935,9 @@ class Warning(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """UPPER_SNAKE_CASE, stable: AUDIO_GAP, WINDOWS_SHED, SERVER_DRAINING."""
+    """UPPER_SNAKE_CASE, stable: AUDIO_GAP, WINDOWS_SHED, WATERMARKS_UNREAD,
+    SERVER_DRAINING.
+    """
     message: _builtins.str
     channel: _builtins.int
     @_builtins.property
@@ -1207,6 +1269,7 @@ class GetServerInfoResponse(_message.Message):
     MAX_STREAMS_FIELD_NUMBER: _builtins.int
     DEFAULT_ALERT_POLICY_FIELD_NUMBER: _builtins.int
     MODEL_CARDS_FIELD_NUMBER: _builtins.int
+    WATERMARKS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     active_streams: _builtins.int
     max_streams: _builtins.int
@@ -1224,6 +1287,10 @@ class GetServerInfoResponse(_message.Message):
     def model_cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The models' cards, Markdown, in the order of `models`; empty where there is none."""
 
+    @_builtins.property
+    def watermarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Schemes of the watermarks that are read on every stream."""
+
     def __init__(
         self,
         *,
@@ -1235,10 +1302,11 @@ class GetServerInfoResponse(_message.Message):
         max_streams: _builtins.int = ...,
         default_alert_policy: Global___AlertPolicy | None = ...,
         model_cards: _abc.Iterable[_builtins.str] | None = ...,
+        watermarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_alert_policy", b"default_alert_policy", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_streams", b"active_streams", "default_alert_policy", b"default_alert_policy", "encodings", b"encodings", "limits", b"limits", "max_streams", b"max_streams", "model_cards", b"model_cards", "models", b"models", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_streams", b"active_streams", "default_alert_policy", b"default_alert_policy", "encodings", b"encodings", "limits", b"limits", "max_streams", b"max_streams", "model_cards", b"model_cards", "models", b"models", "version", b"version", "watermarks", b"watermarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,7 +37,7 @@ def test_an_alert_is_shown_and_its_end_is_not(said: Path) -> None:
         "--app-name=dfd",
         "--urgency=critical",
         "This voice sounds synthetic",
-        "At 1:05 the rolling score 0.93 reached 0.88.",
+        "At 1:05: rolling score 0.93 reached 0.88.",
     ]
 
 

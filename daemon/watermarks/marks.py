@@ -1,0 +1,83 @@
+"""One stream's windows on their way to be read for watermarks, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+from collections.abc import Callable
+
+from dfd.daemon.watermarks.desk import Read, WatermarkDesk
+from dfd.streaming.judgement.marks import Reading
+from dfd.streaming.session import StreamSession
+from dfd.streaming.types import Alert, Reason, StreamWarning, Window
+
+_UNREAD = (
+    "the server is too busy to read all windows for watermarks; that none is found says less then"
+)
+
+
+class StreamMarks:
+    """The watermarks of one stream.
+
+    Args:
+        session: says which windows are wanted, and takes what was read.
+        desk: reads them.
+        tell: takes what there is to say.
+    """
+
+    def __init__(
+        self,
+        session: StreamSession,
+        desk: WatermarkDesk,
+        tell: Callable[[Alert | StreamWarning], None],
+    ) -> None:
+        self._session = session
+        self._desk = desk
+        self._tell = tell
+        self._out: set[asyncio.Future[Read]] = set()
+        self._sent = 0
+        self._warned = False
+        self._rate = session.options.model.sample_rate_hz
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._out
+
+    def offer(self, window: Window, changed: Callable[[], None]) -> None:
+        """Has a window read, if it is wanted; `changed` is called when that is done."""
+        if not self._session.wants_read(window):
+            return
+        future = self._desk.submit(window.samples, self._rate, self._sent)
+        self._sent += 1
+        self._out.add(future)
+        future.add_done_callback(functools.partial(self._done, window, changed))
+
+    def give_up(self) -> None:
+        """Waits for nothing any longer."""
+        for future in tuple(self._out):
+            future.cancel()
+
+    def _done(
+        self, window: Window, changed: Callable[[], None], future: asyncio.Future[Read]
+    ) -> None:
+        self._out.discard(future)
+        said = None if future.cancelled() else future.result()
+        if said is None:
+            self._warn(window)
+        else:
+            for scheme, confidence in zip(self._desk.schemes, said, strict=True):
+                if math.isfinite(confidence):
+                    reading = Reading(scheme.name, confidence, scheme.threshold)
+                    for alert in self._session.read(window, reading):
+                        self._tell(alert)
+        changed()
+
+    def _warn(self, window: Window) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        self._tell(
+            StreamWarning(Reason.WATERMARKS_UNREAD, _UNREAD, window.channel, window.end_seconds)
+        )

@@ -1,0 +1,79 @@
+"""Which windows of a track are read for watermarks, and when a mark counts as found.
+
+A mark is there from a generator's first word to its last, so little has to be read: the first
+windows of speech, then one now and then. One reading that is sure is enough at the beginning;
+later the last few are judged together, lest a long call raise what each window alone seldom does.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from dfd.streaming.types import Watermark, Window
+
+# read without a break at first, and then one window in so many seconds
+FIRST_READINGS = 4
+LATER_SECONDS = 20.0
+# judged together
+_TOGETHER = 4
+# a shorter window is read only as the last one, for want of another
+_LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader of one scheme said of a window.
+
+    Attributes:
+        scheme: whose mark.
+        confidence: about 0 without the mark and 1 with it.
+        threshold: of the scheme.
+    """
+
+    scheme: str
+    confidence: float
+    threshold: float
+
+
+class MarkEvidence:
+    """The readings of one track.
+
+    Attributes:
+        asked: windows that were wanted so far.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate = sample_rate_hz
+        self._next_start = 0
+        self._latest: dict[str, deque[float]] = {}
+        self._found: dict[str, Watermark] = {}
+        self.asked = 0
+
+    @property
+    def found(self) -> tuple[Watermark, ...]:
+        """What was found, in that order."""
+        return tuple(self._found.values())
+
+    def wants(self, window: Window) -> bool:
+        """Whether a window is to be read; one that overlaps the last one is not."""
+        if window.provisional or not window.scoreable:
+            return False
+        seconds = (window.end_sample - window.start_sample) / self._rate
+        if window.final and (self.asked or seconds < _LEAST_SECONDS):
+            return False
+        if window.start_sample < self._next_start:
+            return False
+        self.asked += 1
+        wait = 0 if self.asked < FIRST_READINGS else round(LATER_SECONDS * self._rate)
+        self._next_start = max(window.end_sample, window.start_sample + wait)
+        return True
+
+    def add(self, window: Window, reading: Reading) -> Watermark | None:
+        """Takes a reading; what it finds that was not found before."""
+        latest = self._latest.setdefault(reading.scheme, deque(maxlen=_TOGETHER))
+        latest.append(min(1.0, max(0.0, reading.confidence)))
+        mean = sum(latest) / len(latest)
+        if mean < reading.threshold or reading.scheme in self._found:
+            return None
+        found = Watermark(reading.scheme, window.end_seconds, mean)
+        self._found[reading.scheme] = found
+        return found

@@ -1,0 +1,62 @@
+"""Recordings marked by Perth's own package.
+
+The package wants librosa for one thing, bringing audio to its rate and back, which librosa
+leaves to soxr, and an old setuptools to find its own folder. Where these are missing, what stands
+in here does the same two things, so that marking needs nothing but the package itself.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import io
+import os
+import sys
+import types
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+INSTALLED = importlib.util.find_spec("perth") is not None
+REASON = "Perth's package is not installed: pip install 'dfd[watermark]'"
+
+Samples = npt.NDArray[np.float32]
+
+
+def _resample(samples: Samples, *, orig_sr: int, target_sr: int, res_type: str = "") -> Samples:
+    import soxr
+
+    return np.asarray(soxr.resample(samples, orig_sr, target_sr, "HQ"), np.float32)
+
+
+def _resource_filename(package: str, name: str) -> str:
+    return os.path.join(os.path.dirname(str(sys.modules[package].__file__)), name)
+
+
+@functools.cache
+def _marker() -> Any:
+    for name, member in (("librosa", _resample), ("pkg_resources", _resource_filename)):
+        if name == "pkg_resources" or importlib.util.find_spec(name) is None:
+            stand_in = types.ModuleType(name)
+            setattr(stand_in, "resample" if name == "librosa" else member.__name__[1:], member)
+            sys.modules.setdefault(name, stand_in)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
+
+        return PerthImplicitWatermarker()
+
+
+def marked(samples: Samples, sample_rate_hz: int) -> Samples:
+    """The same speech with Perth's watermark in it, as long as it was."""
+    made = np.zeros_like(samples)
+    found = _marker().apply_watermark(samples, sample_rate=sample_rate_hz)
+    made[: len(found)] = found[: len(samples)]
+    return made
+
+
+def read_by_its_own(samples: Samples, sample_rate_hz: int) -> float:
+    """What the package itself reads, unrounded."""
+    found = _marker().get_watermark(samples, sample_rate=sample_rate_hz, round=False)
+    return float(np.mean(found))
