@@ -140,13 +140,13 @@ class Metrics:
             registry=registry,
         ).set_function(dropped_lines)
         self._models = Gauge(
-            "dfd_model_info", "The models that are served.", _MODEL, registry=registry
+            "dfd_model_info", "The models being served.", _MODEL, registry=registry
         )
         self._hop_seconds = 2.0
         self._factor: float | None = None
 
     def set_models(self, specs: Sequence[ModelSpec]) -> None:
-        """Names the models that are served, the first before all others."""
+        """Sets the models being served, the default one first."""
         self._hop_seconds = specs[0].hop_samples / specs[0].sample_rate_hz
         self._models.clear()
         for spec in specs:

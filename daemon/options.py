@@ -1,4 +1,4 @@
-"""Options of the daemon: frozen, with units in their names, checked when made."""
+"""Options of the daemon: frozen, with units in their names, validated on creation."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -29,9 +29,9 @@ class ServeOptions(ModelOverrides):
     """Everything that decides how the daemon serves, and what is set over its model's facts.
 
     Attributes:
-        host, port: where gRPC listens; port 0 takes a free one.
-        model: those that are served, as `dfd.detector.load_detector` takes them; the first is for
-            streams that name none. Nothing: the bundled one.
+        host, port: where gRPC listens; port 0 picks a free one.
+        model: the models to serve, in the form that `dfd.detector.load_detector` takes; the first
+            is for streams that name none. Empty means the bundled model.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
         precision, engine, threads: as `dfd.detector.load_detector` takes them.
@@ -40,45 +40,46 @@ class ServeOptions(ModelOverrides):
         watermarks: schemes that are read beside the classifier, with commas; empty: none.
         max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
         admission: "measured" refuses streams before there are too many for the device or the
-            event loop, "fixed" goes by `max_streams` alone.
-        max_chunk_bytes, max_recording_bytes: largest audio of one message.
-        max_channel_count: channels of one stream.
-        max_connections: of all workers, each of which takes its share of them.
-        max_stream_bytes_per_second, max_peer_bytes_per_second: who sends more, or twice real time
-            of a declared format that has more, is read more slowly; of addresses but loopback.
+            event loop, "fixed" limits by `max_streams` alone.
+        max_chunk_bytes, max_recording_bytes: most audio in one message.
+        max_channel_count: most channels in one stream.
+        max_connections: most connections to all workers, each of which takes its share.
+        max_stream_bytes_per_second, max_peer_bytes_per_second: clients that send more than this,
+            or more than twice real time if their format needs more, are read more slowly; does
+            not apply to loopback addresses.
         idle_timeout_seconds: a stream that sends nothing for this long ends; 0: never.
         max_stream_seconds: a stream ends when it is this old; 0: never.
-        config_timeout_seconds: how long a call may hold a slot before its configuration.
+        config_timeout_seconds: how long a call may hold a slot before it sends its configuration.
         upload_timeout_seconds: how long a recording may take to arrive, and to find room.
-        upload_bytes: recordings held at once, in all; more wait before they are taken.
-        write_timeout_seconds: a client that takes no answer for this long is given up.
-        settle_timeout_seconds: the last windows of a stream have this long after its audio;
-            what is not scored by then is shed.
-        max_batch_size: windows in one forward pass; None leaves it to the device.
+        upload_bytes: most bytes of recordings held at once; further ones wait before they are
+            read.
+        write_timeout_seconds: a client that reads no results for this long is dropped.
+        settle_timeout_seconds: time for a stream's last windows after its audio ends; what is not
+            scored by then is shed.
+        max_batch_size: most windows in one forward pass; None leaves it to the device.
         max_queue_delay_seconds: how long a window waits for others to share its pass.
-        deadline_seconds: a live window that waited longer is shed.
-        queue_limit: windows waiting; beyond it live ones are shed.
+        deadline_seconds: a live window that has waited longer is shed.
+        queue_limit: windows that may wait; beyond it live ones are shed.
         batch_timeout_seconds: a forward pass that takes longer is given up.
-        watchdog_seconds: a worker or an instance that does not answer for this long is
-            ended, and another started.
+        watchdog_seconds: a worker or an instance that does not answer for this long is replaced.
         windows_in_flight: unresolved windows of one channel before its sender is slowed.
-        grace_seconds: time running streams have to end after SIGTERM.
-        retry_seconds: what a turned-away client is told to wait.
-        max_streams_per_peer: of one address other than loopback; None: three quarters of all.
-        journal: file of SQLite or URL of a database that keeps what is told; None keeps nothing.
+        grace_seconds: time that running streams have to end after SIGTERM.
+        retry_seconds: how long refused clients are told to wait.
+        max_streams_per_peer: most streams from one address other than loopback; None means three
+            quarters of all.
+        journal: SQLite file or database URL for streams, alerts and summaries; None keeps none.
         evidence_clips: folder for the audio around alerts; None writes no audio.
-        clip_days, clip_bytes: what lies there is deleted when it is older, or more.
-        journal_failure: "continue" without it while it is down, or "stop" streams.
-        token_file: TOML of bearer tokens; None lets everyone in.
-        jwt_keys: key set of an issuer whose signed tokens are taken as well.
-        jwt_issuer, jwt_audience: what those tokens must say.
+        clip_days, clip_bytes: clips older than this, or beyond this size, are deleted.
+        journal_failure: what to do while the journal is down: "continue", or "stop" streams.
+        token_file: TOML file of bearer tokens; None admits everyone.
+        jwt_keys: key set of an issuer whose signed tokens are accepted as well.
+        jwt_issuer, jwt_audience: issuer and audience that those tokens must name.
         tls_cert, tls_key, tls_client_ca: PEM files.
-        reload_seconds: how often is looked whether these files have changed; 0: never, but
-            at SIGHUP.
-        allow_open: others may reach the port without TLS or unknown.
-        handover: the port is shared with the daemon before and the one after: it is closed
-            as soon as this one drains, and new calls go to the other.
-        reflection, health: whether gRPC's services of these names are there.
+        reload_seconds: how often to look for changes in these files; 0 means only at SIGHUP.
+        allow_open: whether other machines may reach the port without TLS or authentication.
+        handover: share the port with the previous and the next daemon; it is closed as soon as
+            this one drains, and new calls go to the other.
+        reflection, health: whether to serve gRPC's services of these names.
 
     Raises:
         UserError: if a value is impossible.
@@ -147,7 +148,9 @@ class ServeOptions(ModelOverrides):
             -1 <= self.metrics_port <= 65535,
             f"metrics port is {self.metrics_port}; use 0 to 65535, or -1 for none",
         )
-        _require(bool(self.host), "host is empty; name an address, 127.0.0.1 for this machine")
+        _require(
+            bool(self.host), "host is empty; give an address, such as 127.0.0.1 for this machine"
+        )
         for name in (
             "workers",
             "max_streams",
@@ -209,16 +212,16 @@ class ServeOptions(ModelOverrides):
         )
         _require(
             (self.tls_cert is None) == (self.tls_key is None),
-            "TLS takes both a certificate and its key; give --tls-cert and --tls-key",
+            "TLS needs both a certificate and its key; give --tls-cert and --tls-key",
         )
         _require(
             self.tls_client_ca is None or self.tls_cert is not None,
-            "--tls-client-ca asks for TLS; give --tls-cert and --tls-key too",
+            "--tls-client-ca needs TLS; give --tls-cert and --tls-key too",
         )
         _require(
             self.jwt_keys is None or bool(self.jwt_issuer and self.jwt_audience),
-            "--jwt-keys asks for --jwt-issuer and --jwt-audience: without them any token of "
-            "the issuer would do",
+            "--jwt-keys needs --jwt-issuer and --jwt-audience: without them any token from "
+            "the issuer would be accepted",
         )
         _require(
             self.precision in PRECISIONS,
@@ -247,7 +250,7 @@ class ServeOptions(ModelOverrides):
 
     @property
     def overrides(self) -> ModelOverrides:
-        """What is set over the model's own facts."""
+        """The overrides of the model's own properties."""
         return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
 
     @property
@@ -272,7 +275,7 @@ class ServeOptions(ModelOverrides):
 
     @property
     def streams_by_peer(self) -> int:
-        """The most streams of one address, so that none takes every place."""
+        """The most streams from one address, so that none takes every slot."""
         if self.max_streams_per_peer is not None:
             return self.max_streams_per_peer
         return max(1, -(-3 * self.max_streams // 4))
@@ -284,7 +287,7 @@ class ServeOptions(ModelOverrides):
 
     @property
     def multiprocess(self) -> bool:
-        """Whether several processes serve: workers on one port, an instance a device."""
+        """Whether several processes serve: workers on one port, an instance for each device."""
         return self.workers > 1 or len(self.devices) > 1
 
     @property

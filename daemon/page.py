@@ -1,4 +1,4 @@
-"""The page for Prometheus and for probes over HTTP, by few threads and for a short time each."""
+"""The HTTP page for Prometheus and probes, served by few threads with a time limit for each."""
 
 import threading
 import time
@@ -19,14 +19,14 @@ _SECONDS = 10.0
 
 
 class _Quiet(WSGIRequestHandler):
-    """Logs nothing: what is asked here is no event of the daemon."""
+    """Keeps requests to the page out of the log."""
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 class _Bounded(ThreadingMixIn, WSGIServer):
-    """A thread for each request, as many as there may be; others are hung up on."""
+    """Serves each request in a thread, up to a limit; further connections are closed."""
 
     daemon_threads = True
     request_queue_size = 16
@@ -36,22 +36,22 @@ class _Bounded(ThreadingMixIn, WSGIServer):
         super().__init__(*arguments)
 
     def get_request(self) -> Any:
-        """Takes a connection; where it cannot, it waits a little before it is asked again."""
+        """Accepts a connection; if it cannot, waits a little before the next attempt."""
         try:
             return super().get_request()
         except OSError:
-            time.sleep(0.1)  # without a descriptor the connection stays ready to be taken
+            time.sleep(0.1)  # without a free descriptor the connection stays ready to be accepted
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Refuses where all threads are taken."""
+        """Refuses a request if all threads are busy."""
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serves one, which has so much time from its first byte to its last."""
+        """Serves one request, with a limit on the time from its first byte to its last."""
         limit = threading.Timer(_SECONDS, _hang_up, (request,))
         limit.daemon = True
         limit.start()
@@ -62,7 +62,7 @@ class _Bounded(ThreadingMixIn, WSGIServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Passes over those who left or were too slow."""
+        """Ignores clients that left or were too slow."""
 
 
 class _BoundedV6(_Bounded):
@@ -77,13 +77,13 @@ def _hang_up(request: socket) -> None:
 
 
 class MetricsPage:
-    """Serves `/metrics`, `/healthz` and `/readyz` from threads of its own.
+    """Serves `/metrics`, `/healthz` and `/readyz` from its own threads.
 
     Args:
-        registry: the figures.
-        host, port: where; port 0 takes a free one.
-        ready: whether streams are taken.
-        shared: another daemon may have the port as well for a while.
+        registry: the metrics.
+        host, port: address to serve on; port 0 picks a free one.
+        ready: returns whether streams are accepted.
+        shared: whether another daemon may share the port for a while.
 
     Raises:
         UserError: if the port is unavailable.
@@ -105,7 +105,7 @@ class MetricsPage:
                 return figures(environ, start_response)
             status, text = HTTPStatus.OK, "ok"
             if path == "/readyz" and not ready():
-                status, text = HTTPStatus.SERVICE_UNAVAILABLE, "no streams are taken"
+                status, text = HTTPStatus.SERVICE_UNAVAILABLE, "not accepting streams"
             elif path not in ("/healthz", "/readyz"):
                 status, text = HTTPStatus.NOT_FOUND, "try /metrics, /healthz or /readyz"
             start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain")])
@@ -135,7 +135,7 @@ class MetricsPage:
         self.url = f"http://{shown}:{self.port}/metrics"
 
     def close(self) -> None:
-        """Gives the port back; closing again does nothing."""
+        """Releases the port; closing again does nothing."""
         if self._closed:
             return
         self._closed = True

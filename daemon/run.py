@@ -1,4 +1,4 @@
-"""A daemon of one process, from its start to its end."""
+"""A single-process daemon, from start to end."""
 
 import asyncio
 import logging
@@ -18,12 +18,12 @@ from dfd.daemon.server import LAST_WORDS_SECONDS, Server
 async def run(
     options: ServeOptions, announce: Callable[[str], None], load: Loader = load_model
 ) -> Ending:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+    """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
 
     Args:
         options: how to serve.
-        announce: takes the ready line.
-        load: makes the warm classifier.
+        announce: called with the ready line.
+        load: creates the warm classifier.
 
     Raises:
         UserError: if an option is wrong.

@@ -25,24 +25,24 @@ from dfd.daemon.watermarks.desk import WatermarkDesk
 
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
-    """How running RPCs end, in seconds from the start of draining.
+    """How running RPCs end; times are seconds from the start of draining.
 
     Attributes:
-        grace_seconds: after this the port is closed on whoever is left.
-        end_seconds: streams that have not ended by themselves are ended.
-        hurry_seconds: what is not scored by then is shed.
+        grace_seconds: when remaining connections are closed.
+        end_seconds: when streams that have not ended by themselves are ended.
+        hurry_seconds: when windows that are not scored are shed.
     """
 
     grace_seconds: float
 
     @property
     def end_seconds(self) -> float:
-        """Leaves time for the last windows and the summary."""
+        """The end, with time left for the last windows and the summary."""
         return self.grace_seconds - min(5.0, 0.4 * self.grace_seconds)
 
     @property
     def hurry_seconds(self) -> float:
-        """Leaves time for the summary."""
+        """The time to shed windows, with time left for the summary."""
         return self.grace_seconds - min(1.0, 0.2 * self.grace_seconds)
 
 
@@ -54,10 +54,10 @@ class Drainable(Protocol):
         """What judges it; None before it has said which model it wants."""
 
     def drain(self, plan: DrainPlan) -> None:
-        """The server is about to end."""
+        """Starts to end the RPC, since the server is shutting down."""
 
     def warn(self, reason: str, message: str) -> None:
-        """Tells the client something worth knowing of the server."""
+        """Sends the client a warning about the server."""
 
 
 def concerns(model: ServedModel, judge: ServedModel | None) -> bool:
@@ -88,7 +88,7 @@ class Runtime:
         journal, clips: None where none are kept.
         watermarks: None where none are read.
         models: by name, the first for streams that name none; empty until all are warm.
-        rpcs: streams and recordings that run.
+        rpcs: running streams and recordings.
         roster: the streams as watchers see them.
     """
 
@@ -109,19 +109,19 @@ class Runtime:
     roster: Roster = field(default_factory=Roster)
 
     def call_journal(self, kind: str, warn: Callable[[str, str], None]) -> CallJournal | None:
-        """The journal of one call; None where none is kept."""
+        """Returns the journal of one call; None if there is no journal."""
         if self.journal is None:
             return None
         return CallJournal(self.journal, kind, self.options.retry_seconds, warn)
 
     def warm(self, models: dict[str, ServedModel]) -> None:
-        """Starts to serve."""
+        """Starts serving."""
         self.models = models
         self.metrics.set_models([model.spec for model in models.values()])
         self.admission.enter(Phase.SERVING)
 
     def drain(self, plan: DrainPlan) -> None:
-        """Takes no new RPCs and tells those that run."""
+        """Accepts no new RPCs and notifies the running ones."""
         self.admission.enter(Phase.DRAINING)
         for rpc in tuple(self.rpcs):
             rpc.drain(plan)
@@ -185,5 +185,5 @@ class Runtime:
         return model
 
     def drain_error(self) -> StatusError:
-        """What an RPC that draining cuts short ends with."""
+        """Returns the error of an RPC that draining cuts short."""
         return draining(self.options.retry_seconds)

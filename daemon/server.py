@@ -43,13 +43,13 @@ from dfd.daemon.watermarks.desk import WatermarkDesk
 from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
 
-# after the last stream: for statuses that are still on their way
+# after the last stream, for statuses that are still in flight
 LAST_WORDS_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What a server has in common with other processes that serve the same port."""
+    """What a server shares with other processes that serve the same port."""
 
     source: ModelSource
     quota: StreamQuota
@@ -61,11 +61,11 @@ class Server:
     """One daemon in this process and event loop, or one process of a daemon of several.
 
     Args:
-        load: makes the warm classifier, in the device's own thread.
-        shared: where the model is elsewhere; `load` is not used then.
+        load: creates the warm classifier, in the device's own thread.
+        shared: given if the model is in another process; `load` is not used then.
 
     Attributes:
-        on_serving: told when streams are taken, or not for the time being.
+        on_serving: called when streams are accepted, or not for the time being.
     """
 
     def __init__(
@@ -112,11 +112,11 @@ class Server:
 
     @property
     def ready_line(self) -> str:
-        """What is said on standard output once streams are taken."""
+        """Returns the line printed on standard output once streams are accepted."""
         return ready_line(self.options, self.port, self.page)
 
     async def bind(self) -> None:
-        """Takes the ports; calls are answered UNAVAILABLE until `warm`.
+        """Binds the ports; calls are answered with UNAVAILABLE until `warm`.
 
         Raises:
             UserError: if a port or the journal is unavailable, or TLS is configured wrongly.
@@ -164,15 +164,15 @@ class Server:
 
     @property
     def well(self) -> bool:
-        """Whether windows are judged, as far as is known."""
+        """Whether windows are being scored, as far as is known."""
         return self._vitals.well
 
     def reread(self) -> None:
-        """Reads tokens, keys and certificates again; where they are wrong nothing changes."""
+        """Reads tokens, keys and certificates again; if they are wrong nothing changes."""
         try:
             self._secrets.reread()
         except UserError as error:
-            log(logging.ERROR, "not reread, going on with what was there", why=str(error))
+            log(logging.ERROR, "not reread, keeping the previous ones", why=str(error))
         else:
             log(logging.INFO, "tokens, keys and certificates reread")
 
@@ -183,7 +183,7 @@ class Server:
                 self.reread()
 
     async def warm(self) -> bool:
-        """Loads the models and starts to serve; True when that is done.
+        """Loads the models and starts serving; returns True when done.
 
         Raises:
             UserError: if there is no such model or device.
@@ -201,26 +201,26 @@ class Server:
         return True
 
     def pause(self) -> None:
-        """Takes no new streams while there is no model; those that run go on."""
+        """Accepts no new streams while there is no model; running ones continue."""
         self._has_model = False
         self._follow()
 
     def resume(self) -> None:
-        """Takes streams again."""
+        """Accepts streams again."""
         self._has_model = self._vitals.watching
         self._follow()
 
     def _pulse_changed(self, model: ServedModel, well: bool) -> None:
-        """Says the truth about a model, to those who would come and those who are here."""
+        """Reports the state of a model to new and running streams."""
         several = len(self.options.models) > 1
         which = f"the classifier {model.spec.name}" if several else "the classifier"
         if well:
-            log(logging.WARNING, "windows are judged again", model=model.spec.name)
-            self.runtime.warn("ENGINE_RECOVERED", f"{which} judges windows again", model)
+            log(logging.WARNING, "windows are being scored again", model=model.spec.name)
+            self.runtime.warn("ENGINE_RECOVERED", f"{which} is scoring windows again", model)
         else:
             log(
                 logging.ERROR,
-                "no windows are judged; no streams are taken until they are",
+                "no windows are being scored; no streams are accepted until they are",
                 model=model.spec.name,
             )
             self.runtime.warn(
@@ -231,7 +231,7 @@ class Server:
         self._follow()
 
     def _follow(self) -> None:
-        """Brings admission and health to what is known of the model."""
+        """Sets admission and health to the known state of the model."""
         admission = self.runtime.admission
         if admission.phase is Phase.DRAINING:
             return
@@ -246,7 +246,7 @@ class Server:
             self.on_serving(serving)
 
     async def drain(self) -> bool:
-        """Takes no new streams and lets those that run end; False where some did not."""
+        """Accepts no new streams and waits for running ones; returns False if some did not end."""
         plan = DrainPlan(self.options.grace_seconds)
         log(
             logging.INFO,
@@ -257,7 +257,7 @@ class Server:
         self._health.set_serving(False)
         self.runtime.drain(plan)
         if self.options.handover and self._grpc is not None:
-            # closes the port and tells clients to connect anew; calls that run go on
+            # closes the port and tells clients to reconnect; running calls continue
             last = plan.grace_seconds + LAST_WORDS_SECONDS
             self._closing = asyncio.create_task(self._grpc.stop(last), name="dfd-closing")
             if self.page is not None:
@@ -265,7 +265,7 @@ class Server:
         return await self.runtime.admission.until_empty(plan.grace_seconds)
 
     async def stop(self, grace_seconds: float = 0.0) -> bool:
-        """Closes everything; False where the device is still busy and cannot be stopped."""
+        """Closes everything; returns False if the device is still busy and cannot be stopped."""
         self.runtime.roster.closed.set()
         for task in (self._rereading, self._descriptors):
             if task is not None:

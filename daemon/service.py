@@ -1,8 +1,8 @@
-"""`dfd.v1.DetectionService`: lets calls in, serves them and tells how they failed.
+"""`dfd.v1.DetectionService`: admits calls, serves them and reports failures.
 
 Requests reach the handlers as bytes, so that even what cannot be parsed gets a status
-with a reason. Every method is served as one that takes a stream of requests, which on the wire
-is the same: grpc would take the whole of a single request before the handler could refuse it.
+with a reason. Every method is registered with a stream of requests, which is the same on the
+wire: otherwise grpc would read a whole single request before the handler could refuse it.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from dfd.v1 import detection_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
 
-# told in the log, at a bounded rate: no stream was started that could tell of them
+# logged at a bounded rate, because no stream was started that would log them
 REFUSALS = {
     *("TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "MODEL_NOT_ALLOWED"),
     *("SERVER_FULL", "OVERLOADED", "PEER_FULL", "TOKEN_FULL", "TOKEN_SPENT"),
@@ -50,7 +50,7 @@ class DetectionService:
         self._refused = BoundedLog()
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What a gRPC server has to be given."""
+        """Returns the handler to add to a gRPC server."""
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
@@ -62,7 +62,7 @@ class DetectionService:
         )
 
     async def streaming_detect(self, _: object, context: _Context) -> None:
-        """Judges a live stream."""
+        """Serves a live stream."""
 
         async def serve(token: Token | None) -> str:
             with self._place(context, token):
@@ -80,7 +80,7 @@ class DetectionService:
         await self._guarded(context, Right.DETECT, serve)
 
     async def detect(self, _: object, context: _Context) -> bytes:
-        """Judges a recording."""
+        """Scores a recording."""
 
         async def serve(token: Token | None) -> bytes:
             with self._place(context, token):
@@ -98,7 +98,7 @@ class DetectionService:
         return await self._guarded(context, Right.DETECT, serve) or b""
 
     async def get_server_info(self, _: object, context: _Context) -> bytes:
-        """Says what this server offers."""
+        """Returns what this server offers."""
 
         async def serve(_: Token | None) -> bytes:
             runtime = self._runtime
@@ -119,7 +119,7 @@ class DetectionService:
         return await self._guarded(context, Right.INFO, serve) or b""
 
     async def watch_streams(self, _: object, context: _Context) -> None:
-        """Shows all streams as they go."""
+        """Serves a watcher of all streams."""
 
         async def serve(_: Token | None) -> None:
             await serve_watcher(self._runtime, context)
@@ -128,7 +128,7 @@ class DetectionService:
 
     @contextlib.contextmanager
     def _place(self, context: _Context, token: Token | None) -> Iterator[None]:
-        """Holds a place of the daemon, of the token and of the peer.
+        """Holds a slot of the daemon, of the token and of the peer.
 
         Raises:
             StatusError: with there is none.
@@ -144,7 +144,7 @@ class DetectionService:
         right: Right,
         serve: Callable[[Token | None], Awaitable[_Answer]],
     ) -> _Answer | None:
-        """Serves one RPC; whatever it raises becomes its status and no other's."""
+        """Serves one RPC; whatever it raises becomes the status of this RPC alone."""
         try:
             token = self._runtime.auth.check(context.invocation_metadata(), right)
             return await serve(token)
@@ -167,4 +167,4 @@ class DetectionService:
 
 
 class _FaultError(Exception):
-    """A fault of our own, named by the stream that it ended."""
+    """A fault of the server, with the id of the stream that it ended."""

@@ -1,4 +1,4 @@
-"""What systemd is told, where it started this daemon: ready, alive, reloading, stopping."""
+"""Notifications to systemd, if it started this daemon: ready, alive, reloading, stopping."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ _WATCHDOG = "WATCHDOG_USEC"
 
 
 def notify(*lines: str) -> None:
-    """Sends lines as `sd_notify(3)` does; nothing where systemd does not listen."""
+    """Sends lines like `sd_notify(3)`; does nothing if systemd is not listening."""
     where = os.environ.get("NOTIFY_SOCKET", "")
     if not where.startswith(("/", "@")):
         return
@@ -20,29 +20,30 @@ def notify(*lines: str) -> None:
             sender.setblocking(False)
             sender.sendto("\n".join(lines).encode(), path)
     except OSError:
-        return  # it asks for life anew, or ends what it does not hear of
+        return  # systemd asks again, or restarts a daemon that it does not hear from
 
 
 def ready() -> None:
-    """Streams are taken."""
-    notify("READY=1", "STATUS=taking streams")
+    """Reports that streams are accepted."""
+    notify("READY=1", "STATUS=accepting streams")
 
 
 def stopping() -> None:
-    """Streams that run are let end."""
+    """Reports that the daemon is draining."""
     notify("STOPPING=1", "STATUS=draining")
 
 
 def reloading() -> None:
-    """Files are read again; `ready` follows."""
+    """Reports that files are being reread; `ready` follows."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 async def keep_alive(well: Callable[[], bool]) -> None:
-    """Says that all is well, as often as systemd wants to hear it; never ends.
+    """Sends keep-alives as often as systemd expects them; never returns.
 
     Args:
-        well: whether it is: where not, nothing is said, and systemd starts the daemon anew.
+        well: returns whether the daemon is healthy; if not, nothing is sent, and systemd
+            restarts it.
     """
     micros = os.environ.get(_WATCHDOG, "")
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):

@@ -10,9 +10,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from dfd.daemon.endpoint.address import host_of
 
-# calls at once, in all and from one address, and for how long
+# concurrent calls, in all and from one address, and the longest duration of one
 _CALLS, _CALLS_BY_PEER, _SECONDS = 16, 4, 30.0
-# v1 has the messages of v1alpha under another name
+# v1 uses the messages of v1alpha under another name
 _NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 
 
@@ -24,10 +24,12 @@ class _Bounded:
         self._calls: Counter[str] = Counter()
 
     async def serve(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        """One RPC."""
+        """Serves one RPC."""
         host = host_of(context.peer())
         if self._calls.total() >= _CALLS or self._calls[host] >= _CALLS_BY_PEER:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many ask at once")
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at once; try again"
+            )
         self._calls[host] += 1
         try:
             async with asyncio.timeout(_SECONDS):

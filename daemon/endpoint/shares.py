@@ -17,12 +17,12 @@ _DAY_SECONDS = 86_400
 
 
 class Shares:
-    """Counts what callers hold; belongs to one event loop.
+    """Counts what callers use; belongs to one event loop.
 
     Args:
-        options: limits by peer, and what is told to those who come too late.
-        ledger: where it is counted; None: in this process, which is alone.
-        clock: seconds since the epoch: minutes of a token are those of a day in UTC.
+        options: limits by peer, and when refused callers may retry.
+        ledger: where usage is counted; None means in this process alone.
+        clock: seconds since the epoch; a token's minutes are counted per day in UTC.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Shares:
                     raise StatusError(
                         grpc.StatusCode.RESOURCE_EXHAUSTED,
                         reason,
-                        f"{whose} has {limit} streams already, as many as it may; end one first",
+                        f"{whose} already has {limit} streams, its limit; end one first",
                         retry_seconds=self._retry_seconds,
                     )
                 held.callback(self._ledger.leave, key)

@@ -18,8 +18,8 @@ from dfd.daemon.scheduling.local import Loader
 
 
 def main() -> None:
-    """Runs what the supervisor asks for; ends when the supervisor is gone."""
-    # they reach the whole group of a terminal: it is the supervisor that decides
+    """Runs the role that the supervisor assigns; ends when the supervisor is gone."""
+    # a terminal sends them to the whole group, but only the supervisor decides
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     connection = socket.socket(fileno=int(sys.argv[1]))
@@ -33,8 +33,8 @@ def main() -> None:
     finally:
         logging.shutdown()
         sys.stderr.flush()
-        # a forward pass cannot be interrupted, nor torch finalised under it; and the end of the
-        # interpreter may wait for ever for gRPC's threads, with all connections open
+        # a forward pass cannot be interrupted, nor torch shut down while it runs; and the
+        # interpreter might wait for ever for gRPC's threads, with all connections open
         os._exit(status)
 
 

@@ -1,4 +1,4 @@
-"""What the supervisor and its processes tell one another: messages with descriptors."""
+"""Messages, with file descriptors, between the supervisor and its processes."""
 
 import asyncio
 import os
@@ -18,11 +18,11 @@ _MOST_DESCRIPTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The first order of a process; with the descriptors of the shared counts and ledger.
+    """The first message to a process, with the descriptors of the shared counts and ledger.
 
     Attributes:
         role: "worker" or "instance".
-        index: among those of its role, from 0.
+        index: its number among those of its role, from 0.
         loader: "module:function" that makes the warm classifier.
     """
 
@@ -36,7 +36,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """To a worker or an instance: the other one, a connection to it and the worker's slots."""
+    """To a worker or an instance: a connection to the other one, and the worker's slots."""
 
     index: int
     spec: ModelSpec
@@ -44,7 +44,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """To a worker: take no new streams and end when those that run have."""
+    """To a worker: accept no new streams and end when the running ones have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Reread:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Tell the metrics."""
+    """To a process: send your metrics."""
 
     number: int
 
@@ -73,12 +73,12 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """From a worker: the port is had."""
+    """From a worker: the port is bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """From a worker: streams are taken, or not for the time being."""
+    """From a worker: streams are accepted, or not for the time being."""
 
     serving: bool
 
@@ -88,8 +88,8 @@ class Ended:
     """From a process: it is about to end.
 
     Attributes:
-        drained: every stream came to its end.
-        mistake: of whoever started the daemon; None where there was none.
+        drained: whether every stream ended by itself.
+        mistake: the user's mistake that ended it; None if there was none.
     """
 
     drained: bool = True
@@ -98,7 +98,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """From a process: its metrics, as `merge.snapshot` gives them."""
+    """From a process: its metrics, as returned by `merge.snapshot`."""
 
     number: int
     families: list[Any]
@@ -106,24 +106,24 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """From a worker: it has watchers, or none any more."""
+    """From a worker: it has watchers, or no longer has any."""
 
     watched: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """To a worker: others are watched, so show your streams, all of them first; or no longer."""
+    """To a worker: start sending your streams, all of them first, or stop sending them."""
 
     shown: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """From a worker and to those that are watched: streams that changed, or all that run.
+    """From a worker, and on to watched workers: streams that changed, or all running ones.
 
     Attributes:
-        begins, ends: the first and the last part of all that run.
+        begins, ends: whether this is the first or the last part of all running streams.
         streams: `WatchedStream`s.
     """
 
@@ -162,7 +162,7 @@ ControlMessage = (
 class ControlChannel:
     """One end of the socket between the supervisor and a process; both trust each other.
 
-    Descriptors that are sent stay the sender's.
+    Sent descriptors remain the sender's.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -175,19 +175,19 @@ class ControlChannel:
         self._loop.add_reader(connection, self._receive)
 
     async def receive(self) -> tuple[ControlMessage, list[int]] | None:
-        """The next message with its descriptors; None when the other end is gone."""
+        """Returns the next message with its descriptors; None when the other end is gone."""
         return await self._received.get()
 
     def send(self, message: ControlMessage, descriptors: Sequence[int] = ()) -> None:
-        """Sends a message; one to a process that is gone is lost."""
-        # kept until it is sent, whatever becomes of the sender's own
+        """Sends a message, which is lost if the process is gone."""
+        # duplicated until it is sent, in case the sender closes its own
         held = [os.dup(descriptor) for descriptor in descriptors]
         self._outgoing.append((pickle.dumps(message), held))
         if len(self._outgoing) == 1:
             self._flush()
 
     def close(self) -> None:
-        """Lets go of the socket."""
+        """Closes the socket."""
         if self._open:
             self._open = False
             self._loop.remove_reader(self._connection)
@@ -221,7 +221,7 @@ class ControlChannel:
                 self._loop.add_writer(self._connection, self._flush)
                 return
             except OSError:
-                pass  # gone: whoever receives learns of it
+                pass  # gone: the receiving side notices
             self._outgoing.popleft()
             _close_all(held)
         if self._open:

@@ -1,4 +1,4 @@
-"""An instance: one device, which scores the windows of all workers."""
+"""An instance: the process of one device, which scores the windows of all workers."""
 
 import asyncio
 import functools
@@ -33,9 +33,9 @@ _NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 
 
 class WorkerConnection:
-    """One worker, seen from the instance: its windows go into the scheduler, scores back.
+    """One worker, as seen by the instance: its windows go into the scheduler, scores come back.
 
-    When the worker is gone its lanes are closed, and what it had waiting is never run.
+    When the worker is gone its lanes are closed, and its waiting windows are never run.
     """
 
     def __init__(self, scheduler: Scheduler, slots: WindowSlots) -> None:
@@ -45,12 +45,12 @@ class WorkerConnection:
         self._link = RecordLink(REQUEST, self._asked, self._gone)
 
     async def serve(self, connection: socket.socket) -> None:
-        """Begins; goes on until the other end is closed."""
+        """Serves until the other end is closed."""
         loop = asyncio.get_running_loop()
         await loop.connect_accepted_socket(lambda: self._link, connection)
 
     def close(self) -> None:
-        """Lets go of the worker, after the scores that are there."""
+        """Closes the connection after sending the scores that are ready."""
         self._link.close()
 
     def _asked(
@@ -141,13 +141,13 @@ async def run_instance(options: ServeOptions, load: Loader, control: ControlChan
 
 
 def _die() -> None:
-    """Another process has a device that this one's hung pass may hold for ever."""
+    """Ends the process, since a hung pass might otherwise hold the device for ever."""
     logging.shutdown()
     os._exit(1)
 
 
 async def _warm(source: LocalModel, metrics: Metrics, control: ControlChannel) -> None:
-    """Loads the model and says so, or why not; the supervisor decides what then."""
+    """Loads the model and reports success or failure; the supervisor decides what happens then."""
     try:
         spec = (await source.start()).spec
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Memory that the processes of one daemon map: windows in slots, and counts that all read."""
+"""Shared memory of the processes of one daemon: windows in slots, and counts."""
 
 import fcntl
 import mmap
@@ -12,19 +12,19 @@ _CELL_BYTES = 8
 
 
 def allocate(name: str, size_bytes: int) -> int:
-    """Makes anonymous memory that other processes can map, all 0, and returns its descriptor."""
+    """Allocates zeroed anonymous memory that other processes can map; returns its descriptor."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size_bytes)
     return descriptor
 
 
 class WindowSlots:
-    """Places for windows, written by one worker and read by every instance.
+    """Slots for windows, written by one worker and read by every instance.
 
-    Pages that were never written take no memory.
+    Pages that were never written use no memory.
 
     Args:
-        descriptor: what `allocate` gave; it stays the caller's.
+        descriptor: the result of `allocate`; it remains the caller's.
 
     Attributes:
         rows: float32 (slots, window_samples).
@@ -36,7 +36,7 @@ class WindowSlots:
 
     @staticmethod
     def allocate(slots: int, window_samples: int) -> int:
-        """Makes the memory and returns its descriptor."""
+        """Allocates the memory and returns its descriptor."""
         size = slots * window_samples * np.dtype(np.float32).itemsize
         return allocate("dfd-windows", size)
 
@@ -45,7 +45,7 @@ class SharedCounts:
     """Counts that all processes read; each is written by one worker.
 
     Args:
-        descriptor: what `allocate` gave; it stays the caller's, and must stay open.
+        descriptor: the result of `allocate`; it remains the caller's and must stay open.
     """
 
     def __init__(self, descriptor: int, workers: int, instances: int) -> None:
@@ -56,17 +56,17 @@ class SharedCounts:
 
     @staticmethod
     def allocate(workers: int, instances: int) -> int:
-        """Makes the memory, all counts 0, and returns its descriptor."""
+        """Allocates the memory with all counts at 0, and returns its descriptor."""
         return allocate("dfd-counts", _CELL_BYTES * workers * (1 + instances))
 
     @property
     def streams(self) -> int:
-        """Streams of all workers."""
+        """Returns the number of streams of all workers."""
         return int(self._streams.sum())
 
     def acquire_stream(self, worker: int, limit: int) -> bool:
-        """Counts a stream of a worker; False where all workers have `limit` already."""
-        # a lock of the process, which is gone with it
+        """Counts a stream of a worker; returns False if all workers have `limit` already."""
+        # a lock that belongs to the process and is released when it dies
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
             if self.streams >= limit:
@@ -77,18 +77,18 @@ class SharedCounts:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
     def release_stream(self, worker: int) -> None:
-        """A stream of a worker ended."""
+        """Counts the end of a stream of a worker."""
         self._streams[worker] -= 1
 
     def load(self, instance: int) -> int:
-        """Windows that an instance has to score yet."""
+        """Returns the number of windows that an instance has still to score."""
         return int(self._loads[instance].sum())
 
     def add_load(self, instance: int, worker: int, windows: int) -> None:
-        """Windows went to an instance, or came back."""
+        """Counts windows sent to an instance, or, if negative, returned."""
         self._loads[instance, worker] += windows
 
     def clear_worker(self, worker: int) -> None:
-        """A worker is gone with all that it had."""
+        """Clears all counts of a worker that is gone."""
         self._streams[worker] = 0
         self._loads[:, worker] = 0

@@ -1,4 +1,4 @@
-"""The metrics of all processes as those of one daemon."""
+"""Merges the metrics of all processes into those of one daemon."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-# name, help, type and samples (name, labels, value) of each metric; plain, so that it travels
+# name, help, type and samples (name, labels, value) of each metric; plain, so that it pickles
 Families = list[tuple[str, str, str, list[tuple[str, dict[str, str], float]]]]
 
 # everything else is added up
@@ -25,7 +25,7 @@ _LASTING = ("counter", "histogram")
 
 
 def snapshot(registry: CollectorRegistry) -> Families:
-    """All figures of a process as they stand."""
+    """Returns all present figures of a process."""
     return [
         (
             family.name,
@@ -34,7 +34,7 @@ def snapshot(registry: CollectorRegistry) -> Families:
             [
                 (sample.name, dict(sample.labels), sample.value)
                 for sample in family.samples
-                if sample.labels or family.type != "info"  # one that nobody has set
+                if sample.labels or family.type != "info"  # one that was never set
             ],
         )
         for family in registry.collect()
@@ -42,12 +42,12 @@ def snapshot(registry: CollectorRegistry) -> Families:
 
 
 def lasting(families: Families) -> Families:
-    """What has to be kept of a process that is gone, or counters would go back."""
+    """Returns what to keep of a process that is gone, so that counters do not go backwards."""
     return [family for family in families if family[2] in _LASTING]
 
 
 def merge(parts: Iterable[Families]) -> Families:
-    """The figures of several processes as one."""
+    """Merges the figures of several processes."""
     heads: dict[str, tuple[str, str]] = {}
     sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
     for name, text, kind, samples in (family for part in parts for family in part):
@@ -66,17 +66,17 @@ def merge(parts: Iterable[Families]) -> Families:
 
 
 class MergedCollector(Collector):
-    """A registry's view of figures that are gathered when they are asked for.
+    """A registry's view of figures that are gathered on demand.
 
     Args:
-        gather: gives them; called in the thread of the page.
+        gather: returns them; called in the page's thread.
     """
 
     def __init__(self, gather: Callable[[], Families]) -> None:
         self._gather = gather
 
     def collect(self) -> Iterator[Metric]:
-        """Gathers."""
+        """Gathers the figures."""
         for name, text, kind, samples in self._gather():
             metric = Metric(name, text, kind)
             for sample, labels, value in samples:
@@ -84,5 +84,5 @@ class MergedCollector(Collector):
             yield metric
 
     def describe(self) -> Iterable[Any]:
-        """Nothing is known before it is gathered."""
+        """Returns nothing, since nothing is known before it is gathered."""
         return ()

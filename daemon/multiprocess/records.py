@@ -1,4 +1,4 @@
-"""What a worker and an instance say to each other: records of a fixed size, few writes."""
+"""The protocol between a worker and an instance: records of a fixed size, in few writes."""
 
 import asyncio
 import struct
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Verb(IntEnum):
-    """What a worker asks of an instance; a lane is a stream."""
+    """The requests of a worker to an instance; a lane is a stream."""
 
     OPEN = 0
     CLOSE = 1
@@ -24,12 +24,12 @@ NO_SCORE = float("nan")
 
 
 class RecordLink(asyncio.Protocol):
-    """One end of a socket that carries records; what is said in one turn of the loop is one write.
+    """One end of a socket that carries records; those of one turn of the loop share one write.
 
     Args:
-        incoming: the form of what is received.
-        on_record: takes one record.
-        on_lost: the other end is gone; called once.
+        incoming: format of received records.
+        on_record: called with each record.
+        on_lost: called once, when the other end is gone.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class RecordLink(asyncio.Protocol):
         self._outgoing: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
-        """Begins."""
+        """Stores the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Takes what came, whole records or not."""
+        """Handles received bytes, which may end in the middle of a record."""
         for record in self._records(data):
             self._on_record(*record)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Ends."""
+        """Reports that the other end is gone."""
         self._transport = None
         self._on_lost()
 
@@ -67,7 +67,7 @@ class RecordLink(asyncio.Protocol):
         self._outgoing.append(record)
 
     def close(self) -> None:
-        """Lets go of the socket, after what was said."""
+        """Closes the socket after sending what is queued."""
         if self._transport is not None:
             self._flush()
             self._transport.close()

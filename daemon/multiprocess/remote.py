@@ -1,8 +1,8 @@
-"""A worker's scheduler: its windows go into slots, and to the instance that has the least to do.
+"""A worker's scheduler: its windows go into slots, and to the least loaded instance.
 
-Beyond the slots windows wait here, by the same rules as before a device. When an instance dies
-each of its windows is suspected: one after the other is tried again with nothing else of this
-worker at any instance, and the one whose instance dies again has failed. No other has.
+When all slots are taken windows wait here, by the same rules as in front of a device. When an
+instance dies each of its windows is a suspect: one after the other is retried while nothing else
+of this worker is at any instance, and only the one whose instance dies again has failed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _SWEEP_SECONDS = 0.1
 
 @dataclass(slots=True, eq=False)
 class _RemoteLane(Lane):
-    """A stream, by the number that the instances know it by."""
+    """A stream, with the number by which the instances know it."""
 
     number: int = 0
 
@@ -34,8 +34,8 @@ class _Flight:
     """A window in a slot.
 
     Attributes:
-        number: of its lane.
-        samples: how many it has.
+        number: number of its lane.
+        samples: its length in samples.
     """
 
     task: Task
@@ -46,7 +46,7 @@ class _Flight:
 
 @dataclass(slots=True, eq=False)
 class _Instance:
-    """An instance that can be reached, and the slots that it has to answer for."""
+    """A reachable instance, and the slots that it is working on."""
 
     link: RecordLink
     slots: set[int] = field(default_factory=set)
@@ -57,8 +57,8 @@ class RemoteScheduler:
 
     Args:
         worker: index of this worker in the counts.
-        queue_limit: windows waiting here; beyond it live ones are shed.
-        on_instances: told how many instances can be reached, whenever that changes.
+        queue_limit: windows that may wait here; beyond it live ones are shed.
+        on_instances: called with the number of reachable instances whenever it changes.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class RemoteScheduler:
         self._queue_limit = queue_limit
         self._on_instances = on_instances
         self._loop = asyncio.get_running_loop()
-        # the last one that was given back first: its pages are warm
+        # last returned, first used: its pages are warm
         self._free = list(reversed(range(len(slots.rows))))
         self._flights: dict[int, _Flight] = {}
-        # slots of windows that an instance died with, and the one of them that is tried again
+        # slots of windows that were at an instance that died, and the one being retried
         self._suspects: list[int] = []
         self._retried: int | None = None
         self._waiting = DueQueue()
@@ -91,7 +91,7 @@ class RemoteScheduler:
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def connect(self, instance: int, connection: socket.socket) -> None:
-        """Goes on with an instance; one of the same number that was there before is gone."""
+        """Connects an instance, replacing an earlier one with the same number."""
         link = RecordLink(REPLY, self._replied, lambda: self._lost(instance, link))
         await self._loop.connect_accepted_socket(lambda: link, connection)
         old = self._instances.pop(instance, None)
@@ -105,7 +105,7 @@ class RemoteScheduler:
         self._pump()
 
     def stop(self) -> None:
-        """Reports what still waits as shed and lets go of the instances."""
+        """Reports what is still waiting as shed, and disconnects the instances."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         tasks = [flight.task for flight in self._flights.values()]
@@ -123,7 +123,7 @@ class RemoteScheduler:
         return bool(self._instances)
 
     def open_lane(self) -> Lane:
-        """Announces a stream."""
+        """Opens a lane for a stream."""
         self._last_number = (self._last_number + 1) & 0xFFFFFFFF
         lane = _RemoteLane(number=self._last_number)
         self._lanes[lane.number] = lane
@@ -131,14 +131,14 @@ class RemoteScheduler:
         return lane
 
     def close_lane(self, lane: Lane) -> None:
-        """Forgets a stream; what it still has waiting is never run."""
+        """Closes a stream's lane; its waiting windows are never run."""
         assert isinstance(lane, _RemoteLane)
         self._shed(lane)
         if self._lanes.pop(lane.number, None) is not None:
             self._tell_all(Verb.CLOSE, lane)
 
     def cancel_lane(self, lane: Lane) -> None:
-        """Sheds what a stream has waiting or running."""
+        """Sheds a stream's waiting and running windows."""
         assert isinstance(lane, _RemoteLane)
         self._shed(lane)
         self._tell_all(Verb.CANCEL, lane)
@@ -146,7 +146,7 @@ class RemoteScheduler:
     def submit(
         self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
     ) -> asyncio.Future[Outcome]:
-        """Queues a window, as `WindowScheduler` says."""
+        """Queues a window, as described at `WindowScheduler`."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         task = Task(lane, samples, self.clock(), due_at, kind, channel, future)
         for needless in self._waiting.pop_needless(lane, channel):
@@ -160,7 +160,7 @@ class RemoteScheduler:
         return future
 
     def _pump(self) -> None:
-        """Sends what can be sent."""
+        """Sends the windows that can be sent."""
         self._try_suspects()
         trial = self._retried is not None or bool(self._suspects)
         while (
@@ -182,7 +182,7 @@ class RemoteScheduler:
             self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def _try_suspects(self) -> None:
-        """Sends the next suspect once nothing else is out."""
+        """Sends the next suspect once nothing else is in flight."""
         while self._suspects and self._instances:
             if any(instance.slots for instance in self._instances.values()):
                 return
@@ -255,13 +255,13 @@ class RemoteScheduler:
                 self._free.append(slot)
                 self._give_up(flight.task, WindowStatus.FAILED)
             else:
-                # it stays in its slot for the instance that will try it
+                # it stays in its slot for the instance that will retry it
                 self._flights[slot] = flight
                 self._suspects.append(slot)
         self._pump()
 
     def _sweep(self) -> None:
-        """Sheds what became late while it waited here."""
+        """Sheds windows that became late while they waited here."""
         self._sweeping = None
         now = self.clock()
         suspects = [self._flights[slot].task for slot in self._suspects]
@@ -271,7 +271,7 @@ class RemoteScheduler:
         self._pump()
 
     def _shed(self, lane: Lane) -> None:
-        """What is in a slot stays there until its instance has answered."""
+        """Sheds a stream's windows; those in slots stay there until their instance has answered."""
         for task in tuple(lane.tasks):
             self._waiting.discard(task)
             self._give_up(task, WindowStatus.SHED)

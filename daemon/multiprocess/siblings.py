@@ -1,4 +1,4 @@
-"""What the workers of one daemon show each other, so that a watcher of one sees all streams."""
+"""Sharing of streams between workers, so that a watcher of one sees the streams of all."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ _MESSAGE_BYTES = 64 << 10
 
 
 class Siblings:
-    """A worker's part: shows its own streams while others are watched, takes in theirs.
+    """One worker's part: it sends its streams while others are watched, and receives theirs.
 
     Args:
         index: the worker's number.
@@ -29,19 +29,19 @@ class Siblings:
         roster.on_watched = self._watched
 
     def show(self, wanted: bool) -> None:
-        """Shows this worker's streams from now on, all of them first, or no longer."""
+        """Starts to send this worker's streams, all of them first, or stops."""
         if self._showing is None:
             if wanted:
                 self._showing = asyncio.create_task(self._show())
         elif not wanted:
             self._showing.cancel()
             self._showing = self._watcher = None
-        elif self._watcher is not None:  # someone else looks now, too
+        elif self._watcher is not None:  # another worker has a watcher now, too
             self._send(self._watcher)
             self._watcher.refresh()
 
     def shown(self, message: Shown) -> None:
-        """Takes in what another worker shows."""
+        """Receives streams of another worker."""
         if message.begins:
             self._running[message.worker] = set()
         for raw in message.streams:
@@ -53,12 +53,12 @@ class Siblings:
             self._roster.keep_only(message.worker, keys)
 
     def gone(self, worker: int) -> None:
-        """Another worker died with its streams."""
+        """Drops the streams of another worker that died."""
         self._running.pop(worker, None)
         self._roster.keep_only(worker, set())
 
     async def close(self) -> None:
-        """Shows no more."""
+        """Stops sending."""
         if self._showing is not None:
             self._showing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -86,7 +86,7 @@ class Siblings:
 
 
 def _parts(streams: Iterable[bytes]) -> list[list[bytes]]:
-    """Streams by the message, none of it larger than a socket takes; one at least."""
+    """Splits streams into messages that fit a socket; returns at least one."""
     parts: list[list[bytes]] = [[]]
     size = 0
     for stream in streams:

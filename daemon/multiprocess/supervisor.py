@@ -51,14 +51,14 @@ from dfd.errors import UserError
 LOAD_MODEL = "dfd.daemon.scheduling.load:load_model"
 
 _CODE = "from dfd.daemon.multiprocess.child import main; main()"
-# windows of one worker that may be with the instances; only pages that were used take memory
+# windows of one worker that may be at the instances; only pages that were used take memory
 _SLOTS = 1024
 _FIGURES_SECONDS = 2.0
 _FOR_NOBODY = -1
 _STOP_SECONDS = 5.0
 _FIRST_RESTART_SECONDS = 0.2
 _LAST_RESTART_SECONDS = 10.0
-# a process that lived this long died of something new
+# a process that lived this long died of a new cause
 _LONG_LIFE_SECONDS = 60.0
 
 
@@ -67,12 +67,12 @@ class _Process:
     """A process of the daemon, as the supervisor sees it.
 
     Attributes:
-        bound, serving, watched: of a worker.
-        spec: of an instance whose model is loaded.
+        bound, serving, watched: state of a worker.
+        spec: model of an instance, once it is loaded.
         slots: descriptors of a worker's windows, by model.
-        figures: its metrics when they were last asked for.
-        end: what it said of its end.
-        unanswered: questions since it was last heard.
+        figures: its metrics when they were last requested.
+        end: its last message about its end.
+        unanswered: requests since it last answered.
     """
 
     role: str
@@ -91,15 +91,15 @@ class _Process:
 
     @property
     def name(self) -> str:
-        """As the log calls it."""
+        """Its name in the log."""
         return f"{self.role}-{self.index}"
 
     def ask(self) -> None:
-        """Wants its figures, which are kept for when it is gone."""
+        """Requests its figures, which are kept for when it is gone."""
         self.control.send(Report(_FOR_NOBODY))
 
     def kill(self) -> None:
-        """Ends it by force."""
+        """Kills it."""
         self.process.kill()
 
 
@@ -138,11 +138,11 @@ class Supervisor:
 
     @property
     def ready_line(self) -> str:
-        """What is said on standard output once streams are taken."""
+        """Returns the line printed on standard output once streams are accepted."""
         return ready_line(self.options, self.port, self.page)
 
     async def start(self) -> bool:
-        """Starts everything and waits until streams are taken.
+        """Starts everything and waits until streams are accepted.
 
         Raises:
             UserError: if an option is wrong.
@@ -188,12 +188,12 @@ class Supervisor:
         return True
 
     def reread(self) -> None:
-        """Lets all workers read tokens, keys and certificates again."""
+        """Makes all workers read tokens, keys and certificates again."""
         for worker in self._all("worker"):
             worker.control.send(Reread())
 
     async def drain(self) -> bool:
-        """Takes no new streams and lets those that run end; False where some did not."""
+        """Accepts no new streams and waits for running ones; returns False if some did not end."""
         self._ending = True
         log(
             logging.INFO,
@@ -213,11 +213,11 @@ class Supervisor:
         return all(p.end is not None and p.end.drained for p in workers)
 
     async def stop(self) -> None:
-        """Ends every process, those that do not listen by force."""
+        """Stops every process, and kills those that do not respond."""
         self._ending = True
         if self.page is not None:
             await asyncio.to_thread(self.page.close)
-        # instances last: what the workers still have is scored or shed, not failed
+        # instances last, so that the workers' remaining windows are scored or shed, not failed
         for role in ("worker", "instance"):
             processes = self._all(role)
             for process in processes:
@@ -229,7 +229,7 @@ class Supervisor:
         self._held.close()
 
     async def figures(self) -> Families:
-        """The metrics of all processes as those of one daemon."""
+        """Returns the merged metrics of all processes."""
         self._publish()
         processes = [process for process in self._processes.values() if process.end is None]
         waits = []
@@ -250,11 +250,11 @@ class Supervisor:
         return [p for p in self._processes.values() if p.role == role]
 
     def _at_work(self) -> list[_Process]:
-        """Those that answer at once: a model that is being loaded may hold up its process."""
+        """Returns the processes that can answer at once; loading a model may block its process."""
         return [p for p in self._processes.values() if p.serving or p.spec is not None]
 
     def _gather_from_page(self) -> Families:
-        """For the page's thread."""
+        """Gathers the figures from the page's thread."""
         gathering = asyncio.run_coroutine_threadsafe(self.figures(), self._loop)
         return gathering.result(2 * _FIGURES_SECONDS)
 
@@ -286,7 +286,7 @@ class Supervisor:
         watch.add_done_callback(self._watches.discard)
 
     async def _watch(self, one: _Process) -> None:
-        """Hears a process to its end, and starts another in its place."""
+        """Reads a process's messages until it ends, then starts another in its place."""
         try:
             while (got := await one.control.receive()) is not None:
                 self._hear(one, got[0])
@@ -299,7 +299,7 @@ class Supervisor:
         if self._ending:
             return
         if not self._started:
-            self._mistake = self._mistake or f"{one.name} ended while it started; see the log"
+            self._mistake = self._mistake or f"{one.name} ended during startup; see the log"
             self._changed.set()
             return
         log(logging.ERROR, "process died, starting another", process=one.name, status=status)
@@ -308,7 +308,7 @@ class Supervisor:
         await self._spawn(one.role, one.index)
 
     def _next_delay(self, one: _Process) -> float:
-        """Longer and longer where a process dies as soon as it lives."""
+        """Returns the delay before a restart, which grows if a process keeps dying early."""
         if self._loop.time() - one.started_at > _LONG_LIFE_SECONDS:
             self._delays.pop((one.role, one.index), None)
         delay = self._delays.get((one.role, one.index), _FIRST_RESTART_SECONDS)
@@ -356,7 +356,7 @@ class Supervisor:
         self._changed.set()
 
     def _let_see(self, changed: _Process) -> None:
-        """Lets workers show their streams to those that are watched now."""
+        """Makes workers share their streams with those that are watched now."""
         workers = self._all("worker")
         for worker in workers:
             if worker is not changed:
@@ -364,7 +364,7 @@ class Supervisor:
                 worker.control.send(Show(others))
 
     def _introduce(self, worker: _Process, instance: _Process) -> None:
-        """Connects a worker and an instance that are both there, by a socket and the slots."""
+        """Connects a worker and an instance that are both up, by a socket and the slots."""
         if not worker.bound or instance.spec is None:
             return
         model = self.options.instances[instance.index].models[0]
@@ -381,7 +381,7 @@ class Supervisor:
             )
 
     def _reap(self, one: _Process) -> None:
-        """Gives back what a process had, and keeps what it counted."""
+        """Releases what a process held, and keeps what it counted."""
         if one.end is None:
             one.end = Ended(drained=False)
         if self._processes.get((one.role, one.index)) is one:
@@ -401,7 +401,7 @@ class Supervisor:
         self._changed.set()
 
     def _publish(self) -> None:
-        """What the supervisor itself knows better than any process."""
+        """Publishes the figures that only the supervisor knows."""
         complete = self._started and all(p.serving for p in self._all("worker"))
         complete = complete and len(self._processes) == self._expected and not self._ending
         self.metrics.ready.set(complete)
@@ -411,7 +411,7 @@ class Supervisor:
         return self.options.workers + len(self.options.instances)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Waits for what the processes say.
+        """Waits until messages of the processes make a condition true.
 
         Raises:
             UserError: if one of them could not start.
@@ -429,7 +429,7 @@ class Supervisor:
         _, left = await asyncio.wait(waits, timeout=_STOP_SECONDS)
         for one in processes:
             if one.process.returncode is None:
-                log(logging.ERROR, "process does not end, killed", process=one.name)
+                log(logging.ERROR, "process did not stop, killed", process=one.name)
                 one.process.kill()
         if left:
             await asyncio.wait(left)
@@ -438,11 +438,11 @@ class Supervisor:
 async def run_supervisor(
     options: ServeOptions, announce: Callable[[str], None], loader: str = LOAD_MODEL
 ) -> Ending:
-    """Serves with several processes until SIGTERM or SIGINT; a second signal ends at once.
+    """Serves with several processes until SIGTERM or SIGINT; a second signal stops at once.
 
     Args:
         options: how to serve.
-        announce: takes the ready line.
+        announce: called with the ready line.
         loader: "module:function" that makes the warm classifier of an instance.
 
     Raises:
@@ -457,7 +457,7 @@ async def run_supervisor(
     check_doors(options)
     supervisor = Supervisor(options, loader)
     loop.add_signal_handler(signal.SIGHUP, reread_as_asked, supervisor.reread)
-    # processes that hang are its own to replace: it need only be there itself
+    # it replaces processes that hang by itself, so it is well as long as it runs
     alive = asyncio.create_task(systemd.keep_alive(lambda: True))
     drained = True
     try:

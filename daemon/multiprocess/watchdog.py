@@ -1,4 +1,4 @@
-"""Ends processes that are there and do nothing: their places are taken by new ones."""
+"""Kills processes that hang, so that they are replaced."""
 
 import asyncio
 import logging
@@ -7,33 +7,33 @@ from typing import Protocol
 
 from dfd.daemon.logs import log
 
-# Asked this often in the time that a process has; counted by questions and not by the clock,
-# so that a machine that slept ends nothing.
+# Number of requests in the time that a process has to answer. Requests are counted rather than
+# time, so that nothing is killed because the machine slept.
 _QUESTIONS = 5
 
 
 class Watched(Protocol):
-    """A process that is asked whether it is there.
+    """A process that is asked whether it is alive.
 
     Attributes:
-        unanswered: questions since it was last heard.
+        unanswered: requests since it last answered.
     """
 
     unanswered: int
 
     @property
     def name(self) -> str:
-        """As the log calls it."""
+        """Its name in the log."""
 
     def ask(self) -> None:
-        """Asks; whoever hears the answer sets `unanswered` to 0."""
+        """Sends a request; the handler of the answer sets `unanswered` to 0."""
 
     def kill(self) -> None:
-        """Ends it by force."""
+        """Kills it."""
 
 
 async def keep_watch(processes: Callable[[], Iterable[Watched]], seconds: float) -> None:
-    """Asks the processes that have begun to serve, and ends those that do not answer in time."""
+    """Asks the serving processes regularly, and kills those that do not answer in time."""
     while True:
         await asyncio.sleep(seconds / _QUESTIONS)
         for one in processes():

@@ -1,4 +1,4 @@
-"""A worker: one server of the port, its own sessions, the instances elsewhere."""
+"""A worker: one server of the port, with its own sessions; the model is in other processes."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ from dfd.errors import UserError
 
 
 class SharedQuota:
-    """The places of the whole daemon, as one worker takes them."""
+    """The slots of the whole daemon, as used by one worker."""
 
     def __init__(self, counts: SharedCounts, worker: int) -> None:
         self._counts = counts
@@ -45,20 +45,20 @@ class SharedQuota:
 
     @property
     def taken(self) -> int:
-        """Places in use."""
+        """Slots in use."""
         return self._counts.streams
 
     def take(self, limit: int) -> bool:
-        """Takes a place; False where as many as `limit` are taken."""
+        """Takes a slot; returns False if `limit` slots are taken already."""
         return self._counts.acquire_stream(self._worker, limit)
 
     def leave(self) -> None:
-        """Gives a place back."""
+        """Gives a slot back."""
         self._counts.release_stream(self._worker)
 
 
 class Instances:
-    """The instances of all models, as a server's source of them.
+    """The instances of all models, as a server's source of models.
 
     Args:
         models: how many there are.
@@ -76,7 +76,7 @@ class Instances:
         return list(await asyncio.gather(*self._met))
 
     async def stop(self) -> bool:
-        """Lets go of all."""
+        """Disconnects all instances."""
         for scheduler in self._schedulers.values():
             scheduler.stop()
         return True
@@ -197,11 +197,11 @@ class Worker:
         )
 
     def _instances_changed(self, _: int) -> None:
-        """Streams are taken while there is an instance for any."""
+        """Accepts streams while there is an instance for any model."""
         if self._warming is None or not self._warming.done():
             return
         if not self._instances.reachable:
-            log(logging.WARNING, "no instance is left; no streams are taken until one is back")
+            log(logging.WARNING, "no instance is left; no streams are accepted until one is back")
             self._server.pause()
         else:
             self._server.resume()

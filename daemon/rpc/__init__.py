@@ -1,1 +1,1 @@
-"""One call of the service, live or whole: from requests to the core and back."""
+"""One call of the service, a live stream or a recording: from requests to the core and back."""

@@ -1,4 +1,4 @@
-"""Small chunks put together before they reach the core; no audio is held for long."""
+"""Joins small chunks before they reach the core, without holding audio for long."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,11 +6,11 @@ Chunk = tuple[bytes, int | None]
 
 
 class Coalescer:
-    """Joins chunks that follow one another until they are worth a call.
+    """Joins consecutive chunks until they are worth a call.
 
     Args:
-        bytes_per_frame: of the declared format.
-        target_bytes: a chunk of this size goes on at once.
+        bytes_per_frame: frame size of the declared format.
+        target_bytes: a chunk of this size is passed on at once.
 
     Attributes:
         target_bytes: may be changed at any time.
@@ -25,14 +25,14 @@ class Coalescer:
 
     @property
     def holding(self) -> bool:
-        """Whether some audio waits for more."""
+        """Whether some audio is being held."""
         return bool(self._held)
 
     def push(self, content: bytes, sample_offset: int | None) -> Sequence[Chunk]:
-        """Takes a chunk and gives those that are due, in order.
+        """Takes a chunk and returns those that are due, in order.
 
-        A chunk that does not follow the last one, or is not whole, goes on at once and by
-        itself, for the core to judge.
+        A chunk that does not follow the last one, or contains a partial frame, is passed on at once
+        by itself, for the core to decide.
         """
         frames, rest = divmod(len(content), self._bytes_per_frame)
         if rest or (sample_offset is not None and sample_offset != self._position):
@@ -47,7 +47,7 @@ class Coalescer:
         return self.flush() if self._held_bytes >= self.target_bytes else ()
 
     def flush(self) -> Sequence[Chunk]:
-        """Gives what was held."""
+        """Returns what was held."""
         if not self._held:
             return ()
         held, self._held, self._held_bytes = self._held, [], 0
@@ -55,7 +55,7 @@ class Coalescer:
 
 
 def slices(content: bytes, slice_bytes: int, bytes_per_frame: int) -> Iterator[bytes]:
-    """Cuts a large chunk into pieces of whole frames; one that is not whole stays in one."""
+    """Cuts a large chunk into pieces of whole frames; one with a partial frame is not cut."""
     if len(content) <= slice_bytes or len(content) % bytes_per_frame:
         yield content
         return

@@ -13,7 +13,7 @@ Reason = pb.StreamSummary.EndReason
 
 
 class ClientGoneError(Exception):
-    """The client left; there is nobody to tell."""
+    """The client left, so there is nobody to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class End:
     """Why a stream ends.
 
     Attributes:
-        name: for metrics and the log, from a fixed set.
-        reason: for the summary.
-        error: the status after the summary; None is OK.
-        fault: of our own; there is no summary.
-        gone: the client left; there is nobody to tell, and no error kept either, for its
+        name: name for metrics and the log, from a fixed set.
+        reason: reason in the summary.
+        error: the status after the summary; None means OK.
+        fault: a fault of the server; there is no summary.
+        gone: the client left, so there is nobody to answer. No error is kept either, since its
             traceback would keep the stream alive.
-        mute: nothing reaches the client, so no last windows and no summary are tried.
+        mute: nothing reaches the client, so last windows and summary are not attempted.
     """
 
     name: str
@@ -44,7 +44,7 @@ def client_done() -> End:
 
 
 def raised(error: Exception) -> End:
-    """Reader, writer or core raised."""
+    """The reader, the writer or the core raised an exception."""
     if isinstance(error, StreamError):
         error = from_stream_error(error)
     if isinstance(error, JournalDownError):
@@ -57,7 +57,7 @@ def raised(error: Exception) -> End:
 
 
 def draining(error: StatusError) -> End:
-    """The server is about to end and waits no longer."""
+    """The server is shutting down and waits no longer."""
     return End("draining", pb.StreamSummary.END_REASON_SERVER_DRAINING, error)
 
 
@@ -66,26 +66,26 @@ def idle(seconds: float) -> End:
     error = StatusError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "IDLE_TIMEOUT",
-        f"no request came for {seconds:g} s; send silence while nobody speaks",
+        f"no request arrived for {seconds:g} s; send silence while nobody speaks",
     )
     return End("idle_timeout", pb.StreamSummary.END_REASON_IDLE_TIMEOUT, error)
 
 
 def not_reading(seconds: float) -> End:
-    """The client took no answers for too long."""
+    """The client read no responses for too long."""
     error = StatusError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "CLIENT_NOT_READING",
-        f"no answer was taken for {seconds:g} s; read the answers while you send audio",
+        f"no response was read for {seconds:g} s; read responses while you send audio",
     )
     return End("not_reading", error=error, mute=True)
 
 
 def too_long(seconds: float) -> End:
-    """The stream is as old as one may be."""
+    """The stream reached the longest allowed duration."""
     error = StatusError(
         grpc.StatusCode.ABORTED,
         "MAX_DURATION",
-        f"a stream may last {seconds:g} s on this server; start another",
+        f"a stream may last {seconds:g} s on this server; open another",
     )
     return End("max_duration", pb.StreamSummary.END_REASON_MAX_DURATION, error)

@@ -1,4 +1,4 @@
-"""What waits to be written to one client, in order, by one writer."""
+"""The responses waiting to be written to one client, in order, by one writer."""
 
 import asyncio
 from collections import deque
@@ -12,14 +12,14 @@ _Message = tuple[pb.StreamingDetectResponse, Written | None, Ready | None]
 
 
 class Outbox:
-    """A queue of responses that tells its filler when it is full.
+    """A queue of responses that tells its producer when it is full.
 
     Args:
         capacity: messages beyond which `until_room` waits; `put` itself never does.
 
     Attributes:
-        writing_since: since when gRPC has not taken the message that is being written, on
-            the loop's clock; None: nothing is being written.
+        writing_since: when writing of the present message began, on the loop's clock; None if
+            nothing is being written.
     """
 
     def __init__(self, capacity: int = 64) -> None:
@@ -34,7 +34,7 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        """Whether the client is behind with its reading."""
+        """Whether the client is behind with reading."""
         return not self._room.is_set()
 
     def put(
@@ -43,30 +43,30 @@ class Outbox:
         written: Written | None = None,
         ready: Ready | None = None,
     ) -> None:
-        """Adds a message; `ready` is awaited before it is written, `written` called after."""
+        """Adds a message; `ready` is awaited before writing, `written` is called afterwards."""
         self._messages.append((message, written, ready))
         self._added()
 
     def put_first(self, message: pb.StreamingDetectResponse) -> None:
-        """Adds a message before all that wait, but for the first of the stream."""
+        """Adds a message ahead of all that wait, except the first of the stream."""
         self._messages.insert(0 if self._opened else 1, (message, None, None))
         self._added()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Marks the end: no more messages will be added."""
         self._closed = True
         self._changed.set()
 
     def abandon(self) -> None:
-        """Forgets what was not written; the client is gone."""
+        """Drops what was not written, since the client is gone."""
         self._messages.clear()
 
     async def until_room(self) -> None:
-        """Waits until fewer messages wait than may."""
+        """Waits until the queue has room."""
         await self._room.wait()
 
     async def write_all(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Writes what comes until the box is closed and empty."""
+        """Writes messages until the outbox is closed and empty."""
         clock = asyncio.get_running_loop().time
         while True:
             while self._messages:

@@ -1,4 +1,4 @@
-"""One stream between its audio and the scheduler: feeds the core, resolves its windows."""
+"""Connects one stream to the scheduler: feeds the core and resolves its windows."""
 
 import asyncio
 import logging
@@ -34,13 +34,13 @@ from dfd.streaming.types import (
 
 # A window that arrives further ahead of real time than this is not live: it is never shed.
 _AHEAD_SECONDS = 0.5
-# Shed windows are told at once, and then of the sum after this much of the stream.
+# Shedding is reported at once, and after that as a total at intervals of this much audio.
 _SHED_WARNING_INTERVAL_SECONDS = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A window whose turn to be resolved has not come."""
+    """A window that is waiting for its turn to be resolved."""
 
     window: Window
     arrived_at: float
@@ -49,11 +49,11 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """Something to tell the client.
+    """An event for the client.
 
     Attributes:
-        timing: of a window that ran.
-        arrived_at: when the audio that made it due was taken.
+        timing: timing of a window that was scored.
+        arrived_at: when the audio that completed the window arrived.
     """
 
     event: WindowResult | Alert | SpeechActivity | StreamWarning
@@ -62,11 +62,11 @@ class Emission:
 
 
 def _nobody(_: Emission) -> None:
-    """Hears what comes after the end."""
+    """Discards events after the end."""
 
 
 class Pipeline:
-    """Composes a session with the scheduler; belongs to one event loop.
+    """Connects a session with the scheduler; belongs to one event loop.
 
     Args:
         stream_id: for the log.
@@ -93,7 +93,7 @@ class Pipeline:
             raise StatusError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "VAD_UNAVAILABLE",
-                f"this server lacks {error.name}, which vad.engine asks for; "
+                f"this server lacks {error.name}, which vad.engine needs; "
                 "use ENGINE_WEBRTC, or install dfd[silero] on the server",
             ) from error
         self._stream_id = stream_id
@@ -101,7 +101,7 @@ class Pipeline:
         self._metrics = metrics
         self._emit = emit
         self._deadline_seconds = options.deadline_seconds
-        # enough for a live stream to be shed before it is slowed
+        # enough that a live stream is shed before it is slowed down
         self._in_flight = max(
             options.windows_in_flight,
             math.ceil(options.deadline_seconds / session.effective_hop_seconds) + 2,
@@ -126,11 +126,11 @@ class Pipeline:
 
     @property
     def fault(self) -> BaseException | None:
-        """What `fail` was given first."""
+        """The first exception passed to `fail`."""
         return self._fault
 
     def feed(self, content: bytes, sample_offset: int | None = None) -> None:
-        """Gives audio to the core and its windows to the scheduler.
+        """Passes audio to the core and its windows to the scheduler.
 
         Raises:
             StreamError: if the core refuses it.
@@ -141,7 +141,7 @@ class Pipeline:
         self._take(events, now)
 
     def begin(self, sample_offset: int | None) -> None:
-        """The first audio is here, though it may not be fed yet: real time starts with it."""
+        """Notes the arrival of the first audio, even if not fed yet: real time counts from it."""
         if self._started_at is None:
             rate = self.session.options.audio_format.sample_rate_hz
             self._started_at = self._scheduler.clock() - (sample_offset or 0) / rate
@@ -151,12 +151,12 @@ class Pipeline:
         self._take(self.session.finish(), self._scheduler.clock())
 
     def stalled(self, seconds: float) -> None:
-        """The stream was kept waiting: its real time starts that much later."""
+        """Notes that the stream was kept waiting: its real time starts that much later."""
         if self._started_at is not None:
             self._started_at += seconds
 
     def fail(self, fault: BaseException) -> None:
-        """Ends every wait with this; the first fault stays."""
+        """Ends every wait with this exception; the first one is kept."""
         if self._fault is None:
             self._fault = fault
         self._progress.set()
@@ -188,13 +188,13 @@ class Pipeline:
             raise self._fault
 
     def summary(self) -> list[ChannelSummary]:
-        """What the stream says, a channel each."""
+        """Returns the summary of each channel."""
         return self.session.summary()
 
     def close(self) -> None:
-        """Leaves the scheduler; to be called once, whatever happened."""
+        """Leaves the scheduler; call it once, whatever happened."""
         self._closed = True
-        # no cycles, so that the stream's audio goes with it at once
+        # no cycles, so that the stream's audio is freed with it at once
         self._emit = _nobody
         self._fault = None
         self._count_audio()
@@ -253,7 +253,7 @@ class Pipeline:
         future.add_done_callback(done)
 
     def _resolve_ready(self, channel: int) -> None:
-        """Resolves the windows whose turn has come."""
+        """Resolves the windows whose turn it is."""
         entries = self._pending[channel]
         while entries and (outcome := entries[0].outcome) is not None:
             entry = entries.popleft()
@@ -301,7 +301,9 @@ class Pipeline:
         if at_seconds < self._next_shed_warning[channel]:
             return
         self._next_shed_warning[channel] = at_seconds + _SHED_WARNING_INTERVAL_SECONDS
-        message = f"the server is overloaded; {self._shed[channel]} windows were not scored so far"
+        message = (
+            f"the server is overloaded; {self._shed[channel]} windows have not been scored so far"
+        )
         self._tell(
             StreamWarning(Reason.WINDOWS_SHED, message, channel, at_seconds), None, entry.arrived_at
         )

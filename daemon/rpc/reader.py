@@ -1,4 +1,4 @@
-"""The client's side of a stream: its requests, checked, put together and fed to the core."""
+"""The receiving side of a stream: requests are checked, joined and fed to the core."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from dfd.daemon.rpc.pipeline import Pipeline
 from dfd.daemon.wire import requests
 from dfd.v1 import detection_pb2 as pb
 
-# Chunks are joined up to the first length in any case, up to the second while no window can
-# be due before that; larger ones are fed in pieces of the second length.
+# Chunks are always joined up to the first length, and up to the second while no window can be
+# due before that; larger ones are fed in pieces of the second length.
 _PROMPT_SECONDS = 0.04
 _QUIET_SECONDS = 0.5
 
 
 async def read_message(context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes | None:
-    """The next message as it came; None when the client has half-closed.
+    """Reads the next message as bytes; None when the client has half-closed.
 
     Raises:
         ClientGoneError: if the client left.
@@ -37,7 +37,7 @@ async def read_message(context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes
 async def read_request(
     context: grpc.aio.ServicerContext[bytes, bytes],
 ) -> pb.StreamingDetectRequest | None:
-    """The next request; None when the client has half-closed.
+    """Reads the next request; None when the client has half-closed.
 
     Raises:
         StatusError: with MALFORMED_MESSAGE.
@@ -52,11 +52,11 @@ async def read_config(
     ended: asyncio.Future[End],
     limit_seconds: float,
 ) -> pb.StreamingDetectConfig:
-    """The first request of a stream.
+    """Reads the first request of a stream.
 
     Args:
-        context: of the call.
-        ended: done where the stream must not wait for it any longer.
+        context: context of the call.
+        ended: done if the stream must not wait for it any longer.
         limit_seconds: how long it may take.
 
     Raises:
@@ -75,12 +75,13 @@ async def read_config(
             raise StatusError(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 "CONFIG_TIMEOUT",
-                f"no configuration came within {limit_seconds:g} s; send it as the first request",
+                f"no configuration arrived within {limit_seconds:g} s; send it as the first"
+                " request",
             )
     finally:
         read.cancel()
     if request is None or request.WhichOneof("request") != "config":
-        raise invalid("CONFIG_MISSING", "the first request must hold the config; send it first")
+        raise invalid("CONFIG_MISSING", "the first request must contain the config; send it first")
     return request.config
 
 
@@ -89,8 +90,8 @@ class Reader:
 
     Args:
         outbox: filled by the pipeline; while it is full nothing is read.
-        prompt: the client wants to know of speech at once, not only of windows.
-        on_error: told of what goes wrong while nothing is being read.
+        prompt: whether the client wants speech activity at once, not only windows.
+        on_error: called with errors that occur while nothing is being read.
         pace: counts the bytes of a message, and gives the seconds before the next is read.
     """
 
@@ -123,7 +124,7 @@ class Reader:
 
     @property
     def waiting_since(self) -> float | None:
-        """Since when the client is waited for, on the loop's clock; None: it is not."""
+        """When waiting for the client began, on the loop's clock; None if not waiting."""
         return self._waiting_since
 
     async def run(self) -> None:
@@ -152,7 +153,7 @@ class Reader:
         self.flush()
 
     def flush(self) -> None:
-        """Feeds what is held for more.
+        """Feeds what is being held.
 
         Raises:
             StreamError: if the core refuses it.
@@ -164,15 +165,17 @@ class Reader:
     def _audio(self, request: pb.StreamingDetectRequest) -> pb.AudioChunk:
         kind = request.WhichOneof("request")
         if kind == "config":
-            raise invalid("CONFIG_REPEATED", "a stream has one config; start another stream")
+            raise invalid("CONFIG_REPEATED", "a stream has one config; open another stream")
         if kind is None:
-            raise invalid("EMPTY_REQUEST", "a request holds neither config nor audio; send audio")
+            raise invalid(
+                "EMPTY_REQUEST", "a request contains neither config nor audio; send audio"
+            )
         chunk = request.audio
         size = len(chunk.content)
         if size > self._max_chunk_bytes:
             raise invalid(
                 "CHUNK_TOO_LARGE",
-                f"a chunk holds {size} bytes; send at most {self._max_chunk_bytes}",
+                f"a chunk has {size} bytes; send at most {self._max_chunk_bytes}",
             )
         return chunk
 
@@ -183,20 +186,20 @@ class Reader:
         for content, place in due:
             for at, piece in enumerate(slices(content, self._slice_bytes, self._frame)):
                 if at:
-                    await asyncio.sleep(0)  # other streams go on
+                    await asyncio.sleep(0)  # let other streams run
                 await self._until_room()
                 self._pipeline.feed(piece, None if at else place)
         if due:
             self._hold_while_quiet()
 
     def _hold_while_quiet(self) -> None:
-        """Lets as much audio be joined as can come before a window may be due."""
+        """Allows as much audio to be joined as can arrive before a window may be due."""
         if not self._prompt:
             quiet = self._frame * self._pipeline.session.quiet_frames
             self._coalescer.target_bytes = max(self._prompt_bytes, min(quiet, self._slice_bytes))
 
     async def _until_room(self) -> None:
-        """Slows the sender while the scheduler or the client's own reading is behind."""
+        """Slows the sender down while the scheduler, or the client's own reading, is behind."""
         pipeline, outbox = self._pipeline, self._outbox
         if pipeline.has_room and not outbox.full:
             return
@@ -207,7 +210,7 @@ class Reader:
         pipeline.stalled(self._loop.time() - since)
 
     def _flush_late(self) -> None:
-        """Feeds what was held when no more came."""
+        """Feeds what was held if no more audio arrived."""
         self._flush_timer = None
         try:
             self.flush()

@@ -1,4 +1,4 @@
-"""One whole recording: the core of a stream, fed as fast as the device takes it."""
+"""One whole recording: the core of a stream, fed as fast as the device allows."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from dfd.messages import to_message
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
-# Fed in pieces of this length, other streams in between.
+# Fed in pieces of this length, so that other streams run in between.
 _SLICE_SECONDS = 0.25
 
 
@@ -43,7 +43,7 @@ class Recording(AudioRpc):
         self._kept: list[Ready | None] = []
 
     async def run(self) -> pb.DetectResponse:
-        """Takes the recording and judges it.
+        """Receives the recording and scores it.
 
         Raises:
             StatusError: with the status that it ends with, unless that is OK.
@@ -72,7 +72,7 @@ class Recording(AudioRpc):
         return self._response
 
     def drain(self, plan: DrainPlan) -> None:
-        """Gives up when the grace time is nearly over."""
+        """Gives up shortly before the grace period ends."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(plan.end_seconds, self._give_up)
 
@@ -81,7 +81,7 @@ class Recording(AudioRpc):
         self._response.warnings.append(events.server_warning(reason, message, self.audio_seconds))
 
     async def _take_and_judge(self) -> None:
-        """Takes nothing before there is room for the largest recording."""
+        """Receives and scores the recording, once there is room for the largest one."""
         options, uploads = self._runtime.options, self._runtime.uploads
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -106,7 +106,7 @@ class Recording(AudioRpc):
     async def _read(self) -> pb.DetectRequest:
         raw = await read_message(self._context)
         if raw is None:
-            raise invalid("EMPTY_REQUEST", "the call holds no request; send the recording")
+            raise invalid("EMPTY_REQUEST", "the call contains no request; send the recording")
         return requests.parse(pb.DetectRequest, raw)
 
     async def _judge(self, request: pb.DetectRequest) -> None:
@@ -115,7 +115,7 @@ class Recording(AudioRpc):
         if size > options.max_recording_bytes:
             raise invalid(
                 "RECORDING_TOO_LARGE",
-                f"the recording holds {size} bytes; send at most {options.max_recording_bytes}, "
+                f"the recording has {size} bytes; send at most {options.max_recording_bytes}, "
                 "or stream it",
             )
         self.model = model = self._runtime.choose(request.model, self._token)

@@ -1,7 +1,7 @@
-"""A stream of the daemon's own before the first of a client.
+"""A rehearsal stream that the daemon runs before the first client's.
 
-Some of what a stream needs is imported when it is first used. At a stream's end in mid-service
-that may be too late: without a free file descriptor nothing can be imported.
+Some modules are imported only when a stream first needs them, and without a free file descriptor
+nothing can be imported any more.
 """
 
 from dfd.detector.spec import ModelSpec
@@ -12,7 +12,7 @@ from dfd.streaming.types import Encoding, Window, WindowStatus
 
 
 def rehearse(spec: ModelSpec) -> None:
-    """Judges two seconds of a hum, from the first sample to the summary."""
+    """Scores two seconds of a hum, from the first sample to the summary."""
     audio = AudioFormat(Encoding.LINEAR16, 8_000, 1)
     session = StreamSession(SessionOptions(audio, traits(spec)))
     events = [*session.feed(b"\x00\x08\x00\xf8" * 8_000), *session.finish()]

@@ -1,4 +1,4 @@
-"""One live stream: requests in, responses out, and cleaned up however it ends."""
+"""One live stream: requests in, responses out, cleaned up however it ends."""
 
 import asyncio
 import contextlib
@@ -107,7 +107,7 @@ class Stream(AudioRpc):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def drain(self, plan: DrainPlan) -> None:
-        """Warns, and ends the stream when the grace time is nearly over."""
+        """Warns the client, and ends the stream shortly before the grace period ends."""
         end = ends.draining(self._runtime.drain_error())
         if self._pipeline is None:
             self._request_end(end)
@@ -117,14 +117,14 @@ class Stream(AudioRpc):
         self._timers.after(plan.hurry_seconds, self._pipeline.hurry)
 
     def warn(self, reason: str, message: str) -> None:
-        """Tells the client something worth knowing of the server, before all that waits."""
+        """Sends the client a warning about the server, ahead of everything that waits."""
         if self._pipeline is not None:
             warning = events.server_warning(reason, message, self.audio_seconds)
             self._runtime.metrics.warnings.labels(reason).inc()
             self._outbox.put_first(pb.StreamingDetectResponse(warning=warning))
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
-        """Takes the configuration, says `started` and sets reader and writer to work."""
+        """Reads the configuration, sends `started`, and starts reader and writer."""
         options = self._runtime.options
         config = await read_config(self._context, self._end, options.config_timeout_seconds)
         self.model = model = self._runtime.choose(config.model, self._token)
@@ -168,7 +168,7 @@ class Stream(AudioRpc):
         return reader_task, writer_task
 
     def _arm(self, reader: Reader) -> None:
-        """Nothing that the client does, or leaves undone, holds the stream for ever."""
+        """Sets the timeouts, so that no behaviour of the client can hold the stream for ever."""
 
         def end_by(end: End) -> Callable[[], None]:
             return functools.partial(self._request_end, end)
@@ -185,11 +185,11 @@ class Stream(AudioRpc):
         return self._outbox.writing_since
 
     async def _settle(self, end: End, writer: asyncio.Task[None]) -> End:
-        """Lets the last windows be scored and writes the summary; gives the end that stands."""
+        """Waits for the last windows and writes the summary; returns the final end."""
         pipeline = self._pipeline
         assert pipeline is not None
         assert self._reader is not None
-        with contextlib.suppress(core.StreamError):  # the stream has an end already
+        with contextlib.suppress(core.StreamError):  # the stream has already ended
             self._reader.flush()
         limit = self._runtime.options.settle_timeout_seconds
         if end.error is not None:
@@ -220,7 +220,7 @@ class Stream(AudioRpc):
             raise ClientGoneError from error
 
     async def _watched(self, work: Coroutine[None, None, None], end: End | None = None) -> None:
-        """Runs the reader or the writer; what it raises ends the stream."""
+        """Runs the reader or the writer; an exception ends the stream."""
         try:
             await work
         except Exception as error:
@@ -237,12 +237,12 @@ class Stream(AudioRpc):
         self._request_end(end)
 
     def _request_end(self, end: End) -> None:
-        """The first reason stands."""
+        """Requests the end of the stream; the first reason is kept."""
         if not self._end.done():
             self._end.set_result(end)
 
     def _tell(self, config: pb.StreamingDetectConfig, emission: Emission) -> None:
-        """Puts what the core said into the outbox, if the client wants it."""
+        """Puts an event of the core into the outbox, if the client wants it."""
         event = emission.event
         if self._sight is not None and self._sight.take(event):
             self._runtime.roster.changed(self._sight)

@@ -1,4 +1,4 @@
-"""The timers of one stream: they end with it."""
+"""The timers of one stream, which end with it."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,25 +7,25 @@ Since = Callable[[], float | None]
 
 
 class Timers:
-    """Calls things later; belongs to one event loop."""
+    """Schedules calls; belongs to one event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._handles: list[asyncio.TimerHandle] = []
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls once, unless `cancel` comes first."""
+        """Schedules one call, unless `cancel` comes first."""
         now = self._loop.time()
         self._handles = [h for h in self._handles if h.when() > now and not h.cancelled()]
         self._handles.append(self._loop.call_later(seconds, call))
 
     def when_overdue(self, since: Since, limit_seconds: float, call: Callable[[], None]) -> None:
-        """Calls once when something has lasted longer than it may.
+        """Schedules one call for when something has lasted longer than allowed.
 
         Args:
-            since: when it began, on the loop's clock; None: it is not going on.
+            since: when it began, on the loop's clock; None if it is not going on.
             limit_seconds: how long it may last.
-            call: is called.
+            call: the function to call.
         """
         left = self.left(since, limit_seconds)
         if left > 0.0:
@@ -34,12 +34,12 @@ class Timers:
             call()
 
     def left(self, since: Since, limit_seconds: float) -> float:
-        """Seconds that something may still last, all of them where it is not going on."""
+        """Returns the seconds that remain: the whole limit if it is not going on."""
         began = since()
         return limit_seconds if began is None else began + limit_seconds - self._loop.time()
 
     def cancel(self) -> None:
-        """Calls nothing any more."""
+        """Cancels all scheduled calls."""
         for handle in self._handles:
             handle.cancel()
         self._handles.clear()

@@ -17,7 +17,7 @@ _LEAST_SECONDS, _MOST_SECONDS = 0.1, 60.0
 
 
 async def serve(runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-    """Tells a snapshot and then what changed, until the watcher leaves or the server ends.
+    """Sends a snapshot and then changes, until the watcher leaves or the server ends.
 
     Raises:
         StatusError: with CONFIG_TIMEOUT, EMPTY_REQUEST, MALFORMED_MESSAGE, INVALID_DURATION or
@@ -66,10 +66,10 @@ async def _request(
         raise StatusError(
             grpc.StatusCode.DEADLINE_EXCEEDED,
             "CONFIG_TIMEOUT",
-            f"no request came within {limit_seconds:g} s; send it at once",
+            f"no request arrived within {limit_seconds:g} s; send it at once",
         ) from None
     if raw is None:
-        raise invalid("EMPTY_REQUEST", "the call holds no request; send one, which may be empty")
+        raise invalid("EMPTY_REQUEST", "the call contains no request; send one, which may be empty")
     return parse(pb.WatchStreamsRequest, raw)
 
 

@@ -1,4 +1,4 @@
-"""Which windows run next, and how many at once: data structures without a clock or a loop."""
+"""Which windows run next, and how many at once: data structures without clock or event loop."""
 
 import asyncio
 import heapq
@@ -8,18 +8,18 @@ from enum import IntEnum
 
 from dfd.streaming.types import Samples, WindowStatus
 
-# A larger bucket is taken when at least this part of it is filled.
+# A larger bucket is used if at least this part of it is filled.
 _WORTH_PADDING = 0.75
 
 
 class Kind(IntEnum):
-    """What may become of a window that has to wait.
+    """What may happen to a window that has to wait.
 
     Attributes:
-        PATIENT: of a stream that is sent faster than real time: it is slowed, never shed.
+        PATIENT: from a stream sent faster than real time: it is slowed down, never shed.
         LIVE: shed when it is past its due time, or when the queue is full.
-        EARLY: a live window that later ones make needless: it goes after all others, and
-            is shed as well when the queue is full or the next window of its channel comes.
+        EARLY: a live window that later ones supersede: it runs after all others, and is also
+            shed when the queue is full or the next window of its channel arrives.
     """
 
     PATIENT = 0
@@ -29,12 +29,12 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a window in the scheduler.
+    """The outcome of a window in the scheduler.
 
     Attributes:
         spoof_llr: None unless scored.
-        queue_seconds: from its submission to its forward pass, or to its being given up.
-        compute_seconds, batch_size: of its forward pass; 0 where there was none.
+        queue_seconds: time from its submission until its forward pass or until it was given up.
+        compute_seconds, batch_size: of its forward pass; 0 if there was none.
     """
 
     status: WindowStatus
@@ -46,10 +46,10 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The windows of one stream that wait; made by `Scheduler.open_lane`.
+    """The waiting windows of one stream; created by `Scheduler.open_lane`.
 
     Attributes:
-        judged, shed: of those that no longer wait.
+        judged, shed: counts of windows that no longer wait.
     """
 
     waiting: int = 0
@@ -63,9 +63,9 @@ class Task:
     """A window on its way through the scheduler.
 
     Attributes:
-        samples: None once it is resolved, so that a dead entry of the queue holds no audio.
-        arrived_at, due_at: on the scheduler's clock.
-        queued: whether it waits in the queue.
+        samples: None once it is resolved, so that a dead queue entry holds no audio.
+        arrived_at, due_at: times on the scheduler's clock.
+        queued: whether it is waiting in the queue.
     """
 
     lane: Lane
@@ -78,7 +78,7 @@ class Task:
     queued: bool = False
 
     def late(self, now: float) -> bool:
-        """Whether it is past its due time and may be shed."""
+        """Returns whether it is past its due time and may be shed."""
         return self.kind is not Kind.PATIENT and now > self.due_at
 
 
@@ -86,7 +86,7 @@ _Heap = list[tuple[float, int, Task]]
 
 
 class DueQueue:
-    """Earliest due first, early windows last; discarded entries are skipped in their turn."""
+    """A queue ordered by due time, EARLY windows last; discarded entries are skipped later."""
 
     def __init__(self) -> None:
         self._heap: _Heap = []
@@ -96,12 +96,12 @@ class DueQueue:
         self._lanes = 0
 
     def __len__(self) -> int:
-        """Windows that wait, without the dead entries."""
+        """Number of waiting windows, without dead entries."""
         return self._length
 
     @property
     def lanes_waiting(self) -> int:
-        """Lanes that have at least one window here."""
+        """Number of lanes with at least one waiting window."""
         return self._lanes
 
     def push(self, task: Task) -> None:
@@ -115,21 +115,21 @@ class DueQueue:
         self._lanes += task.lane.waiting == 1
 
     def discard(self, task: Task) -> None:
-        """Forgets a window if it waits; its entry stays until its turn, without its audio."""
+        """Removes a window if it is waiting; its entry stays until its turn, without its audio."""
         if task.queued:
             task.samples = None
             self._left(task)
 
     def pop(self) -> Task | None:
-        """The window whose turn it is; None where none waits."""
+        """Removes and returns the window that is due first; None if none is waiting."""
         return self._pop(self._heap) or self.pop_early()
 
     def pop_early(self) -> Task | None:
-        """The early window due first; None where none waits."""
+        """Removes and returns the EARLY window due first; None if none is waiting."""
         return self._pop(self._early)
 
     def pop_needless(self, lane: Lane, channel: int) -> list[Task]:
-        """The early windows that the next window of a channel makes needless."""
+        """Removes and returns the EARLY windows that a channel's next window supersedes."""
         needless = [
             task
             for task in lane.tasks
@@ -141,31 +141,31 @@ class DueQueue:
 
     @property
     def allowance(self) -> float:
-        """Seconds that the window due first had when it came; infinite where none is live."""
+        """Returns the time that the window due first had on arrival; infinite if none is live."""
         head = self._heap[0][2] if self._heap else None
         live = head is not None and head.kind is Kind.LIVE
         return head.due_at - head.arrived_at if head is not None and live else math.inf
 
     def pop_hopeless(self, now: float, seconds_each: float) -> list[Task]:
-        """The live windows to give up now, so that the others are in time.
+        """Removes and returns the live windows to give up now, so that the others are in time.
 
-        With more windows than can be scored by their due times some must go, and going by due
-        time alone it would be those of the same streams each time. So it is the turn of the
-        streams that have lost the smallest part of their windows.
+        If more windows are waiting than can be scored by their due times, some must be dropped. By
+        due time alone the same streams would lose windows each time, so windows are taken from
+        the streams that have lost the smallest share so far.
 
         Args:
-            now: on the scheduler's clock.
-            seconds_each: what a window takes of the device.
+            now: time on the scheduler's clock.
+            seconds_each: device time of one window.
 
         Returns:
-            Never all of them: what a window takes is learned from those that are scored.
+            Never all of them, since the device time of a window is learned from scored ones.
         """
         if not self._heap or self._heap[0][0] - now >= len(self._heap) * seconds_each:
             return []
         waiting = [task for _, _, task in sorted(self._heap) if task.queued]
         too_many, among = 0, 0
         for place, task in enumerate(waiting, 1):
-            # the last window that this one's pass has to wait for is this one itself
+            # the last window that has to finish before this one is this one itself
             more = place - math.floor(max(0.0, task.due_at - now) / seconds_each)
             if task.kind is Kind.LIVE and more > too_many:
                 too_many, among = more, place
@@ -177,7 +177,7 @@ class DueQueue:
         return hopeless
 
     def pop_late(self, now: float) -> list[Task]:
-        """All windows that are past their due time and may be shed."""
+        """Removes and returns all windows that are past their due time and may be shed."""
         late = [
             task
             for heap in (self._heap, self._early)
@@ -204,11 +204,11 @@ class DueQueue:
 
 
 def choose_bucket(waiting: int, buckets: tuple[int, ...]) -> int:
-    """The batch size to run when so many windows wait.
+    """Returns the batch size to run for a number of waiting windows.
 
-    Only sizes that were warmed are ever run. A size is padded up to when it is nearly
-    filled; otherwise the largest one that can be filled is taken, since on most devices
-    an empty row costs what a full one does.
+    Only warmed sizes are ever run. A batch is padded to the next size if that is nearly filled;
+    otherwise the largest size that can be filled is used, since on most devices an empty row
+    costs as much as a full one.
     """
     filled = [size for size in buckets if size <= waiting]
     for size in buckets:

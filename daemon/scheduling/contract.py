@@ -1,4 +1,4 @@
-"""What streams need of a model, wherever it runs."""
+"""The interface of a model for streams, wherever it runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from dfd.streaming.types import Samples
 
 
 class WindowScheduler(Protocol):
-    """Takes the windows of all streams; belongs to one event loop."""
+    """Schedules the windows of all streams; belongs to one event loop."""
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Seconds, monotonic, the same for every process of this machine."""
+        """A monotonic clock in seconds, the same for every process on this machine."""
 
     def open_lane(self) -> Lane:
-        """Announces a stream."""
+        """Opens a lane for a stream."""
 
     def close_lane(self, lane: Lane) -> None:
-        """Forgets a stream; what it still has waiting is never run."""
+        """Closes a stream's lane; its waiting windows are never run."""
 
     def cancel_lane(self, lane: Lane) -> None:
-        """Sheds what a stream has waiting or running."""
+        """Sheds a stream's waiting and running windows."""
 
     def submit(
         self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
@@ -32,17 +32,17 @@ class WindowScheduler(Protocol):
         """Queues a window.
 
         Args:
-            lane: of the window's stream.
-            samples: at most the classifier's window.
-            due_at: its turn, on `clock`, and when a live one is too late.
+            lane: lane of the window's stream.
+            samples: its audio, at most as long as the classifier's window.
+            due_at: its due time on `clock`, after which a live window is too late.
             kind: whether it may be shed, and how soon.
-            channel: of its stream; a window makes the early ones before it needless.
+            channel: channel of its stream; a window supersedes EARLY ones before it.
         """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
-    """A warm model and the scheduler before it.
+    """A warm model and its scheduler.
 
     Attributes:
         well: whether its windows are judged, as far as is known.
@@ -58,7 +58,7 @@ class ServedModel:
 
 
 class ModelSource(Protocol):
-    """Where a server has its models from."""
+    """Where a server gets its models from."""
 
     async def start(self) -> list[ServedModel]:
         """Waits until all models are warm; gives them in the order of the options.
@@ -68,4 +68,4 @@ class ModelSource(Protocol):
         """
 
     async def stop(self) -> bool:
-        """Lets go of the models; False where a device is still busy and cannot be stopped."""
+        """Releases the models; returns False if a device is still busy and cannot be stopped."""

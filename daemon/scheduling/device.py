@@ -12,7 +12,7 @@ _Job = Callable[[], None]
 
 
 class DeviceThread:
-    """Runs jobs one after another in a daemon thread, which never holds up the process' end.
+    """Runs jobs one after another in a daemon thread, which never delays the end of the process.
 
     An executor of the standard library would be joined at exit, and a forward pass that
     hangs would then hang the process.
@@ -25,11 +25,11 @@ class DeviceThread:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still takes jobs."""
+        """Whether the thread still accepts jobs."""
         return self._thread.is_alive()
 
     async def run(self, call: Callable[[], _Result]) -> _Result:
-        """Runs a call in the thread and returns or raises what it did."""
+        """Runs a call in the thread and returns its result or raises its exception."""
         future: Future[_Result] = Future()
 
         def job() -> None:
@@ -46,11 +46,11 @@ class DeviceThread:
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Ends the thread after the job it is in; does not wait for it."""
+        """Ends the thread after its present job, without waiting for it."""
         self._jobs.put(None)
 
     def join(self, timeout_seconds: float) -> bool:
-        """Waits for the thread's end; False where it is still busy."""
+        """Waits for the thread's end; returns False if it is still busy."""
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 

@@ -1,14 +1,14 @@
-"""Memory, once everything is loaded that stays."""
+"""Memory management after everything permanent has been loaded."""
 
 import ctypes
 import gc
 
 
 def settle_memory() -> None:
-    """Gives back what loading left behind, and spares the collector what stays for good."""
+    """Releases what loading left behind, and exempts permanent objects from collection."""
     gc.collect()
     gc.freeze()
-    # glibc keeps what the largest batches of the warm-up took; other libraries have no such call
+    # glibc keeps the memory of the warm-up's largest batches; other libraries have no such call
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

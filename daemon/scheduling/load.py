@@ -1,4 +1,4 @@
-"""The model that the options name, loaded and warm."""
+"""Loads and warms the model named in the options."""
 
 import logging
 
@@ -9,14 +9,14 @@ from dfd.detector.spec import LoadedModel
 
 
 def load_model(options: ServeOptions) -> LoadedModel:
-    """Loads and warms the model; torch is imported here and not before.
+    """Loads and warms the model; torch is imported only here.
 
     Raises:
         UserError: if there is no such model or device.
     """
     (model,) = options.models
     if model == NOOP:
-        log(logging.WARNING, "this model judges nothing: it is for measuring capacity only")
+        log(logging.WARNING, "this model scores nothing: it is for measuring capacity only")
         return NoopDetector(options.batch_buckets)
     from dfd.detector import load_detector
 

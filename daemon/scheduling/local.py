@@ -1,4 +1,4 @@
-"""Models in this process: each one, its device's thread and the scheduler before them."""
+"""Models in this process, each with its device thread and scheduler."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ class LocalModel:
     """Loads a model and schedules its windows.
 
     Args:
-        load: makes the warm classifier, in the device's own thread.
-        on_hung: told when the model hangs; without it, it is loaded again.
+        load: creates the warm classifier, in the device's own thread.
+        on_hung: called when the model hangs; by default it is reloaded.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LocalModel:
 
     @property
     def scheduler(self) -> Scheduler:
-        """The scheduler, once the model is warm."""
+        """The scheduler; available once the model is warm."""
         assert self._scheduler is not None
         return self._scheduler
 
@@ -75,21 +75,21 @@ class LocalModel:
         self._reloading = asyncio.create_task(self._reload(), name="dfd-reload")
 
     async def _reload(self) -> None:
-        """Loads the model again, in another thread: the old one cannot be ended."""
+        """Reloads the model in another thread, since the old one cannot be stopped."""
         device = DeviceThread()
         try:
             detector = await device.run(lambda: self._load(self._options))
         except Exception:
-            log(logging.ERROR, "the model could not be loaded again", exc_info=True)
+            log(logging.ERROR, "the model could not be reloaded", exc_info=True)
             device.close()
             return
         self._metrics.scheduler_restarts.inc()
         self._device = device
         self.scheduler.go_on_with(detector, device)
-        log(logging.WARNING, "model loaded again")
+        log(logging.WARNING, "model reloaded")
 
     async def stop(self) -> bool:
-        """Ends both; False where the device is still busy and cannot be stopped."""
+        """Stops both; returns False if the device is still busy and cannot be stopped."""
         if self._reloading is not None:
             self._reloading.cancel()
         if self._scheduler is not None:

@@ -1,4 +1,4 @@
-"""A model that judges nothing, to measure what the daemon itself holds. Never a default."""
+"""A model that scores nothing, to measure the daemon's own capacity; never the default."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ _BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class NoopDetector:
-    """Says of every window, at once, that the odds are even."""
+    """Gives every window even odds, at once."""
 
     def __init__(self, batch_buckets: tuple[int, ...] | None = None) -> None:
         self.spec = ModelSpec(
@@ -35,5 +35,5 @@ class NoopDetector:
         )
 
     def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Takes (B, N) windows to LLRs of 0 (B,)."""
+        """Scores windows (B, N) with LLRs of 0 (B,)."""
         return np.zeros(len(lengths), np.float32)

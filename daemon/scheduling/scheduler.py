@@ -1,8 +1,8 @@
-"""The scheduler: windows of all streams into batches, one worker on the device.
+"""The scheduler: batches the windows of all streams for the one worker on the device.
 
-Earliest due first. A live window past its due time is dropped before the forward pass; a
-batch that fails is run again window by window, so that a window that cannot be scored fails
-alone; the worker is watched and restarted.
+Windows run in order of due time. A live window past its due time is dropped before the forward
+pass; a batch that fails is run again window by window, so that a window that cannot be scored
+fails alone; the worker is monitored and restarted.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples, WindowStatus
 
 _RESTART_DELAY_SECONDS = 0.05
-# what a forward pass may take of the deadline of the window due first
+# share that a forward pass may take of the deadline of the window due first
 _PASS_SHARE = 0.25
-# weight of the newest pass in what one window takes
+# weight of the latest pass in the estimated time of one window
 _SMOOTHING = 0.2
 
 
@@ -40,10 +40,10 @@ class SchedulerOptions:
     """How windows are batched.
 
     Attributes:
-        window_samples: N of the classifier.
-        batch_buckets: batch sizes that are run, ascending.
+        window_samples: window length of the classifier.
+        batch_buckets: the batch sizes to run, ascending.
         max_queue_delay_seconds: how long the first of an incomplete batch waits.
-        queue_limit: windows waiting; beyond it live ones are shed.
+        queue_limit: windows that may wait; beyond it live ones are shed.
         batch_timeout_seconds: a forward pass that takes longer is given up.
     """
 
@@ -58,10 +58,10 @@ class Scheduler:
     """Owns the queue and the device; belongs to one event loop.
 
     Args:
-        scorer: the classifier; its `score` runs in the device thread only.
-        device: the thread the classifier was loaded in.
-        clock: seconds, monotonic.
-        on_hung: told when one forward pass after the other had to be given up.
+        scorer: the classifier; its `score` runs only in the device thread.
+        device: the thread that loaded the classifier.
+        clock: a monotonic clock, in seconds.
+        on_hung: called when consecutive forward passes had to be given up.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Scheduler:
         self._supervisor: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Starts the worker and its watch."""
+        """Starts the worker and its supervision."""
         self._supervisor = asyncio.get_running_loop().create_task(
             self._supervise(), name="dfd-scheduler"
         )
 
     async def stop(self) -> None:
-        """Ends the worker; windows that still wait are reported as shed."""
+        """Stops the worker; windows that are still waiting are reported as shed."""
         if self._supervisor is not None:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -115,18 +115,18 @@ class Scheduler:
         self._passes.go_on_with(scorer, device)
 
     def open_lane(self) -> Lane:
-        """Announces a stream."""
+        """Opens a lane for a stream."""
         self._lanes += 1
         return Lane()
 
     def close_lane(self, lane: Lane) -> None:
-        """Forgets a stream; what it still has waiting is never run."""
+        """Closes a stream's lane; its waiting windows are never run."""
         self.cancel_lane(lane)
         self._lanes -= 1
         self._wake.set()
 
     def cancel_lane(self, lane: Lane) -> None:
-        """Sheds what a stream has waiting or running."""
+        """Sheds a stream's waiting and running windows."""
         for task in tuple(lane.tasks):
             self._queue.discard(task)
             self._resolve(task, Outcome(WindowStatus.SHED))
@@ -145,12 +145,12 @@ class Scheduler:
         """Queues a window.
 
         Args:
-            lane: of the window's stream.
-            samples: at most the classifier's window.
-            due_at: its turn, on `clock`, and when a live one is too late.
+            lane: lane of the window's stream.
+            samples: its audio, at most as long as the classifier's window.
+            due_at: its due time on `clock`, after which a live window is too late.
             kind: whether it may be shed, and how soon.
-            channel: of its stream; a window makes the early ones before it needless.
-            arrived_at: since when it waits; None is now.
+            channel: channel of its stream; a window supersedes EARLY ones before it.
+            arrived_at: when it began to wait; None means now.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         now = self.clock() if arrived_at is None else arrived_at
@@ -167,7 +167,7 @@ class Scheduler:
         return future
 
     def _make_room(self, kind: Kind) -> bool:
-        """Whether a window may wait; where the queue is full, an early one makes place."""
+        """Returns whether a window may wait; if the queue is full, an EARLY one makes room."""
         if kind is Kind.PATIENT or len(self._queue) < self.options.queue_limit:
             return True
         early = self._queue.pop_early() if kind is Kind.LIVE else None
@@ -176,7 +176,7 @@ class Scheduler:
         return early is not None
 
     async def _supervise(self) -> None:
-        """Restarts the worker when it dies of anything but its end."""
+        """Restarts the worker if it dies."""
         while True:
             try:
                 await self._work()
@@ -190,7 +190,7 @@ class Scheduler:
     async def _work(self) -> None:
         while True:
             await self._until_worthwhile()
-            # held here from the first window on, so that none is lost if the worker dies
+            # kept here from the first window on, so that none is lost if the worker dies
             batch: list[Task] = []
             self._running = batch
             self._take_batch(batch)
@@ -198,7 +198,7 @@ class Scheduler:
                 await self._run(batch)
 
     async def _until_worthwhile(self) -> None:
-        """Waits until a batch is full, has waited long enough, or has nothing to wait for."""
+        """Waits until the batch is full, has waited long enough, or has nothing to wait for."""
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
@@ -215,18 +215,18 @@ class Scheduler:
                 await self._wake.wait()
 
     def _size(self) -> int:
-        """The batch to run: one that leaves most of a window's deadline for waiting."""
+        """Returns the batch size to run, which leaves most of a window's deadline for waiting."""
         size = choose_bucket(len(self._queue), self.options.batch_buckets)
         longest = _PASS_SHARE * self._queue.allowance
         smaller = [b for b in self.options.batch_buckets if b * self._seconds_each <= longest]
         return min(size, max(smaller, default=self.options.batch_buckets[0]))
 
     def _take_batch(self, batch: list[Task]) -> None:
-        """Takes the windows due first, shedding those that are past it."""
+        """Takes the windows due first, shedding those that are late."""
         now = self.clock()
         size = self._size() if self._queue else 0
         if size and self._seconds_each > 0.0:
-            # whatever its place, a window is done when its whole batch is
+            # whatever its position, a window is done when its whole batch is
             done_at = now + (size - 1) * self._seconds_each
             self._give_up(self._queue.pop_hopeless(done_at, self._seconds_each), WindowStatus.SHED)
         while len(batch) < size and (task := self._queue.pop()) is not None:
@@ -234,7 +234,7 @@ class Scheduler:
                 self._give_up([task], WindowStatus.SHED)
             else:
                 batch.append(task)
-        # whatever is left has waited for this batch already
+        # whatever is left has already waited for this batch
         self._opened_at = -math.inf if self._queue else math.inf
         self._queue_length.set(len(self._queue))
 
@@ -252,7 +252,7 @@ class Scheduler:
                 await self._run_alone(task)
 
     async def _run_alone(self, task: Task) -> None:
-        """A second and last try of one window of a failed batch."""
+        """Retries one window of a failed batch, once."""
         if task.future.done():
             return
         if task.late(self.clock()):
@@ -266,7 +266,7 @@ class Scheduler:
             self._give_up([task], WindowStatus.FAILED)
 
     async def _score(self, batch: list[Task]) -> None:
-        """One forward pass; resolves its windows or raises."""
+        """Runs one forward pass; resolves its windows or raises."""
         started_at = self.clock()
         live = [task for task in batch if task.samples is not None]
         windows = [task.samples for task in live if task.samples is not None]

@@ -52,8 +52,8 @@ def test_a_model_that_hangs_for_good_is_loaded_again(tmp_path: Path) -> None:
     with Daemon(*limits, fault=path) as daemon, Live(daemon) as live:
         daemon.until(lambda: daemon.figure("dfd_windows_total", status="scored") > 0)
         path.write_text("hangs")
-        daemon.until_logged("model hangs, loading it again")
-        daemon.until_logged("model loaded again")
+        daemon.until_logged("model hangs, reloading it")
+        daemon.until_logged("model reloaded")
         path.unlink()
         live.until_told("ENGINE_RECOVERED", 10.0)
         daemon.until(lambda: served(daemon))

@@ -69,7 +69,7 @@ def test_tokens_are_reread_at_sighup_and_a_wrong_file_changes_nothing(
         assert (ask("first"), ask("second")) == ("", "TOKEN_UNKNOWN")
         tokens.write_text("not TOML [")
         daemon.process.send_signal(signal.SIGHUP)
-        daemon.until_logged("not reread, going on.*why=.*TOML")
+        daemon.until_logged("not reread, keeping.*why=.*TOML")
         assert ask("first") == ""
         tokens.write_text(entry("a", "second"))
         daemon.process.send_signal(signal.SIGHUP)
@@ -162,7 +162,7 @@ def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on(
         DetectionServiceStub(old).GetServerInfo(INFO, timeout=20)
         (tmp_path / "key.pem").write_text("not a key")
         daemon.process.send_signal(signal.SIGHUP)
-        daemon.until_logged("not reread, going on")
+        daemon.until_logged("not reread, keeping")
         with trusting(first) as still:
             DetectionServiceStub(still).GetServerInfo(INFO, timeout=20)
         second = certificate(tmp_path, "second")
@@ -204,7 +204,7 @@ def test_signed_tokens(tmp_path: Path) -> None:
     [
         (["--host", "0.0.0.0"], "without TLS .* without tokens .*--allow-open"),
         (["--host", "::", "--workers", "2"], "without TLS .* without tokens"),
-        (["--jwt-keys", "keys.json"], "asks for --jwt-issuer"),
+        (["--jwt-keys", "keys.json"], "needs --jwt-issuer"),
     ],
 )
 def test_it_does_not_start_with_an_open_door(options: list[str], words: str) -> None:

@@ -302,7 +302,7 @@ def test_several_workers_and_engines() -> None:
         daemon.process.stderr.close()
     assert status == 0
     log = "".join(daemon.errors)
-    assert "this model judges nothing" in log
+    assert "this model scores nothing" in log
     assert "Traceback" not in log
 
 
