@@ -1,0 +1,143 @@
+"""A stream comes through a proxy as it is: its length, its pauses, its answers, its end."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from dfd.daemon.options import ServeOptions
+from dfd.v1 import detection_pb2 as pb
+from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+from tests.certificates import issue
+from tests.chaos.daemon import RATE, Daemon, audio, config
+from tests.deploy.proxies import DEPLOY, haproxy, in_front, nginx, seconds
+
+NAMES = ["nginx", "haproxy"]
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with Daemon("--idle-timeout-seconds", "3") as one:
+        yield one
+
+
+@pytest.fixture(params=NAMES)
+def channel(request: Any, daemon: Daemon, tmp_path: Path) -> Iterator[grpc.Channel]:
+    """Speaks TLS to the proxy."""
+    metrics = int(daemon.metrics_url.split(":")[2].split("/")[0])
+    with in_front(request.param, tmp_path, daemon.port, metrics) as (port, certificate, _):
+        trusted = grpc.ssl_channel_credentials(certificate.cert_path.read_bytes())
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        with grpc.secure_channel(f"localhost:{port}", trusted, options) as channel:
+            made = DetectionServiceStub(channel)
+            daemon.until(lambda: answers(made))  # HAProxy asks first whether the daemon is ready
+            yield channel
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel) -> Any:
+    return DetectionServiceStub(channel)
+
+
+def answers(stub: Any) -> bool:
+    try:
+        return bool(stub.GetServerInfo(pb.GetServerInfoRequest(), timeout=10).version)
+    except grpc.RpcError:
+        return False
+
+
+def test_a_stream_longer_than_any_body_goes_through_and_is_answered_as_it_goes(stub: Any) -> None:
+    heard: list[pb.StreamingDetectResponse] = []
+    first: list[float] = []
+
+    def requests() -> Iterator[pb.StreamingDetectRequest]:
+        yield config()
+        for _ in range(70):  # 2.2 MB; nginx takes one by default
+            yield audio(1.0)
+        while not any(one.HasField("window") for one in heard):
+            time.sleep(0.01)  # results come while the request goes on
+        first.append(time.monotonic())
+        yield audio(1.0)
+
+    for answer in stub.StreamingDetect(requests(), timeout=120):
+        heard.append(answer)  # noqa: PERF402 - while `requests` looks
+    assert first
+    (channel,) = heard[-1].summary.channels
+    assert channel.audio_duration.ToSeconds() == 71
+    assert channel.windows_shed == 0
+
+
+def test_a_large_recording_goes_through(stub: Any) -> None:
+    sound = config().config.audio_format
+    recording = pb.DetectRequest(audio_format=sound, audio=b"\0\x08\0\xf8" * (RATE // 2 * 120))
+    answer = stub.Detect(recording, timeout=120)  # 3.8 MB
+    assert answer.summary.channels[0].audio_duration.ToSeconds() == 120
+
+
+def test_a_pause_is_the_daemons_to_judge_and_its_reason_comes_through(stub: Any) -> None:
+    def requests() -> Iterator[pb.StreamingDetectRequest]:
+        yield config()
+        yield audio(1.0)
+        time.sleep(1.0)
+        yield audio(1.0)
+        time.sleep(30.0)
+
+    told: list[pb.StreamingDetectResponse] = []
+    with pytest.raises(grpc.RpcError) as caught:
+        told.extend(stub.StreamingDetect(requests(), timeout=60))
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "no request came for 3 s" in str(caught.value.details())
+    assert told[-1].summary.channels[0].audio_duration.ToSeconds() == 2
+    assert any(key == "grpc-status-details-bin" for key, _ in caught.value.trailing_metadata())
+
+
+def test_a_refusal_reaches_a_client_that_goes_on_sending(stub: Any) -> None:
+    def requests() -> Iterator[pb.StreamingDetectRequest]:
+        yield config(model="another")
+        for _ in range(100):
+            yield audio(0.1)
+            time.sleep(0.02)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stub.StreamingDetect(requests(), timeout=60))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert any(key == "grpc-status-details-bin" for key, _ in caught.value.trailing_metadata())
+
+
+@pytest.mark.parametrize("channel", ["nginx"], indirect=True)
+def test_what_is_not_meant_for_strangers_stays_inside(channel: grpc.Channel) -> None:
+    reflect: Any = channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        list(reflect(iter([b""]), timeout=20))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED  # what gRPC makes of a 404
+    check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+    assert check(b"", timeout=20) == b"\x08\x01"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_programs_own_check_takes_the_files(name: str, tmp_path: Path) -> None:
+    certificate = issue(tmp_path, "proxy")
+    make, flag = (nginx, "-t") if name == "nginx" else (haproxy, "-c")
+    done = subprocess.run(
+        [*make(tmp_path, certificate, 1, 50051), flag], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr.lower(), done.stderr
+
+
+def test_no_proxy_ends_what_the_daemon_would_let_go_on() -> None:
+    options = ServeOptions()
+    text = (DEPLOY / "nginx" / "dfd.conf").read_text()
+    assert seconds(text, "client_body_timeout") > options.idle_timeout_seconds
+    assert seconds(text, "grpc_send_timeout") > options.idle_timeout_seconds
+    assert seconds(text, "grpc_read_timeout") > options.max_stream_seconds
+    assert seconds(text, "send_timeout") > options.write_timeout_seconds
+    text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text()
+    assert seconds(text, "timeout client") > options.idle_timeout_seconds
+    assert seconds(text, "timeout server") > options.idle_timeout_seconds
