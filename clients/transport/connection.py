@@ -1,13 +1,12 @@
 """The channel to a server: address, TLS and credentials."""
 
-import ipaddress
-import socket
 from pathlib import Path
 
 import grpc
 import grpc.aio
 
 from dfd.clients.options import Connection
+from dfd.clients.transport.route import is_loopback, stays_here
 from dfd.errors import UserError
 
 # Retries follow the client's own policy, not the channel's.
@@ -73,34 +72,6 @@ def uses_tls(connection: Connection) -> bool:
         return False
     asked = connection.tls_ca or connection.tls_cert or connection.tls_key
     return asked is not None or not is_loopback(connection.server)
-
-
-def is_loopback(server: str) -> bool:
-    """Returns whether an address is on this machine."""
-    host = server.rpartition(":")[0].strip("[]")
-    if server.startswith("unix:") or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def stays_here(server: str) -> bool:
-    """Returns whether every address of a server's name is this machine's loopback.
-
-    A proxy configured in the environment would take traffic meant for this machine elsewhere, so
-    the resolved addresses decide, not the name.
-    """
-    if is_loopback(server):
-        return True
-    host = server.rpartition(":")[0].strip("[]")
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return False  # left for a proxy to resolve
-    hosts = {str(where[0]).partition("%")[0] for *_, where in found}
-    return all(ipaddress.ip_address(host).is_loopback for host in hosts)
 
 
 def check_address(server: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dfd.daemon.rpc.coalesce import Coalescer, slices
 from dfd.daemon.scheduling.noop import NoopDetector
 from dfd.daemon.wire import describe, events, requests
+from dfd.messages import to_message
 from dfd.streaming import types as core
 from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
@@ -25,7 +26,6 @@ _LENGTH = struct.Struct(">H")
 def config(data: bytes) -> None:
     """The first message of a stream, up to what `started` says of it."""
     said = requests.parse(pb.StreamingDetectConfig, data)
-    requests.check_model(said.model, _SPEC)
     requests.check_identity(said)
     options = requests.session_options(said, _SPEC, _CHANNELS)
     describe.effective_config(said, said.stream_id, options, _SPEC).SerializeToString()
@@ -76,7 +76,7 @@ def _tell(session: StreamSession, found: list[core.FeedEvent]) -> None:
     """Scores the windows, spoofs and people in turns, and writes what the client is told."""
     for event in found:
         if isinstance(event, core.StreamWarning):
-            events.warning(event).SerializeToString()
+            to_message(pb.Warning, event).SerializeToString()
         elif isinstance(event, core.SpeechActivity):
             events.speech_activity(event).SerializeToString()
         else:
@@ -86,7 +86,7 @@ def _tell(session: StreamSession, found: list[core.FeedEvent]) -> None:
                 llr = 9.0 if int(event.end_seconds) % 2 else -9.0
             for told in session.resolve(event, status, llr):
                 if isinstance(told, core.Alert):
-                    events.alert(told).SerializeToString()
+                    to_message(pb.Alert, told).SerializeToString()
                 else:
                     events.window_result(told, None).SerializeToString()
 
@@ -94,7 +94,7 @@ def _tell(session: StreamSession, found: list[core.FeedEvent]) -> None:
 def _end(session: StreamSession) -> None:
     _tell(session, session.finish())
     for channel in session.summary():
-        events.channel_summary(channel).SerializeToString()
+        to_message(pb.ChannelSummary, channel).SerializeToString()
 
 
 def seed_config() -> bytes:

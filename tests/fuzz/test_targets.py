@@ -1,11 +1,15 @@
 """Each parser takes what is right, and refuses by its own error what was spoilt."""
 
+import base64
 import random
+from pathlib import Path
 
 import pytest
 
 from tests.fuzz.targets import TARGETS
 
+# what `scripts/fuzz` found worth keeping, by `scripts/keep-corpus.py`
+CORPUS = Path(__file__).parent / "corpus"
 RUNS = {"recording": 60, "ogg": 300, "stream": 300, "detect": 300, "rtp-call": 300, "payloads": 500}
 
 
@@ -13,6 +17,19 @@ RUNS = {"recording": 60, "ogg": 300, "stream": 300, "detect": 300, "rtp-call": 3
 def test_what_is_right_is_taken(name: str) -> None:
     for seed in TARGETS[name].seeds():
         TARGETS[name].run(seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_a_search_found_is_taken_or_refused(name: str) -> None:
+    target = TARGETS[name]
+    kept = (CORPUS / f"{name}.txt").read_text().split("\n")
+    for line in kept:
+        try:
+            target.run(base64.b64decode(line))
+        except target.refusals:
+            pass
+        except Exception as error:
+            raise AssertionError(f"{name} on {line}") from error
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -238,3 +238,23 @@ def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_secret(None) is None
     monkeypatch.setitem(os.environ, "DFD_WEBHOOK_SECRET", "env")
     assert read_secret(None) == "env"
+
+
+def test_a_webhook_of_this_machine_is_reached_by_no_proxy(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        sink = WebhookSink(receiver.url.replace("127.0.0.1", "localhost"), "s", timeout_seconds=3.0)
+        sink.emit("s-1", ALERT)
+        until(lambda: receiver.got)
+        sink.close()
+        elsewhere = WebhookSink("http://dfd.example/", "s", attempts=1, timeout_seconds=3.0)
+        elsewhere.emit("s-1", ALERT)
+        proxy.settimeout(20)
+        connection, _ = proxy.accept()  # the first that comes is for elsewhere
+        with connection:
+            assert connection.recv(100).startswith(b"POST http://dfd.example/")
+        elsewhere.close()

@@ -1,7 +1,8 @@
 import pytest
 
 from dfd.clients.options import Connection
-from dfd.clients.transport.connection import is_loopback, uses_tls
+from dfd.clients.transport.connection import uses_tls
+from dfd.clients.transport.route import is_loopback
 
 
 @pytest.mark.parametrize(
