@@ -260,6 +260,7 @@ class Leg:
                     logging.WARNING,
                     "daemon reached again",
                     lost_seconds=round(event.lost_seconds, 2),
+                    evidence_kept=event.resumed,
                 )
             case ev.AudioLost():
                 metrics.add("gap_seconds", event.lost_seconds, "daemon")

@@ -184,6 +184,13 @@ _OPTIONS = (
         _FILE,
     ),
     _option(
+        "resume_key",
+        "File of the secret by which streams go on after a restart or at another node.  "
+        "[default: made at the first start]",
+        _FILE,
+    ),
+    _option("resume_seconds", "Longest absence after which a stream keeps its evidence.", _SECONDS),
+    _option(
         "reload_seconds",
         "How often to look for changes in token, key and certificate files; 0: only at SIGHUP.",
         _SECONDS,

@@ -168,6 +168,16 @@ class Started:
     alert_policy: AlertPolicy
     proto: pb.StreamStarted = field(kw_only=True, repr=False, compare=False)
 
+    @property
+    def checkpoints(self) -> bool:
+        """Whether the server says, now and then, how the stream can go on elsewhere."""
+        return self.proto.effective_config.checkpoints
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the stream goes on with the evidence that was handed back."""
+        return self.proto.resumed
+
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
@@ -302,7 +312,7 @@ class ConnectionLost:
     Attributes:
         code, reason, message: as in `DetectionError`.
         retry_seconds: time until the next attempt.
-        summary: the summary that a draining server sent; its evidence ends there.
+        summary: the summary that a draining server sent.
     """
 
     code: str
@@ -314,18 +324,21 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """The stream continues under the same id; the server's evidence starts afresh.
+    """The stream continues under the same id.
 
     Attributes:
         offset_seconds: position on the time line at which it continues.
         lost_seconds: audio that no server scored because it did not fit into the buffer. It
             becomes a gap on the time line.
         attempts: number of connection attempts.
+        resumed: whether it continues with all its evidence. If not, the server knows nothing
+            of what was scored before, and its evidence starts afresh.
     """
 
     offset_seconds: float
     lost_seconds: float
     attempts: int
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

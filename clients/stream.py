@@ -13,7 +13,8 @@ from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat
 from dfd.clients.options import RetryPolicy, StreamOptions
 from dfd.clients.transport.buffer import AudioBuffer
-from dfd.clients.transport.link import Link, StreamState
+from dfd.clients.transport.link import Link
+from dfd.clients.transport.shared import StreamState
 
 if TYPE_CHECKING:  # a name that exists only in the stubs, for type checkers
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub

@@ -75,6 +75,9 @@ class ServeOptions(ModelOverrides):
         jwt_keys: key set of an issuer whose signed tokens are accepted as well.
         jwt_issuer, jwt_audience: issuer and audience that those tokens must name.
         tls_cert, tls_key, tls_client_ca: PEM files.
+        resume_key: file of the secrets that sign the states of streams; None takes those in
+            DFD_RESUME_KEY, or those in a file that is made at the first start.
+        resume_seconds: a stream that returns later than this starts with fresh evidence.
         reload_seconds: how often to look for changes in these files; 0 means only at SIGHUP.
         allow_open: whether other machines may reach the port without TLS or authentication.
         handover: share the port with the previous and the next daemon; it is closed as soon as
@@ -133,6 +136,8 @@ class ServeOptions(ModelOverrides):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    resume_key: Path | None = None
+    resume_seconds: float = 600.0
     reload_seconds: float = 10.0
     allow_open: bool = False
     handover: bool = False
@@ -189,6 +194,7 @@ class ServeOptions(ModelOverrides):
             "batch_timeout_seconds",
             "watchdog_seconds",
             "clip_days",
+            "resume_seconds",
         ):
             seconds: float = getattr(self, name)
             _require(

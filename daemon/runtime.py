@@ -17,6 +17,7 @@ from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import Journal
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.resume.seal import Seal
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
@@ -97,6 +98,7 @@ class Runtime:
     metrics: Metrics
     admission: Admission
     auth: Authenticator
+    seal: Seal
     shares: Shares
     paces: Paces
     uploads: Uploads

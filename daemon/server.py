@@ -91,6 +91,7 @@ class Server:
                 None if shared is None else shared.quota,
             ),
             auth=self._secrets.auth,
+            seal=self._secrets.seal,
             shares=Shares(options, None if shared is None else shared.ledger),
             paces=Paces(options),
             uploads=Uploads(options.upload_bytes),

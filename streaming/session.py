@@ -10,6 +10,7 @@ from dfd.streaming.options import SessionOptions
 from dfd.streaming.samples.decode import decode
 from dfd.streaming.samples.resample import Resampler
 from dfd.streaming.speech.vad import Vad, make_vad
+from dfd.streaming.state import ChannelState, SessionState
 from dfd.streaming.track import Track
 from dfd.streaming.types import (
     Alert,
@@ -37,22 +38,52 @@ class StreamSession:
         options: what the stream is and how it is judged.
         new_vad: makes the voice activity detector of one track; None makes the one
             that `options.vad` names.
+        keep_state: keep `state` up to date.
+        state: to go on with, of a session with the same options.
+
+    Attributes:
+        keeps_state: whether `state` is kept up to date.
+        state: what another session needs to go on with this stream, as all channels have
+            come to it; None before any window was resolved.
 
     Raises:
         ModuleNotFoundError: if the requested detector is not installed.
+        ValueError: if the state does not fit these options.
     """
 
-    def __init__(self, options: SessionOptions, new_vad: Callable[[], Vad] | None = None) -> None:
+    def __init__(
+        self,
+        options: SessionOptions,
+        new_vad: Callable[[], Vad] | None = None,
+        *,
+        keep_state: bool = False,
+        state: SessionState | None = None,
+    ) -> None:
         rate = options.model.sample_rate_hz
         channels = options.effective_channels
         self.options = options
         self._columns = None if len(channels) == options.audio_format.channel_count else channels
         vads = [new_vad() if new_vad else make_vad(options.vad, rate) for _ in channels]
-        self._tracks = [Track(c, options, v) for c, v in zip(channels, vads, strict=True)]
-        self._judges = {channel: Judge(channel, options) for channel in channels}
+        before = state.channels if state is not None else (None,) * len(channels)
+        self._tracks = [
+            Track(c, options, v, None if one is None else one.mark)
+            for c, v, one in zip(channels, vads, before, strict=True)
+        ]
+        self._judges = {
+            channel: Judge(channel, options, None if one is None else one.judge)
+            for channel, one in zip(channels, before, strict=True)
+        }
+        self.keeps_state = keep_state
+        self.state = state
+        self._states = {
+            channel: {track.mark().next_start: ChannelState(track.mark(), judge.state())}
+            for (channel, judge), track in zip(self._judges.items(), self._tracks, strict=True)
+        }
         self._resampler = self._new_resampler()
-        self._frames_in = 0
-        self._gap_frames = 0
+        self._frames_in = 0 if state is None else state.frames
+        self._gap_frames = round(
+            max(track.gap_seconds for track in self._tracks) * options.audio_format.sample_rate_hz
+        )
         self._next_gap_warning_seconds = 0.0
         self._finished = False
 
@@ -114,7 +145,35 @@ class StreamSession:
         Returns:
             The window's result, then the alerts it raised or cleared.
         """
-        return self._judges[window.channel].resolve(window, status, spoof_llr)
+        judge = self._judges[window.channel]
+        events = judge.resolve(window, status, spoof_llr)
+        if self.keeps_state and window.mark is not None:
+            states = self._states[window.channel]
+            states[window.mark.next_start] = ChannelState(window.mark, judge.state())
+            self._bring_together()
+        return events
+
+    def _bring_together(self) -> None:
+        """Takes for `state` the last place on the time line to which every channel has come."""
+        common = set.intersection(*(set(states) for states in self._states.values()))
+        if not common:
+            return
+        last = max(common)
+        for states in self._states.values():
+            for start in [start for start in states if start < last]:
+                del states[start]
+        channels = tuple(states[last] for states in self._states.values())
+        declared, rate = self.options.audio_format, self.options.model.sample_rate_hz
+        frames = channels[0].mark.position * declared.sample_rate_hz // rate
+        self.state = SessionState(frames, channels)
+
+    def standing_alerts(self) -> list[Alert]:
+        """Raised and not cleared, of all channels."""
+        return [alert for judge in self._judges.values() for alert in judge.standing_alerts]
+
+    def alerts_raised(self) -> dict[int, int]:
+        """Alerts so far, cleared ones included, by channel."""
+        return {channel: judge.alerts_raised for channel, judge in self._judges.items()}
 
     def wants_read(self, window: Window) -> bool:
         """Whether a window is to be read for watermarks; to be asked once, in their order."""

@@ -12,12 +12,15 @@ from dfd.streaming.samples.gaps import GapMap
 from dfd.streaming.samples.ring import RingBuffer
 from dfd.streaming.speech.activity import SpeechProfile
 from dfd.streaming.speech.vad import Vad
+from dfd.streaming.state import TrackMark
 from dfd.streaming.types import FeedEvent, Samples, SpeechActivity, Window
 
 # Audio is taken in pieces of at most this, so that the ring holds a window and a piece.
 _BLOCK_SECONDS = 0.5
 # A window with a larger part lost is not scored, however much speech the rest holds.
 _MAX_GAP_FRACTION = 0.5
+# A track that goes on elsewhere hears this much again before its next window.
+_SETTLE_SECONDS = 0.5
 
 
 class Track:
@@ -25,9 +28,17 @@ class Track:
 
     Memory is bounded: the ring holds one window and half a second, whatever the call's
     length.
+
+    Args:
+        channel: its number.
+        options: of the session.
+        vad: its own.
+        mark: where a track with the same options left off.
     """
 
-    def __init__(self, channel: int, options: SessionOptions, vad: Vad) -> None:
+    def __init__(
+        self, channel: int, options: SessionOptions, vad: Vad, mark: TrackMark | None = None
+    ) -> None:
         self._channel = channel
         self._rate = options.model.sample_rate_hz
         self._window = round(options.effective_window_seconds * self._rate)
@@ -51,6 +62,33 @@ class Track:
         self._last_end = 0
         self._sequence = 0
         self._padding = 0
+        self._begin = 0  # no audio is known before
+        if mark is not None:
+            self._go_on(mark)
+
+    def _go_on(self, mark: TrackMark) -> None:
+        self._begin = mark.position
+        self._ring.skip(mark.position)
+        self._profile.go_on(mark.position // self._frame, mark.speech_samples, mark.next_start)
+        self._gaps = GapMap(mark.gap_samples)
+        self._provisional = list(mark.provisional)
+        self._next_start, self._last_end = mark.next_start, mark.last_end
+        self._sequence = mark.sequence
+
+    def mark(self) -> TrackMark:
+        """Where another track can go on after what this one has cut."""
+        position = max(0, self._next_start - round(_SETTLE_SECONDS * self._rate))
+        profile = self._profile
+        after = profile.speech_samples(self._next_start, profile.end)
+        return TrackMark(
+            position=position,
+            next_start=self._next_start,
+            last_end=self._last_end,
+            sequence=self._sequence,
+            provisional=tuple(self._provisional),
+            speech_samples=profile.total_samples - after,
+            gap_samples=self._gaps.before(position),
+        )
 
     @property
     def end(self) -> int:
@@ -150,25 +188,27 @@ class Track:
             self._last_end = stop
             if self._gaps.overlap(start, stop) == self._window:
                 continue
-            window = self._cut(start, stop)
-            if window.scoreable:
-                self._provisional.clear()
-            events.append(window)
+            events.append(self._cut(start, stop))
         if self._provisional and self._profile.total_samples >= self._provisional[0]:
             self._provisional.pop(0)
-            window = self._cut(max(0, end - self._window), end, provisional=True)
+            window = self._cut(max(self._begin, end - self._window), end, provisional=True)
             if window.scoreable:
                 events.append(window)
-                self._sequence += 1
 
     def _cut(
         self, start: int, end: int, *, provisional: bool = False, final: bool = False
     ) -> Window:
         lost = self._gaps.overlap(start, end)
         speech = self._profile.speech_samples(start, end) / self._rate
-        window = Window(
+        scoreable = speech >= self._min_speech and lost <= _MAX_GAP_FRACTION * (end - start)
+        sequence = self._sequence
+        if scoreable or not provisional:
+            self._sequence += 1
+        if scoreable and not provisional:
+            self._provisional.clear()
+        return Window(
             channel=self._channel,
-            sequence=self._sequence,
+            sequence=sequence,
             start_sample=start,
             end_sample=end,
             sample_rate_hz=self._rate,
@@ -177,11 +217,9 @@ class Track:
             gap_seconds=lost / self._rate,
             provisional=provisional,
             final=final,
-            scoreable=speech >= self._min_speech and lost <= _MAX_GAP_FRACTION * (end - start),
+            scoreable=scoreable,
+            mark=None if final else self.mark(),
         )
-        if not provisional:
-            self._sequence += 1
-        return window
 
     def _jump(self, target: int) -> None:
         """Skips to `target`, inside a gap that reaches back more than a window."""

@@ -5,12 +5,18 @@ times in seconds; a spoof log-likelihood ratio (LLR) is natural, spoof over bona
 0 is even. Nothing here knows the wire, the clock or the network that scores.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dfd.streaming.state import TrackMark
 
 Samples = NDArray[np.float32]
 
@@ -108,6 +114,7 @@ class Window:
         final: the partial window at the end of the stream.
         scoreable: whether it holds enough speech; otherwise resolve it at once as
             INSUFFICIENT_SPEECH.
+        mark: where the track goes on after it; None: it is the last.
     """
 
     channel: int
@@ -121,6 +128,7 @@ class Window:
     provisional: bool
     final: bool
     scoreable: bool
+    mark: TrackMark | None = None
 
     @property
     def start_seconds(self) -> float:

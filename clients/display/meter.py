@@ -47,6 +47,7 @@ class MeterState:
     last_status: ev.WindowStatus | None = None
     history: list[float | None] = field(default_factory=list)
     raised: dict[tuple[ev.Trigger, int], ev.Alert] = field(default_factory=dict)
+    stood: dict[tuple[ev.Trigger, int], ev.Alert] = field(default_factory=dict)
     alerts: int = 0
     note: str = ""
     connected: bool = True
@@ -73,6 +74,7 @@ class MeterState:
                 self._window(event)
             case ev.Alert() if event.cleared:
                 self.raised.pop((event.trigger, event.channel), None)
+                self.stood.pop((event.trigger, event.channel), None)
             case ev.Alert():
                 self.raised[event.trigger, event.channel] = event
                 self.alerts += 1
@@ -81,11 +83,15 @@ class MeterState:
             case ev.ConnectionLost():
                 self.connected, self.speaking = False, False
                 self.note = f"connection lost, reconnecting: {event.message}"
+                self.stood = {**self.stood, **self.raised}
                 self.raised.clear()
             case ev.Reconnected():
                 self.connected = True
                 self.lost_seconds += event.lost_seconds
-                self.note = f"reconnected, {event.lost_seconds:.1f} s lost; evidence starts afresh"
+                how = "evidence kept" if event.resumed else "evidence starts afresh"
+                self.note = f"reconnected, {event.lost_seconds:.1f} s lost; {how}"
+                if event.resumed:
+                    self.raised = dict(self.stood)
             case ev.AudioLost():
                 self.lost_seconds += event.lost_seconds
                 self.note = f"the server is slow: {event.lost_seconds:.1f} s lost"

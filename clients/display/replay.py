@@ -72,7 +72,8 @@ class ReplayView:
             case ev.ConnectionLost():
                 self._say(f"{short}: connection lost, reconnecting: {event.message}", "red")
             case ev.Reconnected():
-                self._say(f"{name}: reconnected, {event.lost_seconds:.1f} s lost", "yellow")
+                how = "evidence kept" if event.resumed else "evidence starts afresh"
+                self._say(f"{name}: reconnected, {event.lost_seconds:.1f} s lost, {how}", "yellow")
             case ev.Summary() if self._live is None:
                 for channel in event.channels:
                     self._say(f"{short}: {verdicts.verdict(channel, _rates(replay))}", "")

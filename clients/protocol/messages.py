@@ -52,6 +52,7 @@ def to_dict(event: ev.Event) -> dict[str, Any]:
                     "offset": _span(event.offset_seconds),
                     "lost_duration": _span(event.lost_seconds),
                     "attempts": event.attempts,
+                    "resumed": event.resumed,
                 }
             }
         case ev.AudioLost():

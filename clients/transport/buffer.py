@@ -23,10 +23,11 @@ class Piece:
 class AudioBuffer:
     """Two queues on one time line: audio sent but not yet scored, and audio not yet sent.
 
-    Each holds at most `seconds` of audio (one piece always fits). Sent audio is forgotten once it
-    is scored or exceeds that limit; when the connection is lost, the rest goes back to the front.
-    Unsent audio beyond the limit is dropped, oldest first, and counted if the source is live; a
-    source that is not live checks `full` and waits. Positions are frames of the declared rate.
+    Each holds at most `seconds` of audio (one piece always fits), the first one also as much as
+    `keep` asks for. Sent audio is forgotten once it is scored or exceeds that limit; when the
+    connection is lost, the rest goes back to the front. Unsent audio beyond the limit is dropped,
+    oldest first, and counted if the source is live; a source that is not live checks `full` and
+    waits. Positions are frames of the declared rate.
 
     Attributes:
         position: position of the next audio that has no offset of its own.
@@ -38,6 +39,7 @@ class AudioBuffer:
         self._format = audio_format
         self._bound = max(1, audio_format.frames(seconds))
         self._live = live
+        self._kept = 0
         self._sent: deque[Piece] = deque()
         self._unsent: deque[Piece] = deque()
         self._sent_frames = 0
@@ -97,9 +99,24 @@ class AudioBuffer:
         self._unsent_frames -= piece.frames
         self._sent.append(piece)
         self._sent_frames += piece.frames
-        while self._sent_frames > self._bound and len(self._sent) > 1:
+        while self._sent_frames > max(self._bound, self._kept) and len(self._sent) > 1:
             self._sent_frames -= self._sent.popleft().frames
         return piece
+
+    def keep(self, seconds: float) -> None:
+        """A server needs this much audio again where a stream goes on with its evidence."""
+        self._kept = max(self._kept, self._format.frames(seconds))
+
+    def skip_to(self, frame: int) -> None:
+        """Forgets audio not yet sent that lies before a frame: it was judged."""
+        while self._unsent and self._unsent[0].start < frame:
+            piece = self._unsent.popleft()
+            self._unsent_frames -= piece.frames
+            left = piece.end - frame
+            if left > 0:
+                content = piece.content[-left * self._format.bytes_per_frame :]
+                self._unsent.appendleft(Piece(frame, left, content))
+                self._unsent_frames += left
 
     def acknowledge(self, frame: int) -> None:
         """Forgets sent audio that ends at or before a frame, since it has been scored."""
@@ -116,7 +133,7 @@ class AudioBuffer:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        while self._unsent_frames > self._bound and len(self._unsent) > 1:
+        while self._unsent_frames > self._bound + self._kept and len(self._unsent) > 1:
             frames = self._unsent.popleft().frames
             self._unsent_frames -= frames
             self.dropped += frames

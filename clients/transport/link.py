@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import grpc
@@ -16,9 +15,10 @@ from dfd.clients.audio import AudioFormat
 from dfd.clients.errors import DetectionError
 from dfd.clients.options import RetryPolicy, StreamOptions
 from dfd.clients.protocol import wire
-from dfd.clients.transport.buffer import AudioBuffer
+from dfd.clients.transport.resume import Resumption
 from dfd.clients.transport.retry import Backoff
 from dfd.clients.transport.rpc import CallEndedError, StreamCall, ended, half_close, write
+from dfd.clients.transport.shared import StreamState
 from dfd.clients.transport.status import from_error
 from dfd.messages import to_message
 from dfd.v1 import detection_pb2 as pb
@@ -26,46 +26,13 @@ from dfd.v1 import detection_pb2 as pb
 if TYPE_CHECKING:  # a name that exists only in the stubs, for type checkers
     from dfd.v1.detection_pb2_grpc import DetectionServiceAsyncStub
 
-# Events kept for a caller who does not read them: a day's worth, since a caller may send a whole
-# recording before reading. Beyond that the server is slowed down.
-_EVENT_BACKLOG = 1 << 16
 _DEFAULT_CHUNK_BYTES = 64 << 10
 # A call that accepts no more messages should have its status at once; this is in case it has not.
 _STATUS_SECONDS = 5.0
+# The audio from a checkpoint on is shorter than a window and what is on its way.
+_KEPT_WINDOWS = 2.0
 _BROKEN = DetectionError("UNAVAILABLE", "CONNECTION_BROKEN", "the connection broke")
 _DRAINING = DetectionError("UNAVAILABLE", "SERVER_DRAINING", "the server is shutting down")
-
-
-@dataclass(eq=False)
-class StreamState:
-    """What the two sides of a stream share; both run in one event loop.
-
-    Attributes:
-        changed: set when there is audio to send, or its end.
-        space: set when the buffer may have room again, or the stream is over.
-        over: whether no more audio is taken, and no events follow those already queued.
-        error: why it is over; None if the summary arrived.
-        opened: the first `Started`, or why there is none.
-    """
-
-    buffer: AudioBuffer
-    events: asyncio.Queue[ev.Event | None] = field(
-        default_factory=lambda: asyncio.Queue(_EVENT_BACKLOG)
-    )
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    space: asyncio.Event = field(default_factory=asyncio.Event)
-    over: bool = False
-    error: Exception | None = None
-    opened: asyncio.Future[ev.Started] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def end(self) -> None:
-        """Marks the stream as over and wakes all waiters."""
-        self.over = True
-        self.space.set()
-        with contextlib.suppress(asyncio.QueueFull):
-            self.events.put_nowait(None)
 
 
 class Link:
@@ -91,6 +58,8 @@ class Link:
         self._stall_seconds = retry.stall_seconds if live else None
         self._limits_bytes = _DEFAULT_CHUNK_BYTES
         self._judged: dict[int, int] = {}
+        self._resumption = Resumption()
+        self._checkpoints = False  # whether the server gives them
         self._told_dropped = 0
         self._reading_since: float | None = None
         self._since: float | None = None  # when the server answered the current connection
@@ -140,8 +109,10 @@ class Link:
     def _left(self, summary: ev.Summary) -> bool:
         """Returns whether the server ended a stream that still has audio to send."""
         buffer = self._state.buffer
-        draining = summary.end_reason is ev.EndReason.SERVER_DRAINING
-        return draining and not (buffer.finished and not len(buffer))
+        if summary.end_reason is not ev.EndReason.SERVER_DRAINING:
+            return False
+        # with checkpoints, the last window is cut by whoever hears the end
+        return self._checkpoints or not (buffer.finished and not len(buffer))
 
     async def _connect(self, attempts: int) -> ev.Summary:
         """Runs one connection, from the configuration to the summary.
@@ -195,7 +166,9 @@ class Link:
             await asyncio.wait([reader], timeout=left)
 
     async def _start(self, call: StreamCall, attempts: int) -> None:
+        resumption = self._resumption
         config = to_message(pb.StreamingDetectConfig, self._options, audio_format=self._format)
+        config.checkpoints, config.resume_state = True, resumption.state
         try:
             async with asyncio.timeout(self._retry.answer_seconds):
                 with contextlib.suppress(CallEndedError):
@@ -213,10 +186,16 @@ class Link:
             )
         self._since = time.monotonic()
         state = self._state
+        self._checkpoints = started.checkpoints
+        if started.checkpoints:
+            state.buffer.keep(_KEPT_WINDOWS * started.window_seconds)
+        if started.resumed:
+            state.buffer.skip_to(resumption.offset)
+        whole = resumption.begin(started)
         if state.opened.done():
             lost = self._newly_dropped()
             where = self._format.seconds(state.buffer.start)
-            await state.events.put(ev.Reconnected(where, lost, max(1, attempts)))
+            await state.events.put(ev.Reconnected(where, lost, max(1, attempts), whole))
         await state.events.put(started)
         if not state.opened.done():
             state.opened.set_result(started)
@@ -273,14 +252,18 @@ class Link:
         try:
             while isinstance(answer := await self._next(call), pb.StreamingDetectResponse):
                 event = wire.event(answer)
+                checkpoint = answer.checkpoint if answer.HasField("checkpoint") else None
                 if isinstance(event, ev.Summary):
                     summary = event
                     if self._left(event):
-                        continue
-                elif isinstance(event, ev.WindowResult):
+                        event = None
+                elif isinstance(event, ev.WindowResult) and not self._checkpoints:
                     self._acknowledge(event)
-                if event is not None:
+                if event is not None and self._resumption.is_news(event):
                     await self._state.events.put(event)
+                if checkpoint is not None:
+                    self._resumption.take(checkpoint)
+                    self._state.buffer.acknowledge(checkpoint.resume_offset)
             error = await ended(call) if summary is None else None
         except grpc.aio.AioRpcError as caught:
             error = from_error(caught)

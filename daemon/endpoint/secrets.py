@@ -8,6 +8,8 @@ from dfd.daemon.endpoint.auth import Authenticator, read_tokens
 from dfd.daemon.endpoint.jwt import JwtVerifier
 from dfd.daemon.endpoint.tls import ServerTls
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.resume.keys import read_keys
+from dfd.daemon.resume.seal import Seal
 
 
 class Secrets:
@@ -18,11 +20,13 @@ class Secrets:
 
     Attributes:
         auth: verifies tokens.
+        seal: signs the states of streams.
     """
 
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
         self.auth = self._authenticator()
+        self.seal = Seal(read_keys(options.resume_key), options.resume_seconds)
         self._tls: ServerTls | None = None
         if options.tls_cert is not None and options.tls_key is not None:
             self._tls = ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca)
@@ -45,9 +49,13 @@ class Secrets:
         """
         self._seen = self._stamps()  # a wrong file is reported once, not every time
         auth = self._authenticator()
+        named = self._options.resume_key
+        keys = None if named is None else read_keys(named)
         if self._tls is not None:
             self._tls.reread()
         self.auth.go_on_with(auth)
+        if keys is not None:
+            self.seal.go_on_with(keys)
 
     def _authenticator(self) -> Authenticator:
         options = self._options
@@ -59,7 +67,7 @@ class Secrets:
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
         options = self._options
-        paths = (options.token_file, options.jwt_keys)
+        paths = (options.token_file, options.jwt_keys, options.resume_key)
         return [
             _stamp(path)
             for path in (*paths, options.tls_cert, options.tls_key, options.tls_client_ca)

@@ -69,6 +69,16 @@ class CallJournal:
         self._begun = False
         self._scores = CallScores()
 
+    @property
+    def call(self) -> str:
+        """Its key."""
+        return self._call
+
+    def moved_from(self, call: str) -> None:
+        """Notes that another call, of a process that is gone perhaps, goes on as this one."""
+        values = {"ended_at": datetime.now(UTC), "end": "moved"}
+        self._journal.put([Entry("dfd_calls", values, call=call)])
+
     async def begin(
         self,
         started: pb.StreamStarted,

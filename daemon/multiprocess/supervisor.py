@@ -44,6 +44,7 @@ from dfd.daemon.multiprocess.merge import Families, MergedCollector, lasting, me
 from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
+from dfd.daemon.resume.keys import share_with_children
 from dfd.daemon.scheduling.lineup import check_names
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
@@ -455,6 +456,8 @@ async def run_supervisor(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
     check_doors(options)
+    if options.resume_key is None:
+        share_with_children()
     supervisor = Supervisor(options, loader)
     loop.add_signal_handler(signal.SIGHUP, reread_as_asked, supervisor.reread)
     # it replaces processes that hang by itself, so it is well as long as it runs

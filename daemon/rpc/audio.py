@@ -18,6 +18,7 @@ from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.wire import events
 from dfd.streaming import types as core
 from dfd.streaming.options import SessionOptions
+from dfd.streaming.state import SessionState
 from dfd.v1 import detection_pb2 as pb
 
 
@@ -60,8 +61,19 @@ class AudioRpc(ABC):
     def warn(self, reason: str, message: str) -> None:
         """Tells the client something worth knowing of the server."""
 
-    def _open(self, session: SessionOptions, tell: Callable[[Emission], None]) -> Pipeline:
-        """Makes the pipeline to the model, which has been chosen."""
+    def _open(
+        self,
+        session: SessionOptions,
+        tell: Callable[[Emission], None],
+        *,
+        keep_state: bool = False,
+        state: SessionState | None = None,
+    ) -> Pipeline:
+        """Makes the pipeline to the model, which has been chosen.
+
+        Raises:
+            ValueError: if the state does not fit the session.
+        """
         assert self.model is not None
         self._pipeline = Pipeline(
             self.stream_id,
@@ -71,6 +83,8 @@ class AudioRpc(ABC):
             self._runtime.metrics,
             tell,
             self._runtime.watermarks,
+            keep_state=keep_state,
+            state=state,
         )
         return self._pipeline
 

@@ -28,6 +28,7 @@ class End:
         gone: the client left, so there is nobody to answer. No error is kept either, since its
             traceback would keep the stream alive.
         mute: nothing reaches the client, so last windows and summary are not attempted.
+        goes_on: the stream is not over, but continues at another server.
     """
 
     name: str
@@ -36,6 +37,7 @@ class End:
     fault: Exception | None = None
     gone: bool = False
     mute: bool = False
+    goes_on: bool = False
 
 
 def client_done() -> End:
@@ -58,7 +60,7 @@ def raised(error: Exception) -> End:
 
 def draining(error: StatusError) -> End:
     """The server is shutting down and waits no longer."""
-    return End("draining", pb.StreamSummary.END_REASON_SERVER_DRAINING, error)
+    return End("draining", pb.StreamSummary.END_REASON_SERVER_DRAINING, error, goes_on=True)
 
 
 def idle(seconds: float) -> End:

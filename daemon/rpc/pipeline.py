@@ -20,6 +20,7 @@ from dfd.daemon.watermarks.marks import StreamMarks
 from dfd.daemon.wire.events import Timing
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.session import StreamSession
+from dfd.streaming.state import SessionState
 from dfd.streaming.types import (
     Alert,
     ChannelSummary,
@@ -54,11 +55,13 @@ class Emission:
     Attributes:
         timing: timing of a window that was scored.
         arrived_at: when the audio that completed the window arrived.
+        settled: whether it is the last event of a window.
     """
 
     event: WindowResult | Alert | SpeechActivity | StreamWarning
     timing: Timing | None
     arrived_at: float
+    settled: bool = False
 
 
 def _nobody(_: Emission) -> None:
@@ -72,9 +75,15 @@ class Pipeline:
         stream_id: for the log.
         emit: takes what is to be told, in order within a channel.
         desk: reads windows for watermarks; None reads none.
+        keep_state: keep the session's state up to date.
+        state: to go on with.
+
+    Attributes:
+        hurried: windows were shed so that the stream ends in time.
 
     Raises:
         StatusError: with VAD_UNAVAILABLE.
+        ValueError: if the state does not fit this session.
     """
 
     def __init__(
@@ -86,9 +95,12 @@ class Pipeline:
         metrics: Metrics,
         emit: Callable[[Emission], None],
         desk: WatermarkDesk | None = None,
+        *,
+        keep_state: bool = False,
+        state: SessionState | None = None,
     ) -> None:
         try:
-            self.session = StreamSession(session)
+            self.session = StreamSession(session, keep_state=keep_state, state=state)
         except ModuleNotFoundError as error:
             raise StatusError(
                 grpc.StatusCode.FAILED_PRECONDITION,
@@ -113,7 +125,8 @@ class Pipeline:
         self._next_shed_warning: dict[int, float] = dict.fromkeys(session.effective_channels, 0.0)
         self._progress = asyncio.Event()
         self._started_at: float | None = None
-        self._counted_seconds = 0.0
+        self._counted_seconds = self.session.audio_seconds
+        self.hurried = False
         self._fault: BaseException | None = None
         self._closed = False
         self._lane = scheduler.open_lane()
@@ -163,6 +176,7 @@ class Pipeline:
 
     def hurry(self) -> None:
         """Sheds what is not scored yet."""
+        self.hurried = True
         self._scheduler.cancel_lane(self._lane)
         if self._marks is not None:
             self._marks.give_up()
@@ -264,7 +278,10 @@ class Pipeline:
             resolved = self.session.resolve(entry.window, outcome.status, outcome.spoof_llr)
             for event in resolved:
                 self._tell(
-                    event, timing if isinstance(event, WindowResult) else None, entry.arrived_at
+                    event,
+                    timing if isinstance(event, WindowResult) else None,
+                    entry.arrived_at,
+                    settled=event is resolved[-1],
                 )
             if outcome.status is WindowStatus.SHED:
                 self._warn_of_shedding(entry)
@@ -276,6 +293,8 @@ class Pipeline:
         event: WindowResult | Alert | SpeechActivity | StreamWarning,
         timing: Timing | None = None,
         arrived_at: float = 0.0,
+        *,
+        settled: bool = False,
     ) -> None:
         if isinstance(event, StreamWarning):
             self._metrics.warnings.labels(event.reason.value).inc()
@@ -293,7 +312,7 @@ class Pipeline:
                 spoof_probability=event.score.spoof_probability,
                 threshold=event.threshold,
             )
-        self._emit(Emission(event, timing, arrived_at))
+        self._emit(Emission(event, timing, arrived_at, settled))
 
     def _warn_of_shedding(self, entry: _Entry) -> None:
         channel, at_seconds = entry.window.channel, entry.window.end_seconds

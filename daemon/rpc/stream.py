@@ -11,6 +11,7 @@ import grpc.aio
 from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import StatusError
 from dfd.daemon.logs import log
+from dfd.daemon.resume.checkpoints import REFUSED, Checkpoints
 from dfd.daemon.rpc import ends
 from dfd.daemon.rpc.audio import AudioRpc
 from dfd.daemon.rpc.ends import ClientGoneError, End
@@ -51,6 +52,7 @@ class Stream(AudioRpc):
         self._tasks: list[asyncio.Task[None]] = []
         self._reader: Reader | None = None
         self._sight: Sight | None = None
+        self._checkpoints: Checkpoints | None = None
         self._hold: Hold | None = None
 
     async def run(self) -> None:
@@ -135,19 +137,38 @@ class Stream(AudioRpc):
         self._hold = self._runtime.capacity.enter(
             len(session.effective_channels), session.effective_hop_seconds, model.seconds_each
         )
-        pipeline = self._open(session, functools.partial(self._tell, config))
         effective = describe.effective_config(config, self.stream_id, session, spec)
-        self._log_start(effective)
+        self._checkpoints = checkpoints = Checkpoints(
+            self._runtime.seal, effective, spec.weights_sha256, self._token_name
+        )
+        before = checkpoints.open(config.resume_state)
+        tell = functools.partial(self._tell, config)
+        keep = config.checkpoints
+        try:
+            state = None if before is None else before.state
+            pipeline = self._open(session, tell, keep_state=keep, state=state)
+        except ValueError as error:  # signed, and yet it does not fit
+            before = None
+            checkpoints.refuse(str(error))
+            pipeline = self._open(session, tell, keep_state=keep)
+        self._log_start(effective, resumed=before is not None)
         started = pb.StreamStarted(
             stream_id=self.stream_id,
             model=describe.model_message(spec),
             effective_config=effective,
             limits=describe.limits_message(options),
+            resumed=before is not None,
         )
         await self._begin_journal(started)
+        if self._journal is not None:
+            checkpoints.call = self._journal.call
+            if before is not None and before.call:
+                self._journal.moved_from(before.call)
         self._sight = Sight(effective, self._context.peer(), pipeline.session)
         self._runtime.roster.enter(self._sight)
         self._outbox.put(pb.StreamingDetectResponse(started=started))
+        if checkpoints.refused is not None:
+            self.warn(REFUSED, checkpoints.refused)
         reader = Reader(
             self._context,
             pipeline,
@@ -194,7 +215,10 @@ class Stream(AudioRpc):
         limit = self._runtime.options.settle_timeout_seconds
         if end.error is not None:
             limit = min(limit, _SETTLE_SECONDS)
-        pipeline.finish()
+        # a stream that goes on elsewhere has no last window here
+        goes_on = end.goes_on and pipeline.session.keeps_state
+        if not goes_on:
+            pipeline.finish()
         try:
             async with asyncio.timeout(limit):
                 await pipeline.until_settled()
@@ -204,7 +228,9 @@ class Stream(AudioRpc):
         found = pipeline.summary()
         ready = self._keep_summary(found)
         summary = to_message(pb.StreamSummary, channels=found, end_reason=end.reason)
-        self._outbox.put(pb.StreamingDetectResponse(summary=summary), ready=ready)
+        checkpoint = self._checkpoint(last=True) if goes_on else None
+        message = pb.StreamingDetectResponse(summary=summary, checkpoint=checkpoint)
+        self._outbox.put(message, ready=ready)
         self._outbox.close()
         limit = min(limit, self._runtime.options.write_timeout_seconds)
         while not writer.done() and (left := self._timers.left(self._unread_since, limit)) > 0.0:
@@ -246,18 +272,24 @@ class Stream(AudioRpc):
         event = emission.event
         if self._sight is not None and self._sight.take(event):
             self._runtime.roster.changed(self._sight)
+        if isinstance(event, core.Alert) and self._checkpoints is not None:
+            self._checkpoints.alerted()
+        checkpoint = self._checkpoint() if emission.settled else None
         written = ready = None
         if isinstance(event, core.WindowResult):
             self._keep(event)
             if not config.window_results:
+                if checkpoint is not None:
+                    self._outbox.put(pb.StreamingDetectResponse(checkpoint=checkpoint))
                 return
             if event.status is core.WindowStatus.SCORED:
                 written = functools.partial(self._count_latency, emission.arrived_at)
             result = events.window_result(event, emission.timing)
-            message = pb.StreamingDetectResponse(window=result)
+            message = pb.StreamingDetectResponse(window=result, checkpoint=checkpoint)
         elif isinstance(event, core.Alert):
             ready = self._keep(event)
-            message = pb.StreamingDetectResponse(alert=to_message(pb.Alert, event))
+            told = to_message(pb.Alert, event)
+            message = pb.StreamingDetectResponse(alert=told, checkpoint=checkpoint)
         elif isinstance(event, core.StreamWarning):
             message = pb.StreamingDetectResponse(warning=to_message(pb.Warning, event))
         elif config.vad.activity_events:
@@ -267,12 +299,19 @@ class Stream(AudioRpc):
             return
         self._outbox.put(message, written, ready)
 
+    def _checkpoint(self, *, last: bool = False) -> pb.Checkpoint | None:
+        """What the stream has come to, if it is told; what was shed to end in time is not in it."""
+        pipeline = self._pipeline
+        if pipeline is None or self._checkpoints is None or pipeline.hurried:
+            return None
+        return self._checkpoints.next(pipeline.session, last=last)
+
     def _count_latency(self, arrived_at: float) -> None:
         assert self.model is not None
         seconds = self.model.scheduler.clock() - arrived_at
         self._runtime.metrics.result_seconds.observe(seconds)
 
-    def _log_start(self, config: pb.StreamingDetectConfig) -> None:
+    def _log_start(self, config: pb.StreamingDetectConfig, *, resumed: bool) -> None:
         audio = config.audio_format
         log(
             logging.INFO,
@@ -285,4 +324,5 @@ class Stream(AudioRpc):
             encoding=pb.AudioFormat.Encoding.Name(audio.encoding),
             sample_rate_hertz=audio.sample_rate_hertz,
             channels=list(config.channels),
+            resumed=resumed,
         )

@@ -37,6 +37,12 @@ class Subject(Protocol):
 class Summarising(Protocol):
     """A session, as far as watchers need it."""
 
+    def standing_alerts(self) -> list[core.Alert]:
+        """Raised and not cleared, of all channels."""
+
+    def alerts_raised(self) -> dict[int, int]:
+        """Alerts so far, cleared ones included, by channel."""
+
     def summary(self) -> list[core.ChannelSummary]:
         """What the stream says so far, a channel each."""
 
@@ -89,7 +95,12 @@ class Sight:
             alert_policy=config.alert_policy,
             model=config.model,
         )
-        self._channels = {channel: _Channel() for channel in config.channels}
+        raised = session.alerts_raised()
+        self._channels = {
+            channel: _Channel(alerts_raised=raised.get(channel, 0)) for channel in config.channels
+        }
+        for alert in session.standing_alerts():  # of a stream that goes on
+            self._channels[alert.channel].active[alert.trigger] = alert
         self._summaries: list[pb.ChannelSummary] = []
         self._change: pb.WatchedStream | None = None
 

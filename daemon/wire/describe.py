@@ -32,6 +32,7 @@ def effective_config(
         window_results=config.window_results,
         window_duration=options.effective_window_seconds,
         hop_duration=options.effective_hop_seconds,
+        checkpoints=config.checkpoints,
     )
 
 

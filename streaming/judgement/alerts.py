@@ -1,17 +1,27 @@
 """When a track alerts and when the alert is over."""
 
 from dfd.streaming.options import AlertPolicy
+from dfd.streaming.state import AlertMemory
 from dfd.streaming.types import Alert, Score, Trigger
+
+_NOTHING = AlertMemory(0, 0.0, 0, None, None)
 
 
 class AlertState:
     """One trigger of one track: raised or not, with hysteresis, run length and cooldown.
 
     Attributes:
-        raised: whether an alert stands.
+        standing: the alert that was raised and not cleared.
+        times_raised: so far.
     """
 
-    def __init__(self, trigger: Trigger, channel: int, policy: AlertPolicy) -> None:
+    def __init__(
+        self,
+        trigger: Trigger,
+        channel: int,
+        policy: AlertPolicy,
+        memory: AlertMemory = _NOTHING,
+    ) -> None:
         self._trigger = trigger
         self._channel = channel
         self._consecutive = policy.consecutive_windows
@@ -21,9 +31,28 @@ class AlertState:
         )
         # An alert can always be cleared: a score can fall to this at least.
         self._clear_below = max(self._threshold - policy.hysteresis, 0.01)
-        self._run = 0
-        self._not_before = 0.0
-        self.raised = False
+        self._run = memory.run
+        self._not_before = memory.not_before
+        self.times_raised = memory.times_raised
+        self.standing: Alert | None = None
+        if memory.raised_at is not None and memory.score is not None:
+            self.standing = self._alert(memory.score, memory.raised_at)
+
+    @property
+    def raised(self) -> bool:
+        """Whether an alert stands."""
+        return self.standing is not None
+
+    def memory(self) -> AlertMemory:
+        """What has to be known to go on."""
+        standing = self.standing
+        return AlertMemory(
+            self._run,
+            self._not_before,
+            self.times_raised,
+            None if standing is None else standing.offset_seconds,
+            None if standing is None else standing.score,
+        )
 
     def update(self, score: Score, offset_seconds: float) -> Alert | None:
         """Takes the score after a window; returns the alert it raises or clears."""
@@ -37,15 +66,21 @@ class AlertState:
             return None
         if not self.raised and offset_seconds < self._not_before:
             return None
-        self.raised = not self.raised
         self._run = 0
-        if not self.raised:
+        if self.raised:
+            self.standing = None
             self._not_before = offset_seconds + self._cooldown
+            return self._alert(score, offset_seconds, cleared=True)
+        self.times_raised += 1
+        self.standing = self._alert(score, offset_seconds)
+        return self.standing
+
+    def _alert(self, score: Score, offset_seconds: float, *, cleared: bool = False) -> Alert:
         return Alert(
             trigger=self._trigger,
             channel=self._channel,
             offset_seconds=offset_seconds,
             score=score,
             threshold=self._threshold,
-            cleared=not self.raised,
+            cleared=cleared,
         )

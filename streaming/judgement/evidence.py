@@ -14,16 +14,18 @@ by the plain mean of the windows' probabilities, or by the first window alone.
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
 
 from dfd.streaming.options import ModelTraits, UtteranceScore
+from dfd.streaming.state import EvidenceState, PoolState, ScoredWindow
 from dfd.streaming.types import Score
 
 # A window without any speech (scored only where the model asks for none) still counts.
 _LEAST_WEIGHT_SECONDS = 1e-3
 # A mean of probabilities may be 0 or 1 to the last bit; its LLR stays finite.
 _LEAST_PROBABILITY = 1e-15
+_EMPTY = PoolState()
+_NOTHING = EvidenceState((), _EMPTY, 0.0, 0, 0, None, None, None)
 
 
 class Heard(Protocol):
@@ -46,49 +48,44 @@ class Heard(Protocol):
         """Whether it only stands in for a later one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    start_sample: int
-    end_sample: int
-    speech_seconds: float
-    score: Score
-
-
 class _Coverage:
     """Speech of entries in order of time, overlap counted once."""
 
-    def __init__(self) -> None:
-        self._until = 0
+    def __init__(self, until: int = 0) -> None:
+        self.until = until
 
-    def add(self, entry: _Entry) -> float:
+    def add(self, entry: ScoredWindow) -> float:
         """The speech that an entry is the first to cover, in seconds."""
         length = entry.end_sample - entry.start_sample
-        fresh = entry.end_sample - max(entry.start_sample, self._until)
-        self._until = max(self._until, entry.end_sample)
+        fresh = entry.end_sample - max(entry.start_sample, self.until)
+        self.until = max(self.until, entry.end_sample)
         return max(entry.speech_seconds, _LEAST_WEIGHT_SECONDS) * max(0, fresh) / length
 
 
 class _Pool(Protocol):
     """What several windows say together."""
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: ScoredWindow) -> None:
         """Takes entries in order of time."""
 
     def score(self) -> Score:
         """What those taken so far say; there is at least one."""
 
+    def state(self) -> PoolState:
+        """What those taken so far came to."""
+
 
 class _Sum:
     """LLRs added up."""
 
-    def __init__(self, window_seconds: float, correlation: float) -> None:
+    def __init__(self, window_seconds: float, correlation: float, state: PoolState) -> None:
         self._window_seconds = window_seconds
         self._correlation = correlation
-        self._coverage = _Coverage()
-        self._weight = 0.0
-        self._weighted_llr = 0.0
+        self._coverage = _Coverage(state.covered_until)
+        self._weight = state.speech_seconds
+        self._weighted_llr = state.total
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: ScoredWindow) -> None:
         weight = self._coverage.add(entry)
         self._weight += weight
         self._weighted_llr += weight * entry.score.spoof_llr
@@ -99,17 +96,20 @@ class _Sum:
         mean = self._weighted_llr / self._weight
         return Score(spoof_llr=mean * effective, speech_seconds=self._weight)
 
+    def state(self) -> PoolState:
+        return PoolState(self._coverage.until, self._weight, self._weighted_llr)
+
 
 class _Mean:
     """Probabilities averaged, each window as much as any other."""
 
-    def __init__(self) -> None:
-        self._coverage = _Coverage()
-        self._speech_seconds = 0.0
-        self._sum = 0.0
-        self._count = 0
+    def __init__(self, state: PoolState) -> None:
+        self._coverage = _Coverage(state.covered_until)
+        self._speech_seconds = state.speech_seconds
+        self._sum = state.total
+        self._count = state.count
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: ScoredWindow) -> None:
         self._speech_seconds += self._coverage.add(entry)
         self._sum += entry.score.spoof_probability
         self._count += 1
@@ -119,19 +119,27 @@ class _Mean:
         mean = min(max(mean, _LEAST_PROBABILITY), 1.0 - _LEAST_PROBABILITY)
         return Score(math.log(mean / (1.0 - mean)), self._speech_seconds)
 
+    def state(self) -> PoolState:
+        return PoolState(self._coverage.until, self._speech_seconds, self._sum, self._count)
+
 
 class _First:
     """The first window, whatever follows."""
 
-    def __init__(self) -> None:
-        self._first: Score | None = None
+    def __init__(self, state: PoolState) -> None:
+        self._first = Score(state.total, state.speech_seconds) if state.count else None
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: ScoredWindow) -> None:
         self._first = self._first or entry.score
 
     def score(self) -> Score:
         assert self._first is not None
         return self._first
+
+    def state(self) -> PoolState:
+        if self._first is None:
+            return PoolState()
+        return PoolState(0, self._first.speech_seconds, self._first.spoof_llr, 1)
 
 
 class Evidence:
@@ -144,20 +152,40 @@ class Evidence:
         window_seconds: of a whole window.
         model: says how windows are put together.
         rolling_windows: windows in the rolling score.
+        state: to go on with.
     """
 
-    def __init__(self, window_seconds: float, model: ModelTraits, rolling_windows: int) -> None:
+    def __init__(
+        self,
+        window_seconds: float,
+        model: ModelTraits,
+        rolling_windows: int,
+        state: EvidenceState = _NOTHING,
+    ) -> None:
         self._window_seconds = window_seconds
         self._model = model
-        self._recent: deque[_Entry] = deque(maxlen=rolling_windows)
+        self._recent = deque(state.recent, maxlen=rolling_windows)
         first = model.utterance_score is UtteranceScore.FIRST
-        self._total: _Pool = _First() if first else self._pool()
-        self._probability_sum = 0.0
-        self._windows = 0
-        self._provisional_windows = 0
-        self.rolling: Score | None = None
-        self.cumulative: Score | None = None
-        self.peak_rolling: Score | None = None
+        self._total: _Pool = _First(state.total) if first else self._pool(state.total)
+        self._probability_sum = state.probability_sum
+        self._windows = state.windows
+        self._provisional_windows = state.provisional_windows
+        self.rolling = state.rolling
+        self.cumulative = state.cumulative
+        self.peak_rolling = state.peak_rolling
+
+    def state(self) -> EvidenceState:
+        """What was heard so far came to."""
+        return EvidenceState(
+            recent=tuple(self._recent),
+            total=self._total.state(),
+            probability_sum=self._probability_sum,
+            windows=self._windows,
+            provisional_windows=self._provisional_windows,
+            rolling=self.rolling,
+            cumulative=self.cumulative,
+            peak_rolling=self.peak_rolling,
+        )
 
     @property
     def mean_spoof_probability(self) -> float | None:
@@ -177,7 +205,9 @@ class Evidence:
             if not self._windows:
                 self._probability_sum = 0.0
             self._windows += 1
-            entry = _Entry(window.start_sample, window.end_sample, window.speech_seconds, score)
+            entry = ScoredWindow(
+                window.start_sample, window.end_sample, window.speech_seconds, score
+            )
             self._recent.append(entry)
             self._total.add(entry)
             rolling = self._pool()
@@ -190,7 +220,7 @@ class Evidence:
             self.peak_rolling = self.rolling
         return score
 
-    def _pool(self) -> _Pool:
+    def _pool(self, state: PoolState = _EMPTY) -> _Pool:
         if self._model.utterance_score is UtteranceScore.EVIDENCE:
-            return _Sum(self._window_seconds, self._model.evidence_correlation)
-        return _Mean()
+            return _Sum(self._window_seconds, self._model.evidence_correlation, state)
+        return _Mean(state)

@@ -8,6 +8,7 @@ from dfd.streaming.judgement.marks import MarkEvidence, Reading
 from dfd.streaming.judgement.quality import SignalQuality
 from dfd.streaming.judgement.verdict import TrackFacts, decide
 from dfd.streaming.options import SessionOptions
+from dfd.streaming.state import JudgeState
 from dfd.streaming.track import Track
 from dfd.streaming.types import (
     Alert,
@@ -25,25 +26,69 @@ _NOTHING_YET = Score(0.0, 0.0)
 
 
 class Judge:
-    """Keeps the evidence, the alerts and the counts of one channel."""
+    """Keeps the evidence, the alerts and the counts of one channel.
 
-    def __init__(self, channel: int, options: SessionOptions) -> None:
+    Args:
+        channel: its number.
+        options: of the session.
+        state: to go on with, of a judge with the same options.
+
+    Raises:
+        ValueError: if the state is not one.
+    """
+
+    def __init__(
+        self, channel: int, options: SessionOptions, state: JudgeState | None = None
+    ) -> None:
         self._channel = channel
         self._options = options
-        self._evidence = Evidence(
-            options.effective_window_seconds, options.model, options.rolling_windows
+        policy, rate = options.alert_policy, options.model.sample_rate_hz
+        known = (options.effective_window_seconds, options.model, options.rolling_windows)
+        if state is None:
+            self._evidence = Evidence(*known)
+            self._alerts = [AlertState(t, channel, policy) for t in _SCORES]
+            self._quality = SignalQuality(rate)
+            self._observed_until = 0
+            self._counts = dict.fromkeys(WindowStatus, 0)
+            self._first_alert_seconds: float | None = None
+        else:
+            self._evidence = Evidence(*known, state.evidence)
+            self._alerts = [
+                AlertState(t, channel, policy, memory)
+                for t, memory in zip(_SCORES, state.alerts, strict=True)
+            ]
+            self._quality = SignalQuality(rate, state.quality)
+            self._observed_until = state.observed_until
+            self._counts = dict(zip(WindowStatus, state.counts, strict=True))
+            self._first_alert_seconds = state.first_alert_seconds
+        self._marks = MarkEvidence(rate, None if state is None else state.marks)
+
+    def state(self) -> JudgeState:
+        """What was judged so far came to."""
+        return JudgeState(
+            evidence=self._evidence.state(),
+            alerts=tuple(alert.memory() for alert in self._alerts),
+            quality=self._quality.state(),
+            observed_until=self._observed_until,
+            counts=tuple(self._counts[status] for status in WindowStatus),
+            first_alert_seconds=self._first_alert_seconds,
+            marks=self._marks.state(),
         )
-        self._alerts = [AlertState(t, channel, options.alert_policy) for t in _SCORES]
-        self._quality = SignalQuality(options.model.sample_rate_hz)
-        self._observed_until = 0
-        self._counts = dict.fromkeys(WindowStatus, 0)
-        self._first_alert_seconds: float | None = None
-        self._marks = MarkEvidence(options.model.sample_rate_hz)
 
     @property
     def marks(self) -> MarkEvidence:
         """What was read of watermarks; it changes neither scores nor verdict."""
         return self._marks
+
+    @property
+    def standing_alerts(self) -> list[Alert]:
+        """Raised and not cleared."""
+        return [alert.standing for alert in self._alerts if alert.standing is not None]
+
+    @property
+    def alerts_raised(self) -> int:
+        """So far, cleared ones included."""
+        return sum(alert.times_raised for alert in self._alerts) + len(self._marks.found)
 
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None

@@ -8,6 +8,7 @@ later the last few are judged together, lest a long call raise what each window 
 from collections import deque
 from dataclasses import dataclass
 
+from dfd.streaming.state import MarkState
 from dfd.streaming.types import Watermark, Window
 
 # read without a break at first, and then one window in so many seconds
@@ -37,16 +38,28 @@ class Reading:
 class MarkEvidence:
     """The readings of one track.
 
+    Args:
+        sample_rate_hz: of the model.
+        state: to go on with.
+
     Attributes:
         asked: windows that were wanted so far.
     """
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, state: MarkState | None = None) -> None:
+        state = state or MarkState(0, 0, {}, ())
         self._rate = sample_rate_hz
-        self._next_start = 0
-        self._latest: dict[str, deque[float]] = {}
-        self._found: dict[str, Watermark] = {}
-        self.asked = 0
+        self._next_start = state.next_start
+        self._latest = {
+            scheme: deque(readings, maxlen=_TOGETHER) for scheme, readings in state.latest.items()
+        }
+        self._found = {mark.scheme: mark for mark in state.found}
+        self.asked = state.asked
+
+    def state(self) -> MarkState:
+        """What was read so far."""
+        latest = {scheme: tuple(readings) for scheme, readings in self._latest.items()}
+        return MarkState(self.asked, self._next_start, latest, self.found)
 
     @property
     def found(self) -> tuple[Watermark, ...]:

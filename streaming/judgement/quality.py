@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dfd.streaming.state import QualityState
 from dfd.streaming.types import Samples
 
 _CLIP_LEVEL = 0.999
@@ -11,17 +12,26 @@ _BAND_HZ = 250.0
 # Speech falls off by some 40 dB to the top of the telephone band; what lies this far
 # below the strongest band is a filter's stop band or noise.
 _FLOOR_DB = 55.0
+_NOTHING = QualityState(0, 0, ())
 
 
 class SignalQuality:
     """Clipping and bandwidth over the scored windows of one track."""
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, state: QualityState = _NOTHING) -> None:
         self._rate = sample_rate_hz
         self._window = np.hanning(_SEGMENT_SAMPLES).astype(np.float32)
-        self._power = np.zeros(_SEGMENT_SAMPLES // 2 + 1)
-        self._samples = 0
-        self._clipped = 0
+        self._bins = round(_BAND_HZ * _SEGMENT_SAMPLES / sample_rate_hz)
+        bands = (_SEGMENT_SAMPLES // 2 + 1) // self._bins
+        self._bands = np.zeros(bands)
+        self._bands[: len(state.bands)] = state.bands
+        self._samples = state.samples
+        self._clipped = state.clipped
+
+    def state(self) -> QualityState:
+        """What was observed so far came to; the bands to four digits."""
+        bands = tuple(float(f"{power:.4g}") for power in self._bands)
+        return QualityState(self._samples, self._clipped, bands)
 
     def observe(self, samples: Samples) -> None:
         """Takes samples worth scoring, float32 (n,)."""
@@ -34,7 +44,9 @@ class SignalQuality:
         last = len(samples) - _SEGMENT_SAMPLES
         starts = [last * at // max(1, count - 1) for at in range(count)]
         segments = np.stack([samples[at : at + _SEGMENT_SAMPLES] for at in starts])
-        self._power += np.square(np.abs(np.fft.rfft(segments * self._window))).sum(axis=0)
+        power = np.square(np.abs(np.fft.rfft(segments * self._window))).sum(axis=0)
+        bands = len(self._bands)
+        self._bands += power[: bands * self._bins].reshape(bands, self._bins).mean(axis=1)
 
     @property
     def clipped_fraction(self) -> float:
@@ -44,10 +56,8 @@ class SignalQuality:
     @property
     def bandwidth_hz(self) -> float:
         """Top of the highest quarter-kilohertz band with any energy; the whole if unknown."""
-        bins = round(_BAND_HZ * _SEGMENT_SAMPLES / self._rate)
-        bands = len(self._power) // bins
-        power = self._power[: bands * bins].reshape(bands, bins).mean(axis=1)
+        power = self._bands
         if not power.any():
             return self._rate / 2
         present = np.flatnonzero(power >= power.max() * 10.0 ** (-_FLOOR_DB / 10.0))
-        return float((present[-1] + 1) * bins * self._rate / _SEGMENT_SAMPLES)
+        return float((present[-1] + 1) * self._bins * self._rate / _SEGMENT_SAMPLES)

@@ -10,9 +10,9 @@ class GapMap:
         total_samples: everything lost since the start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, total_samples: int = 0) -> None:
         self._gaps: deque[tuple[int, int]] = deque()
-        self.total_samples = 0
+        self.total_samples = total_samples
 
     def add(self, start: int, end: int) -> None:
         """Adds a gap after all others; one that touches the last is joined to it."""
@@ -20,6 +20,12 @@ class GapMap:
         if self._gaps and self._gaps[-1][1] == start:
             start = self._gaps.pop()[0]
         self._gaps.append((start, end))
+
+    def before(self, position: int) -> int:
+        """Lost samples before a position that is not forgotten."""
+        return self.total_samples - sum(
+            max(0, stop - max(begin, position)) for begin, stop in self._gaps
+        )
 
     def reach(self, position: int) -> bool:
         """Whether anything is lost after a position."""

@@ -17,8 +17,14 @@ class SpeechProfile:
         self._flags = np.zeros(capacity_frames, np.int64)
         self._frames = 0
         self._hangover_left = 0
+        self._counted_until = 0
         self.active = False
         self.total_samples = 0
+
+    def go_on(self, frames: int, total_samples: int, counted_until: int) -> None:
+        """Goes on at an absolute frame; speech before `counted_until` is in the total already."""
+        self.jump(frames)
+        self.total_samples, self._counted_until = total_samples, counted_until
 
     @property
     def end(self) -> int:
@@ -35,7 +41,8 @@ class SpeechProfile:
         self._flags[self._frames % len(self._flags)] = speech
         self._frames += 1
         if speech:
-            self.total_samples += self._frame_samples
+            fresh = self.end - self._counted_until
+            self.total_samples += max(0, min(self._frame_samples, fresh))
         changed = speech is not self.active
         self.active = speech
         return changed

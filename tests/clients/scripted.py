@@ -128,6 +128,7 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
         self.connections.append(connection)
         effective = pb.StreamingDetectConfig()
         effective.CopyFrom(config)
+        effective.checkpoints = False  # it gives none
         effective.window_duration.CopyFrom(duration(WINDOW))
         effective.hop_duration.CopyFrom(duration(HOP))
         effective.alert_policy.rolling_threshold = 0.8

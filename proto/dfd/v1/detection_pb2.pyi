@@ -195,12 +195,23 @@ class StreamingDetectConfig(_message.Message):
     WINDOW_RESULTS_FIELD_NUMBER: _builtins.int
     WINDOW_DURATION_FIELD_NUMBER: _builtins.int
     HOP_DURATION_FIELD_NUMBER: _builtins.int
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    RESUME_STATE_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
     """Echoed in `started` and in the server's log; made by the server when empty."""
     model: _builtins.str
     """Empty: the server's default model."""
     window_results: _builtins.bool
     """False: only alerts, warnings and the summary."""
+    checkpoints: _builtins.bool
+    """Asks for checkpoints beside the answers. In `started` it is false where the
+    server gives none.
+    """
+    resume_state: _builtins.bytes
+    """`Checkpoint.state` as it came last, of a stream with the same id and
+    configuration whose connection broke: this one goes on with its evidence.
+    `started` says whether it does.
+    """
     @_builtins.property
     def audio_format(self) -> Global___AudioFormat: ...
     @_builtins.property
@@ -236,10 +247,12 @@ class StreamingDetectConfig(_message.Message):
         window_results: _builtins.bool = ...,
         window_duration: _duration_pb2.Duration | None = ...,
         hop_duration: _duration_pb2.Duration | None = ...,
+        checkpoints: _builtins.bool = ...,
+        resume_state: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "hop_duration", b"hop_duration", "vad", b"vad", "window_duration", b"window_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "channels", b"channels", "hop_duration", b"hop_duration", "labels", b"labels", "model", b"model", "stream_id", b"stream_id", "vad", b"vad", "window_duration", b"window_duration", "window_results", b"window_results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_policy", b"alert_policy", "audio_format", b"audio_format", "channels", b"channels", "checkpoints", b"checkpoints", "hop_duration", b"hop_duration", "labels", b"labels", "model", b"model", "resume_state", b"resume_state", "stream_id", b"stream_id", "vad", b"vad", "window_duration", b"window_duration", "window_results", b"window_results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,6 +398,7 @@ class StreamingDetectResponse(_message.Message):
     ALERT_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
     WARNING_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started(self) -> Global___StreamStarted: ...
     @_builtins.property
@@ -397,6 +411,12 @@ class StreamingDetectResponse(_message.Message):
     def summary(self) -> Global___StreamSummary: ...
     @_builtins.property
     def warning(self) -> Global___Warning: ...
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """Only where `checkpoints` were asked for: what the stream has come to with
+        this answer, which may hold nothing else.
+        """
+
     def __init__(
         self,
         *,
@@ -406,16 +426,49 @@ class StreamingDetectResponse(_message.Message):
         alert: Global___Alert | None = ...,
         summary: Global___StreamSummary | None = ...,
         warning: Global___Warning | None = ...,
+        checkpoint: Global___Checkpoint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "response", b"response", "speech_activity", b"speech_activity", "started", b"started", "summary", b"summary", "warning", b"warning", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "checkpoint", b"checkpoint", "response", b"response", "speech_activity", b"speech_activity", "started", b"started", "summary", b"summary", "warning", b"warning", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "response", b"response", "speech_activity", b"speech_activity", "started", b"started", "summary", b"summary", "warning", b"warning", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "checkpoint", b"checkpoint", "response", b"response", "speech_activity", b"speech_activity", "started", b"started", "summary", b"summary", "warning", b"warning", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["started", "window", "speech_activity", "alert", "summary", "warning"]  # noqa: Y015
     _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
 
 Global___StreamingDetectResponse: _TypeAlias = StreamingDetectResponse  # noqa: Y015
+
+@_typing.final
+class Checkpoint(_message.Message):
+    """A place on the time line from which a stream can go on, at this server or at
+    another one that shares its key, should the connection break.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    RESUME_OFFSET_FIELD_NUMBER: _builtins.int
+    state: _builtins.bytes
+    """Evidence, alerts and counts, signed by the server. It is the server's own
+    affair what is in it; hand it back as it came, in `resume_state`.
+    """
+    resume_offset: _builtins.int
+    """From this frame on, counted at the declared rate from the start of the
+    stream, the audio has to be sent again; what lies before may be forgotten.
+    """
+    def __init__(
+        self,
+        *,
+        state: _builtins.bytes = ...,
+        resume_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_offset", b"resume_offset", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
 
 @_typing.final
 class StreamStarted(_message.Message):
@@ -427,7 +480,13 @@ class StreamStarted(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     EFFECTIVE_CONFIG_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
+    resumed: _builtins.bool
+    """True: the stream goes on with the evidence of `resume_state`, and its audio
+    is awaited from `resume_offset` of that checkpoint on. False though there
+    was one: a warning RESUME_REFUSED says why, and the evidence starts anew.
+    """
     @_builtins.property
     def model(self) -> Global___ModelInfo: ...
     @_builtins.property
@@ -443,10 +502,11 @@ class StreamStarted(_message.Message):
         model: Global___ModelInfo | None = ...,
         effective_config: Global___StreamingDetectConfig | None = ...,
         limits: Global___Limits | None = ...,
+        resumed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_config", b"effective_config", "limits", b"limits", "model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_config", b"effective_config", "limits", b"limits", "model", b"model", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_config", b"effective_config", "limits", b"limits", "model", b"model", "resumed", b"resumed", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -936,7 +996,7 @@ class Warning(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """UPPER_SNAKE_CASE, stable: AUDIO_GAP, WINDOWS_SHED, WATERMARKS_UNREAD,
-    SERVER_DRAINING.
+    SERVER_DRAINING, RESUME_REFUSED.
     """
     message: _builtins.str
     channel: _builtins.int

@@ -44,6 +44,8 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         one = st.deferred(lambda: messages(kind))
     elif field.enum_type is not None:
         one = st.sampled_from([value.number for value in field.enum_type.values])
+    elif field.type == FieldDescriptor.TYPE_BYTES:
+        one = st.binary(max_size=8)
     else:
         one = _SCALARS[field.cpp_type]
     return st.lists(one, max_size=2) if field.is_repeated else one

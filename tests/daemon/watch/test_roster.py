@@ -11,6 +11,12 @@ from tests.daemon.harness import stream_config
 class Session:
     """Says nothing of any channel but that it is there."""
 
+    def standing_alerts(self) -> list[core.Alert]:
+        return []
+
+    def alerts_raised(self) -> dict[int, int]:
+        return {0: 0}
+
     def summary(self) -> list[core.ChannelSummary]:
         zero: dict[str, Any] = dict.fromkeys(
             ("audio_seconds", "speech_seconds", "gap_seconds"), 0.0

@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfd.daemon.resume.seal import Belongs, RefusedStateError, Seal
+from dfd.streaming.session import StreamSession
+from dfd.streaming.state import SessionState
+from dfd.streaming.types import Window, WindowStatus
+from tests.streaming.helpers import LoudnessVad, linear16, mono, speech_like
+
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+BELONGS = Belongs("call-7", "alice", "ab" * 32, "c0ffee")
+
+
+def judged() -> SessionState:
+    session = StreamSession(mono(), LoudnessVad, keep_state=True)
+    for event in session.feed(linear16(speech_like(9.0))):
+        if isinstance(event, Window):
+            session.resolve(event, WindowStatus.SCORED, 1.25)
+    assert session.state is not None
+    return session.state
+
+
+STATE = judged()
+SEALED = Seal((KEY,), 60.0).close(BELONGS, "d00d", STATE)
+
+
+def test_what_was_closed_is_opened_to_the_last_bit() -> None:
+    opened = Seal((KEY,), 60.0).open(SEALED, BELONGS)
+    assert opened.state == STATE
+    assert opened.call == "d00d"
+
+
+def test_a_state_is_small() -> None:
+    assert len(SEALED) < 1200
+
+
+def test_keys_are_changed_without_a_break() -> None:
+    both = Seal((OTHER_KEY, KEY), 60.0)
+    assert both.open(SEALED, BELONGS).state == STATE
+    with pytest.raises(RefusedStateError, match="--resume-key"):
+        Seal((KEY,), 60.0).open(both.close(BELONGS, "", STATE), BELONGS)
+
+
+@given(at=st.integers(0, len(SEALED) - 1), flip=st.integers(1, 255))
+def test_no_byte_may_be_changed(at: int, flip: int) -> None:
+    forged = bytearray(SEALED)
+    forged[at] ^= flip
+    with pytest.raises(RefusedStateError):
+        Seal((KEY,), 60.0).open(bytes(forged), BELONGS)
+
+
+@given(st.binary(max_size=300))
+def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
+    for start in (b"", SEALED[:5], SEALED[:37]):
+        with pytest.raises(RefusedStateError):
+            Seal((KEY,), 60.0).open(start + raw, BELONGS)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"stream_id": "call-8"}, "another stream"),
+        ({"caller": ""}, "another stream or caller"),
+        ({"weights_sha256": "cd" * 32}, "another model"),
+        ({"configuration": "beef"}, "another configuration"),
+    ],
+)
+def test_it_serves_nothing_but_what_it_belongs_to(change: dict[str, str], why: str) -> None:
+    with pytest.raises(RefusedStateError, match=why):
+        Seal((KEY,), 60.0).open(SEALED, replace(BELONGS, **change))
+
+
+def test_it_does_not_last_for_ever() -> None:
+    closed = Seal((KEY,), 60.0, lambda: 1000.0).close(BELONGS, "", STATE)
+    assert Seal((KEY,), 60.0, lambda: 1059.0).open(closed, BELONGS).at == 1000.0
+    for now in (1061.0, 960.0):  # or its maker's clock is wrong
+        with pytest.raises(RefusedStateError, match="s old"):
+            Seal((KEY,), 60.0, lambda now=now: now).open(closed, BELONGS)
+
+
+def test_what_is_signed_and_yet_no_state_is_refused() -> None:
+    """Another version of dfd, that has the key too."""
+    import hmac
+    import zlib
+
+    for body in (zlib.compress(b"\x80"), b"not compressed"):
+        mac = hmac.digest(KEY, SEALED[:1] + body, "sha256")
+        with pytest.raises(RefusedStateError, match="another version"):
+            Seal((KEY,), 60.0).open(SEALED[:5] + mac + body, BELONGS)
