@@ -33,12 +33,12 @@ class ServeOptions(ModelOverrides):
         model: the models to serve, in the form that `dfd.detector.load_detector` takes; the first
             is for streams that name none. Empty means the bundled model.
         workers: processes that share the port.
-        device: "auto", "cpu", "cuda" or "cuda:N"; several with commas between them.
-        precision, engine, threads: as `dfd.detector.load_detector` takes them.
-        metrics_host, metrics_port: where Prometheus finds its page; 0 takes a free port,
-            -1 serves none.
-        watermarks: schemes that are read beside the classifier, with commas; empty: none.
-        max_streams: streams and recordings at once; more are RESOURCE_EXHAUSTED.
+        device: "auto", "cpu", "cuda" or "cuda:N"; several are separated by commas.
+        precision, engine, threads: as for `dfd.detector.load_detector`.
+        metrics_host, metrics_port: where Prometheus finds its page; 0 picks a free port, -1
+            serves none.
+        watermarks: watermarking schemes to look for, separated by commas; empty means none.
+        max_streams: concurrent streams and recordings; more get RESOURCE_EXHAUSTED.
         admission: "measured" refuses streams before there are too many for the device or the
             event loop, "fixed" limits by `max_streams` alone.
         max_chunk_bytes, max_recording_bytes: most audio in one message.

@@ -226,7 +226,8 @@ class Server:
             )
             self.runtime.warn(
                 "ENGINE_FAILING",
-                f"{which} judges no windows at present; what is said meanwhile may stay unjudged",
+                f"{which} is not scoring windows at present; what is said meanwhile may stay"
+                " unscored",
                 model,
             )
         self._follow()
@@ -280,7 +281,7 @@ class Server:
         await self._vitals.stop()
         if self.runtime.watermarks is not None:
             await self.runtime.watermarks.stop()
-        if self.runtime.clips is not None:  # the journal notes the last of them
+        if self.runtime.clips is not None:  # before the journal, which records the last of them
             await asyncio.to_thread(self.runtime.clips.close)
             self.runtime.clips = None
         if self.runtime.journal is not None:

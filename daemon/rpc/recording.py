@@ -77,7 +77,7 @@ class Recording(AudioRpc):
         self._timer = loop.call_later(plan.end_seconds, self._give_up)
 
     def warn(self, reason: str, message: str) -> None:
-        """Puts it beside the result."""
+        """Adds a warning to the result."""
         self._response.warnings.append(events.server_warning(reason, message, self.audio_seconds))
 
     async def _take_and_judge(self) -> None:

@@ -103,8 +103,8 @@ class Stream(AudioRpc):
                 task.cancel()
             self._close(name, reason)
             self._outbox.abandon()
-            self._reader = None  # it knows this stream
-            # a cancelled task keeps its traceback, and that this stream
+            self._reader = None  # it refers to this stream
+            # a cancelled task keeps its traceback, and the traceback keeps this stream
             tasks, self._tasks = self._tasks, []
             await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""What a daemon offers: its models, by the names that streams ask for."""
+"""The models that a daemon serves, by the names that streams ask for."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from dfd.errors import UserError
 
 
 def check_names(specs: Sequence[ModelSpec]) -> None:
-    """Makes sure that a name means one model.
+    """Ensures that each name stands for one model.
 
     Raises:
         UserError: if two have the same.
@@ -22,7 +22,7 @@ def check_names(specs: Sequence[ModelSpec]) -> None:
 
 
 def line_up(models: Sequence[ServedModel]) -> dict[str, ServedModel]:
-    """All that streams may ask for, by name; the first is for those that ask for none.
+    """The models that streams may ask for, by name; the first is for streams that name none.
 
     Raises:
         UserError: if two have the same name.

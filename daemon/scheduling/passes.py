@@ -1,4 +1,4 @@
-"""Forward passes on the device: a thread that died or hangs is left behind for another."""
+"""Forward passes on the device: a thread that died or hangs is abandoned for another."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from dfd.detector.buckets import stack
 from dfd.detector.spec import Scorer
 from dfd.streaming.types import Samples
 
-# a single pass may hang by what it was given; the next one as well is the model's fault
+# a single pass may hang because of its input; if the next one hangs too, it is the model's fault
 _HUNG_PASSES = 2
 
 
@@ -62,26 +62,28 @@ class ForwardPasses:
             async with asyncio.timeout(self._timeout_seconds):
                 llrs = await self._device.run(lambda: scorer.score(*stack(windows, samples)))
         except TimeoutError:
-            # nothing can end a thread: leave it to its pass and go on with another
+            # a thread cannot be killed: leave it to its pass and continue with another
             self._device.close()
             self._renew()
             self._given_up += 1
             if self._given_up == _HUNG_PASSES and self._on_hung is not None:
-                log(logging.ERROR, "model hangs, loading it again", passes=self._given_up)
+                log(logging.ERROR, "model hangs, reloading it", passes=self._given_up)
                 self._on_hung()
             raise
         self._given_up = 0
         if llrs.shape[0] < len(windows):
-            raise ValueError(f"the classifier gave {llrs.shape} scores for {len(windows)} windows")
+            raise ValueError(
+                f"the classifier returned {llrs.shape} scores for {len(windows)} windows"
+            )
         return llrs
 
     def go_on_with(self, scorer: Scorer, device: DeviceThread) -> None:
-        """Takes another classifier, in the thread that it was loaded in."""
+        """Switches to another classifier, in the thread that loaded it."""
         self._device.close()
         self._scorer, self._device, self._given_up = scorer, device, 0
 
     def close(self) -> None:
-        """Ends the thread after the pass it is in; does not wait for it."""
+        """Ends the thread after its present pass, without waiting for it."""
         self._device.close()
 
     def _renew(self) -> None:

@@ -111,7 +111,7 @@ class Scheduler:
         self._passes.close()
 
     def go_on_with(self, scorer: Scorer, device: DeviceThread) -> None:
-        """Takes another classifier, in the thread that it was loaded in."""
+        """Switches to another classifier, in the thread that loaded it."""
         self._passes.go_on_with(scorer, device)
 
     def open_lane(self) -> Lane:

@@ -1,4 +1,4 @@
-"""What a forward pass takes, measured before the first stream comes."""
+"""Measures how long a forward pass takes, before the first stream arrives."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from dfd.daemon.vitals.rate import ServiceRate
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.types import WindowStatus
 
-# what the whole may take at most, about
+# approximate limit for the whole measurement
 _SECONDS = 3.0
 
 
@@ -22,10 +22,10 @@ async def calibrate(
     """Scores noise: single windows, then as many at once as one pass takes.
 
     Args:
-        scheduler: before the devices.
-        spec: of their model.
-        rate: told what came of it.
-        devices: how many there are.
+        scheduler: the scheduler of the devices.
+        spec: spec of their model.
+        rate: receives the result.
+        devices: number of devices.
     """
     noise = np.random.default_rng(0).normal(0.0, 0.05, spec.window_samples).astype(np.float32)
     lane = scheduler.open_lane()
@@ -46,7 +46,7 @@ async def calibrate(
 
     try:
         async with asyncio.timeout(10 * _SECONDS):
-            # the first pass after loading is not like those that follow
+            # the first pass after loading is not typical
             singles = [await once(1) for _ in range(3)][1:]
             single = min((seconds for found in singles if found for _, seconds in [found]))
             most = max(1, min(spec.batch_buckets[-1], int(_SECONDS / max(single, 1e-9))))

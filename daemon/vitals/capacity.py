@@ -1,4 +1,4 @@
-"""Whether one more stream would make those that run suffer: measured while they run."""
+"""Whether one more stream would slow the running ones down, measured while they run."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -26,20 +26,20 @@ SecondsEach = Callable[[], float | None]
 
 
 class Hold:
-    """A stream's part of the capacity."""
+    """A stream's share of the capacity."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave: Callable[[], None] | None = leave
 
     def leave(self) -> None:
-        """Gives it back, once."""
+        """Releases it, once."""
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
 
 
 class Capacity:
-    """Adds up what streams ask for; belongs to one event loop.
+    """Adds up what streams need; belongs to one event loop.
 
     Args:
         clock: monotonic, seconds.
@@ -73,12 +73,12 @@ class Capacity:
         self.loop = LoopLoad(lambda: self._streams)
 
     def observe(self, kind: Kind, outcome: Outcome) -> None:
-        """Takes what became of a window into account."""
+        """Takes the outcome of a window into account."""
         if kind is Kind.LIVE and outcome.queue_seconds > _LONG_WAIT * self._deadline_seconds:
             self._long_wait_at = self._clock()
 
     def enter(self, channels: int, hop_seconds: float, seconds_each: SecondsEach) -> Hold:
-        """Takes a part for a stream.
+        """Takes a share for a stream.
 
         Args:
             channels: that are judged.
@@ -96,7 +96,7 @@ class Capacity:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "OVERLOADED",
-                f"{why}, and one more stream would make those that run suffer; "
+                f"{why}, and one more stream would slow the running ones down; "
                 "try again later or connect to another server",
                 retry_seconds=self._retry_seconds,
             )
@@ -113,11 +113,11 @@ class Capacity:
     def why_not(self, more: float) -> str | None:
         """What speaks against so much more of the devices' time; None: nothing."""
         if not self._streams:
-            return None  # nobody would suffer
+            return None  # there is nobody to slow down
         if self._clock() - self._long_wait_at < self._deadline_seconds:
             return "windows wait too long"
         if self.loop.lag_seconds > _LONG_LAG_SECONDS:
-            return "this server is late with everything"
+            return "this server is behind with all its work"
         share = self.loop.stream_share
         if share is not None and (self._streams + 1) * share > _LOOP_SHARE:
             return "this server's process is busy"

@@ -1,4 +1,4 @@
-"""File descriptors: each connection takes one, and without any nobody new can be heard."""
+"""File descriptors: each connection needs one, and without any no new one can be accepted."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ _NEARLY_ALL = 0.9
 
 
 def raise_limit() -> None:
-    """Takes as many as the system lets this process have, up to what ever makes sense."""
+    """Raises the limit to what the system allows this process, within reason."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -22,18 +22,18 @@ def raise_limit() -> None:
 
 
 def nearly_used_up() -> bool:
-    """Whether few are left, or none."""
+    """Returns whether few or none are left."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         return len(os.listdir("/proc/self/fd")) > _NEARLY_ALL * soft
     except FileNotFoundError:
         return False  # a system without /proc
     except OSError:
-        return True  # not even one for looking
+        return True  # not even one to look with
 
 
 async def keep_watch() -> None:
-    """Says so in the log while few are left; never ends."""
+    """Logs a warning while few are left; never returns."""
     loop = asyncio.get_running_loop()
     told_at = -_TELL_SECONDS
     while True:
@@ -41,7 +41,7 @@ async def keep_watch() -> None:
             told_at = loop.time()
             log(
                 logging.ERROR,
-                "descriptors are nearly used up: new connections may not be taken",
+                "file descriptors are nearly used up: new connections may not be accepted",
                 limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             )
         await asyncio.sleep(_LOOK_SECONDS)

@@ -14,15 +14,15 @@ _FEWEST = 4
 
 
 class LoopLoad:
-    """Looks at its loop a few times a second.
+    """Samples its loop a few times per second.
 
     Args:
-        streams: how many run.
+        streams: returns the number of running streams.
 
     Attributes:
-        busy: share of a core that the loop takes.
-        lag_seconds: how late the loop was, the worst of late.
-        stream_share: share of a core that one stream takes; None before it is known.
+        busy: share of a core that the loop uses.
+        lag_seconds: the worst recent lag of the loop.
+        stream_share: share of a core that one stream uses; None before it is known.
     """
 
     def __init__(self, streams: Callable[[], int]) -> None:
@@ -33,11 +33,11 @@ class LoopLoad:
         self.stream_share: float | None = None
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts sampling."""
         self._task = asyncio.create_task(self._run(), name="dfd-loop-load")
 
     async def stop(self) -> None:
-        """Looks no longer."""
+        """Stops sampling."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -45,8 +45,8 @@ class LoopLoad:
 
     async def _run(self) -> None:
         while True:
-            # those that come meanwhile cost something already and are not counted: rather
-            # too much is believed than too little
+            # streams that arrive meanwhile already cost something and are not counted, so the
+            # estimate is rather too high than too low
             streams = self._streams()
             began, spent = time.monotonic(), time.thread_time()
             await asyncio.sleep(_TICK_SECONDS)

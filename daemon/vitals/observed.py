@@ -1,4 +1,4 @@
-"""A scheduler that tells what became of each window, wherever the model is."""
+"""A scheduler that reports the outcome of each window, wherever the model is."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,10 +11,10 @@ Observer = Callable[[Kind, Outcome], None]
 
 
 class ObservedScheduler:
-    """Passes everything on; belongs to one event loop.
+    """Forwards everything to another scheduler; belongs to one event loop.
 
     Attributes:
-        observers: told of each window that is resolved.
+        observers: called with each resolved window.
     """
 
     def __init__(self, scheduler: WindowScheduler) -> None:
@@ -24,31 +24,31 @@ class ObservedScheduler:
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Seconds, monotonic, the same for every process of this machine."""
+        """A monotonic clock in seconds, the same for every process on this machine."""
         return self._scheduler.clock
 
     @property
     def oldest_seconds(self) -> float:
-        """How long the oldest live window has waited; 0 where none does."""
+        """Returns how long the oldest live window has waited; 0 if none is waiting."""
         began = next(iter(self._live.values()), None)
         return 0.0 if began is None else self.clock() - began
 
     def open_lane(self) -> Lane:
-        """Announces a stream."""
+        """Opens a lane for a stream."""
         return self._scheduler.open_lane()
 
     def close_lane(self, lane: Lane) -> None:
-        """Forgets a stream; what it still has waiting is never run."""
+        """Closes a stream's lane; its waiting windows are never run."""
         self._scheduler.close_lane(lane)
 
     def cancel_lane(self, lane: Lane) -> None:
-        """Sheds what a stream has waiting or running."""
+        """Sheds a stream's waiting and running windows."""
         self._scheduler.cancel_lane(lane)
 
     def submit(
         self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
     ) -> asyncio.Future[Outcome]:
-        """Queues a window, as `WindowScheduler` says."""
+        """Queues a window, as described at `WindowScheduler`."""
         future = self._scheduler.submit(lane, samples, due_at=due_at, kind=kind, channel=channel)
         if kind is Kind.LIVE:
             self._live[future] = self.clock()

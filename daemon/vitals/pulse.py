@@ -1,7 +1,7 @@
-"""Whether windows come back judged, and in time: what health and readiness follow.
+"""Whether windows come back scored and in time, on which health and readiness depend.
 
-A window that fails may be at fault itself, and one that waits may wait for others. So doubt is
-settled by a window of the daemon's own: where that comes back scored and in time, all is well.
+A window that fails may be at fault itself, and one that waits may be waiting for others. Doubt is
+settled by a probe window of the daemon's own: if it comes back scored and in time, all is well.
 """
 
 import asyncio
@@ -14,22 +14,22 @@ from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.streaming.types import WindowStatus
 
-# In parts of the deadline of a window: how often is looked, after how long a live window that
-# waits is in doubt, and how long the daemon's own may take. Together less than two deadlines.
+# In parts of a window's deadline: how often to check, how long a live window may wait before there
+# is doubt, and how long the probe window may take. Together less than two deadlines.
 _TICK, _DOUBT, _PATIENCE = 0.1, 0.6, 1.0
 
 
 class Pulse:
-    """Feels it; belongs to one event loop.
+    """Checks whether windows are being scored; belongs to one event loop.
 
     Args:
-        scheduler: what the windows of all streams pass.
-        window_samples: of the classifier.
-        deadline_seconds: of a live window.
-        on_change: told that windows are judged again, or that they are not.
+        scheduler: the scheduler that the windows of all streams pass through.
+        window_samples: window length of the classifier.
+        deadline_seconds: deadline of a live window.
+        on_change: called with whether windows are being scored, when that changes.
 
     Attributes:
-        well: whether windows come back judged.
+        well: whether windows come back scored.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Pulse:
         scheduler.observers.append(self._observe)
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts checking."""
         self._task = asyncio.create_task(self._run(), name="dfd-pulse")
 
     async def stop(self) -> None:
-        """Looks no longer."""
+        """Stops checking."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -67,7 +67,7 @@ class Pulse:
             self.look()
 
     def look(self) -> None:
-        """Tries a window of its own where there is doubt, and says what became of it."""
+        """Sends a probe window if there is doubt, and reports its outcome."""
         if self._trial is not None:
             future, lane, began = self._trial
             if future.done():
@@ -85,7 +85,7 @@ class Pulse:
 
     def _try(self) -> None:
         lane, now = self._scheduler.open_lane(), self._scheduler.clock()
-        # due at once, so it goes before all that wait
+        # due at once, so it runs before all that are waiting
         future = self._scheduler.submit(lane, self._samples, due_at=now, kind=Kind.PATIENT)
         self._trial = (future, lane, now)
 

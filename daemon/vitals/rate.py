@@ -1,4 +1,4 @@
-"""How many windows a second the device scores, from the forward passes that it runs."""
+"""How many windows per second the device can score, estimated from its forward passes."""
 
 from dfd.daemon.scheduling.batching import Kind, Outcome
 
@@ -9,14 +9,14 @@ _LEAST_SLOWDOWN = 0.25
 
 
 class ServiceRate:
-    """Windows a second with the largest batches, corrected by how every pass compares.
+    """Windows per second with the largest batches, corrected by how each pass compares.
 
-    What a pass takes is known for one window and for the largest batch from the time when the
-    device had nothing else to do. A pass of any size in between tells by how much the device,
-    or the machine that it shares, is slower now.
+    The durations of a pass with one window and with the largest batch were measured when the device
+    was idle. A pass of any size in between shows by how much the device, or the machine that it
+    shares, is slower now.
 
     Args:
-        devices: devices that share the windows.
+        devices: number of devices that share the windows.
     """
 
     def __init__(self, devices: int = 1) -> None:
@@ -25,7 +25,7 @@ class ServiceRate:
         self._slowdown = 1.0
 
     def calibrate(self, one_seconds: float, size: int, seconds: float) -> None:
-        """Sets the reference: a pass of one window, and one of the largest size."""
+        """Sets the reference durations: a pass with one window, and one of the largest size."""
         self._reference = (one_seconds, size, max(seconds, 1e-9))
         self._slowdown = 1.0
 
@@ -52,7 +52,7 @@ class ServiceRate:
 
     @property
     def windows_per_second(self) -> float | None:
-        """What all devices score together; None before it is known."""
+        """Returns the throughput of all devices together; None before it is known."""
         if self._reference is None:
             return None
         _, size, seconds = self._reference

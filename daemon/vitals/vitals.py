@@ -1,4 +1,4 @@
-"""All that the daemon watches of its own work, put before a model."""
+"""Everything that the daemon measures of its own work, placed in front of a model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -82,7 +82,7 @@ class Vitals:
         return watched
 
     async def stop(self) -> None:
-        """Watches no longer."""
+        """Stops monitoring."""
         for pulse in self._pulses:
             await pulse.stop()
         await self._capacity.loop.stop()

@@ -1,7 +1,7 @@
-"""What whoever watches all streams is shown; it costs the streams next to nothing.
+"""What watchers of all streams see, at almost no cost to the streams.
 
-A stream's events keep a `sight` up to date: the scores of its last windows and the alerts that are
-raised. A message is made when it is written, once for all watchers; until then a watcher's queue
-holds no more than the names of the streams that changed. Workers show their streams to each other,
-through the supervisor, only while one of them is watched.
+A stream's events keep a `sight` up to date: the scores of its last windows and its active alerts.
+A message is built when it is sent, once for all watchers; until then a watcher's queue holds only
+the names of the streams that changed. Workers share their streams with each other, through the
+supervisor, only while one of them has a watcher.
 """

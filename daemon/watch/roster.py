@@ -1,4 +1,4 @@
-"""All streams of a daemon, and those who watch them."""
+"""All streams of a daemon, and their watchers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dfd.daemon.watch.sight import CHANGE_POINTS, LOST, SNAPSHOT_POINTS, RemoteS
 from dfd.v1 import detection_pb2 as pb
 
 MAX_WATCHERS = 64
-# ended streams that a watcher did not fetch; beyond it a new snapshot is less work
+# ended streams that a watcher has not fetched; beyond this a new snapshot is less work
 _MAX_BACKLOG = 1024
-# streams of one answer: between answers the loop serves others
+# streams in one response, so that the loop can serve others in between
 _ANSWER_STREAMS = 64
 
 
 class Watcher:
-    """What one watcher has yet to be told: at most the last state of each stream.
+    """What one watcher has yet to receive: at most the last state of each stream.
 
     Args:
-        everything: the streams that a snapshot holds.
+        everything: the streams in the snapshot.
     """
 
     def __init__(self, everything: Callable[[], list[Subject]]) -> None:
@@ -45,18 +45,18 @@ class Watcher:
             self.refresh()
 
     def refresh(self) -> None:
-        """Starts anew with a snapshot."""
+        """Starts again with a snapshot."""
         self._behind = True
         self._changed.clear()
         self._ended = 0
         self._wake.set()
 
     async def until_changed(self) -> None:
-        """Waits until there is something to tell."""
+        """Waits until there is something to send."""
         await self._wake.wait()
 
     def take(self) -> Iterator[pb.WatchStreamsResponse]:
-        """The answers that bring the watcher up to date, none of them large."""
+        """Yields the responses that bring the watcher up to date, none of them large."""
         self._wake.clear()
         snapshot, points = self._behind, CHANGE_POINTS
         subjects = list(self._changed.values())
@@ -72,8 +72,8 @@ class Roster:
     """The streams; belongs to one event loop.
 
     Attributes:
-        on_watched: is told when the first watcher comes and when the last one is gone.
-        closed: set when the daemon ends; watchers are to leave.
+        on_watched: called when the first watcher arrives and when the last one leaves.
+        closed: set when the daemon ends, so that watchers leave.
     """
 
     def __init__(self) -> None:
@@ -85,17 +85,17 @@ class Roster:
         self._siblings: set[Watcher] = set()
 
     def enter(self, sight: Sight) -> None:
-        """A stream began."""
+        """Adds a stream."""
         self._own[sight.key] = sight
         self.changed(sight)
 
     def changed(self, sight: Sight) -> None:
-        """A stream of this process has something new to show."""
+        """Notes that a stream of this process changed."""
         for watcher in self._watchers | self._siblings:
             watcher.tell(sight)
 
     def leave(self, sight: Sight, reason: str) -> None:
-        """A stream ended."""
+        """Removes a stream that ended."""
         del self._own[sight.key]
         sight.end(reason)
         for watcher in self._watchers | self._siblings:
@@ -112,7 +112,7 @@ class Roster:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOO_MANY_WATCHERS",
-                f"{MAX_WATCHERS} watchers are connected already; close one, or try again later",
+                f"{MAX_WATCHERS} watchers are already connected; close one, or try again later",
                 metadata={"max_watchers": str(MAX_WATCHERS)},
             )
         watcher = Watcher(
@@ -132,7 +132,7 @@ class Roster:
 
     @contextmanager
     def watch_own(self) -> Iterator[Watcher]:
-        """Watches the streams of this process alone, for another one that is watched."""
+        """Watches the streams of this process alone, for another process that has watchers."""
         watcher = Watcher(lambda: list(self._own.values()))
         self._siblings.add(watcher)
         try:
@@ -141,7 +141,7 @@ class Roster:
             self._siblings.remove(watcher)
 
     def told(self, process: int, stream: pb.WatchedStream) -> None:
-        """Another process told of a stream of its own."""
+        """Notes the state of a stream of another process."""
         if not self._watchers:
             return
         known = self._others.get(stream.key)
@@ -157,7 +157,7 @@ class Roster:
             watcher.tell(sight, ended=ended)
 
     def keep_only(self, process: int, keys: set[str]) -> None:
-        """Of another process's streams these run; the others were lost with it."""
+        """Keeps only these streams of another process; the others were lost with it."""
         lost = [key for key, (of, _) in self._others.items() if of == process and key not in keys]
         for key in lost:
             _, sight = self._others.pop(key)

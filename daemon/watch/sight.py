@@ -1,4 +1,4 @@
-"""One stream as watchers see it: kept up to date by its events, put into words when asked."""
+"""One stream as watchers see it: updated by its events, turned into a message on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfd.messages import to_message
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
-# windows that a snapshot tells, and those that a change does
+# number of windows in a snapshot, and in a change
 SNAPSHOT_POINTS = 64
 CHANGE_POINTS = 8
 _MAX_LABEL_BYTES = 8 << 10
@@ -24,18 +24,18 @@ LOST = "LOST"
 
 
 class Subject(Protocol):
-    """Something that is watched."""
+    """A stream that can be watched."""
 
     @property
     def key(self) -> str:
-        """Names it in the life of the daemon."""
+        """Its key, unique for the lifetime of the daemon."""
 
     def message(self, points: int) -> pb.WatchedStream:
-        """The stream as it stands, with at most so many of its last windows."""
+        """Returns the present state of the stream, with at most `points` of its last windows."""
 
 
 class Summarising(Protocol):
-    """A session, as far as watchers need it."""
+    """The part of a session that watchers need."""
 
     def standing_alerts(self) -> list[core.Alert]:
         """Raised and not cleared, of all channels."""
@@ -44,7 +44,7 @@ class Summarising(Protocol):
         """Alerts so far, cleared ones included, by channel."""
 
     def summary(self) -> list[core.ChannelSummary]:
-        """What the stream says so far, a channel each."""
+        """Returns the summary of each channel so far."""
 
 
 Event = core.WindowResult | core.Alert | core.SpeechActivity | core.StreamWarning
@@ -52,7 +52,7 @@ Event = core.WindowResult | core.Alert | core.SpeechActivity | core.StreamWarnin
 
 @dataclass(slots=True)
 class _Channel:
-    """What a summary does not say of a channel."""
+    """What the summary of a channel does not contain."""
 
     speaking: bool = False
     rolling_score: core.Score | None = None
@@ -75,9 +75,9 @@ class Sight:
     """A running stream of this process.
 
     Args:
-        config: in force on the stream.
+        config: effective configuration of the stream.
         peer: address of its client.
-        session: what it is judged by; let go when the stream ends.
+        session: its session, released when the stream ends.
     """
 
     def __init__(self, config: pb.StreamingDetectConfig, peer: str, session: Summarising) -> None:
@@ -105,7 +105,7 @@ class Sight:
         self._change: pb.WatchedStream | None = None
 
     def take(self, event: Event) -> bool:
-        """Keeps what an event says; False where it shows nothing."""
+        """Updates the state with an event; returns False if nothing visible changed."""
         if isinstance(event, core.StreamWarning):
             return False
         if isinstance(event, core.WindowResult):
@@ -132,7 +132,7 @@ class Sight:
         return True
 
     def end(self, reason: str) -> None:
-        """The stream is over: keeps its last word and lets go of its audio."""
+        """Ends the stream: keeps its final state and releases its audio."""
         with contextlib.suppress(Exception):  # a core that failed may fail again
             self._summaries = self._summarise()
         self._session = None
@@ -142,10 +142,10 @@ class Sight:
         self._change = None
 
     def message(self, points: int) -> pb.WatchedStream:
-        """The stream as it stands, with at most so many of its last windows."""
+        """Returns the present state of the stream, with at most `points` of its last windows."""
         if points != CHANGE_POINTS:
             return self._compose(points)
-        if self._change is None:  # made once for all watchers
+        if self._change is None:  # built once for all watchers
             self._change = self._compose(points)
         return self._change
 
@@ -172,14 +172,14 @@ class Sight:
 
 
 class RemoteSight:
-    """A stream of another process, as it was last told."""
+    """A stream of another process, in its last known state."""
 
     def __init__(self, told: pb.WatchedStream) -> None:
         self.key = told.key
         self._told = told
 
     def tell(self, told: pb.WatchedStream) -> None:
-        """Takes a newer state; windows that it leaves out are kept."""
+        """Applies a newer state; windows that it leaves out are kept."""
         before = {one.summary.channel: one for one in self._told.channels}
         for channel in told.channels:
             known = before.get(channel.summary.channel)
@@ -198,11 +198,11 @@ class RemoteSight:
         self._told = told
 
     def end(self, reason: str) -> None:
-        """Its process is gone."""
+        """Ends the stream, since its process is gone."""
         self._told.end_reason = reason
 
     def message(self, points: int) -> pb.WatchedStream:
-        """The stream as it stands, with at most so many of its last windows."""
+        """Returns the present state of the stream, with at most `points` of its last windows."""
         message = pb.WatchedStream()
         message.CopyFrom(self._told)
         for channel in message.channels:
@@ -215,7 +215,7 @@ def _probability(score: core.Score | None) -> float | None:
 
 
 def _bounded(labels: Mapping[str, str]) -> dict[str, str]:
-    """As many labels as are worth showing to everyone twice a second."""
+    """Returns as many labels as are worth sending to every watcher twice a second."""
     kept: dict[str, str] = {}
     left = _MAX_LABEL_BYTES
     for name, text in labels.items():

@@ -1,7 +1,7 @@
-"""Windows that wait to be read for watermarks, and the process that reads them.
+"""The queue of windows to be read for watermarks, and the process that reads them.
 
-It never slows the classifier: the process gives way to all others, few windows wait for it, and
-what waits too long is left unread. The windows of streams of which least was read go first.
+It never slows the classifier down: the process has the lowest priority, few windows wait for it,
+and what waits too long is left unread. Streams of which least was read come first.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _AGAIN_SECONDS = 5.0
 
 @dataclass(slots=True, eq=False)
 class _Task:
-    """A window that waits."""
+    """A waiting window."""
 
     samples: Samples
     sample_rate_hz: int
@@ -47,8 +47,8 @@ class WatermarkDesk:
     """Reads windows of all streams of one process, one at a time; belongs to one event loop.
 
     Args:
-        schemes: whose marks are read.
-        metrics: counts windows by what became of them.
+        schemes: the watermarking schemes to read.
+        metrics: counts windows by outcome.
     """
 
     def __init__(self, schemes: tuple[Scheme, ...], metrics: Metrics) -> None:
@@ -61,16 +61,16 @@ class WatermarkDesk:
         self._working: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Starts the process; windows may come at once, and wait until it is warm."""
+        """Starts the process; windows may be submitted at once and wait until it is warm."""
         self._working = asyncio.create_task(self._work(), name="dfd-watermarks")
 
     async def until_ready(self) -> None:
-        """Waits until the process is warm, but not for ever."""
+        """Waits until the process is warm, for a limited time."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
 
     async def stop(self) -> None:
-        """Ends the process; what still waits is left unread."""
+        """Stops the process; what is still waiting is left unread."""
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
@@ -83,9 +83,9 @@ class WatermarkDesk:
         """Queues a window.
 
         Args:
-            samples: not copied.
-            sample_rate_hz: theirs.
-            rank: how much of its stream came before; the lower goes first.
+            samples: the audio, which is not copied.
+            sample_rate_hz: its sample rate.
+            rank: how much of its stream came before; lower ranks go first.
         """
         future: asyncio.Future[Read] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Task(samples, sample_rate_hz, rank, time.monotonic(), future))
@@ -103,7 +103,7 @@ class WatermarkDesk:
                 while True:
                     await self._read_next()
             except (TimeoutError, OSError, EOFError, asyncio.IncompleteReadError):
-                log(logging.ERROR, "the process that reads watermarks is started anew")
+                log(logging.ERROR, "restarting the process that reads watermarks")
                 self._ready.clear()
                 await self._end_process()
                 await asyncio.sleep(_AGAIN_SECONDS)

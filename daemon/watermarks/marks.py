@@ -1,4 +1,4 @@
-"""One stream's windows on their way to be read for watermarks, and what comes back."""
+"""One stream's windows on their way to be read for watermarks, and the results."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from dfd.streaming.judgement.marks import Reading
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Alert, Reason, StreamWarning, Window
 
-_UNREAD = (
-    "the server is too busy to read all windows for watermarks; that none is found says less then"
-)
+_UNREAD = "the server is too busy to read all windows for watermarks, so finding none means less"
 
 
 class StreamMarks:
     """The watermarks of one stream.
 
     Args:
-        session: says which windows are wanted, and takes what was read.
-        desk: reads them.
-        tell: takes what there is to say.
+        session: says which windows are wanted, and receives the results.
+        desk: reads the windows.
+        tell: called with events.
     """
 
     def __init__(
@@ -42,11 +40,11 @@ class StreamMarks:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is on its way."""
+        """Whether no window is in flight."""
         return not self._out
 
     def offer(self, window: Window, changed: Callable[[], None]) -> None:
-        """Has a window read, if it is wanted; `changed` is called when that is done."""
+        """Submits a window if it is wanted; `changed` is called when it has been read."""
         if not self._session.wants_read(window):
             return
         future = self._desk.submit(window.samples, self._rate, self._sent)
@@ -55,7 +53,7 @@ class StreamMarks:
         future.add_done_callback(functools.partial(self._done, window, changed))
 
     def give_up(self) -> None:
-        """Waits for nothing any longer."""
+        """Stops waiting for results."""
         for future in tuple(self._out):
             future.cancel()
 

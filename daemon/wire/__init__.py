@@ -1,5 +1,5 @@
-"""Between the wire's messages and the core's types.
+"""Conversion between the wire's messages and the core's types.
 
-- `requests`: what a client asks for, checked; `events`: what happened, as responses
-- `describe`: what is served and in force
+- `requests`: a client's requests, validated; `events`: the core's events, as responses
+- `describe`: what is served, and the effective configuration
 """

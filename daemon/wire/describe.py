@@ -1,4 +1,4 @@
-"""What is served and in force, as messages of the wire."""
+"""What is served, and the effective configuration, as messages of the wire."""
 
 from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
@@ -10,7 +10,7 @@ from dfd.v1 import detection_pb2 as pb
 def effective_config(
     config: pb.StreamingDetectConfig, stream_id: str, options: SessionOptions, spec: ModelSpec
 ) -> pb.StreamingDetectConfig:
-    """The configuration in force, every default filled in."""
+    """Returns the effective configuration, with all defaults filled in."""
     vad = to_message(
         pb.VadConfig,
         options.vad,
@@ -37,7 +37,7 @@ def effective_config(
 
 
 def model_message(spec: ModelSpec) -> pb.ModelInfo:
-    """A model for the wire."""
+    """Converts a model."""
     return to_message(
         pb.ModelInfo,
         spec,

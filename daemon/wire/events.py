@@ -1,4 +1,4 @@
-"""What the core says, as messages of the wire."""
+"""The core's events as messages of the wire."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ SERVER_DRAINING = "SERVER_DRAINING"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where the time of a scored window went."""
+    """The timing of a scored window."""
 
     queue_seconds: float
     compute_seconds: float
@@ -19,23 +19,23 @@ class Timing:
 
 
 def window_result(result: core.WindowResult, timing: Timing | None) -> pb.WindowResult:
-    """What became of a window."""
+    """Converts a window's outcome."""
     return to_message(pb.WindowResult, result, result.window, timing=timing)
 
 
 def speech_activity(event: core.SpeechActivity) -> pb.SpeechActivity:
-    """Speech began or ended."""
+    """Converts speech activity."""
     kind = pb.SpeechActivity.TYPE_BEGIN if event.began else pb.SpeechActivity.TYPE_END
     return to_message(pb.SpeechActivity, event, type=kind)
 
 
 def draining_words(grace_seconds: float) -> str:
-    """The server is about to end."""
+    """Returns the message of a server that is shutting down."""
     return f"the server ends within {grace_seconds:g} s; finish, or connect elsewhere"
 
 
 def server_warning(reason: str, message: str, offset_seconds: float) -> pb.Warning:
-    """Something about the server, and where the stream was then."""
+    """Makes a warning about the server, with the stream's position at that time."""
     return pb.Warning(reason=reason, message=message, offset=duration(offset_seconds))
 
 

@@ -1,4 +1,4 @@
-"""The wire's requests, checked and taken to the core's types."""
+"""Validates the wire's requests and converts them to the core's types."""
 
 import math
 from typing import TypeVar
@@ -41,7 +41,7 @@ _ENGINES = {
 
 
 def parse(kind: type[_Request], raw: bytes) -> _Request:
-    """One message of a client.
+    """Parses one message of a client.
 
     Raises:
         StatusError: with MALFORMED_MESSAGE.
@@ -56,7 +56,7 @@ def parse(kind: type[_Request], raw: bytes) -> _Request:
 
 
 def seconds(value: Duration, name: str) -> float:
-    """A duration of a client.
+    """Converts a client's `Duration` to seconds.
 
     Raises:
         StatusError: with INVALID_DURATION.
@@ -73,7 +73,7 @@ def _finite(value: float, reason: str, name: str) -> float:
 
 
 def check_identity(config: pb.StreamingDetectConfig) -> None:
-    """Keeps what goes to the log within bounds.
+    """Checks the size of what will go to the log.
 
     Raises:
         StatusError: with INVALID_STREAM_ID or INVALID_LABELS.
@@ -90,7 +90,7 @@ def check_identity(config: pb.StreamingDetectConfig) -> None:
 
 
 def _audio_format(message: pb.AudioFormat, max_channel_count: int) -> AudioFormat:
-    """The declared format.
+    """Reads the declared format.
 
     Raises:
         StatusError: with INVALID_ENCODING or INVALID_CHANNEL_COUNT.
@@ -136,7 +136,7 @@ def _vad_options(message: pb.VadConfig) -> VadOptions:
 
 
 def _alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
-    """A policy with the unset fields filled in."""
+    """Returns a policy with the unset fields filled in."""
     values = {}
     for name in ("rolling_threshold", "cumulative_threshold", "hysteresis"):
         if message.HasField(name):
@@ -159,7 +159,7 @@ def _alert_policy(message: pb.AlertPolicy, default: AlertPolicy) -> AlertPolicy:
 def session_options(
     config: pb.StreamingDetectConfig | pb.DetectRequest, spec: ModelSpec, max_channel_count: int
 ) -> SessionOptions:
-    """What a stream asked for, checked, with every default filled in.
+    """Validates what a stream asked for, and fills in all defaults.
 
     Raises:
         StatusError: with the contract forbids it.

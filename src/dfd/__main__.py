@@ -1,4 +1,4 @@
-"""`python -m dfd` is the command `dfd`."""
+"""`python -m dfd` runs the command `dfd`."""
 
 from dfd.cli.main import main
 

@@ -1,5 +1,5 @@
-"""What a user can put right, in every room."""
+"""The one exception for mistakes that a user can correct."""
 
 
 class UserError(Exception):
-    """A mistake the user can put right; the message is one sentence that says what to do."""
+    """A mistake that the user can correct; the message is one sentence that says what to do."""

@@ -1,4 +1,4 @@
-"""A log's lines: time, level and event, then the event's own fields, as key=value or as JSON."""
+"""Log lines: time, level and event, then the event's own fields, as key=value or as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = "dfd"
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """The fields that an event was logged with."""
+    """Returns the fields that an event was logged with."""
     fields = getattr(record, "fields", None)
     if not isinstance(fields, Mapping):
         return {}
@@ -19,7 +19,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
 
 
 def form(name: str) -> logging.Formatter:
-    """The formatter of that name, "text" or "json"."""
+    """Returns the formatter with this name, "text" or "json"."""
     return JsonFormatter() if name == "json" else TextFormatter()
 
 
@@ -29,10 +29,10 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats each event as one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Puts time, level and event before the event's own fields."""
+        """Formats time, level and event, then the event's own fields."""
         line: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -47,10 +47,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level and event, then key=value; a traceback follows on its own lines."""
+    """Formats time, level and event, then key=value; a traceback follows on its own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Quotes what a caller wrote, so that one event stays one line."""
+        """Formats one event, quoting values so that it stays on one line."""
         head = f"{_time(record)} {record.levelname.lower():7} {_one_line(record.getMessage())}"
         if record.name != ROOT:
             head += f" logger={record.name}"

@@ -1,7 +1,7 @@
-"""Lines of the log on their way to standard error, which may be a pipe that nobody reads.
+"""A queue of log lines for standard error, which may be a pipe that nobody reads.
 
-Nothing that logs ever waits: lines go into a bounded queue, which a thread empties. Lines for
-which there is no room are dropped and counted, and the count is told in the log itself.
+Logging never blocks: lines go into a bounded queue, which a thread empties. Lines for which there
+is no room are dropped and counted, and the count is reported in the log itself.
 """
 
 import contextlib
@@ -15,20 +15,20 @@ from logging.handlers import QueueHandler
 from queue import Empty, Full, Queue
 from typing import Any, TextIO
 
-# Some MiB at most; a burst of a thousand streams is three thousand lines.
+# A few MiB at most; a burst of a thousand streams makes three thousand lines.
 CAPACITY = 10_000
 _LAST_SECONDS = 2.0
 
 
 class LineQueue(QueueHandler):
-    """Formats in the caller's thread, writes in its own.
+    """Formats lines in the caller's thread and writes them in its own.
 
     Args:
         stream: where the lines go.
-        capacity: lines that wait at most.
+        capacity: the most lines that may wait.
 
     Attributes:
-        dropped: lines for which there was no room, in all.
+        dropped: total number of lines for which there was no room.
     """
 
     def __init__(self, stream: TextIO, capacity: int = CAPACITY) -> None:
@@ -42,24 +42,24 @@ class LineQueue(QueueHandler):
         self._thread.start()
 
     def prepare(self, record: logging.LogRecord) -> str:
-        """The line itself: what it names may have changed when it is written."""
+        """Formats the line at once, since its arguments may have changed when it is written."""
         return self.format(record)
 
     def enqueue(self, line: Any) -> None:
-        """Never waits."""
+        """Queues a line without ever waiting."""
         try:
             self._lines.put_nowait(line)
         except Full:
             self.dropped += 1
 
     def flush(self) -> None:
-        """Gives what waits a moment to be written; a pipe that is full may have no more."""
+        """Waits a moment for queued lines to be written; a full pipe gets no longer than that."""
         end = time.monotonic() + _LAST_SECONDS
         while self._lines.unfinished_tasks and time.monotonic() < end and self._thread.is_alive():
             time.sleep(0.005)
 
     def close(self) -> None:
-        """Ends the thread, if it can be ended; it never holds up the end of the process."""
+        """Stops the thread if possible, without ever delaying the end of the process."""
         self.flush()
         self._ended.set()
         self._thread.join(0.5)
@@ -89,7 +89,7 @@ class LineQueue(QueueHandler):
 
 
 def _writer(stream: TextIO) -> Callable[[str], object]:
-    """Writes past Python's buffer, whose lock a thread that hangs in it would keep at the end."""
+    """Returns a writer that bypasses Python's buffer, whose lock a hung thread would keep."""
     try:
         descriptor = stream.fileno()
     except (io.UnsupportedOperation, ValueError):

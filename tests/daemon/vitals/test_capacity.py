@@ -108,7 +108,7 @@ def test_a_busy_loop_lets_nobody_in() -> None:
         held.capacity.loop.look(7, 0.25, 0.01)
     assert held.capacity.why_not(0.0) is None
     held.capacity.loop.look(7, 0.9, 0.01)
-    assert held.capacity.why_not(0.0) == "this server is late with everything"
+    assert held.capacity.why_not(0.0) == "this server is behind with all its work"
 
 
 def test_nobody_is_refused_where_nobody_would_suffer() -> None:
