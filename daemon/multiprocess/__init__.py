@@ -1,6 +1,8 @@
 """Several processes that share a port, all feeding one instance per model and device.
 
     supervisor   starts the processes, watches them, restarts dead ones, drains and stops
+    process      one of them, as the supervisor sees it; `gather` collects the metrics of all,
+                 `relay` shows the streams of each worker to the watchers of the others
     child        the entry point of such a process; `control` has the messages to and from it
     worker       one server of the port, with its own sessions but no model
     remote       a worker's scheduler: windows into its slots, records to an instance, scores back

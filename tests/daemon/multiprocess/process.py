@@ -1,5 +1,6 @@
 """A daemon of several processes as a process of its own, on a classifier that does as it is bid."""
 
+import contextlib
 import json
 import os
 import re
@@ -109,11 +110,12 @@ class SupervisorProcess:
 
     def children(self, role: str = "") -> list[psutil.Process]:
         """The processes of a role, by their number."""
-        found = {
-            words[-1]: child
-            for child in psutil.Process(self.process.pid).children()
-            if (words := child.cmdline()) and words[-1].startswith(f"dfd-{role}")
-        }
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it is dying
+                words = child.cmdline()
+                if words and words[-1].startswith(f"dfd-{role}"):
+                    found[words[-1]] = child
         return [found[name] for name in sorted(found)]
 
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
