@@ -175,6 +175,11 @@ _OPTIONS = (
         "What to do while the journal cannot be written: continue and report it, or stop streams.",
         click.Choice(JOURNAL_FAILURES),
     ),
+    _option(
+        "otlp_endpoint",
+        "Send traces to this OpenTelemetry collector: http://HOST:4317.  [default: no traces]",
+        str,
+    ),
     _option("token_file", "TOML file of bearer tokens.  [default: no token is needed]", _FILE),
     _option("tls_cert", "PEM file of the certificate chain.", _FILE),
     _option("tls_key", "PEM file of the certificate's key.", _FILE),

@@ -11,6 +11,7 @@ from prometheus_client import (
 )
 
 from dfd.daemon.logs import dropped_lines
+from dfd.daemon.tracing import Tracing
 from dfd.detector.spec import ModelSpec
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -36,9 +37,14 @@ class Part:
 
 
 class Metrics:
-    """The daemon's figures; cheap to touch on the hot path."""
+    """The daemon's figures; cheap to touch on the hot path.
+
+    Attributes:
+        tracing: traces of what is counted here; None if none are wanted.
+    """
 
     def __init__(self) -> None:
+        self.tracing: Tracing | None = None
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.streams_active = Gauge(

@@ -71,6 +71,7 @@ class ServeOptions(ModelOverrides):
         evidence_clips: folder for the audio around alerts; None writes no audio.
         clip_days, clip_bytes: clips older than this, or beyond this size, are deleted.
         journal_failure: what to do while the journal is down: "continue", or "stop" streams.
+        otlp_endpoint: URL of an OpenTelemetry collector; None sends no traces.
         token_file: TOML file of bearer tokens; None admits everyone.
         jwt_keys: key set of an issuer whose signed tokens are accepted as well.
         jwt_issuer, jwt_audience: issuer and audience that those tokens must name.
@@ -129,6 +130,7 @@ class ServeOptions(ModelOverrides):
     evidence_clips: Path | None = None
     clip_days: float = 30.0
     clip_bytes: int = 1024 * MIB
+    otlp_endpoint: str | None = None
     token_file: Path | None = None
     jwt_keys: Path | None = None
     jwt_issuer: str = ""
@@ -155,6 +157,11 @@ class ServeOptions(ModelOverrides):
         )
         _require(
             bool(self.host), "host is empty; give an address, such as 127.0.0.1 for this machine"
+        )
+        endpoint = self.otlp_endpoint
+        _require(
+            endpoint is None or endpoint.startswith(("http://", "https://")),
+            f"otlp endpoint is {endpoint!r}; name it as http://127.0.0.1:4317 or https://...",
         )
         for name in (
             "workers",

@@ -36,6 +36,7 @@ from dfd.daemon.scheduling.lineup import line_up
 from dfd.daemon.scheduling.load import load_model
 from dfd.daemon.scheduling.local import Loader, LocalModels
 from dfd.daemon.service import SERVICE, DetectionService
+from dfd.daemon.tracing import Tracing
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
 from dfd.daemon.vitals.vitals import Vitals
@@ -124,6 +125,8 @@ class Server:
         """
         options = self.options
         shared = self._shares_port
+        if options.otlp_endpoint is not None:
+            self.metrics.tracing = Tracing(options.otlp_endpoint, __version__)
         if options.journal is not None:
             self.runtime.journal = open_journal(options, self.metrics)
         if options.evidence_clips is not None:
@@ -287,7 +290,11 @@ class Server:
         if self.runtime.journal is not None:
             await self.runtime.journal.close()
             self.runtime.journal = None
-        return await self._source.stop()
+        idle = await self._source.stop()
+        if self.metrics.tracing is not None:
+            await asyncio.to_thread(self.metrics.tracing.close)
+            self.metrics.tracing = None
+        return idle
 
     async def __aenter__(self) -> Self:
         try:

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 
+from dfd import __version__
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.control import (
@@ -26,6 +27,7 @@ from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.scheduling.local import Loader, LocalModel
 from dfd.daemon.scheduling.scheduler import Scheduler
+from dfd.daemon.tracing import Tracing
 from dfd.errors import UserError
 from dfd.streaming.types import WindowStatus
 
@@ -114,6 +116,8 @@ class WorkerConnection:
 async def run_instance(options: ServeOptions, load: Loader, control: ControlChannel) -> Ended:
     """Runs as an instance until it is told to stop or the supervisor is gone."""
     metrics = Metrics()
+    if options.otlp_endpoint is not None:
+        metrics.tracing = Tracing(options.otlp_endpoint, __version__)
     source = LocalModel(options, metrics, load, on_hung=_die)
     connections: dict[int, WorkerConnection] = {}
     warming = asyncio.ensure_future(_warm(source, metrics, control))
@@ -137,6 +141,8 @@ async def run_instance(options: ServeOptions, load: Loader, control: ControlChan
     for worker in connections.values():
         worker.close()
     await source.stop()
+    if metrics.tracing is not None:
+        await asyncio.to_thread(metrics.tracing.close)
     return Ended()
 
 

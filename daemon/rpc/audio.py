@@ -15,6 +15,7 @@ from dfd.daemon.logs import log
 from dfd.daemon.rpc.pipeline import Emission, Pipeline
 from dfd.daemon.runtime import Runtime
 from dfd.daemon.scheduling.contract import ServedModel
+from dfd.daemon.tracing import StreamTrace
 from dfd.daemon.wire import events
 from dfd.streaming import types as core
 from dfd.streaming.options import SessionOptions
@@ -50,6 +51,7 @@ class AudioRpc(ABC):
         self._began_at = time.monotonic()
         self._pipeline: Pipeline | None = None
         self._journal: CallJournal | None = None
+        self._trace: StreamTrace | None = None
         self._clips = None if runtime.clips is None else runtime.clips.call()
 
     @property
@@ -86,6 +88,11 @@ class AudioRpc(ABC):
             keep_state=keep_state,
             state=state,
         )
+        if (tracing := self._runtime.metrics.tracing) is not None:
+            metadata = self._context.invocation_metadata() or ()
+            name = self.model.spec.name
+            self._trace = tracing.stream(self._kind, self.stream_id, name, metadata)
+            self._pipeline.trace = self._trace
         return self._pipeline
 
     async def _begin_journal(self, started: pb.StreamStarted) -> None:
@@ -142,6 +149,8 @@ class AudioRpc(ABC):
             self._journal.end(name, reason, self.audio_seconds, channels)
         if self._clips is not None:
             self._clips.close()
+        if self._trace is not None:
+            self._trace.end(name, reason, self.audio_seconds)
 
     @property
     def _token_name(self) -> str | None:

@@ -1,11 +1,13 @@
 """Connects one stream to the scheduler: feeds the core and resolves its windows."""
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -15,6 +17,7 @@ from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.batching import Kind, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
+from dfd.daemon.tracing import StreamTrace, end_window
 from dfd.daemon.watermarks.desk import WatermarkDesk
 from dfd.daemon.watermarks.marks import StreamMarks
 from dfd.daemon.wire.events import Timing
@@ -33,6 +36,9 @@ from dfd.streaming.types import (
     WindowStatus,
 )
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
 # A window that arrives further ahead of real time than this is not live: it is never shed.
 _AHEAD_SECONDS = 0.5
 # Shedding is reported at once, and after that as a total at intervals of this much audio.
@@ -46,6 +52,7 @@ class _Entry:
     window: Window
     arrived_at: float
     outcome: Outcome | None = None
+    span: "Span | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,9 @@ class Pipeline:
 
     Attributes:
         hurried: windows were shed so that the stream ends in time.
+
+    Attributes:
+        trace: of the stream; None if none is wanted.
 
     Raises:
         StatusError: with VAD_UNAVAILABLE.
@@ -131,6 +141,7 @@ class Pipeline:
         self._closed = False
         self._lane = scheduler.open_lane()
         self._marks = None if desk is None else StreamMarks(self.session, desk, self._tell)
+        self.trace: StreamTrace | None = None
 
     @property
     def has_room(self) -> bool:
@@ -217,6 +228,9 @@ class Pipeline:
             self._marks.give_up()
             self._marks = None
         for entries in self._pending.values():
+            for entry in entries:
+                if entry.span is not None:
+                    end_window(entry.span, entry.outcome or Outcome(WindowStatus.SHED))
             entries.clear()
 
     async def _step(self) -> None:
@@ -247,13 +261,16 @@ class Pipeline:
         kind = Kind.PATIENT
         if ends_at <= now + _AHEAD_SECONDS:
             kind = Kind.EARLY if window.provisional else Kind.LIVE
-        future = self._scheduler.submit(
-            self._lane,
-            window.samples,
-            due_at=max(now, ends_at) + self._deadline_seconds,
-            kind=kind,
-            channel=window.channel,
-        )
+        with contextlib.ExitStack() as stack:
+            if self.trace is not None:
+                entry.span = stack.enter_context(self.trace.window(window))
+            future = self._scheduler.submit(
+                self._lane,
+                window.samples,
+                due_at=max(now, ends_at) + self._deadline_seconds,
+                kind=kind,
+                channel=window.channel,
+            )
 
         def done(future: asyncio.Future[Outcome]) -> None:
             if self._closed:
@@ -274,6 +291,8 @@ class Pipeline:
             timing = None
             if outcome.batch_size:
                 timing = Timing(outcome.queue_seconds, outcome.compute_seconds, outcome.batch_size)
+            if entry.span is not None:
+                end_window(entry.span, outcome)
             self._metrics.windows.labels(outcome.status.value).inc()
             resolved = self.session.resolve(entry.window, outcome.status, outcome.spoof_llr)
             for event in resolved:
@@ -299,6 +318,8 @@ class Pipeline:
         if isinstance(event, StreamWarning):
             self._metrics.warnings.labels(event.reason.value).inc()
         elif isinstance(event, Alert):
+            if self.trace is not None:
+                self.trace.alert(event)
             if not event.cleared:
                 self._metrics.alerts.labels(event.trigger.value).inc()
             log(

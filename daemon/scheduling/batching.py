@@ -5,8 +5,12 @@ import heapq
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from dfd.streaming.types import Samples, WindowStatus
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
 
 # A larger bucket is used if at least this part of it is filled.
 _WORTH_PADDING = 0.75
@@ -66,6 +70,7 @@ class Task:
         samples: None once it is resolved, so that a dead queue entry holds no audio.
         arrived_at, due_at: times on the scheduler's clock.
         queued: whether it is waiting in the queue.
+        trace: context of its span, if it is traced.
     """
 
     lane: Lane
@@ -76,6 +81,7 @@ class Task:
     channel: int
     future: asyncio.Future[Outcome]
     queued: bool = False
+    trace: "SpanContext | None" = None
 
     def late(self, now: float) -> bool:
         """Returns whether it is past its due time and may be shed."""

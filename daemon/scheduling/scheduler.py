@@ -155,6 +155,8 @@ class Scheduler:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         now = self.clock() if arrived_at is None else arrived_at
         task = Task(lane, samples, now, due_at, kind, channel, future)
+        if (tracing := self._metrics.tracing) is not None:
+            task.trace = tracing.submitting()
         self._give_up(self._queue.pop_needless(lane, channel), WindowStatus.SHED)
         if not self._make_room(kind):
             self._give_up([task], WindowStatus.SHED)
@@ -273,6 +275,8 @@ class Scheduler:
         llrs = await self._passes.score(windows)
         compute = self.clock() - started_at
         self._metrics.batch_done(len(windows), compute)
+        if (tracing := self._metrics.tracing) is not None:
+            tracing.batch(compute, (task.trace for task in live), len(windows))
         each = compute / len(windows)
         self._seconds_each += _SMOOTHING * (each - self._seconds_each)
         for task, llr in zip(live, llrs.tolist(), strict=False):
