@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
+
+if TYPE_CHECKING:
+    from dfd.detector.spec import LoadedModel
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -97,6 +100,29 @@ def model_options(command: _F) -> _F:
     """Adds `--model` and the options that override its properties."""
     option = click.option("--model", default="bundled", show_default=True, help=MODEL_HELP)
     return option(override_options(command))
+
+
+def fuse_option(command: _F) -> _F:
+    """Adds `--fuse`; `load_judge` reads it."""
+    return click.option(
+        "--fuse",
+        metavar="A+B",
+        help="Score by several models together, in place of --model: their calibrated LLRs are"
+        " added by the weights of their cards (fusion_weight), or equally.",
+    )(command)
+
+
+def load_judge(model: str, fuse: str | None, load: Callable[[str], "LoadedModel"]) -> "LoadedModel":
+    """Loads what recordings are scored by: a model, or several together.
+
+    Raises:
+        UserError: if one cannot be loaded, or they cannot be put together.
+    """
+    if fuse is None:
+        return load(model)
+    from dfd.detector.fusion import load_fusion
+
+    return load_fusion(fuse, load)
 
 
 def serve_arguments(values: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -13,13 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.cli._errors import PlainVerb
-from dfd.cli._model import WATERMARKS_HELP, model_options, model_overrides
+from dfd.cli._model import (
+    WATERMARKS_HELP,
+    fuse_option,
+    load_judge,
+    model_options,
+    model_overrides,
+)
 from dfd.cli._outputs import json_option
 from dfd.clients.display.tables import Column, fitted, number, result_console, verdict_text
 from dfd.clients.display.verdicts import Rates, rates_sentence
 from dfd.clients.sources.recording import Recording, open_recordings
-from dfd.detector import Detector, load_detector
-from dfd.detector.spec import ModelSpec
+from dfd.detector import load_detector
+from dfd.detector.spec import LoadedModel, ModelSpec
 from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
 from dfd.offline.recording import ReadMarks, TrackScores, score_recording
@@ -191,6 +198,7 @@ def _complain(message: object) -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @json_option("one line of JSON for each channel")
 @model_options
+@fuse_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
 @click.option(
@@ -207,6 +215,7 @@ def command(
     files: tuple[str, ...],
     as_json: bool,
     model: str,
+    fuse: str | None,
     device: str,
     precision: str,
     threshold: float,
@@ -226,7 +235,7 @@ def command(
     schemes = named(watermarks)
     display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
     failed = incomplete = False
-    detector: Detector | None = None
+    detector: LoadedModel | None = None
     read_marks: ReadMarks | None = None
     with _progress(len(files)) as progress:
         task = progress.add_task("scoring", total=len(files))
@@ -238,14 +247,15 @@ def command(
                 failed = True
                 continue
             if detector is None:
-                detector = load_detector(
-                    model,
+                load = partial(
+                    load_detector,
                     device=device,
                     precision=precision,
                     batch_buckets=_BATCH_SIZES,
                     warm=False,
                     overrides=model_overrides(facts),
                 )
+                detector = load_judge(model, fuse, load)
                 if schemes:
                     from dfd.detector.watermarks.readers import Readers
 
@@ -274,7 +284,7 @@ def command(
 
 def _score(
     recording: Recording,
-    detector: Detector,
+    detector: LoadedModel,
     window_scores: bool,
     read_marks: ReadMarks | None,
 ) -> tuple[list[Finding], list[TrackScores]]:

@@ -8,18 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dfd.cli._errors import PlainVerb
-from dfd.cli._model import model_options, model_overrides
+from dfd.cli._model import fuse_option, load_judge, model_options, model_overrides
 from dfd.cli._outputs import OutputFile, json_option, report_option, write_text
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
-    from dfd.detector import Detector
+    from dfd.detector.spec import LoadedModel
     from dfd.evaluation.evaluate import RunOptions
     from dfd.evaluation.trials import TrialSet
 
@@ -64,6 +65,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Write a report with plots to a file.",
 )
 @model_options
+@fuse_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", default="fp32", show_default=True, help="auto, fp32, bf16 or fp16.")
 @click.option(
@@ -277,21 +279,30 @@ def _run_options(
 
 
 def _detector(
-    *, model: str, device: str, precision: str, threads: int | None, **values: Any
-) -> Detector:
+    *,
+    model: str,
+    fuse: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    **values: Any,
+) -> LoadedModel:
     from dfd.detector import load_detector
 
-    return load_detector(
-        model,
+    load = partial(
+        load_detector,
         device=device,
         precision=precision,
         threads=threads,
         warm=False,
         overrides=model_overrides(values),
     )
+    return load_judge(model, fuse, load)
 
 
-def _long_streams(trials: TrialSet, detector: Detector, condition: str, bar: Any) -> dict[str, Any]:
+def _long_streams(
+    trials: TrialSet, detector: LoadedModel, condition: str, bar: Any
+) -> dict[str, Any]:
     from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
     from dfd.evaluation.scoring.long_streams import false_alerts
     from dfd.evaluation.telephone.conditions import condition_named

@@ -73,6 +73,27 @@ _OPTIONS = (
         multiple=True,
         show_default=False,
     ),
+    _option(
+        "fuse",
+        "Put models together, a+b: their calibrated LLRs are added by the weights of their cards"
+        " (fusion_weight), or equally. May be repeated.",
+        _Words(),
+        multiple=True,
+        show_default=False,
+    ),
+    _option(
+        "cascade",
+        "Put two models together, a+b: a scores every window, b those that a is not sure are"
+        " human, and all while an alert is near. May be repeated.",
+        _Words(),
+        multiple=True,
+        show_default=False,
+    ),
+    _option(
+        "cascade_from",
+        "P(spoof) of a cascade's first model from which its second one is asked.",
+        click.FLOAT,
+    ),
     *OVERRIDES,
     _option(
         "workers",

@@ -111,6 +111,18 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelMember:
+    """A model that is part of a fusion or a cascade.
+
+    Attributes:
+        weight: weight of its LLR in a fusion; 0 in a cascade.
+    """
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model as it is served.
 
@@ -123,6 +135,7 @@ class ModelInfo:
         min_speech_seconds: windows with less speech are not scored.
         error_rates: None if the model's card does not state them.
         calibration: None where an older server does not say.
+        members: the models behind a fusion or a cascade.
     """
 
     name: str
@@ -142,6 +155,7 @@ class ModelInfo:
     min_speech_seconds: float
     error_rates: ErrorRates | None = None
     calibration: Calibration | None = None
+    members: tuple[ModelMember, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +194,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberScore:
+    """The outcome of a window at one member of a fusion or a cascade.
+
+    Attributes:
+        status: SHED also if it had not answered when the window was due.
+        spoof_probability, spoof_llr: None unless scored.
+    """
+
+    model: str
+    status: WindowStatus
+    spoof_probability: float | None
+    spoof_llr: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class WindowResult:
     """The outcome of one window, and the three scores after it.
 
@@ -192,6 +221,8 @@ class WindowResult:
         queue_seconds: time spent waiting for a batch.
         compute_seconds: duration of the batch's forward pass.
         batch_size: number of windows in that batch; 0 unless scored.
+        members: of a fusion or a cascade, the members that were asked about this window. If not all
+            of them are SCORED, the others decided.
     """
 
     channel: int
@@ -209,6 +240,7 @@ class WindowResult:
     queue_seconds: float
     compute_seconds: float
     batch_size: int
+    members: tuple[MemberScore, ...] = ()
     proto: pb.WindowResult = field(kw_only=True, repr=False, compare=False)
 
 

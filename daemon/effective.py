@@ -21,6 +21,8 @@ def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[
         text = "none" if value is None else str(value)
         if option.name == "model":
             text = ", ".join(options.models)
+        elif isinstance(value, (tuple, list)):
+            text = ", ".join(value) or "none"
         if isinstance(value, Path):
             text = str(value.absolute())
         if option.name == "journal":

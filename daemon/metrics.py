@@ -64,6 +64,18 @@ class Metrics:
             "dfd_errors", "Calls that ended with an error.", ["code", "reason"], registry=registry
         )
         self.windows = Counter("dfd_windows", "Windows by outcome.", ["status"], registry=registry)
+        self.member_windows = Counter(
+            "dfd_member_windows",
+            "Windows of fusions and cascades by member and its outcome.",
+            ["model", "status"],
+            registry=registry,
+        )
+        self.cascade_windows = Counter(
+            "dfd_cascade_windows",
+            "Windows of cascades that went on to the second model, or were kept from it.",
+            ["cascade", "went"],
+            registry=registry,
+        )
         self.queue_length = Gauge(
             "dfd_queue_length", "Windows waiting for the classifier.", registry=registry
         )

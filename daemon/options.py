@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from dfd.detector.fusion import terms
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
@@ -32,6 +33,9 @@ class ServeOptions(ModelOverrides):
         host, port: where gRPC listens; port 0 picks a free one.
         model: the models to serve, in the form that `dfd.detector.load_detector` takes; the first
             is for streams that name none. Empty means the bundled model.
+        fuse: models put together, "a+b", whose LLRs are added.
+        cascade: two models, "a+b", of which the second hears what the first is not sure of.
+        cascade_from: P(spoof) of the first from which the second is asked.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several are separated by commas.
         precision, engine, threads: as for `dfd.detector.load_detector`.
@@ -92,6 +96,9 @@ class ServeOptions(ModelOverrides):
     host: str = "127.0.0.1"
     port: int = 50051
     model: str | tuple[str, ...] = ()
+    fuse: tuple[str, ...] = ()
+    cascade: tuple[str, ...] = ()
+    cascade_from: float = 0.1
     workers: int = 1
     device: str = "auto"
     precision: str = "auto"
@@ -220,6 +227,17 @@ class ServeOptions(ModelOverrides):
             _require(
                 math.isfinite(delay) and delay >= 0.0, f"{_spoken(name)} is {delay}; use 0 or more"
             )
+        for text in self.fuse:
+            self.members_of(text)
+        for text in self.cascade:
+            _require(
+                len(self.members_of(text)) == 2,
+                f"a cascade has two models, a cheap one and a dear one, not {text}",
+            )
+        _require(
+            0.0 < self.cascade_from < 1.0,
+            f"cascade from is {self.cascade_from}; use a probability between 0 and 1",
+        )
         _require(
             all(self.devices), f"device is {self.device!r}; name one, or several as cuda:0,cuda:1"
         )
@@ -267,10 +285,25 @@ class ServeOptions(ModelOverrides):
         return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
 
     @property
+    def named_models(self) -> tuple[str, ...]:
+        """The models that are named one by one."""
+        return (self.model,) if isinstance(self.model, str) else tuple(self.model)
+
+    @property
     def models(self) -> tuple[str, ...]:
-        """The models to load, each once; the first is for streams that name none."""
-        named = (self.model,) if isinstance(self.model, str) else self.model
-        return tuple(dict.fromkeys(named)) or (_BUNDLED,)
+        """The models to load, each once: those that are named, then what else is put together."""
+        members = (term for text in (*self.fuse, *self.cascade) for term in self.members_of(text))
+        return tuple(dict.fromkeys((*self.named_models, *members))) or (_BUNDLED,)
+
+    def members_of(self, text: str) -> tuple[str, ...]:
+        """The models that "a+b" puts together; a file or folder may be named without its path.
+
+        Raises:
+            UserError: if these are not different models.
+        """
+        short = {Path(name).stem: name for name in self.named_models}
+        short |= {Path(name).name: name for name in self.named_models}
+        return tuple(short.get(term, term) for term in terms(text))
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -284,7 +317,7 @@ class ServeOptions(ModelOverrides):
 
     def of(self, model: str, device: str | None = None) -> "ServeOptions":
         """The same for one model alone, on one device or on all."""
-        return replace(self, model=model, device=device or self.device)
+        return replace(self, model=model, fuse=(), cascade=(), device=device or self.device)
 
     @property
     def streams_by_peer(self) -> int:

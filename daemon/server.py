@@ -32,7 +32,7 @@ from dfd.daemon.page import MetricsPage
 from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import ModelSource, ServedModel
-from dfd.daemon.scheduling.lineup import line_up
+from dfd.daemon.scheduling.lineup import check_lineup, line_up
 from dfd.daemon.scheduling.load import load_model
 from dfd.daemon.scheduling.local import Loader, LocalModels
 from dfd.daemon.service import SERVICE, DetectionService
@@ -194,7 +194,8 @@ class Server:
         """
         models = await self._source.start()
         rehearse(models[0].spec)
-        lineup = line_up(await self._vitals.watch(models))
+        check_lineup(self.options, [model.spec for model in models])
+        lineup = line_up(self.options, await self._vitals.watch(models), self.metrics)
         if self.runtime.watermarks is not None:
             await self.runtime.watermarks.until_ready()
         self._has_model = True

@@ -39,6 +39,18 @@ class ErrorRates:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSpec:
+    """A model that others are put together with.
+
+    Attributes:
+        weight: of its LLR in a fusion; 0 in a cascade, where nothing is added.
+    """
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """The facts of a loaded model.
 
@@ -62,6 +74,8 @@ class ModelSpec:
         trained_bandwidth_hz: narrowest audio bandwidth seen in training.
         error_rates: None where the card does not say.
         card_text: the card for people, Markdown.
+        fusion_weight: of its LLRs beside those of other models; None where the card does not say.
+        members: of a fusion or a cascade; its digest is that of the members' digests.
     """
 
     name: str
@@ -87,6 +101,8 @@ class ModelSpec:
     utterance_score: str = "evidence"
     error_rates: ErrorRates | None = None
     card_text: str = field(default="", repr=False)
+    fusion_weight: float | None = None
+    members: tuple[MemberSpec, ...] = ()
 
 
 class Scorer(Protocol):

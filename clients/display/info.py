@@ -38,6 +38,8 @@ class _Rows:
             f"{model.window_seconds:g} s every {model.hop_seconds:g} s at"
             f" {model.sample_rate_hz} Hz",
         )
+        if model.members:
+            self.add("  made of", words.members(model.members))
         if model.layout:  # older servers do not send it
             least = model.min_speech_seconds
             said = [

@@ -1,8 +1,8 @@
 """Scores, times and models in a few words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from dfd.clients.events import Alert, Calibration, ModelInfo, Score
+from dfd.clients.events import Alert, Calibration, ModelInfo, ModelMember, Score
 
 _SCHEMES = {"perth": "Perth", "audioseal": "AudioSeal"}
 
@@ -16,6 +16,13 @@ def model_name(model: ModelInfo) -> str:
 def probability(score: Score | None) -> str:
     """Formats a score's P(spoof); None is a dash."""
     return "-" if score is None else f"{score.spoof_probability:.3f}"
+
+
+def members(found: Sequence[ModelMember]) -> str:
+    """What a fusion adds up, or what a cascade asks one after the other."""
+    if any(one.weight for one in found):
+        return " + ".join(f"{one.weight:.3g} x {one.name}" for one in found)
+    return ", and where it is not sure ".join(one.name for one in found)
 
 
 def calibration(found: Calibration | None) -> str:

@@ -25,7 +25,7 @@ from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
 from dfd.daemon.resume.keys import share_with_children
-from dfd.daemon.scheduling.lineup import check_names
+from dfd.daemon.scheduling.lineup import check_lineup
 from dfd.errors import UserError
 
 LOAD_MODEL = "dfd.daemon.scheduling.load:load_model"
@@ -97,7 +97,8 @@ class Supervisor:
                 and all(p.bound for p in self._all("worker"))
             )
         )
-        check_names([p.spec for p in self._all("instance") if p.spec][:: len(options.devices)])
+        specs = [one.spec for one in self._all("instance") if one.spec is not None]
+        check_lineup(options, specs[:: len(options.devices)])
         self._started = True
         watchdog = asyncio.create_task(keep_watch(self._at_work, options.watchdog_seconds))
         self._watches.add(watchdog)

@@ -15,7 +15,7 @@ from dfd.daemon.errors import StatusError
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.batching import Kind, Outcome
+from dfd.daemon.scheduling.batching import Kind, MemberOutcome, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
 from dfd.daemon.tracing import StreamTrace, end_window
 from dfd.daemon.watermarks.desk import WatermarkDesk
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _AHEAD_SECONDS = 0.5
 # Shedding is reported at once, and after that as a total at intervals of this much audio.
 _SHED_WARNING_INTERVAL_SECONDS = 10.0
+# An alert is near from this part of its threshold on.
+_NEAR = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -63,12 +65,14 @@ class Emission:
         timing: timing of a window that was scored.
         arrived_at: when the audio that completed the window arrived.
         settled: whether it is the last event of a window.
+        members: what became of a window at the members of a fusion or a cascade.
     """
 
     event: WindowResult | Alert | SpeechActivity | StreamWarning
     timing: Timing | None
     arrived_at: float
     settled: bool = False
+    members: tuple[MemberOutcome, ...] = ()
 
 
 def _nobody(_: Emission) -> None:
@@ -296,11 +300,15 @@ class Pipeline:
             self._metrics.windows.labels(outcome.status.value).inc()
             resolved = self.session.resolve(entry.window, outcome.status, outcome.spoof_llr)
             for event in resolved:
+                of_window = isinstance(event, WindowResult)
+                if isinstance(event, WindowResult):
+                    self._feel(event)
                 self._tell(
                     event,
-                    timing if isinstance(event, WindowResult) else None,
+                    timing if of_window else None,
                     entry.arrived_at,
                     settled=event is resolved[-1],
+                    members=outcome.members if of_window else (),
                 )
             if outcome.status is WindowStatus.SHED:
                 self._warn_of_shedding(entry)
@@ -314,6 +322,7 @@ class Pipeline:
         arrived_at: float = 0.0,
         *,
         settled: bool = False,
+        members: tuple[MemberOutcome, ...] = (),
     ) -> None:
         if isinstance(event, StreamWarning):
             self._metrics.warnings.labels(event.reason.value).inc()
@@ -333,7 +342,19 @@ class Pipeline:
                 spoof_probability=event.score.spoof_probability,
                 threshold=event.threshold,
             )
-        self._emit(Emission(event, timing, arrived_at, settled))
+        self._emit(Emission(event, timing, arrived_at, settled, members))
+
+    def _feel(self, result: WindowResult) -> None:
+        """Marks the channel while an alert is near, for schedulers that choose by that."""
+        policy = self.session.options.alert_policy
+        near = any(
+            score is not None and score.spoof_probability >= _NEAR * threshold
+            for score, threshold in (
+                (result.rolling_score, policy.rolling_threshold),
+                (result.cumulative_score, policy.cumulative_threshold),
+            )
+        )
+        (self._lane.uneasy.add if near else self._lane.uneasy.discard)(result.window.channel)
 
     def _warn_of_shedding(self, entry: _Entry) -> None:
         channel, at_seconds = entry.window.channel, entry.window.end_seconds

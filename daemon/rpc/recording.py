@@ -154,7 +154,8 @@ class Recording(AudioRpc):
         event = emission.event
         if isinstance(event, core.WindowResult):
             self._keep(event)
-            self._response.windows.append(events.window_result(event, emission.timing))
+            result = events.window_result(event, emission.timing, emission.members)
+            self._response.windows.append(result)
         elif isinstance(event, core.Alert):
             self._kept.append(self._keep(event))
             self._response.alerts.append(to_message(pb.Alert, event))

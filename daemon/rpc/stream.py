@@ -284,7 +284,7 @@ class Stream(AudioRpc):
                 return
             if event.status is core.WindowStatus.SCORED:
                 written = functools.partial(self._count_latency, emission.arrived_at)
-            result = events.window_result(event, emission.timing)
+            result = events.window_result(event, emission.timing, emission.members)
             message = pb.StreamingDetectResponse(window=result, checkpoint=checkpoint)
         elif isinstance(event, core.Alert):
             ready = self._keep(event)

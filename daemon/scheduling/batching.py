@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from dfd.streaming.types import Samples, WindowStatus
+from dfd.streaming.types import Samples, Score, WindowStatus
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
@@ -32,6 +32,24 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberOutcome:
+    """What became of a window at one member of a combination.
+
+    Attributes:
+        status: SHED of one that had not answered when the window was due.
+    """
+
+    model: str
+    status: WindowStatus
+    spoof_llr: float | None
+
+    @property
+    def spoof_probability(self) -> float | None:
+        """P(spoof) at even prior odds."""
+        return None if self.spoof_llr is None else Score(self.spoof_llr, 0.0).spoof_probability
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of a window in the scheduler.
 
@@ -39,6 +57,7 @@ class Outcome:
         spoof_llr: None unless scored.
         queue_seconds: time from its submission until its forward pass or until it was given up.
         compute_seconds, batch_size: of its forward pass; 0 if there was none.
+        members: of a fusion or a cascade, those that were asked.
     """
 
     status: WindowStatus
@@ -46,6 +65,12 @@ class Outcome:
     queue_seconds: float = 0.0
     compute_seconds: float = 0.0
     batch_size: int = 0
+    members: tuple[MemberOutcome, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """From its submission to its outcome."""
+        return self.queue_seconds + self.compute_seconds
 
 
 @dataclass(slots=True, eq=False)
@@ -54,12 +79,14 @@ class Lane:
 
     Attributes:
         judged, shed: counts of windows that no longer wait.
+        uneasy: channels on which an alert is near or raised.
     """
 
     waiting: int = 0
     judged: int = 0
     shed: int = 0
     tasks: set["Task"] = field(default_factory=set)
+    uneasy: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)

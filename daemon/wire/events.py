@@ -1,7 +1,9 @@
 """The core's events as messages of the wire."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dfd.daemon.scheduling.batching import MemberOutcome
 from dfd.messages import duration, to_message
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
@@ -18,9 +20,11 @@ class Timing:
     batch_size: int
 
 
-def window_result(result: core.WindowResult, timing: Timing | None) -> pb.WindowResult:
-    """Converts a window's outcome."""
-    return to_message(pb.WindowResult, result, result.window, timing=timing)
+def window_result(
+    result: core.WindowResult, timing: Timing | None, members: Sequence[MemberOutcome] = ()
+) -> pb.WindowResult:
+    """Converts a window's outcome, and those at the members of a fusion or a cascade."""
+    return to_message(pb.WindowResult, result, result.window, timing=timing, members=members)
 
 
 def speech_activity(event: core.SpeechActivity) -> pb.SpeechActivity:

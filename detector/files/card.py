@@ -31,6 +31,7 @@ KEYS = frozenset(
         "trained_bandwidth_hz",
         "error_rates",
         "calibrated_on",
+        "fusion_weight",
     }
 )
 
@@ -81,6 +82,7 @@ class ModelCard:
     trained_bandwidth_hz: float
     error_rates: ErrorRates | None = None
     text: str = ""
+    fusion_weight: float | None = None
 
 
 def card_path(weights: Path) -> Path:
@@ -154,6 +156,9 @@ def read_card(
         trained_bandwidth_hz=fields.number("trained_bandwidth_hz", 3_400.0, 0.0, rate / 2),
         error_rates=_error_rates(fields),
         text=_text(folder),
+        fusion_weight=fields.number("fusion_weight", 0.0, 0.0, 1e3)
+        if "fusion_weight" in fields.content
+        else None,
     )
 
 

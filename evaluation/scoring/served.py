@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
 
-from dfd.detector.spec import Scorer
+from dfd.detector.spec import LoadedModel, Scorer
 from dfd.detector.traits import traits
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.streaming.options import ModelTraits
-
-if TYPE_CHECKING:
-    from dfd.detector import Detector
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Model:
     facts: dict[str, object]
 
 
-def as_model(detector: Detector) -> Model:
+def as_model(detector: LoadedModel) -> Model:
     """The detector with its own window, hop, least speech, evidence and cumulative threshold.
 
     Raises:
@@ -66,5 +62,6 @@ def as_model(detector: Detector) -> Model:
             "normalize": spec.normalize,
             "padding": spec.padding,
             "utterance_score": spec.utterance_score,
+            **({"members": [asdict(one) for one in spec.members]} if spec.members else {}),
         },
     )

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import ServedModel
-from dfd.daemon.scheduling.lineup import line_up
+from dfd.daemon.scheduling.lineup import check_lineup
 from dfd.daemon.server import Server
 from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
@@ -47,9 +46,8 @@ def test_every_model_has_an_instance_on_every_device() -> None:
 
 
 def test_two_models_of_one_name_are_refused() -> None:
-    engines = [ServedModel(make_spec(), None)] * 2  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"two models are called fake: .* dfd\.json"):
-        line_up(engines)
+        check_lineup(ServeOptions(model=("a", "b")), [make_spec()] * 2)
 
 
 async def test_streams_choose_by_name(serve: Serve) -> None:

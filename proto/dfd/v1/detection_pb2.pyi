@@ -556,6 +556,7 @@ class WindowResult(_message.Message):
     ROLLING_SCORE_FIELD_NUMBER: _builtins.int
     CUMULATIVE_SCORE_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     channel: _builtins.int
     sequence: _builtins.int
     status: Global___WindowResult.Status.ValueType
@@ -591,6 +592,12 @@ class WindowResult(_message.Message):
 
     @_builtins.property
     def timing(self) -> Global___Timing: ...
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberScore]:
+        """Of a fusion or a cascade: its members that were asked. A window of which not all are
+        STATUS_SCORED was judged by the others.
+        """
+
     def __init__(
         self,
         *,
@@ -607,10 +614,11 @@ class WindowResult(_message.Message):
         rolling_score: Global___Score | None = ...,
         cumulative_score: Global___Score | None = ...,
         timing: Global___Timing | None = ...,
+        members: _abc.Iterable[Global___MemberScore] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score", "_rolling_score", b"_rolling_score", "_window_score", b"_window_score", "cumulative_score", b"cumulative_score", "end_offset", b"end_offset", "gap_duration", b"gap_duration", "rolling_score", b"rolling_score", "speech_duration", b"speech_duration", "start_offset", b"start_offset", "timing", b"timing", "window_score", b"window_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score", "_rolling_score", b"_rolling_score", "_window_score", b"_window_score", "channel", b"channel", "cumulative_score", b"cumulative_score", "end_offset", b"end_offset", "final", b"final", "gap_duration", b"gap_duration", "provisional", b"provisional", "rolling_score", b"rolling_score", "sequence", b"sequence", "speech_duration", b"speech_duration", "start_offset", b"start_offset", "status", b"status", "timing", b"timing", "window_score", b"window_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score", "_rolling_score", b"_rolling_score", "_window_score", b"_window_score", "channel", b"channel", "cumulative_score", b"cumulative_score", "end_offset", b"end_offset", "final", b"final", "gap_duration", b"gap_duration", "members", b"members", "provisional", b"provisional", "rolling_score", b"rolling_score", "sequence", b"sequence", "speech_duration", b"speech_duration", "start_offset", b"start_offset", "status", b"status", "timing", b"timing", "window_score", b"window_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cumulative_score: _TypeAlias = _typing.Literal["cumulative_score"]  # noqa: Y015
     _WhichOneofArgType__cumulative_score: _TypeAlias = _typing.Literal["_cumulative_score", b"_cumulative_score"]  # noqa: Y015
@@ -626,6 +634,46 @@ class WindowResult(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__window_score) -> _WhichOneofReturnType__window_score | None: ...
 
 Global___WindowResult: _TypeAlias = WindowResult  # noqa: Y015
+
+@_typing.final
+class MemberScore(_message.Message):
+    """What became of a window at one member of a fusion or a cascade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    SPOOF_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SPOOF_LLR_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the member."""
+    status: Global___WindowResult.Status.ValueType
+    """STATUS_SHED also where it had not answered when the window was due."""
+    spoof_probability: _builtins.float
+    """Unset unless scored, as is the next."""
+    spoof_llr: _builtins.float
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        status: Global___WindowResult.Status.ValueType = ...,
+        spoof_probability: _builtins.float | None = ...,
+        spoof_llr: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_spoof_llr", b"_spoof_llr", "_spoof_probability", b"_spoof_probability", "spoof_llr", b"spoof_llr", "spoof_probability", b"spoof_probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_spoof_llr", b"_spoof_llr", "_spoof_probability", b"_spoof_probability", "model", b"model", "spoof_llr", b"spoof_llr", "spoof_probability", b"spoof_probability", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__spoof_llr: _TypeAlias = _typing.Literal["spoof_llr"]  # noqa: Y015
+    _WhichOneofArgType__spoof_llr: _TypeAlias = _typing.Literal["_spoof_llr", b"_spoof_llr"]  # noqa: Y015
+    _WhichOneofReturnType__spoof_probability: _TypeAlias = _typing.Literal["spoof_probability"]  # noqa: Y015
+    _WhichOneofArgType__spoof_probability: _TypeAlias = _typing.Literal["_spoof_probability", b"_spoof_probability"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spoof_llr) -> _WhichOneofReturnType__spoof_llr | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spoof_probability) -> _WhichOneofReturnType__spoof_probability | None: ...
+
+Global___MemberScore: _TypeAlias = MemberScore  # noqa: Y015
 
 @_typing.final
 class Score(_message.Message):
@@ -1043,6 +1091,7 @@ class ModelInfo(_message.Message):
     MIN_SPEECH_DURATION_FIELD_NUMBER: _builtins.int
     ERROR_RATES_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     weights_sha256: _builtins.str
@@ -1084,6 +1133,10 @@ class ModelInfo(_message.Message):
     def calibration(self) -> Global___Calibration:
         """How raw scores become evidence."""
 
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelMember]:
+        """Of a fusion or a cascade, whose `weights_sha256` is the digest of its members' digests."""
+
     def __init__(
         self,
         *,
@@ -1104,14 +1157,40 @@ class ModelInfo(_message.Message):
         min_speech_duration: _duration_pb2.Duration | None = ...,
         error_rates: Global___ErrorRates | None = ...,
         calibration: Global___Calibration | None = ...,
+        members: _abc.Iterable[Global___ModelMember] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "min_speech_duration", b"min_speech_duration", "window_duration", b"window_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "device", b"device", "engine", b"engine", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "layout", b"layout", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "device", b"device", "engine", b"engine", "error_rates", b"error_rates", "hop_duration", b"hop_duration", "layout", b"layout", "members", b"members", "min_speech_duration", b"min_speech_duration", "name", b"name", "normalize", b"normalize", "padding", b"padding", "precision", b"precision", "sample_rate_hertz", b"sample_rate_hertz", "spoof_label", b"spoof_label", "utterance_score", b"utterance_score", "version", b"version", "weights_sha256", b"weights_sha256", "window_duration", b"window_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
+
+@_typing.final
+class ModelMember(_message.Message):
+    """A model that others are put together with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    weight: _builtins.float
+    """Of its LLR in a fusion; 0 in a cascade, where the last member that was asked decides."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelMember: _TypeAlias = ModelMember  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):

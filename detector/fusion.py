@@ -1,0 +1,212 @@
+"""Several models as one: calibrated LLRs added by weights, or a cheap model before a dear one.
+
+The weights are those of the members' cards (`fusion_weight` in dfd.json); where a card gives none
+all weigh the same, which makes the sum a mean. A member that has no score of a window takes its
+weight out of the sum, which is scaled up for the others.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd.detector.spec import Calibration, LoadedModel, MemberSpec, ModelSpec
+from dfd.errors import UserError
+
+FUSED, CASCADED = "+", "-then-"
+_LEAST_THRESHOLD = 1e-6
+
+
+def terms(text: str) -> tuple[str, ...]:
+    """The models that a combination names: "a+b".
+
+    Raises:
+        UserError: if there are fewer than two, or one of them twice.
+    """
+    names = tuple(name.strip() for name in text.split(FUSED))
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise UserError(f"{text!r} does not name different models: write them as a+b")
+    return names
+
+
+class Fusion:
+    """Adds the LLRs of its members.
+
+    Args:
+        specs: of the members.
+
+    Attributes:
+        spec: of all together.
+        weights: one for each member.
+
+    Raises:
+        UserError: if they cannot hear the same windows.
+    """
+
+    def __init__(self, specs: Sequence[ModelSpec]) -> None:
+        given = [spec.fusion_weight for spec in specs]
+        stated = [weight for weight in given if weight is not None]
+        equal = len(stated) < len(specs)
+        self.weights = (1.0 / len(specs),) * len(specs) if equal else tuple(stated)
+        logits = (
+            [_logit(spec.rolling_threshold) for spec in specs],
+            [_logit(spec.cumulative_threshold) for spec in specs],
+        )
+        rolling, cumulative = (_probability(self._sum(values)) for values in logits)
+        said = "by equal weights" if equal else "by the weights of their cards"
+        self.spec = _together(
+            specs,
+            FUSED.join(spec.name for spec in specs),
+            layout="fusion",
+            rolling_threshold=rolling,
+            cumulative_threshold=cumulative,
+            members=tuple(
+                MemberSpec(spec.name, weight)
+                for spec, weight in zip(specs, self.weights, strict=True)
+            ),
+            card_text=f"The calibrated LLRs of {_listed(specs)}, added {said}.{_warning(specs)}",
+        )
+
+    def llr(self, llrs: Sequence[float | None]) -> float | None:
+        """What the members say together, in their order; None where none of them has a score."""
+        scored = [
+            (weight, llr)
+            for weight, llr in zip(self.weights, llrs, strict=True)
+            if llr is not None and math.isfinite(llr)
+        ]
+        share = sum(weight for weight, _ in scored)
+        if not scored or share <= 0.0:
+            return None
+        return sum(weight * llr for weight, llr in scored) * sum(self.weights) / share
+
+    def _sum(self, llrs: Sequence[float]) -> float:
+        return sum(weight * llr for weight, llr in zip(self.weights, llrs, strict=True))
+
+
+class Cascade:
+    """A cheap model that scores every window, and a dear one for those that matter.
+
+    Args:
+        cheap: scores every window.
+        dear: its word counts where it is asked.
+        from_probability: P(spoof) of the cheap one from which the dear one is asked.
+
+    Attributes:
+        spec: of both together.
+
+    Raises:
+        UserError: if they cannot hear the same windows.
+    """
+
+    def __init__(self, cheap: ModelSpec, dear: ModelSpec, from_probability: float) -> None:
+        self._from_llr = _logit(from_probability)
+        both = (cheap, dear)
+        self.spec = _together(
+            both,
+            f"{cheap.name}{CASCADED}{dear.name}",
+            layout="cascade",
+            rolling_threshold=dear.rolling_threshold,
+            cumulative_threshold=dear.cumulative_threshold,
+            members=(MemberSpec(cheap.name, 0.0), MemberSpec(dear.name, 0.0)),
+            card_text=f"{cheap.name} scores every window, and {dear.name} those to which it gives "
+            f"a P(spoof) of {from_probability:g} or more, and all while an alert is near."
+            f"{_warning(both)}",
+        )
+
+    def goes_on(self, llr: float | None) -> bool:
+        """Whether a window is to be heard by the dear model, by what the cheap one says."""
+        return llr is None or not math.isfinite(llr) or llr >= self._from_llr
+
+
+class FusedDetector:
+    """Members of this process, one after the other: for recordings, not for streams."""
+
+    def __init__(self, members: Sequence[LoadedModel]) -> None:
+        self._members = members
+        self._fusion = Fusion([member.spec for member in members])
+        self.spec = self._fusion.spec
+
+    def score(
+        self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+        columns = [
+            member.score(_widened(windows, member.spec.window_samples), lengths).tolist()
+            for member in self._members
+        ]
+        found = [self._fusion.llr(row) for row in zip(*columns, strict=True)]
+        return np.array([np.nan if llr is None else llr for llr in found], np.float32)
+
+
+def load_fusion(text: str, load: Callable[[str], LoadedModel]) -> FusedDetector:
+    """The members that "a+b" names, loaded one after the other.
+
+    Args:
+        text: the models.
+        load: loads one by its name.
+
+    Raises:
+        UserError: if one cannot be loaded, or they cannot hear the same windows.
+    """
+    return FusedDetector([load(name) for name in terms(text)])
+
+
+def _widened(windows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    return np.pad(windows, ((0, 0), (0, size - windows.shape[1])))
+
+
+def _together(specs: Sequence[ModelSpec], name: str, **own: Any) -> ModelSpec:
+    """What holds of several models that hear the same windows: those of the shortest one."""
+    rates = {spec.sample_rate_hz for spec in specs}
+    if len(rates) > 1:
+        heard = ", ".join(f"{spec.name} at {spec.sample_rate_hz} Hz" for spec in specs)
+        raise UserError(f"models of one rate can be put together, not {heard}")
+    shortest = min(specs, key=lambda spec: spec.window_samples)
+    window, rate = shortest.window_samples, shortest.sample_rate_hz
+    digests = "\n".join(spec.weights_sha256 for spec in specs)
+    evidence = all(spec.utterance_score == "evidence" for spec in specs)
+    return ModelSpec(
+        name=name,
+        version=FUSED.join(spec.version for spec in specs),
+        weights_sha256=hashlib.sha256(digests.encode()).hexdigest(),
+        sample_rate_hz=rate,
+        window_samples=window,
+        hop_samples=shortest.hop_samples,
+        device=_each(spec.device for spec in specs),
+        precision=_each(spec.precision for spec in specs),
+        engine=_each(spec.engine for spec in specs),
+        batch_buckets=min((spec.batch_buckets for spec in specs), key=lambda sizes: sizes[-1]),
+        padding=_each(spec.padding for spec in specs),
+        calibration=Calibration(),
+        evidence_correlation=max(spec.evidence_correlation for spec in specs),
+        min_speech_seconds=min(max(spec.min_speech_seconds for spec in specs), window / rate),
+        trained_bandwidth_hz=max(spec.trained_bandwidth_hz for spec in specs),
+        utterance_score="evidence" if evidence else "mean",
+        **own,
+    )
+
+
+def _each(words: Any) -> str:
+    return FUSED.join(dict.fromkeys(words))
+
+
+def _listed(specs: Sequence[ModelSpec]) -> str:
+    return " and ".join(spec.name for spec in specs)
+
+
+def _warning(specs: Sequence[ModelSpec]) -> str:
+    """What to know of members whose scores are no likelihood ratios."""
+    raw = [spec for spec in specs if spec.calibration == Calibration()]
+    return f" Not calibrated: {_listed(raw)} (see dfd calibrate)." if raw else ""
+
+
+def _logit(probability: float) -> float:
+    inside = min(max(probability, _LEAST_THRESHOLD), 1.0 - _LEAST_THRESHOLD)
+    return math.log(inside / (1.0 - inside))
+
+
+def _probability(llr: float) -> float:
+    return min(max(1.0 / (1.0 + math.exp(-llr)), _LEAST_THRESHOLD), 1.0)

@@ -1,0 +1,257 @@
+import asyncio
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from dfd.daemon.metrics import Metrics
+from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
+from dfd.daemon.scheduling.combined import (
+    CascadeScheduler,
+    CombinedScheduler,
+    FusedScheduler,
+)
+from dfd.daemon.scheduling.contract import ServedModel
+from dfd.detector.fusion import Cascade, Fusion
+from dfd.streaming.types import Samples, WindowStatus
+from tests.daemon.harness import make_spec
+
+SCORED, FAILED, SHED = WindowStatus.SCORED, WindowStatus.FAILED, WindowStatus.SHED
+WINDOW = np.zeros(8, np.float32)
+
+
+class ByHand:
+    """A scheduler whose windows are resolved by the test."""
+
+    def __init__(self) -> None:
+        self.open: list[Lane] = []
+        self.asked: list[tuple[asyncio.Future[Outcome], float, Kind, int]] = []
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        return asyncio.get_running_loop().time
+
+    def open_lane(self) -> Lane:
+        self.open.append(Lane())
+        return self.open[-1]
+
+    def close_lane(self, lane: Lane) -> None:
+        self.open.remove(lane)
+
+    def cancel_lane(self, lane: Lane) -> None:
+        assert lane in self.open
+        for future, *_ in self.asked:
+            if not future.done():
+                future.set_result(Outcome(SHED))
+
+    def submit(
+        self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
+    ) -> asyncio.Future[Outcome]:
+        assert lane in self.open
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.asked.append((future, due_at, kind, channel))
+        return future
+
+    def say(self, outcome: Outcome) -> None:
+        self.asked[-1][0].set_result(outcome)
+
+
+def scored(llr: float, queue: float = 0.1) -> Outcome:
+    return Outcome(SCORED, llr, queue, 0.01, 4)
+
+
+class Two:
+    """Two models by hand, put together."""
+
+    def __init__(self, how: str) -> None:
+        self.a, self.b, self.metrics = ByHand(), ByHand(), Metrics()
+        specs = [
+            make_spec(name=name, fusion_weight=weight) for name, weight in (("a", 1), ("b", 3))
+        ]
+        served = [
+            ServedModel(spec, hand, seconds_each=itertools.repeat(cost).__next__)
+            for spec, hand, cost in zip(specs, (self.a, self.b), (0.01, 1.0), strict=True)
+        ]
+        self.scheduler: CombinedScheduler
+        if how == "fusion":
+            self.scheduler = FusedScheduler(served, Fusion(specs), self.metrics)
+        else:
+            cascade = Cascade(*specs, 0.2)
+            self.scheduler = CascadeScheduler(*served, cascade, self.metrics)
+        self.lane = self.scheduler.open_lane()
+
+    def submit(
+        self, kind: Kind = Kind.LIVE, due_in: float = 60.0, channel: int = 0
+    ) -> asyncio.Future[Outcome]:
+        submit = self.scheduler.submit  # type: ignore[attr-defined]
+        due_at = self.scheduler.clock() + due_in
+        future: asyncio.Future[Outcome] = submit(
+            self.lane, WINDOW, due_at=due_at, kind=kind, channel=channel
+        )
+        return future
+
+
+async def settle() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def told(outcome: Outcome) -> list[tuple[str, WindowStatus, float | None]]:
+    return [(one.model, one.status, one.spoof_llr) for one in outcome.members]
+
+
+async def test_every_member_scores_and_their_llrs_are_added() -> None:
+    two = Two("fusion")
+    future = two.submit(channel=1)
+    assert [hand.asked[0][1:] for hand in (two.a, two.b)] == [two.a.asked[0][1:]] * 2
+    assert two.a.asked[0][3] == 1
+    two.b.say(scored(1.0, queue=0.5))
+    await settle()
+    assert not future.done()
+    two.a.say(scored(-2.0))
+    outcome = await future
+    assert (outcome.status, outcome.spoof_llr) == (SCORED, 1.0)
+    assert told(outcome) == [("a", SCORED, -2.0), ("b", SCORED, 1.0)]
+    assert (outcome.queue_seconds, outcome.batch_size) == (0.5, 4)
+    assert two.metrics.value("dfd_member_windows_total", model="b", status="scored") == 1.0
+
+
+async def test_a_late_member_holds_up_nobody_past_the_deadline() -> None:
+    two = Two("fusion")
+    future = two.submit(due_in=0.05)
+    two.a.say(scored(-2.0))
+    outcome = await asyncio.wait_for(future, 10.0)
+    assert (outcome.status, outcome.spoof_llr) == (SCORED, -8.0)
+    assert told(outcome) == [("a", SCORED, -2.0), ("b", SHED, None)]
+    two.b.say(scored(5.0))  # nobody waits for it any more
+    await settle()
+
+
+async def test_past_the_deadline_the_first_that_comes_decides() -> None:
+    two = Two("fusion")
+    future = two.submit(due_in=0.0)
+    await asyncio.sleep(0.01)
+    assert not future.done()
+    two.a.say(Outcome(FAILED))
+    await settle()
+    assert not future.done()
+    two.b.say(scored(1.0))
+    assert told(await future) == [("a", FAILED, None), ("b", SCORED, 1.0)]
+
+
+async def test_a_patient_window_waits_for_all() -> None:
+    two = Two("fusion")
+    future = two.submit(Kind.PATIENT, due_in=0.0)
+    two.a.say(scored(-2.0))
+    await asyncio.sleep(0.02)
+    assert not future.done()
+    two.b.say(scored(1.0))
+    assert (await future).spoof_llr == 1.0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "together"), [(FAILED, FAILED, FAILED), (SHED, FAILED, FAILED), (SHED, SHED, SHED)]
+)
+async def test_without_a_score_there_is_none(
+    a: WindowStatus, b: WindowStatus, together: WindowStatus
+) -> None:
+    two = Two("fusion")
+    future = two.submit()
+    two.a.say(Outcome(a))
+    two.b.say(Outcome(b))
+    outcome = await future
+    assert (outcome.status, outcome.spoof_llr) == (together, None)
+
+
+async def test_a_member_that_raises_has_failed() -> None:
+    two = Two("fusion")
+    future = two.submit()
+    two.a.asked[0][0].set_exception(ValueError("a fault"))
+    two.b.say(scored(1.0))
+    assert told(await future) == [("a", FAILED, None), ("b", SCORED, 1.0)]
+
+
+@pytest.mark.parametrize("how", ["fusion", "cascade"])
+async def test_a_stream_is_known_to_all_members_until_it_ends(how: str) -> None:
+    two = Two(how)
+    assert len(two.a.open) == len(two.b.open) == 1
+    future = two.submit()
+    two.scheduler.cancel_lane(two.lane)
+    assert (await future).status is SHED
+    two.scheduler.close_lane(two.lane)
+    assert two.a.open == two.b.open == []
+
+
+async def test_what_is_clearly_human_stays_with_the_cheap_model() -> None:
+    two = Two("cascade")
+    future = two.submit()
+    two.a.say(scored(-2.0))
+    outcome = await future
+    assert outcome.spoof_llr == -2.0
+    assert told(outcome) == [("a", SCORED, -2.0)]
+    assert two.b.asked == []
+    kept = {"cascade": "a-then-b", "went": "kept"}
+    assert two.metrics.value("dfd_cascade_windows_total", **kept) == 1.0
+
+
+@pytest.mark.parametrize("first", [scored(-1.0), scored(7.0), Outcome(FAILED)])
+async def test_what_is_not_goes_on_and_the_dear_model_decides(first: Outcome) -> None:
+    two = Two("cascade")
+    future = two.submit(channel=1)
+    assert two.b.asked == []
+    two.a.say(first)
+    await settle()
+    assert two.b.asked[0][1:] == two.a.asked[0][1:]
+    two.b.say(scored(-3.0))
+    outcome = await future
+    assert outcome.spoof_llr == -3.0
+    assert [one.model for one in outcome.members] == ["a", "b"]
+    on = {"cascade": "a-then-b", "went": "on"}
+    assert two.metrics.value("dfd_cascade_windows_total", **on) == 1.0
+
+
+async def test_near_an_alert_all_windows_of_that_channel_go_on() -> None:
+    two = Two("cascade")
+    two.lane.uneasy.add(1)
+    two.submit(channel=0)
+    two.a.say(scored(-9.0))
+    await settle()
+    assert two.b.asked == []
+    two.submit(channel=1)
+    two.a.say(scored(-9.0))
+    await settle()
+    assert len(two.b.asked) == 1
+
+
+@pytest.mark.parametrize("late", [Outcome(SHED), Outcome(FAILED), None])
+async def test_where_the_dear_one_has_no_score_the_cheap_one_stands(late: Outcome | None) -> None:
+    two = Two("cascade")
+    future = two.submit(due_in=0.05)
+    two.a.say(scored(2.0))
+    await settle()
+    if late is not None:
+        two.b.say(late)
+    outcome = await asyncio.wait_for(future, 10.0)
+    assert (outcome.status, outcome.spoof_llr) == (SCORED, 2.0)
+    assert outcome.members[1].status is (SHED if late is None else late.status)
+
+
+async def test_nothing_goes_on_for_a_stream_that_has_ended() -> None:
+    two = Two("cascade")
+    future = two.submit()
+    two.scheduler.close_lane(two.lane)
+    two.a.say(scored(7.0))
+    await future
+    assert two.b.asked == []
+
+
+async def test_a_cascade_costs_what_goes_on() -> None:
+    two = Two("cascade")
+    assert isinstance(two.scheduler, CascadeScheduler)
+    assert two.scheduler.seconds_each() == pytest.approx(1.01)
+    for _ in range(300):
+        future = two.submit()
+        two.a.say(scored(-9.0))
+        await future
+    assert two.scheduler.seconds_each() == pytest.approx(0.01, abs=0.01)
