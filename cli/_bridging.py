@@ -10,6 +10,7 @@ from dfd.cli._actions import action_options
 from dfd.cli._config import config_option
 from dfd.cli._connection import connection, server_options
 from dfd.cli._judging import MODEL_AND_THRESHOLDS
+from dfd.cli._outputs import EventsFile
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
@@ -22,6 +23,7 @@ READ_ON = "docs/telephony.md, with configurations to paste"
 _COMMON = (
     click.option(
         "--events",
+        type=EventsFile(),
         metavar="FILE",
         help="Append every event of every call to a file, as a line of JSON; - is standard output.",
     ),

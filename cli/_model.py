@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -123,6 +124,21 @@ def load_judge(model: str, fuse: str | None, load: Callable[[str], "LoadedModel"
     from dfd.detector.fusion import load_fusion
 
     return load_fusion(fuse, load)
+
+
+def require_model(model: str) -> None:
+    """Finds a model without reading it.
+
+    Raises:
+        UserError: if there is none of this name.
+    """
+    if model in ("", "bundled") or Path(model).expanduser().exists():
+        return
+    from dfd.detector.files import hub
+    from dfd.detector.files.read import find_model
+
+    if not hub.is_hub_id(model):
+        find_model(model)
 
 
 def serve_arguments(values: dict[str, Any]) -> list[str]:

@@ -39,9 +39,9 @@ def key(parameter: click.Parameter) -> str:
 def blame(ctx: click.Context, error: click.BadParameter) -> None:
     """Lets a wrong value name its environment variable or file, and not a flag nobody gave."""
     found = error.ctx or ctx
-    if error.param is None or error.param.name is None:
+    if error.param is None:
         return
-    source = found.get_parameter_source(error.param.name)
+    source = found.get_parameter_source(str(error.param.name))
     if source in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP):
         error.param_hint = origin(found, error.param)
 
@@ -51,10 +51,9 @@ def with_origins(ctx: click.Context, message: str) -> str:
     told = [
         origin(ctx, parameter)
         for parameter in ctx.command.params
-        if parameter.name is not None
-        and ctx.get_parameter_source(parameter.name)
+        if ctx.get_parameter_source(str(parameter.name))
         in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
-        and _is_about(message, parameter, ctx.params.get(parameter.name))
+        and _is_about(message, parameter, ctx.params.get(str(parameter.name)))
     ]
     told = [one for one in told if one not in message]
     return f"{message} (set by {' and '.join(told)})" if told else message

@@ -1,6 +1,7 @@
 """Where results go: options that mean the same in every verb, checked before the work."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,21 +13,66 @@ from dfd.errors import UserError
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+# what a report, a picture or a log of events may grow to before anybody looks
+_FILE_BYTES = 16 << 20
+
+
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Looks whether a folder's disk has room.
+
+    Args:
+        folder: one that is there, or that will be made.
+        needed_bytes: the least that must be free.
+
+    Raises:
+        UserError: if it has not.
+    """
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if free < needed_bytes:
+        raise UserError(
+            f"the disk of {folder} has {free >> 20} MiB left and {needed_bytes >> 20} MiB are"
+            " needed: make room, or name another place"
+        )
+
+
+def require_folder(folder: Path, needed_bytes: int) -> None:
+    """Looks whether a folder is there or can be made, with so much room in it.
+
+    Raises:
+        UserError: if not.
+    """
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"cannot write to {folder}: {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"cannot write to {folder}: permission denied")
+    require_room(folder, needed_bytes)
+
+
 class OutputFile(click.ParamType[Path]):
     """A file that will be written; what would prevent that is reported at once.
 
     Args:
         suffixes: what its name may end in; if empty, anything.
+        pipe: whether - is standard output.
     """
 
     name = "file"
 
-    def __init__(self, *suffixes: str) -> None:
+    def __init__(self, *suffixes: str, pipe: bool = False) -> None:
         self._suffixes = suffixes
+        self._pipe = pipe
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """Checks the path."""
         path = Path(value)
+        if self._pipe and str(value) == "-":
+            return path
         if self._suffixes and path.suffix.lower() not in self._suffixes:
             self.fail(f"{value} must end in {' or '.join(self._suffixes)}", param, ctx)
         if path.is_dir():
@@ -35,10 +81,24 @@ class OutputFile(click.ParamType[Path]):
             self.fail(f"cannot write {value}: there is no folder {path.parent}", param, ctx)
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             self.fail(f"cannot write {value}: permission denied", param, ctx)
+        try:
+            require_room(path.parent, _FILE_BYTES)
+        except UserError as error:
+            self.fail(f"cannot write {value}: {error}", param, ctx)
         return path
 
 
 PICTURE = OutputFile(".png", ".svg", ".pdf")
+
+
+class EventsFile(click.ParamType[str]):
+    """A file of JSON lines, checked at once; - is standard output."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Checks the path."""
+        return str(OutputFile(pipe=True).convert(value, param, ctx))
 
 
 def json_option(what: str) -> Callable[[_F], _F]:

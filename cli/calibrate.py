@@ -10,7 +10,8 @@ import click
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
-from dfd.cli._outputs import OutputFile, json_option
+from dfd.cli._outputs import OutputFile, json_option, require_folder
+from dfd.cli._waiting import Tick, Waits
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,19 +84,20 @@ def command(
     from dfd.evaluation.calibrate import card_fields, fit
 
     target = None if dry_run else _card_path(model, card)
-    detector = load_detector(
-        model,
-        device=device,
-        batch_buckets=_BATCH_SIZES,
-        warm=False,
-        overrides=model_overrides(facts),
-    )
-    fitted = fit(
-        _hear(people, detector),
-        _hear(machines, detector),
-        detector.spec,
-        false_alarms_per_hour,
-    )
+    human, synthetic = _files(people), _files(machines)
+    waits = Waits("calibrate")
+    with waits.bar("loading the model"):
+        detector = load_detector(
+            model,
+            device=device,
+            batch_buckets=_BATCH_SIZES,
+            warm=False,
+            overrides=model_overrides(facts),
+        )
+    with waits.bar("scoring", len(human) + len(synthetic)) as tick:
+        heard = [_hear(files, detector, tick) for files in (human, synthetic)]
+    with waits.bar("fitting"):
+        fitted = fit(heard[0], heard[1], detector.spec, false_alarms_per_hour)
     fields = card_fields(fitted)
     if target is not None:
         _write(target, fields, model)
@@ -152,18 +154,27 @@ def _complain(words: str) -> None:
     click.echo(f"dfd calibrate: {words}", err=True)
 
 
-def _hear(paths: tuple[Path, ...], detector: Any) -> list[Call]:
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """Returns the recordings that paths name; a folder is all recordings below it."""
+    files: list[Path] = []
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES)
+        if not found:
+            raise UserError(f"{path} holds no recordings")
+        files += found
+    return files
+
+
+def _hear(files: list[Path], detector: Any, tick: Tick) -> list[Call]:
     from dfd.evaluation.calibrate import hear
 
     calls: list[Call] = []
-    for path in paths:
-        files = [path]
-        if path.is_dir():
-            files = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES)
-        if not files:
-            raise UserError(f"{path} holds no recordings")
-        for file in files:
-            calls += hear(str(file), detector, _complain)
+    for file in files:
+        tick(0, file.name)
+        calls += hear(str(file), detector, _complain)
+        tick(1, file.name)
     return calls
 
 
@@ -183,7 +194,9 @@ def _card_path(model: str, card: Path | None) -> Path:
             f"{model} is not a file or folder of yours: copy it to one and name that, or say with "
             "--card where the card goes"
         )
-    return weights / FILE_NAME if weights.is_dir() else own_card_path(weights)
+    target = weights / FILE_NAME if weights.is_dir() else own_card_path(weights)
+    require_folder(target.parent, 1 << 20)
+    return target
 
 
 def _write(target: Path, fields: dict[str, Any], model: str) -> None:

@@ -1,5 +1,7 @@
 """`dfd detect`: scores recordings without a daemon, through the daemon's own core."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Sequence
@@ -9,7 +11,6 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,10 +23,10 @@ from dfd.cli._model import (
     model_overrides,
 )
 from dfd.cli._outputs import json_option
+from dfd.cli._waiting import Waits
 from dfd.clients.display.tables import Column, fitted, number, result_console, verdict_text
 from dfd.clients.display.verdicts import Rates, rates_sentence
 from dfd.clients.sources.recording import Recording, open_recordings
-from dfd.detector import load_detector
 from dfd.detector.spec import LoadedModel, ModelSpec
 from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
@@ -237,9 +238,11 @@ def command(
     failed = incomplete = False
     detector: LoadedModel | None = None
     read_marks: ReadMarks | None = None
-    with _progress(len(files)) as progress:
-        task = progress.add_task("scoring", total=len(files))
+    overrides = model_overrides(facts)
+    waits = Waits("detect")
+    with waits.bar("scoring", len(files)) as tick:
         for path in files:
+            tick(0, shown(path))
             try:
                 recordings = open_recordings(path)
             except UserError as error:
@@ -247,19 +250,22 @@ def command(
                 failed = True
                 continue
             if detector is None:
-                load = partial(
-                    load_detector,
-                    device=device,
-                    precision=precision,
-                    batch_buckets=_BATCH_SIZES,
-                    warm=False,
-                    overrides=model_overrides(facts),
-                )
-                detector = load_judge(model, fuse, load)
-                if schemes:
-                    from dfd.detector.watermarks.readers import Readers
+                with waits.bar("loading the model"):
+                    from dfd.detector import load_detector
 
-                    read_marks = Readers(schemes).read
+                    load = partial(
+                        load_detector,
+                        device=device,
+                        precision=precision,
+                        batch_buckets=_BATCH_SIZES,
+                        warm=False,
+                        overrides=overrides,
+                    )
+                    detector = load_judge(model, fuse, load)
+                    if schemes:
+                        from dfd.detector.watermarks.readers import Readers
+
+                        read_marks = Readers(schemes).read
             try:
                 display.rates = _rates(detector.spec)
                 for recording in recordings:
@@ -274,7 +280,7 @@ def command(
             except StreamError as error:
                 _complain(f"{shown(path)}: {error}")
                 failed = True
-            progress.advance(task)
+            tick(1, shown(path))
     display.close()
     if failed:
         sys.exit(2)
@@ -301,17 +307,3 @@ def _score(
     finally:
         chunks.close()
     return chunks.findings, tracks
-
-
-def _progress(count: int) -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=count < 2 or not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),
-    )

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import click
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import fuse_option, load_judge, model_options, model_overrides
 from dfd.cli._outputs import OutputFile, json_option, report_option, write_text
+from dfd.cli._waiting import Waits
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 INCOMPLETE = 3
 PROTOCOLS = ("asvspoof2019-la", "asvspoof2021-la", "wavefake", "in-the-wild")
 _NAMED = 5
-_TOLD_EVERY_SECONDS = 10.0
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -164,18 +162,24 @@ def _evaluate(**values: Any) -> bool:
     lines = None if scores_in is None else read_scores(scores_in, higher_means=higher_means)
     trials = _trials(lines=lines, **values)
     options = _run_options(trials, **values)
-    with _bars() as bar:
-        if scores_in is not None and lines is not None:
+    if values["html_path"] is not None:
+        import jinja2  # noqa: F401 - told before the recordings are scored, and not after
+    waits = Waits("evaluate")
+    if scores_in is not None and lines is not None:
+        with waits.bar("working out the figures"):
             llrs, left_over = match(lines, trials.recordings, scores_in)
             figures = evaluate_scores(trials, llrs, options)
-            figures["scores"] = {"file": scores_in.name, "lines_of_no_trial": left_over}
-        else:
-            from dfd.evaluation.scoring.served import as_model
+        figures["scores"] = {"file": scores_in.name, "lines_of_no_trial": left_over}
+    else:
+        from dfd.evaluation.scoring.served import as_model
 
+        with waits.bar("loading the model"):
             detector = _detector(**values)
-            figures, llrs = evaluate_model(trials, as_model(detector), options, bar)
-            if values["long_streams"]:
-                figures["long_streams"] = _long_streams(trials, detector, options.condition, bar)
+        # also while figures are worked out, between the bars of the evaluation
+        with waits.bar("evaluating"):
+            figures, llrs = evaluate_model(trials, as_model(detector), options, waits.bar)
+        if values["long_streams"]:
+            figures["long_streams"] = _long_streams(trials, detector, options.condition, waits.bar)
     figures["command"] = shlex.join(["dfd", *sys.argv[1:]])
     if values["scores_out"]:
         write_scores(
@@ -322,42 +326,6 @@ def _long_streams(
         return false_alerts(
             trials.recordings, trials.audio_root, count_alerts, condition_named(condition), tick
         )
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[..., Any]]:
-    """Shows progress on standard error: bars on a terminal, a line now and then elsewhere."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines
-        return
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=console) as bars:
-
-        @contextmanager
-        def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-            task = bars.add_task(title, total=total)
-            yield lambda: bars.advance(task)
-
-        yield bar
-
-
-@contextmanager
-def _lines(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Reports progress every ten seconds."""
-    done, told = 0, time.monotonic()
-
-    def tick() -> None:
-        nonlocal done, told
-        done += 1
-        if time.monotonic() - told >= _TOLD_EVERY_SECONDS:
-            told = time.monotonic()
-            click.echo(f"dfd evaluate: {title}: {done} of {total}", err=True)
-
-    yield tick
 
 
 def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | None) -> None:

@@ -8,6 +8,7 @@ from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._model import MODEL_HELP, model_overrides, override_options
 from dfd.cli._outputs import json_option
+from dfd.cli._waiting import Waits
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
 
     overrides = model_overrides(others)
     if model:
-        return show_model(model, overrides, as_json=as_json)
+        return show_model(model, overrides, as_json=as_json, verb="info")
     if overrides != type(overrides)():
         raise UserError(
             "options that override a model's properties need --model: a running server has"
@@ -53,7 +54,8 @@ def command(model: str, as_json: bool, **others: Any) -> None:
         async with AsyncDetectionClient(where) as client:
             return await client.server_info()
 
-    info = asyncio.run(ask())
+    with Waits("info").bar(f"asking {where.server}"):
+        info = asyncio.run(ask())
     if as_json:
         click.echo(json.dumps(message_dict(info.proto), indent=2))
     else:
@@ -61,7 +63,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     return None
 
 
-def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> None:
+def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool, verb: str) -> None:
     """Reads a model and prints its properties."""
     import dataclasses
     import json
@@ -72,7 +74,6 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> Non
     from dfd.clients.display.info import model_table
     from dfd.clients.events import Calibration, ModelInfo
     from dfd.clients.options import AlertPolicy
-    from dfd.detector.files.read import read_checkpoint
 
     # the reader logs which tensors it found
     said, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")
@@ -80,7 +81,10 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool) -> Non
     logger.addHandler(said)
     logger.setLevel(logging.INFO)
     try:
-        checkpoint = read_checkpoint(model, overrides)
+        with Waits(verb).bar(f"reading the model {model}"):
+            from dfd.detector.files.read import read_checkpoint
+
+            checkpoint = read_checkpoint(model, overrides)
     finally:
         logger.removeHandler(said)
         logger.setLevel(level)

@@ -10,8 +10,9 @@ from dfd.cli._actions import action_options
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
-from dfd.cli._model import layout_options, serve_arguments
-from dfd.cli._outputs import json_option
+from dfd.cli._model import layout_options, require_model, serve_arguments
+from dfd.cli._outputs import EventsFile, json_option
+from dfd.cli._waiting import Waits
 from dfd.errors import UserError
 
 
@@ -42,7 +43,12 @@ from dfd.errors import UserError
 @judging_options
 @layout_options
 @json_option("every event as a line of JSON")
-@click.option("--events", metavar="FILE", help="Append every event to a file, as a line of JSON.")
+@click.option(
+    "--events",
+    type=EventsFile(),
+    metavar="FILE",
+    help="Append every event to a file, as a line of JSON.",
+)
 @action_options
 @click.option("--notify", is_flag=True, help="Show a desktop notification for each alert.")
 @click.option("--fail-on-alert", is_flag=True, help="Exit with status 1 if there was an alert.")
@@ -85,6 +91,7 @@ def command(
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.local_daemon import answers, local_daemon
     from dfd.clients.runs.microphone import Listening, listen
+    from dfd.clients.runs.warming import when_warm
     from dfd.clients.sources import microphone
 
     if list_inputs:
@@ -99,11 +106,17 @@ def command(
     options = stream_options(others, {"source": "microphone"}, activity_events=True)
     where = connection(**others)
     device = microphone.find_device(wanted)
+    microphone.check(device)
+    here = click.get_current_context().get_parameter_source("server") is ParameterSource.DEFAULT
+    here = here and not answers(where.server)
+    if here:
+        require_model(options.model)
+    waits = Waits("listen")
     paths = (["-"] if as_json else []) + ([events] if events is not None else [])
     # rich measures the terminal by standard output, which --json reserves for the events
     console = Console(stderr=as_json, quiet=as_json)
 
-    async def work(sinks: Sinks, view: ListenView) -> Listening:
+    async def work(sinks: Sinks, stack: contextlib.ExitStack) -> tuple[ListenView, Listening]:
         stop, task = asyncio.Event(), asyncio.current_task()
         assert task is not None
 
@@ -126,7 +139,10 @@ def command(
             view.event(event)
 
         async with AsyncDetectionClient(where, retry=RetryPolicy(connect_seconds=3.0)) as client:
-            return await listen(
+            with waits.bar(f"waiting for {where.server} and its model"):
+                await when_warm(client, options.model)
+            view = stack.enter_context(ListenView(console, MeterState(where.server, device.name)))
+            return view, await listen(
                 client,
                 device,
                 options,
@@ -137,18 +153,6 @@ def command(
             )
 
     with contextlib.ExitStack() as stack:
-        source = click.get_current_context().get_parameter_source("server")
-        if source is ParameterSource.DEFAULT and not answers(where.server):
-            click.echo(f"no server answers at {where.server}: starting one here", err=True)
-            if options.model:
-                facts.append(f"--model={options.model}")
-                options = dataclasses.replace(options, model="")
-            where = dataclasses.replace(where, server=stack.enter_context(local_daemon(facts)))
-        elif facts:
-            raise UserError(
-                f"{where.server} has already loaded its model: give {facts[0].partition('=')[0]}"
-                " to dfd serve when it is started"
-            )
         every: list[EventSink] = [JsonLinesSink(path) for path in paths]
         secret = read_secret(webhook_secret_file)
         every += [on_alert(what, secret, action_per, spool) for what in on_alerts]
@@ -156,10 +160,21 @@ def command(
         if notify:
             every.append(DesktopSink())
         sinks = stack.enter_context(Sinks(every))
-        view = ListenView(console, MeterState(where.server, device.name))
-        stack.enter_context(view)
+        if here:
+            click.echo(f"no server answers at {where.server}: starting one here", err=True)
+            if options.model:
+                facts.append(f"--model={options.model}")
+                options = dataclasses.replace(options, model="")
+            with waits.bar("starting a daemon, which loads its model"):
+                server = stack.enter_context(local_daemon(facts))
+            where = dataclasses.replace(where, server=server)
+        elif facts:
+            raise UserError(
+                f"{where.server} has already loaded its model: give {facts[0].partition('=')[0]}"
+                " to dfd serve when it is started"
+            )
         try:
-            result = asyncio.run(work(sinks, view))
+            view, result = asyncio.run(work(sinks, stack))
         except asyncio.CancelledError:
             raise UserError("interrupted before the summary arrived") from None
     if result.summary is not None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from dfd.cli._errors import OneLineError, PlainVerb
+from dfd.cli._errors import PlainVerb
 from dfd.cli._groups import VerbGroup
 from dfd.cli._model import model_overrides, override_options
 from dfd.cli._outputs import json_option
-from dfd.errors import UserError
+from dfd.cli._waiting import Waits
 
 _READ_ON = "docs/reference-systems.md"
 _MEASURED_SECONDS = 2.0
@@ -51,9 +51,13 @@ def list_command(as_json: bool, measure: bool) -> None:
         path = pulled.find(one.name)
         row = dataclasses.asdict(one) | {"here": None if path is None else str(path)}
         if measure and path is not None:
-            row["windows_per_second"] = _windows_per_second(one.name)
+            with Waits("models list").bar(f"measuring {one.name}"):
+                row["windows_per_second"] = _windows_per_second(one.name)
         rows.append(row)
-    bundled = _windows_per_second(BUNDLED) if measure else None
+    bundled = None
+    if measure:
+        with Waits("models list").bar(f"measuring {BUNDLED}"):
+            bundled = _windows_per_second(BUNDLED)
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
@@ -73,24 +77,22 @@ def pull_command(name: str) -> None:
 
     Prints its path; --model takes the path or the name.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
     from dfd.detector.catalogue import named
     from dfd.detector.files import pulled
 
     detector = named(name)
     if detector is not None:
         click.echo(f"{detector.title}; licence: {detector.licence}; {detector.page}", err=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=None)
-        try:
-            path = pulled.pull(
-                name, lambda done, total: progress.update(task, completed=done, total=total)
-            )
-        except UserError as error:
-            raise OneLineError("models pull", str(error)) from None
+    with Waits("models pull").bar(f"fetching {name}") as tick:
+        before = 0
+
+        def tell(done: int, total: int | None) -> None:
+            nonlocal before
+            size = "" if total is None else f" of {total / 1e6:.1f}"
+            tick(done - before, f"{done / 1e6:.1f}{size} MB")
+            before = done
+
+        path = pulled.pull(name, tell)
     click.echo(str(path))
 
 
@@ -110,7 +112,7 @@ def inspect_command(model: str, as_json: bool, **others: Any) -> None:
     """
     from dfd.cli.info import show_model
 
-    show_model(model, model_overrides(others), as_json=as_json)
+    show_model(model, model_overrides(others), as_json=as_json, verb="models inspect")
 
 
 def _windows_per_second(model: str) -> float:

@@ -8,7 +8,8 @@ import click
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._judging import judging_options, stream_options
-from dfd.cli._outputs import PICTURE, json_option, report_option, write_text
+from dfd.cli._outputs import PICTURE, EventsFile, json_option, report_option, write_text
+from dfd.cli._waiting import Waits
 from dfd.errors import UserError
 
 
@@ -93,7 +94,12 @@ class Speed(click.ParamType[float | None]):
 )
 @json_option("every event as a line of JSON, and the report as the last line,")
 @report_option("the report")
-@click.option("--events", metavar="FILE", help="Write every event to a file, as a line of JSON.")
+@click.option(
+    "--events",
+    type=EventsFile(),
+    metavar="FILE",
+    help="Write every event to a file, as a line of JSON.",
+)
 @click.option(
     "--plot",
     "plot_path",
@@ -124,6 +130,7 @@ def command(
     Each audio track of each file is a stream of its own. Scores are the same at any speed.
     """
     import asyncio
+    import contextlib
     import json
     import sys
     import time
@@ -133,6 +140,7 @@ def command(
     from dfd.clients.alerts.sinks import JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.replay import ReplayView, print_report
+    from dfd.clients.events import Summary
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.replay import ReplayOptions, plan, run
     from dfd.clients.runs.report import make_report
@@ -179,16 +187,27 @@ def command(
         retry = RetryPolicy(connect_seconds=5.0)
         async with AsyncDetectionClient(where, retry=retry) as client:
             # if there is no server, one line instead of one for each file
-            await when_warm(client, lambda line: click.echo(f"dfd replay: {line}", err=True))
-            with ReplayView(console, replays, quiet=summary) as view:
+            with waits.bar(f"waiting for {where.server} and its model"):
+                await when_warm(client, options.stream.model)
+            with (
+                ReplayView(console, replays, quiet=summary) as view,
+                contextlib.ExitStack() as left,
+            ):
+                over = (
+                    left.enter_context(waits.bar("replaying", len(replays)))
+                    if view.silent
+                    else None
+                )
 
                 def told(replay: Any, event: Any) -> None:
                     sinks.emit(replay.stream_id, event, file=replay.name)
                     view.event(replay, event)
+                    if over is not None and isinstance(event, Summary):
+                        over(1, replay.name)
 
                 await run(client, replays, options, told)
 
-    began = time.monotonic()
+    waits, began = Waits("replay"), time.monotonic()
     with sinks:
         try:
             asyncio.run(work())

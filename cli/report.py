@@ -8,6 +8,7 @@ import click
 from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import Verb
 from dfd.cli._outputs import OutputFile
+from dfd.cli._waiting import Waits
 
 if TYPE_CHECKING:
     from dfd.clients import history
@@ -40,7 +41,8 @@ _WHOLE_ANSWER = 64
 )
 @click.option(
     "--output",
-    type=OutputFile(),
+    type=OutputFile(pipe=True),
+    metavar="FILE",
     help="Where to write the page; - is standard output."
     "  [default: FILE.html or STREAM_ID.html in this folder]",
 )
@@ -75,7 +77,8 @@ def command(what: str, journal: str | None, output: Path | None, pdf: bool, **ot
                 return await _of_recording(client, what)
             return await _of_stream(client, what, ended, where.server, bool(journal))
 
-    page = render.html(asyncio.run(make()), __version__)
+    with Waits("report").bar(f"judging {what}" if is_file else f"looking for {what}"):
+        page = render.html(asyncio.run(make()), __version__)
     _write(render.pdf(page) if pdf else page.encode(), output or _target(what, pdf))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dfd import processors
 from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP
+from dfd.cli._outputs import require_folder
 from dfd.daemon.options import (
     ADMISSIONS,
     ENGINES,
@@ -31,6 +33,8 @@ _ORIGINS = {
     ParameterSource.ENVIRONMENT: "environment",
     ParameterSource.DEFAULT_MAP: "file",
 }
+# a journal or clips that cannot grow by this much are full within the hour
+_ROOM_BYTES = 64 << 20
 _FILE = click.Path(path_type=Path)
 _SECONDS = click.FLOAT
 
@@ -258,13 +262,24 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
     if no_metrics:
         values["metrics_port"], origins["metrics_port"] = -1, "flag"
     values["workers"] = values["workers"] or min(64, processors.usable())
-    context.exit(_serve(ServeOptions(**values), origins))
+    options = ServeOptions(**values)
+    for folder in _written(options):
+        require_folder(folder, _ROOM_BYTES)
+    context.exit(_serve(options, origins))
 
 
 for _decorate in _OPTIONS:
     command = _decorate(command)
 command = config_option(command, "TOML file with any of these options: port = 50051.")
 command.params.insert(0, command.params.pop())
+
+
+def _written(options: ServeOptions) -> Iterator[Path]:
+    """Yields the folders that the daemon writes to."""
+    if options.evidence_clips is not None:
+        yield options.evidence_clips
+    if options.journal is not None and "://" not in options.journal:
+        yield Path(options.journal).absolute().parent
 
 
 def _serve(options: ServeOptions, origins: dict[str, str]) -> int:

@@ -1,7 +1,6 @@
 """`dfd train`: trains a detector on a corpus."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +8,17 @@ import click
 
 from dfd import processors
 from dfd.cli._errors import PlainVerb
+from dfd.cli._outputs import require_folder
+from dfd.cli._waiting import Tick, Waits
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
     import torch
-    from rich.progress import Progress as Bars
 
 BUNDLED = "bundled"
 REFERENCE = ("two-stage", "top4-mlp", "xlsr-half", "frozen-logreg", "contrastive")
+# decoded audio, what codecs make of it, and checkpoints take at least this much
+_ROOM_BYTES = 1 << 30
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -104,27 +106,28 @@ def command(
     **more: Any,
 ) -> None:
     """Runs a recipe and shows progress bars."""
-    import torch
-    from rich.progress import Progress as Bars
-    from rich.progress import TextColumn
-
     if recipe != BUNDLED and recipe not in REFERENCE:
         raise UserError(f"no recipe {recipe!r}; choose from: {', '.join((BUNDLED, *REFERENCE))}")
     _check_data(recipe, corpus, protocol, data)
+    out = out or Path("runs") / recipe
+    for folder in (out, more["cache"] or out):
+        require_folder(folder, _ROOM_BYTES)
+    waits = Waits("train")
+    with waits.bar("loading torch"):
+        import torch
     target = _device(device)
     if threads:
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    out = out or Path("runs") / recipe
-    columns = (*Bars.get_default_columns(), TextColumn("{task.fields[note]}"))
     try:
-        with Bars(*columns) as bars:
+        # also between the bars of a recipe
+        with waits.bar("training"):
             if recipe == BUNDLED:
                 assert corpus is not None
-                _train_bundled(bars, corpus, out, target, more)
+                _train_bundled(waits, corpus, out, target, more)
                 told = ""
             else:
-                told = _train_reference(bars, recipe, corpus, protocol, data, out, target, more)
+                told = _train_reference(waits, recipe, corpus, protocol, data, out, target, more)
     finally:
         # The setting is global to the process, which may go on to do something else.
         torch.set_flush_denormal(False)
@@ -140,6 +143,8 @@ def _check_data(recipe: str, corpus: Path | None, protocol: str | None, data: Pa
         raise UserError(
             "--protocol and --data go together: the data set, and the folder that contains it"
         )
+    if corpus is not None and not (corpus / "manifest.tsv").is_file():
+        raise UserError(f"{corpus} has no manifest.tsv, which names its recordings and labels")
     if recipe == BUNDLED and corpus is None:
         raise UserError(f"the recipe {BUNDLED} needs --corpus, a folder with a manifest")
 
@@ -158,7 +163,7 @@ def _device(name: str) -> "torch.device":
 
 
 def _train_bundled(
-    bars: "Bars", corpus: Path, out: Path, target: "torch.device", more: dict[str, Any]
+    waits: Waits, corpus: Path, out: Path, target: "torch.device", more: dict[str, Any]
 ) -> None:
     import dataclasses
 
@@ -170,30 +175,29 @@ def _train_bundled(
     chosen = RECIPES[BUNDLED]
     if more["steps"] is not None:
         chosen = chosen.shortened(more["steps"])
-    fitting = {
-        part.name: bars.add_task(f"training {part.name}", total=part.fit.steps, note="")
-        for part in chosen.parts
-    }
-
-    @contextmanager
-    def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-        task = bars.add_task(title, total=total, note="")
-        yield lambda: bars.advance(task)
-        bars.update(task, completed=total)
+    fitting: dict[str, Tick] = {}
+    done: dict[str, int] = {}
+    steps = {part.name: part.fit.steps for part in chosen.parts}
 
     def report(progress: Progress) -> None:
-        note = f"loss {progress.loss:.3f}"
-        bars.update(fitting[progress.part], completed=progress.step, note=note)
+        part = progress.part
+        if part not in fitting:
+            fitting[part] = bars.enter_context(waits.bar(f"training {part}", steps[part]))
+        fitting[part](progress.step - done.get(part, 0), f"loss {progress.loss:.3f}")
+        done[part] = progress.step
         if progress.dev is not None:
             figures = "  ".join(f"{name} {value:.4f}" for name, value in progress.dev.items())
-            line = f"{progress.part}, step {progress.step}: {figures}"
-            bars.console.print(line, highlight=False)
+            waits.say(f"{part}, step {progress.step}: {figures}")
             curves = {"loss": progress.loss, **progress.dev}
-            points = {f"{progress.part}/{name}": value for name, value in curves.items()}
+            points = {f"{part}/{name}": value for name, value in curves.items()}
             tracker.add(points, progress.step)
 
     wanted = {"tensorboard": more["tensorboard"], "wandb_project": more["wandb"]}
-    with open_tracker(out, name=BUNDLED, options=dataclasses.asdict(chosen), **wanted) as tracker:
+    options = dataclasses.asdict(chosen)
+    with (
+        contextlib.ExitStack() as bars,
+        open_tracker(out, name=BUNDLED, options=options, **wanted) as tracker,
+    ):
         train(
             chosen,
             corpus,
@@ -201,14 +205,14 @@ def _train_bundled(
             cache_folder=more["cache"] or out / "cache",
             seed=more["seed"],
             device=target,
-            bar=bar,
+            bar=waits.bar,
             report=report,
             resume=more["resume"],
         )
 
 
 def _train_reference(
-    bars: "Bars",
+    waits: Waits,
     recipe: str,
     corpus: Path | None,
     protocol: str | None,
@@ -222,19 +226,9 @@ def _train_reference(
     from dfd.training.reference import Tracking, train_reference
     from dfd.training.run.options import RunOptions
     from dfd.training.run.overrides import read_changes
-    from dfd.training.run.progress import Talk, Tick
+    from dfd.training.run.progress import Talk
 
-    @contextmanager
-    def bar(title: str, total: int) -> Iterator[Tick]:
-        task = bars.add_task(title, total=total, note="")
-
-        def tick(done: int, note: str = "", /) -> None:
-            bars.update(task, advance=done, note=note)
-
-        yield tick
-        bars.update(task, completed=total)
-
-    talk = Talk(bar, lambda line: bars.console.print(line, highlight=False, markup=False))
+    talk = Talk(waits.bar, waits.say)
     changes = read_changes(more["options_file"], more["settings"])
     if corpus is not None:
         splits = corpus_splits(corpus)

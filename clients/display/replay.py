@@ -83,6 +83,11 @@ class ReplayView:
                 pass
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing tells how far the replays are."""
+        return self._live is None and (self._quiet or not self._window_lines)
+
+    @property
     def _window_lines(self) -> bool:
         return self._live is None and len(self._replays) <= _WINDOW_LINES_UP_TO
 

@@ -1,36 +1,36 @@
 """Waits for a server that is loading its model."""
 
 import asyncio
-import time
-from collections.abc import Callable
 
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError
 from dfd.clients.events import ServerInfo
+from dfd.errors import UserError
 
 _PAUSE_SECONDS = 0.5
-_TOLD_EVERY_SECONDS = 10.0
 
 
-async def when_warm(client: AsyncDetectionClient, tell: Callable[[str], None]) -> ServerInfo:
+async def when_warm(client: AsyncDetectionClient, model: str = "") -> ServerInfo:
     """Returns what the server offers, once its model is loaded.
 
     Args:
         client: the server's client.
-        tell: called with a progress message, at once and every ten seconds.
+        model: a model that it must have, by its own name for it; empty for none.
 
     Raises:
         DetectionError: if it cannot be reached, or refused.
+        UserError: if it has no such model.
     """
-    told, began = 0.0, time.monotonic()
     while True:
         try:
-            return await client.server_info()
+            info = await client.server_info()
         except DetectionError as error:
             if error.reason != "WARMING_UP":
                 raise
-        waited = time.monotonic() - began
-        if waited >= told:
-            tell(f"waiting for {client.connection.server} to load its model, {waited:.0f} s so far")
-            told += _TOLD_EVERY_SECONDS
-        await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)
+            continue
+        names = [one.name for one in info.models]
+        if model and model not in names:
+            server = client.connection.server
+            raise UserError(f"{server} has no model {model!r}: choose from {', '.join(names)}")
+        return info

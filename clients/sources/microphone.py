@@ -89,6 +89,39 @@ def find_device(wanted: str | None) -> Device:
     return chosen[0]
 
 
+def check(device: Device) -> None:
+    """Looks whether an input can be opened, without recording anything.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    sounddevice = _sounddevice()
+    problem: Exception | None = None
+    for rate in _rates(device):
+        try:
+            sounddevice.check_input_settings(
+                device=device.index, channels=1, dtype="int16", samplerate=rate
+            )
+        except (sounddevice.PortAudioError, ValueError) as error:
+            problem = error
+            continue
+        return
+    raise _closed(device, problem)
+
+
+def _rates(device: Device) -> list[int]:
+    """Rates to try, best first."""
+    rates = dict.fromkeys((16000, device.default_rate_hz, 48000, 44100, 8000))
+    return [rate for rate in rates if MIN_RATE_HZ <= rate <= MAX_RATE_HZ]
+
+
+def _closed(device: Device, problem: Exception | None) -> UserError:
+    return UserError(
+        f"the device {device.name!r} cannot be opened: check whether another program is using it"
+        f" ({problem})"
+    )
+
+
 class Microphone:
     """One channel of an input, open within its context; iterating yields blocks.
 
@@ -111,9 +144,7 @@ class Microphone:
     async def __aenter__(self) -> Self:
         sounddevice = _sounddevice()
         problem: Exception | None = None
-        for rate in dict.fromkeys((16000, self.device.default_rate_hz, 48000, 44100, 8000)):
-            if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
-                continue
+        for rate in _rates(self.device):
             try:
                 self._stream = sounddevice.RawInputStream(
                     samplerate=rate,
@@ -131,10 +162,7 @@ class Microphone:
             self._began = time.monotonic()
             self._stream.start()
             return self
-        raise UserError(
-            f"the device {self.device.name!r} cannot be opened: check whether another program"
-            f" is using it ({problem})"
-        )
+        raise _closed(self.device, problem)
 
     async def __aexit__(
         self,

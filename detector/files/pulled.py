@@ -90,11 +90,15 @@ def _download(
         ):
             length = answer.headers.get("Content-Length")
             size, done = (int(length) if length else None), 0
+            _require_room(target.parent, size or 0)
             while piece := answer.read(_PIECE_BYTES):
                 file.write(piece)
                 total.update(piece)
                 done += len(piece)
                 tell(done, size)
+    except UserError:
+        part.unlink(missing_ok=True)
+        raise
     except OSError as error:  # URLError is one
         part.unlink(missing_ok=True)
         reason = getattr(error, "reason", None) or error.strerror or error
@@ -109,3 +113,12 @@ def _download(
             f"look at {detector.page}"
         )
     shutil.move(part, target)
+
+
+def _require_room(there: Path, size: int) -> None:
+    free = shutil.disk_usage(there).free
+    if free < size:
+        raise UserError(
+            f"the disk of {there} has {free >> 20} MiB left and {size >> 20} MiB are needed: make"
+            " room, or set DFD_CACHE_DIR"
+        )

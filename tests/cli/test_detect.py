@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-import dfd.cli.detect as detect
 from dfd.cli.main import cli
 from dfd.clients.sources.recording import open_recording
 from dfd.detector import Calibration, Detector, ModelSpec, load_detector
@@ -69,7 +68,7 @@ class LoudnessDetector:
 def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LoudnessDetector:
     detector = LoudnessDetector()
     if "real_detector" not in request.fixturenames:
-        monkeypatch.setattr(detect, "load_detector", lambda model, **options: detector)
+        monkeypatch.setattr("dfd.detector.load_detector", lambda model, **options: detector)
     return detector
 
 

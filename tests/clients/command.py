@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,19 @@ def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     return {k: v for k, v in base.items() if not k.startswith("DFD_")} | {"COLUMNS": "120"}
 
 
+_WAIT = re.compile(r"^dfd .*, \d+ s so far\n", re.MULTILINE)
+
+
 @dataclass
 class Done:
+    """How it ended; of what it waited for on a busy machine, nothing is in `err`."""
+
     status: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        self.err = _WAIT.sub("", self.err)
 
     def is_one_line(self) -> bool:
         """A mistake told as it should be."""

@@ -21,6 +21,7 @@ from dfd.evaluation.figures.breakdown import summary
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
 from dfd.training.bundled.cache import build_cache
+from dfd.training.bundled.copysynth import world
 from dfd.training.bundled.export import (
     SERVED,
     measure_serving,
@@ -57,6 +58,7 @@ def train(
     The model folder is `out / "model"`; returns what was written to its `dfd.json`. Raises
     `UserError` for what the user can mend.
     """
+    _require_tools(recipe)
     manifest = corpus / "manifest.tsv"
     surroundings = read_surroundings(corpus)
     dev_rows, dev_cache = _decoded(read_manifest(manifest, "dev"), corpus, cache_folder, bar)
@@ -90,6 +92,15 @@ def train(
         banks = render_banks(member, rows, cache, cache_folder, bar)
         networks.append(fitted(member, out / member.name, banks))
     return export(networks, recipe.hop_samples, dev_rows, dev_cache, out / "model", served)
+
+
+def _require_tools(recipe: JoinedRecipe) -> None:
+    """Looks for what renders the banks before the first of them takes its hours."""
+    banks = [member.banks for member in recipe.members]
+    if any(one.copies for one in banks):
+        world()
+    if any(one.spoken for one in banks):
+        import espeakng_loader  # noqa: F401 - the command names the extra that brings it
 
 
 def _of_editions(rows: list[Recording], editions: tuple[str, ...]) -> list[Recording]:
