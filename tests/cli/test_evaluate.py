@@ -163,7 +163,9 @@ def test_progress_is_told_in_a_pipe_too(
         *("--no-by-seconds", "--report", tmp_path / "r.json"),
     )
     assert result.exit_code == 0, result.output
-    assert re.search(r"^dfd evaluate: scoring: \d+ of 12, \d+ s so far$", result.stderr, re.MULTILINE)
+    assert re.search(
+        r"^dfd evaluate: scoring: \d+ of 12, \d+ s so far$", result.stderr, re.MULTILINE
+    )
     # --json is the report, and nothing else
     assert json.loads(result.stdout) == figures_of(tmp_path / "r.json")
 
