@@ -5,19 +5,13 @@ from typing import Any
 
 import click
 
-from dfd.cli._bridging import EPILOG, FILE, READ_ON, common_options, settings
-from dfd.cli._errors import Verb
+from dfd.cli._bridging import FILE, bridge_command, common_options, hold_option, settings
 
 
-@click.command(
-    "bridge sip",
-    cls=Verb,
-    epilog=EPILOG,
-    examples=(
-        "dfd bridge sip",
-        "dfd bridge sip --listen 127.0.0.1:5060 --label-header X-Call-ID",
-    ),
-    read_on=READ_ON,
+@bridge_command(
+    "sip",
+    "dfd bridge sip",
+    "dfd bridge sip --listen 127.0.0.1:5060 --label-header X-Call-ID",
 )
 @click.option(
     "--listen",
@@ -77,14 +71,7 @@ from dfd.cli._errors import Verb
     metavar="NAME",
     help="SIP header to add to the call's labels. May be repeated.",
 )
-@click.option(
-    "--hold-seconds",
-    type=click.FloatRange(0, 2),
-    default=0.2,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the jitter buffer waits for a packet.",
-)
+@hold_option
 @common_options
 def sip(
     listen: str,

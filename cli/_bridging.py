@@ -9,6 +9,7 @@ import click
 from dfd.cli._actions import action_options
 from dfd.cli._config import config_option
 from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import Verb
 from dfd.cli._judging import MODEL_AND_THRESHOLDS
 from dfd.cli._outputs import EventsFile
 
@@ -18,7 +19,7 @@ EPILOG = (
     "Listens on this machine only, unless --listen names another address, because media is not"
     " encrypted. SIGINT and SIGTERM stop it once the last results have arrived."
 )
-READ_ON = "docs/telephony.md, with configurations to paste"
+_READ_ON = "docs/telephony.md, with configurations to paste"
 
 _COMMON = (
     click.option(
@@ -83,6 +84,23 @@ _COMMON = (
         help="Format of the log, one line for each event: key=value, or JSON.",
     ),
 )
+
+
+hold_option = click.option(
+    "--hold-seconds",
+    type=click.FloatRange(0, 2),
+    default=0.2,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the jitter buffer waits for a packet.",
+)
+
+
+def bridge_command(name: str, *examples: str) -> Callable[[_F], click.Command]:
+    """Makes a verb of `dfd bridge`."""
+    return click.command(
+        f"bridge {name}", cls=Verb, epilog=EPILOG, examples=examples, read_on=_READ_ON
+    )
 
 
 def common_options(command: _F) -> _F:

@@ -6,8 +6,15 @@ from typing import Any
 import click
 
 from dfd.cli._bridge_sip import sip
-from dfd.cli._bridging import EPILOG, FILE, READ_ON, common_options, read_address, settings
-from dfd.cli._errors import Verb
+from dfd.cli._bridging import (
+    EPILOG,
+    FILE,
+    bridge_command,
+    common_options,
+    hold_option,
+    read_address,
+    settings,
+)
 from dfd.cli._groups import VerbGroup
 
 _DIALECTS = (
@@ -25,15 +32,10 @@ def command() -> None:
     """Receive telephone calls, stream them to a daemon and act on its alerts."""
 
 
-@click.command(
-    "bridge audiosocket",
-    cls=Verb,
-    epilog=EPILOG,
-    examples=(
-        "dfd bridge audiosocket",
-        "dfd bridge audiosocket --on-alert file:alerts.jsonl --events events.jsonl",
-    ),
-    read_on=READ_ON,
+@bridge_command(
+    "audiosocket",
+    "dfd bridge audiosocket",
+    "dfd bridge audiosocket --on-alert file:alerts.jsonl --events events.jsonl",
 )
 @click.option(
     "--listen",
@@ -51,15 +53,10 @@ def audiosocket(listen: str, **common: Any) -> None:
     run(AudioSocketPlan(*read_address(listen)), settings(common))
 
 
-@click.command(
-    "bridge rtp",
-    cls=Verb,
-    epilog=EPILOG,
-    examples=(
-        "dfd bridge rtp --listen 127.0.0.1:5004",
-        "dfd bridge rtp --ports 20000-20198 --payload 111=opus/48000",
-    ),
-    read_on=READ_ON,
+@bridge_command(
+    "rtp",
+    "dfd bridge rtp --listen 127.0.0.1:5004",
+    "dfd bridge rtp --ports 20000-20198 --payload 111=opus/48000",
 )
 @click.option(
     "--listen",
@@ -81,14 +78,7 @@ def audiosocket(listen: str, **common: Any) -> None:
     help="Codec of a dynamic payload type, such as 111=opus/48000 or 96=L16/16000. May be"
     " repeated.",
 )
-@click.option(
-    "--hold-seconds",
-    type=click.FloatRange(0, 2),
-    default=0.2,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the jitter buffer waits for a packet.",
-)
+@hold_option
 @common_options
 def rtp(
     listen: str | None,
@@ -106,15 +96,10 @@ def rtp(
     run(plan, settings(common, hold_seconds=hold_seconds))
 
 
-@click.command(
-    "bridge websocket",
-    cls=Verb,
-    epilog=EPILOG,
-    examples=(
-        "dfd bridge websocket --dialect twilio",
-        "dfd bridge websocket --dialect mod_audio_fork --rate 16000 --channels 2",
-    ),
-    read_on=READ_ON,
+@bridge_command(
+    "websocket",
+    "dfd bridge websocket --dialect twilio",
+    "dfd bridge websocket --dialect mod_audio_fork --rate 16000 --channels 2",
 )
 @click.option(
     "--listen",
