@@ -1,16 +1,25 @@
 """`dfd bench`: measures the model, the daemon and the core on this machine."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from dfd.cli._benching import Numbers, keeper, need_plot, output_options, tell, write_report
 from dfd.cli._errors import Verb
 from dfd.cli._groups import VerbGroup
-from dfd.cli._outputs import PICTURE, json_option, report_option, write_text
+from dfd.cli._outputs import json_option
 
 _READ_ON = "docs/performance.md"
+
+
+_ROUNDS = click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How many times each is measured.",
+)
 
 
 @click.group("bench", cls=VerbGroup)
@@ -20,42 +29,6 @@ def command() -> None:
     Each measurement is taken several times, in turns with the others; the median is shown with the
     lowest and the highest value.
     """
-
-
-def _outputs(function: Any) -> Any:
-    """Adds the options that all benchmarks share."""
-    for option in (
-        click.option("--quick", is_flag=True, help="A short run that only shows that it works."),
-        click.option(
-            "--plot",
-            "plot_path",
-            type=PICTURE,
-            metavar="FILE",
-            help="Draw a plot: PNG, SVG or PDF.",
-        ),
-        report_option("the report"),
-        json_option("the report as JSON"),
-    ):
-        function = option(function)
-    return function
-
-
-class Numbers(click.ParamType[tuple[int, ...]]):
-    """Whole numbers separated by commas."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        """Reads the word."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(sorted({int(word) for word in str(value).split(",")}))
-        except ValueError:
-            numbers = ()
-        if not numbers or numbers[0] < 1:
-            self.fail(f"{value} is not a list of whole numbers: write them as 1,4,8", param, ctx)
-        return numbers
 
 
 @command.command(
@@ -107,13 +80,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     help="Batch sizes.  [default: those that the daemon prepares for the model]",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
-@click.option(
-    "--rounds",
-    type=click.IntRange(1),
-    default=5,
-    show_default=True,
-    help="How many times each is measured.",
-)
+@_ROUNDS
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
@@ -127,7 +94,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
     is_flag=True,
     help="Count CPU time instead of wall time; for a busy machine, with --threads 1.",
 )
-@_outputs
+@output_options
 def model(
     recordings: tuple[Path, ...],
     peers: tuple[str, ...],
@@ -153,9 +120,9 @@ def model(
     options = ModelOptions(
         peers=chosen, recordings=recordings, least_seconds=0.0 if quick else 0.2, **values
     )
-    _need_plot(plot_path)
-    report = run(options, _tell, _keeper(report_path))
-    _write(report, as_json, report_path, plot_path)
+    need_plot(plot_path)
+    report = run(options, tell, keeper(report_path))
+    write_report(report, as_json, report_path, plot_path)
 
 
 @command.command(
@@ -210,7 +177,7 @@ def model(
     show_default=True,
     help="Length of audio in each message.",
 )
-@_outputs
+@output_options
 def serve(
     files: tuple[Path, ...],
     budget_seconds: float,
@@ -246,8 +213,8 @@ def serve(
         seconds=seconds,
         chunk_seconds=chunk_seconds,
     )
-    _need_plot(plot_path)
-    _write(run(options, _tell, _keeper(report_path)), as_json, report_path, plot_path)
+    need_plot(plot_path)
+    write_report(run(options, tell, keeper(report_path)), as_json, report_path, plot_path)
 
 
 @command.command(
@@ -273,14 +240,8 @@ def serve(
     show_default=True,
     help="Length of each chunk.",
 )
-@click.option(
-    "--rounds",
-    type=click.IntRange(1),
-    default=5,
-    show_default=True,
-    help="How many times each is measured.",
-)
-@_outputs
+@_ROUNDS
+@output_options
 def core(
     seconds: float,
     chunk_seconds: float,
@@ -295,9 +256,9 @@ def core(
 
     if quick:
         seconds, rounds = min(seconds, 8.0), 1
-    _need_plot(plot_path)
+    need_plot(plot_path)
     report = run(CoreOptions(seconds=seconds, chunk_ms=1000 * chunk_seconds, rounds=rounds))
-    _write(report, as_json, report_path, plot_path)
+    write_report(report, as_json, report_path, plot_path)
 
 
 @command.command(
@@ -321,56 +282,4 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
     from dfd.benchmarks.report.ratios import ratios, read
 
     report = ratios(read(before), read(after))
-    _write({"benchmark": "compare", **report}, as_json, None, None)
-
-
-def _keeper(path: Path | None) -> Callable[[dict[str, Any]], None]:
-    """Writes the unfinished report as it grows, so that an interrupted run leaves what it had."""
-    if path is None:
-        return lambda report: None
-
-    def keep(report: dict[str, Any]) -> None:
-        import json
-        import os
-
-        # to a neighbouring file first: the run may be interrupted at this moment
-        beside = path.with_name(path.name + ".new")
-        write_text(beside, json.dumps(report | {"whole": False}, indent=1) + "\n")
-        os.replace(beside, path)
-
-    return keep
-
-
-def _need_plot(path: Path | None) -> None:
-    """Fails before the measurement rather than after it if matplotlib is missing."""
-    if path is not None:
-        import dfd.benchmarks.report.plot  # noqa: F401
-
-
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _write(
-    report: dict[str, Any], as_json: bool, report_path: Path | None, plot_path: Path | None
-) -> None:
-    import json
-
-    from rich.console import Console
-
-    from dfd.benchmarks.report.view import show
-
-    content = json.dumps(report, indent=1)
-    if as_json:
-        click.echo(content)
-    else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = max(console.width, 120)
-        show(report, console)
-    if report_path is not None:
-        write_text(report_path, content + "\n")
-    if plot_path is not None:
-        from dfd.benchmarks.report.plot import draw
-
-        draw(report, plot_path)
+    write_report({"benchmark": "compare", **report}, as_json, None, None)
