@@ -31,7 +31,7 @@ from dfd.detector.spec import LoadedModel, ModelSpec
 from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
 from dfd.offline.recording import ReadMarks, TrackScores, score_recording
-from dfd.recordings import Finding, shown
+from dfd.recordings import Finding, Manifest, shown
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, StreamError
 
@@ -49,6 +49,7 @@ def report(
     threshold: float,
     *,
     window_scores: bool,
+    manifest: Manifest | None = None,
 ) -> dict[str, Any]:
     """Returns the JSON object of one channel.
 
@@ -57,8 +58,8 @@ def report(
     `confidence` follow from it and from the threshold. `cumulative_spoof_probability` and
     `spoof_llr` are formed as on a stream, in the way the model asks for; `verdict` and `reasons`
     follow from these and from the model's own threshold. All are null if no window was scored.
-    `watermarks` lists what --watermarks found. `whole` says whether the entire recording was
-    scored, `findings` what was not.
+    `watermarks` lists what --watermarks found, `c2pa` what the file's manifest says. `whole` says
+    whether the entire recording was scored, `findings` what was not.
     """
     summary = track.summary
     mean, cumulative = track.utterance_probability, summary.cumulative_score
@@ -87,6 +88,7 @@ def report(
             }
             for found in summary.watermarks
         ],
+        "c2pa": None if manifest is None else manifest.fields(),
         "whole": not any(finding.kind.incomplete for finding in findings),
         "findings": [str(finding) for finding in findings],
     }
@@ -110,15 +112,24 @@ class _Display:
         self._threshold = threshold
         self._window_scores = window_scores
         self._rows: list[tuple[str, TrackScores]] = []
+        self._manifests: dict[str, Manifest] = {}
         self.rates: Rates | None = None
 
     def add(
         self, recording: Recording, findings: Sequence[Finding], tracks: list[TrackScores]
     ) -> None:
+        manifest = recording.manifest()
+        if manifest is not None:
+            self._manifests[recording.name] = manifest
         for track in tracks:
             if self._as_json:
                 fields = report(
-                    recording, findings, track, self._threshold, window_scores=self._window_scores
+                    recording,
+                    findings,
+                    track,
+                    self._threshold,
+                    window_scores=self._window_scores,
+                    manifest=manifest,
                 )
                 click.echo(json.dumps(fields))
             else:
@@ -130,6 +141,8 @@ class _Display:
         console = result_console()
         console.print(_table(self._rows, self._threshold, console.width))
         console.print(rates_sentence(self.rates), highlight=False)
+        for name, manifest in self._manifests.items():
+            console.print(f"{name}: {manifest}", highlight=False, markup=False, soft_wrap=True)
         if self._window_scores:
             for path, track in self._rows:
                 _print_windows(console, path, track)

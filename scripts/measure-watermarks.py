@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--count", type=int, default=1000, help="recordings of people")
+    parser.add_argument("--skip", type=int, default=0, help="leave out the first so many of them")
     parser.add_argument("--marked", type=int, default=200, help="of them, marked as well")
     parser.add_argument("--conditions", default="clean,ulaw,opus-24k,loss")
     parser.add_argument("--out", type=Path, help="write every reading here, tab-separated")
@@ -39,7 +40,7 @@ def main() -> None:
     conditions, _ = available(options.conditions.split(","))
     rows = [row for row in read_manifest(options.corpus / "manifest.tsv") if row.label == 0]
     random.Random(0).shuffle(rows)
-    rows = rows[: options.count]
+    rows = rows[options.skip : options.skip + options.count]
     found: dict[tuple[str, bool], list[float]] = {}
     spent = heard = 0.0
     for number, row in enumerate(rows):

@@ -16,7 +16,7 @@ from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import StreamOptions, VadOptions
 from dfd.clients.sources.recording import Recording
-from dfd.recordings import Finding
+from dfd.recordings import Finding, Manifest
 
 _CHUNK_SECONDS = 0.5
 _PEAKS = 1200  # at least, unless the recording is very short
@@ -30,6 +30,7 @@ class Judgement:
         speech: start and end of each stretch of speech, by channel.
         peaks: the largest sample in each of up to 2400 equal parts, over all channels.
         sha256: SHA-256 of the file on disk; empty for a source that can be read only once.
+        manifest: what the file says, signed, of who made it; None if it says nothing.
         findings: what was cut short, damaged or not read.
     """
 
@@ -45,6 +46,7 @@ class Judgement:
     speech: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     peaks: list[float] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    manifest: Manifest | None = None
 
 
 async def judge(
@@ -110,6 +112,7 @@ async def judge(
         speech=_stretches(told, chunks.seconds),
         peaks=peaks.values,
         findings=chunks.findings,
+        manifest=await asyncio.to_thread(recording.manifest),
     )
 
 

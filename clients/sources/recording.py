@@ -14,7 +14,7 @@ from pathlib import Path
 from dfd import recordings
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.errors import UserError
-from dfd.recordings import Finding
+from dfd.recordings import Finding, Manifest
 
 
 class Recording:
@@ -41,6 +41,10 @@ class Recording:
         self.seconds = found.seconds
         self.again = found.again
         self._found = found
+
+    def manifest(self) -> Manifest | None:
+        """Reads the file's C2PA manifest; None if it has none, or none that can be read here."""
+        return recordings.read_manifest(self.path) if self.again else None
 
     def chunks(self, chunk_seconds: float) -> Chunks:
         """Yields the audio from the beginning, with never more than one chunk in memory.

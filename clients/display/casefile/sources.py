@@ -42,6 +42,7 @@ def from_judgement(found: Judgement) -> CaseFile:
             ("length", f"{found.seconds:.2f} s"),
             ("format", _format(found.audio_format)),
             ("stream id", started.stream_id),
+            *([] if found.manifest is None else [("provenance", str(found.manifest))]),
         ],
         model=page.model_facts(started.model, policy, started.window_seconds, started.hop_seconds),
         audio=[("SHA-256 of the file", found.sha256 or "read from a pipe, not kept")],
