@@ -76,18 +76,14 @@ def write_report(
     report: dict[str, Any], as_json: bool, report_path: Path | None, plot_path: Path | None
 ) -> None:
     """Prints the report, and writes it to the files that were asked for."""
-    from rich.console import Console
-
     from dfd.benchmarks.report.view import show
+    from dfd.clients.display.tables import result_console
 
     content = json.dumps(report, indent=1)
     if as_json:
         click.echo(content)
     else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = max(console.width, 120)
-        show(report, console)
+        show(report, result_console())
     if report_path is not None:
         write_text(report_path, content + "\n")
     if plot_path is not None:

@@ -48,16 +48,14 @@ def command(
     import json
     import sys
 
-    from rich.console import Console
     from rich.text import Text
 
     from dfd.cli._checks import CHECKS, Level, Wanted
+    from dfd.clients.display.tables import result_console
 
     ports = {"daemon": 50051, "metrics": 9464, "console": 8080}
     wanted = Wanted(model, device, host, ports, connection(**others), serve_cert, serve_key)
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 200)
+    console = result_console()
     faults = 0
     for check in CHECKS:
         for finding in check(wanted):
@@ -70,6 +68,6 @@ def command(
             line.append(f"{finding.subject}: ", style="bold").append(finding.found, style="default")
             if finding.remedy:
                 line.append(f"\n       -> {finding.remedy}", style="cyan")
-            console.print(line)
+            console.print(line, soft_wrap=not console.is_terminal)
     if faults:
         sys.exit(1)

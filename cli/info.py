@@ -34,10 +34,9 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     import asyncio
     import json
 
-    from rich.console import Console
-
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.info import info_table
+    from dfd.clients.display.tables import result_console
     from dfd.clients.protocol.messages import message_dict
 
     overrides = model_overrides(others)
@@ -59,7 +58,7 @@ def command(model: str, as_json: bool, **others: Any) -> None:
     if as_json:
         click.echo(json.dumps(message_dict(info.proto), indent=2))
     else:
-        Console().print(info_table(info, where.server))
+        result_console().print(info_table(info, where.server))
     return None
 
 
@@ -69,9 +68,8 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool, verb: 
     import json
     import logging
 
-    from rich.console import Console
-
     from dfd.clients.display.info import model_table
+    from dfd.clients.display.tables import result_console
     from dfd.clients.events import Calibration, ModelInfo
     from dfd.clients.options import AlertPolicy
 
@@ -125,4 +123,4 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool, verb: 
         click.echo(json.dumps(facts, indent=2))
     else:
         size = f"{parameters / 1e6:.1f} million parameters"
-        Console().print(model_table(info, policy, size))
+        result_console().print(model_table(info, policy, size))

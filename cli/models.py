@@ -138,36 +138,41 @@ def _windows_per_second(model: str) -> float:
 
 
 def _print_table(rows: list[dict[str, Any]], bundled: float | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from dfd.clients.display.tables import Column, fitted, result_console
 
-    table = Table(
-        caption="EER %: as published, on the test sets named; dfd's own figures of the bundled "
-        "model are in its card"
+    columns = (
+        Column("name"),
+        Column("parameters", right=True, rank=3),
+        Column("EER %", least=16, rank=1),
+        Column("licence", least=12, rank=2),
+        Column("tried here", least=14, rank=4),
+        Column("get it", least=18),
     )
-    for name in ("name", "parameters", "EER %", "licence", "tried here", "get it"):
-        table.add_column(name, overflow="fold")
-    measured = bundled is not None
-    if measured:
-        table.add_column("windows/s", justify="right")
+    speeds = Column("windows/s", right=True)
     first = ["bundled", "", "see its card", "as dfd's", "trained and measured here", "is here"]
-    table.add_row(*first, *([f"{bundled:g}"] if measured else []))
-    for row in rows:
-        eer = ", ".join(f"{name} {value:g}" for name, value in row["eer"].items())
-        speed = row.get("windows_per_second")
-        cells = [
+    cells = [first] + [
+        [
             row["name"],
             f"{row['parameters'] / 1e6:.1f} M",
-            eer,
+            ", ".join(f"{name} {value:g}" for name, value in row["eer"].items()),
             row["licence"],
             row["tried"],
             _where(row),
         ]
-        table.add_row(*cells, *(["" if speed is None else f"{speed:g}"] if measured else []))
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 160)
-    console.print(table)
+        for row in rows
+    ]
+    for line in cells:
+        for column, cell in zip(columns, line, strict=True):
+            column.add(cell)
+    for speed in (bundled, *(row.get("windows_per_second") for row in rows)):
+        speeds.add("" if speed is None else f"{speed:g}")
+    shown = columns if bundled is None else (*columns, speeds)
+    console = result_console()
+    caption = (
+        "EER %: as published, on the test sets named; dfd's own figures of the bundled model are"
+        " in its card"
+    )
+    console.print(fitted(shown, console.width, caption=caption))
 
 
 def _where(row: dict[str, Any]) -> str:

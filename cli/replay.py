@@ -140,6 +140,7 @@ def command(
     from dfd.clients.alerts.sinks import JsonLinesSink, Sinks
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.replay import ReplayView, print_report
+    from dfd.clients.display.tables import result_width
     from dfd.clients.events import Summary
     from dfd.clients.options import RetryPolicy
     from dfd.clients.runs.replay import ReplayOptions, plan, run
@@ -182,6 +183,7 @@ def command(
         every.append(JsonLinesSink(events))
     sinks = Sinks(every)
     console = Console(stderr=as_json or events == "-")
+    console.width = result_width(console)
 
     async def work() -> None:
         retry = RetryPolicy(connect_seconds=5.0)

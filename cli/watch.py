@@ -70,9 +70,8 @@ def command(
     import json
     from contextlib import aclosing
 
-    from rich.console import Console
-
     from dfd.clients.client import AsyncDetectionClient
+    from dfd.clients.display.tables import result_console
     from dfd.clients.display.watch import WatchState, WatchView
     from dfd.clients.protocol.messages import message_dict
     from dfd.clients.runs.watch import follow
@@ -80,7 +79,7 @@ def command(
     from dfd.v1 import detection_pb2 as pb
 
     where = connection(**others)
-    console = Console()
+    console = result_console()
     view = WatchView(console, WatchState(where.server, sort, reverse, text, alerts_only))
 
     def write(update: StreamsUpdate) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from dfd.clients.display.tables import plain_table
 
 Report = dict[str, Any]
 
@@ -29,7 +30,7 @@ def _model(report: Report, console: Console) -> None:
         f"billion operations a window of {report['window_seconds']:g} s, {report['clock']} time",
         highlight=False,
     )
-    table = Table(caption=f"median, lowest and highest of {report['rounds']}, taken in turns")
+    table = plain_table(caption=f"median, lowest and highest of {report['rounds']}, taken in turns")
     for name in ("engine", "precision"):
         table.add_column(name)
     ratios = [one["ratio"] for one in report["results"] if "ratio" in one]
@@ -73,7 +74,7 @@ def _compare(report: Report, console: Console) -> None:
         )
     if not report["same_machine"]:
         console.print("two machines: the ratios say little", highlight=False)
-    table = Table()
+    table = plain_table()
     table.add_column("figure")
     for name in ("before", "after", "ratio"):
         table.add_column(name, justify="right")
@@ -87,7 +88,7 @@ def _compare(report: Report, console: Console) -> None:
 
 
 def _serve(report: Report, console: Console) -> None:
-    table = Table(caption="milliseconds from a window's end to its result: p50 / p95 / p99")
+    table = plain_table(caption="milliseconds from a window's end to its result: p50 / p95 / p99")
     table.add_column("streams", justify="right")
     for name in ("all", "network", "queue", "compute"):
         table.add_column(name)
@@ -122,7 +123,7 @@ def _percentiles(part: dict[str, float] | None) -> str:
 
 
 def _core(report: Report, console: Console) -> None:
-    table = Table(caption=f"median, lowest and highest of {report['rounds']}, taken in turns")
+    table = plain_table(caption=f"median, lowest and highest of {report['rounds']}, taken in turns")
     table.add_column("format")
     for name in ("CPU ms/stream s", "low", "high", "streams a core"):
         table.add_column(name, justify="right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +12,9 @@ from rich.text import Text
 
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
+from dfd.clients.display.marks import marks_of
 from dfd.clients.display.meter import MeterState, render
+from dfd.clients.display.still import still
 
 
 class ListenView:
@@ -21,15 +24,18 @@ class ListenView:
         self._console = console
         self.state = state
         self._live: Live | None = None
+        self._left = contextlib.ExitStack()
         if console.is_terminal:
+            marks = marks_of(console)
             self._live = Live(
-                get_renderable=lambda: render(state, console.width),
+                get_renderable=lambda: render(state, console.width, marks),
                 console=console,
                 refresh_per_second=10,
             )
 
     def __enter__(self) -> Self:
         if self._live is not None:
+            self._left.enter_context(still())
             self._live.start()
         return self
 
@@ -41,6 +47,7 @@ class ListenView:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        self._left.close()
 
     def event(self, event: ev.Event) -> None:
         """Handles an event of the stream."""

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
+from dfd.clients.display.marks import UNICODE, Marks
 
 # the meter's full width, and the part of it that is not bars
 _WIDTH, _BESIDE_BARS = 78, 34
 _LEAST_BAR, _MOST_BAR = 15, 40
 _HISTORY = 120
-_SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def level_dbfs(content: bytes) -> float:
@@ -119,7 +119,7 @@ class MeterState:
         return verdicts.so_far(self.cumulative.spoof_probability, self.rates, self.spoof_threshold)
 
 
-def render(state: MeterState, width: int = _WIDTH) -> RenderableType:
+def render(state: MeterState, width: int = _WIDTH, marks: Marks = UNICODE) -> RenderableType:
     """Draws the meter; on a narrow terminal bars get shorter, but no figure is cut."""
     width = min(width, _WIDTH)
     bar = max(_LEAST_BAR, min(_MOST_BAR, width - _BESIDE_BARS))
@@ -127,16 +127,18 @@ def render(state: MeterState, width: int = _WIDTH) -> RenderableType:
     table.add_column(justify="right", style="bold", min_width=12)
     table.add_column(no_wrap=True, min_width=bar)
     table.add_column(no_wrap=True)
-    light = Text("● speech", "green") if state.speaking else Text("○ no speech", "dim")
-    table.add_row("level", _level(state.level, bar), light)
+    light = Text(f"{marks.off} no speech", "dim")
+    if state.speaking:
+        light = Text(f"{marks.on} speech", "green")
+    table.add_row("level", _level(state.level, bar, marks), light)
     for name, score in (
         ("this window", state.window),
         ("rolling", state.rolling),
         ("whole stream", state.cumulative),
     ):
-        table.add_row(name, _bar(score, bar), words.probability(score))
+        table.add_row(name, _bar(score, bar, marks), words.probability(score))
     table.add_row("", Text("human" + " " * (bar - 14) + "synthetic", "dim"), "")
-    table.add_row("time line", _sparks(state.history, bar), "")
+    table.add_row("time line", _sparks(state.history, bar, marks), "")
     parts: list[RenderableType] = [table, Text()]
     parts.append(Align.center(Text(state.verdict(), style=_style(state.cumulative))))
     if state.raised:
@@ -172,26 +174,25 @@ def _style(score: ev.Score | None) -> str:
     return "bold red" if score.spoof_probability >= 0.5 else "bold green"
 
 
-def _level(dbfs: float, bar: int) -> Text:
+def _level(dbfs: float, bar: int, marks: Marks) -> Text:
     filled = round(max(0.0, min(1.0, (dbfs + 60.0) / 60.0)) * bar)
-    text = Text("█" * filled, style="green" if dbfs < -3 else "red")
-    return text.append("─" * (bar - filled), style="dim")
+    text = Text(marks.full * filled, style="green" if dbfs < -3 else "red")
+    return text.append(marks.rest * (bar - filled), style="dim")
 
 
-def _bar(score: ev.Score | None, bar: int) -> Text:
+def _bar(score: ev.Score | None, bar: int, marks: Marks) -> Text:
     if score is None:
-        return Text("─" * bar, style="dim")
+        return Text(marks.rest * bar, style="dim")
     filled = round(score.spoof_probability * bar)
-    text = Text("█" * filled, style=_style(score).removeprefix("bold "))
-    return text.append("─" * (bar - filled), style="dim")
+    text = Text(marks.full * filled, style=_style(score).removeprefix("bold "))
+    return text.append(marks.rest * (bar - filled), style="dim")
 
 
-def _sparks(history: list[float | None], bar: int) -> Text:
+def _sparks(history: list[float | None], bar: int, marks: Marks) -> Text:
     text = Text()
     for value in history[-bar:]:
         if value is None:
-            text.append("·", style="dim")
+            text.append(marks.none, style="dim")
         else:
-            mark = _SPARKS[min(int(value * len(_SPARKS)), len(_SPARKS) - 1)]
-            text.append(mark, style="red" if value >= 0.5 else "green")
+            text.append(marks.step(value), style="red" if value >= 0.5 else "green")
     return text

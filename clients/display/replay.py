@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -18,7 +18,8 @@ from rich.text import Text
 
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
-from dfd.clients.display.tables import Column, fitted, number, verdict_text
+from dfd.clients.display.still import still
+from dfd.clients.display.tables import Column, fitted, number, plain_table, verdict_text
 from dfd.clients.runs.replay import Replay
 from dfd.clients.runs.report import Report
 
@@ -34,6 +35,7 @@ class ReplayView:
         self._replays = replays
         self._total = sum(replay.recording.seconds or 0.0 for replay in replays)
         self._live: Live | None = None
+        self._left = contextlib.ExitStack()
         self._quiet = quiet
         self._names = short_names(replay.name for replay in replays)
         if console.is_terminal and not quiet:
@@ -43,6 +45,7 @@ class ReplayView:
 
     def __enter__(self) -> Self:
         if self._live is not None:
+            self._left.enter_context(still())
             self._live.start()
         return self
 
@@ -54,6 +57,7 @@ class ReplayView:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        self._left.close()
 
     def event(self, replay: Replay, event: ev.Event) -> None:
         """Prints an event if it is worth a line."""
@@ -229,9 +233,7 @@ def _files(report: Report, width: int) -> Table:
 
 
 def _latencies(report: Report) -> Table:
-    table = Table(
-        title="Latency of scored windows, milliseconds", title_justify="left", box=box.SIMPLE_HEAD
-    )
+    table = plain_table(title="Latency of scored windows, milliseconds")
     table.add_column("")
     names = ("p50", "p90", "p95", "p99", "max")
     for name in names:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +17,7 @@ from dfd.clients.display.words import carries
 
 _STYLES = {"spoof": "bold red", "bonafide": "bold green"}
 _PIPE_WIDTH = 160
+_ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 # padding between two columns and at both ends of `box.SIMPLE_HEAD`
 _PADDING = 2
 
@@ -53,9 +54,34 @@ class Column:
 def result_console() -> Console:
     """Returns standard output as a console; in a pipe it is wide enough for every column."""
     console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
+    console.width = result_width(console)
     return console
+
+
+def result_width(console: Console) -> int:
+    """Returns how wide tables may be: a pipe has no width of its own."""
+    return console.width if console.is_terminal else max(console.width, _PIPE_WIDTH)
+
+
+class _Plain(Table):
+    """A table that keeps its one line below the head on ASCII terminals, and gets no others."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.ascii_only:
+            self.box = _ASCII_HEAD
+        yield from super().__rich_console__(console, options)
+
+
+def plain_table(*, title: str = "", caption: str = "") -> Table:
+    """Returns an empty table in the style of all results."""
+    return _Plain(
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        caption=caption or None,
+        caption_justify="left",
+        pad_edge=False,
+    )
 
 
 def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: str = "") -> Table:
@@ -70,14 +96,7 @@ def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: s
     if left_out:
         note = f"columns left out to fit: {', '.join(reversed(left_out))}"
         caption = f"{caption}\n{note}" if caption else note
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title or None,
-        title_justify="left",
-        caption=caption or None,
-        caption_justify="left",
-        pad_edge=False,
-    )
+    table = plain_table(title=title, caption=caption)
     for column in shown:
         table.add_column(
             column.name,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from dfd.clients.display import verdicts, words
+from dfd.clients.display.marks import UNICODE, Marks, marks_of
+from dfd.clients.display.tables import Column, fitted, result_width
 from dfd.clients.errors import DetectionError
 from dfd.clients.events import Verdict
 from dfd.clients.watching import (
@@ -27,7 +27,6 @@ from dfd.clients.watching import (
     WatchedStream,
 )
 
-_SPARKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 24
 # lines of the screen when the output is a file
 _ENDLESS = 1 << 20
@@ -121,7 +120,7 @@ class WatchView:
     def picture(self) -> RenderableType:
         """Returns the current table."""
         height = self._console.height if self._console.is_terminal else _ENDLESS
-        return render(self._state, height)
+        return render(self._state, height, result_width(self._console), marks_of(self._console))
 
     def take(self, update: StreamsUpdate) -> None:
         """Applies an update without printing anything."""
@@ -174,8 +173,8 @@ def _keys(pressed: Callable[[str], None], wanted: bool) -> Iterator[None]:
         termios.tcsetattr(number, termios.TCSADRAIN, before)
 
 
-def render(state: WatchState, height: int) -> RenderableType:
-    """Draws the table with as many streams as fit on a screen of this height."""
+def render(state: WatchState, height: int, width: int, marks: Marks = UNICODE) -> RenderableType:
+    """Draws the table with as many streams and columns as fit on a screen of this size."""
     rows = state.rows()
     running = list(state.streams.streams.values())
     alerted = sum(stream.alerted for stream in running)
@@ -188,18 +187,21 @@ def render(state: WatchState, height: int) -> RenderableType:
         head.append(f"  matching {state.text!r}", style="dim")
     if state.lost:
         head.append(f"\nno server, reconnecting: {state.lost}", style="yellow")
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    table.add_column("stream", no_wrap=True, ratio=3)
-    table.add_column("labels", no_wrap=True, ratio=3)
-    table.add_column("for", justify="right", no_wrap=True)
-    table.add_column("last windows", no_wrap=True, width=_SPARK_WIDTH)
-    table.add_column("rolling", justify="right", no_wrap=True)
-    table.add_column("whole", justify="right", no_wrap=True)
-    table.add_column("so far", no_wrap=True, width=13)
+    columns = (
+        Column("stream", least=12),
+        Column("labels", least=12, rank=3),
+        Column("for", right=True, rank=2),
+        Column("last windows", rank=4),
+        Column("rolling", right=True, rank=1),
+        Column("whole", right=True),
+        Column("so far"),
+    )
     lines = [(stream, channel) for stream in rows for channel in stream.channels]
     room = max(1, height - 8)
     for stream, channel in lines[:room]:
-        table.add_row(*_cells(stream, channel))
+        for column, cell in zip(columns, _cells(stream, channel, marks), strict=True):
+            column.add(cell)
+    table = fitted(columns, width)
     left = len(lines) - room
     foot = Text("s sort  r reverse  a alerts only  q quit", style="dim")
     if left > 0:
@@ -207,7 +209,7 @@ def render(state: WatchState, height: int) -> RenderableType:
     return Group(head, table, foot)
 
 
-def _cells(stream: WatchedStream, channel: WatchedChannel) -> Iterable[RenderableType]:
+def _cells(stream: WatchedStream, channel: WatchedChannel, marks: Marks) -> Iterable[Text]:
     style = "bold white on red" if channel.active_alerts else ""
     name = (
         stream.stream_id
@@ -217,7 +219,7 @@ def _cells(stream: WatchedStream, channel: WatchedChannel) -> Iterable[Renderabl
     yield Text(name, style=style)
     yield Text(_labels(stream).strip(), "dim")
     yield Text(words.clock(channel.summary.audio_seconds))
-    yield sparks(channel.recent[-_SPARK_WIDTH:])
+    yield sparks(channel.recent[-_SPARK_WIDTH:], marks)
     yield Text(words.probability(channel.rolling_score))
     yield Text(words.probability(channel.summary.cumulative_score))
     if channel.active_alerts:
@@ -227,15 +229,14 @@ def _cells(stream: WatchedStream, channel: WatchedChannel) -> Iterable[Renderabl
         yield Text(verdicts.verdict_name(verdict), style=_STYLES.get(verdict, "yellow"))
 
 
-def sparks(points: Iterable[ScorePoint]) -> Text:
+def sparks(points: Iterable[ScorePoint], marks: Marks = UNICODE) -> Text:
     """Draws windows as a row of bars: higher is more likely synthetic."""
     text = Text()
     for point in points:
         if point.window is None:
-            text.append("·", style="dim")
+            text.append(marks.none, style="dim")
         else:
-            mark = _SPARKS[min(int(point.window * len(_SPARKS)), len(_SPARKS) - 1)]
-            text.append(mark, style="red" if point.window >= 0.5 else "green")
+            text.append(marks.step(point.window), style="red" if point.window >= 0.5 else "green")
     return text
 
 

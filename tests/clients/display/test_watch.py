@@ -56,7 +56,7 @@ def state(*streams: WatchedStream, **options: Any) -> WatchState:
 def drawn(what: WatchState, height: int = 40) -> str:
     console = Console(width=140, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(what, height))
+        console.print(render(what, height, 140))
     return capture.get()
 
 
