@@ -35,6 +35,7 @@ EXTRAS = {
     "espeakng_loader": "demo",
     "grpc_health": "serve",
     "grpc_reflection": "serve",
+    "hibari": "demo",
     "huggingface_hub": "serve",
     "jinja2": "report",
     "matplotlib": "plot",

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from dfd.errors import UserError
@@ -22,20 +23,21 @@ class Example:
 
     Attributes:
         title: what it is, in words.
-        program: what makes it, and the Debian package that it comes in.
+        needs: the program or the module that makes it.
+        install: how that is had.
         make: writes a WAV file.
     """
 
     key: str
     title: str
-    program: str
-    package: str
+    needs: str
+    install: str
     make: Callable[[Path], None]
 
     @property
     def available(self) -> bool:
         """Whether this machine can make it."""
-        return shutil.which(self.program) is not None
+        return shutil.which(self.needs) is not None or find_spec(self.needs) is not None
 
 
 def _run(*command: str | Path) -> None:
@@ -69,12 +71,39 @@ def _flite(path: Path) -> None:
     _run("flite", "-voice", "slt", "-t", _TEXT, "-o", path)
 
 
+def _hibari(path: Path) -> None:
+    from hibari import Hibari
+
+    Hibari().save(_TEXT, str(path), seed=0)
+
+
 EXAMPLES = (
     Example(
-        "easy", "Easy: eSpeak NG, a voice that training knew", "espeak-ng", "espeak-ng", _espeak
+        "easy",
+        "Easy: eSpeak NG, a voice that training knew",
+        "espeak-ng",
+        "apt-get install espeak-ng",
+        _espeak,
     ),
     Example(
-        "telephone", "Harder: the same voice over a telephone", "espeak-ng", "espeak-ng", _telephone
+        "telephone",
+        "Harder: the same voice over a telephone",
+        "espeak-ng",
+        "apt-get install espeak-ng",
+        _telephone,
     ),
-    Example("other", "Hard: Flite, another synthesiser", "flite", "flite", _flite),
+    Example(
+        "flite",
+        "Hard: Flite, of which training heard a little",
+        "flite",
+        "apt-get install flite",
+        _flite,
+    ),
+    Example(
+        "neural",
+        "Hardest: hibari, a neural voice that training did not hear",
+        "hibari",
+        "pip install 'dfd[demo]'",
+        _hibari,
+    ),
 )

@@ -42,7 +42,7 @@ def build(hub: Hub) -> None:
                         button.props("no-caps outline align=left")
                         if not example.available:
                             button.disable()
-                            button.set_text(f"{example.title} (install {example.package})")
+                            button.set_text(f"{example.title} ({example.install})")
                         buttons[example.key] = button
             status = frame.Text(classes="dfd-soft", live="polite")
             bar = ui.linear_progress(0, show_value=False).props(

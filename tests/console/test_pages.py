@@ -100,10 +100,15 @@ def test_a_file_that_holds_no_audio_is_told(browser: Any, console: Console, tmp_
     assert "dfd-console-" not in text_of(browser)
 
 
-def test_an_example_that_is_synthesised_here(browser: Any, console: Console) -> None:
+@pytest.mark.parametrize(
+    ("name", "judged"), [("over a telephone", "Harder"), ("neural", "Hardest")]
+)
+def test_an_example_that_is_synthesised_here(
+    browser: Any, console: Console, name: str, judged: str
+) -> None:
     show(browser, console.url + "/file", "Easy")
-    press(browser, "over a telephone")
-    until(browser, sees("Judged Harder", "P(spoof)"))
+    press(browser, name)
+    until(browser, sees(f"Judged {judged}", "P(spoof)"))
 
 
 def test_calls_with_alerts_first_and_one_closely(browser: Any, console: Console, call: str) -> None:
