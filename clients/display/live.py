@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
+from dfd.clients.display.inplace import InPlaceView
 from dfd.clients.display.marks import marks_of
 from dfd.clients.display.meter import MeterState, render
-from dfd.clients.display.still import still
 
 
-class ListenView:
+class ListenView(InPlaceView):
     """Draws a `MeterState` in place, or prints changes line by line."""
 
     def __init__(self, console: Console, state: MeterState) -> None:
         self._console = console
         self.state = state
-        self._live: Live | None = None
-        self._left = contextlib.ExitStack()
-        if console.is_terminal:
-            marks = marks_of(console)
-            self._live = Live(
-                get_renderable=lambda: render(state, console.width, marks),
-                console=console,
-                refresh_per_second=10,
-            )
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._left.enter_context(still())
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-        self._left.close()
+        marks = marks_of(console)
+        live = Live(
+            get_renderable=lambda: render(state, console.width, marks),
+            console=console,
+            refresh_per_second=10,
+        )
+        super().__init__(live if console.is_terminal else None)
 
     def event(self, event: ev.Event) -> None:
         """Handles an event of the stream."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,7 +16,7 @@ from rich.text import Text
 
 from dfd.clients import events as ev
 from dfd.clients.display import verdicts, words
-from dfd.clients.display.still import still
+from dfd.clients.display.inplace import InPlaceView
 from dfd.clients.display.tables import Column, fitted, number, plain_table, verdict_text
 from dfd.clients.runs.replay import Replay
 from dfd.clients.runs.report import Report
@@ -27,37 +25,19 @@ from dfd.clients.runs.report import Report
 _WINDOW_LINES_UP_TO = 8
 
 
-class ReplayView:
+class ReplayView(InPlaceView):
     """On a terminal a live line for each running stream; otherwise a line for each stream."""
 
     def __init__(self, console: Console, replays: list[Replay], *, quiet: bool = False) -> None:
         self._console = console
         self._replays = replays
         self._total = sum(replay.recording.seconds or 0.0 for replay in replays)
-        self._live: Live | None = None
-        self._left = contextlib.ExitStack()
         self._quiet = quiet
         self._names = short_names(replay.name for replay in replays)
-        if console.is_terminal and not quiet:
-            self._live = Live(
-                get_renderable=self._render, console=console, transient=True, refresh_per_second=8
-            )
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._left.enter_context(still())
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-        self._left.close()
+        live = Live(
+            get_renderable=self._render, console=console, transient=True, refresh_per_second=8
+        )
+        super().__init__(live if console.is_terminal and not quiet else None)
 
     def event(self, replay: Replay, event: ev.Event) -> None:
         """Prints an event if it is worth a line."""

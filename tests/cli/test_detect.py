@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from dfd.cli.main import cli
 from dfd.clients.sources.recording import open_recording
-from dfd.detector import Calibration, Detector, ModelSpec, load_detector
+from dfd.detector import Detector, load_detector
 from dfd.detector.jsonfile import Fields
 from dfd.detector.networks.backbone import backbone_shapes, empty_backbone, read_config
 from dfd.detector.signals import probe_signals
@@ -24,49 +24,16 @@ from dfd.offline.recording import score_recording
 from dfd.streaming.options import AudioFormat, ModelTraits, SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Encoding, StreamError, Window, WindowResult, WindowStatus
+from tests.offline.loudness import SPEC, LoudnessDetector
 from tests.recordings.made import two_tracks
 
 Floats = NDArray[np.float32]
 RATE = 16_000
-SPEC = ModelSpec(
-    name="loudness",
-    version="1",
-    weights_sha256="0" * 64,
-    sample_rate_hz=RATE,
-    window_samples=64_000,
-    hop_samples=32_000,
-    device="cpu",
-    precision="fp32",
-    engine="none",
-    batch_buckets=(1, 2, 3),
-    padding="mask",
-    calibration=Calibration(),
-    evidence_correlation=0.5,
-    rolling_threshold=0.8,
-    cumulative_threshold=0.8,
-    min_speech_seconds=0.5,
-    trained_bandwidth_hz=3_400.0,
-)
-
-
-class LoudnessDetector:
-    """Calls loud audio spoof; keeps the size of each batch."""
-
-    def __init__(self) -> None:
-        self.spec = SPEC
-        self.batches: list[int] = []
-
-    def score(self, windows: Floats, lengths: NDArray[np.int64]) -> Floats:
-        assert windows.shape == (len(lengths), SPEC.window_samples)
-        self.batches.append(len(windows))
-        power = (windows.astype(np.float64) ** 2).sum(axis=1) / np.maximum(lengths, 1)
-        scores: Floats = (10.0 * np.log10(power + 1e-9) + 22.0).astype(np.float32)
-        return scores
 
 
 @pytest.fixture(autouse=True)
 def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LoudnessDetector:
-    detector = LoudnessDetector()
+    detector = LoudnessDetector(min_speech_seconds=0.5)
     if "real_detector" not in request.fixturenames:
         monkeypatch.setattr("dfd.detector.load_detector", lambda model, **options: detector)
     return detector

@@ -38,7 +38,8 @@ class LoudnessDetector:
 
     def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """LLRs by power."""
+        assert windows.shape == (len(lengths), self.spec.window_samples)
         self.batches.append(len(windows))
-        power = (windows.astype(np.float64) ** 2).sum(axis=1) / lengths
+        power = (windows.astype(np.float64) ** 2).sum(axis=1) / np.maximum(lengths, 1)
         scores: NDArray[np.float32] = (10.0 * np.log10(power + 1e-9) + 22.0).astype(np.float32)
         return scores
