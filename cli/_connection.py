@@ -1,7 +1,7 @@
 """The options with which client verbs name their server."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +51,33 @@ def server_options(command: _F) -> _F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def servers_options(command: _F) -> _F:
+    """Adds the options of a verb that may be given several daemons; `connections` reads them."""
+    several = click.option(
+        "--server",
+        "servers",
+        metavar="HOST:PORT",
+        envvar="DFD_SERVER",
+        default=(DEFAULT_SERVER,),
+        multiple=True,
+        show_default=DEFAULT_SERVER,
+        show_envvar=True,
+        help="Address of the daemon; repeat it for several.",
+    )
+    for option in reversed((several, *_OPTIONS[1:])):
+        command = option(command)
+    return command
+
+
+def connections(*, servers: Iterable[str], **others: Any) -> "tuple[Connection, ...]":
+    """Returns the options as a `Connection` for each server, each once.
+
+    Raises:
+        UserError: if the token file cannot be read or is empty.
+    """
+    return tuple(connection(server=server, **others) for server in dict.fromkeys(servers))
 
 
 def connection(

@@ -1,10 +1,11 @@
 """`dfd watch`: all live streams of a daemon."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
 
-from dfd.cli._connection import connection, server_options
+from dfd.cli._connection import connections, servers_options
 from dfd.cli._errors import Verb
 from dfd.cli._outputs import json_option
 
@@ -16,11 +17,12 @@ SORTS = ("score", "rolling", "alerts", "length", "id", "start")
     cls=Verb,
     examples=(
         "dfd watch --filter queue=sales --sort length",
+        "dfd watch --server node-1:50051 --server node-2:50051",
         "dfd watch --json --alerts-only | jq -r '.streams[] | .stream_id'",
     ),
     read_on="docs/operations.md",
 )
-@server_options
+@servers_options
 @click.option(
     "--sort",
     type=click.Choice(SORTS),
@@ -59,7 +61,7 @@ def command(
     once: bool,
     **others: Any,
 ) -> None:
-    """Watch all streams of a daemon: labels, scores, verdict so far, alerts first.
+    """Watch all streams of one or several daemons: labels, scores, verdict so far, alerts first.
 
     On a terminal a table is updated in place: s changes the order, r reverses it, a shows only
     alerts, q quits. Otherwise a line is written whenever a stream begins, alerts or ends. If the
@@ -73,16 +75,22 @@ def command(
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.display.tables import result_console
     from dfd.clients.display.watch import WatchState, WatchView
+    from dfd.clients.errors import DetectionError
+    from dfd.clients.options import Connection
     from dfd.clients.protocol.messages import message_dict
     from dfd.clients.runs.watch import follow
-    from dfd.clients.watching import StreamsUpdate
+    from dfd.clients.transport.trouble import diagnose
+    from dfd.clients.watching import Several, StreamsUpdate
+    from dfd.errors import UserError
     from dfd.v1 import detection_pb2 as pb
 
-    where = connection(**others)
+    everywhere = connections(**others)
+    several = Several() if len(everywhere) > 1 else None
     console = result_console()
-    view = WatchView(console, WatchState(where.server, sort, reverse, text, alerts_only))
+    names = ", ".join(where.server for where in everywhere)
+    view = WatchView(console, WatchState(names, sort, reverse, text, alerts_only))
 
-    def write(update: StreamsUpdate) -> None:
+    def write(update: StreamsUpdate, server: str = "") -> None:
         wanted = [
             stream
             for stream in update.streams
@@ -92,25 +100,58 @@ def command(
             shown = pb.WatchStreamsResponse(
                 snapshot=update.snapshot, streams=[stream.proto for stream in wanted]
             )
-            click.echo(json.dumps(message_dict(shown), ensure_ascii=False))
+            origin = {"server": server} if server else {}
+            click.echo(json.dumps(origin | message_dict(shown), ensure_ascii=False))
 
-    async def show_once(client: AsyncDetectionClient) -> None:
-        async with aclosing(client.watch(interval)) as updates:
+    def show(update: StreamsUpdate, server: str = "") -> None:
+        view.update(update if several is None else several.take(server, update), server)
+
+    async def show_once(where: Connection) -> None:
+        server = where.server if several else ""
+        async with (
+            AsyncDetectionClient(where) as client,
+            aclosing(client.watch(interval)) as updates,
+        ):
             update = await anext(updates)
         if as_json:
-            write(update)
+            write(update, server)
         else:
-            view.take(update)
-            console.print(view.picture())
+            view.take(update if several is None else several.take(server, update))
+
+    async def watch(where: Connection) -> None:
+        server = where.server if several else ""
+        async with AsyncDetectionClient(where) as client:
+            await follow(
+                client,
+                lambda update: (write if as_json else show)(update, server),
+                lambda error: None if as_json else view.lost(error, server),
+                interval_seconds=interval,
+                patient=several is not None,
+            )
+
+    async def named(work: Coroutine[None, None, None], where: Connection) -> None:
+        try:
+            await work
+        except DetectionError as error:
+            raise UserError(diagnose(error, where).advice) from None
+
+    async def each(what: Callable[[Connection], Coroutine[None, None, None]]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for where in everywhere:
+                    group.create_task(named(what(where), where))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def work() -> None:
-        async with AsyncDetectionClient(where) as client:
-            if once:
-                await show_once(client)
-            elif as_json:
-                await follow(client, write, interval_seconds=interval)
-            else:
-                await view.run(follow(client, view.update, view.lost, interval_seconds=interval))
+        if once:
+            await each(show_once)
+            if not as_json:
+                console.print(view.picture())
+        elif as_json:
+            await each(watch)
+        else:
+            await view.run(each(watch))
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(work())

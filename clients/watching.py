@@ -13,6 +13,8 @@ from dfd.v1 import detection_pb2 as pb
 
 # windows remembered for each channel
 _HISTORY = 3600
+# the end of a stream whose daemon has forgotten it
+LOST = "LOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,31 @@ class StreamList:
     def find(self, key: str) -> WatchedStream | None:
         """Finds a running or ended stream."""
         return self.streams.get(key) or self.ended.get(key)
+
+
+class Several:
+    """Makes one list of the streams of several daemons."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, WatchedStream]] = {}
+
+    def take(self, server: str, update: StreamsUpdate) -> StreamsUpdate:
+        """Returns an update of one daemon as one of all: it replaces only that daemon's streams."""
+        before = self._known.get(server, {})
+        now = {} if update.snapshot else dict(before)
+        for stream in update.streams:
+            if stream.end_reason:
+                now.pop(stream.key, None)
+            else:
+                now[stream.key] = stream
+        self._known[server] = now
+        told = {stream.key for stream in update.streams}
+        gone = [
+            replace(stream, end_reason=LOST)
+            for key, stream in before.items()
+            if update.snapshot and key not in now and key not in told
+        ]
+        return StreamsUpdate(False, (*gone, *update.streams))
 
 
 def _joined(known: WatchedStream, fresh: WatchedStream) -> WatchedStream:

@@ -98,6 +98,7 @@ class WatchView:
         self._console = console
         self._state = state
         self._live: Live | None = None
+        self._trouble: dict[str, str] = {}
         self._ended = asyncio.Event()
         if console.is_terminal:
             self._live = Live(
@@ -126,20 +127,23 @@ class WatchView:
         """Applies an update without printing anything."""
         self._state.streams.take(update)
 
-    def update(self, update: StreamsUpdate) -> None:
-        """Applies and shows an update."""
+    def update(self, update: StreamsUpdate, server: str = "") -> None:
+        """Applies and shows an update; one of several servers is named."""
         state = self._state
-        state.lost = ""
+        self._trouble.pop(server, None)
+        state.lost = "; ".join(self._trouble.values())
         lines = list(plain_lines(state, update)) if self._live is None else []
         state.streams.take(update)
         for line in lines:
             self._console.print(Text(line), soft_wrap=True)
 
-    def lost(self, error: DetectionError) -> None:
-        """Reports that the daemon cannot be reached at the moment."""
-        if self._live is None and not self._state.lost:
-            self._console.print(Text(f"no server, reconnecting: {error.message}"), soft_wrap=True)
-        self._state.lost = error.message
+    def lost(self, error: DetectionError, server: str = "") -> None:
+        """Reports that a daemon cannot be reached at the moment."""
+        message = f"{server}: {error.message}" if server else error.message
+        if self._live is None and server not in self._trouble:
+            self._console.print(Text(f"no server, reconnecting: {message}"), soft_wrap=True)
+        self._trouble[server] = message
+        self._state.lost = "; ".join(self._trouble.values())
 
     def _pressed(self, key: str) -> None:
         if not self._state.press(key):

@@ -30,6 +30,32 @@ async def test_what_runs_now_as_a_table_and_as_json(serve: Serve) -> None:
     assert [one["stream_id"] for one in json.loads(filtered.out)["streams"]] == ["b"]
 
 
+async def test_several_daemons_are_one_list(serve: Serve) -> None:
+    nodes = [await serve(), await serve()]
+    places = [f"127.0.0.1:{node.server.port}" for node in nodes]
+    servers = [word for place in places for word in ("--server", place)]
+    async with (
+        AsyncDetectionClient(places[0]) as one,
+        AsyncDetectionClient(places[1]) as other,
+        one.stream(options=StreamOptions(stream_id="a")),
+        other.stream(options=StreamOptions(stream_id="b")),
+    ):
+        table, lines = await asyncio.gather(
+            dfd("watch", "--once", *servers), dfd("watch", "--once", "--json", *servers)
+        )
+    assert (table.status, table.err) == (0, "")
+    assert "2 streams" in table.out
+    told = {line["server"]: line for line in map(json.loads, lines.out.splitlines())}
+    assert [told[place]["streams"][0]["stream_id"] for place in places] == ["a", "b"]
+
+
+async def test_one_daemon_of_several_that_is_not_there_is_said(serve: Serve) -> None:
+    place = f"127.0.0.1:{(await serve()).server.port}"
+    done = await dfd("watch", "--once", "--server", place, "--server", "127.0.0.1:1")
+    assert done.is_one_line()
+    assert "no server answers at 127.0.0.1:1" in done.err
+
+
 def test_without_a_server() -> None:
     done = dfd_here("watch", "--server", "127.0.0.1:1")
     assert done.is_one_line()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError
 from dfd.clients.options import StreamOptions, VadOptions
 from dfd.clients.runs.watch import follow
-from dfd.clients.watching import StreamList, StreamsUpdate
+from dfd.clients.watching import Several, StreamList, StreamsUpdate
 from tests.daemon.conftest import serve
 from tests.daemon.harness import RATE, Serve, noise
 
@@ -91,3 +92,24 @@ async def test_filtering(serve: Serve, text: str, found: bool) -> None:
             (stream,) = (await anext(updates)).streams
         await updates.aclose()
     assert stream.matches(text) is found
+
+
+async def test_a_daemon_that_starts_anew_takes_away_its_own_streams_only(serve: Serve) -> None:
+    h, everything, several = await serve(), StreamList(keep_ended=5), Several()
+    async with (
+        AsyncDetectionClient(f"127.0.0.1:{h.server.port}") as client,
+        client.stream(options=StreamOptions(stream_id="a")),
+    ):
+        updates = client.watch(0.1)
+        snapshot = await anext(updates)
+        await updates.aclose()
+    (stream,) = snapshot.streams
+    other = replace(stream, key="other", stream_id="b")
+    everything.take(several.take("one", snapshot))
+    everything.take(several.take("two", StreamsUpdate(True, (other,))))
+    assert {one.stream_id for one in everything.streams.values()} == {"a", "b"}
+    everything.take(several.take("one", StreamsUpdate(True, ())))
+    assert [one.stream_id for one in everything.streams.values()] == ["b"]
+    assert [one.end_reason for one in everything.ended.values()] == ["LOST"]
+    everything.take(several.take("two", StreamsUpdate(False, (replace(other, end_reason="X"),))))
+    assert not everything.streams
