@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from dfd.cli._errors import PlainVerb
+from dfd.cli._connection import connection, server_options
+from dfd.cli._errors import PlainVerb, Verb
 from dfd.cli._groups import VerbGroup
 from dfd.cli._model import model_overrides, override_options
 from dfd.cli._outputs import json_option
@@ -113,6 +114,80 @@ def inspect_command(model: str, as_json: bool, **others: Any) -> None:
     from dfd.cli.info import show_model
 
     show_model(model, model_overrides(others), as_json=as_json, verb="models inspect")
+
+
+_REPLACED = click.option(
+    "--replace",
+    "served",
+    default="",
+    metavar="NAME",
+    help="The served model, by the server's name for it.  [default: the server's first]",
+)
+_RUNNING = "docs/operations.md"
+
+
+@command.command(
+    "load",
+    cls=Verb,
+    examples=("dfd models load better.pt", "dfd models load --replace bundled ./better"),
+    read_on=_RUNNING,
+)
+@click.argument("source", metavar="MODEL")
+@_REPLACED
+@server_options
+@json_option("where the model stands")
+def load_command(source: str, served: str, as_json: bool, **where: Any) -> None:
+    """Load a model into a running daemon, beside a served one.
+
+    MODEL is a file or folder on the daemon's machine, or a hub id. It is warmed while streams
+    run; nothing changes for them until dfd models activate. One that is broken changes nothing.
+    """
+    _manage("load", served, as_json=as_json, source=source, **where)
+
+
+@command.command("activate", cls=Verb, examples=("dfd models activate",), read_on=_RUNNING)
+@_REPLACED
+@server_options
+@json_option("where the model stands")
+def activate_command(served: str, as_json: bool, **where: Any) -> None:
+    """Let a running daemon continue with the model that was loaded.
+
+    The next batch is scored by it, also for running streams; they are told MODEL_CHANGED and
+    keep their windows and thresholds.
+    """
+    _manage("activate", served, as_json=as_json, **where)
+
+
+@command.command("rollback", cls=Verb, examples=("dfd models rollback",), read_on=_RUNNING)
+@_REPLACED
+@server_options
+@json_option("where the model stands")
+def rollback_command(served: str, as_json: bool, **where: Any) -> None:
+    """Let a running daemon go back to the model before the last activation."""
+    _manage("rollback", served, as_json=as_json, **where)
+
+
+def _manage(action: str, served: str, *, as_json: bool, source: str = "", **where: Any) -> None:
+    """Asks a daemon to replace a model, and tells where it stands then."""
+    import asyncio
+    import dataclasses
+
+    from dfd.clients.client import AsyncDetectionClient
+
+    server = connection(**where)
+
+    async def ask() -> Any:
+        async with AsyncDetectionClient(server) as client:
+            return await client.manage_model(action, model=served, source=source)
+
+    standing = asyncio.run(ask())
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(standing)))
+        return
+    for name in ("active", "waiting", "previous"):
+        model = getattr(standing, name)
+        if model is not None:
+            click.echo(f"{name}: {model.name} {model.version}, {model.device}, {model.precision}")
 
 
 def _windows_per_second(model: str) -> float:

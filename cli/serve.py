@@ -226,6 +226,7 @@ _OPTIONS = (
         _SECONDS,
     ),
     _flag("allow_open", "Let other machines reach the port without TLS or tokens."),
+    _flag("allow_admin", "Let callers replace models (dfd models load) where no tokens are set."),
     _flag("handover", "Share the port with the previous and the next daemon."),
     _flag("reflection", "Serve gRPC reflection."),
     _flag("health", "Serve gRPC health."),

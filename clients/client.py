@@ -13,7 +13,14 @@ import grpc.aio
 
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
-from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
+from dfd.clients.options import (
+    AlertPolicy,
+    Connection,
+    ModelAction,
+    RetryPolicy,
+    StreamOptions,
+    VadOptions,
+)
 from dfd.clients.protocol import watching, wire
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
@@ -21,7 +28,7 @@ from dfd.clients.transport.connection import metadata, open_channel
 from dfd.clients.transport.status import from_error
 from dfd.clients.watching import StreamsUpdate
 from dfd.errors import UserError
-from dfd.messages import to_message
+from dfd.messages import from_message, to_message
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
@@ -186,6 +193,37 @@ class AsyncDetectionClient:
             return wire.detection(await self._stub.Detect(request, metadata=self._metadata))
         except grpc.aio.AioRpcError as error:
             raise from_error(error) from None
+
+    async def manage_model(
+        self,
+        action: ModelAction | str = ModelAction.UNSPECIFIED,
+        *,
+        model: str = "",
+        source: str = "",
+        timeout_seconds: float = 600.0,
+    ) -> ev.ModelStanding:
+        """Replaces a model of the server while streams run, or tells where it stands.
+
+        Args:
+            action: "load" puts `source` beside the served model, "activate" continues with it,
+                "rollback" goes back.
+            model: name of the served model; the server's default if empty.
+            source: what to load, in the form that `dfd serve --model` takes on the server.
+            timeout_seconds: how long loading may take.
+
+        Raises:
+            DetectionError: if the server refused; nothing has changed then.
+        """
+        request = to_message(
+            pb.ManageModelRequest, action=ModelAction(action), model=model, source=source
+        )
+        try:
+            answer = await self._stub.ManageModel(
+                request, metadata=self._metadata, timeout=timeout_seconds
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_error(error) from None
+        return from_message(ev.ModelStanding, answer)
 
     async def server_info(self, timeout_seconds: float = 10.0) -> ev.ServerInfo:
         """Returns what the server offers.

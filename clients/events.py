@@ -159,6 +159,21 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """Where a served model stands.
+
+    Attributes:
+        active: the model that scores windows now.
+        waiting: loaded but not activated; None if there is none.
+        previous: what a rollback goes back to; None if there is nothing.
+    """
+
+    active: ModelInfo
+    waiting: ModelInfo | None
+    previous: ModelInfo | None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the server allows; None means no limit, as do 0 bytes or channels."""
 

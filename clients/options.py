@@ -13,6 +13,15 @@ class VadEngine(StrEnum):
     SILERO = "silero"
 
 
+class ModelAction(StrEnum):
+    """What to do with a served model."""
+
+    UNSPECIFIED = "unspecified"
+    LOAD = "load"
+    ACTIVATE = "activate"
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VadOptions:
     """Voice activity detection; None means the server's default.

@@ -85,6 +85,8 @@ class ServeOptions(ModelOverrides):
         resume_seconds: a stream that returns later than this starts with fresh evidence.
         reload_seconds: how often to look for changes in these files; 0 means only at SIGHUP.
         allow_open: whether other machines may reach the port without TLS or authentication.
+        allow_admin: whether callers without a token may replace models; with tokens, those that
+            allow `admin` may.
         handover: share the port with the previous and the next daemon; it is closed as soon as
             this one drains, and new calls go to the other.
         reflection, health: whether to serve gRPC's services of these names.
@@ -149,6 +151,7 @@ class ServeOptions(ModelOverrides):
     resume_seconds: float = 600.0
     reload_seconds: float = 10.0
     allow_open: bool = False
+    allow_admin: bool = False
     handover: bool = False
     reflection: bool = True
     health: bool = True

@@ -18,10 +18,11 @@ from dfd.daemon.journal.journal import Journal
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.resume.seal import Seal
-from dfd.daemon.scheduling.contract import ServedModel
+from dfd.daemon.scheduling.contract import Replaceable, ServedModel, WindowScheduler
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
 from dfd.daemon.watermarks.desk import WatermarkDesk
+from dfd.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class Drainable(Protocol):
 
 def concerns(model: ServedModel, judge: ServedModel | None) -> bool:
     """Whether a model is what judges an RPC, or a part of it."""
-    return judge is not None and (judge is model or model in judge.members)
+    if judge is None:
+        return False
+    return any(one.scheduler is model.scheduler for one in (judge, *judge.members))
 
 
 def allows(token: Token | None, model: str) -> bool:
@@ -90,6 +93,7 @@ class Runtime:
         watermarks: None where none are read.
         models: by name, the first for streams that name none; empty until all are warm.
         rpcs: running streams and recordings.
+        replaceables: what can replace a model, by its scheduler.
         roster: the streams as watchers see them.
     """
 
@@ -107,6 +111,7 @@ class Runtime:
     clips: ClipFolder | None = None
     watermarks: WatermarkDesk | None = None
     models: dict[str, ServedModel] = field(default_factory=dict)
+    replaceables: dict[WindowScheduler, Replaceable] = field(default_factory=dict)
     rpcs: set[Drainable] = field(default_factory=set)
     roster: Roster = field(default_factory=Roster)
 
@@ -153,6 +158,30 @@ class Runtime:
         self.check_warm()
         if not any(allows(token, name) for name in self.models):
             raise model_not_allowed(next(iter(self.models)))
+
+    def replaceable(self, served: ServedModel) -> Replaceable | None:
+        """What can put another model in the place of a served one; None if nothing can."""
+        others = (one for one in self.models.values() if one is not served)
+        if any(concerns(served, one) for one in others):
+            return None
+        return self.replaceables.get(served.scheduler)
+
+    def check_name(self, served: ServedModel, name: str) -> None:
+        """Ensures that a model in the place of a served one has no other's name.
+
+        Raises:
+            UserError: if it has.
+        """
+        if any(other == name and one is not served for other, one in self.models.items()):
+            raise UserError(f"another model that is served is called {name}: give it another name")
+
+    def go_on_with(self, old: ServedModel, new: ServedModel) -> None:
+        """Puts a model in the place of one that is served by the same scheduler."""
+        self.models = {
+            (new if one is old else one).spec.name: new if one is old else one
+            for one in self.models.values()
+        }
+        self.metrics.set_models([model.spec for model in self.models.values()])
 
     def choose(self, name: str, token: Token | None) -> ServedModel:
         """The model that an RPC asks for.

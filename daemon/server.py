@@ -195,7 +195,13 @@ class Server:
         models = await self._source.start()
         rehearse(models[0].spec)
         check_lineup(self.options, [model.spec for model in models])
-        lineup = line_up(self.options, await self._vitals.watch(models), self.metrics)
+        watched = await self._vitals.watch(models)
+        lineup = line_up(self.options, watched, self.metrics)
+        # a source of other processes has none
+        self.runtime.replaceables = {
+            model.scheduler: one
+            for model, one in zip(watched, self._source.replaceables, strict=False)
+        }
         if self.runtime.watermarks is not None:
             await self.runtime.watermarks.until_ready()
         self._has_model = True
@@ -217,6 +223,8 @@ class Server:
 
     def _pulse_changed(self, model: ServedModel, well: bool) -> None:
         """Reports the state of a model to new and running streams."""
+        found = self.runtime.models.values()
+        model = next((one for one in found if one.scheduler is model.scheduler), model)
         several = len(self.options.models) > 1
         which = f"the classifier {model.spec.name}" if several else "the classifier"
         if well:

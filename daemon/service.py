@@ -19,6 +19,7 @@ from dfd.daemon.errors import StatusError, abort, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.ends import ClientGoneError
+from dfd.daemon.rpc.manage import serve as manage
 from dfd.daemon.rpc.recording import Recording
 from dfd.daemon.rpc.stream import Stream
 from dfd.daemon.rpc.watch import serve as serve_watcher
@@ -34,7 +35,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
 
 # logged at a bounded rate, because no stream was started that would log them
 REFUSALS = {
-    *("TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "MODEL_NOT_ALLOWED"),
+    *("TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_NOT_ALLOWED", "MODEL_NOT_ALLOWED", "ADMIN_OFF"),
     *("SERVER_FULL", "OVERLOADED", "PEER_FULL", "TOKEN_FULL", "TOKEN_SPENT"),
 }
 
@@ -58,6 +59,7 @@ class DetectionService:
                 "Detect": grpc.stream_unary_rpc_method_handler(self.detect),
                 "GetServerInfo": grpc.stream_unary_rpc_method_handler(self.get_server_info),
                 "WatchStreams": grpc.stream_stream_rpc_method_handler(self.watch_streams),
+                "ManageModel": grpc.stream_unary_rpc_method_handler(self.manage_model),
             },
         )
 
@@ -125,6 +127,15 @@ class DetectionService:
             await serve_watcher(self._runtime, context)
 
         await self._guarded(context, Right.WATCH, serve)
+
+    async def manage_model(self, _: object, context: _Context) -> bytes:
+        """Replaces a model while streams run."""
+
+        async def serve(token: Token | None) -> bytes:
+            who = None if token is None else token.name
+            return (await manage(self._runtime, context, who)).SerializeToString()
+
+        return await self._guarded(context, Right.ADMIN, serve) or b""
 
     @contextlib.contextmanager
     def _place(self, context: _Context, token: Token | None) -> Iterator[None]:

@@ -23,6 +23,7 @@ class Right(Enum):
     DETECT = "detect"
     INFO = "info"
     WATCH = "watch"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)

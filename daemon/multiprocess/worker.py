@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -29,7 +29,7 @@ from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.remote import RemoteScheduler
 from dfd.daemon.multiprocess.siblings import Siblings
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import ServedModel
+from dfd.daemon.scheduling.contract import Replaceable, ServedModel
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
 from dfd.detector.spec import ModelSpec
@@ -70,6 +70,11 @@ class Instances:
         loop = asyncio.get_running_loop()
         self._met: list[asyncio.Future[ServedModel]] = [loop.create_future() for _ in range(models)]
         self._schedulers: dict[int, RemoteScheduler] = {}
+
+    @property
+    def replaceables(self) -> Sequence[Replaceable]:
+        """None: the models are in other processes."""
+        return ()
 
     async def start(self) -> list[ServedModel]:
         """Waits for an instance of each model."""

@@ -1,7 +1,7 @@
 """The interface of a model for streams, wherever it runs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,8 +57,45 @@ class ServedModel:
     members: tuple["ServedModel", ...] = ()
 
 
+class Replaceable(Protocol):
+    """A model in whose place another can be put while streams run."""
+
+    @property
+    def waiting(self) -> ModelSpec | None:
+        """The model that `activate` would go on with."""
+
+    @property
+    def previous(self) -> ModelSpec | None:
+        """The model that `roll_back` would go on with."""
+
+    async def load(self, source: str) -> ModelSpec:
+        """Loads another model beside this one.
+
+        Raises:
+            UserError: if it cannot take the place of this one.
+        """
+
+    def activate(self) -> ModelSpec:
+        """Goes on with the model that was loaded.
+
+        Raises:
+            UserError: if none was.
+        """
+
+    def roll_back(self) -> ModelSpec:
+        """Goes on with the model before.
+
+        Raises:
+            UserError: if there was none.
+        """
+
+
 class ModelSource(Protocol):
     """Where a server gets its models from."""
+
+    @property
+    def replaceables(self) -> Sequence[Replaceable]:
+        """What can replace its models, in their order; none where nothing can."""
 
     async def start(self) -> list[ServedModel]:
         """Waits until all models are warm; gives them in the order of the options.

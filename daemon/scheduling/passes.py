@@ -77,10 +77,11 @@ class ForwardPasses:
             )
         return llrs
 
-    def go_on_with(self, scorer: Scorer, device: DeviceThread) -> None:
-        """Switches to another classifier, in the thread that loaded it."""
-        self._device.close()
-        self._scorer, self._device, self._given_up = scorer, device, 0
+    def go_on_with(self, scorer: Scorer, device: DeviceThread) -> DeviceThread:
+        """Switches to another classifier, in the thread that loaded it; returns the old thread."""
+        old, self._device = self._device, device
+        self._scorer, self._given_up = scorer, 0
+        return old
 
     def close(self) -> None:
         """Ends the thread after its present pass, without waiting for it."""

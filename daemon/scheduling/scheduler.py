@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, Part
@@ -110,9 +110,22 @@ class Scheduler:
             self._give_up([task], WindowStatus.SHED)
         self._passes.close()
 
-    def go_on_with(self, scorer: Scorer, device: DeviceThread) -> None:
-        """Switches to another classifier, in the thread that loaded it."""
-        self._passes.go_on_with(scorer, device)
+    def go_on_with(
+        self,
+        scorer: Scorer,
+        device: DeviceThread,
+        batch_buckets: tuple[int, ...] | None = None,
+    ) -> DeviceThread:
+        """Switches to another classifier, from the next batch on; returns the old one's thread.
+
+        Args:
+            scorer: the classifier, for windows of the same length.
+            device: the thread that loaded it.
+            batch_buckets: its batch sizes; None keeps those of the old one.
+        """
+        if batch_buckets is not None:
+            self.options = replace(self.options, batch_buckets=batch_buckets)
+        return self._passes.go_on_with(scorer, device)
 
     def open_lane(self) -> Lane:
         """Opens a lane for a stream."""

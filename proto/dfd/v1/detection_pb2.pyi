@@ -1684,3 +1684,97 @@ class ScorePoint(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__window_probability) -> _WhichOneofReturnType__window_probability | None: ...
 
 Global___ScorePoint: _TypeAlias = ScorePoint  # noqa: Y015
+
+@_typing.final
+class ManageModelRequest(_message.Message):
+    """What is to become of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Action:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ManageModelRequest._Action.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACTION_UNSPECIFIED: ManageModelRequest._Action.ValueType  # 0
+        """Only tells."""
+        ACTION_LOAD: ManageModelRequest._Action.ValueType  # 1
+        """Loads `source` and warms it. On failure nothing changes."""
+        ACTION_ACTIVATE: ManageModelRequest._Action.ValueType  # 2
+        """Goes on with what was loaded: the next batch is scored by it, of running
+        streams too, which are told MODEL_CHANGED and keep their windows and thresholds.
+        """
+        ACTION_ROLLBACK: ManageModelRequest._Action.ValueType  # 3
+        """Goes back to the model before, likewise."""
+
+    class Action(_Action, metaclass=_ActionEnumTypeWrapper): ...
+    ACTION_UNSPECIFIED: ManageModelRequest.Action.ValueType  # 0
+    """Only tells."""
+    ACTION_LOAD: ManageModelRequest.Action.ValueType  # 1
+    """Loads `source` and warms it. On failure nothing changes."""
+    ACTION_ACTIVATE: ManageModelRequest.Action.ValueType  # 2
+    """Goes on with what was loaded: the next batch is scored by it, of running
+    streams too, which are told MODEL_CHANGED and keep their windows and thresholds.
+    """
+    ACTION_ROLLBACK: ManageModelRequest.Action.ValueType  # 3
+    """Goes back to the model before, likewise."""
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    action: Global___ManageModelRequest.Action.ValueType
+    model: _builtins.str
+    """Name of the served model. Empty: the first."""
+    source: _builtins.str
+    """With ACTION_LOAD: a file or folder on the server's machine, or an id, as
+    `dfd serve --model` takes it.
+    """
+    def __init__(
+        self,
+        *,
+        action: Global___ManageModelRequest.Action.ValueType = ...,
+        model: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "model", b"model", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManageModelRequest: _TypeAlias = ManageModelRequest  # noqa: Y015
+
+@_typing.final
+class ManageModelResponse(_message.Message):
+    """Where a model stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def active(self) -> Global___ModelInfo: ...
+    @_builtins.property
+    def waiting(self) -> Global___ModelInfo:
+        """Loaded and not activated. Unset: none."""
+
+    @_builtins.property
+    def previous(self) -> Global___ModelInfo:
+        """What a rollback goes back to. Unset: nothing."""
+
+    def __init__(
+        self,
+        *,
+        active: Global___ModelInfo | None = ...,
+        waiting: Global___ModelInfo | None = ...,
+        previous: Global___ModelInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "previous", b"previous", "waiting", b"waiting"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "previous", b"previous", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManageModelResponse: _TypeAlias = ManageModelResponse  # noqa: Y015

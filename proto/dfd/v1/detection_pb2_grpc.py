@@ -55,6 +55,11 @@ class DetectionServiceStub(object):
                 request_serializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsRequest.SerializeToString,
                 response_deserializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsResponse.FromString,
                 _registered_method=True)
+        self.ManageModel = channel.unary_unary(
+                '/dfd.v1.DetectionService/ManageModel',
+                request_serializer=dfd_dot_v1_dot_detection__pb2.ManageModelRequest.SerializeToString,
+                response_deserializer=dfd_dot_v1_dot_detection__pb2.ManageModelResponse.FromString,
+                _registered_method=True)
 
 
 class DetectionServiceServicer(object):
@@ -93,6 +98,15 @@ class DetectionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ManageModel(self, request, context):
+        """Replaces a model while streams run: loads another beside it, activates that,
+        or goes back. Asks for a right of its own, `admin`; without tokens it is
+        refused unless the server was started with --allow-admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +129,11 @@ def add_DetectionServiceServicer_to_server(servicer, server):
                     servicer.WatchStreams,
                     request_deserializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsRequest.FromString,
                     response_serializer=dfd_dot_v1_dot_detection__pb2.WatchStreamsResponse.SerializeToString,
+            ),
+            'ManageModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ManageModel,
+                    request_deserializer=dfd_dot_v1_dot_detection__pb2.ManageModelRequest.FromString,
+                    response_serializer=dfd_dot_v1_dot_detection__pb2.ManageModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +245,33 @@ class DetectionService(object):
             '/dfd.v1.DetectionService/WatchStreams',
             dfd_dot_v1_dot_detection__pb2.WatchStreamsRequest.SerializeToString,
             dfd_dot_v1_dot_detection__pb2.WatchStreamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ManageModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dfd.v1.DetectionService/ManageModel',
+            dfd_dot_v1_dot_detection__pb2.ManageModelRequest.SerializeToString,
+            dfd_dot_v1_dot_detection__pb2.ManageModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,11 @@ class DetectionServiceStub:
     snapshot first, then what changed. Asks for a right of its own, `watch`.
     Goes on until the watcher leaves or the server ends.
     """
+    ManageModel: _grpc.UnaryUnaryMultiCallable[_detection_pb2.ManageModelRequest, _detection_pb2.ManageModelResponse]
+    """Replaces a model while streams run: loads another beside it, activates that,
+    or goes back. Asks for a right of its own, `admin`; without tokens it is
+    refused unless the server was started with --allow-admin.
+    """
 
 @_typing.type_check_only
 class DetectionServiceAsyncStub(DetectionServiceStub):
@@ -66,6 +71,11 @@ class DetectionServiceAsyncStub(DetectionServiceStub):
     """Shows all streams of this server as they go, for consoles and dashboards: a
     snapshot first, then what changed. Asks for a right of its own, `watch`.
     Goes on until the watcher leaves or the server ends.
+    """
+    ManageModel: _aio.UnaryUnaryMultiCallable[_detection_pb2.ManageModelRequest, _detection_pb2.ManageModelResponse]  # type: ignore[assignment]
+    """Replaces a model while streams run: loads another beside it, activates that,
+    or goes back. Asks for a right of its own, `admin`; without tokens it is
+    refused unless the server was started with --allow-admin.
     """
 
 class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +117,17 @@ class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Shows all streams of this server as they go, for consoles and dashboards: a
         snapshot first, then what changed. Asks for a right of its own, `watch`.
         Goes on until the watcher leaves or the server ends.
+        """
+
+    @_abc_1.abstractmethod
+    def ManageModel(
+        self,
+        request: _detection_pb2.ManageModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detection_pb2.ManageModelResponse, _abc.Awaitable[_detection_pb2.ManageModelResponse]]:
+        """Replaces a model while streams run: loads another beside it, activates that,
+        or goes back. Asks for a right of its own, `admin`; without tokens it is
+        refused unless the server was started with --allow-admin.
         """
 
 def add_DetectionServiceServicer_to_server(servicer: DetectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
