@@ -24,7 +24,7 @@ async def chunks(rate: int) -> AsyncIterator[bytes]:
 
 
 async def main() -> None:
-    """Streams, and hands each alert to the webhook's own thread."""
+    """Streams audio and passes each alert to the webhook's thread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--server", default="localhost:50051")
@@ -40,7 +40,7 @@ async def main() -> None:
                     print(f"{event.trigger}: {event.score.spoof_probability:.2f}", flush=True)
                     webhook.emit("microphone", event)
     finally:
-        webhook.close()  # waits for what is on its way
+        webhook.close()  # waits for deliveries in progress
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Sends a suspicious call to a person, by Asterisk's Manager Interface.
+"""Transfers a suspicious call to a person through Asterisk's Manager Interface (AMI).
 
     dfd bridge audiosocket --on-alert "python telephony_hook.py --context fraud-desk"
 
-runs it with each alert as one line of JSON on standard input. The dialplan stored the channel under
-the UUID that it gave to AudioSocket: Set(DB(dfd/${CALL_UUID})=${CHANNEL}). AMI_SECRET holds the
-manager's password.
+runs it for each alert, with one line of JSON on standard input. The dialplan must have stored the
+channel under the UUID that it gave to AudioSocket: Set(DB(dfd/${CALL_UUID})=${CHANNEL}). AMI_SECRET
+is the manager's password.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 
 def message(file: BinaryIO) -> dict[str, str]:
-    """Reads one message of the manager: lines of "key: value" up to an empty one."""
+    """Reads one AMI message: lines of "key: value" up to an empty one."""
     fields: dict[str, str] = {}
     while line := file.readline().decode(errors="replace").strip():
         key, _, value = line.partition(": ")
@@ -28,7 +28,7 @@ def message(file: BinaryIO) -> dict[str, str]:
 
 
 class Manager:
-    """A session of the manager interface."""
+    """A session with the manager interface."""
 
     def __init__(self, host: str, port: int) -> None:
         self._socket = socket.create_connection((host, port), timeout=5.0)
@@ -36,10 +36,10 @@ class Manager:
         self._file.readline()  # the banner
 
     def act(self, action: str, **fields: str) -> Iterator[dict[str, str]]:
-        """Sends one action; gives its response, then the events that follow."""
+        """Sends one action; yields its response, then the events that follow."""
         lines = [f"Action: {action}", *(f"{key}: {value}" for key, value in fields.items())]
         if any("\r" in line or "\n" in line for line in lines):
-            raise SystemExit("telephony_hook: a label holds a line break")
+            raise SystemExit("telephony_hook: a label contains a line break")
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
         answer = message(self._file)
         while "Response" not in answer:
@@ -52,7 +52,7 @@ class Manager:
 
 
 def main() -> None:
-    """Redirects the call of one alert."""
+    """Redirects the call that one alert belongs to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5038)

@@ -1,4 +1,4 @@
-"""Receives alerts from dfd, checks their signature, and prints one line for each.
+"""Receives alerts from dfd, checks their signatures, and prints one line for each.
 
 DFD_WEBHOOK_SECRET=... python webhook_receiver.py 8000
 """
@@ -15,7 +15,7 @@ MOST_BYTES = 1 << 20
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes a POST from dfd and nothing else."""
+    """Accepts POST requests from dfd and nothing else."""
 
     def do_POST(self) -> None:
         """Answers 204 to a delivery that dfd signed, and 403 to any other."""
@@ -31,7 +31,7 @@ class Receiver(BaseHTTPRequestHandler):
             print(f"{line['stream_id']}: {alert['trigger']}: {state}", flush=True)
 
     def log_message(self, *_: object) -> None:
-        """Writes no log."""
+        """Keeps requests out of the log."""
 
 
 if __name__ == "__main__":
