@@ -196,7 +196,7 @@ async def test_an_unknown_model(connect: Connect) -> None:
 async def test_a_missing_vad(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     h = await serve()
 
-    def absent(*_: object) -> None:
+    def absent(*_: object, **__: object) -> None:
         raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
 
     monkeypatch.setattr("dfd.daemon.rpc.pipeline.StreamSession", absent)
