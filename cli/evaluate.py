@@ -339,6 +339,7 @@ def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | 
 
 def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
     """Prints the figures in brief, and the recordings that have none."""
+    from dfd.clients.display.tables import result_console
     from dfd.evaluation.pages.words import lines_of
 
     unreadable = figures["unreadable"]
@@ -355,5 +356,7 @@ def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures, indent=1))
         return
+    console = result_console()
     for line in lines_of(figures):
-        click.echo(line)
+        # broken between words on a terminal, and never in a pipe
+        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)

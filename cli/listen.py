@@ -179,7 +179,7 @@ def command(
             raise UserError("interrupted before the summary arrived") from None
     if result.summary is not None:
         for line in summary_lines(result.summary, result.lost_seconds, view.state.rates):
-            console.print(line, highlight=False, markup=False)
+            console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     if result.fault is not None:
         raise result.fault
     if fail_on_alert and result.alerts:

@@ -4,9 +4,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.snapshots import UPDATE
+
 # A machine may be busy: no test is about the time an example takes.
 settings.register_profile("dfd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dfd")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(UPDATE, action="store_true", help="write the screens of tests anew")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -19,13 +19,12 @@ class ListenView(InPlaceView):
     def __init__(self, console: Console, state: MeterState) -> None:
         self._console = console
         self.state = state
-        marks = marks_of(console)
-        live = Live(
-            get_renderable=lambda: render(state, console.width, marks),
-            console=console,
-            refresh_per_second=10,
-        )
+        live = Live(get_renderable=self.picture, console=console, refresh_per_second=10)
         super().__init__(live if console.is_terminal else None)
+
+    def picture(self) -> RenderableType:
+        """Returns the meter as it stands."""
+        return render(self.state, self._console.width, marks_of(self._console))
 
     def event(self, event: ev.Event) -> None:
         """Handles an event of the stream."""

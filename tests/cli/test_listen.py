@@ -1,9 +1,12 @@
 import asyncio
+import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +120,44 @@ async def test_a_terminal_gets_the_meter(microphone: VirtualMicrophone) -> None:
     assert (process.returncode, err) == (0, b"")
     for word in ("level", "rolling", "whole stream", "synthetic", "Ctrl-C ends", "scripted 1"):
         assert word in screen
+
+
+async def test_ctrl_c_at_the_keyboard_tears_no_border(microphone: VirtualMicrophone) -> None:
+    controller, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    async with ScriptedServer() as server:
+        process = await asyncio.create_subprocess_exec(
+            *DFD, "listen", "--server", server.address,
+            env=clean(microphone.environment) | {"TERM": "xterm-256color", "COLUMNS": "60"},
+            stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+
+        def press_and_read() -> bytes:
+            seen, pressed = b"", False
+            while True:
+                try:
+                    seen += os.read(controller, 65536)
+                except OSError:  # the other end is closed
+                    return seen
+                if not pressed and b"0.900" in seen:
+                    pressed = True
+                    os.write(controller, b"\x03")
+                if b"windows scored" in seen:
+                    return seen
+
+        async with asyncio.timeout(60):
+            screen = (await asyncio.to_thread(press_and_read)).decode()
+            _, err = await process.communicate()
+    after = termios.tcgetattr(terminal)
+    os.close(terminal)
+    os.close(controller)
+    assert (process.returncode, err) == (0, b"")
+    assert "^C" not in screen
+    # the last picture is whole: its lower border is followed by the verdict
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", screen)
+    assert re.search(r"Ctrl-C ends ─+╯\s+Sounds synthetic", text)
+    assert after == before
 
 
 async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone) -> None:
