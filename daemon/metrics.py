@@ -76,6 +76,9 @@ class Metrics:
             ["cascade", "went"],
             registry=registry,
         )
+        self.tasks = Gauge(
+            "dfd_tasks", "Tasks of the event loops, counted every 2 s.", registry=registry
+        )
         self.queue_length = Gauge(
             "dfd_queue_length", "Windows waiting for the classifier.", registry=registry
         )

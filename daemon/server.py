@@ -161,7 +161,7 @@ class Server:
             )
         await server.start()
         raise_limit()
-        self._descriptors = asyncio.create_task(keep_watch(), name="dfd-descriptors")
+        self._descriptors = asyncio.create_task(keep_watch(self.metrics), name="dfd-descriptors")
         if options.reload_seconds:
             self._rereading = asyncio.create_task(self._reread_changed(), name="dfd-reread")
         log(logging.INFO, "listening", address=address(options.host, self.port))

@@ -6,6 +6,7 @@ import os
 import resource
 
 from dfd.daemon.logs import log
+from dfd.daemon.metrics import Metrics
 
 _WANTED = 1 << 16
 _LOOK_SECONDS = 2.0
@@ -32,11 +33,12 @@ def nearly_used_up() -> bool:
         return True  # not even one to look with
 
 
-async def keep_watch() -> None:
-    """Logs a warning while few are left; never returns."""
+async def keep_watch(metrics: Metrics) -> None:
+    """Logs a warning while few are left, and counts this loop's tasks; never returns."""
     loop = asyncio.get_running_loop()
     told_at = -_TELL_SECONDS
     while True:
+        metrics.tasks.set(len(asyncio.all_tasks()))
         if nearly_used_up() and loop.time() - told_at >= _TELL_SECONDS:
             told_at = loop.time()
             log(

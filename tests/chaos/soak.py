@@ -1,0 +1,282 @@
+"""Streams that come, go and die against one daemon, and what it holds meanwhile.
+
+    python -m tests.chaos.soak --minutes 30 --streams 100 [--model bundled]
+
+Each of so many callers has one stream after the other, in real time, and ends it in one of the ways
+of `ENDS`: nicely, or as clients do that crash, hang, lie or lose their network. Every ten seconds a
+line says what the daemon holds. Before and after, when nobody calls, the same is asked of it at
+rest; the run fails if that grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import os
+import random
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import psutil
+
+from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+from tests.chaos.daemon import RATE, Daemon, audio, config
+from tests.chaos.raw import RawClient, frame
+
+_CHUNK_SECONDS = 0.5
+_TICK_SECONDS = 10.0
+_WARM_SECONDS = 20.0
+# the daemon's own patience with those who are silent or do not read
+_PATIENCE_SECONDS = 5.0
+_OWN_CHANNEL = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the daemon holds."""
+
+    mib: float
+    descriptors: int
+    threads: int
+    tasks: int
+
+    @classmethod
+    def by(cls, daemon: Daemon) -> Held:
+        """Asks the system, and the daemon for its tasks."""
+        one = psutil.Process(daemon.process.pid)
+        processes = [one, *one.children(recursive=True)]
+        return cls(
+            sum(p.memory_info().rss for p in processes) / (1 << 20),
+            sum(p.num_fds() for p in processes),
+            sum(p.num_threads() for p in processes),
+            int(daemon.figure("dfd_tasks")),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.mib:.0f} MiB, {self.descriptors} descriptors, {self.threads} threads, "
+            f"{self.tasks} tasks"
+        )
+
+
+class Soak:
+    """The callers.
+
+    Args:
+        daemon: that they call.
+        streams: how many there are.
+        scored: share of the streams whose windows are scored; the others are silent.
+    """
+
+    def __init__(self, daemon: Daemon, streams: int, scored: float = 0.2, seed: int = 1) -> None:
+        self._daemon = daemon
+        self._chance = random.Random(seed)
+        self._scored = scored
+        self._streams = streams
+        self._shared: grpc.aio.Channel | None = None
+        self.ended: collections.Counter[str] = collections.Counter()
+
+    async def run(self, seconds: float) -> None:
+        """Lets all call until the time is over, then ends what still runs."""
+        async with grpc.aio.insecure_channel(self._daemon.address, _OWN_CHANNEL) as self._shared:
+            callers = [asyncio.create_task(self._call_again()) for _ in range(self._streams)]
+            await asyncio.wait(callers, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+            for caller in callers:
+                caller.cancel()
+            for result in await asyncio.gather(*callers, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+
+    async def _call_again(self) -> None:
+        await asyncio.sleep(self._chance.uniform(0.0, 5.0))
+        names, weights = zip(*((name, weight) for name, (weight, _) in ENDS.items()), strict=True)
+        while True:
+            (name,) = self._chance.choices(names, weights)
+            try:
+                await ENDS[name][1](self, self._chance.uniform(1.0, 20.0))
+            except grpc.aio.AioRpcError as error:
+                name = f"{name}: {error.code().name}"
+            except (OSError, ConnectionError):
+                name = f"{name}: connection"
+            self.ended[name] += 1
+            await asyncio.sleep(self._chance.uniform(0.0, 1.0))
+
+    @contextlib.asynccontextmanager
+    async def _stub(self) -> AsyncIterator[Any]:
+        """One of a connection that all share, or of one that ends with the stream."""
+        if self._chance.random() < 0.5:
+            yield DetectionServiceStub(self._shared)
+            return
+        async with grpc.aio.insecure_channel(self._daemon.address, _OWN_CHANNEL) as own:
+            yield DetectionServiceStub(own)
+
+    async def _talk(self, call: Any, seconds: float) -> None:
+        hum = self._chance.random() < self._scored
+        said = config()
+        if not hum:
+            said.config.vad.ClearField("min_speech_duration")
+        await call.write(said)
+        chunk = audio(_CHUNK_SECONDS)
+        if not hum:
+            chunk.audio.content = bytes(2 * round(_CHUNK_SECONDS * RATE))
+        for _ in range(round(seconds / _CHUNK_SECONDS)):
+            await call.write(chunk)
+            await asyncio.sleep(_CHUNK_SECONDS)
+
+    async def finish(self, seconds: float) -> None:
+        """Ends as a stream should."""
+        async with self._stub() as stub:
+            call = stub.StreamingDetect(timeout=seconds + 60)
+            reading = asyncio.create_task(_read(call))
+            await self._talk(call, seconds)
+            await call.done_writing()
+            await reading
+
+    async def cancel(self, seconds: float) -> None:
+        """Cancels in the middle."""
+        async with self._stub() as stub:
+            call = stub.StreamingDetect(timeout=seconds + 60)
+            await self._talk(call, seconds)
+            call.cancel()
+
+    async def lie(self, seconds: float) -> None:
+        """Sends half a frame."""
+        async with self._stub() as stub:
+            call = stub.StreamingDetect(timeout=seconds + 60)
+            await self._talk(call, seconds)
+            bad = audio(_CHUNK_SECONDS)
+            bad.audio.content = b"\0"
+            await call.write(bad)
+            await _read(call)
+
+    async def fall_silent(self, seconds: float) -> None:
+        """Sends nothing any more, until the daemon ends it."""
+        async with self._stub() as stub:
+            call = stub.StreamingDetect(timeout=seconds + 60)
+            await self._talk(call, min(seconds, 2.0))
+            await _read(call)
+
+    async def vanish(self, seconds: float) -> None:
+        """Loses the connection without a word."""
+        await asyncio.to_thread(_raw, self._daemon.port, 65_535, min(seconds, 3.0))
+
+    async def go_deaf(self, seconds: float) -> None:
+        """Reads nothing, though it sends all, until the daemon ends it."""
+        await asyncio.to_thread(_raw, self._daemon.port, 0, _PATIENCE_SECONDS + min(seconds, 3.0))
+
+
+ENDS: dict[str, tuple[float, Callable[[Soak, float], Awaitable[None]]]] = {
+    "finish": (0.4, Soak.finish),
+    "cancel": (0.2, Soak.cancel),
+    "lie": (0.1, Soak.lie),
+    "fall silent": (0.1, Soak.fall_silent),
+    "vanish": (0.1, Soak.vanish),
+    "go deaf": (0.1, Soak.go_deaf),
+}
+
+
+async def _read(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+def _raw(port: int, window: int, seconds: float) -> None:
+    with RawClient(port, window) as client:
+        stream = client.call()
+        for message in (config(), audio(1.0)):
+            client.push(stream, frame(message.SerializeToString()), 10.0)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            client.receive(0.5)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def at_rest(daemon: Daemon) -> Held:
+    """What it holds when the last stream is over and what was freed is given back."""
+    daemon.until(lambda: daemon.figure("dfd_streams_active") == 0, 90.0)
+    time.sleep(_PATIENCE_SECONDS)
+    found = Held.by(daemon)
+    for _ in range(20):  # connections that were closed take a moment
+        time.sleep(1.0)
+        last, found = found, Held.by(daemon)
+        if (last.descriptors, last.threads, last.tasks) == (
+            found.descriptors, found.threads, found.tasks,
+        ):  # fmt: skip
+            break
+    return found
+
+
+def soak(
+    streams: int,
+    seconds: float,
+    model: str,
+    warm_seconds: float = _WARM_SECONDS,
+    tick: float = _TICK_SECONDS,
+) -> tuple[Held, Held, collections.Counter[str]]:
+    """Runs it all; gives what the daemon held at rest before and after, and how streams ended."""
+    with tempfile.TemporaryDirectory(prefix="dfd-soak-") as folder:
+        patience = str(_PATIENCE_SECONDS)
+        options = ("--journal", str(Path(folder, "journal.db")), "--log-level", "warning")
+        options += ("--idle-timeout-seconds", patience, "--write-timeout-seconds", patience)
+        with Daemon(*options, model=model) as daemon:
+            asyncio.run(Soak(daemon, streams, seed=7).run(warm_seconds))
+            before = at_rest(daemon)
+            print(f"at rest before: {before}", flush=True)
+            callers = Soak(daemon, streams)
+
+            async def look() -> None:
+                began = time.monotonic()
+                while True:
+                    await asyncio.sleep(tick)
+                    held = await asyncio.to_thread(Held.by, daemon)
+                    active = int(await asyncio.to_thread(daemon.figure, "dfd_streams_active"))
+                    print(
+                        f"{time.monotonic() - began:6.0f} s: {held}; {active} streams, "
+                        f"{callers.ended.total()} ended, load {os.getloadavg()[0]:.1f}",
+                        flush=True,
+                    )
+
+            async def both() -> None:
+                looking = asyncio.create_task(look())
+                await callers.run(seconds)
+                looking.cancel()
+
+            asyncio.run(both())
+            after = at_rest(daemon)
+            print(f"at rest after: {after}", flush=True)
+            assert not daemon.logged("Traceback"), "".join(daemon.log)
+    return before, after, callers.ended
+
+
+def main() -> None:
+    """Runs it by hand."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--streams", type=int, default=100)
+    parser.add_argument("--model", default="noop")
+    options = parser.parse_args()
+    before, after, ended = soak(options.streams, 60.0 * options.minutes, options.model)
+    for name, count in sorted(ended.items()):
+        print(f"{count:6d} {name}")
+    print(f"grown by {after.mib - before.mib:.1f} MiB")
+    flat = (
+        after.descriptors <= before.descriptors
+        and after.threads <= before.threads
+        and after.tasks <= before.tasks
+    )
+    sys.exit(not flat)
+
+
+if __name__ == "__main__":
+    main()
