@@ -1,6 +1,6 @@
-"""Draws docs/console-*.png: every page of the console, by a browser before a running daemon.
+"""Draws docs/console-*.png and docs/report.png by a browser before a running daemon.
 
-Needs dfd[serve,console], selenium, chromium, chromedriver and espeak-ng.
+Needs dfd[serve,console,report,journal,demo], selenium, chromium, chromedriver and espeak-ng.
 """
 
 import argparse
@@ -32,9 +32,10 @@ QUEUES = ("sales", "support", "claims", "sales", "support")
 
 
 @contextlib.contextmanager
-def console(server: str) -> Iterator[str]:
+def console(server: str, journal: Path) -> Iterator[str]:
     """Runs `dfd console`; gives its address."""
     command = [sys.executable, "-m", "dfd", "console", "--port", "0", "--server", server]
+    command += ["--journal", str(journal)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -119,10 +120,46 @@ class Camera:
         found = self._driver.find_elements(By.XPATH, f"//button[contains(., '{name}')]")
         next(button for button in found if button.is_displayed()).click()
 
+    def follow(self, name: str, *wanted: str) -> None:
+        """Follows a link of a table, which is drawn anew every second: asked of the page itself."""
+        links = "[...document.querySelectorAll('td a')]"
+        link = f"return {links}.find(one => one.innerText == arguments[0]).href"
+        self.open(self._driver.execute_script(link, name).removeprefix(self._url), *wanted)
+
     def take(self, name: str) -> None:
         """Takes the picture."""
         threading.Event().wait(1.5)  # charts are drawn after the text
         self._driver.save_screenshot(str(self._folder / f"console-{name}.png"))
+
+    def take_file(self, page: Path, name: str) -> None:
+        """Takes a picture of a page on disk."""
+        self._driver.get(page.as_uri())
+        self._driver.save_screenshot(str(self._folder / name))
+
+
+def finished_call(server: str, recording: Path) -> None:
+    """A call that ends before the pictures are taken, with a person first and then a machine."""
+
+    async def call() -> None:
+        options = StreamOptions(stream_id="call-1038", labels={"queue": "claims"})
+        opened = open_recording(recording)
+        async with (
+            AsyncDetectionClient(server) as client,
+            client.stream(opened.audio_format, options=options, live=False) as stream,
+        ):
+            for chunk in opened.chunks(0.5):
+                await stream.send(chunk)
+            await stream.finish()
+            async for _ in stream:
+                pass
+
+    asyncio.run(call())
+
+
+def report(server: str, journal: Path, page: Path) -> None:
+    """The report of the call that is over."""
+    command = [sys.executable, "-m", "dfd", "report", "call-1038", "--server", server]
+    subprocess.run([*command, "--journal", journal, "--output", page], check=True)
 
 
 def main() -> None:
@@ -131,15 +168,15 @@ def main() -> None:
     parser.add_argument("people", nargs="*", type=Path, help="recordings of people, for calls")
     parser.add_argument("--output", type=Path, default=Path("docs"))
     options = parser.parse_args()
-    with (
-        contextlib.ExitStack() as stack,
-        tempfile.TemporaryDirectory() as folder,
-        local_daemon() as server,
-    ):
-        machine = Path(folder) / "machine.wav"
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        journal, machine, page = folder / "calls.db", folder / "machine.wav", folder / "call.html"
+        clips = f"--evidence-clips={folder / 'clips'}"
+        server = stack.enter_context(local_daemon([f"--journal={journal}", clips]))
         subprocess.run(["espeak-ng", "-v", "en-us", "-w", machine, TEXT], check=True)
+        finished_call(server, machine)
         recordings = [machine, *options.people]
-        with console(server) as url, calls(server, recordings):
+        with console(server, journal) as url, calls(server, recordings):
             driver = browser(machine)
             stack.callback(driver.quit)
             camera = Camera(driver, url, options.output)
@@ -149,26 +186,33 @@ def main() -> None:
             camera.wait("0:20", "Alert at")
             camera.take("live")
             camera.press("Stop")
+            camera.look(1100, 1000, dark=False)
             camera.open("/file", "Any audio file")
             camera.press("over a telephone")
             camera.wait("Judged Harder")
             camera.take("file")
+            camera.look(1100, 620, dark=False)
             camera.open("/calls", "ALERT", f"{len(recordings)} running")
             camera.take("calls")
-            # asked of the page itself: the table is drawn anew every second
-            links = "[...document.querySelectorAll('td a')]"
-            link = f"return {links}.find(one => one.innerText == arguments[0]).href"
-            camera.open(driver.execute_script(link, "call-1041").removeprefix(url), "Time line")
             camera.look(1100, 700, dark=True)
+            camera.follow("call-1041", "Time line")
             camera.take("call")
+            camera.look(1100, 820, dark=True)
+            camera.open("/calls/history", "call-1038")
+            camera.follow("call-1038", "Time line")
+            camera.take("past")
             camera.look(1100, 1000, dark=False)
             camera.open("/model", "Recipe")
             camera.take("model")
-            camera.look(390, 844, dark=True)
-            camera.open("/file", "Any audio file")
-            camera.press("Flite")
-            camera.wait("Judged Hard")
-            camera.take("phone")
+            for name, dark in (("phone", True), ("phone-light", False)):
+                camera.look(390, 844, dark=dark)
+                camera.open("/file", "Any audio file")
+                camera.press("neural" if dark else "Flite")
+                camera.wait("Judged Hardest" if dark else "Judged Hard")
+                camera.take(name)
+            report(server, journal, page)
+            camera.look(900, 1250, dark=False)
+            camera.take_file(page, "report.png")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Measures what watching costs a daemon: processor time and latency, without and with watchers.
 
-python scripts/measure-watchers.py --streams 200 --watchers 10 --seconds 30
+In turns, so that what else the machine does falls on both alike.
+
+python scripts/measure-watchers.py --streams 200 --watchers 10 --turns 5 --seconds 20
 """
 
 import argparse
 import asyncio
 import contextlib
+import os
+import statistics
 import sys
 import time
 from typing import Any
@@ -69,12 +73,15 @@ async def measure(process: psutil.Process, late: list[float], seconds: float) ->
     after, took = process.cpu_times(), time.monotonic() - began
     used = (after.user + after.system) - (before.user + before.system)
     p50, p99 = np.percentile(late, [50, 99]) * 1000
-    return {"processor": used / took, "p50_ms": float(p50), "p99_ms": float(p99)}
+    load = os.getloadavg()[0]
+    return {"processor": used / took, "p50_ms": float(p50), "p99_ms": float(p99), "load": load}
 
 
 async def run(options: Any) -> None:
-    """Measures without, with, and without watchers again."""
-    with started_daemon(["--model=noop", "--max-streams=1000", *options.serve]) as daemon:
+    """Measures without and with watchers, turn and turn about."""
+    command = [f"--model={options.model}", "--max-streams=1000", "--admission=fixed"]
+    found: dict[int, list[dict[str, float]]] = {0: [], options.watchers: []}
+    with started_daemon([*command, *options.serve]) as daemon:
         process = psutil.Process(daemon.pid)
         late: list[float] = []
         async with contextlib.AsyncExitStack() as stack:
@@ -87,19 +94,26 @@ async def run(options: Any) -> None:
                 asyncio.create_task(talk(talkers[n % 4], n, late)) for n in range(options.streams)
             ]
             await asyncio.sleep(8.0)
-            for watchers in (0, options.watchers, 0):
-                command = [sys.executable, __file__, f"--look={daemon.address}"]
-                looking = await asyncio.create_subprocess_exec(*command, f"--watchers={watchers}")
+            for watchers in (0, options.watchers) * options.turns:
+                look = [sys.executable, __file__, f"--look={daemon.address}"]
+                looking = await asyncio.create_subprocess_exec(*look, f"--watchers={watchers}")
                 await asyncio.sleep(4.0)
-                found = await measure(process, late, options.seconds)
-                said = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-                print(f"{options.streams} streams, {watchers} watchers: {said}", flush=True)
+                turn = await measure(process, late, options.seconds)
+                found[watchers].append(turn)
+                print(f"{options.streams} streams, {watchers} watchers: {_said(turn)}", flush=True)
                 if watchers:
                     looking.terminate()
                 await looking.wait()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+    for watchers, turns in found.items():
+        medians = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+        print(f"median of {len(turns)} turns with {watchers} watchers: {_said(medians)}")
+
+
+def _said(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
 
 
 def main() -> None:
@@ -107,7 +121,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--watchers", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--model", default="noop", help="as dfd serve takes it")
     parser.add_argument("serve", nargs="*", help="options of dfd serve, after --")
     parser.add_argument("--look", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
