@@ -1,23 +1,19 @@
-"""`dfd serve` as a process of its own, on a tiny model with random weights."""
+"""`dfd serve` as a process of its own, from its start to its end."""
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
-import numpy as np
 import psutil
 import pytest
 
@@ -25,150 +21,9 @@ from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.events import ServerInfo
 from dfd.clients.runs.warming import when_warm
 from dfd.v1 import detection_pb2 as pb
-from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+from tests.cli.serving import Daemon, Start, requests
 
 pytestmark = pytest.mark.slow
-
-RATE = 16_000
-# compiles little, and keeps to one of the cores that other tests share
-QUICK = [
-    "--port",
-    "0",
-    "--device",
-    "cpu",
-    "--precision",
-    "fp32",
-    "--threads",
-    "1",
-    "--max-batch-size",
-    "2",
-]
-COMMAND = [sys.executable, "-m", "dfd", "serve"]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights in the transformers format, windows of half a second."""
-    import torch
-    from transformers import (
-        Wav2Vec2Config,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2ForSequenceClassification,
-    )
-
-    torch.manual_seed(1)
-    values: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-        "conv_dim": (8, 8, 8),
-        "conv_kernel": (10, 3, 2),
-        "conv_stride": (8, 4, 2),
-        "num_feat_extract_layers": 3,
-        "num_conv_pos_embeddings": 8,
-        "num_conv_pos_embedding_groups": 2,
-        "classifier_proj_size": 8,
-        "num_labels": 2,
-        "feat_extract_norm": "layer",
-        "conv_bias": True,
-        "do_stable_layer_norm": True,
-        "id2label": {0: "bonafide", 1: "spoof"},
-        "label2id": {"bonafide": 0, "spoof": 1},
-    }
-    config = Wav2Vec2Config(**values)
-    folder = tmp_path_factory.mktemp("model")
-    Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
-    extractor: Any = Wav2Vec2FeatureExtractor
-    extractor(do_normalize=True).save_pretrained(folder)
-    card = {"window_samples": 2 * RATE, "hop_samples": RATE}
-    (folder / "dfd.json").write_text(json.dumps(card))
-    return folder
-
-
-class Daemon:
-    """A running `dfd serve`."""
-
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, *QUICK, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | (environment or {}),
-        )
-        self.errors: list[str] = []
-        self._drain = threading.Thread(target=self._read_errors, daemon=True)
-        self._drain.start()
-
-    def _read_errors(self) -> None:
-        assert self.process.stderr is not None
-        self.errors.extend(iter(self.process.stderr.readline, ""))
-
-    def ready(self) -> str:
-        """The ready line; also finds the port."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, "".join(self.errors)
-        found = re.match(r"dfd ready on (127\.0\.0\.1:\d+)", line)
-        assert found, line
-        self.address = found[1]
-        return line
-
-    def stub(self) -> Any:
-        return DetectionServiceStub(grpc.insecure_channel(self.address))
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> int:
-        status = self.process.wait(60)
-        self._drain.join(20)
-        return status
-
-
-Start = Callable[..., Daemon]
-
-
-@pytest.fixture
-def start(model: Path) -> Iterator[Start]:
-    running: list[Daemon] = []
-
-    def begin(*arguments: str, models: tuple[Path, ...] = (model,), **more: Any) -> Daemon:
-        named = [word for one in models for word in ("--model", str(one))]
-        running.append(Daemon(*named, *arguments, **more))
-        return running[-1]
-
-    yield begin
-    for daemon in running:
-        if daemon.process.poll() is None:
-            daemon.process.kill()
-        daemon.wait()
-        assert daemon.process.stdout is not None
-        assert daemon.process.stderr is not None
-        daemon.process.stdout.close()
-        daemon.process.stderr.close()
-
-
-def requests(seconds: float) -> list[pb.StreamingDetectRequest]:
-    config = pb.StreamingDetectConfig(
-        audio_format=pb.AudioFormat(
-            encoding=pb.AudioFormat.ENCODING_LINEAR16, sample_rate_hertz=RATE, channel_count=1
-        ),
-        stream_id="call-1",
-        labels={"direction": "inbound"},
-        window_results=True,
-    )
-    config.vad.min_speech_duration.SetInParent()
-    noise = np.random.default_rng(0).normal(0, 3000, round(seconds * RATE)).astype("<i2").tobytes()
-    return [
-        pb.StreamingDetectRequest(config=config),
-        *(
-            pb.StreamingDetectRequest(audio=pb.AudioChunk(content=noise[at : at + 3200]))
-            for at in range(0, len(noise), 3200)
-        ),
-    ]
 
 
 def test_a_stream_through_a_real_process(start: Start, tmp_path: Path) -> None:
@@ -283,7 +138,7 @@ def test_a_client_waits_while_the_model_is_loaded(start: Start) -> None:
     assert daemon.end() == 0
 
 
-def test_several_workers_and_engines() -> None:
+def test_several_workers_and_instances() -> None:
     """The command itself; what the supervisor promises is in tests/daemon/multiprocess."""
     daemon = Daemon("--model", "noop", "--workers", "2", "--device", "cpu,cpu", "--no-metrics")
     try:
@@ -306,75 +161,6 @@ def test_several_workers_and_engines() -> None:
 
 def subprocess_names(pid: int) -> list[str]:
     return [" ".join(child.cmdline()[-1:]) for child in psutil.Process(pid).children()]
-
-
-def one_line(*arguments: str) -> str:
-    """The one line of a mistake."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    return done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--port", "70000"], "70000 is not in the range"),
-        (["--port", "x"], "'x' is not a valid"),
-        (["--colour"], "No such option"),
-        (["extra"], "unexpected extra argument"),
-        (["--workers", "65"], "65 is not in the range"),
-        (["--device", "cpu,"], "name one, or several as cuda:0,cuda:1"),
-        (["--deadline-seconds", "0"], "deadline seconds is 0.0; use more than 0"),
-        (["--tls-cert", "x"], "give --tls-cert and --tls-key"),
-        (["--config", "/no/such.toml"], "cannot read the configuration /no/such.toml: No such"),
-        (["--config", "{tmp}/unknown.toml"], "unknown key colour"),
-        (["--config", "{tmp}/broken.toml"], "is not TOML"),
-        (["--config", "{tmp}/nested.toml"], "port must be a plain value"),
-        (["--config", "{tmp}/wrong.toml"], "'x' is not a valid"),
-    ],
-)
-def test_wrong_options_are_told_in_one_line(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    (tmp_path / "unknown.toml").write_text("colour = 3")
-    (tmp_path / "broken.toml").write_text("port = ")
-    (tmp_path / "nested.toml").write_text("[port]\nx = 3")
-    (tmp_path / "wrong.toml").write_text('port = "x"')
-    told = one_line(*(argument.format(tmp=tmp_path) for argument in arguments))
-    assert told.startswith("dfd serve: ")
-    assert message in told
-    assert told.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--port", "{taken}"], "Address already in use; choose another --host or --port"),
-        (["--metrics-port", "{taken}"], "cannot serve metrics on 127.0.0.1"),
-        (["--token-file", "/no/such.toml"], "cannot read the token file /no/such.toml"),
-        (["--token-file", "/no/such.toml", "--workers", "2"], "cannot read the token file"),
-        (["--port", "{taken}", "--workers", "2"], "Address already in use; choose another"),
-        (["--tls-cert", "/no/a.pem", "--tls-key", "/no/a.key"], "cannot read the TLS certificate"),
-        (["--model", "/no/such/model", "--device", "cpu"], "/no/such/model"),
-        (["--model", "{model}", "--device", "toaster"], "toaster"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(model: Path, arguments: list[str], message: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        values = {"taken": taken.getsockname()[1], "model": model}
-        filled = [argument.format(**values) for argument in arguments]
-        free = [] if "--port" in filled else ["--port", "0"]
-        quiet = [] if "--metrics-port" in filled else ["--no-metrics"]
-        told = one_line("--log-level", "error", *free, *quiet, *filled)
-    assert told.startswith("dfd serve: ")
-    assert message in told
-    assert told.count("\n") == 1
-    assert "Traceback" not in told
 
 
 def test_help_and_version_need_no_grpc() -> None:

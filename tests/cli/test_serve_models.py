@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from dfd.v1 import detection_pb2 as pb
-from tests.cli.test_serve import Start, model, requests, start
-
-__all__ = ["model", "start"]  # fixtures
+from tests.cli.serving import Start, requests
 
 
 def asking_for(name: str) -> list[pb.StreamingDetectRequest]:
