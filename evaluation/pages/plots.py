@@ -218,7 +218,10 @@ def _svg(figure: Figure, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{name}-", text)
-    # as wide as the page lets it be
+    # as wide as the page lets it be, which may know how wide it was meant to be
     return re.sub(
-        r'<svg (.*?)width="[^"]*pt" height="[^"]*pt"', r'<svg \1role="img"', text, count=1
+        r'<svg (.*?)width="([\d.]+)pt" height="[^"]*pt"',
+        r'<svg \1role="img" style="--meant: \2px"',
+        text,
+        count=1,
     )
