@@ -1,0 +1,92 @@
+"""What a stream costs, and how many nodes and how much money a number of streams needs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PassCost:
+    """The time of a forward pass over n windows: `fixed_seconds + n * window_seconds`."""
+
+    fixed_seconds: float
+    window_seconds: float
+
+    def seconds(self, windows: int) -> float:
+        """The time of one pass."""
+        return self.fixed_seconds + windows * self.window_seconds
+
+
+def fit_pass_cost(measured: Sequence[tuple[int, float]]) -> PassCost:
+    """Fits passes of several sizes by least squares.
+
+    Args:
+        measured: batch size and seconds of the pass, two sizes at least.
+
+    Raises:
+        ValueError: if there are fewer than two sizes.
+    """
+    sizes = [size for size, _ in measured]
+    if len(set(sizes)) < 2:
+        raise ValueError("a line takes two batch sizes at least")
+    mean_size = sum(sizes) / len(measured)
+    mean_time = sum(time for _, time in measured) / len(measured)
+    spread = sum((size - mean_size) ** 2 for size in sizes)
+    slope = sum((s - mean_size) * (t - mean_time) for s, t in measured) / spread
+    return PassCost(max(0.0, mean_time - slope * mean_size), slope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeKind:
+    """A kind of machine.
+
+    Attributes:
+        front_cores: cores for everything but the classifier.
+        front_seconds: CPU of a stream and second, without the classifier.
+        scorers: devices, or cores, that run forward passes.
+        windows_per_second: of one scorer, in large batches.
+        price_per_hour: of the whole machine, in the currency of the assumption.
+    """
+
+    name: str
+    front_cores: float
+    front_seconds: float
+    scorers: int
+    windows_per_second: float
+    price_per_hour: float
+
+    def streams(self, hop_seconds: float, utilisation: float) -> int:
+        """Streams that it holds at a share of what it could do, and what limits them."""
+        front = self.front_cores / self.front_seconds
+        scoring = self.scorers * self.windows_per_second * hop_seconds
+        return math.floor(utilisation * min(front, scoring))
+
+    def limit(self, hop_seconds: float) -> str:
+        """What is full first."""
+        scoring = self.scorers * self.windows_per_second * hop_seconds
+        return "front" if self.front_cores / self.front_seconds < scoring else "scoring"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Nodes of one kind for a number of streams."""
+
+    kind: NodeKind
+    streams_each: int
+    nodes: int
+    price_per_hour: float
+
+
+def plan(
+    kind: NodeKind, streams: int, *, hop_seconds: float, utilisation: float, spare_nodes: int
+) -> Plan:
+    """Nodes for so many streams, with some to spare for those that fail or are replaced.
+
+    Raises:
+        ValueError: if a node holds no stream at all.
+    """
+    each = kind.streams(hop_seconds, utilisation)
+    if each < 1:
+        raise ValueError(f"a node of the kind {kind.name} holds no stream")
+    nodes = math.ceil(streams / each) + spare_nodes
+    return Plan(kind, each, nodes, nodes * kind.price_per_hour)

@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("simpy", reason="no simulation: pip install 'dfd[plan]'")
+
+from dfd.benchmarks.fleet.costs import PassCost
+from dfd.benchmarks.fleet.node import NodeOptions, Tally
+from dfd.benchmarks.fleet.simulation import FleetOptions, simulate
+
+# a scorer that does 125 windows a second in full batches, so 250 streams at most
+NODE = NodeOptions(pass_cost=PassCost(0.0, 0.008), jitter=0.0)
+ONE = FleetOptions(nodes=1, streams=100, node=NODE, seconds=20.0)
+
+
+def test_below_its_capacity_a_node_is_prompt_and_above_it_sheds() -> None:
+    light = simulate(ONE)
+    assert light.tally.percentile(0.99) < 0.2
+    assert light.tally.shed == 0
+    assert len(light.tally.latencies) == pytest.approx(100 * 19 / 2, rel=0.06)
+    heavy = simulate(replace(ONE, streams=350, seconds=60.0))
+    assert heavy.tally.percentile(0.5) > 1.0
+    assert heavy.tally.shed_share == pytest.approx(1 - 250 / 350, abs=0.12)
+
+
+def test_two_nodes_hold_what_two_nodes_do() -> None:
+    assert simulate(replace(ONE, nodes=2, streams=400)).tally.shed == 0
+    assert simulate(replace(ONE, streams=400)).tally.shed > 0
+
+
+def test_streams_of_a_node_that_is_killed_come_back_to_the_others() -> None:
+    options = replace(ONE, nodes=4, streams=400, kill_at=10.0)
+    result = simulate(options)
+    assert len(result.away) == 100
+    assert 0.1 < result.back_seconds < 2.0
+    assert result.after.shed == 0
+    # and where the others were full already, all suffer
+    full = simulate(replace(options, streams=900))
+    assert full.after.percentile(0.99) > 2 * result.after.percentile(0.99)
+
+
+def test_the_same_seed_gives_the_same() -> None:
+    one, other = simulate(ONE), simulate(ONE)
+    assert one.tally.latencies == other.tally.latencies
+    assert simulate(replace(ONE, seed=1)).tally.latencies != one.tally.latencies
+
+
+def test_a_tally_without_windows_says_nothing() -> None:
+    assert Tally().percentile(0.99) == 0.0
+    assert Tally().shed_share == 0.0
+
+
+def test_the_command_writes_json() -> None:
+    import json
+
+    from click.testing import CliRunner
+
+    from dfd.benchmarks.fleet.__main__ import main
+
+    told = json.loads(CliRunner().invoke(main, ["--plan", "1000", "--rate", "100"]).output)
+    assert told == {"streams_each": 120, "nodes": 11, "price_per_hour": 0.88, "limit": "scoring"}
+    run = ["--nodes", "2", "--streams", "40", "--seconds", "8", "--kill-at", "4"]
+    assert json.loads(CliRunner().invoke(main, run).output)["moved"] == 20
