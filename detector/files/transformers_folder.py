@@ -1,7 +1,8 @@
 """Reads classifiers as transformers' `save_pretrained` writes them.
 
-The `...ForSequenceClassification` of Wav2Vec2, HuBERT and UniSpeech-SAT, or a Wav2Vec2 with a
-light CNN behind it, which the code beside the bundled weights makes loadable by transformers too.
+The `...ForSequenceClassification` of Wav2Vec2, HuBERT, UniSpeech-SAT, WavLM, data2vec-audio,
+Wav2Vec2-Conformer and Wav2Vec2-BERT, or a Wav2Vec2 with a light CNN behind it, which the code
+beside the bundled weights makes loadable by transformers too.
 """
 
 import logging
@@ -21,6 +22,7 @@ from dfd.detector.files.pickled import read_pickled, state_of
 from dfd.detector.files.tensors import digest, match_tensors, read_safetensors
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.networks.backbone import (
+    COMPUTED,
     TRAINING_ONLY,
     BackboneConfig,
     backbone_shapes,
@@ -29,6 +31,7 @@ from dfd.detector.networks.backbone import (
     fold_position_norm,
     read_config,
 )
+from dfd.detector.networks.encoders import FAMILIES, Family
 from dfd.detector.networks.head import OnMean, ProjectedMeanHead
 from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
@@ -84,9 +87,12 @@ def read(
     """
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
-    plain, prefix = _architecture(fields)
-    config = read_config(fields)
-    head = _plain_head(fields, config) if plain else _light_cnn_head(fields, config)
+    architecture = _architecture(fields)
+    family = FAMILIES.get(architecture)
+    plain, prefix = architecture != LIGHT_CNN_ARCHITECTURE, _prefix(architecture)
+    config = read_config(fields) if family is None else family.read(fields)
+    projected = 256 if family is None else family.projected
+    head = _plain_head(fields, config, projected) if plain else _light_cnn_head(fields, config)
     weighted = plain and fields.flag("use_weighted_layer_sum", False)
     preprocessor = Fields(folder / PREPROCESSOR, read_object(folder / PREPROCESSOR))
     rate = preprocessor.integer("sampling_rate", 16_000, 8_000, 48_000)
@@ -100,7 +106,8 @@ def read(
         sample_rate_hz=rate,
         defaults=CardDefaults(
             window_seconds=CLIP_SECONDS,
-            normalize=preprocessor.flag("do_normalize", True),
+            normalize=_hears_samples(preprocessor, family)
+            and preprocessor.flag("do_normalize", True),
             padding="mask",
         ),
         overrides=overrides,
@@ -122,8 +129,9 @@ def read(
         )
     config.check_window(card.window_samples, str(folder), head.least_frames)
 
-    backbone = empty_backbone(config)
-    shapes = {prefix + name: shape for name, shape in backbone_shapes(backbone).items()}
+    backbone: Any = empty_backbone(config) if family is None else family.build(config, fields)
+    wanted = backbone_shapes(backbone) if family is None else backbone.shapes()
+    shapes = {prefix + name: shape for name, shape in wanted.items()}
     own = head.weights.state_dict()
     shapes |= {head.prefix + name: value.shape for name, value in own.items()}
     if weighted:
@@ -132,17 +140,18 @@ def read(
         fold_position_norm(_read(weights), prefix),
         shapes,
         weights[-1],
-        unused={prefix + name for name in TRAINING_ONLY},
+        unused={prefix + name for name in TRAINING_ONLY | COMPUTED},
         source=f"the {CONFIG} beside it",
     )
-    fill_backbone(
-        backbone,
-        {
-            name.removeprefix(prefix): value
-            for name, value in matched.items()
-            if name.startswith(prefix)
-        },
-    )
+    own_names = {
+        name.removeprefix(prefix): value
+        for name, value in matched.items()
+        if name.startswith(prefix)
+    }
+    if family is None:
+        fill_backbone(backbone, own_names)
+    else:
+        backbone.fill(own_names)
     head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
     head.weights.requires_grad_(False)
     make: Any = partial(HopScoringNetwork, hop_samples=head.hop_samples)
@@ -169,14 +178,33 @@ def read(
     )
 
 
-def _architecture(fields: Fields) -> tuple[bool, str]:
-    """Whether a plain head follows the backbone, and the prefix of the backbone's names."""
+def _architecture(fields: Fields) -> str:
+    """The name of the classifier."""
     named = fields.content.get("architectures") or [ARCHITECTURE]
-    known = (*BACKBONES, LIGHT_CNN_ARCHITECTURE)
+    known = (*BACKBONES, *FAMILIES, LIGHT_CNN_ARCHITECTURE)
     single = isinstance(named, list) and len(named) == 1 and named[0] in known
     fields.require(single, "architectures", "one of " + ", ".join(known))
-    plain = named[0] != LIGHT_CNN_ARCHITECTURE
-    return plain, BACKBONES[named[0] if plain else ARCHITECTURE]
+    return str(named[0])
+
+
+def _prefix(architecture: str) -> str:
+    """What stands before the names of the backbone."""
+    if architecture in FAMILIES:
+        return FAMILIES[architecture].prefix
+    return BACKBONES[ARCHITECTURE if architecture == LIGHT_CNN_ARCHITECTURE else architecture]
+
+
+def _hears_samples(preprocessor: Fields, family: Family | None) -> bool:
+    """Whether a network hears samples; one that hears filterbanks hears the usual ones.
+
+    Raises:
+        UserError: if it hears others.
+    """
+    if family is None or family.hears_samples:
+        return True
+    for key, value in (("num_mel_bins", 80), ("stride", 2), ("sampling_rate", 16_000)):
+        preprocessor.require(preprocessor.integer(key, value, 1) == value, key, str(value))
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +226,9 @@ class _Head:
     hop_samples: int = 0
 
 
-def _plain_head(fields: Fields, config: BackboneConfig) -> _Head:
-    head = ProjectedMeanHead(config.hidden_size, fields.integer("classifier_proj_size", 256, 1), 2)
+def _plain_head(fields: Fields, config: BackboneConfig, projected: int) -> _Head:
+    width = fields.integer("classifier_proj_size", projected, 1)
+    head = ProjectedMeanHead(config.hidden_size, width, 2)
     return _Head(OnMean(head), head, "", 1)
 
 

@@ -37,6 +37,8 @@ POSITION_NORMS = (
 _FILLS = frozenset({Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_})
 # only training reads it
 TRAINING_ONLY = frozenset({"masked_spec_embed"})
+# follows from the configuration
+COMPUTED = frozenset({"encoder.embed_positions.inv_freq"})
 
 
 class _WithoutInitialisation(TorchFunctionMode):
@@ -105,18 +107,26 @@ class BackboneConfig:
             )
 
 
-def read_config(fields: Fields) -> BackboneConfig:
+def read_config(
+    fields: Fields,
+    kinds: tuple[str, ...] = ("wav2vec2", "hubert", "unispeech-sat"),
+    activations: tuple[str, ...] = ("gelu",),
+) -> BackboneConfig:
     """Reads the backbone's part of transformers' config.json, with transformers' defaults.
 
+    Args:
+        fields: of the file.
+        kinds: values of `model_type` that will do.
+        activations: of the layers, that will do.
+
     Raises:
-        UserError: if it is neither a Wav2Vec2, a HuBERT nor a UniSpeech-SAT, or has a part that is
-            not supported here.
+        UserError: if it is of another kind, or has a part that is not supported here.
     """
-    fields.text("model_type", "", ("wav2vec2", "hubert", "unispeech-sat"))
+    fields.text("model_type", "", kinds)
     # HuBERT alone can be without these
     fields.require(fields.flag("feat_proj_layer_norm", True), "feat_proj_layer_norm", "true")
     fields.require(not fields.flag("conv_pos_batch_norm", False), "conv_pos_batch_norm", "false")
-    fields.text("hidden_act", "gelu", ("gelu",))
+    fields.text("hidden_act", "gelu", activations)
     fields.text("feat_extract_activation", "gelu", ("gelu",))
     fields.require(not fields.flag("add_adapter", False), "add_adapter", "false")
     fields.require(fields.content.get("adapter_attn_dim") is None, "adapter_attn_dim", "null")

@@ -260,10 +260,18 @@ class FrameTransformer(nn.Module):
 def lay_out(network: ScoringNetwork) -> ScoringNetwork:
     """Replaces a network's parts by those of this module; it scores as before."""
     short = network.short_extractor
-    network.feature_extractor = short or FrameExtractor(network.feature_extractor)
+    extractor, transformer = network.feature_extractor, network.transformer
+    if not is_laid_out(extractor):
+        network.feature_extractor = short or FrameExtractor(extractor)
     network.short_extractor = None
-    network.transformer = FrameTransformer(network.transformer)
+    if not is_laid_out(transformer):
+        network.transformer = FrameTransformer(transformer)
     return network.eval()
+
+
+def is_laid_out(part: nn.Module) -> bool:
+    """Whether a part has frames first and channels last from the start."""
+    return bool(getattr(part, "laid_out", False))
 
 
 def _plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:

@@ -3,9 +3,10 @@
 A network takes float32 windows (B, N) and lengths (B,) or None to spoof log-odds (B,).
 """
 
+from dfd.detector.networks.frames import is_laid_out
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.windows import WindowNetwork
-from dfd.detector.precision import FP32
+from dfd.detector.precision import FP32, INT8
 
 Network = ScoringNetwork | WindowNetwork
 
@@ -23,5 +24,10 @@ def runs_in(network: Network, precision: str) -> bool:
     """Whether a network can run in a precision.
 
     Those without a backbone are small: they stay in float32, which their top-k choices want.
+    Backbones that torchaudio does not have run in half precision, and not in int8.
     """
-    return precision == FP32 or isinstance(network, ScoringNetwork)
+    if precision == FP32:
+        return True
+    if not isinstance(network, ScoringNetwork):
+        return False
+    return precision != INT8 or not is_laid_out(network.transformer)

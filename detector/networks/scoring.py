@@ -1,12 +1,13 @@
 """The whole network, samples to spoof log-odds, in a form that TorchScript compiles."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
 from torchaudio.models import Wav2Vec2Model
 
 from dfd.detector.networks.backbone import BackboneConfig
+from dfd.detector.networks.encoders.speech import SpeechBackbone
 from dfd.detector.networks.first_layer import MaskedFirstLayer
 
 # what transformers' Wav2Vec2FeatureExtractor adds to the variance
@@ -27,6 +28,14 @@ def normalized(
     mean = (x * valid).sum(dim=-1, keepdim=True) / count
     x = (x - mean) * valid
     return x / torch.sqrt((x * x).sum(dim=-1, keepdim=True) / count + variance_floor)
+
+
+def parts_of(backbone: Wav2Vec2Model | SpeechBackbone) -> tuple[Any, Any, Any]:
+    """Extractor, projection and encoder of a backbone."""
+    if isinstance(backbone, SpeechBackbone):
+        return backbone.feature_extractor, backbone.feature_projection, backbone.encoder
+    encoder: Any = backbone.encoder
+    return backbone.feature_extractor, encoder.feature_projection, encoder.transformer
 
 
 class ScoringNetwork(nn.Module):
@@ -55,7 +64,7 @@ class ScoringNetwork(nn.Module):
 
     def __init__(
         self,
-        backbone: Wav2Vec2Model,
+        backbone: Wav2Vec2Model | SpeechBackbone,
         config: BackboneConfig,
         head: nn.Module,
         *,
@@ -67,14 +76,14 @@ class ScoringNetwork(nn.Module):
         variance_floor: float = VARIANCE_FLOOR,
     ) -> None:
         super().__init__()
-        self.feature_extractor = backbone.feature_extractor
+        self.feature_extractor, self.feature_projection, self.transformer = parts_of(backbone)
+        # filterbanks see samples as they are, whatever the rest runs in
+        self.halves_samples = not getattr(self.feature_extractor, "laid_out", False)
         # computes the same in another way; `frames.lay_out` puts it in the extractor's place
         self.short_extractor: nn.Module | None = None
         if mask and config.feat_extract_norm == "group":
             first = MaskedFirstLayer(self.feature_extractor.conv_layers[0])
             self.feature_extractor.conv_layers[0] = first
-        self.feature_projection = backbone.encoder.feature_projection
-        self.transformer = backbone.encoder.transformer
         self.head = head
         states = config.num_hidden_layers + 1
         self.weighted = layer_weights is not None
@@ -111,9 +120,11 @@ class ScoringNetwork(nn.Module):
         x = windows
         if self.normalize:
             x = normalized(x, lengths, self.variance_floor)
-        x = x.to(self.feature_projection.projection.weight.dtype)
+        dtype = self.feature_projection.projection.weight.dtype
+        if self.halves_samples:
+            x = x.to(dtype)
         frames: Tensor = self.feature_extractor(x, lengths if self.mask else None)[0]
-        return frames
+        return frames.to(dtype)
 
     @torch.jit.export
     def judge(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045

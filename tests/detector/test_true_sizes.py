@@ -1,7 +1,7 @@
 """Each layout at its true size once: compiled scores are those of a plain forward pass.
 
 Systems A and C have 95 million parameters, B 316 million: this is the slowest module here.
-B takes some 80 s of processor time and 6 GiB of memory.
+B takes some 80 s of processor time and 6 GiB of memory, Wav2Vec2-BERT twice that.
 """
 
 import os
@@ -128,4 +128,35 @@ def test_system_b(recordings: list[Samples], tmp_path: Path) -> None:
         return logits
 
     detector = assert_equal(folder, plain, recordings)
+    assert (detector.spec.layout, detector.spec.padding) == ("transformers", "mask")
+
+
+@pytest.mark.parametrize("name", ["WavLM", "Data2VecAudio", "Wav2Vec2Conformer", "Wav2Vec2Bert"])
+def test_other_backbones(name: str, recordings: list[Samples], tmp_path: Path) -> None:
+    """transformers' own defaults: the base models, and Wav2Vec2-BERT's 580 million parameters."""
+    if psutil.virtual_memory().available < 10 << 30:
+        pytest.skip("two networks of up to 600 million parameters need 10 GiB of free memory")
+    import transformers
+
+    labels = {key: XLSR[key] for key in ("id2label", "label2id")}
+    config = getattr(transformers, f"{name}Config")(**labels)
+    torch.manual_seed(5)
+    model = getattr(transformers, f"{name}ForSequenceClassification")(config).eval()
+    model = shaken(model, _SPREAD).eval()
+    model.save_pretrained(tmp_path)
+    extractor: Any = (
+        transformers.SeamlessM4TFeatureExtractor()
+        if name == "Wav2Vec2Bert"
+        else transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
+    )
+    extractor.save_pretrained(tmp_path)
+
+    def plain(samples: Samples) -> torch.Tensor:
+        inputs = extractor(samples, sampling_rate=16_000, return_tensors="pt")
+        inputs.pop("attention_mask", None) if name != "Wav2Vec2Bert" else None
+        with torch.no_grad():
+            logits: torch.Tensor = model(**inputs).logits[0]
+        return logits
+
+    detector = assert_equal(tmp_path, plain, recordings)
     assert (detector.spec.layout, detector.spec.padding) == ("transformers", "mask")
