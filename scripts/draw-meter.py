@@ -1,25 +1,41 @@
-"""Draws docs/meter.svg: the meter of `dfd listen`, fed by a running daemon.
+"""Draws docs/meter.svg: the meter of `dfd listen`, as a running daemon fed it.
 
-dfd serve --port 50051 & python scripts/draw-meter.py RECORDING... --server localhost:50051
+`--record RECORDING...` plays recordings to a daemon, keeps what it said in docs/meter.jsonl, and
+draws; without it the picture is drawn anew from that file, by the program as it is. A test does
+the same, and looks whether the model and its thresholds are still those of the bundled card:
+
+dfd serve --port 50051 & python scripts/draw-meter.py --record RECORDING... --server localhost:50051
 """
 
 import argparse
 import asyncio
 import io
+import json
 import re
 from pathlib import Path
+from typing import Any
 
+from google.protobuf.json_format import ParseDict
 from rich.console import Console
 
 from dfd.clients import AsyncDetectionClient, StreamOptions, VadOptions, open_recording
 from dfd.clients.display.meter import MeterState, render
+from dfd.clients.events import Summary
+from dfd.clients.protocol import wire
+from dfd.clients.protocol.messages import message_dict
+from dfd.v1 import detection_pb2 as pb
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+KEPT, PICTURE = DOCS / "meter.jsonl", DOCS / "meter.svg"
 _CHUNK_SECONDS = 0.1
+# the address that the README tells, whichever was taken
+_SHOWN = "localhost:50051"
 
 
-async def listen(recordings: list[Path], server: str) -> MeterState:
-    """Plays recordings of one rate, one after the other, into a stream at real-time pace."""
+async def record(recordings: list[Path], server: str) -> list[dict[str, Any]]:
+    """Plays recordings of one rate, one after the other, in real time; returns what was said."""
     state = MeterState(server=server, device="recording")
+    lines: list[dict[str, Any]] = []
     opened = [open_recording(path) for path in recordings]
     options = StreamOptions(vad=VadOptions(activity_events=True))
     async with (
@@ -39,25 +55,60 @@ async def listen(recordings: list[Path], server: str) -> MeterState:
 
         playing = asyncio.create_task(play())
         async for event in stream:
-            state.take(event)
+            if not isinstance(event, Summary) and hasattr(event, "proto"):
+                name = type(event.proto).__name__
+                lines.append({"is": name, "said": message_dict(event.proto)})
         await playing
+    lines.append({"elapsed_seconds": round(state.elapsed_seconds, 1), "level": state.level})
+    return lines
+
+
+def state_of(lines: list[dict[str, Any]]) -> MeterState:
+    """Returns the meter after what was said."""
+    state = MeterState(server=_SHOWN, device="recording")
+    fields = {one.message_type.name: name for name, one in _answers().items()}
+    for line in lines:
+        if "is" not in line:
+            state.elapsed_seconds, state.level = line["elapsed_seconds"], line["level"]
+            continue
+        answer = ParseDict({fields[line["is"]]: line["said"]}, pb.StreamingDetectResponse())
+        event = wire.event(answer)
+        assert event is not None
+        state.take(event)
     return state
 
 
-def main() -> None:
-    """Writes the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recordings", nargs="+", type=Path)
-    parser.add_argument("--server", default="localhost:50051")
-    parser.add_argument("--output", type=Path, default=Path("docs/meter.svg"))
-    options = parser.parse_args()
-    state = asyncio.run(listen(options.recordings, options.server))
+def _answers() -> Any:
+    return pb.StreamingDetectResponse.DESCRIPTOR.fields_by_name
+
+
+def draw(state: MeterState) -> str:
+    """Returns the picture, as it stands in the file."""
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     console.print(render(state))
     drawn = console.export_svg(title="dfd listen")
     # The picture fetches nothing: whoever looks at it has a monospaced font.
     drawn = re.sub(r"\s*@font-face \{.*?\}|\s*<!--.*?-->", "", drawn, flags=re.DOTALL)
-    options.output.write_text(drawn.replace("Fira Code", "monospace") + "\n")
+    return drawn.replace("Fira Code", "monospace") + "\n"
+
+
+def kept() -> list[dict[str, Any]]:
+    """Returns what a daemon said when the picture was last recorded."""
+    return [json.loads(line) for line in KEPT.read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    """Writes the picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--record", nargs="+", type=Path, metavar="RECORDING")
+    parser.add_argument("--server", default="localhost:50051")
+    options = parser.parse_args()
+    if options.record:
+        lines = asyncio.run(record(options.record, options.server))
+        KEPT.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    PICTURE.write_text(draw(state_of(kept())), encoding="utf-8")
 
 
 if __name__ == "__main__":
