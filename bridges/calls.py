@@ -1,4 +1,4 @@
-"""What a call tells, whatever protocol carried it."""
+"""The events of a call, whatever protocol carries it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ MAX_CALL_ID_CHARACTERS = 128
 
 
 class ProtocolError(Exception):
-    """The peer broke its protocol; the message says how. Ends this connection and no other."""
+    """The peer violated its protocol, as the message says. Ends only this connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """Audio is about to come.
+    """Audio is about to arrive.
 
     Attributes:
-        call_id: the call's name in its own protocol, made printable.
-        audio_format: how `CallAudio.content` is to be read.
-        labels: what else the protocol says of the call.
+        call_id: the call's id in its own protocol, made printable.
+        audio_format: the format of `CallAudio.content`.
+        labels: what else the protocol says about the call.
     """
 
     call_id: str
@@ -34,7 +34,7 @@ class CallAudio:
     """Whole frames, and the frames lost in the network just before them.
 
     Attributes:
-        filled_frames: silence in the content in place of audio that one leg lacked.
+        filled_frames: silence in the content that replaces audio missing in one leg.
     """
 
     content: bytes
@@ -44,7 +44,7 @@ class CallAudio:
 
 @dataclass(frozen=True, slots=True)
 class CallNote:
-    """Something to count or to log: "dtmf", "mark", "paused". Never what was dialled."""
+    """Something to count or log: "dtmf", "mark", "paused"; never the digits dialled."""
 
     kind: str
     detail: str = ""
@@ -59,7 +59,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """To be sent to the peer: text or binary, as its protocol wants."""
+    """A message to send to the peer: text or binary, as its protocol requires."""
 
     message: str | bytes
 
@@ -68,21 +68,21 @@ CallEvent = CallStarted | CallAudio | CallNote | CallEnded | Reply
 
 
 def printable(text: object, most: int = MAX_LABEL_CHARACTERS) -> str:
-    """A peer's word, bounded and without control characters."""
+    """Returns a peer's text, limited in length and without control characters."""
     cut = str(text)[: most + 1]
     clean = "".join(c if c.isprintable() else "?" for c in cut)
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
 def call_name(text: object) -> str:
-    """A peer's identifier of the call, bounded and without control characters."""
+    """Returns a peer's id of the call, limited in length and without control characters."""
     return printable(text, MAX_CALL_ID_CHARACTERS)
 
 
 def labels_of(*sources: Mapping[str, object]) -> dict[str, str]:
-    """Labels from what a peer said; scalars only, bounded in number and length.
+    """Makes labels from a peer's data; scalars only, limited in number and length.
 
-    The first source wins where two name the same label.
+    If two sources have the same label, the first one counts.
     """
     labels: dict[str, str] = {}
     for source in sources:

@@ -1,4 +1,4 @@
-"""Whether the daemon can be reached, asked now and then, so that an operator sees at once."""
+"""Checks regularly whether the daemon can be reached, so that an operator knows at once."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class DaemonWatch:
     """Asks the daemon for its information for as long as the bridge runs.
 
     Args:
-        client: speaks to it.
-        connection: its address, and how it is spoken to.
-        changed: is told the trouble, or None where there is none any more.
+        client: a client of the daemon.
+        connection: its address, and how to connect.
+        changed: called with the trouble, or None when it is over.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class DaemonWatch:
         self._told = 0.0
 
     async def run(self) -> None:
-        """Asks without end."""
+        """Checks for ever."""
         while True:
             await self.ask()
             await asyncio.sleep(_GOOD_SECONDS if self._trouble is None else _BAD_SECONDS)
 
     async def ask(self) -> Trouble | None:
-        """Asks once, and says what changed."""
+        """Checks once, and reports changes."""
         try:
             info = await self._client.server_info(_TIMEOUT_SECONDS)
         except DetectionError as error:
-            # it may knock once more, to see what listens there
+            # this may connect once more, to see what is listening there
             self._failed(await asyncio.to_thread(diagnose, error, self._connection))
         else:
             if self._trouble is not None or not self._asked:

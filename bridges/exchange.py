@@ -1,4 +1,4 @@
-"""All calls of one bridge: who may come in, where their audio goes, what they are told."""
+"""All calls of one bridge: admission, where their audio goes, and their events."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Exchange:
     """Holds the calls.
 
     Args:
-        client: speaks to the daemon; made with `LIVE_RETRY`.
-        options: bounds.
-        sink: is given every event of every call, with `call_id`, `protocol`, `labels` and
+        client: client of the daemon, created with `LIVE_RETRY`.
+        options: limits.
+        sink: receives every event of every call, with `call_id`, `protocol`, `labels` and
             `time`.
     """
 
@@ -42,59 +42,59 @@ class Exchange:
     ) -> None:
         self.options = options
         self.metrics = Metrics()
-        self.trouble: Trouble | None = None  # why the daemon judges nothing now
+        self.trouble: Trouble | None = None  # why the daemon is judging nothing at present
         self._client = client
         self._sink = sink
         self._refusals = RefusalLog()
         self._calls: set[Call] = set()
         self._legs: set[Leg] = set()
         self._waits: set[asyncio.Task[None]] = set()
-        self._names: dict[str, list[int]] = {}  # legs begun under a name, and those that live
-        self.metrics.gauge("calls_active", "Calls at this moment.", lambda: len(self._calls))
+        self._names: dict[str, list[int]] = {}  # legs begun under a name, and those still open
+        self.metrics.gauge("calls_active", "Current calls.", lambda: len(self._calls))
         self.metrics.gauge(
             "legs_waiting",
-            "Legs whose stream has no connection to the daemon at this moment.",
+            "Legs whose stream currently has no connection to the daemon.",
             lambda: sum(not leg.connected for leg in tuple(self._legs)),
         )
 
         self.metrics.gauge(
             "calls_unjudged",
-            "Calls whose audio no daemon judges at this moment.",
+            "Calls whose audio no daemon is judging.",
             lambda: self.calls_unjudged,
         )
         self.metrics.gauge(
             "daemon_reached",
-            "1 where the daemon answers.",
+            "1 if the daemon answers.",
             lambda: float(self.trouble is None),
         )
 
     @property
     def calls_unjudged(self) -> int:
-        """Calls with audio that no daemon judges at this moment."""
+        """Number of calls with audio that no daemon is judging."""
         return sum(call.unjudged for call in tuple(self._calls))
 
     def daemon_changed(self, trouble: Trouble | None) -> None:
-        """Takes whether the daemon can be reached."""
+        """Notes whether the daemon can be reached."""
         self.trouble = trouble
         if trouble is not None:
             self.metrics.add("daemon_failures", label=trouble.reason)
 
     @property
     def calls_active(self) -> int:
-        """Calls and connections at this moment."""
+        """Number of current calls and connections."""
         return len(self._calls)
 
     def enter(self, protocol: str, source: str) -> Call | None:
-        """Lets a peer in; None, with a log line, where the bridge is full."""
+        """Admits a peer; returns None, with a log line, if the bridge is full."""
         if len(self._calls) >= self.options.max_calls:
-            self.refuse(source, "full", f"the bridge holds {self.options.max_calls} calls already")
+            self.refuse(source, "full", f"the bridge already has {self.options.max_calls} calls")
             return None
         call = Call(self, protocol, source)
         self._calls.add(call)
         return call
 
     def refuse(self, source: str, word: str, reason: str) -> None:
-        """Counts and logs a peer that is turned away."""
+        """Counts and logs a rejected peer."""
         self.metrics.add("refused", label=word)
         self._refusals.write(source, reason)
 
@@ -149,8 +149,8 @@ class Exchange:
 class Call:
     """One peer: a connection or an RTP source, and the leg it feeds.
 
-    A change of audio format in the middle begins another leg, whose stream has the same
-    labels and a number behind its name.
+    A change of audio format during the call begins another leg, whose stream has the same labels
+    and a number appended to its id.
     """
 
     _numbers = itertools.count(1)
@@ -166,11 +166,11 @@ class Call:
 
     @property
     def unjudged(self) -> bool:
-        """Whether it has audio that no daemon judges now."""
+        """Whether it has audio that no daemon is judging."""
         return self._leg is not None and not self._leg.connected
 
     def handle(self, events: Iterable[CallEvent]) -> list[str | bytes]:
-        """Takes what a protocol gave; gives what is to be sent to the peer."""
+        """Handles a protocol's events; returns what to send to the peer."""
         replies: list[str | bytes] = []
         metrics = self._exchange.metrics
         for event in events:
@@ -193,12 +193,12 @@ class Call:
         return replies
 
     def warn(self, reason: str, message: str) -> None:
-        """Says something that the one who runs the bridge should mend."""
+        """Warns about something that the operator should fix."""
         self._exchange.metrics.add("warnings", label=reason)
         log(logging.WARNING, message, call_id=self.name, reason=reason)
 
     def refuse(self, word: str, reason: str) -> None:
-        """Ends the call because its peer broke a rule; says so once."""
+        """Ends the call because its peer broke a rule; reports it once."""
         self._exchange.refuse(f"{self.protocol} {self.name}", word, reason)
         self.end(word)
 
@@ -224,7 +224,7 @@ class Call:
     def _start(self, started: CallStarted) -> None:
         self.name = started.call_id
         if self._leg is not None:
-            log(logging.INFO, "call goes on in another format", call_id=self.name)
+            log(logging.INFO, "call continues in another format", call_id=self.name)
             self._leg.end()
         else:
             self._exchange.metrics.add("calls", label=self.protocol)

@@ -1,4 +1,4 @@
-"""The state of a bridge for people and for load balancers: /health beside /metrics."""
+"""The state of a bridge for people and load balancers: /health, next to /metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dfd.bridges.exchange import Exchange
 
 
 def health(exchange: Exchange, protocol: str) -> tuple[bool, dict[str, Any]]:
-    """Whether calls are judged, and what stands on the page."""
+    """Returns whether calls are being judged, and the content of the page."""
     trouble = exchange.trouble
     daemon: dict[str, Any] = {"reached": trouble is None}
     if trouble is not None:
@@ -28,5 +28,5 @@ def health(exchange: Exchange, protocol: str) -> tuple[bool, dict[str, Any]]:
 
 
 def written(page: dict[str, Any]) -> bytes:
-    """The page as bytes."""
+    """Returns the page as bytes."""
     return (json.dumps(page, indent=1) + "\n").encode()

@@ -1,7 +1,7 @@
-"""One stream to the daemon for one call: gathers audio, keeps its time line, tells events.
+"""One stream to the daemon for one call: collects audio, keeps its time line, emits events.
 
 Whatever the daemon does, `push` returns at once: audio waits in the client's bounded buffer,
-and what does not fit becomes a gap that is counted and told.
+and what does not fit becomes a gap that is counted and reported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError
 from dfd.clients.stream import DetectionStream
 
-# What another attempt would not mend.
+# Errors for which another attempt would not help.
 _HOPELESS = frozenset(
     {
         "INVALID_ARGUMENT",
@@ -41,12 +41,12 @@ class Leg:
     """A call's audio on its way to the daemon.
 
     Args:
-        client: speaks to the daemon.
-        started: what the call said of itself.
-        stream_id: names the stream, through reconnections.
-        options: bounds.
-        metrics: counts.
-        tell: is given every event.
+        client: client of the daemon.
+        started: the call's own data.
+        stream_id: id of the stream, across reconnections.
+        options: limits.
+        metrics: counters.
+        tell: called with every event.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Leg:
         self._task = asyncio.create_task(self._run())
 
     def push(self, content: bytes, gap_frames: int = 0) -> None:
-        """Takes whole frames, and the frames lost just before them. Never waits."""
+        """Takes whole frames and the number of frames lost just before them; never waits."""
         if self._ended:
             return
         if gap_frames:
@@ -102,7 +102,7 @@ class Leg:
             self._flush()
 
     def end(self) -> None:
-        """The call is over; the last results are waited for, but not for long."""
+        """Ends the call; waits for the last results, for a limited time."""
         if self._ended:
             return
         self._flush()
@@ -117,7 +117,7 @@ class Leg:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def cancel(self) -> None:
-        """Gives the stream up."""
+        """Abandons the stream."""
         self._ended = True
         self._task.cancel()
 
@@ -162,7 +162,7 @@ class Leg:
                 self._log(logging.WARNING, "stream ended without a summary")
 
     def _done(self) -> bool:
-        """Whether there is nothing more to be judged, or nobody who would."""
+        """Returns whether there is nothing left to judge, or nobody to judge it."""
         return self._ended or self._dead
 
     def _new_stream(self) -> DetectionStream:
@@ -174,7 +174,7 @@ class Leg:
         )
 
     async def _live(self, stream: DetectionStream) -> None:
-        """Lives through one stream.
+        """Runs one stream.
 
         Raises:
             DetectionError: if the daemon ended it with an error that the client cannot recover
@@ -206,7 +206,7 @@ class Leg:
     def _fail(self, error: DetectionError) -> None:
         self._metrics.add("streams_failed", label=error.code)
         self._dead = error.code in _HOPELESS
-        unjudged = "; the call goes on unjudged" if self._dead and not self._ended else ""
+        unjudged = "; the call continues unjudged" if self._dead and not self._ended else ""
         self._log(
             logging.ERROR,
             f"the daemon ended the stream{unjudged}",
@@ -216,7 +216,7 @@ class Leg:
         )
 
     def _complain_of_loss(self, seconds: float) -> None:
-        """A line now, and then one in ten seconds however often it happens."""
+        """Logs a line now, and then at most one every ten seconds."""
         self._lost_seconds += seconds
         now = asyncio.get_running_loop().time()
         if now < self._quiet_until:
@@ -229,7 +229,7 @@ class Leg:
         self._lost_seconds, self._quiet_until = 0.0, now + _QUIET_SECONDS
 
     def _notice(self, event: ev.Event) -> None:
-        """Counts and logs what is worth it, and passes the event on."""
+        """Counts and logs notable events, and passes the event on."""
         metrics = self._metrics
         match event:
             case ev.Summary():
@@ -248,7 +248,7 @@ class Leg:
                 )
             case ev.StreamWarning():
                 metrics.add("warnings", label=event.reason)
-            case ev.ConnectionLost() if self.connected:  # and not again for each new attempt
+            case ev.ConnectionLost() if self.connected:  # but not again for each attempt
                 self.connected = False
                 metrics.add("connections_lost", label=event.code)
                 self._log(logging.WARNING, "daemon lost", code=event.code, message=event.message)

@@ -1,4 +1,4 @@
-"""Bounds on what one peer may ask of the bridge."""
+"""Limits on what one peer may demand of the bridge."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dfd.bridges.log import log
 
 
 class ByteBudget:
-    """A token bucket: so many bytes a second, after a burst.
+    """A token bucket: a number of bytes per second, after a burst.
 
     Args:
         bytes_per_second: the rate.
-        burst_seconds: how many seconds' worth may come at once.
-        clock: steady seconds.
+        burst_seconds: how many seconds' worth may arrive at once.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ByteBudget:
         self._then = clock()
 
     def take(self, count: int) -> bool:
-        """Whether so many bytes more are within bounds."""
+        """Returns whether this many more bytes are within the limit."""
         now = self._clock()
         self._left = min(self._most, self._left + (now - self._then) * self._rate)
         self._then = now
@@ -42,11 +42,11 @@ class ByteBudget:
 
 
 class RefusalLog:
-    """A log line for each peer that is turned away, and one a second in a flood.
+    """Logs a line for each rejected peer, or one per second in a flood.
 
     Args:
-        lines_per_second: beyond so many they are counted, not written.
-        clock: steady seconds.
+        lines_per_second: beyond this number they are counted, not written.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -59,11 +59,15 @@ class RefusalLog:
         self._unwritten = 0
 
     def write(self, source: str, reason: str) -> None:
-        """Says why a peer was turned away."""
+        """Logs why a peer was rejected."""
         second = int(self._clock())
         if second != self._second:
             if self._unwritten:
-                log(logging.WARNING, "more were turned away in a second", count=self._unwritten)
+                log(
+                    logging.WARNING,
+                    "more peers were rejected within a second",
+                    count=self._unwritten,
+                )
             self._second, self._lines, self._unwritten = second, 0, 0
         if self._lines >= self._most:
             self._unwritten += 1

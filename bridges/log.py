@@ -1,4 +1,4 @@
-"""What a bridge logs: events with fields, a call's id among them; never audio, keys or digits."""
+"""The log of a bridge: events with fields such as the call's id; never audio, keys or digits."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ logger = logging.getLogger("dfd.bridge")
 
 
 def log(level: int, event: str, /, **fields: object) -> None:
-    """Writes one event."""
+    """Logs one event."""
     if logger.isEnabledFor(level):
         logger.log(level, event, extra={"fields": fields})
 
 
 def configure(level: str, form: str) -> None:
-    """Sends everything that is logged in this process to standard error; no one waits for that."""
+    """Sends everything logged in this process to standard error, without ever blocking."""
     handler = LineQueue(sys.stderr)
     handler.setFormatter(loglines.form(form))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("asyncio", "grpc", "websockets"):  # chatty, and not about calls
+    for name in ("asyncio", "grpc", "websockets"):  # verbose, and not about calls
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("dfd.bridge.websocket").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What a bridge counts, and how Prometheus reads it where its client is installed."""
+"""The counters of a bridge, exposed to Prometheus if its client is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """What a metric says, and the name of its one label; empty for none."""
+    """The description of a metric, and the name of its one label; empty for none."""
 
     text: str
     label: str = ""
@@ -26,25 +26,25 @@ class _About:
 COUNTERS = {
     "calls": _About("Calls that began.", "protocol"),
     "calls_ended": _About("Calls that ended.", "reason"),
-    "refused": _About("Connections and packets turned away.", "reason"),
-    "audio_seconds": _About("Audio taken from calls."),
+    "refused": _About("Connections and packets rejected.", "reason"),
+    "audio_seconds": _About("Audio received from calls."),
     "gap_seconds": _About("Audio missing from the time line.", "cause"),
-    "filled_seconds": _About("Silence put where one leg lacked audio."),
-    "packets": _About("RTP packets by what became of them.", "fate"),
-    "notes": _About("What calls told besides audio.", "kind"),
-    "warnings": _About("Warnings of the daemon and of the bridge.", "reason"),
-    "alerts": _About("Alerts raised, and cleared.", "state"),
+    "filled_seconds": _About("Silence inserted where one leg lacked audio."),
+    "packets": _About("RTP packets by outcome.", "fate"),
+    "notes": _About("Notes of calls besides audio.", "kind"),
+    "warnings": _About("Warnings from the daemon and the bridge.", "reason"),
+    "alerts": _About("Alerts raised and cleared.", "state"),
     "connections_lost": _About("Times that a stream lost the daemon.", "code"),
-    "reconnections": _About("Times that a stream reached the daemon again."),
-    "streams_failed": _About("Streams that the daemon ended by an error.", "code"),
+    "reconnections": _About("Times that a stream reconnected to the daemon."),
+    "streams_failed": _About("Streams that the daemon ended with an error.", "code"),
     "unjudged_calls": _About("Calls that ended without a summary."),
-    "daemon_failures": _About("Times that the daemon was asked for and not reached.", "reason"),
-    "sink_failures": _About("Events that a sink could not take."),
+    "daemon_failures": _About("Failed attempts to reach the daemon.", "reason"),
+    "sink_failures": _About("Events that a sink could not deliver."),
 }
 
 
 class Metrics:
-    """Counters and gauges of one process; adding to them is cheap."""
+    """Counters and gauges of one process; updating them is cheap."""
 
     def __init__(self) -> None:
         self._values: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -61,11 +61,11 @@ class Metrics:
         return sum(value for (one, _), value in self._values.items() if one == name)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Adds something that is asked for when it is read."""
+        """Adds a gauge whose value is read on demand."""
         self._gauges[name] = (text, read)
 
     def collect(self) -> Iterator[Metric]:
-        """Gives everything to Prometheus' client."""
+        """Yields all metrics to Prometheus' client."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         values = dict(self._values)
@@ -91,13 +91,13 @@ def expose(
     """Serves the metrics over HTTP from a thread, and the state of the bridge at /health.
 
     Args:
-        metrics: what is counted.
-        host: where.
-        port: where; 0 lets the system choose.
-        health: whether all is well, and a page of JSON that says more.
+        metrics: the metrics.
+        host: address to listen on.
+        port: port to listen on; 0 lets the system choose.
+        health: returns whether all is well, and a JSON page with details.
 
     Returns:
-        What stops it, and the port.
+        A function that stops it, and the port.
 
     Raises:
         UserError: if the address cannot be bound, or Prometheus' client is not installed.
@@ -142,7 +142,7 @@ def expose(
 
 
 class _Quiet(WSGIRequestHandler):
-    """Writes no line for each request."""
+    """Keeps requests out of the log."""
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""What `dfd bridge` was told to listen for: one plan a protocol, made of its options."""
+"""What `dfd bridge` listens for: one plan for each protocol, made from its options."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Plan(Protocol):
-    """A server to be started: one of the protocols with its options."""
+    """A server to start: one of the protocols with its options."""
 
     @property
     def name(self) -> str:
-        """The protocol's."""
+        """Name of the protocol."""
 
     async def start(self, exchange: Exchange) -> tuple[str, Callable[[], Awaitable[None]]]:
-        """Listens; gives the address for people, and what stops it."""
+        """Listens; returns the address in words, and a function that stops it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class AudioSocketPlan:
 
 @dataclass(frozen=True, slots=True)
 class RtpPlan:
-    """RTP on a port or several."""
+    """RTP on one or several ports."""
 
     options: RtpOptions
     name: str = "rtp"
@@ -84,7 +84,7 @@ class WebsocketPlan:
 def plan_rtp(
     *, listen: str | None, ports: str | None, sdp_path: Path | None, payloads: Iterable[str]
 ) -> RtpPlan:
-    """What `dfd bridge rtp` names.
+    """Makes the plan of `dfd bridge rtp`.
 
     Raises:
         UserError: if part of it makes no sense.
@@ -137,7 +137,7 @@ def plan_websocket(
     certificate: Path | None,
     key: Path | None,
 ) -> WebsocketPlan:
-    """What `dfd bridge websocket` names.
+    """Makes the plan of `dfd bridge websocket`.
 
     Raises:
         UserError: if a file cannot be read.
@@ -176,7 +176,7 @@ def address(text: str) -> tuple[str, int]:
 
 
 def written(host: str, port: int) -> str:
-    """An address for people and for the command line."""
+    """Formats an address for people and for the command line."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -196,7 +196,7 @@ def pairs(labels: Iterable[str]) -> dict[str, str]:
 
 
 def is_mine(host: str) -> bool:
-    """Whether a description's address can be one of this machine's own without being asked."""
+    """Returns whether a description's address can be bound on this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -204,7 +204,7 @@ def is_mine(host: str) -> bool:
 
 
 def secret_of(path: Path | None) -> str | None:
-    """What a file of secrets holds; None where none is named.
+    """Reads a secret from a file; None if no file is named.
 
     Raises:
         UserError: if it cannot be read, or is empty.
@@ -221,7 +221,7 @@ def secret_of(path: Path | None) -> str | None:
 
 
 def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """What a server's TLS speaks with; None where no certificate is named.
+    """Makes a server's TLS context; None if no certificate is named.
 
     Raises:
         UserError: if the certificate or its key cannot be used.

@@ -1,4 +1,4 @@
-"""Runs one bridge from start to end: `dfd bridge` with its options read."""
+"""Runs one bridge from start to end, once the options of `dfd bridge` have been read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dfd.errors import UserError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every bridge is told."""
+    """Settings common to all bridges."""
 
     connection: Connection
     options: BridgeOptions
@@ -88,7 +88,7 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
                 where, stop_server = await plan.start(exchange)
             except OSError as error:
                 raise UserError(f"the {plan.name} bridge cannot listen: {error}") from None
-            # events on standard output have it for themselves
+            # standard output may be reserved for events
             told = sys.stderr if settings.events == "-" else sys.stdout
             print(f"dfd bridge {plan.name} ready on {where}", file=told, flush=True)
             try:

@@ -1,7 +1,7 @@
-"""Recordings judged without a server: the stream's own core with a detector beside it.
+"""Scoring recordings without a server: the core of a stream together with a detector.
 
-recording  one recording as `dfd detect` judges it, chunk by chunk, with alerts and a summary
-windows    a recording in memory, cut as a stream is
+recording  one recording as `dfd detect` scores it, chunk by chunk, with alerts and a summary
+windows    a recording in memory, cut like a stream
 batches    windows of many recordings, scored in full batches
-scores     what the scores of a recording's windows say together, as a stream would be told
+scores     the scores of a recording's windows, combined as on a stream
 """

@@ -15,13 +15,13 @@ from dfd.streaming.types import Samples, Window
 class Batches:
     """Collects windows and scores them in batches.
 
-    Whole and short windows are kept apart, so that whole ones need no mask.
+    Full and short windows are kept apart, so that full ones need no mask.
 
     Args:
         scorer: scores the windows.
-        window_samples: of a whole window.
-        batch: windows that are scored at once.
-        filled: every batch is as long as a whole window; otherwise as its longest.
+        window_samples: length of a full window.
+        batch: number of windows scored at once.
+        filled: whether every batch is padded to a full window, or only to its longest.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Batches:
         self._waiting: dict[bool, list[tuple[Samples, Scores, int]]] = {True: [], False: []}
 
     def add(self, samples: Samples, into: Scores, at: int) -> None:
-        """Queues one window; its score will be written to `into[at]`, by `flush` at last."""
+        """Queues one window; its score will be written to `into[at]`, at the latest by `flush`."""
         queue = self._waiting[samples.size == self._window_samples]
         queue.append((samples, into, at))
         if len(queue) == self._batch:
             self._run(queue)
 
     def add_windows(self, windows: Sequence[Window]) -> WindowScores:
-        """Queues the windows of a recording; returns where their scores will stand."""
+        """Queues the windows of a recording; returns the object that will contain their scores."""
         into = np.full(len(windows), np.nan)
         for at, window in enumerate(windows):
             self.add(window.samples, into, at)

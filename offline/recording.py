@@ -1,4 +1,4 @@
-"""One whole recording without a server: the stream's own core, and a detector at its side."""
+"""Scores one whole recording without a server: the core of a stream together with a detector."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ ReadMarks = Callable[[Samples, int], Sequence[Reading]]
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindow:
-    """A window's place and score, without its audio."""
+    """A window's position and score, without its audio."""
 
     start_seconds: float
     end_seconds: float
@@ -35,7 +35,7 @@ class ScoredWindow:
 
 @dataclass(slots=True)
 class _Tally:
-    """The scored windows of one channel: whole ones (and the last partial one), and early ones."""
+    """The scored windows of one channel: full ones (and the last partial one), and early ones."""
 
     counts: list[int] = field(default_factory=lambda: [0, 0])
     kept: tuple[list[ScoredWindow], list[ScoredWindow]] = field(default_factory=lambda: ([], []))
@@ -54,16 +54,15 @@ class _Tally:
 
 @dataclass(slots=True)
 class TrackScores:
-    """The judgement of one channel of a recording.
+    """The result for one channel of a recording.
 
     Attributes:
-        utterance_probability: P(spoof) as systems that score files have it: the mean of the
-            windows', or the first window's where the model's authors took that. None where no
-            window was scored.
-        windows: how many scored windows count for the mean: whole ones (and the last partial
-            one) where there are any, provisional ones otherwise.
-        scored: these windows, where they were asked for; empty otherwise.
-        alerts: as they were raised and cleared.
+        utterance_probability: P(spoof) as in systems that score files: the mean of the windows',
+            or the first window's if the model's authors used that. None if no window was scored.
+        windows: number of scored windows in the mean: full ones (and the last partial one) if
+            there are any, otherwise provisional ones.
+        scored: these windows, if requested; otherwise empty.
+        alerts: alerts, raised and cleared.
     """
 
     summary: ChannelSummary
@@ -82,18 +81,19 @@ def score_recording(
     observe: Callable[[WindowResult], None] | None = None,
     read_marks: ReadMarks | None = None,
 ) -> list[TrackScores]:
-    """Judges each channel of a recording as the daemon would judge it as a stream.
+    """Scores each channel of a recording as the daemon would score it as a stream.
 
     Windows are scored in the detector's largest batches; however many there are, no more
     than one batch of them is held.
 
     Args:
         chunks: whole interleaved frames in the declared format.
-        audio_format: what they are.
+        audio_format: format of the chunks.
         detector: scores the windows.
-        keep_windows: whether each window's score is kept, which takes memory by the window.
+        keep_windows: whether to keep each window's score, which needs memory for each window.
         read_marks: reads samples at a rate for watermarks; without it none are looked for.
-        observe: told what became of every window, early ones too, in order within a channel.
+        observe: called with the outcome of every window, even early ones, in order within a
+            channel.
 
     Raises:
         StreamError: if the core refuses the audio.
@@ -149,7 +149,7 @@ def _windows(session: StreamSession, chunks: Iterable[bytes]) -> Iterator[Window
 def _resolve(
     session: StreamSession, windows: list[Window], detector: LoadedModel
 ) -> list[ResolveEvent]:
-    """Scores one batch of windows and tells the session, in their order."""
+    """Scores one batch of windows and passes the scores to the session in order."""
     scoreable = [window for window in windows if window.scoreable]
     batch = stack([window.samples for window in scoreable], detector.spec.window_samples)
     scores = iter(detector.score(*batch).tolist())

@@ -1,4 +1,4 @@
-"""The scores of a recording's windows, and what they say together: the evidence of a stream."""
+"""The scores of a recording's windows, and their combination as the evidence of a stream."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Span:
 
     @classmethod
     def of(cls, window: Window) -> Span:
-        """Where a window lies and how much speech it holds."""
+        """Returns the position of a window and the amount of speech in it."""
         return cls(
             window.start_sample, window.end_sample, window.speech_seconds, window.provisional
         )
@@ -38,9 +38,9 @@ class WindowScores:
     """The windows of one recording that were worth scoring, in order of time.
 
     Attributes:
-        spans: where they lie.
+        spans: their positions.
         llrs: float64 (n,), spoof log-likelihood ratios, or raw log-odds before calibration;
-            NaN where the network gave no finite score, and until a window is scored.
+            NaN if the network gave no finite score, and before a window is scored.
     """
 
     spans: Sequence[Span]
@@ -51,27 +51,27 @@ class WindowScores:
 
     @property
     def finite(self) -> bool:
-        """Whether there are windows and each has a score."""
+        """Whether there are windows and all have scores."""
         return bool(len(self.spans) and np.isfinite(self.llrs).all())
 
     def calibrated(self, calibration: Calibration) -> WindowScores:
-        """The same with LLRs in place of raw log-odds."""
+        """Returns a copy with LLRs instead of raw log-odds."""
         return replace(self, llrs=calibration.apply(self.llrs))
 
     def until(self, end_sample: int) -> WindowScores:
-        """The windows that end by then."""
+        """Returns the windows that end at or before a position."""
         count = sum(span.end_sample <= end_sample for span in self.spans)
         return WindowScores(self.spans[:count], self.llrs[:count])
 
     def evidence(self, model: ModelTraits, rolling_windows: int = ROLLING_WINDOWS) -> Evidence:
-        """What a stream of these windows would have been told at its end."""
+        """Returns the evidence at the end of a stream of these windows."""
         evidence = Evidence(model.window_samples / model.sample_rate_hz, model, rolling_windows)
         for span, llr in zip(self.spans, self.llrs.tolist(), strict=True):
             evidence.add(span, llr)
         return evidence
 
     def score(self, model: ModelTraits) -> float:
-        """The cumulative score as an LLR; NaN where a window has no score, or there is none."""
+        """Returns the cumulative score as an LLR; NaN if a window has none or there are none."""
         if not self.finite:
             return float("nan")
         cumulative = self.evidence(model).cumulative
@@ -79,7 +79,7 @@ class WindowScores:
         return cumulative.spoof_llr
 
     def peak(self, model: ModelTraits) -> float:
-        """The highest rolling score as an LLR; NaN as for `score`."""
+        """Returns the highest rolling score as an LLR; NaN as for `score`."""
         if not self.finite:
             return float("nan")
         peak = self.evidence(model).peak_rolling
@@ -91,7 +91,7 @@ NO_WINDOWS = WindowScores((), np.zeros(0))
 
 
 def joined(parts: Iterable[WindowScores]) -> WindowScores:
-    """Recordings one after the other, as one."""
+    """Joins recordings one after another into one."""
     spans: list[Span] = []
     llrs = [np.zeros(0)]
     offset = 0

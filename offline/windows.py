@@ -1,4 +1,4 @@
-"""A recording in memory cut into windows by the stream's own core."""
+"""Cuts a recording in memory into windows, with the core of a stream."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dfd.streaming.types import Encoding, Samples, Window
 
 
 def cut(wave: Samples, model: ModelTraits) -> list[Window]:
-    """The windows of a whole recording that a stream would score, in order of time.
+    """Returns the windows of a whole recording that a stream would score, in order of time.
 
-    Provisional windows are left out: at its end a stream has no use for them. A recording
-    without one window that holds enough speech gives all its windows, since whoever measures
-    a detector wants a score of every recording; a stream would have none.
+    Provisional windows are left out, since at its end a stream does not use them. If no window has
+    enough speech, all windows are returned, because the evaluation of a detector needs a score for
+    every recording; a stream would have none.
 
     Args:
         wave: float32 (n,), mono, at the model's rate.

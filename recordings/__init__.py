@@ -1,13 +1,13 @@
 """Recordings of any kind, on disk or through a pipe, as blocks of samples.
 
-Every verb that reads audio reads it here, so that all hear the same: every link of a chained
-file, every audio track, and a word about what was cut, damaged or left.
+Every command that reads audio uses this package, so that all read the same: every link of a chained
+file, every audio track, and a report on what was cut short, damaged or not read.
 
-open_recording, open_tracks     a path or "-" to what can be read
-Recording, Reading, Block       one audio track, one pass through it, and what that gives
-Finding, FindingKind            what a reader has to say about the input
-Manifest, read_manifest         what a file says, signed, of who made it
-shown                           a file's name in characters that can be printed
+open_recording, open_tracks     open a path or "-"
+Recording, Reading, Block       one audio track, one pass through it, and its blocks
+Finding, FindingKind            problems that a reader found in the input
+Manifest, read_manifest         a file's signed statement of who made it
+shown                           a file's name in printable characters
 """
 
 from dfd.recordings.decoder import Block

@@ -1,4 +1,4 @@
-"""libav (by PyAV) on one link of an input: frames of one audio track, as arrays."""
+"""Decodes one link of an input with libav (PyAV): frames of one audio track, as arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfd.recordings.source import ByteSource
 Block = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 MOST_RATE_HZ = 48_000
-# Playlists and other formats that make libav open further files or addresses stay out.
+# Playlists and other formats that make libav open further files or addresses are excluded.
 _FORMATS = """
     aac ac3 aiff amr amrnb amrwb ape asf au avi caf dsf dts eac3 flac flv gsm ircam loas matroska
     webm mov mp4 m4a 3gp mp3 mpc mpc8 mpeg mpegts nistsphere ogg paf pvf qcp sox tak tta voc w64
@@ -31,7 +31,7 @@ _GAP_SECONDS = 0.05
 
 
 def open_container(source: ByteSource, name: str) -> Any:
-    """What libav makes of the bytes.
+    """Opens the bytes with libav.
 
     Raises:
         UserError: if it is not audio.
@@ -46,13 +46,13 @@ def open_container(source: ByteSource, name: str) -> Any:
 
 
 def is_integer(stream: Any) -> bool:
-    """Whether the samples have 16 bits at most, so that int16 loses nothing."""
+    """Returns whether the samples have at most 16 bits, so that int16 loses nothing."""
     layout = stream.codec_context.format
     return layout is not None and layout.name in _INTEGER_LAYOUTS
 
 
 def output_rate(rate: int) -> int:
-    """The rate that is given for a file's: the same up to 48 kHz, else a whole part of it."""
+    """Returns the output rate for a file's rate: the same up to 48 kHz, else a whole fraction."""
     return rate // -(-rate // MOST_RATE_HZ) if rate > MOST_RATE_HZ else rate
 
 
@@ -60,19 +60,19 @@ class TrackDecoder:
     """Frames of one track as (frames, channels) blocks of int16 or float32.
 
     Args:
-        container, stream: of libav.
+        container, stream: libav's objects.
         integer: whether blocks are int16.
-        rate: of the blocks.
-        channels: of the blocks.
-        declared: rate and channels that frames are to have.
+        rate: sample rate of the blocks.
+        channels: channels of the blocks.
+        declared: rate and channels that frames should have.
 
     Attributes:
-        seconds: decoded so far.
-        bad_packets: packets that could not be decoded.
-        first_bad_seconds: where the first was.
-        missing_seconds: holes between what was decoded, by its time stamps.
-        first_hole_seconds: where the first is.
-        changes: times that the frames' rate or channels were not those before.
+        seconds: duration decoded so far.
+        bad_packets: number of packets that could not be decoded.
+        first_bad_seconds: position of the first of them.
+        missing_seconds: total length of holes, according to the timestamps.
+        first_hole_seconds: position of the first hole.
+        changes: how often the frames' rate or channels changed.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class TrackDecoder:
         self.changes = 0
 
     def blocks(self) -> Iterator[Block]:
-        """Decodes to the end; what cannot be decoded is counted and passed over."""
+        """Decodes to the end; what cannot be decoded is counted and skipped."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -132,7 +132,7 @@ class TrackDecoder:
         self.bad_packets += 1
 
     def _place(self, frame: Any) -> None:
-        """Finds holes: time stamps go back at a new link, and jump ahead over what is missing."""
+        """Finds holes: timestamps go back at a new link, and jump ahead over what is missing."""
         seconds = frame.samples / frame.sample_rate
         if frame.pts is not None and frame.time_base is not None:
             at = float(frame.pts * frame.time_base)
@@ -144,7 +144,7 @@ class TrackDecoder:
         self.seconds += seconds
 
     def _converted(self, frame: Any) -> list[Block]:
-        """A frame's blocks; none where its layout, of a damaged header, cannot be converted."""
+        """Returns a frame's blocks; none if its layout, from a damaged header, is unusable."""
         try:
             return list(self._convert(frame))
         except (av.FFmpegError, ValueError):
@@ -172,7 +172,7 @@ class TrackDecoder:
                 yield self._samples(made)
 
     def _flush(self) -> Iterator[Block]:
-        """What a resampler keeps back."""
+        """Yields what the resampler still holds."""
         if self._resampler is not None:
             for made in self._resampler.resample(None):
                 if made.samples:
@@ -193,7 +193,7 @@ class TrackDecoder:
 
 
 def _unit(data: Any) -> Any:
-    """Samples of full scale 1."""
+    """Scales samples to full scale 1."""
     if data.dtype == np.int16:
         return data.astype(np.float32) / 32768.0
     if data.dtype.kind == "i":

@@ -1,4 +1,4 @@
-"""What a reader has to say about an input that it could read."""
+"""Problems found in an input that could be read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class FindingKind(StrEnum):
-    """What is the matter.
+    """The kind of problem.
 
     Attributes:
-        CUT: the input ends before the length that its header promises, or without its end mark.
-        DAMAGED: part of it cannot be decoded, or is missing between what could.
-        LEFT: audio that is there and was not read.
+        CUT: the input ends before the length stated in its header, or without its end mark.
+        DAMAGED: part of it cannot be decoded, or is missing in the middle.
+        LEFT: some of its audio was not read.
         CHANGED: a later part had another rate or other channels and was converted to the first's.
     """
 
@@ -29,7 +29,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found, in a clause that can stand behind a file's name and a colon."""
+    """One problem, as a clause that can follow a file's name and a colon."""
 
     kind: FindingKind
     message: str

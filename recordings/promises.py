@@ -1,4 +1,4 @@
-"""How long an input says that it is, and how far what was read falls short of it."""
+"""The length that an input states, and by how much less was read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")
 
 
 def promised_seconds(container: Any, stream: Any, head: bytes) -> float | None:
-    """The length by the header, in seconds; None where it says none.
+    """Returns the length in the header, in seconds; None if it states none.
 
     Args:
-        container: libav's.
-        stream: the audio stream of it.
+        container: libav's container.
+        stream: its audio stream.
         head: the first bytes of the input.
     """
     names = container.format.name.split(",")
@@ -33,7 +33,7 @@ def promised_seconds(container: Any, stream: Any, head: bytes) -> float | None:
 
 
 def estimated_seconds(container: Any, stream: Any) -> float | None:
-    """The length as far as libav can say before decoding."""
+    """Returns the length as far as libav knows it before decoding."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     return None if container.duration is None else container.duration / 1e6
@@ -50,14 +50,14 @@ def _matroska(container: Any, stream: Any) -> float | None:
 
 
 def is_short(promised: float | None, heard: float) -> bool:
-    """Whether less was heard than was promised."""
+    """Returns whether less was read than the header stated."""
     return promised is not None and heard < promised - _TOLERANCE_SECONDS
 
 
 def wav_shortfall(head: bytes, size: int) -> float | None:
-    """The share of its samples that a WAV file of `size` bytes has; None where it has all.
+    """Returns the share of its samples that a WAV file of `size` bytes has; None if it has all.
 
-    libav takes the file's own size for the length, so the header is read here.
+    libav takes the length from the file's size, so the header is read here.
     """
     if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
         return None

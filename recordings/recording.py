@@ -35,7 +35,7 @@ _HEAD_BYTES = 4096
 
 @dataclass(eq=False)
 class _Opened:
-    """An input under way: its first link is open, or it has no others."""
+    """An open input, positioned at its first or only link."""
 
     file: BufferedReader
     head: bytes
@@ -49,7 +49,7 @@ class _Opened:
         return list(self.container.streams.audio)
 
     def close(self) -> None:
-        """Lets go of all of it."""
+        """Closes everything."""
         with contextlib.suppress(Exception):
             self.container.close()
         self.file.close()
@@ -81,7 +81,7 @@ def _joined(blocks: list[Block]) -> Block:
 
 
 def _whole_ogg(found: Input) -> float | None:
-    """The length of a file by its last page's position: of one link all of it."""
+    """Returns the length of a single-link file from its last page's position."""
     if not found.again:
         return None
     with found.open() as file, contextlib.suppress(UserError):
@@ -92,16 +92,16 @@ def _whole_ogg(found: Input) -> float | None:
 
 
 class Recording:
-    """One audio track of an input, opened and found good.
+    """One audio track of an input, opened and checked.
 
     Attributes:
-        path, name: as it was named, and the same in printable characters.
-        track, track_count: which audio track of how many, from 0.
+        path, name: the path as given, and the same in printable characters.
+        track, track_count: number of the audio track, from 0, and of tracks.
         integer: whether blocks are int16; float32 otherwise.
-        sample_rate_hz, channel_count: of the blocks.
-        seconds: the length that the header promises, or an estimate; None where it says nothing.
-        again: whether it can be read more than once; a pipe cannot.
-        others_left: whether other tracks than this are read by nobody.
+        sample_rate_hz, channel_count: format of the blocks.
+        seconds: the length stated in the header, or an estimate; None if unknown.
+        again: whether it can be read more than once, which a pipe cannot.
+        others_left: whether there are other tracks that nobody reads.
     """
 
     def __init__(
@@ -127,11 +127,11 @@ class Recording:
         self._declared = (rate, channels)
         self._input = found
         self.size = found.size
-        # a pipe cannot be opened twice: what was opened is what is read
+        # a pipe cannot be opened twice, so the open one is read
         self._opened = None if found.again else opened
 
     def read(self, frames: int) -> Reading:
-        """Begins a pass; blocks have `frames` frames each, but the last.
+        """Begins a pass; all blocks but the last have `frames` frames.
 
         Raises:
             UserError: if it is a pipe and was read before, or the file is gone.
@@ -145,7 +145,7 @@ class Recording:
         return Reading(self, opened, max(1, frames))
 
     def decoder(self, container: Any, track: int) -> TrackDecoder:
-        """A decoder of one link of it."""
+        """Makes a decoder for one link."""
         return TrackDecoder(
             container,
             container.streams.audio[track],
@@ -157,7 +157,7 @@ class Recording:
 
     @property
     def promised_seconds(self) -> float | None:
-        """The length by the header."""
+        """The length stated in the header."""
         return self._promised
 
 
@@ -165,7 +165,7 @@ class Reading:
     """One pass through a recording: an iterator of blocks, (frames, channels), in bounded memory.
 
     Attributes:
-        findings: what is to be said of the input; complete once the iterator has ended.
+        findings: problems found in the input; complete once the iterator has ended.
     """
 
     def __init__(self, recording: Recording, opened: _Opened, frames: int) -> None:
@@ -185,15 +185,15 @@ class Reading:
 
     @property
     def seconds(self) -> float:
-        """Read so far."""
+        """Duration read so far."""
         return self._frames / self._recording.sample_rate_hz
 
     def close(self) -> None:
-        """Gives the input up before its end."""
+        """Stops reading before the end."""
         self._opened.close()
 
     def _cut(self, frames: int) -> Iterator[Block]:
-        """Blocks of equal length, of whatever lengths are decoded."""
+        """Yields blocks of equal length, whatever lengths are decoded."""
         name = self._recording.name
         waiting: list[Block] = []
         count = 0
@@ -247,7 +247,7 @@ class Reading:
         self._weigh(opened)
 
     def _next_link(self, opened: _Opened) -> bool:
-        """Opens the next link that has the track; names what cannot be read."""
+        """Opens the next link that has the track; reports what cannot be read."""
         assert opened.links is not None
         while opened.links.next_link():
             opened.container.close()
@@ -266,7 +266,7 @@ class Reading:
         return False
 
     def _judge(self, decoder: TrackDecoder, began: float) -> None:
-        """Says what one link's decoder found."""
+        """Reports what one link's decoder found."""
         if decoder.bad_packets:
             self._bad += decoder.bad_packets
             many = "1 packet" if decoder.bad_packets == 1 else f"{decoder.bad_packets} packets"
@@ -283,7 +283,7 @@ class Reading:
             )
 
     def _weigh(self, opened: _Opened) -> None:
-        """Compares what was read with what the header promises."""
+        """Compares what was read with the length in the header."""
         promised = self._recording.promised_seconds
         size = self._recording.size if opened.counted is None else opened.counted.count
         head = opened.head if opened.counted is None else opened.counted.head
@@ -293,7 +293,9 @@ class Reading:
         elif not is_short(promised, self.seconds) or self._links > 1:
             return
         said = "more" if promised is None else f"{promised:.1f} s"
-        self._say(FindingKind.CUT, f"the header promises {said} and {self.seconds:.1f} s are there")
+        self._say(
+            FindingKind.CUT, f"the header promises {said} but only {self.seconds:.1f} s are there"
+        )
 
     def _say(self, kind: FindingKind, message: str) -> None:
         self.findings.append(Finding(kind, message))
@@ -302,7 +304,7 @@ class Reading:
 def open_tracks(path: str | os.PathLike[str]) -> list[Recording]:
     """Opens every audio track of a file, a FIFO, or "-" for standard input.
 
-    Of a pipe only the first track is given; reading it says what was left.
+    For a pipe only the first track is returned; its findings name what was not read.
 
     Raises:
         UserError: if it is missing, empty or holds no audio that can be read here.
@@ -311,7 +313,7 @@ def open_tracks(path: str | os.PathLike[str]) -> list[Recording]:
 
 
 def open_recording(path: str | os.PathLike[str]) -> Recording:
-    """Opens the first audio track; reading it says how many others were left.
+    """Opens the first audio track; its findings say how many others were not read.
 
     Raises:
         UserError: as `open_tracks`.
@@ -329,7 +331,7 @@ def _open_tracks(path: str | os.PathLike[str], *, only_first: bool) -> list[Reco
         only_first = only_first or not found.again
         wanted = range(1 if only_first else count)
         recordings = [Recording(found, opened, track, only_first) for track in wanted]
-        if found.again:  # one that holds nothing is found out now, not in mid-call
+        if found.again:  # an empty one is noticed now rather than later
             for recording in recordings:
                 with contextlib.closing(recording.read(1)) as reading:
                     next(reading)

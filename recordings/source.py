@@ -23,7 +23,7 @@ class ByteSource(Protocol):
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    r"""A file's name with whatever is not UTF-8 as \xNN, so that it can be printed anywhere."""
+    r"""Returns a file's name with non-UTF-8 bytes as \xNN, so that it can be printed anywhere."""
     name = os.fspath(path)
     return "standard input" if name == STANDARD_INPUT else _printable(name)
 
@@ -37,7 +37,7 @@ class Counted:
 
     Attributes:
         head: the beginning of the input.
-        count: bytes read so far.
+        count: number of bytes read so far.
     """
 
     def __init__(self, file: BufferedReader) -> None:
@@ -46,7 +46,7 @@ class Counted:
         self.count = 0
 
     def read(self, size: int) -> bytes:
-        """Reads on."""
+        """Reads the next bytes."""
         content = self._file.read1(size)
         if len(self.head) < _HEAD_BYTES:
             self.head += content[: _HEAD_BYTES - len(self.head)]
@@ -58,10 +58,10 @@ class Input:
     """A named input that exists and may be read.
 
     Attributes:
-        path: as it was named.
-        name: the same, printable.
+        path: the path as given.
+        name: the same, in printable characters.
         again: whether it can be read more than once.
-        size: its bytes; None for a pipe.
+        size: its size in bytes; None for a pipe.
 
     Raises:
         UserError: if it is missing, empty, a folder or may not be read.
@@ -79,7 +79,7 @@ class Input:
         self.again = self._look()
 
     def open(self) -> BufferedReader:
-        """The input from its beginning, buffered, so that its first bytes can be peeked at.
+        """Opens the input at its beginning, buffered, so that its first bytes can be peeked at.
 
         Raises:
             UserError: if it cannot be opened.
@@ -87,7 +87,7 @@ class Input:
         return self.open_file() if self._pipe is None else self._pipe
 
     def open_file(self) -> BufferedReader:
-        """The file or FIFO that the path names."""
+        """Opens the file or FIFO at the path."""
         try:
             return self.path.open("rb")
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Options of the streaming core: frozen, with units in their names, checked when made."""
+"""Options of the streaming core: frozen, with units in their names, validated on creation."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ MAX_SAMPLE_RATE_HZ = 48_000
 MAX_CHANNEL_COUNT = 8
 MIN_WINDOW_SECONDS = 1.0
 MIN_HOP_SECONDS = 0.25
-# Speech after which an early window is taken, and windows in the rolling score.
+# Amounts of speech after which a provisional window is cut, and windows in the rolling score.
 PROVISIONAL_SECONDS = (1.0, 2.0)
 ROLLING_WINDOWS = 5
 
@@ -48,12 +48,12 @@ class AudioFormat:
 
     @property
     def bytes_per_frame(self) -> int:
-        """Bytes of one sample of every channel."""
+        """Bytes per frame, which is one sample of every channel."""
         return self.encoding.bytes_per_sample * self.channel_count
 
 
 class VadEngine(Enum):
-    """The voice activity detectors that can be chosen."""
+    """The available voice activity detectors."""
 
     WEBRTC = "webrtc"
     SILERO = "silero"
@@ -66,7 +66,7 @@ class VadOptions:
     Attributes:
         aggressiveness: WebRTC's mode, 0 (keeps most) to 3 (drops most).
         speech_threshold: Silero's probability above which a frame is speech.
-        hangover_seconds: speech goes on for this long after the last speech frame.
+        hangover_seconds: speech is taken to last this long after its last frame.
 
     Raises:
         StreamError: with INVALID_VAD_CONFIG.
@@ -97,13 +97,13 @@ class VadOptions:
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """When a track alerts.
+    """When a track raises alerts.
 
     Attributes:
-        rolling_threshold, cumulative_threshold: P(spoof) that raises, in (0, 1].
-        hysteresis: an alert is cleared below threshold minus this, in [0, 1).
-        consecutive_windows: scored windows in a row on one side before the state changes.
-        cooldown_seconds: no new alert of a trigger for this long after it was cleared.
+        rolling_threshold, cumulative_threshold: P(spoof) that raises an alert, in (0, 1].
+        hysteresis: an alert is cleared below the threshold minus this, in [0, 1).
+        consecutive_windows: consecutive scored windows needed to change the state.
+        cooldown_seconds: after clearing, no new alert of the same trigger for this long.
 
     Raises:
         StreamError: with INVALID_ALERT_POLICY.
@@ -141,7 +141,7 @@ class AlertPolicy:
 
 
 class UtteranceScore(Enum):
-    """What the cumulative score of a stream is made of; see `evidence`."""
+    """How the cumulative score of a stream is formed; see `evidence`."""
 
     EVIDENCE = "evidence"
     MEAN = "mean"
@@ -150,16 +150,16 @@ class UtteranceScore(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelTraits:
-    """What the core has to know of the classifier.
+    """What the core needs to know about the classifier.
 
     Attributes:
         window_samples, hop_samples: the model's own window and hop, at `sample_rate_hz`.
-        min_speech_seconds: less speech than this is not worth scoring.
+        min_speech_seconds: windows with less speech are not worth scoring.
         evidence_correlation: correlation in [0, 1] of the LLRs of two windows of one
             stream that share no samples; see `evidence`.
         trained_bandwidth_hz: narrowest audio bandwidth seen in training.
-        utterance_score: LLRs added up, the mean of the windows' probabilities, or the first
-            window's.
+        utterance_score: the sum of LLRs, the mean of the windows' probabilities, or the first
+            window's probability.
     """
 
     sample_rate_hz: int = 16_000
@@ -173,15 +173,14 @@ class ModelTraits:
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """Everything that decides what a session makes of its audio.
+    """All options that determine how a session judges its audio.
 
     Attributes:
         channels: the channels to judge, in ascending order; empty means all.
-        window_seconds, hop_seconds: None takes the model's own.
-        min_speech_seconds: None takes the model's own.
-        provisional_seconds: speech after which an early window is taken while no whole
-            one could be scored; None takes 1 and 2 s, and for longer windows than usual 4 s,
-            8 s and so on as well.
+        window_seconds, hop_seconds: None means the model's own.
+        min_speech_seconds: None means the model's own.
+        provisional_seconds: amounts of speech after which a provisional window is cut before the
+            first full one; None means 1 and 2 s, and for long windows also 4 s, 8 s and so on.
         rolling_windows: windows in the rolling score.
 
     Raises:
@@ -229,19 +228,19 @@ class SessionOptions:
 
     @property
     def effective_channels(self) -> tuple[int, ...]:
-        """The channels that are judged, ascending."""
+        """The channels to judge, in ascending order."""
         return tuple(sorted(self.channels)) or tuple(range(self.audio_format.channel_count))
 
     @property
     def effective_window_seconds(self) -> float:
-        """The window in force."""
+        """The effective window length."""
         if self.window_seconds is not None:
             return self.window_seconds
         return self.model.window_samples / self.model.sample_rate_hz
 
     @property
     def effective_hop_seconds(self) -> float:
-        """The hop in force; half the window where only the window was set."""
+        """The effective hop; half the window if only the window was set."""
         if self.hop_seconds is not None:
             return self.hop_seconds
         if self.window_seconds is not None:
@@ -253,14 +252,14 @@ class SessionOptions:
 
     @property
     def effective_min_speech_seconds(self) -> float:
-        """The speech below which a window is not scored."""
+        """The amount of speech below which a window is not scored."""
         if self.min_speech_seconds is not None:
             return self.min_speech_seconds
         return min(self.model.min_speech_seconds, self.effective_window_seconds)
 
     @property
     def effective_provisional_seconds(self) -> tuple[float, ...]:
-        """The speech after which early windows are taken."""
+        """The amounts of speech after which provisional windows are cut."""
         if self.provisional_seconds is not None:
             return self.provisional_seconds
         seconds = list(PROVISIONAL_SECONDS)

@@ -25,26 +25,26 @@ from dfd.streaming.types import (
     WindowStatus,
 )
 
-# A chunk placed further ahead than this is a mistake, not a gap.
+# A chunk positioned further ahead than this is an error, not a gap.
 MAX_GAP_SECONDS = 24 * 3600.0
-# A lossy call has a gap every second: the client is told of the sum now and then.
+# A lossy call can have a gap every second, so the client gets totals now and then.
 _GAP_WARNING_INTERVAL_SECONDS = 10.0
 
 
 class StreamSession:
-    """Composes the core for one stream; not safe for use by several threads at once.
+    """Composes the core for one stream; not thread-safe.
 
     Args:
         options: what the stream is and how it is judged.
-        new_vad: makes the voice activity detector of one track; None makes the one
-            that `options.vad` names.
-        keep_state: keep `state` up to date.
-        state: to go on with, of a session with the same options.
+        new_vad: creates the voice activity detector of one track; None creates the one
+            named by `options.vad`.
+        keep_state: whether to keep `state` up to date.
+        state: state to continue from, of a session with the same options.
 
     Attributes:
         keeps_state: whether `state` is kept up to date.
-        state: what another session needs to go on with this stream, as all channels have
-            come to it; None before any window was resolved.
+        state: what another session needs to continue this stream from the last position that all
+            channels have reached; None before any window was resolved.
 
     Raises:
         ModuleNotFoundError: if the requested detector is not installed.
@@ -94,10 +94,10 @@ class StreamSession:
 
     @property
     def quiet_frames(self) -> int:
-        """Frames that can still come before they may make a window due, 1 or more.
+        """Frames that can still arrive before a window may become due, 1 or more.
 
-        A caller who has no use for speech activity loses nothing by keeping audio back for
-        so long, and saves the costs of many small calls.
+        A caller that does not need speech activity events loses nothing by holding audio back for
+        that long, and saves the cost of many small calls.
         """
         quiet = min(track.quiet_samples for track in self._tracks)
         model, declared = self.options.model, self.options.audio_format
@@ -111,13 +111,12 @@ class StreamSession:
             sample_offset: position of the first frame, in frames of the declared rate.
 
         Returns:
-            Windows (in order within a channel), speech activity and warnings that the
-            audio made due. Every window must be given to `resolve` once, in the order
-            of its channel.
+            Windows (in order within a channel), speech activity and warnings caused by the audio.
+            Every window must be passed to `resolve` once, in order within its channel.
 
         Raises:
             StreamError: with PARTIAL_FRAME, NON_FINITE_SAMPLES, OFFSET_BACKWARD or
-                OFFSET_TOO_FAR; the session then stands as before the call.
+                OFFSET_TOO_FAR; the session is then unchanged.
         """
         samples = decode(content, self.options.audio_format)
         events = self._place(sample_offset)
@@ -128,7 +127,7 @@ class StreamSession:
         return events
 
     def finish(self) -> list[FeedEvent]:
-        """Ends the audio: flushes the resampler and gives each track's last partial window."""
+        """Ends the audio: flushes the resampler and returns each track's last partial window."""
         if self._finished:
             return []
         self._finished = True
@@ -140,7 +139,7 @@ class StreamSession:
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None = None
     ) -> list[ResolveEvent]:
-        """Takes what became of a window.
+        """Handles the outcome of a window.
 
         Returns:
             The window's result, then the alerts it raised or cleared.
@@ -154,7 +153,7 @@ class StreamSession:
         return events
 
     def _bring_together(self) -> None:
-        """Takes for `state` the last place on the time line to which every channel has come."""
+        """Sets `state` to the last position on the time line that every channel has reached."""
         common = set.intersection(*(set(states) for states in self._states.values()))
         if not common:
             return
@@ -168,23 +167,23 @@ class StreamSession:
         self.state = SessionState(frames, channels)
 
     def standing_alerts(self) -> list[Alert]:
-        """Raised and not cleared, of all channels."""
+        """Returns the active alerts of all channels."""
         return [alert for judge in self._judges.values() for alert in judge.standing_alerts]
 
     def alerts_raised(self) -> dict[int, int]:
-        """Alerts so far, cleared ones included, by channel."""
+        """Returns the number of alerts so far, including cleared ones, by channel."""
         return {channel: judge.alerts_raised for channel, judge in self._judges.items()}
 
     def wants_read(self, window: Window) -> bool:
-        """Whether a window is to be read for watermarks; to be asked once, in their order."""
+        """Returns whether to read a window for watermarks; call it once per window, in order."""
         return self._judges[window.channel].marks.wants(window)
 
     def read(self, window: Window, reading: Reading) -> list[Alert]:
-        """Takes what was read of one watermark in a window that was wanted."""
+        """Handles the reading of one watermark in a requested window."""
         return self._judges[window.channel].read(window, reading)
 
     def summary(self) -> list[ChannelSummary]:
-        """What the stream says so far, a channel each."""
+        """Returns the summary of each channel so far."""
         return [
             judge.summary(track)
             for judge, track in zip(self._judges.values(), self._tracks, strict=True)
@@ -202,7 +201,7 @@ class StreamSession:
         return frames * rate // self.options.audio_format.sample_rate_hz
 
     def _place(self, sample_offset: int | None) -> list[FeedEvent]:
-        """Moves the time line to an offset that lies ahead."""
+        """Moves the time line forward to an offset."""
         if sample_offset is None or sample_offset == self._frames_in:
             return []
         rate = self.options.audio_format.sample_rate_hz
@@ -237,7 +236,7 @@ class StreamSession:
         return events
 
     def _flush(self) -> list[FeedEvent]:
-        """Takes the rest out of the resampler, up to where the audio received ends."""
+        """Flushes the resampler, up to the end of the received audio."""
         rest = self._resampler.flush()
         end = self._model_position(self._frames_in)
         return self._write(rest[: max(0, end - self._tracks[0].end)])

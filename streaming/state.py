@@ -1,8 +1,8 @@
-"""What a session has come to, as plain data: enough to go on with it in another process.
+"""The state of a session as plain data: enough to continue it in another process.
 
-The state of a session stands at a *mark*, the place on the time line from which its audio has
-to be heard again: the start of the next window, and a little before it for the filters to
-settle. All that was judged before is in the numbers here; no audio is.
+The state refers to a *mark*, the position on the time line from which audio has to be fed again:
+the start of the next window, and a little before it for the filters to settle. Everything judged
+before that is in the numbers here; there is no audio.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from dfd.streaming.types import Score, Watermark
 
 @dataclass(frozen=True, slots=True)
 class TrackMark:
-    """Where a track goes on after one of its windows.
+    """Where a track continues after one of its windows.
 
     Attributes:
-        position: from where its audio is heard again, in samples of the model's rate.
-        next_start, last_end, sequence: of the windows to come, and of the last one cut.
-        provisional: samples of speech after which early windows are still to be taken.
-        speech_samples: up to `next_start`.
-        gap_samples: up to `position`.
+        position: position from which its audio is fed again, in samples at the model's rate.
+        next_start, last_end, sequence: start of the next window, end and number of the last one.
+        provisional: amounts of speech after which provisional windows are still to be cut.
+        speech_samples: speech up to `next_start`.
+        gap_samples: gaps up to `position`.
     """
 
     position: int
@@ -33,7 +33,7 @@ class TrackMark:
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindow:
-    """A window that the rolling score still holds."""
+    """A window that is still part of the rolling score."""
 
     start_sample: int
     end_sample: int
@@ -43,7 +43,7 @@ class ScoredWindow:
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """What several windows came to; what `total` adds up is the pool's own affair."""
+    """The state of several combined windows; the meaning of `total` depends on the pool."""
 
     covered_until: int = 0
     speech_seconds: float = 0.0
@@ -70,10 +70,10 @@ class AlertMemory:
     """One trigger of one track.
 
     Attributes:
-        run: scored windows in a row on the other side.
-        not_before: no new alert before this, in seconds.
-        times_raised: so far.
-        raised_at, score: of the alert that stands; None where none does.
+        run: consecutive scored windows on the other side of the threshold.
+        not_before: time before which there is no new alert, in seconds.
+        times_raised: number of alerts so far.
+        raised_at, score: position and score of the active alert; None if there is none.
     """
 
     run: int
@@ -85,7 +85,7 @@ class AlertMemory:
 
 @dataclass(frozen=True, slots=True)
 class QualityState:
-    """Signs in the signal: `bands` is the power in each band so far."""
+    """Signal quality: `bands` is the power in each band so far."""
 
     samples: int
     clipped: int
@@ -94,7 +94,7 @@ class QualityState:
 
 @dataclass(frozen=True, slots=True)
 class MarkState:
-    """What was read of watermarks: the last readings of each scheme, and what was found."""
+    """Watermark readings: the last readings of each scheme, and what was found."""
 
     asked: int
     next_start: int
@@ -104,7 +104,7 @@ class MarkState:
 
 @dataclass(frozen=True, slots=True)
 class JudgeState:
-    """One channel's judgement; `counts` are of windows, in the order of `WindowStatus`."""
+    """The state of one judge; `counts` are windows in the order of `WindowStatus`."""
 
     evidence: EvidenceState
     alerts: tuple[AlertMemory, ...]
@@ -117,7 +117,7 @@ class JudgeState:
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """One channel: where its track goes on, and what was judged before."""
+    """One channel: where its track continues, and the state of its judge."""
 
     mark: TrackMark
     judge: JudgeState
@@ -128,8 +128,8 @@ class SessionState:
     """A whole session.
 
     Attributes:
-        frames: from where its audio is heard again, in frames of the declared rate.
-        channels: in ascending order of the channels that are judged.
+        frames: position from which audio is fed again, in frames at the declared rate.
+        channels: the judged channels, in ascending order.
     """
 
     frames: int

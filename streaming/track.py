@@ -1,8 +1,7 @@
 """One channel on its time line: contiguous audio and gaps in, windows out.
 
-Windows lie on a grid of hops that starts at position 0 and are never shifted, so how the
-audio came in chunks changes nothing. Every decision is taken at the end of a voice
-activity frame.
+Windows lie on a grid of hops that starts at position 0 and are never shifted, so chunking has no
+effect. Every decision is made at the end of a voice activity frame.
 """
 
 import math
@@ -62,7 +61,7 @@ class Track:
         self._last_end = 0
         self._sequence = 0
         self._padding = 0
-        self._begin = 0  # no audio is known before
+        self._begin = 0  # no audio before this is known
         if mark is not None:
             self._go_on(mark)
 
@@ -76,7 +75,7 @@ class Track:
         self._sequence = mark.sequence
 
     def mark(self) -> TrackMark:
-        """Where another track can go on after what this one has cut."""
+        """Returns where another track can continue after the windows cut so far."""
         position = max(0, self._next_start - round(_SETTLE_SECONDS * self._rate))
         profile = self._profile
         after = profile.speech_samples(self._next_start, profile.end)
@@ -92,7 +91,7 @@ class Track:
 
     @property
     def end(self) -> int:
-        """Length of the time line in samples, gaps included."""
+        """Length of the time line in samples, including gaps."""
         return self._ring.end - self._padding
 
     @property
@@ -107,14 +106,14 @@ class Track:
 
     @property
     def quiet_samples(self) -> int:
-        """Audio that can still come before it may make a window due, 1 or more."""
+        """Samples that can still arrive before a window may become due, 1 or more."""
         frame, judged = self._frame, self._profile.end
         due, speech_due = self._next_due()
         missing = min(due - judged, speech_due - self._profile.total_samples)
         return max(1, judged + math.ceil(missing / frame) * frame - self._ring.end)
 
     def write(self, samples: Samples) -> list[FeedEvent]:
-        """Takes float32 (n,), the audio that follows."""
+        """Appends audio, float32 (n,)."""
         events: list[FeedEvent] = []
         for at in range(0, len(samples), self._block):
             self._ring.write(samples[at : at + self._block])
@@ -122,7 +121,7 @@ class Track:
         return events
 
     def skip(self, count: int) -> list[FeedEvent]:
-        """Takes a gap of `count` samples; time and memory are bounded however long."""
+        """Appends a gap of `count` samples; time and memory are bounded, however long it is."""
         events: list[FeedEvent] = []
         if count <= 0:
             return events
@@ -140,12 +139,12 @@ class Track:
         return events
 
     def finish(self) -> list[FeedEvent]:
-        """Ends the track: the last partial window, if any audio is in no whole one."""
+        """Ends the track; returns the last partial window if some audio is in no full one."""
         events: list[FeedEvent] = []
         end = self._ring.end
         rest = end - self._profile.end
         if rest:
-            # The last frame is completed with silence for the detector's sake only.
+            # The last frame is padded with silence, only for the detector.
             self._padding = self._frame - rest
             self._ring.skip(self._padding)
             self._advance(events, until=end)
@@ -157,7 +156,7 @@ class Track:
         return events
 
     def _advance(self, events: list[FeedEvent], until: int | None = None) -> None:
-        """Judges the frames that are complete and cuts what they make due."""
+        """Classifies complete frames and cuts the windows that become due."""
         end, frame, profile = self._profile.end, self._frame, self._profile
         count = (self._ring.end - end) // frame
         if not count:
@@ -177,7 +176,7 @@ class Track:
         self._gaps.forget(self._ring.end - self._ring.capacity)
 
     def _next_due(self) -> tuple[int, float]:
-        """When there is something to cut next: a position, or an amount of speech."""
+        """Returns when to cut next: a position, or an amount of speech."""
         speech = self._provisional[0] if self._provisional else math.inf
         return self._next_start + self._window, speech
 
@@ -222,7 +221,7 @@ class Track:
         )
 
     def _jump(self, target: int) -> None:
-        """Skips to `target`, inside a gap that reaches back more than a window."""
+        """Skips to `target` within a gap that reaches back more than a window."""
         self._ring.skip(target - self._ring.end)
         self._profile.jump(target // self._frame)
         self._vad.reset()

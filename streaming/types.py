@@ -1,4 +1,4 @@
-"""The vocabulary of the streaming core: what goes in and what comes out.
+"""The types of the streaming core: its inputs and outputs.
 
 Positions are counted in samples of the model's rate from the start of the stream, and
 times in seconds; a spoof log-likelihood ratio (LLR) is natural, spoof over bona fide,
@@ -22,7 +22,7 @@ Samples = NDArray[np.float32]
 
 
 class Encoding(Enum):
-    """How the bytes of a chunk hold samples."""
+    """How samples are encoded in the bytes of a chunk."""
 
     LINEAR16 = "linear16"
     MULAW = "mulaw"
@@ -31,12 +31,12 @@ class Encoding(Enum):
 
     @property
     def bytes_per_sample(self) -> int:
-        """Bytes that one sample of one channel takes."""
+        """Bytes per sample of one channel."""
         return {Encoding.LINEAR16: 2, Encoding.FLOAT32: 4}.get(self, 1)
 
 
 class WindowStatus(Enum):
-    """What became of a window."""
+    """The outcome of a window."""
 
     SCORED = "scored"
     INSUFFICIENT_SPEECH = "insufficient_speech"
@@ -45,7 +45,7 @@ class WindowStatus(Enum):
 
 
 class Trigger(Enum):
-    """What an alert watches: a score, or whether there is a watermark."""
+    """What triggers an alert: a score, or a watermark."""
 
     ROLLING = "rolling"
     CUMULATIVE = "cumulative"
@@ -53,7 +53,7 @@ class Trigger(Enum):
 
 
 class Verdict(Enum):
-    """The answer on a whole track."""
+    """The verdict on a whole track."""
 
     BONAFIDE = "bonafide"
     SPOOF = "spoof"
@@ -89,7 +89,7 @@ class StreamError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Evidence on one side or the other, and the speech behind it."""
+    """Evidence for one side or the other, and the speech that it is based on."""
 
     spoof_llr: float
     speech_seconds: float
@@ -132,12 +132,12 @@ class Window:
 
     @property
     def start_seconds(self) -> float:
-        """Where it begins on the time line."""
+        """Start position on the time line."""
         return self.start_sample / self.sample_rate_hz
 
     @property
     def end_seconds(self) -> float:
-        """Where it ends on the time line."""
+        """End position on the time line."""
         return self.end_sample / self.sample_rate_hz
 
 
@@ -162,7 +162,7 @@ class StreamWarning:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """A resolved window with the three scores as they stand after it."""
+    """A resolved window with the three scores after it."""
 
     window: Window
     status: WindowStatus
@@ -173,12 +173,12 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """A generator's own mark was read on a track.
+    """A generator's watermark was detected on a track.
 
     Attributes:
-        scheme: whose, such as "perth".
-        offset_seconds: end of the window that decided it.
-        confidence: of the scheme's reader, about 0 without the mark and 1 with it.
+        scheme: name of the scheme, such as "perth".
+        offset_seconds: end of the deciding window.
+        confidence: confidence of the reader, about 0 without the watermark and 1 with it.
     """
 
     scheme: str
@@ -188,11 +188,11 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A threshold was crossed, or (`cleared`) crossed back.
+    """A score crossed its threshold or, if `cleared`, fell back below it.
 
     Attributes:
-        score: that crossed; of a watermark the cumulative one as it stood, which it leaves alone.
-        watermark: of `Trigger.WATERMARK` alone.
+        score: the score that crossed; for a watermark, the present cumulative score.
+        watermark: only for `Trigger.WATERMARK`.
     """
 
     trigger: Trigger
@@ -206,10 +206,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSummary:
-    """What the whole stream says of one track.
+    """The result for one track over the whole stream.
 
-    `mean_spoof_probability` is the plain mean over scored windows (whole ones where
-    there are any), the utterance score of file-based systems.
+    `mean_spoof_probability` is the plain mean over scored windows (full ones if there are any), the
+    utterance score of file-based systems.
     """
 
     channel: int
@@ -229,6 +229,6 @@ class ChannelSummary:
     watermarks: tuple[Watermark, ...] = ()
 
 
-# What feeding a session gives, and what resolving a window gives.
+# What feeding a session returns, and what resolving a window returns.
 FeedEvent = Window | SpeechActivity | StreamWarning
 ResolveEvent = WindowResult | Alert

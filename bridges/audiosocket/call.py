@@ -1,4 +1,4 @@
-"""From AudioSocket frames to call events: rates that change, DTMF, the mu-law trap."""
+"""Turns AudioSocket frames into call events: changing rates, DTMF, the mu-law trap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MULAW_NOTE = "mulaw_as_slin"
 
 
 class AudioSocketCall:
-    """One connection, without input or output.
+    """One connection, without I/O.
 
     Attributes:
         kind: the audio type that the peer sends; None before the first audio.
@@ -25,7 +25,7 @@ class AudioSocketCall:
         self._trap = MulawTrap()
 
     def feed(self, data: bytes) -> list[CallEvent]:
-        """Takes bytes as they come.
+        """Handles bytes as they arrive.
 
         Raises:
             ProtocolError: if they are not AudioSocket.

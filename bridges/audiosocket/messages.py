@@ -51,11 +51,11 @@ class Frame:
 
     @property
     def rate_hz(self) -> int | None:
-        """The rate of an audio frame; None for any other."""
+        """The sample rate of an audio frame; None for other frames."""
         return RATES_HZ.get(self.kind)
 
     def encode(self) -> bytes:
-        """The frame as bytes."""
+        """Returns the frame as bytes."""
         return HEADER.pack(self.kind, len(self.payload)) + self.payload
 
 
@@ -63,18 +63,18 @@ HANGUP_FRAME = Frame(Kind.HANGUP, b"").encode()
 
 
 def silent_frame(kind: int, milliseconds: int = 20) -> bytes:
-    """Silence in an audio type, as bytes to send."""
+    """Returns silence in an audio type, as bytes to send."""
     return Frame(kind, bytes(2 * (RATES_HZ[kind] * milliseconds // 1000))).encode()
 
 
 class FrameReader:
     """Cuts a byte stream into frames, however it arrives.
 
-    The frames are checked one by one: a first frame that is no UUID, an unknown type, an
+    The frames are checked one by one: a first frame that is not a UUID, an unknown type, an
     oversized frame or half a sample is a `ProtocolError`.
 
     Attributes:
-        call_uuid: what the first frame said; None before it.
+        call_uuid: the UUID in the first frame; None before it.
     """
 
     def __init__(self) -> None:
@@ -83,11 +83,11 @@ class FrameReader:
 
     @property
     def pending(self) -> int:
-        """Bytes of a frame that is not whole yet."""
+        """Number of bytes of a frame that is not complete yet."""
         return len(self._rest)
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Takes bytes, gives the frames that are now whole.
+        """Takes bytes and returns the frames that are now complete.
 
         Raises:
             ProtocolError: if these bytes are not AudioSocket.
@@ -112,15 +112,15 @@ class FrameReader:
 
     def _check(self, kind: int, length: int) -> None:
         if self.call_uuid is None and kind not in (Kind.UUID, Kind.HANGUP, Kind.ERROR):
-            raise ProtocolError(f"the first frame has type 0x{kind:02x} and not 0x01, the UUID")
+            raise ProtocolError(f"the first frame has type 0x{kind:02x} instead of 0x01, the UUID")
         if kind in RATES_HZ:
             if length > MAX_PAYLOAD_BYTES:
-                raise ProtocolError(f"an audio frame of {length} bytes is over {MAX_PAYLOAD_BYTES}")
+                raise ProtocolError(f"an audio frame of {length} bytes exceeds {MAX_PAYLOAD_BYTES}")
             if length % 2:
                 raise ProtocolError(f"an audio frame of {length} bytes ends in half a sample")
         elif kind == Kind.UUID:
             if length != 16:
-                raise ProtocolError(f"a UUID of {length} bytes and not 16")
+                raise ProtocolError(f"a UUID of {length} bytes instead of 16")
             if self.call_uuid is not None:
                 raise ProtocolError("a second UUID")
         elif kind not in (Kind.HANGUP, Kind.DTMF, Kind.ERROR):

@@ -1,4 +1,4 @@
-"""Listens for Asterisk's AudioSocket and answers with silence, so that the call lives."""
+"""Listens for Asterisk's AudioSocket and answers with silence, to keep the call alive."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MAX_UNREAD_BYTES = 16384
 _CLOSE_SECONDS = 2.0
 _TRAP = (
     "its audio looks like mu-law under type 0x10, which means signed linear: dial with"
-    " AudioSocket/.../c(slin) or c(slin16), or scores are worth nothing"
+    " AudioSocket/.../c(slin) or c(slin16), or scores are meaningless"
 )
 
 
 class AudioSocketServer:
-    """Takes connections and feeds the exchange."""
+    """Accepts connections and feeds the exchange."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -31,7 +31,7 @@ class AudioSocketServer:
         self._due = 0.0
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listens; gives the address bound.
+        """Listens; returns the bound address.
 
         Raises:
             OSError: if the address cannot be bound.
@@ -46,7 +46,7 @@ class AudioSocketServer:
         return name
 
     async def stop(self) -> None:
-        """Hears no more connections and closes those that are open."""
+        """Accepts no more connections and closes the open ones."""
         if self._timer is not None:
             self._timer.cancel()
         if self._server is not None:
@@ -57,7 +57,7 @@ class AudioSocketServer:
             await self._server.wait_closed()
 
     def _tick(self) -> None:
-        """Sends everybody 20 ms of silence, on a clock that does not drift."""
+        """Sends 20 ms of silence on every connection, on a clock that does not drift."""
         loop = asyncio.get_running_loop()
         for connection in self._connections:
             connection.send_silence()
@@ -86,7 +86,7 @@ class _Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername") or ("somebody", 0)
         self._call = self._exchange.enter("audiosocket", f"{peer[0]}:{peer[1]}")
         if self._call is None:
-            transport.write(HANGUP_FRAME)  # the dialplan goes on
+            transport.write(HANGUP_FRAME)  # the dialplan continues
             transport.close()
             return
         self._server._connections.add(self)
@@ -125,7 +125,7 @@ class _Connection(asyncio.Protocol):
             pending = self._reader.reader.pending
             if pending:
                 self._call.warn("HALF_FRAME", f"the connection ended {pending} bytes into a frame")
-            self._call.end("end of the connection" if error is None else "connection broken")
+            self._call.end("connection closed" if error is None else "connection broken")
 
     def send_silence(self) -> None:
         """Keeps the call alive: Asterisk ends it after two seconds without audio."""
@@ -145,18 +145,18 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(HANGUP_FRAME)
             self._transport.close()
-            # a peer that does not read is not waited for
+            # do not wait for a peer that does not read
             asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self._transport.abort)
 
     def _check(self) -> None:
-        """Closes a connection that named no call, or that fell silent."""
+        """Closes a connection that did not name its call, or that fell silent."""
         assert self._call is not None
         options = self._exchange.options
         if self._reader.reader.call_uuid is None:
             self._call.refuse("handshake", f"no UUID within {options.handshake_seconds:g} s")
             self._abort()
         elif not self._heard:
-            self._call.refuse("idle", f"nothing came for {options.idle_seconds:g} s")
+            self._call.refuse("idle", f"nothing arrived for {options.idle_seconds:g} s")
             self._abort()
         else:
             self._heard = False

@@ -1,1 +1,1 @@
-"""Call audio as such, whatever brought it: `codecs`, `g711`, what is `silence`, narrow band."""
+"""Call audio, whatever its transport: `codecs`, `g711`, `silence`, narrow band."""

@@ -1,7 +1,7 @@
 """The codecs of RTP audio: payloads in, 16-bit little-endian samples out.
 
-G.711 goes by table and L16 by swapping bytes; G.722 and Opus are decoded by FFmpeg's
-libraries through PyAV, which is imported only where one of them is used.
+G.711 is decoded by table and L16 by swapping bytes; G.722 and Opus are decoded by FFmpeg's
+libraries through PyAV, which is imported only if one of them is used.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dfd.errors import UserError
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
 
-# Payloads that are no speech (RFC 4733, RFC 3389); they take their turn and are left out.
+# Payloads that are not speech (RFC 4733, RFC 3389); they keep their place in time but are left out.
 NOT_AUDIO = frozenset({"TELEPHONE-EVENT", "CN"})
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A payload's meaning, as a=rtpmap names it.
+    """The codec of a payload, as named by a=rtpmap.
 
     Attributes:
         name: in upper case, "PCMU".
@@ -39,11 +39,11 @@ class Codec:
 
     @property
     def is_audio(self) -> bool:
-        """Whether the payload holds sound."""
+        """Whether the payload contains sound."""
         return self.name not in NOT_AUDIO
 
 
-# RFC 3551, table 4; 13 is comfort noise. 101 is what nearly all call telephone-event.
+# RFC 3551, table 4; 13 is comfort noise. 101 is used for telephone-event by nearly everyone.
 STATIC_CODECS = {
     0: Codec("PCMU", 8000),
     8: Codec("PCMA", 8000),
@@ -56,18 +56,18 @@ STATIC_CODECS = {
 
 
 class Decoder(Protocol):
-    """One source's decoder; it may keep state from payload to payload.
+    """One source's decoder, which may keep state between payloads.
 
     Attributes:
-        audio_format: what it gives.
-        ticks_per_second: the RTP clock.
+        audio_format: format of the decoded audio.
+        ticks_per_second: rate of the RTP clock.
     """
 
     audio_format: AudioFormat
     ticks_per_second: int
 
     def decode(self, payload: bytes) -> bytes:
-        """Gives whole frames of 16-bit samples.
+        """Returns whole frames of 16-bit samples.
 
         Raises:
             ProtocolError: if the payload cannot be decoded.
@@ -96,7 +96,7 @@ class _L16:
 
 
 class _Av:
-    """A decoder of FFmpeg's."""
+    """A decoder from FFmpeg."""
 
     def __init__(self, library_name: str, codec: Codec, rate_hz: int) -> None:
         self.audio_format = AudioFormat(Encoding.LINEAR16, rate_hz, 1)
@@ -115,7 +115,7 @@ class _Av:
         return context
 
     def decode(self, payload: bytes) -> bytes:
-        if not payload:  # to the library, the end of the stream
+        if not payload:  # the library would take it as the end of the stream
             return b""
         import av
 
@@ -127,7 +127,7 @@ class _Av:
 
 
 def make_decoder(codec: Codec) -> Decoder:
-    """A decoder for one source.
+    """Makes a decoder for one source.
 
     Raises:
         UserError: if there is none for this codec.

@@ -1,4 +1,4 @@
-"""Rates above what the wire takes, brought down to it."""
+"""Reduces rates above the maximum of the wire contract."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Downsampler:
     """Resamples 16-bit audio with FFmpeg's library, through PyAV.
 
     Args:
-        from_rate_hz: the rate that comes.
-        to_rate_hz: the rate that goes.
+        from_rate_hz: input rate.
+        to_rate_hz: output rate.
         channel_count: one or two, interleaved.
     """
 
@@ -25,7 +25,7 @@ class Downsampler:
         self._resampler = av.AudioResampler("s16", self._layout, to_rate_hz)
 
     def push(self, content: bytes) -> bytes:
-        """Takes whole frames, gives those that are ready."""
+        """Takes whole frames and returns those that are ready."""
         import av
 
         if not content:

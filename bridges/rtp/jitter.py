@@ -1,4 +1,4 @@
-"""A jitter buffer: packets in any order in, packets in order out, losses counted.
+"""A jitter buffer: takes packets in any order, returns them in order, and counts losses.
 
 Nothing is played here, so a packet is held only while one before it is missing.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dfd.bridges.rtp.packets import RtpPacket, forward
 
-# RFC 3550, appendix A.1: a jump beyond these is a sender that began anew.
+# RFC 3550, appendix A.1: a jump beyond these means that the sender restarted.
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 
@@ -20,8 +20,8 @@ class Released:
     """A packet in its turn.
 
     Attributes:
-        lost: packets missing just before it.
-        restarted: the sender's numbers began anew with this packet.
+        lost: number of packets missing just before it.
+        restarted: whether the sender's numbers started again with this packet.
     """
 
     packet: RtpPacket
@@ -32,7 +32,7 @@ class Released:
 
 @dataclass(slots=True)
 class JitterCounts:
-    """What became of the packets."""
+    """Counts of packets by outcome."""
 
     received: int = 0
     reordered: int = 0
@@ -43,12 +43,12 @@ class JitterCounts:
 
 
 class JitterBuffer:
-    """Orders the packets of one source; times are seconds of any steady clock.
+    """Orders the packets of one source; times are seconds on any monotonic clock.
 
     Args:
-        hold_seconds: how long a missing packet is waited for, and how long the first packets
-            are held to find the earliest.
-        max_packets: beyond so many held packets the missing one is given up at once.
+        hold_seconds: how long to wait for a missing packet, and how long to hold the first
+            packets to find the earliest.
+        max_packets: beyond this many held packets the missing one is given up at once.
     """
 
     def __init__(self, hold_seconds: float = 0.2, max_packets: int = 200) -> None:
@@ -62,7 +62,7 @@ class JitterBuffer:
         self.counts = JitterCounts()
 
     def push(self, packet: RtpPacket, now: float) -> list[Released]:
-        """Takes a packet, gives those whose turn has come."""
+        """Takes a packet and returns those whose turn it is."""
         self.counts.received += 1
         if self._next is None and not self._held:
             self._highest = packet.sequence
@@ -91,11 +91,11 @@ class JitterBuffer:
         return list(self._due(now))
 
     def poll(self, now: float) -> list[Released]:
-        """Gives up on what was waited for long enough."""
+        """Gives up on packets that were waited for long enough."""
         return list(self._due(now))
 
     def flush(self) -> list[Released]:
-        """Gives everything that is still held."""
+        """Returns everything that is still held."""
         return list(self._due(float("inf")))
 
     @property
@@ -124,7 +124,7 @@ class JitterBuffer:
             yield Released(one.packet, one.arrival, lost, one.restarted)
 
     def _restart(self, packet: RtpPacket, now: float) -> list[Released]:
-        """Believes in new numbers once two packets in a row have them."""
+        """Accepts new sequence numbers once two consecutive packets have them."""
         expected, self._stray = self._stray, (packet.sequence + 1) & 0xFFFF
         if expected != packet.sequence:
             self.counts.late += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dfd.bridges.calls import ProtocolError
 
 _HEADER = struct.Struct(">BBHII")
-# RTP audio over UDP: more than any codec here puts into one packet.
+# RTP audio over UDP: more than any supported codec puts into one packet.
 MAX_PACKET_BYTES = 8192
 
 
@@ -29,7 +29,7 @@ class RtpPacket:
     payload: bytes
 
     def encode(self) -> bytes:
-        """The packet as bytes."""
+        """Returns the packet as bytes."""
         second = self.payload_type | (0x80 if self.marker else 0)
         return _HEADER.pack(0x80, second, self.sequence, self.timestamp, self.ssrc) + self.payload
 
@@ -43,10 +43,10 @@ def parse(data: bytes) -> RtpPacket:
     if len(data) < _HEADER.size:
         raise ProtocolError(f"{len(data)} bytes are too few for an RTP header")
     if len(data) > MAX_PACKET_BYTES:
-        raise ProtocolError(f"an RTP packet of {len(data)} bytes is over {MAX_PACKET_BYTES}")
+        raise ProtocolError(f"an RTP packet of {len(data)} bytes exceeds {MAX_PACKET_BYTES}")
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
     if first >> 6 != 2:
-        raise ProtocolError(f"RTP version {first >> 6} and not 2")
+        raise ProtocolError(f"RTP version {first >> 6} instead of 2")
     start = _HEADER.size + 4 * (first & 0x0F)
     if first & 0x10:
         if len(data) < start + 4:
@@ -66,12 +66,12 @@ def parse(data: bytes) -> RtpPacket:
 
 
 def is_rtcp(data: bytes) -> bool:
-    """Whether a packet on a shared port is RTCP (RFC 5761, section 4)."""
+    """Returns whether a packet on a shared port is RTCP (RFC 5761, section 4)."""
     return len(data) >= 8 and data[0] >> 6 == 2 and 192 <= data[1] <= 223
 
 
 def forward(later: int, earlier: int, bits: int) -> int:
-    """How far one counter is ahead of another that both wrap; negative where it is behind."""
+    """Returns how far one wrapping counter is ahead of another; negative if it is behind."""
     span = 1 << bits
     distance = (later - earlier) % span
     return distance - span if distance >= span // 2 else distance

@@ -1,4 +1,4 @@
-"""What of RTCP (RFC 3550, section 6) a listener needs: who speaks, and who left."""
+"""The part of RTCP (RFC 3550, section 6) that a listener needs: who is sending, and who left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CNAME = 1
 
 @dataclass(frozen=True, slots=True)
 class RtcpNews:
-    """What one compound packet said.
+    """The content of one compound packet.
 
     Attributes:
         senders: sources that reported what they sent, with their count of packets.

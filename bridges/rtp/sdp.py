@@ -1,4 +1,4 @@
-"""What of a session description (RFC 8866) a listener needs: where audio comes, and as what."""
+"""The part of a session description (RFC 8866) that a listener needs: address and codecs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class AudioMedia:
     """The first audio section of a description.
 
     Attributes:
-        host: the address that it names; None where it names none, or a name.
-        port: where RTP comes.
-        rtcp_port: where RTCP comes; the same port with a=rtcp-mux.
-        codecs: by payload type.
-        session: what it calls itself.
+        host: its address; None if it has none, or a host name.
+        port: port for RTP.
+        rtcp_port: port for RTCP; the same port with a=rtcp-mux.
+        codecs: codecs by payload type.
+        session: name of the session.
     """
 
     host: str | None
@@ -93,7 +93,7 @@ def read(path: Path) -> AudioMedia:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > _MAX_BYTES:
-        raise UserError(f"{path} is over {_MAX_BYTES} bytes: name a session description")
+        raise UserError(f"{path} exceeds {_MAX_BYTES} bytes: name a session description")
     try:
         return parse(content.decode("utf-8", "replace"))
     except UserError as error:
@@ -117,17 +117,20 @@ def payload(text: str) -> tuple[int, Codec]:
 
 
 def _media(fields: list[str]) -> tuple[list[str], int]:
-    """The formats and the port of a line m=audio."""
+    """Returns the formats and the port of an m=audio line."""
     number = fields[1].partition("/")[0] if len(fields) > 3 else ""
     if not number.isdecimal() or not 0 < int(number) < 65536:
         raise UserError("the line m=audio of the session description has no port and formats")
     if "SAVP" in fields[2].upper():
-        raise UserError("the session description asks for SRTP: send plain RTP on a safe network")
+        raise UserError(
+            "the session description asks for SRTP: use dfd bridge sip, or plain RTP"
+            " on a safe network"
+        )
     return fields[3:], int(number)
 
 
 def address_of(value: str) -> str | None:
-    """The address of a line c=; None where it names a host or nothing."""
+    """Returns the address of a c= line; None if it has a host name or nothing."""
     fields = value.split()
     try:
         return str(ipaddress.ip_address(fields[2].partition("/")[0]))
@@ -136,7 +139,7 @@ def address_of(value: str) -> str | None:
 
 
 def rtpmap(argument: str) -> dict[int, Codec]:
-    """Reads the value of a=rtpmap; empty where it makes no sense.
+    """Reads the value of a=rtpmap; empty if it makes no sense.
 
     Raises:
         UserError: if it is a codec at a rate that cannot be decoded.
@@ -154,5 +157,5 @@ def rtpmap(argument: str) -> dict[int, Codec]:
         raise UserError(f"{name} at {rate} Hz is outside 8000 to 48000")
     fixed = {"OPUS": 48000, "G722": 8000}.get(name)
     if fixed is not None and rate != fixed:
-        raise UserError(f"{name} has an RTP clock of {fixed} Hz and not {rate}")
+        raise UserError(f"{name} has an RTP clock of {fixed} Hz, not {rate}")
     return {number: Codec(name, rate, channels if name == "L16" else 1)}

@@ -1,4 +1,4 @@
-"""Listens for RTP: one call a port, or one port that tells calls apart by their source."""
+"""Listens for RTP: one call per port, or one port that distinguishes calls by source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dfd.bridges.rtp.tally import Tally
 
 _TICK_SECONDS = 0.05
 _RECEIVE_BUFFER_BYTES = 1 << 20
-# A source is believed once two packets in a row came from it; so many are remembered.
+# A source is accepted once two consecutive packets came from it; this many are remembered.
 _MAX_CANDIDATES = 1024
 _CANDIDATE_SECONDS = 5.0
 
@@ -29,12 +29,12 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpOptions:
-    """Where RTP comes, and as what.
+    """Where to receive RTP, and its codecs.
 
     Attributes:
-        ports: each carries one call; empty: `port` carries all, told apart by source.
-        codecs: by payload type.
-        labels: of every call, such as the session's name.
+        ports: each carries one call; if empty, `port` carries all, distinguished by source.
+        codecs: codecs by payload type.
+        labels: labels of every call, such as the session's name.
     """
 
     host: str = "127.0.0.1"
@@ -47,7 +47,7 @@ class RtpOptions:
 
 @dataclass(eq=False, slots=True)
 class _Active:
-    """A call and what it was last heard of."""
+    """A call and when it was last active."""
 
     rtp: RtpCall
     call: Call
@@ -58,7 +58,7 @@ class _Active:
 
 
 class RtpServer:
-    """Takes packets and feeds the exchange."""
+    """Receives packets and feeds the exchange."""
 
     def __init__(self, exchange: Exchange, options: RtpOptions) -> None:
         self._exchange = exchange
@@ -68,7 +68,7 @@ class RtpServer:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> list[Address]:
-        """Binds every port; gives the addresses of RTP.
+        """Binds every port; returns the RTP addresses.
 
         Raises:
             OSError: if a port cannot be bound.
@@ -100,7 +100,7 @@ class RtpServer:
         return addresses
 
     async def stop(self) -> None:
-        """Hears nothing more and ends every call."""
+        """Stops listening and ends every call."""
         if self._timer is not None:
             self._timer.cancel()
         for transport in self._transports:
@@ -136,7 +136,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 class _Port:
-    """The calls of one port: one, locked to its first source, or all that come."""
+    """The calls of one port: one, locked to its first source, or any number."""
 
     def __init__(self, exchange: Exchange, options: RtpOptions, *, shared: bool) -> None:
         self.number = 0
@@ -147,7 +147,7 @@ class _Port:
         self._candidates: dict[tuple[Address, int], tuple[int, RtpPacket, float]] = {}
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
-        """Takes a datagram, RTP or RTCP."""
+        """Handles a datagram, RTP or RTCP."""
         if is_rtcp(data):
             self._control(data, address)
             return
@@ -195,7 +195,7 @@ class _Port:
         return None
 
     def _candidate(self, packet: RtpPacket, address: Address, now: float) -> None:
-        """Believes in a new source once two of its packets came in a row."""
+        """Accepts a new source once two of its packets arrived in a row."""
         metrics = self._exchange.metrics
         if self._active and not self._shared:
             metrics.add("packets", label="foreign")

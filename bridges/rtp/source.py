@@ -1,6 +1,6 @@
-"""One call's RTP: packets in, call events out, however its sources and codecs change.
+"""One call's RTP: turns packets into call events, however its sources and codecs change.
 
-Without input or output: the server gives packets and the time, and asks `poll` now and then.
+Without I/O: the server passes packets and the time, and calls `poll` now and then.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class RtpCall:
     """Follows one speaker.
 
     Args:
-        call_id: names the call.
-        codecs: what the payload types mean.
-        labels: what is known of the call.
-        hold_seconds: the jitter buffer's patience.
+        call_id: id of the call.
+        codecs: codecs of the payload types.
+        labels: what is known about the call.
+        hold_seconds: how long the jitter buffer waits for a packet.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class RtpCall:
 
     @property
     def jitter_counts(self) -> JitterCounts:
-        """What became of the present source's packets."""
+        """Counts of the present source's packets."""
         return self._jitter.counts
 
     @property
     def timeline_counts(self) -> TimelineCounts:
-        """What the time line is made of."""
+        """Counts of the time line."""
         return TimelineCounts() if self._timeline is None else self._timeline.counts
 
     @property
@@ -60,7 +60,7 @@ class RtpCall:
         return self._jitter.waiting
 
     def push(self, packet: RtpPacket, now: float) -> list[CallEvent]:
-        """Takes a packet."""
+        """Handles a packet."""
         if packet.payload_type not in self._codecs:
             self.unknown_payloads += 1
             return []
@@ -80,12 +80,12 @@ class RtpCall:
         return [event for released in self._jitter.poll(now) for event in self._take(released)]
 
     def end(self, reason: str) -> list[CallEvent]:
-        """Gives what is held, and the end."""
+        """Returns what is held, and the end of the call."""
         events = [event for one in self._jitter.flush() for event in self._take(one)]
         return [*events, CallEnded(reason)]
 
     def _adopt(self, packet: RtpPacket, events: list[CallEvent]) -> bool:
-        """Goes over to another source once two of its packets came and none of the old."""
+        """Switches to another source once two of its packets arrived and none of the old one."""
         expected, self._candidate = (
             self._candidate,
             (packet.ssrc, (packet.sequence + 1) & 0xFFFF),

@@ -1,4 +1,4 @@
-"""Carries what became of one source's packets over to the metrics."""
+"""Transfers the packet counts of one source to the metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dfd.bridges.rtp.source import RtpCall
 
 
 class Tally:
-    """The counts of one source as they were last told.
+    """The counts of one source as last reported.
 
     Args:
         metrics: counts for all sources.
@@ -18,7 +18,7 @@ class Tally:
         self._told: dict[str, int] = {}
 
     def update(self, rtp: RtpCall) -> None:
-        """Tells what was counted since the last time."""
+        """Reports what was counted since the last time."""
         jitter, line = rtp.jitter_counts, rtp.timeline_counts
         counts = {
             "received": jitter.received,
@@ -35,7 +35,7 @@ class Tally:
             self.reached(fate, count)
 
     def reached(self, fate: str, count: int) -> None:
-        """Adds what a count grew by; a new source counts from nothing again."""
+        """Adds the growth of a count; a new source starts at zero again."""
         more = count - self._told.get(fate, 0)
         if more:
             self._metrics.add("packets", float(max(more, 0)), fate)

@@ -1,6 +1,6 @@
-"""From packets in order to audio on a time line: where was it lost, where was it silent.
+"""Puts ordered packets on a time line, distinguishing lost audio from silence.
 
-The RTP timestamp says where a packet's first sample lies. A hole in the timestamps with
+The RTP timestamp gives the position of a packet's first sample. A hole in the timestamps with
 packets missing is lost audio: a gap. A hole without missing packets is a sender that paused
 between talk-spurts, or sent telephone events meanwhile: silence of the same length.
 """
@@ -16,7 +16,7 @@ from dfd.bridges.rtp.jitter import Released
 from dfd.bridges.rtp.packets import forward
 from dfd.clients.audio import AudioFormat
 
-# A pause longer than this is told as a gap: nobody said that the line was silent.
+# A pause longer than this is reported as a gap, since nothing says that the line was silent.
 _MAX_SILENCE_SECONDS = 5.0
 # A timestamp that runs ahead of the clock by more than this is no position in time.
 _MAX_AHEAD_SECONDS = 2.0
@@ -24,7 +24,7 @@ _MAX_AHEAD_SECONDS = 2.0
 
 @dataclass(slots=True)
 class TimelineCounts:
-    """What the time line is made of, in frames."""
+    """The composition of the time line, in frames."""
 
     audio_frames: int = 0
     gap_frames: int = 0
@@ -38,7 +38,7 @@ class Timeline:
     """Puts one source's packets on the time line of one stream.
 
     Args:
-        codec: what the payloads are; a change of codec needs another time line.
+        codec: codec of the payloads; a change of codec needs another time line.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -46,35 +46,35 @@ class Timeline:
         self._decoder: Decoder = make_decoder(codec)
         self._frame_bytes = self._decoder.audio_format.bytes_per_frame
         self._next: int | None = None  # timestamp after the last sample
-        self._arrival: float | None = None  # of the last audio
+        self._arrival: float | None = None  # arrival of the last audio
         self._lost = 0
         self.counts = TimelineCounts()
 
     @property
     def audio_format(self) -> AudioFormat:
-        """The format of what `push` gives."""
+        """The format of the audio that `push` returns."""
         return self._decoder.audio_format
 
     def skip(self, released: Released) -> None:
-        """Takes a packet that is no audio: it was not lost, and its time passes."""
+        """Handles a packet that is not audio: it was not lost, and its time passes."""
         if released.restarted:
             self._next = None
         self._lost += released.lost
 
     def restart(self) -> None:
-        """Another source goes on in this one's place: its timestamps mean nothing here."""
+        """Continues with another source, whose timestamps are unrelated."""
         self._decoder = make_decoder(self.codec)
         self._forget()
 
     def take_over(self, before: Timeline) -> None:
-        """Goes on where another codec of the same format and clock stopped."""
+        """Continues where another codec with the same format and clock stopped."""
         self.counts = before.counts
         self._arrival, self._lost = before._arrival, before._lost
         if before._decoder.ticks_per_second == self._decoder.ticks_per_second:
             self._next = before._next
 
     def push(self, released: Released) -> list[CallAudio]:
-        """Takes a packet of audio, gives it with the hole before it."""
+        """Takes an audio packet and returns it with the hole before it."""
         packet = released.packet
         lost, self._lost = self._lost + released.lost, 0
         if released.restarted:
@@ -106,7 +106,7 @@ class Timeline:
     def _place(
         self, timestamp: int, arrival: float, lost: int, frames: int
     ) -> tuple[int, int, int]:
-        """Frames of gap, of silence, and frames to leave out because they were there before."""
+        """Returns frames of gap, of silence, and frames to leave out as duplicates."""
         rate = self.audio_format.sample_rate_hz
         if self._next is None:
             return self._elapsed(arrival, frames), 0, 0
@@ -120,11 +120,11 @@ class Timeline:
         elif hole <= self._elapsed(arrival, frames) + round(_MAX_AHEAD_SECONDS * rate):
             still = not lost and hole <= round(_MAX_SILENCE_SECONDS * rate)
             return (0, hole, 0) if still else (hole, 0, 0)
-        self.counts.resets += 1  # the timestamps jumped: only the clock is left to go by
+        self.counts.resets += 1  # the timestamps jumped, so only the clock can be used
         return self._elapsed(arrival, frames), 0, 0
 
     def _elapsed(self, arrival: float, frames: int) -> int:
-        """Frames that passed by the clock and that no packet filled."""
+        """Returns the frames that passed by the clock without a packet."""
         seconds = 0.0 if self._arrival is None else max(0.0, arrival - self._arrival)
         return max(0, round(seconds * self.audio_format.sample_rate_hz) - frames)
 

@@ -1,9 +1,9 @@
-"""A SIP user agent server that takes calls to be watched: SIPREC's and plain ones.
+"""A SIP user agent server that answers calls to be judged: SIPREC sessions and ordinary ones.
 
-messages, framing, bodies, metadata   what comes off the wire (sipmessage reads the messages)
+messages, framing, bodies, metadata   parsing (sipmessage parses the messages)
 offers, answers, srtp                 the session descriptions, and the keys in them
-digest, peers                         who may come in
-transactions, dialogs, agent          RFC 3261 without input or output: requests in, answers out
+digest, peers                         who may call
+transactions, dialogs, agent          RFC 3261 without I/O: requests in, responses out
 watched, drift                        the media of one call, as call events on one time line
 media, server                         the ports: RTP and SIP over UDP, TCP and TLS
 """

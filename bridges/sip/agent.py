@@ -1,7 +1,7 @@
-"""The user agent server (RFC 3261, section 8.2): a request and the time in, answers out.
+"""The user agent server (RFC 3261, section 8.2): requests and the time in, responses out.
 
-Every call is answered at once or turned away at once, so there is no ringing and nothing for a
-CANCEL to stop. Without input or output: the server gives requests, and asks `poll` now and then.
+Every call is answered or rejected at once, so there is no ringing and nothing for a CANCEL to
+stop. Without I/O: the server passes requests, and calls `poll` now and then.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _KNOWN = frozenset({"siprec", "timer", "record-aware"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRules:
-    """What is asked of callers.
+    """Requirements for callers.
 
     Attributes:
-        authenticator: checks who calls; None lets all in that come this far.
-        srtp_only: whether audio in the clear is declined.
+        authenticator: authenticates callers; None admits all that get this far.
+        srtp_only: whether unencrypted audio is declined.
         label_headers: headers that become labels of the call.
     """
 
@@ -52,11 +52,11 @@ class AgentRules:
 
 @dataclass(slots=True)
 class Agent:
-    """All calls of one bridge, by their signalling.
+    """The signalling of all calls of one bridge.
 
     Args:
-        owner: has the media.
-        rules: what is asked of callers.
+        owner: owner of the media.
+        rules: requirements for callers.
     """
 
     owner: Owner
@@ -67,16 +67,16 @@ class Agent:
 
     @property
     def calls(self) -> int:
-        """Calls at this moment."""
+        """Number of current calls."""
         return len(self._dialogs)
 
     @property
     def waiting(self) -> int:
-        """Requests of this side that are not answered yet."""
+        """Number of our own requests that are not answered yet."""
         return len(self._requests)
 
     def receive(self, message: Message, way: Way, now: float) -> None:
-        """Takes a message."""
+        """Handles a message."""
         if isinstance(message, Response):
             self._requests.receive(message)
             return
@@ -90,7 +90,7 @@ class Agent:
             self._fresh(message, key, way, now)
 
     def poll(self, now: float) -> None:
-        """Sends what is due and ends what is overdue."""
+        """Sends what is due and ends what has timed out."""
         self._requests.poll(now)
         for lost in self._transactions.poll(now):
             for dialog in [one for one in self._dialogs.values() if one.invite is lost]:
@@ -100,13 +100,13 @@ class Agent:
                 self._hang_up(dialog, "session timer", now)
 
     def hang_up(self, media: object, reason: str, now: float) -> None:
-        """Ends the call of some media from this side."""
+        """Ends the call that some media belong to, from our side."""
         for dialog in tuple(self._dialogs.values()):
             if dialog.media is media:
                 self._hang_up(dialog, reason, now)
 
     def hang_up_all(self, reason: str, now: float) -> None:
-        """Ends every call from this side."""
+        """Ends every call from our side."""
         for dialog in tuple(self._dialogs.values()):
             self._hang_up(dialog, reason, now)
 
@@ -126,7 +126,7 @@ class Agent:
         dialog.media.end(reason)
 
     def _fresh(self, request: Request, key: Key, way: Way, now: float) -> None:
-        """Answers a request that did not come before."""
+        """Answers a new request."""
         if self._transactions.full:
             way.send(bytes(respond(request, 503, headers=[("Retry-After", "32")])))
             return
@@ -136,7 +136,7 @@ class Agent:
             source = f"{way.transport} {way.host}:{way.port}"
             self.owner.refused(source, refusal.word, f"{request.method}: {refusal}")
             response = respond(request, refusal.code, tag=new_tag(), headers=refusal.headers)
-            if refusal.code == 401:  # without memory, as RFC 3261, section 8.2.7 wants it
+            if refusal.code == 401:  # stateless, as RFC 3261, section 8.2.7 requires
                 way.send(bytes(response))
                 return
         except Exception:
@@ -192,7 +192,7 @@ class Agent:
         user = caller_of(request, self.rules.authenticator, now)
         peer_tag = tag_of(request, "From")
         if any(key[0] == request.call_id and key[2] == peer_tag for key in self._dialogs):
-            raise RefusedError(482, "the same call came by two ways")
+            raise RefusedError(482, "the same call arrived by two paths")
         target = target_of(request)
         expires, more = session_timer(request, now)
         body = body_of(request)
@@ -201,7 +201,7 @@ class Agent:
         heard = heard_of(lines, self.rules.srtp_only) if lines else []
         labels |= party_labels(body, heard)
         if not lines and self.rules.srtp_only:
-            raise RefusedError(488, "a call without an offer, where only SRTP is taken")
+            raise RefusedError(488, "a call without an offer, although only SRTP is accepted")
         siprec = body.metadata is not None or "siprec" in request.require
         media = self.owner.open(Incoming(call_name(request.call_id), way, labels, siprec))
         try:
@@ -229,7 +229,7 @@ class Agent:
         return self._accept(request, dialog, more, sdp)
 
     def _within(self, request: Request, way: Way, now: float) -> Response:
-        """Answers a request of a call.
+        """Answers a request within a call.
 
         Raises:
             RefusedError: if it is refused.
@@ -239,7 +239,9 @@ class Agent:
             return respond(request, 481)
         if request.cseq.sequence <= dialog.cseq:
             raise RefusedError(
-                500, "a request with a number that was used", headers=[("Retry-After", "1")]
+                500,
+                "a request whose sequence number was already used",
+                headers=[("Retry-After", "1")],
             )
         dialog.cseq = request.cseq.sequence
         dialog.way = way
@@ -256,7 +258,7 @@ class Agent:
         return respond(request, 405, headers=[("Allow", ALLOW)])
 
     def _change(self, request: Request, dialog: Dialog, now: float) -> Response:
-        """Takes another offer: hold, resume, another address, another party."""
+        """Handles a new offer: hold, resume, another address, another party."""
         expires, more = session_timer(request, now)
         body = body_of(request)
         sdp = b""
@@ -287,7 +289,7 @@ class Agent:
         return respond(request, 200, tag=dialog.tag, headers=headers, body=sdp, content_type=kind)
 
     def _acknowledged(self, request: Request, before: Transaction | None) -> None:
-        """Takes an ACK: of an answer that was no, or of a call, by its dialog."""
+        """Handles an ACK: of a rejection, or of a call, by its dialog."""
         if before is not None and before.code >= 300:
             self._transactions.acknowledge(before)
             return

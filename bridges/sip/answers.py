@@ -1,4 +1,4 @@
-"""From an offer to its answer (RFC 3264): which lines are heard, in which codec, and where."""
+"""Makes the answer to an offer (RFC 3264): which lines are received, in which codec, and where."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dfd.bridges.sip.offers import Line
 from dfd.bridges.sip.srtp import Keys, choose
 from dfd.clients.audio import MAX_CHANNELS
 
-# Without an offer these are offered by this side: one rate, whichever of them is taken.
+# What we offer if the peer makes no offer: one rate, whichever of them is chosen.
 OFFERED = {0: Codec("PCMU", 8000), 8: Codec("PCMA", 8000)}
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A line of the offer that is taken.
+    """An accepted line of the offer.
 
     Attributes:
-        index: its place among the lines.
-        line: as offered.
-        payload_type, codec: the one in which audio is wanted.
-        codecs: that one, and telephone events or comfort noise beside it.
-        keys: of SRTP; None for plain RTP.
+        index: its position among the lines.
+        line: the line as offered.
+        payload_type, codec: the chosen codec.
+        codecs: the chosen codec, and telephone events or comfort noise.
+        keys: SRTP keys; None for plain RTP.
     """
 
     index: int
@@ -36,7 +36,7 @@ class Heard:
 
 
 def audio_rate(codec: Codec) -> int:
-    """The rate of what a codec is decoded to, in samples a second."""
+    """Returns the sample rate of a codec's decoded audio."""
     return 16000 if codec.name == "G722" else codec.clock_rate_hz
 
 
@@ -47,13 +47,13 @@ def select(
     rate_hz: int | None = None,
     most: int = MAX_CHANNELS,
 ) -> list[Heard]:
-    """Chooses lines and codecs: all that are heard have one rate, since they become one stream.
+    """Chooses lines and codecs: all accepted lines have one rate, since they become one stream.
 
     Args:
-        lines: of the offer.
+        lines: lines of the offer.
         srtp_only: whether lines without SRTP are declined.
-        rate_hz: that of the stream which the call has already; None before it has one.
-        most: lines beyond so many are declined.
+        rate_hz: rate of the call's existing stream; None if there is none yet.
+        most: lines beyond this number are declined.
 
     Raises:
         ProtocolError: if nothing in the offer can be decoded.
@@ -86,7 +86,7 @@ def select(
 
 
 def _common_rate(lines: Sequence[Line]) -> int:
-    """The rate, in the first line's order of preference, that the most lines can have."""
+    """Returns the rate that most lines support, in the first line's order of preference."""
     rates = dict.fromkeys(audio_rate(codec) for codec in lines[0].codecs.values() if codec.is_audio)
     return max(rates, key=lambda rate: sum(_pick(line, rate) is not None for line in lines))
 
@@ -107,10 +107,10 @@ def _why(lines: Sequence[Line], srtp_only: bool) -> str:
     if not audio:
         return "no line of the offer is audio"
     if not any(codec.is_audio for line in audio for codec in line.codecs.values()):
-        return "no codec of the offer is spoken here: offer PCMU, PCMA, G722, opus or L16"
+        return "no codec of the offer is supported: offer PCMU, PCMA, G722, opus or L16"
     if srtp_only and not any(line.secure for line in audio):
-        return "only SRTP is taken here: offer RTP/SAVP with a=crypto"
-    return "no transport of the offer is spoken here: offer RTP/AVP, or RTP/SAVP with a=crypto"
+        return "only SRTP is accepted: offer RTP/SAVP with a=crypto"
+    return "no transport of the offer is supported: offer RTP/AVP, or RTP/SAVP with a=crypto"
 
 
 def write(
@@ -122,9 +122,9 @@ def write(
     """Writes the answer.
 
     Args:
-        lines: of the offer; each has its line in the answer.
-        heard: what is taken, by place, with the port for it.
-        host: where media is to be sent.
+        lines: lines of the offer; each has a line in the answer.
+        heard: the accepted lines, by position, with their ports.
+        host: address for media.
         session: number and version of the description.
     """
     family = "IP6" if ":" in host else "IP4"
@@ -162,7 +162,7 @@ def _taken(line: Line, heard: Heard, port: int) -> list[str]:
 
 
 def offer(port: int, host: str, session: tuple[int, int]) -> bytes:
-    """What is offered to a peer that offers nothing itself."""
+    """Makes the offer to a peer that makes none itself."""
     line = Line("audio", port, "RTP/AVP", ("0", "8"), codecs=OFFERED)
     heard = Heard(0, line, 0, OFFERED[0], OFFERED, None)
     return write([line], {0: (heard, port)}, host, session)

@@ -1,4 +1,4 @@
-"""What a request asks for: its body, its offer, its labels, its session timer; or why not."""
+"""Parses what a request asks for: body, offer, labels, session timer; or refuses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIN_EXPIRES = 90
 
 
 def body_of(request: Request) -> Bodies:
-    """The parts of a request's body.
+    """Reads the parts of a request's body.
 
     Raises:
         RefusedError: if it cannot be read.
@@ -30,7 +30,7 @@ def body_of(request: Request) -> Bodies:
 
 
 def lines_of(sdp: str) -> list[offers.Line]:
-    """The lines of a session description.
+    """Reads the lines of a session description.
 
     Raises:
         RefusedError: if it is not one.
@@ -44,10 +44,10 @@ def lines_of(sdp: str) -> list[offers.Line]:
 def heard_of(
     lines: list[offers.Line], srtp_only: bool, rate_hz: int | None = None
 ) -> list[answers.Heard]:
-    """What of an offer is taken.
+    """Selects what to accept of an offer.
 
     Raises:
-        RefusedError: if nothing can be.
+        RefusedError: if nothing can be accepted.
     """
     try:
         return answers.select(lines, srtp_only=srtp_only, rate_hz=rate_hz)
@@ -57,7 +57,7 @@ def heard_of(
 
 
 def party_labels(body: Bodies, heard: list[answers.Heard]) -> Mapping[str, str]:
-    """Labels of the call from SIPREC's metadata: who is on which channel.
+    """Makes labels from SIPREC metadata: who is on which channel.
 
     Raises:
         RefusedError: if the metadata cannot be read.
@@ -77,7 +77,7 @@ def party_labels(body: Bodies, heard: list[answers.Heard]) -> Mapping[str, str]:
 
 
 def target_of(request: Request) -> str:
-    """The URI of a request's Contact.
+    """Returns the URI of a request's Contact.
 
     Raises:
         RefusedError: if there is none.
@@ -87,12 +87,12 @@ def target_of(request: Request) -> str:
     except ValueError:
         found = []
     if not found:
-        raise RefusedError(400, "a call without a Contact that can be read")
+        raise RefusedError(400, "a call without a valid Contact")
     return str(found[0].uri)
 
 
 def session_timer(request: Request, now: float) -> tuple[float | None, list[tuple[str, str]]]:
-    """When the session ends unless refreshed (RFC 4028), and the headers that agree to it.
+    """Returns when the session ends unless refreshed (RFC 4028), and the headers that confirm it.
 
     Raises:
         RefusedError: if it is wrong or too short.
@@ -114,7 +114,7 @@ def session_timer(request: Request, now: float) -> tuple[float | None, list[tupl
 
 
 def labels_of(request: Request, user: str, headers: Iterable[str]) -> dict[str, str]:
-    """Labels of a call from its headers."""
+    """Makes labels of a call from its headers."""
     labels = {
         "from": printable(request.from_address.uri),
         "to": printable(request.to_address.uri),
@@ -134,7 +134,7 @@ def labels_of(request: Request, user: str, headers: Iterable[str]) -> dict[str, 
 
 
 def caller_of(request: Request, checks: Authenticator | None, now: float) -> str:
-    """Who calls; empty where nobody is asked.
+    """Returns who calls; empty if no authentication is required.
 
     Raises:
         RefusedError: if the caller is unknown; it carries the challenges.

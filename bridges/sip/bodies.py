@@ -1,4 +1,4 @@
-"""The parts of a request's body: a session description, and SIPREC's metadata beside it."""
+"""The parts of a request's body: a session description and SIPREC metadata."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MAX_PARTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """What of a body is understood here.
+    """The supported parts of a body.
 
     Attributes:
-        sdp: None where there is no session description.
-        metadata: None where the recording says nothing of itself.
+        sdp: the session description; None if there is none.
+        metadata: the SIPREC metadata; None if there is none.
     """
 
     sdp: str | None = None
@@ -42,12 +42,12 @@ def bodies_of(request: Request) -> Bodies:
     if not kind:
         raise ProtocolError("a body without Content-Type")
     head = b"MIME-Version: 1.0\r\nContent-Type: " + kind.encode("utf-8", "replace") + b"\r\n\r\n"
-    # the parser of mail knows the same multipart as SIP
+    # the mail parser handles the same multipart format as SIP
     try:
         whole = BytesParser(policy=policy.compat32).parsebytes(head + content)
         return _parts(whole)
     except (ValueError, LookupError, RecursionError) as error:
-        raise ProtocolError("a body that cannot be taken apart") from error
+        raise ProtocolError("a body that cannot be parsed") from error
 
 
 def _parts(whole: Message) -> Bodies:
@@ -65,5 +65,5 @@ def _parts(whole: Message) -> Bodies:
         elif name in _METADATA and metadata is None:
             metadata = payload
     if sdp is None and metadata is None:
-        raise ProtocolError(f"a body of {whole.get_content_type()}, in which no audio is offered")
+        raise ProtocolError(f"a body of type {whole.get_content_type()}, which offers no audio")
     return Bodies(sdp, metadata)

@@ -1,4 +1,4 @@
-"""What is remembered of a call's signalling (RFC 3261, section 12), and whom it asks."""
+"""The state of a call's signalling (RFC 3261, section 12), and its interfaces."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dfd.bridges.sip.transactions import Transaction
 
 
 class RefusedError(Exception):
-    """A request that is not granted.
+    """A request that is refused.
 
     Attributes:
-        code: the status of the answer.
-        word: the reason for the metrics.
-        headers: further ones of the answer.
+        code: status code of the response.
+        word: reason for the metrics.
+        headers: additional headers of the response.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class RefusedError(Exception):
 
 
 class Way(Protocol):
-    """Where a request came from, and by which its answers go back.
+    """The path that a request came by, and on which its responses go back.
 
     Attributes:
-        host, port: of the other end.
-        local: the address at this end.
+        host, port: address of the other end.
+        local: address of our end.
         transport: "UDP", "TCP" or "TLS".
     """
 
@@ -58,34 +58,34 @@ class Media(Protocol):
     """The audio of one call, as the agent knows it.
 
     Attributes:
-        rate_hz: of its stream; None before it has one.
+        rate_hz: rate of its stream; None before it has one.
     """
 
     rate_hz: int | None
 
     def change(self, lines: Sequence[Line], heard: Sequence[Heard]) -> bytes:
-        """Takes an offer; gives the answer.
+        """Handles an offer; returns the answer.
 
         Raises:
             RefusedError: if there is no port for it.
         """
 
     def describe(self) -> bytes:
-        """The description that holds at present; the first offer where the peer made none."""
+        """Returns the present description, or our first offer if the peer made none."""
 
     def answered(self, lines: Sequence[Line]) -> None:
-        """Takes the answer to an offer of this side."""
+        """Handles the answer to our offer."""
 
     def name(self, labels: Mapping[str, str]) -> None:
-        """Takes what the peer says of the call later on."""
+        """Adds labels that the peer sends later."""
 
     def end(self, reason: str) -> None:
-        """The call is over."""
+        """Ends the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A call that asks to be taken."""
+    """An incoming call."""
 
     call_id: str
     way: Way
@@ -94,20 +94,20 @@ class Incoming:
 
 
 class Owner(Protocol):
-    """Who has the media."""
+    """The owner of the media."""
 
     def trouble(self) -> str:
-        """Why a call would not be judged now; empty where it would."""
+        """Returns why a call would not be judged now; empty if it would be."""
 
     def open(self, incoming: Incoming) -> Media:
-        """Takes a call.
+        """Accepts a call.
 
         Raises:
             RefusedError: if it cannot.
         """
 
     def refused(self, source: str, word: str, reason: str) -> None:
-        """Is told of what was turned away."""
+        """Reports what was refused."""
 
 
 @dataclass(eq=False, slots=True)
@@ -115,14 +115,14 @@ class Dialog:
     """One call.
 
     Attributes:
-        tag: this side's.
-        peer: the From of its first request, by which this side's requests find it.
-        own: the To, with this side's tag.
+        tag: our tag.
+        peer: the From of its first request, used as the To of our requests.
+        own: the To, with our tag.
         target: the URI in its Contact.
-        routes: the proxies between, nearest first.
-        cseq: the number of its last request, and of this side's own.
+        routes: the proxies in between, nearest first.
+        cseq: sequence number of its last request, and of our own.
         expires: when the session ends unless it is refreshed.
-        offered: this side made the offer, and the ACK has the answer.
+        offered: whether we made the offer, so that the ACK has the answer.
     """
 
     call_id: str
@@ -146,7 +146,7 @@ class Dialog:
         self.key = (self.call_id, self.tag, self.peer_tag)
 
     def goodbye(self, cause: str) -> tuple[str, bytes]:
-        """A BYE of this side, with the branch under which its answer comes."""
+        """Makes our BYE, with the branch under which its response arrives."""
         self.own_cseq += 1
         host, port = self.way.local
         branch = f"z9hG4bK{new_tag()}"
@@ -170,6 +170,6 @@ def _bracketed(host: str) -> str:
 
 
 def contact(way: Way) -> str:
-    """This side's Contact: a recording server's, by its feature tag (RFC 7866, section 6.1.2)."""
+    """Returns our Contact, with the feature tag of a recording server (RFC 7866, section 6.1.2)."""
     transport = "" if way.transport == "UDP" else f";transport={way.transport.lower()}"
     return f"<sip:dfd@{_bracketed(way.local[0])}:{way.local[1]}{transport}>;+sip.srs"

@@ -1,7 +1,7 @@
-"""Digest authentication (RFC 7616, RFC 8760; RFC 2617 for old agents): challenges without memory.
+"""Stateless digest authentication (RFC 7616, RFC 8760; RFC 2617 for old agents).
 
-A nonce is the time and a hash of it under a key of this process, so that a flood of requests
-without credentials leaves nothing behind.
+A nonce is the time and a hash of it with a key of this process, so that a flood of requests
+without credentials uses no memory.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _MAX_HEADER_CHARACTERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What credentials are worth.
+    """The result of checking credentials.
 
     Attributes:
-        user: who it is; None where they are not accepted.
-        stale: right but for their nonce, which is too old: worth another challenge.
-        wrong: credentials of a known scheme that do not fit, not merely absent.
+        user: name of the user; None if the credentials are not accepted.
+        stale: correct except for an old nonce, which deserves another challenge.
+        wrong: credentials of a known scheme that do not match, rather than absent.
     """
 
     user: str | None = None
@@ -38,13 +38,13 @@ class Verdict:
 
 @dataclass(slots=True)
 class Authenticator:
-    """Challenges, and checks the answers.
+    """Makes challenges and checks credentials.
 
     Args:
         users: passwords by name.
-        realm: as it stands in the challenges.
-        algorithms: offered in this order, one header each; old agents give a call up when
-            they see another than MD5, wherever it stands (baresip 1.0 does).
+        realm: realm in the challenges.
+        algorithms: offered in this order, one header each; old agents give up when they see
+            any algorithm other than MD5, wherever it is (baresip 1.0 does).
     """
 
     users: Mapping[str, str] = field(repr=False)
@@ -54,7 +54,7 @@ class Authenticator:
     _counts: OrderedDict[str, int] = field(default_factory=OrderedDict, repr=False)
 
     def challenges(self, now: float, *, stale: bool = False) -> list[str]:
-        """The values of WWW-Authenticate."""
+        """Returns the values of WWW-Authenticate."""
         nonce = self._nonce(now)
         more = ", stale=true" if stale else ""
         return [
@@ -66,9 +66,9 @@ class Authenticator:
         """Checks the value of Authorization.
 
         Args:
-            header: None where there is none.
-            method: of the request.
-            now: steady seconds.
+            header: the header's value; None if there is none.
+            method: method of the request.
+            now: time on a monotonic clock, in seconds.
         """
         fields = _fields(header)
         if fields is None:
@@ -83,14 +83,14 @@ class Authenticator:
             return make(text.encode("utf-8", "surrogateescape")).hexdigest()
 
         password = self.users.get(user)
-        # the same work for a name that nobody has
+        # the same work for an unknown name
         first = digest(f"{user}:{self.realm}:{'' if password is None else password}")
         second = digest(f"{method}:{fields.get('uri', '')}")
         qop = fields.get("qop", "")
         if qop == "auth":
             middle = f"{nonce}:{fields.get('nc', '')}:{fields.get('cnonce', '')}:auth"
         elif not qop:
-            middle = nonce  # RFC 2069, which old agents still speak
+            middle = nonce  # RFC 2069, which old agents still use
         else:
             return Verdict(wrong=True)
         expected = digest(f"{first}:{middle}:{second}")
@@ -121,7 +121,7 @@ class Authenticator:
         )
 
     def _counted(self, nonce: str, count: str, qop: str) -> bool:
-        """Whether the nonce was not used with this count before: an answer works once."""
+        """Returns whether the nonce was unused with this count, since a response works once."""
         try:
             number = int(count, 16) if qop else 1
         except ValueError:
@@ -136,10 +136,10 @@ class Authenticator:
 
 
 def _fields(header: str | None) -> dict[str, str] | None:
-    """The parameters of a Digest header; None where it is none.
+    """Parses the parameters of a Digest header; None if it is not one.
 
-    By the standard library and not by sipmessage, whose pattern for this header takes time
-    that grows exponentially with quotes that a stranger sends.
+    Uses the standard library instead of sipmessage, whose pattern for this header takes time that
+    grows exponentially with the number of quotes that a stranger sends.
     """
     if header is None or len(header) > _MAX_HEADER_CHARACTERS:
         return None

@@ -1,4 +1,4 @@
-"""How far a line's audio is from the clock: what lasts is mended, what passes is not touched."""
+"""How far a line's audio deviates from the clock: only lasting deviations are corrected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PAUSE_SECONDS = 2.0
 
 
 class Drift:
-    """Watches one line; times are seconds of any steady clock."""
+    """Monitors one line; times are seconds on any monotonic clock."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -20,11 +20,11 @@ class Drift:
         self._greatest = 0.0
 
     def correction(self, lag: float, now: float) -> float:
-        """Seconds by which the line is to be moved on (or back, below zero).
+        """Returns the seconds by which to move the line forward (or back, if negative).
 
         Args:
-            lag: how much later than its place on the time line audio came.
-            now: when it came.
+            lag: how much later than its position on the time line audio arrived.
+            now: when it arrived.
         """
         paused = self._since is not None and now - self._last > _PAUSE_SECONDS
         self._last = now

@@ -16,7 +16,7 @@ class Framer:
     """Cuts the bytes of one connection into messages.
 
     Attributes:
-        pings: keep-alives that came since they were last asked for (RFC 5626, section 4.4.1).
+        pings: keep-alives received since they were last read (RFC 5626, section 4.4.1).
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Framer:
         self.pings = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Takes bytes as they come; gives the messages that are whole.
+        """Takes bytes as they arrive; returns complete messages.
 
         Raises:
             ProtocolError: if no message can be found in them.
@@ -36,28 +36,28 @@ class Framer:
             end = self._bytes.find(b"\r\n\r\n")
             if end < 0:
                 break
-            # the headers' last line keeps its end, by which the pattern finds it
+            # keep the end of the last header line, which the pattern needs
             found = _LENGTH.search(self._bytes, 0, end + 2)
             if found is None:
                 raise ProtocolError("a SIP message on a stream has no Content-Length")
             whole = end + 4 + int(found[1])
             if whole > MAX_MESSAGE_BYTES:
-                raise ProtocolError(f"a SIP message of {whole} bytes is over {MAX_MESSAGE_BYTES}")
+                raise ProtocolError(f"a SIP message of {whole} bytes exceeds {MAX_MESSAGE_BYTES}")
             if len(self._bytes) < whole:
                 break
             messages.append(bytes(self._bytes[:whole]))
             del self._bytes[:whole]
         if len(self._bytes) > MAX_MESSAGE_BYTES:
-            raise ProtocolError(f"SIP headers are over {MAX_MESSAGE_BYTES} bytes")
+            raise ProtocolError(f"SIP headers exceed {MAX_MESSAGE_BYTES} bytes")
         return messages
 
     def _skip_blank_lines(self) -> None:
-        """Leaves out the line ends between messages; two of them are a keep-alive."""
+        """Skips line ends between messages; two of them are a keep-alive."""
         while self._bytes.startswith(b"\r\n"):
             if self._bytes.startswith(b"\r\n\r\n"):
                 self.pings += 1
                 del self._bytes[:4]
             else:
                 if len(self._bytes) < 4:
-                    return  # the other half may still come
+                    return  # the other half may still arrive
                 del self._bytes[:2]

@@ -1,4 +1,4 @@
-"""The media of one call: its ports, who may send to them, and the way on to the exchange."""
+"""The media of one call: its ports, who may send to them, and the link to the exchange."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from dfd.bridges.sip.ports import PortPair, PortRange
 from dfd.bridges.sip.srtp import Unprotector
 from dfd.bridges.sip.watched import WatchedCall
 
-# A sender that fell silent for so long may be followed by another one of the same host.
+# A sender that was silent for this long may be replaced by another one from the same host.
 _RELOCK_SECONDS = 2.0
-# Nobody speaks on a call on hold; it is not forgotten for all that.
+# Idle limit of a call on hold, during which nobody speaks.
 _HELD_SECONDS = 3600.0
 _COUNT_SECONDS = 1.0
 
 
 @dataclass(eq=False, slots=True)
 class _Line:
-    """A line that is heard."""
+    """A line that is received."""
 
     index: int
     codecs: dict[int, Codec]
@@ -49,12 +49,12 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlace:
-    """Where media comes.
+    """Where to receive media.
 
     Attributes:
-        ports: the range.
-        address: as peers are told it.
-        allowed: networks that may send media besides the peer and whom it names.
+        ports: the port range.
+        address: the address announced to peers.
+        allowed: networks that may send media, besides the peer and the address in its offer.
     """
 
     ports: PortRange
@@ -67,11 +67,11 @@ class CallMedia:
 
     Args:
         exchange: has the limits and the metrics.
-        call: the place in the exchange that it has.
-        incoming: what its signalling said.
-        place: where media comes.
-        clock: steady seconds.
-        on_end: is told that the call is over.
+        call: its call in the exchange.
+        incoming: data from its signalling.
+        place: where to receive media.
+        clock: a monotonic clock, in seconds.
+        on_end: called when the call is over.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class CallMedia:
 
     @property
     def held(self) -> bool:
-        """Whether the peer said that it sends nothing at present."""
+        """Whether the peer has put the call on hold."""
         return bool(self._lines) and all(line.held for line in self._lines.values())
 
     def change(self, lines: Sequence[Line], heard: Sequence[Heard]) -> bytes:
-        """Takes an offer; gives the answer."""
+        """Handles an offer; returns the answer."""
         taken = {one.index: self._take(one) for one in heard}
         for index, line in self._lines.items():
             line.held = index not in taken or not lines[index].sends
@@ -130,7 +130,7 @@ class CallMedia:
         return self._said
 
     def describe(self) -> bytes:
-        """The description that holds; an offer of this side's where the peer made none."""
+        """Returns the present description, or our offer if the peer made none."""
         if not self._said:
             line = _Line(0, dict(answers.OFFERED), port=self._port(0))
             self._lines[0] = line
@@ -142,23 +142,23 @@ class CallMedia:
         return self._said
 
     def answered(self, lines: Sequence[Line]) -> None:
-        """Takes the answer to an offer of this side."""
+        """Handles the answer to our offer."""
         for line in self._lines.values():
             if line.index < len(lines):
                 line.held = not lines[line.index].sends
                 self._sources.add(lines[line.index].host or "")
 
     def name(self, labels: Mapping[str, str]) -> None:
-        """Takes what the peer says of the call later on: the next stream of it has it too."""
+        """Adds labels that the peer sends later; the call's next stream has them too."""
         news = {key: value for key, value in labels.items() if self.labels.get(key) != value}
         if news:
             self.labels.update(news)
             if self._watched is not None:
                 self._watched.labels.update(news)
-            log(logging.INFO, "call has news", call_id=self.incoming.call_id, labels=news)
+            log(logging.INFO, "call has new labels", call_id=self.incoming.call_id, labels=news)
 
     def end(self, reason: str) -> None:
-        """The call is over."""
+        """Ends the call."""
         if self.ended:
             return
         self.ended = True
@@ -176,7 +176,7 @@ class CallMedia:
         self.on_end(self)
 
     def poll(self, now: float) -> str:
-        """Gives up on lost packets; gives the reason where the call is to be ended."""
+        """Gives up on lost packets; returns the reason if the call is to be ended."""
         if self._watched is not None:
             self.call.handle(self._watched.poll(now))
             if now >= self._count_due:
@@ -191,7 +191,7 @@ class CallMedia:
         return self._watched is not None and self._watched.began
 
     def _take(self, heard: Heard) -> _Line:
-        """The line for one that is heard, with its port."""
+        """Makes the line for an accepted one, with its port."""
         rate = audio_rate(heard.codec)
         line = self._lines.get(heard.index)
         if line is None:
@@ -222,7 +222,7 @@ class CallMedia:
         return pair
 
     def _watch(self, heard: Sequence[Heard]) -> None:
-        """Begins a stream; another one where lines were added to a call that has one."""
+        """Begins a stream, or another one if lines were added to a call."""
         if self._watched is not None:
             self.call.handle(self._watched.end("another line"))
         self._start([self._lines[one.index] for one in heard])
@@ -272,7 +272,7 @@ class CallMedia:
         self.call.handle(watched.push(line.channel, packet, now))
 
     def _control(self, line: _Line, data: bytes) -> None:
-        """Takes RTCP: what the sender says it sent. The call's end is the signalling's."""
+        """Handles RTCP sender reports; the end of the call is up to the signalling."""
         try:
             if line.unprotector is not None:
                 data = line.unprotector.rtcp(data)

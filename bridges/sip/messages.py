@@ -1,4 +1,4 @@
-"""SIP messages (RFC 3261) as `sipmessage` reads them, within bounds and held to their headers."""
+"""SIP messages (RFC 3261) as parsed by `sipmessage`, with limits and validated headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfd.bridges.calls import ProtocolError
 Message = Request | Response
 MAX_MESSAGE_BYTES = 65536
 _MAX_HEADER_LINES = 200
-# A header may go on in a line that begins with white space (RFC 3261, section 7.3.1).
+# A header may continue on a line that begins with white space (RFC 3261, section 7.3.1).
 _VIA = re.compile(
     r"SIP */ *2\.0 */ *[A-Za-z-]{2,16} +(\[[0-9A-Fa-f:.]{2,45}\]|[\w.-]{1,255})"
     r"(?: *: *(\d{1,5}))?((?: *;[^;]*)*)",
@@ -46,13 +46,13 @@ _PHRASES = {
 
 
 def parse(data: bytes) -> Message:
-    """Reads one whole message.
+    """Parses one complete message.
 
     Raises:
         ProtocolError: if it is not one, or lacks what every message has.
     """
     if len(data) > MAX_MESSAGE_BYTES:
-        raise ProtocolError(f"a SIP message of {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
+        raise ProtocolError(f"a SIP message of {len(data)} bytes exceeds {MAX_MESSAGE_BYTES}")
     head, blank, body = data.partition(b"\r\n\r\n")
     if head.count(b"\r\n") > _MAX_HEADER_LINES:
         raise ProtocolError(f"a SIP message of more than {_MAX_HEADER_LINES} header lines")
@@ -60,15 +60,13 @@ def parse(data: bytes) -> Message:
         message = sipmessage.Message.parse(_FOLD.sub(b" ", head) + blank + body)
         _check(message)
     except (ValueError, KeyError, RecursionError) as error:
-        reason = (
-            str(error) if isinstance(error, ProtocolError) else "what came is not a SIP message"
-        )
+        reason = str(error) if isinstance(error, ProtocolError) else "the data is not a SIP message"
         raise ProtocolError(reason) from None
     return message
 
 
 def _check(message: Message) -> None:
-    """Reads the headers by which a message finds its way, so that nobody trips over them later.
+    """Validates the headers used for routing, so that they cause no errors later.
 
     Raises:
         ValueError, KeyError: if one is missing or wrong.
@@ -87,19 +85,19 @@ def _check(message: Message) -> None:
     if isinstance(message, Request) and message.cseq.method != message.method:
         raise ValueError("CSeq names another method")
     if isinstance(message, Response) and not 100 <= message.code <= 699:
-        raise ValueError("a response code out of range")
+        raise ValueError("the response code is out of range")
 
 
 @dataclass(frozen=True, slots=True)
 class TopVia:
-    """Where a message came from or goes back to, by its first Via.
+    """Where a message came from or goes back to, according to its first Via.
 
-    Read here, since sipmessage refuses the IPv6 addresses that stand in `received` without
-    brackets (RFC 3261, section 25.1).
+    Parsed here, since sipmessage refuses IPv6 addresses in `received` without brackets (RFC 3261,
+    section 25.1).
 
     Attributes:
-        port: None where it names none.
-        rport: empty where it is asked for; None where it is not.
+        port: None if it has none.
+        rport: empty if requested; None if not.
     """
 
     host: str
@@ -117,7 +115,7 @@ def top_via(message: Message) -> TopVia:
     text = (message.headers.get("Via") or "").partition(",")[0]
     found = _VIA.fullmatch(text.strip())
     if found is None or (found[2] and int(found[2]) > 65535):
-        raise ValueError("no Via that can be read")
+        raise ValueError("there is no valid Via")
     params: dict[str, str] = {}
     for part in found[3].split(";")[1:]:
         key, _, value = part.partition("=")
@@ -127,13 +125,13 @@ def top_via(message: Message) -> TopVia:
 
 
 def tag_of(message: Message, header: str) -> str:
-    """The tag of From or To; empty where there is none."""
+    """Returns the tag of From or To; empty if there is none."""
     address = message.from_address if header == "From" else message.to_address
     return address.parameters.get("tag") or ""
 
 
 def new_tag() -> str:
-    """A tag, or a branch without its cookie, that nobody guesses."""
+    """Returns an unguessable tag, or a branch without its cookie."""
     return secrets.token_hex(8)
 
 
@@ -147,16 +145,16 @@ def respond(
     body: bytes = b"",
     content_type: str = "",
 ) -> Response:
-    """Makes the answer to a request (RFC 3261, section 8.2.6).
+    """Makes the response to a request (RFC 3261, section 8.2.6).
 
     Args:
-        request: what is answered.
-        code: the status.
-        tag: put on To where the request's has none.
-        phrase: in place of the usual one.
-        headers: further ones.
-        body: with `content_type`.
-        content_type: of the body.
+        request: the request.
+        code: status code.
+        tag: tag to add to To if the request has none.
+        phrase: reason phrase instead of the usual one.
+        headers: additional headers.
+        body: body, with `content_type`.
+        content_type: type of the body.
     """
     response = Response(code, phrase or _PHRASES.get(code, "Unknown"), body)
     for name in ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route"):
@@ -173,7 +171,7 @@ def respond(
 
 
 def param(text: str | None, name: str) -> str:
-    """A parameter behind a header's value, such as refresher of Session-Expires."""
+    """Returns a parameter of a header's value, such as refresher in Session-Expires."""
     for part in (text or "").split(";")[1:]:
         key, _, value = part.partition("=")
         if key.strip().lower() == name:

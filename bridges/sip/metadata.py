@@ -1,4 +1,4 @@
-"""SIPREC's metadata (RFC 7865): who speaks on which labelled stream."""
+"""SIPREC metadata (RFC 7865): who speaks on which labelled stream."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dfd.bridges.sip.messages import MAX_MESSAGE_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One who takes part in the call.
+    """A participant in the call.
 
     Attributes:
-        name: empty where it has none.
-        aor: its address, "sip:ann@example.org".
+        name: display name; empty if there is none.
+        aor: address, such as "sip:ann@example.org".
     """
 
     name: str
@@ -28,11 +28,11 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What the metadata says of one recorded call.
+    """The metadata of one recorded call.
 
     Attributes:
-        session_id: the communication session's, the same for all recorders of it.
-        parties: by the label of the stream that they speak on (a=label in the description).
+        session_id: id of the communication session, the same for all its recorders.
+        parties: participants by the label of their stream (a=label in the description).
     """
 
     session_id: str = ""
@@ -40,7 +40,7 @@ class Recording:
 
 
 def parse(content: bytes) -> Recording:
-    """Reads a recording's metadata, whole or in part (an update names only what is new).
+    """Parses a recording's metadata, complete or partial (an update contains only what is new).
 
     Raises:
         ProtocolError: if it is not such XML.
@@ -51,7 +51,7 @@ def parse(content: bytes) -> Recording:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ProtocolError("the recording's metadata is not in UTF-8") from None
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities that grow without bounds
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities could expand without limit
         raise ProtocolError("the recording's metadata declares a document type")
     try:
         root = ElementTree.fromstring(text.strip())
@@ -88,7 +88,7 @@ def _party(element: ElementTree.Element) -> Party:
 
 
 def _name(element: ElementTree.Element) -> str:
-    """Without its namespace, of which several drafts are still sent."""
+    """Returns the name without its namespace, of which several drafts are still in use."""
     return element.tag.rpartition("}")[2]
 
 

@@ -1,4 +1,4 @@
-"""Session descriptions that are offered (RFC 8866, RFC 3264): lines, each with its audio."""
+"""Offered session descriptions (RFC 8866, RFC 3264): their media lines."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MEDIA = re.compile(r"([\w-]{1,32}) +(\d{1,5})(?:/\d+)? +([\w/-]{1,64})((?: +\S{
 
 @dataclass(slots=True)
 class Line:
-    """One line m= with what belongs to it.
+    """One m= line with its attributes.
 
     Attributes:
         kind: "audio", "video", ...
-        port: where its owner takes RTP; 0 for a line that is not used.
+        port: where its owner receives RTP; 0 for an unused line.
         protocol: "RTP/AVP", "RTP/SAVP", ...
         formats: its payload types, as written.
-        codecs: those of them that can be decoded here, in the offered order.
-        host: the address of its owner; None where there is none.
-        direction: from its owner's side.
-        label: as SIPREC's metadata names it.
-        cryptos: the values of a=crypto.
-        rtcp_mux: whether RTCP may come on the same port.
+        codecs: the decodable ones among them, in the offered order.
+        host: address of its owner; None if there is none.
+        direction: direction from its owner's point of view.
+        label: label used by SIPREC metadata.
+        cryptos: values of a=crypto.
+        rtcp_mux: whether RTCP may use the same port.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Line:
 
     @property
     def sends(self) -> bool:
-        """Whether its owner sends audio on it at present."""
+        """Whether its owner is sending audio on it."""
         return self.direction in ("sendrecv", "sendonly")
 
     @property
@@ -57,14 +57,14 @@ class Line:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be taken at all, keys aside."""
+        """Whether it can be accepted at all, apart from keys."""
         known = self.protocol in ("RTP/AVP", "RTP/AVPF") or (self.secure and bool(self.cryptos))
         heard = any(codec.is_audio for codec in self.codecs.values())
         return self.kind == "audio" and self.port > 0 and known and heard
 
 
 def parse(text: str) -> list[Line]:
-    """Reads a description.
+    """Parses a description.
 
     Raises:
         ProtocolError: if it is not one, or has no m= line.
@@ -81,7 +81,7 @@ def parse(text: str) -> list[Line]:
         line = lines[-1] if lines else None
         if kind == "m":
             if len(lines) >= MAX_LINES:
-                raise ProtocolError(f"a session description of more than {MAX_LINES} lines m=")
+                raise ProtocolError(f"a session description of more than {MAX_LINES} m= lines")
             lines.append(_media(value, host, direction))
         elif kind == "c":
             found = address_of(value)
@@ -94,10 +94,10 @@ def parse(text: str) -> list[Line]:
         elif kind == "a" and value in _DIRECTIONS:
             direction = value
     if not lines:
-        raise ProtocolError("a session description without a line m=")
+        raise ProtocolError("a session description without an m= line")
     for line in lines:
         line.codecs = _codecs(line)
-        if line.host in ("0.0.0.0", "::"):  # how hold was said before RFC 3264
+        if line.host in ("0.0.0.0", "::"):  # how hold was signalled before RFC 3264
             line.direction = "inactive"
     return lines
 
@@ -105,7 +105,7 @@ def parse(text: str) -> list[Line]:
 def _media(value: str, host: str | None, direction: str) -> Line:
     found = _MEDIA.fullmatch(value)
     if found is None or int(found[2]) > 65535:
-        raise ProtocolError("a line m= that makes no sense in the session description")
+        raise ProtocolError("an invalid m= line in the session description")
     return Line(
         found[1].lower(),
         int(found[2]),
@@ -130,7 +130,7 @@ def _attribute(line: Line, value: str) -> None:
         try:
             line.mapped.update(rtpmap(argument.strip()))
         except UserError:
-            return  # a codec at a rate that cannot be decoded is one of those not known
+            return  # a codec at an unsupported rate counts as unknown
 
 
 def _codecs(line: Line) -> dict[int, Codec]:
@@ -138,7 +138,7 @@ def _codecs(line: Line) -> dict[int, Codec]:
     return {
         number: codec
         for number in dict.fromkeys(numbers)
-        # 101 means nothing unless the description says what
+        # 101 has no meaning unless the description gives it one
         if (
             codec := line.mapped.get(number) or (STATIC_CODECS.get(number) if number < 96 else None)
         )

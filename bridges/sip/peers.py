@@ -1,4 +1,4 @@
-"""Who may call: networks by address, and what to do with everybody else."""
+"""Which addresses and networks may call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def within(host: str, allowed: Iterable[Network]) -> bool:
-    """Whether an address lies in one of the networks."""
+    """Returns whether an address is in one of the networks."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What `dfd bridge sip` was told."""
+"""The plan of `dfd bridge sip`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plan_sip(
     media_address: str | None,
     label_headers: tuple[str, ...],
 ) -> SipPlan:
-    """What `dfd bridge sip` names.
+    """Makes the plan of `dfd bridge sip`.
 
     Raises:
         UserError: if part of it makes no sense, or would let anyone call.
@@ -60,17 +60,19 @@ def plan_sip(
     users = _users(auth_file)
     tls = tls_of(certificate, key)
     if tls is None and (tls_port is not None or client_ca is not None):
-        raise UserError("TLS needs a certificate: name it with --listen-cert and --listen-key")
+        raise UserError("TLS needs a certificate: give it with --listen-cert and --listen-key")
     if tls is not None and client_ca is not None:
         tls.verify_mode = ssl.CERT_REQUIRED
         try:
             tls.load_verify_locations(client_ca)
         except (OSError, ssl.SSLError) as error:
-            raise UserError(f"{client_ca} cannot be used as an authority: {error}") from None
+            raise UserError(
+                f"{client_ca} cannot be used as a certificate authority: {error}"
+            ) from None
     if not is_mine(host) and not allow and users is None:
         raise UserError(
-            f"anybody could call {host}: name the peers with --allow, or who may call with"
-            " --auth-file; --allow 0.0.0.0/0 lets everybody in"
+            f"anyone could call {host}: restrict peers with --allow, or callers with"
+            " --auth-file; --allow 0.0.0.0/0 admits everyone"
         )
     return SipPlan(
         SipOptions(
@@ -102,7 +104,7 @@ def _port_range(text: str | None) -> tuple[int, int]:
 
 
 def _users(path: Path | None) -> dict[str, str] | None:
-    """Names and passwords, a line each."""
+    """Reads names and passwords, one per line."""
     text = secret_of(path)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""Pairs of UDP ports for RTP and RTCP, taken from a range and given back."""
+"""Pairs of UDP ports for RTP and RTCP, allocated from a range."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class PortPair:
 
     Args:
         rtp, rtcp: bound sockets.
-        got: is given each datagram, with its sender's host and port, and whether it came to
-            the port of RTCP.
+        got: called with each datagram, its sender's host and port, and whether it came to the
+            RTCP port.
     """
 
     def __init__(self, rtp: socket.socket, rtcp: socket.socket, got: Got) -> None:
@@ -31,14 +31,14 @@ class PortPair:
             self._loop.add_reader(one.fileno(), self._read, one, bool(control))
 
     def close(self) -> None:
-        """Gives the ports back."""
+        """Releases the ports."""
         for one in self._sockets:
             if one.fileno() >= 0:
                 self._loop.remove_reader(one.fileno())
                 one.close()
 
     def _read(self, one: socket.socket, control: bool) -> None:
-        """Takes one datagram; where more wait, the loop comes back at once."""
+        """Reads one datagram; if more are waiting, the loop calls again at once."""
         try:
             data, address = one.recvfrom(_MAX_DATAGRAM_BYTES)
         except OSError:  # nothing there after all
@@ -47,10 +47,10 @@ class PortPair:
 
 
 class PortRange:
-    """Where media ports come from.
+    """The range that media ports are allocated from.
 
     Args:
-        host: the address that they are bound to.
+        host: address to bind to.
         first, last: the range; 0 and 0 leave it to the system.
     """
 
@@ -61,7 +61,7 @@ class PortRange:
         self._next = 0
 
     def take(self, got: Got) -> PortPair | None:
-        """Binds a pair; None where none is free."""
+        """Binds a pair; returns None if none is free."""
         for _ in range(len(self._numbers) or 64):
             number = 0
             if self._numbers:

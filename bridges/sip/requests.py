@@ -1,4 +1,4 @@
-"""Requests that this side sends (RFC 3261, section 17.1.2): BYE, and again until it is answered."""
+"""Our own requests (RFC 3261, section 17.1.2): BYE, repeated until it is answered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Waiting:
 
 
 class Requests:
-    """What was sent and is not answered yet."""
+    """Requests that were sent and are not answered yet."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, _Waiting] = {}
@@ -35,12 +35,12 @@ class Requests:
         send(data)
 
     def receive(self, response: Response) -> None:
-        """Takes an answer; those to nothing are passed over."""
+        """Handles a response; unrelated ones are ignored."""
         if response.code >= 200:
             self._waiting.pop(top_via(response).branch, None)
 
     def poll(self, now: float) -> None:
-        """Sends again what is due, and gives up on what is too old."""
+        """Retransmits what is due, and gives up on what is too old."""
         for branch, one in tuple(self._waiting.items()):
             if now - one.began >= LIFE_SECONDS:
                 del self._waiting[branch]

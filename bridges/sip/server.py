@@ -1,4 +1,4 @@
-"""Listens for SIP over UDP, TCP and TLS, and gives the calls to the exchange."""
+"""Listens for SIP over UDP, TCP and TLS, and passes the calls to the exchange."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _GOODBYE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipOptions:
-    """Where SIP comes, from whom, and where media goes.
+    """Where to receive SIP and media, and from whom.
 
     Attributes:
-        host, port: of UDP and TCP.
-        tls_port: of TLS; None for none.
-        tls: with a certificate.
-        allowed: peers; empty lets every address in.
-        media_ports: first and last; 0 and 0 leave them to the system.
-        media_address: as it stands in answers; None is the one that the peer reached.
-        rules: what is asked of callers.
+        host, port: address for UDP and TCP.
+        tls_port: port for TLS; None for no TLS.
+        tls: TLS context with a certificate.
+        allowed: permitted peers; empty permits every address.
+        media_ports: first and last port; 0 and 0 leave them to the system.
+        media_address: address in answers; None means the one that the peer connected to.
+        rules: requirements for callers.
     """
 
     host: str = "127.0.0.1"
@@ -48,12 +48,12 @@ class SipOptions:
 
 
 class SipServer:
-    """Takes messages and media, and feeds the exchange.
+    """Receives messages and media, and feeds the exchange.
 
     Args:
         exchange: has the limits.
-        options: where and who.
-        trouble: why a call would not be judged now; empty where it would.
+        options: where to listen, and to whom.
+        trouble: returns why a call would not be judged now; empty if it would be.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class SipServer:
         self._streams: set[Stream] = set()
         self._datagrams: asyncio.BaseTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._quiet = asyncio.Event()  # nothing of this side's is unanswered any more
+        self._quiet = asyncio.Event()  # set when none of our requests is unanswered
 
     async def start(self) -> dict[str, tuple[str, int]]:
-        """Listens; gives the addresses by transport.
+        """Listens; returns the addresses by transport.
 
         Raises:
             OSError: if an address cannot be bound.
@@ -94,7 +94,7 @@ class SipServer:
                 try:
                     await self._listen(taken, bound["UDP"][1], None)
                     break
-                except OSError:  # of ports that the system chose, one may be taken for TCP
+                except OSError:  # a port chosen by the system may be in use for TCP
                     self._datagrams.close()
                     if options.port or attempt == 15:
                         raise
@@ -108,7 +108,7 @@ class SipServer:
         return bound
 
     async def stop(self) -> None:
-        """Takes no more calls, ends those that are, and waits a little for the answers."""
+        """Accepts no more calls, ends the present ones, and waits briefly for the responses."""
         self._closing = True
         loop = asyncio.get_running_loop()
         self._agent.hang_up_all("the bridge is closing", loop.time())
@@ -128,7 +128,7 @@ class SipServer:
                 await asyncio.wait_for(server.wait_closed(), _GOODBYE_SECONDS)
 
     def trouble(self) -> str:
-        """Why a call would not be judged, or not be taken."""
+        """Returns why a call would not be judged, or not be accepted."""
         if self._closing:
             return "the bridge is closing"
         if self._exchange.calls_active >= self._exchange.options.max_calls:
@@ -136,7 +136,7 @@ class SipServer:
         return self._trouble()
 
     def open(self, incoming: Incoming) -> CallMedia:
-        """Takes a call.
+        """Accepts a call.
 
         Raises:
             RefusedError: if the bridge is full or closing.
@@ -166,8 +166,8 @@ class SipServer:
         return media
 
     def refused(self, source: str, word: str, reason: str) -> None:
-        """Counts and logs what was turned away; what `enter` turned away it has told itself."""
-        if word == "challenged":  # every call's first request is: no line for it
+        """Counts and logs what was refused, except by `enter`, which logs by itself."""
+        if word == "challenged":  # as is every call's first request, so it is not logged
             self._exchange.metrics.add("refused", label=word)
         elif word != "full":
             self._exchange.refuse(source, word, reason)

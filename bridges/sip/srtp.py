@@ -1,4 +1,4 @@
-"""SRTP whose keys stand in the session description (RFC 4568), by libsrtp."""
+"""SRTP with keys in the session description (RFC 4568), through libsrtp."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 from dfd.bridges.calls import ProtocolError
 from dfd.errors import UserError
 
-# Suite, libsrtp's profile, bytes of key and salt: the order in which they are preferred.
+# Suite, libsrtp's profile, bytes of key and salt, in order of preference.
 _SUITES = {
     "AEAD_AES_256_GCM": ("SRTP_PROFILE_AEAD_AES_256_GCM", 44),
     "AEAD_AES_128_GCM": ("SRTP_PROFILE_AEAD_AES_128_GCM", 28),
     "AES_CM_128_HMAC_SHA1_80": ("SRTP_PROFILE_AES128_CM_SHA1_80", 30),
     "AES_CM_128_HMAC_SHA1_32": ("SRTP_PROFILE_AES128_CM_SHA1_32", 30),
 }
-# Beyond so many bytes libsrtp's Python binding takes no packet.
+# Longest packet that libsrtp's Python binding accepts, in bytes.
 _MAX_PACKET_BYTES = 1400
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The one crypto line of an offer that is taken.
+    """The chosen crypto line of an offer.
 
     Attributes:
         tag: its number in the offer.
-        suite: its name there.
-        key: master key and salt, together.
+        suite: its name in the offer.
+        key: master key and salt together.
     """
 
     tag: str
@@ -37,13 +37,13 @@ class Keys:
     key: bytes = field(repr=False)
 
     def answer(self) -> str:
-        """The value of a=crypto that takes it up, with a key of this side's own."""
+        """Returns the value of a=crypto that accepts it, with our own key."""
         own = base64.b64encode(secrets.token_bytes(_SUITES[self.suite][1])).decode()
         return f"{self.tag} {self.suite} inline:{own}"
 
 
 def choose(cryptos: Iterable[str]) -> Keys | None:
-    """The first offered line that can be spoken; None where there is none."""
+    """Returns the first supported line; None if there is none."""
     return next((keys for one in cryptos if (keys := _read(one))), None)
 
 
@@ -52,7 +52,7 @@ def _read(value: str) -> Keys | None:
     if len(fields) < 3 or not fields[0].isdecimal() or len(fields[0]) > 9:
         return None
     suite = fields[1].upper()
-    # more than one key, key identifiers and switched-off protection are not spoken
+    # more than one key, key identifiers and disabled protection are not supported
     plain = len(fields) == 3 or all(one.startswith(("WSH=", "KDR=0")) for one in fields[3:])
     if suite not in _SUITES or not plain or ";" in fields[2]:
         return None
@@ -68,7 +68,7 @@ def _read(value: str) -> Keys | None:
 
 
 class Unprotector:
-    """Takes the protection off one stream's packets.
+    """Decrypts and verifies one stream's packets.
 
     Raises:
         UserError: if pylibsrtp is not installed.
@@ -90,27 +90,27 @@ class Unprotector:
         self._errors = pylibsrtp.Error
 
     def rtp(self, data: bytes) -> bytes:
-        """Gives the RTP packet.
+        """Returns the RTP packet.
 
         Raises:
-            ProtocolError: if it was made with another key, changed, or came before.
+            ProtocolError: if it was made with another key, altered, or replayed.
         """
         if len(data) > _MAX_PACKET_BYTES:
             raise ProtocolError(f"an SRTP packet of {len(data)} bytes is too long")
         try:
             return bytes(self._session.unprotect(data))
         except self._errors as error:
-            raise ProtocolError(f"an SRTP packet that cannot be trusted: {error}") from None
+            raise ProtocolError(f"an SRTP packet that failed verification: {error}") from None
 
     def rtcp(self, data: bytes) -> bytes:
-        """Gives the RTCP packet.
+        """Returns the RTCP packet.
 
         Raises:
-            ProtocolError: as of `rtp`.
+            ProtocolError: as for `rtp`.
         """
         if len(data) > _MAX_PACKET_BYTES:
             raise ProtocolError(f"an SRTCP packet of {len(data)} bytes is too long")
         try:
             return bytes(self._session.unprotect_rtcp(data))
         except self._errors as error:
-            raise ProtocolError(f"an SRTCP packet that cannot be trusted: {error}") from None
+            raise ProtocolError(f"an SRTCP packet that failed verification: {error}") from None

@@ -1,6 +1,6 @@
-"""Server transactions (RFC 3261, section 17.2): one answer, however often a request comes.
+"""Server transactions (RFC 3261, section 17.2): one response, however often a request arrives.
 
-Without a clock: times are given, and `poll` is asked now and then.
+Without a clock: times are passed in, and `poll` is called now and then.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dfd.bridges.sip.messages import top_via
 
 T1_SECONDS = 0.5
 T2_SECONDS = 4.0
-# Timers H and J: how long an ACK is waited for, and a repeated request is known again.
+# Timers H and J: how long to wait for an ACK, and to recognise a repeated request.
 LIFE_SECONDS = 64 * T1_SECONDS
 MAX_TRANSACTIONS = 20_000
 
@@ -25,9 +25,9 @@ Send = Callable[[bytes], None]
 
 
 def key_of(request: Request, method: str | None = None) -> Key:
-    """What a request and its repetitions have in common; an ACK's is that of its INVITE.
+    """Returns the key that a request shares with its repetitions; an ACK has that of its INVITE.
 
-    Call-ID and CSeq are part of it, for agents whose branch names nothing (RFC 2543).
+    Call-ID and CSeq are part of it, for agents whose branch is not unique (RFC 2543).
     """
     via = top_via(request)
     sent_by = f"{via.host}:{via.port or ''}"
@@ -40,10 +40,10 @@ class Transaction:
     """A request that was answered.
 
     Attributes:
-        method: of the request.
-        code: of the answer.
-        data: the answer, as it is sent again.
-        ended: nothing more is sent.
+        method: method of the request.
+        code: status code of the response.
+        data: the response, for retransmission.
+        ended: whether nothing more is sent.
     """
 
     key: Key
@@ -69,44 +69,44 @@ class Transactions:
 
     @property
     def full(self) -> bool:
-        """Whether no more can be held."""
+        """Whether there is no room for more."""
         return len(self._all) >= MAX_TRANSACTIONS
 
     def find(self, key: Key) -> Transaction | None:
-        """The transaction that a request belongs to."""
+        """Finds the transaction that a request belongs to."""
         return self._all.get(key)
 
     def answer(
         self, key: Key, code: int, data: bytes, send: Send, now: float, *, reliable: bool
     ) -> Transaction:
-        """Sends a request's final answer, and again until it is known to have come.
+        """Sends a request's final response, repeatedly until it is known to have arrived.
 
         Args:
-            key: the request's.
-            code: the status.
-            data: the answer as bytes.
-            send: sends bytes to where the request came from.
-            now: steady seconds.
-            reliable: whether that way loses nothing.
+            key: key of the request.
+            code: status code.
+            data: the response as bytes.
+            send: sends bytes back to the sender.
+            now: time on a monotonic clock, in seconds.
+            reliable: whether the transport is reliable.
         """
         one = Transaction(key, key[4], code, data, send, now)
         self._all[key] = one
         send(data)
-        # the answer to an INVITE that is accepted crosses proxies: again, whatever this way is
+        # a 200 to an INVITE may cross unreliable hops behind proxies: repeat it on any transport
         again = one.method == "INVITE" and (code < 300 or not reliable)
         self._push(now + (one.interval if again else LIFE_SECONDS), one)
         return one
 
     def repeat(self, one: Transaction) -> None:
-        """Answers a request that came again."""
+        """Answers a repeated request."""
         one.send(one.data)
 
     def acknowledge(self, one: Transaction) -> None:
-        """The answer has come: it is not sent again by itself."""
+        """Notes that the response arrived, so that it is not repeated."""
         one.ended = True
 
     def poll(self, now: float) -> list[Transaction]:
-        """Sends what is due; gives accepted INVITEs whose ACK never came."""
+        """Sends what is due; returns accepted INVITEs whose ACK never arrived."""
         lost: list[Transaction] = []
         while self._due and self._due[0][0] <= now:
             _, _, one = heapq.heappop(self._due)

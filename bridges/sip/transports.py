@@ -1,4 +1,4 @@
-"""SIP on the wire: datagrams and streams, each message with the way back to its sender."""
+"""SIP on the wire: datagrams and streams, each message with the path back to its sender."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DEFAULT_PORT = 5060
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What is done with what comes.
+    """Handlers for what arrives.
 
     Attributes:
-        permit: whether an address may speak at all.
-        receive: is given each message with its way.
-        broken: is told of what was turned away: source, word, reason.
+        permit: returns whether an address is permitted at all.
+        receive: called with each message and its path.
+        broken: called with what was rejected: source, word, reason.
     """
 
     permit: Callable[[str], bool]
@@ -37,7 +37,7 @@ class Taken:
 
 @dataclass(slots=True)
 class _DatagramWay:
-    """Back by UDP: to the source, at the port that the top Via names (RFC 3261, 18.2.2)."""
+    """The path back over UDP: to the source, at the port in the top Via (RFC 3261, 18.2.2)."""
 
     host: str
     port: int
@@ -61,18 +61,18 @@ class Datagrams(asyncio.DatagramProtocol):
         self._local = ("", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learns the addresses."""
+        """Notes the addresses."""
         self._transport = transport
         name = transport.get_extra_info("sockname")
         self._local = (str(name[0]), int(name[1]))
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Takes one message."""
+        """Handles one message."""
         host, port = str(addr[0]), int(addr[1])
         if not data.strip(b"\r\n\0 "):  # a keep-alive
             return
         if not self._taken.permit(host):
-            self._taken.broken(f"UDP {host}:{port}", "peer", "it is not among the peers of --allow")
+            self._taken.broken(f"UDP {host}:{port}", "peer", "it is not among the peers in --allow")
             return
         try:
             message = parse(data)
@@ -86,7 +86,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 class Stream(asyncio.Protocol):
-    """SIP over one connection of TCP or TLS."""
+    """SIP over one TCP or TLS connection."""
 
     def __init__(self, taken: Taken, among: set[Stream]) -> None:
         self._taken = taken
@@ -97,7 +97,7 @@ class Stream(asyncio.Protocol):
         self.transport = "TCP"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learns the addresses."""
+        """Notes the addresses."""
         assert isinstance(transport, asyncio.Transport)
         self._wire = transport
         peer = transport.get_extra_info("peername") or ("somebody", 0)
@@ -107,18 +107,18 @@ class Stream(asyncio.Protocol):
         if transport.get_extra_info("ssl_object") is not None:
             self.transport = "TLS"
         if not self._taken.permit(self.host):
-            self._refuse("peer", "it is not among the peers of --allow")
+            self._refuse("peer", "it is not among the peers in --allow")
         elif len(self._among) >= _MAX_STREAMS:
-            self._refuse("full", f"there are {_MAX_STREAMS} connections already")
+            self._refuse("full", f"there are already {_MAX_STREAMS} connections")
         else:
             self._among.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forgets the connection; its calls go on until they are ended."""
+        """Forgets the connection; its calls continue until they are ended."""
         self._among.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes as they come."""
+        """Handles bytes as they arrive."""
         if self._wire is None or self._wire.is_closing():
             return
         try:
@@ -135,12 +135,12 @@ class Stream(asyncio.Protocol):
             self.send(b"\r\n")
 
     def send(self, data: bytes) -> None:
-        """Sends a message; to a peer that does not read, nothing more."""
+        """Sends a message; a peer that does not read is disconnected."""
         wire = self._wire
         if wire is None or wire.is_closing():
             return
         if wire.get_write_buffer_size() > _MAX_UNREAD_BYTES:
-            self._refuse("protocol", "it does not read its answers")
+            self._refuse("protocol", "it does not read its responses")
             return
         wire.write(data)
 
@@ -156,7 +156,7 @@ class Stream(asyncio.Protocol):
 
 
 def local_address(bound: str, peer: str) -> str:
-    """The address of this machine that a peer reaches, where all are listened on."""
+    """Returns the address of this machine that a peer reaches, when listening on all addresses."""
     if bound not in ("0.0.0.0", "::"):
         return bound
     family = socket.AF_INET6 if ":" in peer else socket.AF_INET
@@ -169,7 +169,7 @@ def local_address(bound: str, peer: str) -> str:
 
 
 def _mark(request: Request, host: str, port: int) -> int:
-    """Writes where a request came from into its top Via (RFC 3581); gives the port to answer."""
+    """Writes a request's source into its top Via (RFC 3581); returns the port to answer."""
     via = top_via(request)
     first, *others = request.headers.getlist("Via")
     top, comma, rest = first.partition(",")

@@ -1,6 +1,6 @@
-"""The media of one call as call events: each line a channel of one stream, on one time line.
+"""The media of one call as call events: each line is a channel of one stream, on one time line.
 
-Without input or output: the ports give packets and the time, and ask `poll` now and then.
+Without I/O: the ports pass packets and the time, and call `poll` now and then.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dfd.bridges.sip.drift import Drift
 from dfd.bridges.websocket.tracks import Tracks
 from dfd.clients.audio import AudioFormat, Encoding
 
-# A line without audio, on hold or silent, holds the others up for so long.
+# How long a line without audio, on hold or silent, delays the others.
 _SKEW_SECONDS = 1.0
-# Lines are put together in pieces of about this length, and not packet by packet.
+# Lines are merged in pieces of about this length, not packet by packet.
 _PIECE_SECONDS = 0.1
 _OLD_SECONDS = 0.3
 
@@ -27,11 +27,11 @@ class WatchedCall:
     """Follows the speakers of one call.
 
     Args:
-        call_id: names the call.
-        rate_hz: of the audio of every line.
-        codecs: payload types, a line each.
-        labels: what is known of the call.
-        hold_seconds: the jitter buffers' patience.
+        call_id: id of the call.
+        rate_hz: sample rate of every line.
+        codecs: payload types, for each line.
+        labels: what is known about the call.
+        hold_seconds: how long the jitter buffers wait for a packet.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class WatchedCall:
         self._pieces = [_Piece() for _ in codecs]
         self._drifts = [Drift() for _ in codecs]
         self._piece_bytes = 2 * round(_PIECE_SECONDS * rate_hz)
-        self._began: float | None = None  # arrival of the first packet of all
+        self._began: float | None = None  # arrival of the very first packet
         self._now = 0.0
 
     @property
     def began(self) -> bool:
-        """Whether any audio has come."""
+        """Whether any audio has arrived."""
         return self._began is not None
 
     def push(self, line: int, packet: RtpPacket, now: float) -> list[CallEvent]:
-        """Takes a packet of one line."""
+        """Handles a packet of one line."""
         return self._pass(line, self.lines[line].push(packet, now), now)
 
     def poll(self, now: float) -> list[CallEvent]:
@@ -76,7 +76,7 @@ class WatchedCall:
         return events
 
     def end(self, reason: str) -> list[CallEvent]:
-        """Gives what is held, and the end."""
+        """Returns what is held, and the end of the call."""
         events: list[CallEvent] = []
         for number, line in enumerate(self.lines):
             held = [one for one in line.end(reason) if not isinstance(one, CallEnded)]
@@ -110,8 +110,8 @@ class WatchedCall:
         rate = self.audio_format.sample_rate_hz
         frames = len(audio.content) // 2
         begins = self._ends[line] + audio.gap_frames
-        expected = round((now - self._began) * rate)  # where what arrives now ends
-        if not self._heard[line]:  # its first packet was held for company
+        expected = round((now - self._began) * rate)  # where audio arriving now ends
+        if not self._heard[line]:  # its first packet was held to be joined with others
             self._heard[line] = True
             begins = max(0, expected - round(self._hold_seconds * rate))
         else:
@@ -129,7 +129,7 @@ class WatchedCall:
         return given + self._put(line) if len(piece.content) >= self._piece_bytes else given
 
     def _put(self, line: int) -> list[CallAudio]:
-        """Puts what was gathered of one line beside the others."""
+        """Merges what was collected of one line with the others."""
         piece = self._pieces[line]
         if self._tracks is None or not piece.content:
             return []
@@ -140,7 +140,7 @@ class WatchedCall:
 
 @dataclass(slots=True)
 class _Piece:
-    """Audio of one line, without a hole, that waits to be put beside the others."""
+    """Contiguous audio of one line, waiting to be merged with the others."""
 
     begins: int = 0
     content: bytearray = field(default_factory=bytearray)

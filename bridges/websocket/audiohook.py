@@ -52,7 +52,7 @@ class AudioHook:
         self._closed = False
 
     def receive(self, message: str | bytes) -> list[CallEvent]:
-        """Takes one message.
+        """Handles one message.
 
         Raises:
             ProtocolError: if it is not one of AudioHook's.
@@ -79,18 +79,18 @@ class AudioHook:
                 return [self._reply("updated", {})]
             case "error":
                 return [CallNote("error", printable(parameters.get("message", "")))]
-        return [CallNote(printable(kind, 32))]  # paused, dtmf, and what may yet be invented
+        return [CallNote(printable(kind, 32))]  # paused, dtmf, and future messages
 
     def end(self) -> list[CallEvent]:
-        """Nothing is held."""
+        """Returns nothing, since nothing is held."""
         return []
 
     def _checked(self, value: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The envelope that every message has."""
+        """Checks the envelope that every message has."""
         kind = value.get("type")
         session = value.get("id")
         if value.get("version") != "2" or not isinstance(kind, str):
-            raise ProtocolError("a message that is not of AudioHook's version 2")
+            raise ProtocolError("a message that is not AudioHook version 2")
         if not isinstance(session, str) or (self._session and session != self._session):
             raise ProtocolError("a message of another session")
         sequence = whole(value.get("seq"), "seq", 1, 1 << 53)
@@ -115,7 +115,7 @@ class AudioHook:
         self._format = AudioFormat(_ENCODINGS[best["format"]], best["rate"], len(channels))
         opened = self._reply("opened", {"startPaused": False, "media": [best]})
         conversation = parameters.get("conversationId")
-        if conversation == _PROBE:  # Genesys tries the connection: no call, no stream
+        if conversation == _PROBE:  # a connection probe by Genesys: not a call
             self._probe = True
             return [opened, CallNote("probe")]
         participant = parameters.get("participant")
@@ -134,7 +134,7 @@ class AudioHook:
 
     def _audio(self, content: bytes) -> list[CallEvent]:
         if self._format is None or self._closed:
-            raise ProtocolError("audio outside of an open session")
+            raise ProtocolError("audio outside an open session")
         if self._probe:
             return []
         if len(content) % self._format.bytes_per_frame:
@@ -143,7 +143,7 @@ class AudioHook:
         return [CallAudio(content, gap)]
 
     def _frames(self, duration: object) -> int:
-        """Frames of a duration in ISO 8601's form."""
+        """Returns the frames of an ISO 8601 duration."""
         found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
         if found is None or self._format is None:
             raise ProtocolError(f"{duration!r:.60} is not a duration")

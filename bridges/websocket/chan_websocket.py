@@ -61,7 +61,7 @@ class ChanWebsocket:
         self._decoder: Decoder | None = None
 
     def receive(self, message: str | bytes) -> list[CallEvent]:
-        """Takes one message.
+        """Handles one message.
 
         Raises:
             ProtocolError: if it is not one of chan_websocket's.
@@ -77,7 +77,7 @@ class ChanWebsocket:
         raise ProtocolError(f"the control message {name!r:.60} is not one of chan_websocket's")
 
     def end(self) -> list[CallEvent]:
-        """Nothing is held."""
+        """Returns nothing, since nothing is held."""
         return []
 
     def _start(self, values: Mapping[str, Any]) -> CallStarted:
@@ -116,7 +116,7 @@ class ChanWebsocket:
 
 
 def _control(message: str) -> tuple[str, dict[str, Any]]:
-    """Reads a control message in either form."""
+    """Parses a control message in either format."""
     if message.lstrip().startswith("{"):
         value = json_object(message)
         return str(value.get("event", "")), value

@@ -1,4 +1,4 @@
-"""What the WebSocket dialects share: one small state machine a connection."""
+"""The common part of the WebSocket dialects: one small state machine per connection."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Any, Protocol
 
 from dfd.bridges.calls import CallEvent, ProtocolError
 
-# A gap longer than this in a peer's own count is a lie or a different call.
+# A gap longer than this in a peer's own count is wrong or belongs to another call.
 MAX_GAP_SECONDS = 600.0
 
 
 class Dialect(Protocol):
-    """Messages in, call events out; without input or output.
+    """Messages in, call events out, without I/O.
 
     Attributes:
-        subprotocols: what the peer may ask for in Sec-WebSocket-Protocol; empty is anything.
+        subprotocols: what the peer may request in Sec-WebSocket-Protocol; empty means anything.
     """
 
     subprotocols: tuple[str, ...]
 
     def receive(self, message: str | bytes) -> list[CallEvent]:
-        """Takes one message, text or binary.
+        """Handles one message, text or binary.
 
         Raises:
             ProtocolError: if it is not a message of this dialect.
         """
 
     def end(self) -> list[CallEvent]:
-        """What is left when the connection closes."""
+        """Returns what is left when the connection closes."""
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Reads a message that must be a JSON object.
+    """Parses a message that must be a JSON object.
 
     Raises:
         ProtocolError: if it is not.
@@ -48,7 +48,7 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def member(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A member that must be an object.
+    """Returns a member that must be an object.
 
     Raises:
         ProtocolError: if it is not.
@@ -60,7 +60,7 @@ def member(value: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def whole(value: object, name: str, least: int, most: int) -> int:
-    """A whole number, written as one or as a string of one.
+    """Returns a whole number, given as a number or a string.
 
     Raises:
         ProtocolError: if it is not, or is out of bounds.
@@ -70,7 +70,7 @@ def whole(value: object, name: str, least: int, most: int) -> int:
             raise ValueError
         number = int(value)
     except ValueError:
-        raise ProtocolError(f"{name} is {value!r:.60} and no whole number") from None
+        raise ProtocolError(f"{name} is {value!r:.60}, not a whole number") from None
     if not least <= number <= most:
         raise ProtocolError(f"{name} is {number}, outside {least} to {most}")
     return number

@@ -1,7 +1,7 @@
-"""Audio forked out of FreeSWITCH and jambonz: one JSON text, then 16-bit binary media.
+"""Audio forked from FreeSWITCH and jambonz: one JSON text, then 16-bit binary media.
 
 mod_audio_fork (subprotocol `audiostream.drachtio.org`), mod_audio_stream and jambonz'
-`listen` verb (subprotocol `audio.jambonz.org`) differ in little: jambonz says rate and mix
+`listen` verb (subprotocol `audio.jambonz.org`) differ little: jambonz states rate and mix
 in its text, the modules of FreeSWITCH leave both to be agreed on.
 """
 
@@ -31,12 +31,12 @@ class Forked:
     """One forked call.
 
     Args:
-        subprotocols: what the peer may ask for.
-        rate_hz: the rate where the text says none.
-        channel_count: the channels where the text says none.
-        fallback_id: the call's name where the text has none.
-        labels: further labels, such as the query of the URI; `rate`, `mix` and `channels`
-            in it say what was agreed on.
+        subprotocols: what the peer may request.
+        rate_hz: the rate if the text does not state it.
+        channel_count: the channels if the text does not state them.
+        fallback_id: the call's id if the text has none.
+        labels: further labels, such as the query of the URI; `rate`, `mix` and `channels` in it
+            state what was agreed on.
         metadata: whether the first message must be text.
     """
 
@@ -61,7 +61,7 @@ class Forked:
         self._downsampler: Downsampler | None = None
 
     def receive(self, message: str | bytes) -> list[CallEvent]:
-        """Takes one message.
+        """Handles one message.
 
         Raises:
             ProtocolError: if it is not a message of this dialect.
@@ -87,7 +87,7 @@ class Forked:
         return events
 
     def end(self) -> list[CallEvent]:
-        """Nothing is held."""
+        """Returns nothing, since nothing is held."""
         return []
 
     def _start(self, said: Mapping[str, Any]) -> CallStarted:
@@ -118,7 +118,7 @@ class Forked:
 
 
 def _metadata(message: str, *, strict: bool) -> dict[str, Any]:
-    """The opening text; mod_audio_stream takes any text for it."""
+    """Parses the opening text, which can be any text with mod_audio_stream."""
     try:
         return json_object(message)
     except ProtocolError:

@@ -1,4 +1,4 @@
-"""Listens for WebSocket media in one dialect; reads at once, whatever the daemon does."""
+"""Listens for WebSocket media in one dialect; reads promptly, whatever the daemon does."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ logger = logging.getLogger("dfd.bridge")
 _MAX_MESSAGE_BYTES = 1 << 18
 _MAX_PENDING_MESSAGES = 64
 _PING_SECONDS = 20.0
-# Close codes of RFC 6455, section 7.4.1, by which the library ends what breaks the protocol.
+# Close codes of RFC 6455, section 7.4.1, with which the library reports protocol violations.
 _OWN_FAULTS = frozenset({1002, 1003, 1007, 1009})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebsocketOptions:
-    """Which dialect is spoken, and who may speak it.
+    """Which dialect to use, and who may connect.
 
     Attributes:
         dialect: a name of `DIALECTS`.
-        rate_hz, channel_count: of forked audio whose peer does not say.
-        twilio_token: the account's auth token; its signature is then wanted.
-        public_urls: under which Twilio knows the bridge; empty is taken from the request.
-        basic_auth: "user:password" wanted of the peer.
-        api_key: wanted in X-API-KEY.
-        tls: speaks TLS by itself.
+        rate_hz, channel_count: for forked audio whose peer does not state them.
+        twilio_token: the account's auth token; if given, a signature is required.
+        public_urls: URLs configured at Twilio; if empty, taken from the request.
+        basic_auth: "user:password" required of the peer.
+        api_key: key required in X-API-KEY.
+        tls: TLS context, to serve wss://.
     """
 
     dialect: str
@@ -90,7 +90,7 @@ DIALECTS: Mapping[str, _Factory] = {
 
 
 class WebsocketServer:
-    """Takes connections and feeds the exchange."""
+    """Accepts connections and feeds the exchange."""
 
     def __init__(self, exchange: Exchange, options: WebsocketOptions) -> None:
         self._exchange = exchange
@@ -101,7 +101,7 @@ class WebsocketServer:
         self._subprotocols = [Subprotocol(name) for name in probe.subprotocols]
 
     async def start(self) -> tuple[str, int]:
-        """Listens; gives the address bound.
+        """Listens; returns the bound address.
 
         Raises:
             OSError: if the address cannot be bound.
@@ -128,18 +128,18 @@ class WebsocketServer:
         return name
 
     async def stop(self) -> None:
-        """Hears no more connections and closes those that are open."""
+        """Accepts no more connections and closes the open ones."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
 
     def _select(self, connection: ServerConnection, offered: object) -> Subprotocol | None:
-        """Takes the dialect's own subprotocol, and does not insist on any."""
+        """Selects the dialect's subprotocol, without insisting on one."""
         given = offered if isinstance(offered, list | tuple) else ()
         return next((one for one in self._subprotocols if one in given), None)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Checks who is there before the WebSocket is opened."""
+        """Authenticates the peer before the WebSocket is opened."""
         reason = self._missing(connection, request)
         if reason is None:
             return None
@@ -172,7 +172,7 @@ class WebsocketServer:
         return None
 
     async def _hold(self, connection: ServerConnection) -> None:
-        """Lives through one connection."""
+        """Serves one connection."""
         source = _source(connection)
         call = self._exchange.enter(self._options.dialect, source)
         if call is None:
@@ -184,7 +184,7 @@ class WebsocketServer:
         dialect = self._make(self._options, labels, f"{self._options.dialect}-{call.number}")
         budget = ByteBudget(options.max_bytes_per_second)
         watch = _Watch(connection, options.handshake_seconds, options.idle_seconds)
-        reason = "end of the connection"
+        reason = "connection closed"
         try:
             while call.ended is None:
                 message = await connection.recv()
@@ -201,7 +201,7 @@ class WebsocketServer:
             await connection.close(1002, str(error)[:60])
         except ConnectionClosed as closed:
             if watch.gave_up:
-                call.refuse("idle", f"nothing came for {watch.seconds:g} s")
+                call.refuse("idle", f"nothing arrived for {watch.seconds:g} s")
             elif closed.sent is not None and closed.sent.code in _OWN_FAULTS:
                 call.refuse("protocol", closed.sent.reason or "no WebSocket")
             elif closed.rcvd is None:
@@ -213,7 +213,7 @@ class WebsocketServer:
 
 
 class _Watch:
-    """Closes a connection on which nothing comes."""
+    """Closes a connection on which nothing arrives."""
 
     def __init__(self, connection: ServerConnection, first: float, later: float) -> None:
         self.heard = False
@@ -225,7 +225,7 @@ class _Watch:
         self._timer = asyncio.get_running_loop().call_later(first, self._check)
 
     def cancel(self) -> None:
-        """Watches no longer."""
+        """Stops watching."""
         self._timer.cancel()
 
     def _check(self) -> None:

@@ -1,7 +1,7 @@
-"""Two legs of a call, heard apart, put together as two channels on one time line.
+"""Merges two separate legs of a call into two channels on one time line.
 
-What one leg lacks is filled with silence, for the wire knows gaps only of all channels; where
-no leg has audio there is a gap.
+What one leg lacks is filled with silence, because the wire has gaps only in all channels at once;
+where no leg has audio there is a gap.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Tracks:
     """Interleaves mono tracks.
 
     Args:
-        audio_format: the format of the whole; each track has one of its channels.
-        skew_seconds: how long a track is waited for while another goes on.
+        audio_format: format of the result; each track is one of its channels.
+        skew_seconds: how long to wait for a track while another continues.
     """
 
     def __init__(self, audio_format: AudioFormat, skew_seconds: float = 0.5) -> None:
@@ -39,19 +39,19 @@ class Tracks:
         self.late_frames = 0
 
     def end_of(self, track: int) -> int:
-        """The frame after the last that a track has."""
+        """Returns the position after the last frame of a track."""
         return max(self._ends[track], self._position)
 
     def push(self, track: int, content: bytes, position: int | None = None) -> list[CallAudio]:
-        """Takes audio of one track.
+        """Adds audio of one track.
 
         Args:
-            track: which, from 0.
-            content: whole samples of it.
-            position: the frame where it begins; None is where the track's last ended.
+            track: number of the track, from 0.
+            content: whole samples.
+            position: position of the first frame; None means directly after the last.
 
         Returns:
-            What all tracks have, or have been waited for long enough.
+            Audio that all tracks have, or that was waited for long enough.
         """
         samples = np.frombuffer(content, self._dtype)
         start = self._ends[track] if position is None else position
@@ -67,7 +67,7 @@ class Tracks:
         return self._emit(max(min(self._ends), max(self._ends) - self._skew))
 
     def flush(self) -> list[CallAudio]:
-        """Gives everything that is left."""
+        """Returns everything that is left."""
         return self._emit(max(self._ends))
 
     def _emit(self, until: int) -> list[CallAudio]:
@@ -75,7 +75,7 @@ class Tracks:
         while self._position < until:
             start = self._position
             first = min((one[0][0] for one in self._pieces if one), default=until)
-            if first > start:  # nobody has anything here
+            if first > start:  # no track has audio here
                 self._position = min(first, until)
                 self._gap += self._position - start
                 continue

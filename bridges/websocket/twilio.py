@@ -28,7 +28,7 @@ from dfd.clients.audio import AudioFormat, Encoding
 
 _RATE_HZ = 8000
 _TRACKS = ("inbound", "outbound")
-# Timestamps are in milliseconds and wander; only a whole packet's length means something.
+# Timestamps are in milliseconds and jitter; only differences of a whole packet are significant.
 _LEAST_GAP_FRAMES = 160
 
 
@@ -36,7 +36,7 @@ class Twilio:
     """One stream of one call.
 
     Args:
-        labels: further labels, which the stream's own override.
+        labels: further labels, overridden by the stream's own.
     """
 
     subprotocols: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Twilio:
         self._over = False
 
     def receive(self, message: str | bytes) -> list[CallEvent]:
-        """Takes one message.
+        """Handles one message.
 
         Raises:
             ProtocolError: if it is not one of Twilio's.
@@ -73,7 +73,7 @@ class Twilio:
         raise ProtocolError(f"the event {value.get('event')!r:.60} is not one of Twilio's")
 
     def end(self) -> list[CallEvent]:
-        """Gives what one track had ahead of the other."""
+        """Returns what one track had ahead of the other."""
         if self._tracks is None or self._over:
             return []
         self._over = True
@@ -131,7 +131,7 @@ class Twilio:
             return self._tracks.push(track, content)
         position = whole(at, "timestamp", 0, 1 << 40) * _RATE_HZ // 1000
         if self._began[track] is None:
-            # What passed before the first packet of the call is no loss.
+            # Time before the first packet of the call is not a loss.
             first = min((one for one in self._began if one is not None), default=position)
             self._began[track] = first
         origin = self._began[track]
@@ -144,13 +144,13 @@ class Twilio:
 
 
 def signature(auth_token: str, url: str) -> str:
-    """What Twilio puts into X-Twilio-Signature when it opens a WebSocket to a URL."""
+    """Returns the X-Twilio-Signature that Twilio sends when it opens a WebSocket to a URL."""
     digest = hmac.new(auth_token.encode(), url.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
 
 
 def signed_by_twilio(auth_token: str, urls: list[str], given: str) -> bool:
-    """Whether a signature is right for one of the URLs under which the bridge is known."""
+    """Returns whether a signature matches one of the bridge's URLs."""
     good = False
     for url in urls:
         good |= hmac.compare_digest(signature(auth_token, url).encode(), given.encode())

@@ -1,6 +1,6 @@
-"""Window scores to a judgement.
+"""From window scores to a verdict.
 
-- `evidence`: LLRs added up; `alerts`: thresholds crossed
-- `quality`: what makes a score doubtful; `verdict`: what is said in the end
-- `judge`: all of it for one channel
+- `evidence`: adds up LLRs; `alerts`: crossings of thresholds
+- `quality`: reasons to doubt a score; `verdict`: the final verdict
+- `judge`: all of this for one channel
 """

@@ -1,4 +1,4 @@
-"""When a track alerts and when the alert is over."""
+"""When a track raises an alert, and when the alert is over."""
 
 from dfd.streaming.options import AlertPolicy
 from dfd.streaming.state import AlertMemory
@@ -11,8 +11,8 @@ class AlertState:
     """One trigger of one track: raised or not, with hysteresis, run length and cooldown.
 
     Attributes:
-        standing: the alert that was raised and not cleared.
-        times_raised: so far.
+        standing: the active alert, if any.
+        times_raised: number of alerts so far.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class AlertState:
         self._threshold = (
             policy.rolling_threshold if trigger is Trigger.ROLLING else policy.cumulative_threshold
         )
-        # An alert can always be cleared: a score can fall to this at least.
+        # An alert can always be cleared, since a score can fall at least to this.
         self._clear_below = max(self._threshold - policy.hysteresis, 0.01)
         self._run = memory.run
         self._not_before = memory.not_before
@@ -40,11 +40,11 @@ class AlertState:
 
     @property
     def raised(self) -> bool:
-        """Whether an alert stands."""
+        """Whether an alert is active."""
         return self.standing is not None
 
     def memory(self) -> AlertMemory:
-        """What has to be known to go on."""
+        """The state needed to continue elsewhere."""
         standing = self.standing
         return AlertMemory(
             self._run,

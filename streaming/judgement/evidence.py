@@ -1,15 +1,15 @@
-"""From window LLRs to the rolling and the cumulative score.
+"""Combines window LLRs into the rolling and the cumulative score.
 
 Windows overlap, and even windows that share no sample come from one voice over one
-channel, so their LLRs must not be added up as if they were independent. Both are put
-right: a window weighs by the speech in the part of it that no earlier scored window
-covered, and the sum over the worth of n windows is shrunk by Kish's design effect
-(Kish, Survey Sampling, 1965) to n_eff = n / (1 + (n - 1) rho), rho being the correlation
+channel, so their LLRs must not be added up as if they were independent. Both effects are
+corrected: a window is weighted by the speech in the part of it that no earlier scored window
+covered, and the sum over the equivalent of n windows is reduced by Kish's design effect
+(Kish, Survey Sampling, 1965) to n_eff = n / (1 + (n - 1) rho), where rho is the correlation
 of two windows of one stream, which the model's card states. With rho = 1 the score is
 the weighted mean, with rho = 0 the sum.
 
-That needs calibrated LLRs. Models that come without are scored as their authors scored files:
-by the plain mean of the windows' probabilities, or by the first window alone.
+This needs calibrated LLRs. Models without them are scored as their authors scored files: by the
+plain mean of the windows' probabilities, or by the first window alone.
 """
 
 import math
@@ -20,42 +20,42 @@ from dfd.streaming.options import ModelTraits, UtteranceScore
 from dfd.streaming.state import EvidenceState, PoolState, ScoredWindow
 from dfd.streaming.types import Score
 
-# A window without any speech (scored only where the model asks for none) still counts.
+# A window without any speech (scored only if the model needs none) still counts.
 _LEAST_WEIGHT_SECONDS = 1e-3
-# A mean of probabilities may be 0 or 1 to the last bit; its LLR stays finite.
+# A mean of probabilities may be exactly 0 or 1; its LLR must stay finite.
 _LEAST_PROBABILITY = 1e-15
 _EMPTY = PoolState()
 _NOTHING = EvidenceState((), _EMPTY, 0.0, 0, 0, None, None, None)
 
 
 class Heard(Protocol):
-    """What evidence has to know of a window."""
+    """What evidence needs to know about a window."""
 
     @property
     def start_sample(self) -> int:
-        """Where it begins on the time line."""
+        """Start position on the time line."""
 
     @property
     def end_sample(self) -> int:
-        """Where it ends."""
+        """End position on the time line."""
 
     @property
     def speech_seconds(self) -> float:
-        """The speech inside."""
+        """Amount of speech in it."""
 
     @property
     def provisional(self) -> bool:
-        """Whether it only stands in for a later one."""
+        """Whether it is only a substitute for a later one."""
 
 
 class _Coverage:
-    """Speech of entries in order of time, overlap counted once."""
+    """The speech covered by entries in order of time, counting overlap once."""
 
     def __init__(self, until: int = 0) -> None:
         self.until = until
 
     def add(self, entry: ScoredWindow) -> float:
-        """The speech that an entry is the first to cover, in seconds."""
+        """Returns the speech that an entry is the first to cover, in seconds."""
         length = entry.end_sample - entry.start_sample
         fresh = entry.end_sample - max(entry.start_sample, self.until)
         self.until = max(self.until, entry.end_sample)
@@ -63,20 +63,20 @@ class _Coverage:
 
 
 class _Pool(Protocol):
-    """What several windows say together."""
+    """The combined score of several windows."""
 
     def add(self, entry: ScoredWindow) -> None:
-        """Takes entries in order of time."""
+        """Adds an entry; entries come in order of time."""
 
     def score(self) -> Score:
-        """What those taken so far say; there is at least one."""
+        """Returns the combined score so far; there is at least one entry."""
 
     def state(self) -> PoolState:
-        """What those taken so far came to."""
+        """Returns the state so far."""
 
 
 class _Sum:
-    """LLRs added up."""
+    """The sum of LLRs."""
 
     def __init__(self, window_seconds: float, correlation: float, state: PoolState) -> None:
         self._window_seconds = window_seconds
@@ -101,7 +101,7 @@ class _Sum:
 
 
 class _Mean:
-    """Probabilities averaged, each window as much as any other."""
+    """The plain mean of probabilities."""
 
     def __init__(self, state: PoolState) -> None:
         self._coverage = _Coverage(state.covered_until)
@@ -124,7 +124,7 @@ class _Mean:
 
 
 class _First:
-    """The first window, whatever follows."""
+    """The score of the first window, whatever follows."""
 
     def __init__(self, state: PoolState) -> None:
         self._first = Score(state.total, state.speech_seconds) if state.count else None
@@ -145,14 +145,14 @@ class _First:
 class Evidence:
     """The scores of one track.
 
-    Provisional windows stand in until the first other window is scored: the latest of
-    them alone is the rolling and the cumulative score.
+    Until the first full window is scored, the latest provisional window alone is the rolling and
+    the cumulative score.
 
     Args:
-        window_seconds: of a whole window.
-        model: says how windows are put together.
-        rolling_windows: windows in the rolling score.
-        state: to go on with.
+        window_seconds: length of a full window.
+        model: says how windows are combined.
+        rolling_windows: number of windows in the rolling score.
+        state: state to continue from.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Evidence:
         self.peak_rolling = state.peak_rolling
 
     def state(self) -> EvidenceState:
-        """What was heard so far came to."""
+        """The state so far."""
         return EvidenceState(
             recent=tuple(self._recent),
             total=self._total.state(),
@@ -189,12 +189,12 @@ class Evidence:
 
     @property
     def mean_spoof_probability(self) -> float | None:
-        """Plain mean over the windows, over the provisional ones where no other was scored."""
+        """Plain mean over the windows, or over the provisional ones if no other was scored."""
         count = self._windows or self._provisional_windows
         return self._probability_sum / count if count else None
 
     def add(self, window: Heard, spoof_llr: float) -> Score:
-        """Takes the LLR of the next scored window of the track; returns its own score."""
+        """Adds the LLR of the track's next scored window; returns the window's own score."""
         score = Score(spoof_llr, window.speech_seconds)
         if window.provisional:
             if self._windows:

@@ -1,4 +1,4 @@
-"""One channel's judgement: window scores in, results and alerts out, a summary at the end."""
+"""Judges one channel: window scores in, results and alerts out, a summary at the end."""
 
 import math
 
@@ -29,12 +29,12 @@ class Judge:
     """Keeps the evidence, the alerts and the counts of one channel.
 
     Args:
-        channel: its number.
-        options: of the session.
-        state: to go on with, of a judge with the same options.
+        channel: number of the channel.
+        options: options of the session.
+        state: state to continue from, of a judge with the same options.
 
     Raises:
-        ValueError: if the state is not one.
+        ValueError: if the state is invalid.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Judge:
         self._marks = MarkEvidence(rate, None if state is None else state.marks)
 
     def state(self) -> JudgeState:
-        """What was judged so far came to."""
+        """The state so far."""
         return JudgeState(
             evidence=self._evidence.state(),
             alerts=tuple(alert.memory() for alert in self._alerts),
@@ -77,23 +77,23 @@ class Judge:
 
     @property
     def marks(self) -> MarkEvidence:
-        """What was read of watermarks; it changes neither scores nor verdict."""
+        """The readings of watermarks, which affect neither scores nor verdict."""
         return self._marks
 
     @property
     def standing_alerts(self) -> list[Alert]:
-        """Raised and not cleared."""
+        """The active alerts."""
         return [alert.standing for alert in self._alerts if alert.standing is not None]
 
     @property
     def alerts_raised(self) -> int:
-        """So far, cleared ones included."""
+        """Number of alerts so far, including cleared ones."""
         return sum(alert.times_raised for alert in self._alerts) + len(self._marks.found)
 
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None
     ) -> list[ResolveEvent]:
-        """Takes what became of a window; a score that is not a number is a failure."""
+        """Handles the outcome of a window; a score that is not finite counts as a failure."""
         if status is WindowStatus.SCORED and (spoof_llr is None or not math.isfinite(spoof_llr)):
             status = WindowStatus.FAILED
         self._counts[status] += 1
@@ -113,7 +113,7 @@ class Judge:
         return [result, *alerts]
 
     def read(self, window: Window, reading: Reading) -> list[Alert]:
-        """Takes what was read of one watermark in a window."""
+        """Handles the reading of one watermark in a window."""
         found = self._marks.add(window, reading)
         if found is None:
             return []
@@ -130,7 +130,7 @@ class Judge:
         ]
 
     def _observe(self, window: Window) -> None:
-        """Takes the signs in the part of a window that no earlier one covered."""
+        """Observes the signal quality in the part of a window that no earlier one covered."""
         fresh = max(0, self._observed_until - window.start_sample)
         self._observed_until = max(self._observed_until, window.end_sample)
         self._quality.observe(window.samples[fresh:])
@@ -149,7 +149,7 @@ class Judge:
         return changes
 
     def summary(self, track: Track) -> ChannelSummary:
-        """The judgement of the channel whose audio went through `track`."""
+        """Returns the summary of the channel whose audio went through `track`."""
         audio_seconds = track.end / self._options.model.sample_rate_hz
         scored = self._counts[WindowStatus.SCORED]
         shed = self._counts[WindowStatus.SHED]

@@ -1,8 +1,8 @@
-"""Which windows of a track are read for watermarks, and when a mark counts as found.
+"""Which windows of a track to read for watermarks, and when a watermark counts as found.
 
-A mark is there from a generator's first word to its last, so little has to be read: the first
-windows of speech, then one now and then. One reading that is sure is enough at the beginning;
-later the last few are judged together, lest a long call raise what each window alone seldom does.
+A watermark is present from a generator's first word to its last, so little has to be read: the
+first windows of speech, then one now and then. At the beginning a single clear reading is enough;
+later the last few are combined, so that a long call does not accumulate rare false detections.
 """
 
 from collections import deque
@@ -25,9 +25,9 @@ class Reading:
     """What the reader of one scheme said of a window.
 
     Attributes:
-        scheme: whose mark.
-        confidence: about 0 without the mark and 1 with it.
-        threshold: of the scheme.
+        scheme: name of the scheme.
+        confidence: about 0 without the watermark and 1 with it.
+        threshold: threshold of the scheme.
     """
 
     scheme: str
@@ -39,11 +39,11 @@ class MarkEvidence:
     """The readings of one track.
 
     Args:
-        sample_rate_hz: of the model.
-        state: to go on with.
+        sample_rate_hz: sample rate of the model.
+        state: state to continue from.
 
     Attributes:
-        asked: windows that were wanted so far.
+        asked: number of windows requested so far.
     """
 
     def __init__(self, sample_rate_hz: int, state: MarkState | None = None) -> None:
@@ -57,17 +57,17 @@ class MarkEvidence:
         self.asked = state.asked
 
     def state(self) -> MarkState:
-        """What was read so far."""
+        """The state so far."""
         latest = {scheme: tuple(readings) for scheme, readings in self._latest.items()}
         return MarkState(self.asked, self._next_start, latest, self.found)
 
     @property
     def found(self) -> tuple[Watermark, ...]:
-        """What was found, in that order."""
+        """The watermarks found, in order."""
         return tuple(self._found.values())
 
     def wants(self, window: Window) -> bool:
-        """Whether a window is to be read; one that overlaps the last one is not."""
+        """Returns whether to read a window; one that overlaps the last one is not read."""
         if window.provisional or not window.scoreable:
             return False
         seconds = (window.end_sample - window.start_sample) / self._rate
@@ -81,7 +81,7 @@ class MarkEvidence:
         return True
 
     def add(self, window: Window, reading: Reading) -> Watermark | None:
-        """Takes a reading; what it finds that was not found before."""
+        """Adds a reading; returns a watermark that it newly finds."""
         latest = self._latest.setdefault(reading.scheme, deque(maxlen=_TOGETHER))
         latest.append(min(1.0, max(0.0, reading.confidence)))
         mean = sum(latest) / len(latest)

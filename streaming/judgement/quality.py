@@ -1,4 +1,4 @@
-"""Signs in the signal that a score should be trusted less."""
+"""Properties of the signal that make a score less trustworthy."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ _CLIP_LEVEL = 0.999
 _SEGMENT_SAMPLES = 1024
 _SEGMENTS_PER_SECOND = 2
 _BAND_HZ = 250.0
-# Speech falls off by some 40 dB to the top of the telephone band; what lies this far
-# below the strongest band is a filter's stop band or noise.
+# Speech falls off by some 40 dB towards the top of the telephone band; what is this far below
+# the strongest band is a filter's stop band or noise.
 _FLOOR_DB = 55.0
 _NOTHING = QualityState(0, 0, ())
 
@@ -29,12 +29,12 @@ class SignalQuality:
         self._clipped = state.clipped
 
     def state(self) -> QualityState:
-        """What was observed so far came to; the bands to four digits."""
+        """The state so far, with bands rounded to four digits."""
         bands = tuple(float(f"{power:.4g}") for power in self._bands)
         return QualityState(self._samples, self._clipped, bands)
 
     def observe(self, samples: Samples) -> None:
-        """Takes samples worth scoring, float32 (n,)."""
+        """Observes samples worth scoring, float32 (n,)."""
         self._samples += len(samples)
         if len(samples) and (samples.max() >= _CLIP_LEVEL or samples.min() <= -_CLIP_LEVEL):
             self._clipped += int(np.count_nonzero(np.abs(samples) >= _CLIP_LEVEL))
@@ -50,12 +50,12 @@ class SignalQuality:
 
     @property
     def clipped_fraction(self) -> float:
-        """Part of the samples at full scale, in [0, 1]."""
+        """Share of the samples at full scale, in [0, 1]."""
         return self._clipped / self._samples if self._samples else 0.0
 
     @property
     def bandwidth_hz(self) -> float:
-        """Top of the highest quarter-kilohertz band with any energy; the whole if unknown."""
+        """Top of the highest 250 Hz band with any energy; the full bandwidth if unknown."""
         power = self._bands
         if not power.any():
             return self._rate / 2

@@ -1,4 +1,4 @@
-"""The plain answer on a whole track, and why there is none."""
+"""The verdict on a whole track, or why there is none."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ def decide(facts: TrackFacts) -> tuple[Verdict, tuple[Reason, ...]]:
     """Decides between bona fide, spoof and inconclusive.
 
     Returns:
-        The verdict, and for an inconclusive one every reason that stood in the way.
+        The verdict, and for an inconclusive one all the reasons.
     """
     reasons = []
     if facts.shed_fraction > MAX_SHED_FRACTION:

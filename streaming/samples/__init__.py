@@ -1,1 +1,1 @@
-"""Bytes to samples at the model's rate, and the last seconds of them: the ring, and its gaps."""
+"""Bytes to samples at the model's rate, and a ring buffer of the last seconds with its gaps."""

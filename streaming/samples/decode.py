@@ -1,4 +1,4 @@
-"""Bytes of a declared format to float32 samples."""
+"""Decodes bytes in a declared format to float32 samples."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding, Samples, StreamError
 
 _FULL_SCALE = np.float32(32768.0)
-# Floats may go over full scale a little; far beyond it (integers sent as floats) they
-# would overflow the arithmetic that follows.
+# Floats may slightly exceed full scale; far beyond it (integers sent as floats) they would
+# overflow the arithmetic that follows.
 _FLOAT_LIMIT = np.float32(16.0)
 
 
 def _mulaw_table() -> Samples:
-    """ITU-T G.711 mu-law, all 256 codes to samples at full scale 1.0."""
+    """Returns the samples of all 256 ITU-T G.711 mu-law codes, at full scale 1.0."""
     code = ~np.arange(256, dtype=np.uint8)
     exponent = (code >> 4).astype(np.int32) & 0x07
     mantissa = code.astype(np.int32) & 0x0F
@@ -21,7 +21,7 @@ def _mulaw_table() -> Samples:
 
 
 def _alaw_table() -> Samples:
-    """ITU-T G.711 A-law, all 256 codes to samples at full scale 1.0."""
+    """Returns the samples of all 256 ITU-T G.711 A-law codes, at full scale 1.0."""
     code = np.arange(256, dtype=np.uint8) ^ np.uint8(0x55)
     exponent = (code >> 4).astype(np.int32) & 0x07
     mantissa = (code.astype(np.int32) & 0x0F) << 4
@@ -37,8 +37,8 @@ def decode(content: bytes, audio_format: AudioFormat) -> Samples:
     """Decodes whole interleaved frames.
 
     Args:
-        content: the bytes, G.711 by ITU-T's tables, PCM little-endian.
-        audio_format: how to read them.
+        content: the bytes; PCM is little-endian.
+        audio_format: their format.
 
     Returns:
         float32 (frames, channels), full scale 1.0; floats are limited to 16 times that.
@@ -62,7 +62,7 @@ def decode(content: bytes, audio_format: AudioFormat) -> Samples:
         if not np.isfinite(samples).all():
             raise StreamError(
                 "NON_FINITE_SAMPLES",
-                "a chunk holds NaN or infinite samples; send finite floats at full scale 1.0",
+                "a chunk contains NaN or infinite samples; send finite floats at full scale 1.0",
             )
         np.clip(samples, -_FLOAT_LIMIT, _FLOAT_LIMIT, out=samples)
     else:

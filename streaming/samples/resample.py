@@ -1,4 +1,4 @@
-"""A stream's rate to the model's, keeping state between chunks."""
+"""Resamples from a stream's rate to the model's, keeping state between chunks."""
 
 import numpy as np
 import soxr
@@ -9,8 +9,8 @@ from dfd.streaming.types import Samples
 class Resampler:
     """Resamples all channels of one contiguous run of audio with soxr.
 
-    soxr's stream gives the same samples for any chunking, bit for bit. Its delay, 20 to
-    90 ms at quality HQ, is in how late samples come, not in where they are.
+    soxr's stream gives exactly the same samples for any chunking. Its delay, 20 to 90 ms at
+    quality HQ, affects when samples are available, not their positions.
     """
 
     def __init__(self, from_rate_hz: int, to_rate_hz: int, channel_count: int) -> None:
@@ -22,11 +22,11 @@ class Resampler:
         )
 
     def push(self, samples: Samples) -> Samples:
-        """Takes (frames, channels) at the old rate, gives what is ready at the new."""
+        """Takes (frames, channels) at the old rate and returns what is ready at the new rate."""
         return samples if self._stream is None else self._run(samples, last=False)
 
     def flush(self) -> Samples:
-        """Gives what is left, (frames, channels); the resampler is then used up."""
+        """Returns what is left, (frames, channels); the resampler cannot be used afterwards."""
         empty = np.zeros((0, self._channel_count), np.float32)
         return empty if self._stream is None else self._run(empty, last=True)
 

@@ -6,7 +6,7 @@ from dfd.streaming.types import Samples
 
 
 class RingBuffer:
-    """Keeps the last `capacity` samples written; what a gap skipped reads as zero.
+    """Keeps the last `capacity` samples written; skipped gaps read as zeros.
 
     Attributes:
         end: absolute position after the last sample written or skipped.
@@ -20,7 +20,7 @@ class RingBuffer:
 
     @property
     def capacity(self) -> int:
-        """Samples it can hold."""
+        """Number of samples it can hold."""
         return len(self._data)
 
     @property
@@ -29,7 +29,7 @@ class RingBuffer:
         return max(0, self.end - self.capacity)
 
     def write(self, samples: Samples) -> None:
-        """Appends float32 (n,); of more than the capacity the last samples stay."""
+        """Appends float32 (n,); if there are more than the capacity, the last ones are kept."""
         kept = samples[-self.capacity :]
         at = (self.end + len(samples) - len(kept)) % self.capacity
         head = min(len(kept), self.capacity - at)

@@ -1,1 +1,1 @@
-"""Where somebody speaks: two detectors behind one face, and what is made of their flags."""
+"""Voice activity: two detectors with one interface, and the profile made from their flags."""

@@ -1,4 +1,4 @@
-"""Where the speech of a track is: frame flags with hangover, over the last seconds."""
+"""Where speech is on a track: frame flags with hangover, over the last seconds."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ class SpeechProfile:
     """Frame-wise speech of the last `capacity_frames`, summed over any range of samples.
 
     Attributes:
-        active: whether speech is on, hangover included.
-        total_samples: speech since the start, hangover included.
+        active: whether there is speech now, including hangover.
+        total_samples: speech since the start, including hangover.
     """
 
     def __init__(self, frame_samples: int, hangover_frames: int, capacity_frames: int) -> None:
@@ -22,17 +22,17 @@ class SpeechProfile:
         self.total_samples = 0
 
     def go_on(self, frames: int, total_samples: int, counted_until: int) -> None:
-        """Goes on at an absolute frame; speech before `counted_until` is in the total already."""
+        """Continues at an absolute frame; speech before `counted_until` is already in the total."""
         self.jump(frames)
         self.total_samples, self._counted_until = total_samples, counted_until
 
     @property
     def end(self) -> int:
-        """Absolute position up to which frames were appended."""
+        """Absolute position after the last appended frame."""
         return self._frames * self._frame_samples
 
     def append(self, *, speech: bool) -> bool:
-        """Takes the next frame; returns whether activity began or ended with it."""
+        """Appends the next frame; returns whether activity began or ended with it."""
         if speech:
             self._hangover_left = self._hangover_frames
         elif self._hangover_left:
@@ -48,18 +48,18 @@ class SpeechProfile:
         return changed
 
     def cut(self) -> None:
-        """Ends the hangover: what follows is a gap."""
+        """Ends the hangover, since a gap follows."""
         self._hangover_left = 0
 
     def jump(self, frames: int) -> None:
-        """Goes on at an absolute frame after a gap longer than the capacity."""
+        """Continues at an absolute frame after a gap longer than the capacity."""
         self._flags.fill(0)
         self._frames = frames
         self.active = False
         self.cut()
 
     def speech_samples(self, start: int, end: int) -> int:
-        """Speech in [start, end), of which the oldest frame must still be held."""
+        """Returns the speech in [start, end), whose oldest frame must still be held."""
         size = self._frame_samples
         first, last = start // size, min((end - 1) // size, self._frames - 1)
         if last < first:

@@ -1,8 +1,8 @@
 """Silero's voice activity detector, run from its ONNX file.
 
-The Python package is not imported, since that sets torch to one thread: only the file
-that it carries is read. One ONNX session serves all tracks; the recurrent state and the
-64 samples of context before each frame are the track's own.
+The Python package is not imported, since that limits torch to one thread: only its ONNX file is
+read. One ONNX session serves all tracks; each track has its own recurrent state and its own 64
+samples of context before each frame.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ def _session() -> onnxruntime.InferenceSession:
 
 
 class SileroVad:
-    """Speech where the network's probability reaches a threshold, 32 ms frames.
+    """Detects speech where the network's probability reaches a threshold, in 32 ms frames.
 
     Raises:
         ModuleNotFoundError: if onnxruntime or silero-vad is missing.
@@ -54,12 +54,12 @@ class SileroVad:
         return _FRAME_SAMPLES
 
     def reset(self) -> None:
-        """Starts anew."""
+        """Resets the state."""
         self._state = np.zeros((2, 1, 128), np.float32)
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
     def speech(self, samples: Samples) -> NDArray[np.bool_]:
-        """Judges the next frames."""
+        """Classifies the next frames."""
         flags = np.zeros(len(samples) // _FRAME_SAMPLES, np.bool_)
         for index in range(len(flags)):
             frame = samples[index * _FRAME_SAMPLES : (index + 1) * _FRAME_SAMPLES]

@@ -1,4 +1,4 @@
-"""Voice activity detection, a detector and its state for every track."""
+"""Voice activity detection, with a detector and its state for every track."""
 
 from typing import Protocol
 
@@ -13,17 +13,17 @@ _INT16_SCALE = np.float32(32768.0)
 
 
 class Vad(Protocol):
-    """Tells speech from other sound, a frame at a time, in order."""
+    """Distinguishes speech from other sound, frame by frame, in order."""
 
     @property
     def frame_samples(self) -> int:
         """Length of a frame."""
 
     def speech(self, samples: Samples) -> NDArray[np.bool_]:
-        """Judges float32 (n * frame_samples,), the next n frames: bool (n,)."""
+        """Classifies float32 (n * frame_samples,), the next n frames: bool (n,)."""
 
     def reset(self) -> None:
-        """Forgets what was heard, as after a long gap."""
+        """Resets the state, as after a long gap."""
 
 
 class WebRtcVad:
@@ -41,11 +41,11 @@ class WebRtcVad:
         return self._frame_samples
 
     def reset(self) -> None:
-        """Starts anew."""
+        """Resets the state."""
         self._vad = webrtcvad.Vad(self._aggressiveness)
 
     def speech(self, samples: Samples) -> NDArray[np.bool_]:
-        """Judges the next frames."""
+        """Classifies the next frames."""
         scaled = samples * _INT16_SCALE
         np.clip(scaled, -32768.0, 32767.0, out=scaled)
         pcm = scaled.astype("<i2").tobytes()
@@ -56,7 +56,7 @@ class WebRtcVad:
 
 
 def make_vad(options: VadOptions, sample_rate_hz: int) -> Vad:
-    """Makes the detector that the options name.
+    """Creates the detector named in the options.
 
     Raises:
         ModuleNotFoundError: for Silero, where its packages are missing.

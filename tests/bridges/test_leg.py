@@ -190,7 +190,7 @@ async def test_a_refused_token_leaves_the_call_alone(
         assert exchange.metrics.get("gap_seconds", "unjudged") == pytest.approx(3.0)
         assert exchange.calls_active == 1
         call.end("done")
-    assert "goes on unjudged" in caplog.text
+    assert "continues unjudged" in caplog.text
     assert daemon.connections == []
 
 

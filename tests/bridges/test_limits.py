@@ -30,6 +30,6 @@ def test_a_flood_is_a_few_lines_a_second(caplog: pytest.LogCaptureFixture) -> No
     one = {"event": "turned away", "source": "1.2.3.4:5", "reason": "no"}
     assert logged(caplog) == [
         *[one] * 3,
-        {"event": "more were turned away in a second", "count": 47},
+        {"event": "more peers were rejected within a second", "count": 47},
         one,
     ]

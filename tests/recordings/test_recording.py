@@ -132,7 +132,7 @@ def test_a_wav_file_that_ends_early_gives_what_it_promised(tmp_path: Path) -> No
     path.write_bytes(wav(tone(2.0), data=2 * 3 * RATE))
     seconds, (finding,) = read(path)
     assert seconds == 2.0
-    assert str(finding) == "cut: the header promises 3.0 s and 2.0 s are there"
+    assert str(finding) == "cut: the header promises 3.0 s but only 2.0 s are there"
 
 
 @pytest.mark.parametrize(("rate", "given"), [(96_000, 48_000), (192_000, 48_000), (88_200, 44_100)])

@@ -52,7 +52,7 @@ def test_any_bytes_are_a_packet_or_a_protocol_error(data: bytes) -> None:
         (bytes([0x90]) + bytes(11) + b"\0\0\xff\xff", "longer"),
         (bytes([0xA0]) + bytes(11) + b"\x09", "padding"),
         (bytes([0xA0]) + bytes(12), "padding"),
-        (b"\x80" + bytes(MAX_PACKET_BYTES), "over"),
+        (b"\x80" + bytes(MAX_PACKET_BYTES), "exceeds"),
     ],
 )
 def test_headers_that_lie(data: bytes, words: str) -> None:

@@ -169,7 +169,7 @@ NOTHING: dict[str, object] = {
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"listen": "0.0.0.0:5060"}, "anybody could call"),
+        ({"listen": "0.0.0.0:5060"}, "anyone could call"),
         ({"tls_port": 5061}, "needs a certificate"),
         ({"media_ports": "many"}, "not a range of ports"),
         ({"media_ports": "5000-4000"}, "not a range of ports"),
