@@ -4,8 +4,6 @@ from dfd.daemon.scheduling.batching import Kind, Outcome
 
 # weight of the newest pass
 _SMOOTHING = 0.1
-# a pass is never taken for more than so much faster than the reference
-_LEAST_SLOWDOWN = 0.25
 
 
 class ServiceRate:
@@ -13,7 +11,9 @@ class ServiceRate:
 
     The durations of a pass with one window and with the largest batch were measured when the device
     was idle. A pass of any size in between shows by how much the device, or the machine that it
-    shares, is slower now.
+    shares, is slower now. That it is faster, because the machine was busy when it was measured, is
+    believed only as far as passes show it themselves: a small one that is fast says little of large
+    ones, and streams that begin together bring their windows together.
 
     Args:
         devices: number of devices that share the windows.
@@ -23,6 +23,7 @@ class ServiceRate:
         self._devices = devices
         self._reference: tuple[float, int, float] | None = None
         self._slowdown = 1.0
+        self._shown = 0.0
 
     def calibrate(self, one_seconds: float, size: int, seconds: float) -> None:
         """Sets the reference durations: a pass with one window, and one of the largest size."""
@@ -47,8 +48,9 @@ class ServiceRate:
         one, largest, most = self._reference
         share = (size - 1) / max(1, largest - 1)
         expected = one + (most - one) * min(1.0, share)
-        slowdown = max(_LEAST_SLOWDOWN, seconds / max(expected, 1e-9))
+        slowdown = max(1.0, seconds / max(expected, 1e-9))
         self._slowdown += _SMOOTHING * (slowdown - self._slowdown)
+        self._shown += _SMOOTHING * (size / max(seconds, 1e-9) - self._shown)
 
     @property
     def windows_per_second(self) -> float | None:
@@ -56,4 +58,4 @@ class ServiceRate:
         if self._reference is None:
             return None
         _, size, seconds = self._reference
-        return self._devices * size / (seconds * self._slowdown)
+        return self._devices * max(size / (seconds * self._slowdown), self._shown)

@@ -107,6 +107,8 @@ class Soak:
                 await ENDS[name][1](self, self._chance.uniform(1.0, 20.0))
             except grpc.aio.AioRpcError as error:
                 name = f"{name}: {error.code().name}"
+            except asyncio.InvalidStateError:  # what gRPC says to who writes on
+                name = f"{name}: ended by the daemon before"
             except (OSError, ConnectionError):
                 name = f"{name}: connection"
             self.ended[name] += 1

@@ -139,3 +139,19 @@ def test_models_share_the_devices() -> None:
     held.now += 4.0
     assert held.capacity.demand == pytest.approx(0.25)
     assert held.fill() == 10  # of a twentieth each, where fifteen would be let in alone
+
+
+def test_small_passes_that_are_fast_say_little_of_large_ones() -> None:
+    rate = ServiceRate()
+    rate.calibrate(0.05, 10, 0.5)  # while the machine was busy
+    for _ in range(100):
+        rate.observe(1, 0.0125)  # four times as fast as then
+    assert rate.windows_per_second == pytest.approx(80.0, rel=0.01)
+    rate = ServiceRate()
+    rate.calibrate(0.05, 10, 0.1)  # large ones are cheap: 100 a second
+    for _ in range(100):
+        rate.observe(1, 0.0125)
+    assert rate.windows_per_second == pytest.approx(100.0)
+    for _ in range(100):
+        rate.observe(10, 0.4)
+    assert rate.windows_per_second == pytest.approx(25.0, rel=0.01)
