@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class Soak:
         self._chance = random.Random(seed)
         self._scored = scored
         self._streams = streams
+        self._threads = ThreadPoolExecutor(streams)  # a caller each, for those that speak by hand
         self._shared: grpc.aio.Channel | None = None
         self.ended: collections.Counter[str] = collections.Counter()
 
@@ -94,7 +96,9 @@ class Soak:
             await asyncio.wait(callers, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
             for caller in callers:
                 caller.cancel()
-            for result in await asyncio.gather(*callers, return_exceptions=True):
+            results = await asyncio.gather(*callers, return_exceptions=True)
+            await asyncio.to_thread(self._threads.shutdown)
+            for result in results:
                 if isinstance(result, Exception):
                     raise result
 
@@ -141,9 +145,11 @@ class Soak:
         async with self._stub() as stub:
             call = stub.StreamingDetect(timeout=seconds + 60)
             reading = asyncio.create_task(_read(call))
-            await self._talk(call, seconds)
-            await call.done_writing()
-            await reading
+            try:
+                await self._talk(call, seconds)
+                await call.done_writing()
+            finally:
+                await reading  # which says why, if the daemon ended it
 
     async def cancel(self, seconds: float) -> None:
         """Cancels in the middle."""
@@ -171,11 +177,15 @@ class Soak:
 
     async def vanish(self, seconds: float) -> None:
         """Loses the connection without a word."""
-        await asyncio.to_thread(_raw, self._daemon.port, 65_535, min(seconds, 3.0))
+        await self._in_thread(65_535, min(seconds, 3.0))
 
     async def go_deaf(self, seconds: float) -> None:
         """Reads nothing, though it sends all, until the daemon ends it."""
-        await asyncio.to_thread(_raw, self._daemon.port, 0, _PATIENCE_SECONDS + min(seconds, 3.0))
+        await self._in_thread(0, _PATIENCE_SECONDS + min(seconds, 3.0))
+
+    async def _in_thread(self, window: int, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, _raw, self._daemon.port, window, seconds)
 
 
 ENDS: dict[str, tuple[float, Callable[[Soak, float], Awaitable[None]]]] = {
@@ -229,7 +239,15 @@ def soak(
     """Runs it all; gives what the daemon held at rest before and after, and how streams ended."""
     with tempfile.TemporaryDirectory(prefix="dfd-soak-") as folder:
         patience = str(_PATIENCE_SECONDS)
-        options = ("--journal", str(Path(folder, "journal.db")), "--log-level", "warning")
+        # all are let in: what is looked for is what they leave, not whether they are too many
+        options = (
+            "--admission",
+            "fixed",
+            "--journal",
+            str(Path(folder, "journal.db")),
+            "--log-level",
+            "warning",
+        )
         options += ("--idle-timeout-seconds", patience, "--write-timeout-seconds", patience)
         with Daemon(*options, model=model) as daemon:
             asyncio.run(Soak(daemon, streams, seed=7).run(warm_seconds))
