@@ -1,5 +1,6 @@
 """What the tests of the streaming core share."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,19 +31,21 @@ class LoudnessVad:
         self.resets += 1
 
 
+@functools.cache
 def tone(seconds: float, rate: int = RATE, amplitude: float = 0.5) -> Samples:
-    """Loud all along, and as wide as a telephone's band."""
+    """Loud all along, and as wide as a telephone's band; made once, so read-only."""
     time = np.arange(round(seconds * rate)) / rate
     both = np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 3_300 * time)
-    return (amplitude / 1.1 * both).astype(np.float32)
+    return _kept(amplitude / 1.1 * both)
 
 
 def silence(seconds: float, rate: int = RATE) -> Samples:
     return np.zeros(round(seconds * rate), np.float32)
 
 
+@functools.cache
 def speech_like(seconds: float, rate: int = RATE, seed: int = 0) -> Samples:
-    """A buzz with formants and syllables, which WebRTC's detector takes for speech."""
+    """A buzz with formants and syllables, which WebRTC's detector takes for speech; read-only."""
     rng = np.random.default_rng(seed)
     count = round(seconds * rate)
     time = np.arange(count) / rate
@@ -51,7 +54,13 @@ def speech_like(seconds: float, rate: int = RATE, seed: int = 0) -> Samples:
     buzz = sum(np.sin(k * phase) / k for k in range(1, 25))
     syllables = np.clip(np.sin(2 * np.pi * 3.1 * time) + 0.6, 0, 1)
     noise = 0.003 * rng.standard_normal(count)
-    return (0.15 * buzz * syllables + noise).astype(np.float32)
+    return _kept(0.15 * buzz * syllables + noise)
+
+
+def _kept(samples: NDArray[np.float64]) -> Samples:
+    kept = samples.astype(np.float32)
+    kept.flags.writeable = False
+    return kept
 
 
 def linear16(samples: Samples) -> bytes:
