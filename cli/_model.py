@@ -132,7 +132,7 @@ def require_model(model: str) -> None:
     Raises:
         UserError: if there is none of this name.
     """
-    if model in ("", "bundled") or Path(model).expanduser().exists():
+    if model in ("", "bundled", "noop") or Path(model).expanduser().exists():
         return
     from dfd.detector.files import hub
     from dfd.detector.files.read import find_model

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from dfd import processors
 from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
-from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP
+from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP, require_model
 from dfd.cli._outputs import require_folder
 from dfd.daemon.options import (
     ADMISSIONS,
@@ -266,6 +266,13 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
     options = ServeOptions(**values)
     for folder in _written(options):
         require_folder(folder, _ROOM_BYTES)
+    for model in options.models:
+        require_model(model)
+    if not options.multiprocess and options.device not in ("auto", "cpu"):
+        # torch is loaded here in any case; with several processes the engine's own tells it
+        from dfd.detector.devices import resolve_device
+
+        resolve_device(options.device)
     context.exit(_serve(options, origins))
 
 

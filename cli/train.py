@@ -115,7 +115,9 @@ def command(
     waits = Waits("train")
     with waits.bar("loading torch"):
         import torch
-    target = _device(device)
+    from dfd.detector.devices import resolve_device
+
+    target = resolve_device(device)
     if threads:
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
@@ -147,19 +149,6 @@ def _check_data(recipe: str, corpus: Path | None, protocol: str | None, data: Pa
         raise UserError(f"{corpus} has no manifest.tsv, which names its recordings and labels")
     if recipe == BUNDLED and corpus is None:
         raise UserError(f"the recipe {BUNDLED} needs --corpus, a folder with a manifest")
-
-
-def _device(name: str) -> "torch.device":
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        target = torch.device(name)
-        torch.zeros(1, device=target)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"no device {name!r}: {str(error).splitlines()[0]}") from error
-    return target
 
 
 def _train_bundled(

@@ -89,7 +89,7 @@ def test_frozen_features(corpus: Path, backbone: Path, tmp_path: Path) -> None:
             ["--recipe", "xlsr-half", "--corpus", "CORPUS", "--backbone", "BACKBONE", *SMALL],
             "takes no attention mask",
         ),
-        (["--recipe", "two-stage", "--corpus", "CORPUS", "--device", "abacus"], "no device"),
+        (["--recipe", "two-stage", "--corpus", "CORPUS", "--device", "abacus"], "is not a device"),
     ],
 )
 def test_mistakes_are_one_line(

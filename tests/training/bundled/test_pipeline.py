@@ -165,7 +165,7 @@ def test_command_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
     base = ["--corpus", str(corpus), "--out", str(tmp_path)]
     for more, message in (
         (["--recipe", "none"], "no recipe 'none'"),
-        (["--device", "abacus"], "no device 'abacus'"),
+        (["--device", "abacus"], '"abacus" is not a device'),
     ):
         result = CliRunner().invoke(command, [*base, *more])
         assert result.exit_code == 2
