@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
+from dfd.detector.overrides import PADDINGS, POOLINGS, UTTERANCE_SCORES, ModelOverrides
 
 if TYPE_CHECKING:
     from dfd.detector.spec import LoadedModel
@@ -23,7 +23,7 @@ WATERMARKS_HELP = (
     "  [default: none]"
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
-LAYOUT_NAMES = ("spoof_label", "normalize", "padding", "utterance_score")
+LAYOUT_NAMES = ("spoof_label", "normalize", "padding", "pooling", "utterance_score")
 _SERVED_NAMES = (*LAYOUT_NAMES, "watermarks")
 
 # What a stream cannot choose.
@@ -43,6 +43,12 @@ _LAYOUT = (
         type=click.Choice(PADDINGS),
         help="How to fill a window that is too short: not at all (mask), with zeros, or by"
         " repeating it.  [default: the model's]",
+    ),
+    click.option(
+        "--pooling",
+        type=click.Choice(POOLINGS),
+        help="How a transformers classifier joins the frames of a window: their mean, or the"
+        " maximum of each feature.  [default: mean]",
     ),
     click.option(
         "--utterance-score",

@@ -7,6 +7,7 @@ from dfd.errors import UserError
 
 MASK, ZERO, REPEAT = "mask", "zero", "repeat"
 PADDINGS = (MASK, ZERO, REPEAT)
+POOLINGS = ("mean", "max")
 UTTERANCE_SCORES = ("evidence", "mean", "first")
 MIN_WINDOW_SECONDS = 0.25
 MAX_WINDOW_SECONDS = 60.0
@@ -26,6 +27,8 @@ class ModelOverrides:
             added up), "mean" (of the windows' P(spoof)) or "first" (the first window's).
         alert_threshold: P(spoof) that raises an alert and decides the verdict, in (0, 1].
         min_speech_seconds: speech below which a window is not scored; 0 scores all.
+        pooling: how a transformers classifier joins the projected frames of a window: "mean", or
+            "max" of each feature.
 
     Raises:
         UserError: if a value is impossible.
@@ -39,6 +42,7 @@ class ModelOverrides:
     utterance_score: str | None = None
     alert_threshold: float | None = None
     min_speech_seconds: float | None = None
+    pooling: str | None = None
 
     def __post_init__(self) -> None:
         window, hop, speech = self.window_seconds, self.hop_seconds, self.min_speech_seconds
@@ -58,6 +62,10 @@ class ModelOverrides:
         _require(
             self.utterance_score is None or self.utterance_score in UTTERANCE_SCORES,
             f"the utterance score is {self.utterance_score}; use {' or '.join(UTTERANCE_SCORES)}",
+        )
+        _require(
+            self.pooling is None or self.pooling in POOLINGS,
+            f"the pooling is {self.pooling}; use {' or '.join(POOLINGS)}",
         )
         threshold = self.alert_threshold
         _require(

@@ -36,6 +36,7 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
     if path.name in named and transformers_folder.is_transformers(path.parent):
         path = path.parent
     if path.is_file():
+        transformers_folder.refuse_pooling(overrides, path)
         return state_dict.read(path, overrides)
     return _read_folder(path, overrides)
 
@@ -48,6 +49,8 @@ def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
     named = {transformers_folder.WEIGHTS, transformers_folder.PICKLED}
     if has_config and (parted or not files or named & {file.name for file in files}):
         return transformers_folder.read(path, overrides)
+    if parted or len(files) == 1:
+        transformers_folder.refuse_pooling(overrides, path)
     if parted:
         return state_dict.read_parts(path, overrides)
     if len(files) == 1:

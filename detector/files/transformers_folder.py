@@ -32,7 +32,7 @@ from dfd.detector.networks.backbone import (
     read_config,
 )
 from dfd.detector.networks.encoders import FAMILIES, Family
-from dfd.detector.networks.head import OnMean, ProjectedMeanHead
+from dfd.detector.networks.head import OnMean, ProjectedMaxHead, ProjectedMeanHead
 from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
 from dfd.detector.networks.scoring import ScoringNetwork
@@ -92,7 +92,11 @@ def read(
     plain, prefix = architecture != LIGHT_CNN_ARCHITECTURE, _prefix(architecture)
     config = read_config(fields) if family is None else family.read(fields)
     projected = 256 if family is None else family.projected
-    head = _plain_head(fields, config, projected) if plain else _light_cnn_head(fields, config)
+    if plain:
+        head = _plain_head(fields, config, projected, overrides.pooling)
+    else:
+        refuse_pooling(overrides, folder)
+        head = _light_cnn_head(fields, config)
     weighted = plain and fields.flag("use_weighted_layer_sum", False)
     preprocessor = Fields(folder / PREPROCESSOR, read_object(folder / PREPROCESSOR))
     rate = preprocessor.integer("sampling_rate", 16_000, 8_000, 48_000)
@@ -226,10 +230,26 @@ class _Head:
     hop_samples: int = 0
 
 
-def _plain_head(fields: Fields, config: BackboneConfig, projected: int) -> _Head:
+def refuse_pooling(overrides: ModelOverrides | None, source: Path) -> None:
+    """Ensures that no pooling is asked of a network that has its own.
+
+    Raises:
+        UserError: if one is.
+    """
+    if overrides is not None and overrides.pooling is not None:
+        raise UserError(
+            f"{source} joins frames in a way of its own: leave out --pooling, which is for "
+            "transformers' ForSequenceClassification"
+        )
+
+
+def _plain_head(
+    fields: Fields, config: BackboneConfig, projected: int, pooling: str | None
+) -> _Head:
     width = fields.integer("classifier_proj_size", projected, 1)
     head = ProjectedMeanHead(config.hidden_size, width, 2)
-    return _Head(OnMean(head), head, "", 1)
+    module = ProjectedMaxHead(head) if pooling == "max" else OnMean(head)
+    return _Head(module, head, "", 1)
 
 
 def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:

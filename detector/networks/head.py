@@ -52,6 +52,28 @@ class ProjectedMeanHead(nn.Module):
         return logits
 
 
+class ProjectedMaxHead(nn.Module):
+    """A projection, the most of each feature over the frames that hold audio, a linear classifier.
+
+    Args:
+        head: whose projection and classifier it has.
+    """
+
+    def __init__(self, head: ProjectedMeanHead) -> None:
+        super().__init__()
+        self.projector = head.projector
+        self.classifier = head.classifier
+
+    def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
+        """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns)."""
+        x = self.projector(x)
+        if frames is not None:
+            past = torch.arange(x.size(1), device=x.device).unsqueeze(0) >= frames.unsqueeze(1)
+            x = x.masked_fill(past.unsqueeze(2), float("-inf"))
+        logits: Tensor = self.classifier(x.amax(dim=1))
+        return logits
+
+
 class LinearHead(nn.Module):
     """Mean over the frames, a linear classifier."""
 

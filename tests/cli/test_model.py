@@ -22,19 +22,27 @@ def test_the_daemon_has_an_option_for_every_fact() -> None:
         "utterance_score": "first",
         "alert_threshold": 0.7,
         "min_speech_seconds": 0.0,
+        "pooling": "max",
     }
     assert values.keys() == set(OVERRIDE_NAMES)
     assert ServeOptions(**values).overrides == ModelOverrides(**values)  # type: ignore[arg-type]
 
 
 def test_a_daemon_of_ones_own_gets_the_facts() -> None:
-    values = {"spoof_label": "fake", "normalize": False, "padding": "zero", "utterance_score": None}
+    values = {
+        "spoof_label": "fake",
+        "normalize": False,
+        "padding": "zero",
+        "pooling": "max",
+        "utterance_score": None,
+    }
     assert values.keys() == set(LAYOUT_NAMES)
     values |= {"watermarks": "perth", "window_seconds": 2.0}
     assert serve_arguments(values) == [
         "--spoof-label=fake",
         "--no-normalize",
         "--padding=zero",
+        "--pooling=max",
         "--watermarks=perth",
     ]
     assert values == {"window_seconds": 2.0}

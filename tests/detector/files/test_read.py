@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from dfd.detector.files import read
 from dfd.detector.files.bundled import WEIGHTS_SHA256, bundled_folder
 from dfd.detector.files.tensors import digest
+from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
 
@@ -81,3 +82,8 @@ def test_other_weights_do_not_go_by_the_bundled_name(
     assert "calls itself bundled, but its weights are others" in caplog.text
     bundled = read.read_checkpoint(str(bundled_folder()))
     assert bundled.card.name == "bundled"
+
+
+def test_pooling_is_for_classifiers_of_transformers_alone() -> None:
+    with pytest.raises(UserError, match="leave out --pooling"):
+        read.read_checkpoint("bundled", ModelOverrides(pooling="max"))

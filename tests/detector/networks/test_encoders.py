@@ -10,7 +10,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from dfd.detector import load_detector
+from dfd.detector import ModelOverrides, load_detector
 from dfd.detector.networks.encoders.w2v_bert import Filterbanks
 from dfd.errors import UserError
 from tests.detector.checkpoints import random_state
@@ -154,6 +154,35 @@ def test_half_precision_says_nearly_the_same(kind: str, tmp_path: Path) -> None:
     assert detector.spec.precision == "bf16"
     found = detector.score(windows, np.array(LENGTHS))
     assert found == pytest.approx(expected(tmp_path, model, windows), abs=0.4)
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "w2v-bert-relative"])
+def test_frames_can_be_joined_by_their_maximum(kind: str, tmp_path: Path) -> None:
+    model = save(tmp_path, kind)
+    windows = noise()
+    projected: list[torch.Tensor] = []
+    model.projector.register_forward_hook(lambda _, __, out: projected.append(out))
+    expected(tmp_path, model, windows)
+    with torch.no_grad():
+        # the last half-filled pair of filterbanks is one that transformers masks
+        most = [
+            model.classifier(out[0, : _pairs(length) if "bert" in kind else None].amax(dim=0))
+            for out, length in zip(projected, LENGTHS, strict=True)
+        ]
+    wanted = [float(logits[1] - logits[0]) for logits in most]
+    detector = load_detector(
+        str(tmp_path),
+        device="cpu",
+        precision="fp32",
+        batch_buckets=(1, 4),
+        warm=False,
+        overrides=ModelOverrides(pooling="max"),
+    )
+    assert detector.score(windows, np.array(LENGTHS)) == pytest.approx(wanted, abs=2e-4)
+
+
+def _pairs(samples: int) -> int:
+    return ((samples - 400) // 160 + 1) // 2
 
 
 @pytest.mark.parametrize("kind", ["wavlm", "w2v-bert"])
