@@ -21,7 +21,7 @@ from dfd.daemon.resume.seal import Seal
 from dfd.daemon.scheduling.contract import Replaceable, ServedModel, WindowScheduler
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
-from dfd.daemon.watermarks.desk import WatermarkDesk
+from dfd.daemon.watermarks.reader import WatermarkReader
 from dfd.errors import UserError
 
 
@@ -109,7 +109,7 @@ class Runtime:
     capacity: Capacity
     journal: Journal | None = None
     clips: ClipFolder | None = None
-    watermarks: WatermarkDesk | None = None
+    watermarks: WatermarkReader | None = None
     models: dict[str, ServedModel] = field(default_factory=dict)
     replaceables: dict[WindowScheduler, Replaceable] = field(default_factory=dict)
     rpcs: set[Drainable] = field(default_factory=set)

@@ -40,7 +40,7 @@ from dfd.daemon.tracing import Tracing
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
 from dfd.daemon.vitals.vitals import Vitals
-from dfd.daemon.watermarks.desk import WatermarkDesk
+from dfd.daemon.watermarks.reader import WatermarkReader
 from dfd.detector.watermarks.schemes import named
 from dfd.errors import UserError
 
@@ -138,7 +138,7 @@ class Server:
                 None if journal is None else journal.put_clip,
             )
         if schemes := named(options.watermarks):
-            self.runtime.watermarks = WatermarkDesk(schemes, self.metrics)
+            self.runtime.watermarks = WatermarkReader(schemes, self.metrics)
             self.runtime.watermarks.start()
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),

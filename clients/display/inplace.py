@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from rich.live import Live
-
-from dfd.clients.display.still import still
 
 
 class InPlaceView:
@@ -24,7 +24,7 @@ class InPlaceView:
 
     def __enter__(self) -> Self:
         if self._live is not None:
-            self._left.enter_context(still())
+            self._left.enter_context(_still())
             self._live.start()
         return self
 
@@ -37,3 +37,25 @@ class InPlaceView:
         if self._live is not None:
             self._live.stop()
         self._left.close()
+
+
+@contextlib.contextmanager
+def _still() -> Iterator[None]:
+    """Shows no typed characters, so that the ^C of Ctrl-C tears no border.
+
+    Does nothing without a terminal. What was set before is set again at the end.
+    """
+    if not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    quiet = list(before)
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(number, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)

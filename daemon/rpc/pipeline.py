@@ -18,8 +18,8 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.batching import Kind, MemberOutcome, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
 from dfd.daemon.tracing import StreamTrace, end_window
-from dfd.daemon.watermarks.desk import WatermarkDesk
 from dfd.daemon.watermarks.marks import StreamMarks
+from dfd.daemon.watermarks.reader import WatermarkReader
 from dfd.daemon.wire.events import Timing
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.session import StreamSession
@@ -85,7 +85,7 @@ class Pipeline:
     Args:
         stream_id: for the log.
         emit: takes what is to be told, in order within a channel.
-        desk: reads windows for watermarks; None reads none.
+        watermarks: reads windows for watermarks; None reads none.
         keep_state: keep the session's state up to date.
         state: to go on with.
 
@@ -108,7 +108,7 @@ class Pipeline:
         scheduler: WindowScheduler,
         metrics: Metrics,
         emit: Callable[[Emission], None],
-        desk: WatermarkDesk | None = None,
+        watermarks: WatermarkReader | None = None,
         *,
         keep_state: bool = False,
         state: SessionState | None = None,
@@ -144,7 +144,9 @@ class Pipeline:
         self._fault: BaseException | None = None
         self._closed = False
         self._lane = scheduler.open_lane()
-        self._marks = None if desk is None else StreamMarks(self.session, desk, self._tell)
+        self._marks = (
+            None if watermarks is None else StreamMarks(self.session, watermarks, self._tell)
+        )
         self.trace: StreamTrace | None = None
 
     @property

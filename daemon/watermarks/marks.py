@@ -7,7 +7,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from dfd.daemon.watermarks.desk import Read, WatermarkDesk
+from dfd.daemon.watermarks.reader import Read, WatermarkReader
 from dfd.streaming.judgement.marks import Reading
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Alert, Reason, StreamWarning, Window
@@ -20,18 +20,18 @@ class StreamMarks:
 
     Args:
         session: says which windows are wanted, and receives the results.
-        desk: reads the windows.
+        reader: reads the windows.
         tell: called with events.
     """
 
     def __init__(
         self,
         session: StreamSession,
-        desk: WatermarkDesk,
+        reader: WatermarkReader,
         tell: Callable[[Alert | StreamWarning], None],
     ) -> None:
         self._session = session
-        self._desk = desk
+        self._reader = reader
         self._tell = tell
         self._out: set[asyncio.Future[Read]] = set()
         self._sent = 0
@@ -47,7 +47,7 @@ class StreamMarks:
         """Submits a window if it is wanted; `changed` is called when it has been read."""
         if not self._session.wants_read(window):
             return
-        future = self._desk.submit(window.samples, self._rate, self._sent)
+        future = self._reader.submit(window.samples, self._rate, self._sent)
         self._sent += 1
         self._out.add(future)
         future.add_done_callback(functools.partial(self._done, window, changed))
@@ -65,7 +65,7 @@ class StreamMarks:
         if said is None:
             self._warn(window)
         else:
-            for scheme, confidence in zip(self._desk.schemes, said, strict=True):
+            for scheme, confidence in zip(self._reader.schemes, said, strict=True):
                 if math.isfinite(confidence):
                     reading = Reading(scheme.name, confidence, scheme.threshold)
                     for alert in self._session.read(window, reading):

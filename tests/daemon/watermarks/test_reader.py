@@ -9,8 +9,8 @@ import pytest
 
 from dfd.benchmarks.speech import speech
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.watermarks import desk as desks
-from dfd.daemon.watermarks.desk import WatermarkDesk
+from dfd.daemon.watermarks import reader as readers
+from dfd.daemon.watermarks.reader import WatermarkReader
 from dfd.detector.watermarks.schemes import Scheme
 from tests import perth
 
@@ -20,22 +20,22 @@ SCHEMES = (Scheme("perth", 0.9),)
 
 async def test_what_is_too_much_is_left_unread_and_counted() -> None:
     metrics = Metrics()
-    desk = WatermarkDesk(SCHEMES, metrics)  # nothing reads yet
-    first = desk.submit(speech(RATE, 1.0), RATE, rank=0)
-    later = [desk.submit(speech(RATE, 1.0), RATE, rank=1) for _ in range(64)]
+    reader = WatermarkReader(SCHEMES, metrics)  # nothing reads yet
+    first = reader.submit(speech(RATE, 1.0), RATE, rank=0)
+    later = [reader.submit(speech(RATE, 1.0), RATE, rank=1) for _ in range(64)]
     assert [future.done() for future in later].count(True) == 1
     assert await later[-1] is None
     assert not first.done()
     assert metrics.value("dfd_watermark_windows_total", outcome="unread") == 1
-    await desk.stop()
+    await reader.stop()
     assert await first is None
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[WatermarkDesk]:
+async def reader() -> AsyncIterator[WatermarkReader]:
     if not perth.INSTALLED:
         pytest.skip(perth.REASON)
-    running = WatermarkDesk(SCHEMES, Metrics())
+    running = WatermarkReader(SCHEMES, Metrics())
     running.start()
     await running.until_ready()
     yield running
@@ -44,19 +44,19 @@ async def desk() -> AsyncIterator[WatermarkDesk]:
 
 @pytest.mark.slow
 async def test_a_process_that_dies_is_started_anew(
-    desk: WatermarkDesk, monkeypatch: pytest.MonkeyPatch
+    reader: WatermarkReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desks, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(readers, "_AGAIN_SECONDS", 0.0)
     marked = perth.marked(speech(RATE, 2.0), RATE)
-    said = await desk.submit(marked, RATE, 0)
+    said = await reader.submit(marked, RATE, 0)
     assert said is not None
     assert said[0] == pytest.approx(1.0, abs=0.1)
-    process = desk._process
+    process = reader._process
     assert process is not None
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, ours + 10)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     async with asyncio.timeout(60):
-        assert await desk.submit(marked, RATE, 0) is None  # the one that found it dead
-        assert await desk.submit(marked, RATE, 0) == said
+        assert await reader.submit(marked, RATE, 0) is None  # the one that found it dead
+        assert await reader.submit(marked, RATE, 0) == said

@@ -43,7 +43,7 @@ class _Task:
     future: asyncio.Future[Read]
 
 
-class WatermarkDesk:
+class WatermarkReader:
     """Reads windows of all streams of one process, one at a time; belongs to one event loop.
 
     Args:
