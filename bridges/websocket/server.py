@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -29,6 +30,7 @@ from dfd.bridges.websocket.twilio import Twilio, signed_by_twilio
 
 logger = logging.getLogger("dfd.bridge")
 
+_MAX_QUERY_FIELDS = 64
 _MAX_MESSAGE_BYTES = 1 << 18
 _MAX_PENDING_MESSAGES = 64
 _PING_SECONDS = 20.0
@@ -148,16 +150,18 @@ class WebsocketServer:
 
     def _missing(self, connection: ServerConnection, request: Request) -> str | None:
         options, headers = self._options, request.headers
+        if not request.path.isascii():
+            return "the path is not percent-encoded"
         if options.basic_auth is not None and not _basic(
-            headers.get("Authorization", ""), options.basic_auth
+            _only(headers, "Authorization"), options.basic_auth
         ):
             return "the user and password are missing or wrong"
         if options.api_key is not None:
-            given = headers.get("X-API-KEY", "")
+            given = _only(headers, "X-API-KEY")
             if not hmac.compare_digest(given.encode(), options.api_key.encode()):
                 return "X-API-KEY is missing or wrong"
         if options.twilio_token is not None:
-            host = headers.get("Host", "")
+            host = _only(headers, "Host")
             urls = [f"{scheme}://{host}{request.path}" for scheme in ("wss", "https", "ws")]
             if options.public_urls:
                 query = urlsplit(request.path).query
@@ -166,7 +170,7 @@ class WebsocketServer:
                     for url in options.public_urls
                 ]
             if not signed_by_twilio(
-                options.twilio_token, urls, headers.get("X-Twilio-Signature", "")
+                options.twilio_token, urls, _only(headers, "X-Twilio-Signature")
             ):
                 return "X-Twilio-Signature is missing or wrong"
         return None
@@ -174,13 +178,19 @@ class WebsocketServer:
     async def _hold(self, connection: ServerConnection) -> None:
         """Serves one connection."""
         source = _source(connection)
+        query = urlsplit(connection.request.path if connection.request else "").query
+        try:
+            labels = labels_of(dict(parse_qsl(query, max_num_fields=_MAX_QUERY_FIELDS)))
+        except ValueError:
+            reason = f"the query has more than {_MAX_QUERY_FIELDS} fields"
+            self._exchange.refuse(source, "protocol", reason)
+            await connection.close(1008, reason)
+            return
         call = self._exchange.enter(self._options.dialect, source)
         if call is None:
             await connection.close(1013, "the bridge is full")
             return
         options = self._exchange.options
-        query = urlsplit(connection.request.path if connection.request else "").query
-        labels = labels_of(dict(parse_qsl(query, max_num_fields=64)))
         dialect = self._make(self._options, labels, f"{self._options.dialect}-{call.number}")
         budget = ByteBudget(options.max_bytes_per_second)
         watch = _Watch(connection, options.handshake_seconds, options.idle_seconds)
@@ -241,6 +251,12 @@ class _Watch:
 def _source(connection: ServerConnection) -> str:
     peer = connection.remote_address
     return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer)
+
+
+def _only(headers: Headers, name: str) -> str:
+    """The value of a header that must stand there once and in ASCII; else empty, as if missing."""
+    values = headers.get_all(name)
+    return values[0] if len(values) == 1 and values[0].isascii() else ""
 
 
 def _basic(header: str, wanted: str) -> bool:

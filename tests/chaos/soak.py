@@ -146,10 +146,13 @@ class Soak:
             call = stub.StreamingDetect(timeout=seconds + 60)
             reading = asyncio.create_task(_read(call))
             try:
-                await self._talk(call, seconds)
-                await call.done_writing()
+                with contextlib.suppress(asyncio.InvalidStateError):  # reading says why it ended
+                    await self._talk(call, seconds)
+                    await call.done_writing()
+                await reading
             finally:
-                await reading  # which says why, if the daemon ended it
+                reading.cancel()
+                await asyncio.wait([reading])
 
     async def cancel(self, seconds: float) -> None:
         """Cancels in the middle."""

@@ -159,6 +159,47 @@ async def test_a_user_and_password(daemon: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize(
+    "chosen", [{"basic_auth": "me:pw"}, {"api_key": "k"}, {"twilio_token": "t"}, {}]
+)
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"Authorization: Basic bWU6cHc=\r\nAuthorization: Basic bWU6cHc=\r\n",
+        b"X-API-KEY: k\r\nX-API-KEY: k\r\n",
+        b"X-API-KEY: \xff\r\n",
+        b"X-Twilio-Signature: a\r\nX-Twilio-Signature: b\r\n",
+        b"Host: a\r\n",
+    ],
+    ids=["Authorization", "key", "bytes", "signature", "Host"],
+)
+async def test_odd_headers_are_refused_and_no_fault(
+    daemon: ScriptedServer, chosen: dict[str, str], odd: bytes
+) -> None:
+    async with bridge(daemon, "jambonz", chosen) as (_, _, url):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        )
+        writer.write(odd + b"\r\n")
+        async with asyncio.timeout(20):
+            status = (await reader.readline()).split()[1]
+        writer.close()
+    assert status == (b"403" if chosen else b"101")
+
+
+async def test_an_endless_query_takes_no_place(daemon: ScriptedServer) -> None:
+    async with bridge(daemon, "jambonz", max_calls=1) as (_, _, url):
+        for _ in range(3):
+            async with connect(url + "/?" + "&".join(f"a{n}=1" for n in range(65))) as peer:
+                assert await rest(peer) == 1008
+        async with connect(url) as peer:
+            await peer.send(json.dumps(JAMBONZ))
+            await peer.send(bytes(1280))
+            assert peer.close_code is None
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         "no json",
