@@ -10,7 +10,7 @@ from dfd.daemon.scheduling.batching import Kind
 from dfd.daemon.scheduling.contract import WindowScheduler
 from dfd.daemon.vitals.rate import ServiceRate
 from dfd.detector.spec import ModelSpec
-from dfd.streaming.types import WindowStatus
+from dfd.streaming.types import Samples, WindowStatus
 
 # approximate limit for the whole measurement
 _SECONDS = 3.0
@@ -27,13 +27,17 @@ async def calibrate(
         rate: receives the result.
         devices: number of devices.
     """
-    noise = np.random.default_rng(0).normal(0.0, 0.05, spec.window_samples).astype(np.float32)
+    # a window of its own each time: a network may compute what windows have in common only once
+    noise = np.random.default_rng(0)
     lane = scheduler.open_lane()
+
+    def window() -> Samples:
+        return noise.normal(0.0, 0.05, spec.window_samples).astype(np.float32)
 
     async def once(count: int) -> tuple[int, float] | None:
         outcomes = await asyncio.gather(
             *(
-                scheduler.submit(lane, noise, due_at=scheduler.clock(), kind=Kind.PATIENT)
+                scheduler.submit(lane, window(), due_at=scheduler.clock(), kind=Kind.PATIENT)
                 for _ in range(count * devices)
             )
         )
