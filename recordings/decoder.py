@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd.errors import UserError
+from dfd.recordings.opus import RATES_HZ, OpusDecoder, native_rate
 from dfd.recordings.source import ByteSource
 
 Block = npt.NDArray[np.int16] | npt.NDArray[np.float32]
@@ -87,10 +88,15 @@ class TrackDecoder:
     ) -> None:
         self._container = container
         self._stream = stream
+        self.changes = 0
         self._integer = integer
         self._rate = rate
         self._channels = channels
         self._declared = declared
+        self._opus: OpusDecoder | None = None
+        if rate in RATES_HZ and channels in (1, 2) and native_rate(stream) is not None:
+            self._opus = OpusDecoder(rate, channels)
+            self.changes = int(stream.codec_context.channels != declared[1])
         self._resampler: Any = None
         self._shape: tuple[int, int] | None = None
         self._expected: float | None = None
@@ -99,7 +105,6 @@ class TrackDecoder:
         self.first_bad_seconds = 0.0
         self.missing_seconds = 0.0
         self.first_hole_seconds = 0.0
-        self.changes = 0
 
     def blocks(self) -> Iterator[Block]:
         """Decodes to the end; what cannot be decoded is counted and skipped."""
@@ -113,15 +118,22 @@ class TrackDecoder:
                 self._bad(b"")
                 break
             try:
-                frames = packet.decode()
+                yield from self._decoded(packet)
             except (av.FFmpegError, ValueError):
                 self._bad(bytes(packet)[:256] if packet.size else b"")
-                continue
-            for frame in frames:
-                if frame.samples:
-                    self._place(frame)
-                    yield from self._converted(frame)
         yield from self._flush()
+
+    def _decoded(self, packet: Any) -> Iterator[Block]:
+        if self._opus is not None:
+            block = self._opus.decode(packet) if packet.size else None
+            if block is not None and len(block):
+                self._place(packet, len(block), self._rate, self._opus.left_out)
+                yield block
+            return
+        for frame in packet.decode():
+            if frame.samples:
+                self._place(frame, frame.samples, frame.sample_rate)
+                yield from self._converted(frame)
 
     def _bad(self, content: bytes) -> None:
         head = content[:_MP3_HEADER_BYTES]
@@ -131,11 +143,11 @@ class TrackDecoder:
             self.first_bad_seconds = self.seconds
         self.bad_packets += 1
 
-    def _place(self, frame: Any) -> None:
+    def _place(self, timed: Any, samples: int, rate: int, left_out: int = 0) -> None:
         """Finds holes: timestamps go back at a new link, and jump ahead over what is missing."""
-        seconds = frame.samples / frame.sample_rate
-        if frame.pts is not None and frame.time_base is not None:
-            at = float(frame.pts * frame.time_base)
+        seconds = samples / rate
+        if timed.pts is not None and timed.time_base is not None:
+            at = float(timed.pts * timed.time_base) + left_out / rate
             if self._expected is not None and at > self._expected + _GAP_SECONDS:
                 if not self.missing_seconds:
                     self.first_hole_seconds = self.seconds

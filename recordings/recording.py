@@ -22,6 +22,7 @@ from dfd.recordings.decoder import (
 )
 from dfd.recordings.findings import Finding, FindingKind
 from dfd.recordings.ogg import MAGIC, OggLinks
+from dfd.recordings.opus import native_rate
 from dfd.recordings.promises import (
     estimated_seconds,
     is_short,
@@ -118,7 +119,8 @@ class Recording:
         self.path, self.name = found.path, name
         self.track, self.track_count = track, len(opened.tracks)
         self.integer = is_integer(stream)
-        self.sample_rate_hz, self.channel_count = output_rate(rate), channels
+        self.sample_rate_hz = native_rate(stream) or output_rate(rate)
+        self.channel_count = channels
         self.again = found.again
         self.others_left = others_left
         self._promised = promised_seconds(opened.container, stream, opened.head)
