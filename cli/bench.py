@@ -45,8 +45,9 @@ def command() -> None:
     "--model",
     default="bundled",
     show_default=True,
-    help="As for dfd serve; or wav2vec2-base, wav2vec2-base-layer-norm or wav2vec2-xls-r-300m, with"
-    " random weights.",
+    help="As for dfd serve; or, with random weights, wav2vec2-base, wav2vec2-base-layer-norm,"
+    " wav2vec2-xls-r-300m, aasist, aasist-l, rawnet2, rawgat-st, or on XLS-R 300M ssl-aasist, sls,"
+    " nes2net-x, antideepfake.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -67,7 +68,9 @@ def command() -> None:
     "--peer",
     "peers",
     multiple=True,
-    type=click.Choice(["all", "none", "transformers", "onnxruntime", "openvino", "torch.compile"]),
+    type=click.Choice(
+        ["all", "none", "transformers", "eager", "onnxruntime", "openvino", "torch.compile"]
+    ),
     help="Other software to compare with. May be repeated; torch.compile takes minutes."
     "  [default: all but torch.compile]",
 )

@@ -18,6 +18,7 @@ from dfd.benchmarks.model import figures, peak
 from dfd.benchmarks.model.entrants import Entrants, ModelOptions
 from dfd.benchmarks.model.networks import SIZES, write_random
 from dfd.benchmarks.model.peers import Contestant
+from dfd.benchmarks.model.published import PUBLISHED, write_published
 from dfd.benchmarks.report import machine
 from dfd.benchmarks.report.spread import measure_in_turns, once
 from dfd.detector import Detector
@@ -185,11 +186,12 @@ def _first_windows(
 @contextmanager
 def _folder(model: str) -> Iterator[Path]:
     """The model's folder, made for the time being where it is a known size."""
-    if model not in SIZES or os.path.exists(model):
+    if os.path.exists(model) or not (model in SIZES or model in PUBLISHED):
         yield find_model(model)
         return
     with tempfile.TemporaryDirectory(prefix="dfd-bench-") as made:
-        yield write_random(model, Path(made) / model)
+        write = write_random if model in SIZES else write_published
+        yield write(model, Path(made) / model)
 
 
 def _noise(windows: int, samples: int) -> NDArray[np.float32]:

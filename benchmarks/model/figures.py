@@ -10,7 +10,7 @@ Key = tuple[str, str, int]
 Times = Mapping[Key, list[float]]
 Report = dict[str, Any]
 # What ratios are to, where it was measured; otherwise they are to dfd's own fp32.
-_PEER = ("transformers", "fp32")
+_PEERS = (("transformers", "fp32"), ("eager", "fp32"))
 
 
 def results(times: Times, operations: int, peaks: Mapping[str, float]) -> list[Report]:
@@ -66,6 +66,5 @@ def said(key: Key, seconds: list[float]) -> str:
 
 def _reference(times: Times) -> tuple[str, str] | None:
     kinds = [(engine, precision) for engine, precision, _ in times]
-    if _PEER in kinds:
-        return _PEER
-    return next((kind for kind in kinds if kind[1] == "fp32"), None)
+    plain = (kind for kind in _PEERS if kind in kinds)
+    return next(plain, next((kind for kind in kinds if kind[1] == "fp32"), None))

@@ -80,7 +80,7 @@ def write_random(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path
         "classifier.bias": torch.Size([2]),
     }
     generator = torch.Generator().manual_seed(seed)
-    tensors = {key: _random(key, shape, generator) for key, shape in shapes.items()}
+    tensors = {key: random_tensor(key, shape, generator) for key, shape in shapes.items()}
     # As transformers keeps it: a direction and its length for each tap.
     position = tensors.pop(f"wav2vec2.{POSITION_WEIGHT}")
     stem = f"wav2vec2.{POSITION_WEIGHT.removesuffix('weight')}parametrizations.weight"
@@ -91,7 +91,13 @@ def write_random(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path
     return folder
 
 
-def _random(name: str, shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+def xls_r_shapes() -> dict[str, torch.Size]:
+    """The backbone's tensors of XLS-R 300M, under transformers' names."""
+    content = _COMMON | _LARGE
+    return backbone_shapes(empty_backbone(read_config(Fields(Path("config.json"), content))))
+
+
+def random_tensor(name: str, shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
     """Norms as they start, the others so that activations keep their size."""
     if name.endswith("bias"):
         return torch.zeros(shape)

@@ -20,12 +20,13 @@ from dfd.detector.signals import probe_signals
 
 Scorer = Callable[[NDArray[np.float32]], object]
 TRANSFORMERS = "transformers"
+EAGER = "eager"
 ONNXRUNTIME = "onnxruntime"
 OPENVINO = "openvino"
 COMPILE = "torch.compile"
-PEERS = (TRANSFORMERS, ONNXRUNTIME, OPENVINO, COMPILE)
+PEERS = (TRANSFORMERS, EAGER, ONNXRUNTIME, OPENVINO, COMPILE)
 # without the one that compiles for minutes
-QUICK_PEERS = (TRANSFORMERS, ONNXRUNTIME, OPENVINO)
+QUICK_PEERS = (TRANSFORMERS, EAGER, ONNXRUNTIME, OPENVINO)
 _ENGINE_OF = {ONNXRUNTIME: engines.ONNX, OPENVINO: engines.OPENVINO}
 
 
@@ -60,6 +61,8 @@ def make_peer(
         # transformers' bf16 is a peer whether the hardware likes it or not
         wanted = ("fp32", "bf16") if name == TRANSFORMERS else precisions
         return [_transformers(name, folder, device, one) for one in wanted]
+    if name == EAGER:
+        return [_eager(folder, device)]
     if device.type != "cpu":
         raise PeerMissingError("runs on the CPU only here")
     engine = _ENGINE_OF[name]
@@ -70,6 +73,19 @@ def make_peer(
         for one in precisions
         if engines.runs(engine, one)
     ]
+
+
+def _eager(folder: Path, device: torch.device) -> Contestant:
+    """The network as it was read, uncompiled, where transformers has none of its kind."""
+    if (folder / "config.json").exists():
+        raise PeerMissingError("transformers runs this model as it is")
+    network = read_checkpoint(str(folder)).network.to(device)
+
+    def score(windows: NDArray[np.float32]) -> object:
+        with torch.inference_mode():
+            return network(torch.from_numpy(windows).to(device), None).cpu()
+
+    return Contestant(EAGER, "fp32", score)
 
 
 def _transformers(name: str, folder: Path, device: torch.device, precision: str) -> Contestant:
