@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ def scores(
         "xAxis": {
             "type": "value",
             "min": 0,
-            "max": round(max(end, 1.0), 1),
+            "max": math.ceil(max(end, 1.0) * 10) / 10,  # an alert at the end is seen
             "name": "s",
             "nameGap": 4,
             "axisLabel": {"color": _GREY},

@@ -87,7 +87,7 @@ EXAMPLES = (
     ),
     Example(
         "telephone",
-        "Harder: the same voice over a telephone",
+        "Less easy: the same voice over a telephone",
         "espeak-ng",
         "apt-get install espeak-ng",
         _telephone,

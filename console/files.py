@@ -35,7 +35,7 @@ def build(hub: Hub) -> None:
                 choose = ui.button("Choose a recording", icon="upload_file")
                 choose.props("no-caps unelevated")
                 choose.on("click", js_handler=f"() => getElement({upload.id}).pickFiles()")
-                with ui.element("div").style("display:flex;flex-direction:column;gap:.4rem"):
+                with ui.element("div").classes("dfd-examples"):
                     buttons = {}
                     for example in EXAMPLES:
                         button = ui.button(example.title)

@@ -132,7 +132,9 @@ def report_button(case: Callable[[], CaseFile]) -> None:
         name = re.sub(r"[^\w.-]", "_", page.title)
         ui.download.content(render.html(page, __version__), f"{name}.html", "text/html")
 
-    ui.button("Save a report", icon="description", on_click=save).props("no-caps outline")
+    ui.button("Save a report", icon="description", on_click=save).props("no-caps outline").style(
+        "align-self:flex-start"
+    )
 
 
 def panel() -> ui.element:

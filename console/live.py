@@ -90,7 +90,7 @@ def build(hub: Hub, session: Session) -> None:
                         session.points,
                         rolling_threshold=policy.rolling_threshold if policy else None,
                         cumulative_threshold=policy.cumulative_threshold if policy else None,
-                        speech=session.speech,
+                        speech=session.heard_speech(),
                         alerts=session.alerts,
                         seconds=max(10.0, state.elapsed_seconds),
                     )

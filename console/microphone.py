@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,13 @@ class Session:
         self.started: ev.Started | None = None
         self._speech_since: float | None = None
 
+    def heard_speech(self) -> list[tuple[float, float]]:
+        """Returns the stretches of speech, with the one that goes on."""
+        if self._speech_since is None or not self.points:
+            return self.speech
+        now = max(self.points[-1].end_seconds, self._speech_since)
+        return [*self.speech, (self._speech_since, now)]
+
     async def serve(self, socket: WebSocket) -> None:
         """Takes a browser's audio to the daemon until either ends."""
         if self.running:
@@ -85,7 +93,8 @@ class Session:
             self.running = False
             self.version += 1
             if socket.client_state.name == "CONNECTED":
-                await socket.close()
+                with contextlib.suppress(WebSocketDisconnect):  # the viewer has left meanwhile
+                    await socket.close()
 
     async def _send(self, socket: WebSocket, stream: DetectionStream) -> None:
         try:

@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+import soxr
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -137,6 +140,16 @@ class Camera:
         self._driver.save_screenshot(str(self._folder / name))
 
 
+def join(target: Path, parts: list[Path]) -> None:
+    """Writes recordings of any rates one after the other."""
+    rate, samples = 16000, []
+    for part in parts:
+        heard, its_rate = soundfile.read(part, dtype="float32")
+        level = 0.1 / max(float(np.sqrt(np.mean(np.square(heard)))), 1e-6)
+        samples.append(soxr.resample(heard * level, its_rate, rate))
+    soundfile.write(target, np.clip(np.concatenate(samples), -0.99, 0.99), rate)
+
+
 def finished_call(server: str, recording: Path) -> None:
     """A call that ends before the pictures are taken, with a person first and then a machine."""
 
@@ -172,24 +185,28 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         journal, machine, page = folder / "calls.db", folder / "machine.wav", folder / "call.html"
         clips = f"--evidence-clips={folder / 'clips'}"
-        server = stack.enter_context(local_daemon([f"--journal={journal}", clips]))
+        server = stack.enter_context(
+            local_daemon([f"--journal={journal}", clips, "--deadline-seconds=30"])
+        )
         subprocess.run(["espeak-ng", "-v", "en-us", "-w", machine, TEXT], check=True)
-        finished_call(server, machine)
+        taken_over = folder / "taken-over.wav"
+        join(taken_over, [*options.people[:1], machine])
+        finished_call(server, taken_over)
         recordings = [machine, *options.people]
         with console(server, journal) as url, calls(server, recordings):
-            driver = browser(machine)
+            driver = browser(taken_over)
             stack.callback(driver.quit)
             camera = Camera(driver, url, options.output)
             camera.look(1100, 880, dark=False)
             camera.open("/", "Nothing heard yet")
             camera.press("Start listening")
-            camera.wait("0:20", "Alert at")
+            camera.wait("Alert at")
             camera.take("live")
             camera.press("Stop")
             camera.look(1100, 1000, dark=False)
             camera.open("/file", "Any audio file")
             camera.press("over a telephone")
-            camera.wait("Judged Harder")
+            camera.wait("Judged Less easy")
             camera.take("file")
             camera.look(1100, 620, dark=False)
             camera.open("/calls", "ALERT", f"{len(recordings)} running")

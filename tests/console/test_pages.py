@@ -101,7 +101,7 @@ def test_a_file_that_holds_no_audio_is_told(browser: Any, console: Console, tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "judged"), [("over a telephone", "Harder"), ("neural", "Hardest")]
+    ("name", "judged"), [("over a telephone", "Less easy"), ("neural", "Hardest")]
 )
 def test_an_example_that_is_synthesised_here(
     browser: Any, console: Console, name: str, judged: str
