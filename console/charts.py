@@ -58,7 +58,7 @@ def scores(
     return {
         "aria": {"enabled": True, "label": {"description": _described(points)}},
         "animation": False,
-        "grid": {"left": 44, "right": 16, "top": 40, "bottom": 36},
+        "grid": {"left": 44, "right": 40, "top": 40, "bottom": 36},
         "legend": {"top": 4, "textStyle": {"color": _GREY}, "itemWidth": 18},
         "tooltip": {
             "trigger": "axis",
@@ -154,7 +154,7 @@ def waveform(peaks: Sequence[float], seconds: float) -> Options:
             "label": {"description": f"Waveform, {seconds:.1f} seconds."},
         },
         "animation": False,
-        "grid": {"left": 44, "right": 16, "top": 6, "bottom": 6},
+        "grid": {"left": 44, "right": 40, "top": 6, "bottom": 6},
         "xAxis": {
             "type": "value",
             "min": 0,

@@ -6,6 +6,7 @@ Needs dfd[serve,console,report,journal,demo], selenium, chromium, chromedriver a
 import argparse
 import asyncio
 import contextlib
+import io
 import shutil
 import subprocess
 import sys
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from dfd.clients import AsyncDetectionClient, StreamOptions, open_recording
+from dfd.clients import AsyncDetectionClient, DetectionClient, StreamOptions, open_recording
 from dfd.clients.runs.local_daemon import local_daemon
 
 TEXT = (
@@ -95,10 +98,11 @@ def browser(microphone: Path) -> Any:
 class Camera:
     """Takes pictures of pages when they show what they should."""
 
-    def __init__(self, driver: Any, url: str, folder: Path) -> None:
+    def __init__(self, driver: Any, url: str, folder: Path, model: str) -> None:
         self._driver = driver
         self._url = url
         self._folder = folder
+        self._model = model
 
     def look(self, width: int, height: int, dark: bool) -> None:
         """Sets the window and the theme."""
@@ -132,12 +136,19 @@ class Camera:
     def take(self, name: str) -> None:
         """Takes the picture."""
         threading.Event().wait(1.5)  # charts are drawn after the text
-        self._driver.save_screenshot(str(self._folder / f"console-{name}.png"))
+        self._save(f"console-{name}.png")
 
     def take_file(self, page: Path, name: str) -> None:
         """Takes a picture of a page on disk."""
         self._driver.get(page.as_uri())
-        self._driver.save_screenshot(str(self._folder / name))
+        self._save(name)
+
+    def _save(self, name: str) -> None:
+        """Writes the picture with the name of the model, which a test holds against the card."""
+        said = PngInfo()
+        said.add_text("Description", self._model)
+        with Image.open(io.BytesIO(self._driver.get_screenshot_as_png())) as picture:
+            picture.convert("RGB").save(self._folder / name, pnginfo=said, optimize=True)
 
 
 def join(target: Path, parts: list[Path]) -> None:
@@ -169,6 +180,13 @@ def finished_call(server: str, recording: Path) -> None:
     asyncio.run(call())
 
 
+def model_of(server: str) -> str:
+    """The name and version of the daemon's model."""
+    with DetectionClient(server) as client:
+        (model,) = client.server_info().models
+    return f"{model.name} {model.version}"
+
+
 def report(server: str, journal: Path, page: Path) -> None:
     """The report of the call that is over."""
     command = [sys.executable, "-m", "dfd", "report", "call-1038", "--server", server]
@@ -196,7 +214,7 @@ def main() -> None:
         with console(server, journal) as url, calls(server, recordings):
             driver = browser(taken_over)
             stack.callback(driver.quit)
-            camera = Camera(driver, url, options.output)
+            camera = Camera(driver, url, options.output, model_of(server))
             camera.look(1100, 880, dark=False)
             camera.open("/", "Nothing heard yet")
             camera.press("Start listening")

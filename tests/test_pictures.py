@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -45,3 +46,12 @@ def test_the_meter_shows_the_model_that_comes_with_dfd(script: ModuleType) -> No
         state.cumulative.spoof_probability, state.rates, card["cumulative_threshold"]
     )
     assert words in shown
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.png")), ids=lambda one: one.name)
+def test_the_console_s_pictures_show_the_model_that_comes_with_dfd(picture: Path) -> None:
+    """After a new model: scripts/draw-console.py RECORDING..."""
+    image = pytest.importorskip("PIL.Image", reason="pip install pillow")
+    card = json.loads((bundled_folder() / "dfd.json").read_text(encoding="utf-8"))
+    with image.open(picture) as opened:
+        assert opened.info.get("Description") == f"{card['name']} {card['version']}"
