@@ -1,12 +1,12 @@
 """The classifier: the only room that knows torch.
 
-    files/      model name -> tensors, and facts of the model
-    networks/   tensors -> a network on torchaudio's Wav2Vec2, laid out for speed
+    files/      model name -> tensors, and properties of the model
+    networks/   tensors -> a network on torchaudio's Wav2Vec2, with a fast memory layout
     engines/    network -> compiled for a device (`devices`) and a `precision` (`agreement`)
     detector    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `transfer`)
 
 Importing this package, `overrides`, `spec` or `traits` does not import torch; `load_detector` does.
-`with_transformers` is for whoever has transformers and wants the same network from it.
+`with_transformers` is for users of transformers who want the same network from it.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The first precision in which a compiled network scores as in float32."""
+"""Finds the first precision in which a compiled network scores as in float32."""
 
 import copy
 import logging
@@ -15,7 +15,7 @@ from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
-# int8 sees its ranges on other signals than those it is compared on.
+# int8 is calibrated on other signals than those it is compared on.
 _RANGES_DRAW = 1
 
 
@@ -29,16 +29,16 @@ def compile_first_good(
     keep: bool,
     threads: int | None = None,
 ) -> tuple[str, Compiled]:
-    """Compiles for the first precision that scores made-up signals as float32 does.
+    """Compiles for the first precision that scores synthetic signals as float32 does.
 
     Args:
         checkpoint: the model; its network may be converted.
-        device: where it is to run.
-        wanted: precisions in order of preference, "fp32" last where there are several.
-        engine: what runs it.
-        tolerance: largest difference in probability.
-        keep: the one precision was asked for: where it differs more, only warn.
-        threads: of an engine that has its own.
+        device: the device to run on.
+        wanted: precisions in order of preference, "fp32" last if there are several.
+        engine: the engine that runs it.
+        tolerance: largest accepted difference in probability.
+        keep: whether the one precision was requested: if it differs more, only warn.
+        threads: number of threads, for an engine that has its own.
 
     Returns:
         The precision, and the compiled network.
@@ -65,7 +65,7 @@ def compile_first_good(
         if difference <= tolerance:
             return name, compiled
         if name == INT8 and whole:
-            _LOGGER.info("int8 moves scores too far: the convolutions are left in fp32")
+            _LOGGER.info("int8 changes scores too much: the convolutions are left in fp32")
         elif not keep or (name, whole) != attempts[-1]:
             _LOGGER.warning(
                 "%s differs from fp32 by up to %.4f in probability, more than %.4f: not used",
@@ -75,7 +75,7 @@ def compile_first_good(
             )
         elif np.isfinite(difference):
             _LOGGER.warning(
-                "%s differs from fp32 by up to %.4f in probability; it was asked for and is kept",
+                "%s differs from fp32 by up to %.4f in probability; it was requested and is kept",
                 said,
                 difference,
             )
@@ -88,7 +88,7 @@ def compile_first_good(
 
 
 def _forms(precision: str) -> tuple[bool, ...]:
-    """Where int8 costs too much, the convolutions are left in float32."""
+    """Returns the forms to try: if int8 is too inaccurate, the convolutions stay in float32."""
     return (True, False) if precision == INT8 else (True,)
 
 
@@ -116,7 +116,7 @@ def _target(
 def _probabilities(
     compiled: Compiled, checkpoint: Checkpoint, device: torch.device
 ) -> NDArray[np.float64]:
-    """P(spoof) of the made-up signals, those of whole length apart from the short ones."""
+    """Returns P(spoof) of the synthetic signals, full-length ones apart from short ones."""
     card = checkpoint.card
     windows, lengths = probe_signals(card.window_samples, card.sample_rate_hz)
     windows, lengths = padded(

@@ -1,4 +1,4 @@
-"""Fixed batch sizes: TorchScript and the GPU's libraries prepare anew for each new shape."""
+"""Fixed batch sizes, because TorchScript and the GPU's libraries prepare for each new shape."""
 
 from collections.abc import Iterator, Sequence
 
@@ -23,8 +23,8 @@ def default_buckets(
 
     Args:
         device_type: "cpu" or "cuda".
-        parameters: of the network.
-        largest: batch that is worth while on a CPU; None goes by the parameters alone.
+        parameters: number of parameters of the network.
+        largest: largest worthwhile batch on a CPU; None decides by the parameters alone.
     """
     if device_type == "cuda":
         return CUDA_BUCKETS
@@ -34,7 +34,7 @@ def default_buckets(
 
 
 def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:
-    """The batch sizes ascending, each once.
+    """Returns the batch sizes in ascending order, without duplicates.
 
     Raises:
         UserError: if there is none, or one is not positive.
@@ -46,10 +46,10 @@ def check_buckets(buckets: Sequence[int]) -> tuple[int, ...]:
 
 
 def split(count: int, buckets: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Cuts so many windows into batches.
+    """Splits a number of windows into batches.
 
     Args:
-        count: how many windows there are.
+        count: number of windows.
         buckets: batch sizes, ascending.
 
     Yields:
@@ -66,10 +66,10 @@ def split(count: int, buckets: Sequence[int]) -> Iterator[tuple[int, int, int]]:
 def stack(
     windows: Sequence[NDArray[np.float32]], window_samples: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Lays windows of up to `window_samples` one below the other, with zeros behind short ones.
+    """Stacks windows of up to `window_samples`, with zeros after short ones.
 
     Returns:
-        float32 (B, window_samples) and the lengths, int64 (B,), as `Scorer.score` takes them.
+        float32 (B, window_samples) and the lengths, int64 (B,), as expected by `Scorer.score`.
     """
     batch = np.zeros((len(windows), window_samples), np.float32)
     lengths = np.array([len(samples) for samples in windows], np.int64)

@@ -1,7 +1,7 @@
 """Public detectors that can be served, and where they come from.
 
-Figures are their authors' own, or of those who ran them, as the named source states them; none
-was measured here. `tried` says what was.
+Figures are the authors' own, or from others who ran them, as stated by the named source; none was
+measured here. `tried` says what was tested.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ class PublicDetector:
     """One detector.
 
     Attributes:
-        name: as `--model` takes it once it was pulled.
-        title: what it is, in a line.
-        page: where its authors give it out.
-        licence: of the weights.
-        parameters: how many.
-        layout: the form of its file; see `detector/files/layouts`.
+        name: its name for `--model` once it has been pulled.
+        title: a description in one line.
+        page: where its authors publish it.
+        licence: licence of the weights.
+        parameters: number of parameters.
+        layout: layout of its file; see `detector/files/layouts`.
         eer: published equal error rates in percent, by test set.
         eer_source: who published them.
-        tried: what of it was tried by dfd's tests.
-        url: of the file, where it can be fetched without a form or a browser.
-        sha256: of that file.
-        hub_id: on the Hugging Face hub, instead of a URL.
+        tried: what dfd's tests cover.
+        url: URL of the file, if it can be fetched without a form or a browser.
+        sha256: SHA-256 of that file.
+        hub_id: id on the Hugging Face hub, instead of a URL.
     """
 
     name: str
@@ -125,7 +125,7 @@ DETECTORS = (
     ),
     PublicDetector(
         name="sls",
-        title="SLS: all layers of XLS-R 300M, weighed by what they say",
+        title="SLS: all layers of XLS-R 300M, weighted by their content",
         page="https://github.com/QiShanZhang/SLSforASVspoof-2021-DF",
         licence="see its page",
         parameters=338_836_997,
@@ -156,5 +156,5 @@ DETECTORS = (
 
 
 def named(name: str) -> PublicDetector | None:
-    """The detector of a name; None where there is none."""
+    """Returns the detector with this name; None if there is none."""
     return next((one for one in DETECTORS if one.name == name), None)

@@ -36,8 +36,8 @@ from dfd.detector.spec import ModelSpec
 from dfd.detector.transfer import Download, Transfer
 from dfd.errors import UserError
 
-# TorchScript observes a first run and optimises at the second; on a GPU its fused kernels
-# are made for each shape anew, on a CPU the other shapes only need their first run.
+# TorchScript profiles the first run and optimises on the second; on a GPU its fused kernels are
+# compiled for each shape, on a CPU the other shapes only need a first run.
 _WARM_RUNS = 3
 
 _REFUSED = "precisions refused"
@@ -46,10 +46,10 @@ _LOGGER = logging.getLogger("dfd.detector")
 
 
 class Detector:
-    """Scores windows; several threads may call it, one at a time is let through.
+    """Scores windows; thread-safe, with one call at a time.
 
     Attributes:
-        spec: the facts of the model as it is loaded.
+        spec: the properties of the loaded model.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Detector:
 
         Args:
             windows: float32 (B, `spec.window_samples`) at `spec.sample_rate_hz`, full scale
-                1.0. What lies past a length is not read.
-            lengths: int64 (B,), valid samples of each, from 1; past them the network sees
-                nothing, zeros or the window again, as `spec.padding` says.
+                1.0. What is beyond a length is not read.
+            lengths: int64 (B,), number of valid samples of each, at least 1; beyond them the
+                network sees nothing, zeros or a repetition, according to `spec.padding`.
 
         Returns:
-            float32 (B,): natural log-likelihood ratios, spoof over bona fide. NaN stands
-            where the network gave no finite score, in that window alone.
+            float32 (B,): natural log-likelihood ratios, spoof over bona fide. NaN where the network
+            gave no finite score for that window.
 
         Raises:
             ValueError: on wrong shapes, or a length outside 1 to `spec.window_samples`.
@@ -88,21 +88,21 @@ class Detector:
                 f"windows {windows.shape} and lengths {lengths.shape} are not (B, {size}) and (B,)"
             )
         if count and not 1 <= lengths.min() <= lengths.max() <= size:
-            raise ValueError(f"lengths have to be 1 to {size}")
+            raise ValueError(f"lengths must be from 1 to {size}")
         scores = np.empty(count, np.float32)
         with self._lock, torch.inference_mode():
             under_way: deque[tuple[int, int, Download]] = deque()
             for start, stop, bucket in split(count, self.spec.batch_buckets):
                 batch = self._launch(windows[start:stop], lengths[start:stop], bucket)
                 under_way.append((start, stop, batch))
-                if len(under_way) > 1:  # the next batch travels while this one is computed
+                if len(under_way) > 1:  # the next batch is transferred while this one is computed
                     _collect(scores, *under_way.popleft())
             while under_way:
                 _collect(scores, *under_way.popleft())
         return self.spec.calibration.apply(scores)
 
     def warm(self) -> None:
-        """Runs every batch bucket, with whole windows and with short ones.
+        """Runs every batch bucket, with full windows and with short ones.
 
         Buckets for which the device's memory is too small are given up, with a warning.
 
@@ -119,11 +119,12 @@ class Detector:
                 if index == 0:
                     raise UserError(
                         f"{self.spec.device} has too little free memory for a batch of {bucket}: "
-                        "end what else uses it, take a smaller model or another --device"
+                        "stop other programs that use it, or choose a smaller model or another"
+                        " --device"
                     ) from None
                 self.spec = dataclasses.replace(self.spec, batch_buckets=buckets[:index])
                 _LOGGER.warning(
-                    "%s has too little free memory for a batch of %d: batches hold %d at most",
+                    "%s has too little free memory for a batch of %d: batches are limited to %d",
                     self.spec.device,
                     bucket,
                     buckets[index - 1],
@@ -143,8 +144,8 @@ class Detector:
     def _launch(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64], bucket: int
     ) -> Download:
-        """Starts one batch, filled up with silent windows."""
-        # Less than a frame is scored as one, with zeros behind it.
+        """Starts one batch, padded with silent windows."""
+        # Less than a frame is scored as one frame, padded with zeros.
         batch, valid = padded(
             windows, lengths, self.spec.padding, rows=bucket, least_samples=self._least_samples
         )
@@ -156,7 +157,7 @@ class Detector:
 
 
 def _collect(scores: NDArray[np.float32], start: int, stop: int, batch: Download) -> None:
-    """Raw log-odds of one batch; NaN where they are not finite."""
+    """Collects the raw log-odds of one batch; NaN where they are not finite."""
     odds = batch.wait()[: stop - start]
     scores[start:stop] = np.where(np.isfinite(odds), odds, np.float32(np.nan))
 
@@ -174,27 +175,27 @@ def load_detector(
     warm: bool = True,
     overrides: ModelOverrides | None = None,
 ) -> Detector:
-    """Reads a model, compiles it and runs it once in every batch size.
+    """Reads a model, compiles it and runs it once with every batch size.
 
-    Nothing is downloaded but the files of a hub id. Half precision is compared with fp32 on
-    made-up signals; the largest difference in probability is logged, and `auto` passes on to
-    the next precision and at last to fp32 where it is too large. A precision that `auto` refused
-    is not tried again at the next load on the same machine (`remembered`).
+    Nothing is downloaded except the files of a hub id. Half precision is compared with fp32 on
+    synthetic signals; the largest difference in probability is logged, and if it is too large,
+    `auto` continues with the next precision and finally fp32. A precision that `auto` rejected is
+    not tried again at the next load on the same machine (`remembered`).
 
     Args:
-        model: what `read_checkpoint` takes: `bundled`, a folder, a checkpoint file or a hub id.
-        device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` (half where the hardware gains by it), `fp32`, `bf16`, `fp16`, or
+        model: as for `read_checkpoint`: `bundled`, a folder, a checkpoint file or a hub id.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
+        precision: `auto` (half precision if the hardware benefits), `fp32`, `bf16`, `fp16`, or
             `int8` on CPUs with 8-bit instructions.
-        batch_buckets: batch sizes to prepare; None takes 1 to 64 on a GPU, and on a CPU 1 to
-            16, 4 or 2 by the size of the network.
-        threads: of torch on the CPU, for the whole process; None leaves torch's choice.
-        beside_streams: whether a daemon's streams want cores of this machine too: without
-            `threads` a small network then leaves them half.
+        batch_buckets: batch sizes to prepare; None means 1 to 64 on a GPU, and on a CPU 1 to 16, 4
+            or 2, depending on the size of the network.
+        threads: torch's CPU threads, for the whole process; None leaves torch's choice.
+        beside_streams: whether a daemon's streams need cores of this machine too: without
+            `threads` a small network then leaves half of the cores to them.
         engine: what runs the network: `auto`, `torchscript`, `openvino` or `onnx`.
         tolerance: largest difference in probability from fp32 that `auto` accepts.
-        warm: False leaves the first run of each batch size to the first `score`.
-        overrides: facts of the model that are set over its own.
+        warm: if False, each batch size has its first run in `score`.
+        overrides: properties that override the model's own.
 
     Raises:
         UserError: with one sentence that says what to do.
@@ -210,7 +211,7 @@ def load_detector(
     wanted = tuple(name for name in wanted if runs_in(checkpoint.network, name))
     if not wanted:
         raise UserError(
-            f"{model} runs in fp32 only, as its layout, {checkpoint.layout}, does: "
+            f"{model} runs in fp32 only, because of its layout, {checkpoint.layout}: "
             "use --precision auto or fp32"
         )
     parameters = sum(value.numel() for value in checkpoint.network.parameters())
@@ -279,7 +280,7 @@ def load_detector(
 def _conditions(
     checkpoint: Checkpoint, device: torch.device, engine: str, tolerance: float
 ) -> dict[str, Any]:
-    """All that the agreement of a precision with fp32 depends on."""
+    """Returns everything on which the agreement of a precision with fp32 depends."""
     return {
         "weights": checkpoint.weights_sha256,
         "window_samples": checkpoint.card.window_samples,

@@ -1,4 +1,4 @@
-"""Where a network runs."""
+"""The devices that networks run on."""
 
 import os
 import re
@@ -14,7 +14,7 @@ AUTO = "auto"
 
 
 def resolve_device(requested: str = AUTO) -> torch.device:
-    """Turns `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+    """Resolves `auto`, `cpu`, `cuda` or `cuda:N` to an existing device.
 
     Raises:
         UserError: if the device is unknown, or a GPU that this machine does not have.
@@ -28,27 +28,27 @@ def resolve_device(requested: str = AUTO) -> torch.device:
         raise UserError(f'"{requested}" is not a device: use auto, cpu, cuda or cuda:N')
     if not torch.cuda.is_available():
         raise UserError(
-            f"{requested} was asked for and no usable GPU was found: check nvidia-smi and that "
+            f"{requested} was requested but no usable GPU was found: check nvidia-smi and that "
             "torch was installed with CUDA, or use --device cpu"
         )
     index = int(match[1] or 0)
     count = torch.cuda.device_count()
     if index >= count:
         raise UserError(
-            f"{requested} was asked for and there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
+            f"{requested} was requested but there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
         )
     return torch.device("cuda", index)
 
 
 def hardware(device: torch.device) -> str:
-    """What computes: the card by its name, the CPU by its instruction sets."""
+    """Describes the hardware: a GPU by its name, a CPU by its instruction sets."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return " ".join(sorted(cpu_flags()))
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether a device's memory was too small; TorchScript hides the error's own class."""
+    """Returns whether a device ran out of memory; TorchScript hides the error's class."""
     said = str(error)
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
         words in said for words in ("out of memory", "can't allocate memory")
@@ -56,16 +56,16 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def release_cache(device: torch.device) -> None:
-    """Gives back what torch holds of a card's memory without using it."""
+    """Releases GPU memory that torch holds without using it."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def threads_beside_streams(parameters: int) -> int | None:
-    """Threads for a network of so many parameters in a daemon; None leaves torch's choice.
+    """Returns the threads for a network of this size in a daemon; None leaves torch's choice.
 
     A small network's windows cost about as much as the rest of a stream: on all cores its threads
-    wait for one another while audio comes in. OMP_NUM_THREADS stands.
+    wait for one another while audio arrives. OMP_NUM_THREADS takes precedence.
     """
     if parameters > SMALL_NETWORK or "OMP_NUM_THREADS" in os.environ:
         return None
@@ -73,21 +73,21 @@ def threads_beside_streams(parameters: int) -> int | None:
 
 
 def prepare_device(device: torch.device, threads: int | None) -> None:
-    """Sets what torch keeps for the whole process.
+    """Sets torch's process-wide settings.
 
     On a GPU, float32 means float32: TF32, the default of its convolutions, is turned off. Torch's
     own choice of threads is that of the whole machine: a container's quota lowers it.
 
     Args:
-        device: where the network is going to run.
-        threads: of torch's operators on the CPU; None leaves torch's own choice.
+        device: the device that the network will run on.
+        threads: CPU threads of torch's operators; None leaves torch's own choice.
 
     Raises:
         UserError: if `threads` is not positive.
     """
     if threads is not None:
         if threads < 1:
-            raise UserError(f"{threads} threads were asked for: use 1 or more")
+            raise UserError(f"{threads} threads were requested: use 1 or more")
         torch.set_num_threads(threads)
     elif torch.get_num_threads() > (most := processors.usable()):
         torch.set_num_threads(most)

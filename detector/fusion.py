@@ -1,8 +1,8 @@
-"""Several models as one: calibrated LLRs added by weights, or a cheap model before a dear one.
+"""Several models as one: a sum of calibrated LLRs, or a cheap model before an expensive one.
 
-The weights are those of the members' cards (`fusion_weight` in dfd.json); where a card gives none
-all weigh the same, which makes the sum a mean. A member that has no score of a window takes its
-weight out of the sum, which is scaled up for the others.
+The weights are in the members' cards (`fusion_weight` in dfd.json); if a card has none, all weights
+are equal, which makes the sum a mean. If a member has no score for a window, its weight is left out
+and the others are scaled up.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _LEAST_THRESHOLD = 1e-6
 
 
 def terms(text: str) -> tuple[str, ...]:
-    """The models that a combination names: "a+b".
+    """Splits a combination such as "a+b" into its models.
 
     Raises:
         UserError: if there are fewer than two, or one of them twice.
@@ -36,14 +36,14 @@ class Fusion:
     """Adds the LLRs of its members.
 
     Args:
-        specs: of the members.
+        specs: specs of the members.
 
     Attributes:
-        spec: of all together.
+        spec: spec of the combination.
         weights: one for each member.
 
     Raises:
-        UserError: if they cannot hear the same windows.
+        UserError: if they cannot process the same windows.
     """
 
     def __init__(self, specs: Sequence[ModelSpec]) -> None:
@@ -71,7 +71,7 @@ class Fusion:
         )
 
     def llr(self, llrs: Sequence[float | None]) -> float | None:
-        """What the members say together, in their order; None where none of them has a score."""
+        """Combines the members' LLRs, given in order; None if none of them has a score."""
         scored = [
             (weight, llr)
             for weight, llr in zip(self.weights, llrs, strict=True)
@@ -87,18 +87,18 @@ class Fusion:
 
 
 class Cascade:
-    """A cheap model that scores every window, and a dear one for those that matter.
+    """A cheap model that scores every window, and an expensive one for those that matter.
 
     Args:
-        cheap: scores every window.
-        dear: its word counts where it is asked.
-        from_probability: P(spoof) of the cheap one from which the dear one is asked.
+        cheap: the model that scores every window.
+        dear: the model whose score counts when it is asked.
+        from_probability: P(spoof) of the cheap model from which the expensive one is asked.
 
     Attributes:
-        spec: of both together.
+        spec: spec of both together.
 
     Raises:
-        UserError: if they cannot hear the same windows.
+        UserError: if they cannot process the same windows.
     """
 
     def __init__(self, cheap: ModelSpec, dear: ModelSpec, from_probability: float) -> None:
@@ -117,12 +117,12 @@ class Cascade:
         )
 
     def goes_on(self, llr: float | None) -> bool:
-        """Whether a window is to be heard by the dear model, by what the cheap one says."""
+        """Returns whether the expensive model should score a window, given the cheap one's LLR."""
         return llr is None or not math.isfinite(llr) or llr >= self._from_llr
 
 
 class FusedDetector:
-    """Members of this process, one after the other: for recordings, not for streams."""
+    """Runs the members one after another in this process; for recordings, not for streams."""
 
     def __init__(self, members: Sequence[LoadedModel]) -> None:
         self._members = members
@@ -132,7 +132,7 @@ class FusedDetector:
     def score(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+        """Scores windows (B, N) of the given lengths: spoof LLRs (B,)."""
         columns = [
             member.score(_widened(windows, member.spec.window_samples), lengths).tolist()
             for member in self._members
@@ -142,14 +142,14 @@ class FusedDetector:
 
 
 def load_fusion(text: str, load: Callable[[str], LoadedModel]) -> FusedDetector:
-    """The members that "a+b" names, loaded one after the other.
+    """Loads the members of "a+b" one after another.
 
     Args:
         text: the models.
         load: loads one by its name.
 
     Raises:
-        UserError: if one cannot be loaded, or they cannot hear the same windows.
+        UserError: if one cannot be loaded, or they cannot process the same windows.
     """
     return FusedDetector([load(name) for name in terms(text)])
 
@@ -159,11 +159,11 @@ def _widened(windows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 
 
 def _together(specs: Sequence[ModelSpec], name: str, **own: Any) -> ModelSpec:
-    """What holds of several models that hear the same windows: those of the shortest one."""
+    """Makes the spec of several models that process the same windows: those of the shortest."""
     rates = {spec.sample_rate_hz for spec in specs}
     if len(rates) > 1:
         heard = ", ".join(f"{spec.name} at {spec.sample_rate_hz} Hz" for spec in specs)
-        raise UserError(f"models of one rate can be put together, not {heard}")
+        raise UserError(f"only models with the same sample rate can be combined, not {heard}")
     shortest = min(specs, key=lambda spec: spec.window_samples)
     window, rate = shortest.window_samples, shortest.sample_rate_hz
     digests = "\n".join(spec.weights_sha256 for spec in specs)
@@ -198,7 +198,7 @@ def _listed(specs: Sequence[ModelSpec]) -> str:
 
 
 def _warning(specs: Sequence[ModelSpec]) -> str:
-    """What to know of members whose scores are no likelihood ratios."""
+    """Returns a warning about members whose scores are not likelihood ratios."""
     raw = [spec for spec in specs if spec.calibration == Calibration()]
     return f" Not calibrated: {_listed(raw)} (see dfd calibrate)." if raw else ""
 

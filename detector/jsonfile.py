@@ -1,4 +1,4 @@
-"""JSON objects beside a model's weights."""
+"""JSON objects stored with a model's weights."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,10 @@ from dfd.errors import UserError
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Reads a file that holds one JSON object.
+    """Reads a file that contains one JSON object.
 
     Raises:
-        UserError: if it is missing, unreadable or holds something else.
+        UserError: if it is missing, unreadable or contains anything else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -29,10 +29,10 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 class Fields:
-    """The fields of one JSON object, read with their types checked.
+    """The fields of one JSON object, with type checks.
 
-    Every getter raises UserError, naming file and field, where the value is of another
-    kind; an absent or null field gives the default.
+    Every getter raises UserError, naming file and field, if the value has the wrong type; an absent
+    or null field gives the default.
     """
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
@@ -40,34 +40,34 @@ class Fields:
         self.content = content
 
     def text(self, key: str, default: str, allowed: tuple[str, ...] = ()) -> str:
-        """A string, one of `allowed` where that is given."""
+        """Returns a string, which must be one of `allowed` if that is given."""
         value = self._get(key, default)
         wanted = " or ".join(f'"{word}"' for word in allowed) or "a text"
         self.require(isinstance(value, str) and (not allowed or value in allowed), key, wanted)
         return str(value)
 
     def flag(self, key: str, default: bool) -> bool:
-        """True or false."""
+        """Returns a boolean."""
         value = self._get(key, default)
         self.require(isinstance(value, bool), key, "true or false")
         return bool(value)
 
     def integer(self, key: str, default: int, least: int, most: int = 2**31 - 1) -> int:
-        """A whole number in a range."""
+        """Returns a whole number within a range."""
         value = self._get(key, default)
         whole = isinstance(value, int) and not isinstance(value, bool)
         self.require(whole and least <= value <= most, key, f"a whole number from {least}")
         return int(value)
 
     def number(self, key: str, default: float, least: float, most: float) -> float:
-        """A finite number in a range."""
+        """Returns a finite number within a range."""
         value = self._get(key, default)
         real = isinstance(value, int | float) and not isinstance(value, bool)
         self.require(real and least <= value <= most, key, f"a number from {least:g} to {most:g}")
         return float(value)
 
     def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """A list of positive whole numbers, not empty."""
+        """Returns a non-empty list of positive whole numbers."""
         value = self._get(key, list(default))
         self.require(
             isinstance(value, list)
@@ -81,23 +81,23 @@ class Fields:
         return tuple(value)
 
     def nested(self, key: str) -> "Fields":
-        """An object inside; empty where there is none."""
+        """Returns a nested object; empty if there is none."""
         value = self._get(key, {})
         self.require(isinstance(value, dict), key, "an object")
         return Fields(self.path, value)
 
     def objects(self, key: str) -> list["Fields"]:
-        """A list of objects inside; empty where there is none."""
+        """Returns a nested list of objects; empty if there is none."""
         value = self._get(key, [])
         fine = isinstance(value, list) and all(isinstance(one, dict) for one in value)
         self.require(fine, key, "a list of objects")
         return [Fields(self.path, one) for one in value]
 
     def require(self, condition: bool, key: str, wanted: str) -> None:
-        """Refuses the file unless a condition on one of its fields holds."""
+        """Raises unless a condition on one of the fields holds."""
         if not condition:
             value = json.dumps(self.content.get(key), default=str)
-            raise UserError(f"{self.path}: {key} is {value}; it has to be {wanted}")
+            raise UserError(f"{self.path}: {key} is {value}; it must be {wanted}")
 
     def _get(self, key: str, default: Any) -> Any:
         value = self.content.get(key)

@@ -1,4 +1,4 @@
-"""From a network to something fast: one function, and the engines behind it."""
+"""Compiles networks: one function, and the engines behind it."""
 
 import importlib.util
 from collections.abc import Callable
@@ -15,9 +15,9 @@ TORCHSCRIPT = "torchscript"
 OPENVINO = "openvino"
 ONNX = "onnx"
 ENGINES = (TORCHSCRIPT, OPENVINO, ONNX)
-# engine -> modules it needs, each with the extra that brings it
+# engine -> modules it needs, each with the extra that installs it
 _NEEDS = {TORCHSCRIPT: (), OPENVINO: ("openvino",), ONNX: ("onnx", "onnxruntime")}
-# engine -> precisions it runs
+# engine -> precisions it supports
 _RUNS = {
     TORCHSCRIPT: (FP32, "bf16", "fp16", INT8),
     OPENVINO: (FP32, "bf16"),
@@ -26,20 +26,20 @@ _RUNS = {
 
 
 def is_installed(engine: str) -> bool:
-    """Whether the packages of an engine are there."""
+    """Returns whether the packages of an engine are installed."""
     return all(importlib.util.find_spec(name) is not None for name in _NEEDS[engine])
 
 
 def runs(engine: str, precision: str) -> bool:
-    """Whether an engine computes in a precision at all."""
+    """Returns whether an engine supports a precision."""
     return precision in _RUNS[engine]
 
 
 def choose(requested: str, device: torch.device) -> str:
-    """The engine to use.
+    """Chooses the engine to use.
 
-    `auto` is TorchScript: no other engine was faster by a tenth where it was measured
-    (docs/performance.md), and it needs no further package.
+    `auto` is TorchScript: no other engine was faster by a tenth in any measurement
+    (docs/performance.md), and it needs no additional package.
 
     Raises:
         UserError: if there is no such engine, it is not installed, or not for the device.
@@ -64,9 +64,9 @@ def compile_network(network: Network, target: Target, engine: str = TORCHSCRIPT)
     """Compiles a network; the network itself is moved and converted.
 
     Args:
-        network: on the CPU, in float32.
-        target: for what.
-        engine: one that `choose` gave.
+        network: the network, on the CPU and in float32.
+        target: what to compile for.
+        engine: a result of `choose`.
 
     Raises:
         UserError: if the engine does not compute in the precision.

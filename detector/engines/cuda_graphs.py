@@ -1,4 +1,4 @@
-"""A forward pass recorded once for each batch size, and played back by one launch.
+"""Records a forward pass once for each batch size, and replays it with one launch.
 
 A pass of a small batch is hundreds of kernels, each shorter than its launch from Python.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dfd.detector.engines.target import Compiled
 
-# TorchScript observes a first run and optimises at the second; neither may be recorded.
+# TorchScript profiles the first run and optimises on the second; neither may be recorded.
 _RUNS_BEFORE = 3
 
 
@@ -26,10 +26,10 @@ class _Recording:
 
 
 class CudaGraphs:
-    """Stands for a compiled network; records at the first call of each shape.
+    """Replaces a compiled network; records at the first call with each shape.
 
     Detectors are warmed in every batch bucket, so that no recording is made while serving.
-    Calls have to come from one thread at a time, on one CUDA stream.
+    Calls must come from one thread at a time, on one CUDA stream.
     """
 
     def __init__(self, compiled: Compiled) -> None:
@@ -38,7 +38,7 @@ class CudaGraphs:
         self._pool: Any = None
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Gives spoof log-odds (B,)."""
+        """Returns spoof log-odds (B,)."""
         key = (len(windows), lengths is None)
         recording = self._recordings.get(key)
         if recording is None:
@@ -47,11 +47,11 @@ class CudaGraphs:
         if lengths is not None and recording.lengths is not None:
             recording.lengths.copy_(lengths, non_blocking=True)
         recording.graph.replay()
-        # the next call writes over it
+        # the next call overwrites it
         return recording.scores.clone()
 
     def _record(self, windows: Tensor, lengths: Tensor | None) -> _Recording:
-        """Runs a few times beside the current stream, as recording asks for, and records."""
+        """Runs a few times on a side stream, as recording requires, and records."""
         windows = windows.clone()
         lengths = None if lengths is None else lengths.clone()
         make_stream: Any = torch.cuda.Stream
@@ -62,7 +62,7 @@ class CudaGraphs:
                 self._compiled(windows, lengths)
         torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        # One pool for all: no two graphs play at the same time.
+        # One pool for all, since no two graphs run at the same time.
         with torch.cuda.graph(graph, pool=self._pool):
             scores = self._compiled(windows, lengths)
         self._pool = graph.pool()

@@ -13,7 +13,7 @@ from dfd.detector.networks.network import Network
 
 
 class Always(nn.Module):
-    """A network that is always given lengths: one form serves whole windows and short ones."""
+    """A network that always gets lengths, so that one form serves full and short windows."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Always(nn.Module):
 
 
 def traced(network: Network, target: Target) -> tuple[Any, tuple[Tensor, Tensor]]:
-    """The network as a trace that takes lengths, and the example it was traced with."""
+    """Returns the network as a trace that takes lengths, and the example inputs of the trace."""
     windows = torch.from_numpy(target.samples[:2].copy())
     lengths = torch.tensor([target.window_samples, target.window_samples // 2])
     with warnings.catch_warnings(), torch.inference_mode():

@@ -1,4 +1,4 @@
-"""What a network is compiled for, and what comes of it."""
+"""What a network is compiled for, and the result."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,13 +12,13 @@ FP32, INT8 = "fp32", "int8"
 
 
 class Compiled(Protocol):
-    """A network as an engine runs it; the arguments are those of `ScoringNetwork.forward`.
+    """A network compiled by an engine; the arguments are those of `ScoringNetwork.forward`.
 
     The tensors are on the engine's device.
     """
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Gives spoof log-odds, float32 (B,)."""
+        """Returns spoof log-odds, float32 (B,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Target:
 
     Attributes:
         precision: "fp32", "bf16", "fp16" or "int8".
-        window_samples: N of the windows.
-        hop_samples: from one window's start to the next one's.
-        samples: float32 (M, N), sample windows on which "int8" sees its ranges.
-        whole_int8: whether "int8" takes in the convolutions, and not only the transformer.
-        threads: of an engine that has its own; None leaves its choice.
+        window_samples: length N of the windows.
+        hop_samples: distance between the starts of consecutive windows.
+        samples: float32 (M, N), sample windows for calibrating "int8".
+        whole_int8: whether "int8" includes the convolutions as well as the transformer.
+        threads: number of threads, for an engine that has its own; None leaves its choice.
     """
 
     device: torch.device

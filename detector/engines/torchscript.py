@@ -17,7 +17,7 @@ from dfd.detector.precision import DTYPES
 
 
 def compile_network(network: Network, target: Target) -> Compiled:
-    """Lays a network out, brings it to the precision and freezes it."""
+    """Changes a network's layout, converts it to the precision and freezes it."""
     frames, stride = 0, 1
     if isinstance(network, ScoringNetwork):
         lay_out(network)
@@ -52,7 +52,7 @@ def compile_network(network: Network, target: Target) -> Compiled:
 
 
 def place(network: ScoringNetwork, device: torch.device, dtype: torch.dtype) -> None:
-    """Moves a network to the device; its backbone, not its head, to the number format."""
+    """Moves a network to the device, and converts its backbone, but not its head, to the dtype."""
     network.to(device)
     for part in (network.feature_extractor, network.feature_projection, network.transformer):
         part.to(dtype)

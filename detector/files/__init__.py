@@ -1,11 +1,11 @@
-"""What is read of a model: its files, their tensors and the facts beside them.
+"""Reads a model: its files, their tensors and the properties stored with them.
 
-checkpoint           what `--model` names, and which of the layouts below it has
+checkpoint           a model in memory; `read` finds its format
 hub                  folders by their id on the Hugging Face hub
-transformers_folder  as `save_pretrained` writes them
+transformers_folder  folders written by `save_pretrained`
 state_dict           classifiers that a training script saved as tensors, in one of the
-layouts              that the field publishes, a module each
-pickled, tensors     safely read, and matched with those that are wanted
-published, labels    what can be told from the tensors and the configuration
-card                 `dfd.json`: what only the one who trained it knows
+layouts              of published detectors, one module each
+pickled, tensors     safe reading, and matching with the expected tensors
+published, labels    what can be inferred from the tensors and the configuration
+card                 `dfd.json`: what only the model's trainer knows
 """

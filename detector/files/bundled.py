@@ -1,4 +1,4 @@
-"""The weights that come with dfd, and the record of what they are."""
+"""The weights that come with dfd, and their recorded digest."""
 
 from importlib import resources
 from pathlib import Path
@@ -8,23 +8,23 @@ from dfd.errors import UserError
 
 BUNDLED = "bundled"
 WEIGHTS = "model.safetensors"
-# It stands apart from the folder, so that whoever changes the file there does not change what it
-# is compared with; to be written anew when other weights are bundled.
+# Kept outside the folder, so that changing the file there does not change what it is compared
+# with; update it when other weights are bundled.
 WEIGHTS_SHA256 = "70e9c012b0cddf5e713ba05b2a6123184d54ba457efc39485b6e4e218084617f"
 
 
 def bundled_folder() -> Path:
-    """Where the weights lie that come with dfd, whether they are there or not."""
+    """Returns the folder of the bundled weights, whether it exists or not."""
     folder = resources.files("dfd.detector.bundled")
     assert isinstance(folder, Path)
     return folder
 
 
 def check_bundled(folder: Path) -> None:
-    """Compares the bundled weights with their record.
+    """Compares the bundled weights with their recorded digest.
 
     Raises:
-        UserError: if they were changed.
+        UserError: if they have changed.
     """
     found = digest(folder / WEIGHTS)
     if found != WEIGHTS_SHA256:
@@ -36,5 +36,5 @@ def check_bundled(folder: Path) -> None:
 
 
 def passes_for_bundled(name: str, weights_sha256: str) -> bool:
-    """Whether a model has the bundled one's name and other weights."""
+    """Returns whether a model has the bundled model's name but different weights."""
     return name == BUNDLED and weights_sha256 != WEIGHTS_SHA256

@@ -1,4 +1,4 @@
-"""`dfd.json` beside the weights: what only the one who trained a model knows of it."""
+"""`dfd.json` next to the weights: what only the model's trainer knows about it."""
 
 import logging
 from dataclasses import dataclass
@@ -40,13 +40,13 @@ _LOGGER = logging.getLogger("dfd.detector")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardDefaults:
-    """What holds where a card says nothing: the habits of those who made such models.
+    """Defaults where a card says nothing: the conventions of the authors of such models.
 
     Attributes:
-        window_seconds: the hop is half of it.
+        window_seconds: length of a window; the hop is half of it.
         normalize, padding, utterance_score: see `ModelOverrides`.
-        threshold: both thresholds.
-        min_speech_seconds: at most the window.
+        threshold: value of both thresholds.
+        min_speech_seconds: limited to the window.
     """
 
     window_seconds: float = 4.0
@@ -59,10 +59,10 @@ class CardDefaults:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model's own window, calibration and thresholds; `ModelSpec` says what each is.
+    """A model's own window, calibration and thresholds; `ModelSpec` describes each field.
 
-    `spoof_label` is the output that means spoof, by its label or its number; None where the
-    card leaves it to the model's other files. `text` is the card for people, Markdown.
+    `spoof_label` is the output that means spoof, by label or number; None if the card leaves it to
+    the model's other files. `text` is the card for people, in Markdown.
     """
 
     name: str
@@ -86,7 +86,7 @@ class ModelCard:
 
 
 def card_path(weights: Path) -> Path:
-    """The card of a model: in its folder, or of a single file's own name beside it."""
+    """Returns the path of a model's card: in its folder, or next to a single file."""
     if weights.is_dir():
         return weights / FILE_NAME
     own = own_card_path(weights)
@@ -94,7 +94,7 @@ def card_path(weights: Path) -> Path:
 
 
 def own_card_path(weights: Path) -> Path:
-    """The card that belongs to a single file alone, though others lie beside it."""
+    """Returns the path of the card that belongs to a single file alone."""
     return weights.with_name(f"{weights.stem}.{FILE_NAME}")
 
 
@@ -107,18 +107,18 @@ def read_card(
     defaults: CardDefaults,
     overrides: ModelOverrides,
 ) -> ModelCard:
-    """Reads a model's card; what it does not say, and a missing card, take defaults.
+    """Reads a model's card; missing values, or a missing card, get defaults.
 
     A calibrated model's LLRs may be added up, so a card with a calibration means the utterance
     score "evidence" where it does not name one.
 
     Args:
         weights: the folder of the model, or its file.
-        name: default, from the weights' own files, as are the next two.
+        name: default from the weights' own files, like the next two.
         version: default.
         sample_rate_hz: default.
-        defaults: of the layout.
-        overrides: what the operator says; stronger than the card.
+        defaults: defaults of the layout.
+        overrides: the operator's settings, which take precedence over the card.
 
     Raises:
         UserError: if a field is of the wrong kind or out of range.
@@ -128,7 +128,7 @@ def read_card(
     fields = Fields(path, read_object(path) if path.exists() else {})
     unknown = sorted(fields.content.keys() - KEYS)
     if unknown:
-        _LOGGER.info("%s: %s not known here and ignored", path, ", ".join(unknown))
+        _LOGGER.info("%s: unknown fields %s are ignored", path, ", ".join(unknown))
     rate = fields.integer("sample_rate_hz", sample_rate_hz, 8_000, 48_000)
     window, hop = _window(fields, rate, defaults, overrides)
     calibration = fields.nested("calibration")
@@ -177,7 +177,7 @@ def _error_rates(fields: Fields) -> ErrorRates | None:
 
 
 def _text(folder: Path) -> str:
-    """The README beside the weights, without the hub's front matter."""
+    """Reads the README next to the weights, without the hub's front matter."""
     try:
         with (folder / TEXT_NAME).open(encoding="utf-8") as file:
             text = file.read(_MAX_TEXT_CHARACTERS)
@@ -193,7 +193,7 @@ def _first(wanted: bool | None, otherwise: bool) -> bool:
 
 
 def _label(fields: Fields) -> str | None:
-    """The label or number of the spoof output."""
+    """Reads the label or number of the spoof output."""
     value = fields.content.get("spoof_label")
     named = isinstance(value, str | int) and not isinstance(value, bool) and str(value) != ""
     fields.require(value is None or named, "spoof_label", "a label, 0 or 1")
@@ -203,7 +203,7 @@ def _label(fields: Fields) -> str | None:
 def _window(
     fields: Fields, rate: int, defaults: CardDefaults, overrides: ModelOverrides
 ) -> tuple[int, int]:
-    """Window and hop in samples."""
+    """Returns window and hop in samples."""
     usual = round(defaults.window_seconds * rate)
     window = fields.integer("window_samples", usual, rate // 4, 60 * rate)
     hop = fields.integer("hop_samples", max(1, window // 2), 1)

@@ -1,4 +1,4 @@
-"""A model read into memory, whatever form it was saved in."""
+"""A model read into memory, whatever format it was saved in."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class Checkpoint:
     """A model read into memory, on the CPU, in float32.
 
     Attributes:
-        network: ready to be compiled.
-        card: its facts.
-        weights_sha256: digest of the file that holds the weights.
-        least_samples: shorter windows give not one frame.
-        layout: the form in which it was saved; `ModelSpec` names them.
+        network: the network, ready to be compiled.
+        card: its properties.
+        weights_sha256: digest of the file with the weights.
+        least_samples: shorter windows do not give a single frame.
+        layout: the layout in which it was saved; see `ModelSpec`.
         spoof_label: the output that means spoof, in words.
     """
 

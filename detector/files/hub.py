@@ -1,7 +1,7 @@
 """Model folders by their id on the Hugging Face hub, through the hub's own cache.
 
-`HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` mean what they mean everywhere. Only
-the files that are read here are fetched; what is in the cache is used without a network.
+`HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` have their usual meaning. Only the files
+that are needed are fetched; what is in the cache is used without a network.
 """
 
 import re
@@ -14,15 +14,15 @@ _ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+
 
 
 def is_hub_id(model: str) -> bool:
-    """Whether a name has the form "organisation/model" or "organisation/model@revision"."""
+    """Returns whether a name is "organisation/model" or "organisation/model@revision"."""
     return _ID.fullmatch(model) is not None and ".." not in model
 
 
 def fetch(model: str) -> Path:
-    """Brings a model's files into the hub's cache, where they are not there yet.
+    """Fetches a model's files into the hub's cache, unless they are already there.
 
     Args:
-        model: "organisation/model", and "@" with a branch, tag or commit where it is not main.
+        model: "organisation/model", with "@" and a branch, tag or commit if it is not main.
 
     Returns:
         The folder of the files in the cache.
@@ -51,7 +51,7 @@ def fetch(model: str) -> Path:
 
 
 def cached(model: str) -> Path | None:
-    """The folder of a model that was fetched before; None where it was not. Asks nobody."""
+    """Returns the folder of a model fetched before, without network access; None if not there."""
     from huggingface_hub import try_to_load_from_cache
 
     weights = (transformers_folder.WEIGHTS, transformers_folder.INDEX, transformers_folder.PICKLED)
@@ -66,11 +66,11 @@ class _Repo:
     """One revision of a model on the hub.
 
     Args:
-        model: as it was named, for messages.
+        model: the model as given, for messages.
         name: "organisation/model".
-        revision: branch, tag or commit; None is main.
-        cached_only: whether to ask nobody; None finds out whether the hub answers, once, since
-            the hub's library tries for half a minute at every file.
+        revision: branch, tag or commit; None means main.
+        cached_only: whether to avoid the network; None checks once whether the hub answers, since
+            the hub's library retries for half a minute for every file.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class _Repo:
         self.cached_only = not self._answers() if cached_only is None else cached_only
 
     def file(self, name: str) -> Path:
-        """Brings a file; gives its place in the cache."""
+        """Fetches a file; returns its path in the cache."""
         from huggingface_hub import hf_hub_download
 
         try:
@@ -94,7 +94,7 @@ class _Repo:
         return Path(path)
 
     def optional(self, name: str) -> Path | None:
-        """Brings a file that need not be there."""
+        """Fetches a file that need not exist."""
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
@@ -109,7 +109,7 @@ class _Repo:
         return Path(path)
 
     def _answers(self) -> bool:
-        """Whether the hub can be asked."""
+        """Returns whether the hub answers."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -120,12 +120,14 @@ class _Repo:
             if error.response.status_code < 500:
                 raise self._explained(name, error) from None
             return False
-        except Exception:  # those of the HTTP library below, which changes with the hub's
+        except (
+            Exception
+        ):  # exceptions of the underlying HTTP library, which changes with the hub's version
             return False
         return True
 
     def _explained(self, name: str, error: Exception) -> UserError:
-        """The hub's many errors as a sentence that says what to do."""
+        """Converts the hub's many errors to a sentence that says what to do."""
         from huggingface_hub import errors
 
         model = self._model
@@ -138,7 +140,7 @@ class _Repo:
         if isinstance(error, errors.RepositoryNotFoundError):
             return UserError(
                 f"there is neither a folder nor, on the hub, a model {model}: correct the name, "
-                "or set HF_TOKEN where it is private"
+                "or set HF_TOKEN if it is private"
             )
         if isinstance(error, errors.RemoteEntryNotFoundError):
             return UserError(

@@ -21,7 +21,7 @@ def spoof_column(
     Args:
         id2label: column number (as text) to label, as transformers writes it.
         source: the file it comes from, for the message.
-        wanted: the label or the number of the spoof output, where somebody says it.
+        wanted: the label or number of the spoof output, if it is given.
 
     Returns:
         The column, 0 or 1, and words for it.
@@ -45,7 +45,7 @@ def spoof_column(
 
 
 def _named(labels: Mapping[str, str], wanted: str, found: str) -> tuple[int, str]:
-    """The column with a label or a number."""
+    """Returns the column with a label or a number."""
     if labels and labels.keys() != {"0", "1"}:
         raise UserError(f"{found}; a detector here has the two outputs 0 and 1")
     fitting = [column for column, label in labels.items() if label.lower() == wanted.lower()]

@@ -1,4 +1,4 @@
-"""Public detectors that were fetched to this machine, under the names of the catalogue."""
+"""Public detectors fetched to this machine, under their names in the catalogue."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 30.0
 
 
 def folder() -> Path:
-    """Where they lie: `DFD_MODELS`, or `dfd/models` in the user's data folder."""
+    """Returns their folder: `DFD_MODELS`, or `dfd/models` in the user's data folder."""
     named_folder = os.environ.get("DFD_MODELS")
     if named_folder:
         return Path(named_folder).expanduser()
@@ -26,7 +26,7 @@ def folder() -> Path:
 
 
 def find(name: str) -> Path | None:
-    """A fetched detector's file or folder; None where it is not here."""
+    """Returns a fetched detector's file or folder; None if it has not been fetched."""
     detector = named(name)
     if detector is None:
         return None
@@ -42,15 +42,15 @@ def pull(name: str, tell: Callable[[int, int | None], None] = lambda done, total
     """Fetches a detector of the catalogue, or a model of the hub by its id.
 
     Args:
-        name: of the catalogue, or "organisation/model".
-        tell: told the bytes that have come, and how many there are where the server says so.
+        name: name in the catalogue, or "organisation/model".
+        tell: called with the bytes received, and the total if the server states it.
 
     Returns:
-        Where it lies.
+        Its path.
 
     Raises:
         UserError: if there is no such detector, it has to be fetched by hand, the network cannot
-            be reached, or what came is not what was published.
+            be reached, or the file differs from what was published.
     """
     detector = named(name)
     if detector is None:
@@ -62,7 +62,7 @@ def pull(name: str, tell: Callable[[int, int | None], None] = lambda done, total
         return hub.fetch(detector.hub_id)
     if detector.url is None:
         raise UserError(
-            f"{name} is given out by hand only: fetch it from {detector.page} and name the file "
+            f"{name} can only be downloaded by hand: get it from {detector.page} and name the file "
             "as --model"
         )
     target = folder() / name / _file_name(detector)
@@ -80,7 +80,7 @@ def _file_name(detector: PublicDetector) -> str:
 def _download(
     detector: PublicDetector, target: Path, tell: Callable[[int, int | None], None]
 ) -> None:
-    """Brings one file; nothing half is left under its name."""
+    """Downloads one file, never leaving a partial file under its name."""
     assert detector.url is not None
     part, total = target.with_suffix(".part"), hashlib.sha256()
     try:
@@ -103,14 +103,14 @@ def _download(
         part.unlink(missing_ok=True)
         reason = getattr(error, "reason", None) or error.strerror or error
         raise UserError(
-            f"{detector.name} cannot be fetched ({reason}): on a machine with a network fetch "
-            f"{detector.url}, bring the file here and name it as --model"
+            f"{detector.name} cannot be fetched ({reason}): on a machine with a network download "
+            f"{detector.url}, copy the file here and name it as --model"
         ) from None
     if detector.sha256 is not None and total.hexdigest() != detector.sha256:
         part.unlink()
         raise UserError(
             f"{detector.url} is not what was published (SHA-256 {total.hexdigest()}): "
-            f"look at {detector.page}"
+            f"see {detector.page}"
         )
     shutil.move(part, target)
 

@@ -1,4 +1,4 @@
-"""What `--model` names, and the reader of the form it was saved in."""
+"""Finds the model named by `--model` and reads it with the reader for its format."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.overrides import ModelOverrides
 from dfd.errors import UserError
 
-# What training scripts call their checkpoints.
+# Names that training scripts give to their checkpoints.
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
@@ -17,10 +17,10 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
     """Reads a model.
 
     Args:
-        model: `bundled`; a public detector that `dfd models pull` fetched, by its name; a
-            folder that transformers' save_pretrained wrote, or its id on the hub; a file that
-            torch.save or safetensors wrote, or a folder with one such file.
-        overrides: facts of the model that are set over its own.
+        model: `bundled`; the name of a public detector fetched with `dfd models pull`; a folder
+            written by transformers' save_pretrained, or its id on the hub; a file written by
+            torch.save or safetensors, or a folder with one such file.
+        overrides: properties that override the model's own.
 
     Raises:
         UserError: if there is no such model, or its files are broken or not supported.
@@ -42,7 +42,7 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
 
 
 def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
-    """Reads a folder that transformers wrote, or one with a single checkpoint."""
+    """Reads a folder written by transformers, or one with a single checkpoint."""
     files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
     has_config = transformers_folder.is_transformers(path)
     parted = (path / transformers_folder.INDEX).exists()
@@ -59,16 +59,16 @@ def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
         names = ", ".join(file.name for file in files)
         raise UserError(f"{path} has several checkpoints: name one of {names}")
     raise UserError(
-        f"{path} has no {transformers_folder.CONFIG}: name a folder that transformers' "
-        "save_pretrained wrote, or a checkpoint file"
+        f"{path} has no {transformers_folder.CONFIG}: name a folder written by transformers' "
+        "save_pretrained, or a checkpoint file"
     )
 
 
 def find_model(model: str) -> Path:
-    """The folder or file that a model name means.
+    """Returns the folder or file of a model name.
 
     Raises:
-        UserError: if it does not exist or holds no weights.
+        UserError: if it does not exist or contains no weights.
     """
     if model == BUNDLED:
         folder = bundled_folder()

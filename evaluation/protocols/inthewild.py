@@ -31,7 +31,7 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise UserError(
-                    f"{path}: no column {', '.join(missing)}; it has to be a CSV of file, speaker,"
+                    f"{path}: no column {', '.join(missing)}; it must be a CSV of file, speaker,"
                     " label"
                 )
             for number, row in enumerate(reader, start=2):

@@ -45,4 +45,4 @@ def test_inspect(tmp_path: Path) -> None:
 def test_pull_by_hand_is_one_sentence() -> None:
     result = run("pull", "sls")
     assert result.exit_code == 2
-    assert "by hand only: fetch it from https://github.com/QiShanZhang" in result.stderr
+    assert "be downloaded by hand: get it from https://github.com/QiShanZhang" in result.stderr

@@ -208,7 +208,7 @@ def test_what_cannot_be_put_together_ends_the_start_of_several_processes(tmp_pat
     assert not daemon.ready
     assert daemon.process.wait(60) != 0
     daemon.end()
-    assert "models of one rate can be put together" in "".join(daemon.log)
+    assert "only models with the same sample rate can be combined" in "".join(daemon.log)
 
 
 def load_other_rate(options: ServeOptions) -> FakeDetector:

@@ -285,7 +285,7 @@ class TestPrecision:
     ) -> None:
         detector = load(folder, precision="bf16", tolerance=1e-7)
         assert detector.spec.precision == "bf16"
-        assert "it was asked for and is kept" in caplog.text
+        assert "it was requested and is kept" in caplog.text
 
 
 def overflowing(make_folder: MakeFolder) -> Path:

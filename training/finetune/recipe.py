@@ -47,9 +47,9 @@ class Stage:
             evaluate_every_steps=self.evaluate_every_steps,
         )
         if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}; it has to be above 0")
+            raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
         if not 0 <= self.warm_up < 1:
-            raise ValueError(f"warm_up is {self.warm_up}; it has to be 0 or more, and below 1")
+            raise ValueError(f"warm_up is {self.warm_up}; it must be 0 or more, and below 1")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FinetuneRecipe:
 def _at_least(least: int, **values: float) -> None:
     for name, value in values.items():
         if value < least:
-            raise ValueError(f"{name} is {value}; it has to be {least} or more")
+            raise ValueError(f"{name} is {value}; it must be {least} or more")
 
 
 # Biases and norms are left out of the decay as transformers' trainer does, which B was made with.

@@ -41,7 +41,7 @@ class ContrastiveOptions:
     def __post_init__(self) -> None:
         for name in ("size", "margin", "learning_rate", "epochs", "batch"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be above 0")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class FrozenRecipe:
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out is {self.held_out}; it has to be between 0 and 1")
+            raise ValueError(f"held_out is {self.held_out}; it must be between 0 and 1")
         if self.folds < 2 or not self.c_grid or min(self.c_grid) <= 0:
             raise ValueError("folds has to be 2 or more, and c_grid a list of numbers above 0")
         if self.longest_seconds < 0.1 or self.batch_seconds <= 0:

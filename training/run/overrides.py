@@ -107,7 +107,7 @@ def _members(present: tuple[Any, ...], changes: Mapping[str, Any], where: str) -
 def _fit(value: Any, hint: Any, where: str) -> Any:
     fitted = _fitted(value, hint)
     if fitted is _UNFIT:
-        raise UserError(f"{where} is {value!r}; it has to be {_words(hint)}")
+        raise UserError(f"{where} is {value!r}; it must be {_words(hint)}")
     return fitted
 
 

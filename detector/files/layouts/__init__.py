@@ -1,7 +1,7 @@
-"""The forms in which detectors are published as tensors alone, a module each.
+"""The layouts in which detectors are published as tensors alone, one module each.
 
-Each has `recognises(state)`, by the tensors' names, and `read(state, overrides)`. The first
-that recognises a file reads it; `linear_heads` comes last and says what it misses.
+Each has `recognises(state)`, which checks the tensors' names, and `read(state, overrides)`. The
+first that recognises a file reads it; `linear_heads` comes last and says what is missing.
 """
 
 from typing import Protocol
@@ -22,15 +22,15 @@ from dfd.detector.overrides import ModelOverrides
 
 
 class Layout(Protocol):
-    """What a module of this package has."""
+    """The interface of the modules of this package."""
 
     LAYOUT: str
 
     def recognises(self, state: StateDict) -> bool:
-        """Whether a file has this form."""
+        """Returns whether a file has this layout."""
 
     def read(self, state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-        """Reads it."""
+        """Reads a file with this layout."""
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -45,7 +45,7 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads a file by the first layout that recognises it.
+    """Reads a file with the first layout that recognises it.
 
     Raises:
         UserError: if no reader does, or tensors are missing or left over.

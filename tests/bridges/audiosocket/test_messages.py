@@ -64,7 +64,7 @@ def test_any_bytes_are_frames_or_a_protocol_error(chunks: list[bytes]) -> None:
         (b"\x01\x00\x0f", "15 bytes"),
         (HELLO.encode() + HELLO.encode(), "second"),
         (HELLO.encode() + b"\x10\x00\x03", "half a sample"),
-        (HELLO.encode() + b"\x18\xff\xfe", "over"),
+        (HELLO.encode() + b"\x18\xff\xfe", "exceeds"),
         (HELLO.encode() + b"\x42\x00\x00", "unknown"),
         (HELLO.encode() + b"\x03\x10\x00", "4096"),
     ],

@@ -97,7 +97,7 @@ def test_files(tmp_path: Path) -> None:
     path.write_text(FFMPEG)
     assert read(path).port == 5004
     path.write_bytes(bytes(70000))
-    with pytest.raises(UserError, match="over"):
+    with pytest.raises(UserError, match="exceeds"):
         read(path)
     path.write_text("hello")
     with pytest.raises(UserError, match=r"a\.sdp"):

@@ -84,13 +84,15 @@ def test_without_a_network_it_says_what_to_do(
 ) -> None:
     url = f"{server}/gone.pth" if place == "gone" else "http://127.0.0.1:9/AASIST.pth"
     offer(monkeypatch, url, None)
-    with pytest.raises(UserError, match=r"cannot be fetched .*on a machine with a network fetch"):
+    with pytest.raises(
+        UserError, match=r"cannot be fetched .*on a machine with a network download"
+    ):
         pulled.pull("aasist")
     assert not list((models / "aasist").iterdir())
 
 
 def test_what_is_given_out_by_hand(models: Path) -> None:
-    with pytest.raises(UserError, match=r"by hand only: fetch it from https://github\.com/TakHem"):
+    with pytest.raises(UserError, match=r"by hand: get it from https://github\.com/TakHem"):
         pulled.pull("ssl-aasist")
     with pytest.raises(UserError, match="there is no public detector foo: name a hub id or one of"):
         pulled.pull("foo")

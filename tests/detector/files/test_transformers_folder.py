@@ -58,7 +58,7 @@ def test_truncated_weights(keep: int, broken: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "wavlm"}, 'model_type is "wavlm"; it has to be "wav2vec2" or "hubert"'),
+        ({"model_type": "wavlm"}, 'model_type is "wavlm"; it must be "wav2vec2" or "hubert"'),
         ({"feat_proj_layer_norm": False}, "feat_proj_layer_norm is false"),
         ({"conv_pos_batch_norm": True}, "conv_pos_batch_norm is true"),
         ({"architectures": ["Wav2Vec2ForCTC"]}, "architectures is"),
@@ -66,10 +66,10 @@ def test_truncated_weights(keep: int, broken: Path) -> None:
         ({"add_adapter": True}, "add_adapter is true"),
         ({"adapter_attn_dim": 16}, "adapter_attn_dim is 16"),
         ({"feat_extract_norm": "batch"}, '"group" or "layer"'),
-        ({"conv_stride": [8, 4]}, r"conv_stride is \[8, 4\]; it has to be a list of 3"),
+        ({"conv_stride": [8, 4]}, r"conv_stride is \[8, 4\]; it must be a list of 3"),
         ({"conv_dim": "16"}, "conv_dim is"),
         ({"num_attention_heads": 5}, "a divisor of hidden_size, 32"),
-        ({"hidden_size": 0}, "hidden_size is 0; it has to be a whole number from 1"),
+        ({"hidden_size": 0}, "hidden_size is 0; it must be a whole number from 1"),
         ({"do_stable_layer_norm": "yes"}, "true or false"),
         ({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, "do not say which output is spoof"),
         ({"id2label": None}, "do not say which output is spoof"),
@@ -165,7 +165,7 @@ def test_weights_in_parts(folder: Path, broken: Path) -> None:
     with pytest.raises(UserError, match=r"model-00002-of-00002\.safetensors is missing"):
         read(broken)
     edit(index_file, weight_map={"classifier.bias": "../model.safetensors"})
-    with pytest.raises(UserError, match="has to be a list of files beside it"):
+    with pytest.raises(UserError, match="must be a list of files beside it"):
         read(broken)
 
 

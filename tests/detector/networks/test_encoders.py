@@ -200,7 +200,7 @@ def test_they_do_not_run_in_int8(kind: str, tmp_path: Path) -> None:
         ("conformer", {"conv_depthwise_kernel_size": 6}, "an odd number"),
         ("conformer", {"position_embeddings_type": "relative_key"}, "position_embeddings_type"),
         ("w2v-bert", {"use_intermediate_ffn_before_adapter": True}, "before_adapter is true"),
-        ("w2v-bert", {"feature_projection_input_dim": 80}, "it has to be 160"),
+        ("w2v-bert", {"feature_projection_input_dim": 80}, "it must be 160"),
         ("data2vec", {"model_type": "wav2vec2"}, "model_type"),
     ],
 )
@@ -218,7 +218,7 @@ def test_other_filterbanks_are_refused(tmp_path: Path) -> None:
     save(tmp_path, "w2v-bert")
     path = tmp_path / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"num_mel_bins": 64}))
-    with pytest.raises(UserError, match="num_mel_bins is 64; it has to be 80"):
+    with pytest.raises(UserError, match="num_mel_bins is 64; it must be 80"):
         load_detector(str(tmp_path), device="cpu")
 
 

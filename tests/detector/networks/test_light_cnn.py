@@ -111,16 +111,16 @@ def test_the_largest_of_neighbours(dimension: int, pool: int) -> None:
 @pytest.mark.parametrize(
     ("light_cnn", "said"),
     [
-        (None, "branches is null; it has to be at least one"),
-        ({"branches": [{}]}, "stages is null; it has to be at least one"),
-        ({"branches": [{"stages": 3}]}, "stages is 3; it has to be a list of objects"),
+        (None, "branches is null; it must be at least one"),
+        ({"branches": [{}]}, "stages is null; it must be at least one"),
+        ({"branches": [{"stages": 3}]}, "stages is 3; it must be a list of objects"),
         (
             {"branches": [{"stages": [{"maps": 0}]}]},
-            "maps is 0; it has to be a whole number from 1",
+            "maps is 0; it must be a whole number from 1",
         ),
         (
             {"branches": [{"stages": [{"maps": 4, "feature_taps": 2}]}]},
-            r"feature_taps is 2; it has to be odd",
+            r"feature_taps is 2; it must be odd",
         ),
         (
             {"branches": [{"stages": [{"maps": 4, "feature_pool": 13}]}]},
