@@ -1,13 +1,16 @@
 """Who may speak is decided by files that change while the daemon runs."""
 
+import contextlib
 import datetime
 import hashlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +239,48 @@ def test_what_is_closed_is_not_there() -> None:
                 method(b"", timeout=20)
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert judged(daemon)[-1].HasField("summary")
+
+
+def own_address() -> str:
+    """An address of this machine that is no loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(one.getsockname()[0])
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "two workers"])
+def test_one_address_does_not_take_every_place(more: tuple[str, ...]) -> None:
+    host = own_address()
+    limits = ("--host", "0.0.0.0", "--allow-open", "--max-streams-per-peer", "2")
+    # each on a connection of its own, which any worker may take
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    with Daemon(*limits, *more) as daemon, contextlib.ExitStack() as stack:
+
+        def open_stream() -> Any:
+            channel = grpc.insecure_channel(f"{host}:{daemon.port}", options)
+            stack.callback(channel.close)
+
+            def hold() -> Any:
+                yield config()
+                while not over.wait(0.05):
+                    yield audio(0.05)
+
+            call = DetectionServiceStub(channel).StreamingDetect(hold())
+            assert next(call).HasField("started")
+            return call
+
+        over = threading.Event()
+        stack.callback(over.set)
+        held = [open_stream(), open_stream()]
+        assert {reason(open_stream) for _ in range(6)} == {"PEER_FULL"}
+        held[0].cancel()
+        daemon.until(lambda: reason(open_stream) == "")
+        assert judged(daemon)[-1].HasField("summary")  # this machine's loopback is another
+
+
+def test_an_open_metrics_page_is_told() -> None:
+    with Daemon("--metrics-host", "0.0.0.0") as daemon:
+        daemon.until_logged("metrics page.*host=0.0.0.0")

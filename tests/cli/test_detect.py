@@ -1,6 +1,7 @@
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -347,6 +348,30 @@ def test_a_batch_outlives_odd_names_and_an_ascii_terminal(tmp_path: Path) -> Non
         assert b"bad.wav is not an audio file" in b" ".join(done.stderr.split())
         assert b"caf\\xe9.wav" in done.stdout.replace(b"\\\\", b"\\")
         assert b"plain.wav" in done.stdout
+
+
+# everything read-only, no folder for temporary files among it
+_READ_ONLY = """
+mount --make-rprivate / || exit 77
+for folder in /dev/shm /var/tmp /tmp /; do
+    mount --bind $folder $folder && mount -o remount,bind,ro $folder || exit 77
+done
+cd / && ! touch /tmp/dfd-test 2>/dev/null || exit 77
+exec "$@"
+"""
+
+
+def test_a_read_only_root_without_a_temporary_folder(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", speech(5.0))
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare is missing: apt-get install util-linux")
+    command = ["unshare", "-m", "sh", "-c", _READ_ONLY, "sh"]
+    command += [sys.executable, "-m", "dfd", "detect", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    if done.returncode in (1, 77) and "dfd" not in done.stderr:
+        pytest.skip("needs the right to mount")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["utterance_duration_sec"] == 5.0
 
 
 def test_a_pipe_is_scored(tmp_path: Path) -> None:
