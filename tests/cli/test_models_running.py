@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dfd.v1 import detection_pb2 as pb
-from tests.cli.test_serve import Start, model, requests, start
-
-__all__ = ["model", "start"]  # fixtures
+from tests.cli.serving import Start, requests
 
 
 def models(daemon: Any, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -77,8 +77,8 @@ class Two:
         if how == "fusion":
             self.scheduler = FusedScheduler(served, Fusion(specs), self.metrics)
         else:
-            cascade = Cascade(*specs, 0.2)
-            self.scheduler = CascadeScheduler(*served, cascade, self.metrics)
+            cascade = Cascade(specs[0], specs[1], 0.2)
+            self.scheduler = CascadeScheduler(served[0], served[1], cascade, self.metrics)
         self.lane = self.scheduler.open_lane()
 
     def submit(
