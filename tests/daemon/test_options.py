@@ -58,7 +58,7 @@ def test_the_effective_configuration_tells_where_it_came_from() -> None:
     assert shown["port"] == "0 (flag)"
     assert shown["token_file"] == "/etc/dfd/tokens.toml (file)"
     assert shown["host"] == "127.0.0.1 (default)"
-    assert shown["idle_timeout_seconds"] == "300.0 (default)"
+    assert shown["idle_timeout_seconds"] == "3900.0 (default)"
     assert shown["threads"] == "none (default)"
 
 

@@ -32,7 +32,7 @@ async def test_started_results_and_summary(connect: Connect) -> None:
     assert started.model.weights_sha256 == "ab" * 32
     assert started.model.window_duration.ToSeconds() == 2
     assert started.limits.max_chunk_bytes == 16 << 20
-    assert started.limits.idle_timeout.ToSeconds() == 300
+    assert started.limits.idle_timeout.ToSeconds() == 3900
     effective = started.effective_config
     assert effective.model == "fake"
     assert effective.hop_duration.ToSeconds() == 1
