@@ -51,8 +51,8 @@ class ServeOptions(ModelOverrides):
         max_stream_bytes_per_second, max_peer_bytes_per_second: clients that send more than this,
             or more than twice real time if their format needs more, are read more slowly; does
             not apply to loopback addresses.
-        idle_timeout_seconds: a stream that sends nothing for this long ends; 0: never. The default is
-            longer than the hour for which a SIP bridge lets a call be on hold.
+        idle_timeout_seconds: a stream that sends nothing for this long ends; 0: never. The default
+            is longer than the hour for which a SIP bridge lets a call be on hold.
         max_stream_seconds: a stream ends when it is this old; 0: never.
         config_timeout_seconds: how long a call may hold a slot before it sends its configuration.
         upload_timeout_seconds: how long a recording may take to arrive, and to find room.
