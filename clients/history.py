@@ -15,7 +15,7 @@ from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat
 from dfd.clients.protocol import wire
 from dfd.clients.watching import ScorePoint
-from dfd.messages import duration, from_message
+from dfd.messages import duration, from_message, to_message, wire_name
 from dfd.v1 import detection_pb2 as pb
 
 
@@ -176,22 +176,18 @@ def _alert(row: Mapping[str, Any]) -> ev.Alert:
 
 
 def _summary(row: Mapping[str, Any], alerts: Sequence[ev.Alert]) -> ev.ChannelSummary:
-    peak, first = row["peak_probability"], row["first_alert_seconds"]
-    message = pb.ChannelSummary(
-        channel=row["channel"],
-        verdict=pb.Verdict.Value(f"VERDICT_{row['verdict'].upper()}"),
-        inconclusive_reasons=row["reasons"],
-        cumulative_score=_score(row["spoof_probability"], row["spoof_llr"]),
-        peak_rolling_score=_score(peak, None),
-        mean_spoof_probability=row["mean_probability"],
-        audio_duration=duration(row["audio_seconds"]),
-        speech_duration=duration(row["speech_seconds"]),
-        gap_duration=duration(row["gap_seconds"]),
-        time_to_first_alert=None if first is None else duration(first),
-        windows_scored=row["windows_scored"],
-        windows_shed=row["windows_shed"],
-        windows_insufficient_speech=row["windows_insufficient_speech"],
-        windows_failed=row["windows_failed"],
+    known = {wire_name(name, pb.ChannelSummary.DESCRIPTOR): value for name, value in row.items()}
+    named = {name: value for name, value in known.items() if name is not None}
+    message = to_message(
+        pb.ChannelSummary,
+        **named
+        | {
+            "verdict": ev.Verdict(row["verdict"]),
+            "inconclusive_reasons": row["reasons"],
+            "cumulative_score": _score(row["spoof_probability"], row["spoof_llr"]),
+            "peak_rolling_score": _score(row["peak_probability"], None),
+            "mean_spoof_probability": row["mean_probability"],
+        },
     )
     found = tuple(alert.watermark for alert in alerts if alert.watermark is not None)
     return from_message(ev.ChannelSummary, message, watermarks=found)

@@ -13,15 +13,14 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dfd.errors import UserError
-from dfd.streaming.types import Alert, Window
+from dfd.streaming.types import Alert, Window, WindowStatus
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext, Tracer
 
-    from dfd.daemon.scheduling.batching import Outcome
 
 _NANOS = 1_000_000_000
 # a collector that does not answer must not hold up the end
@@ -173,7 +172,31 @@ class StreamTrace:
         self._span.end()
 
 
-def end_window(span: Span, outcome: Outcome) -> None:
+class WindowOutcome(Protocol):
+    """The outcome of a window, as the scheduler gives it."""
+
+    @property
+    def status(self) -> WindowStatus:
+        """What became of it."""
+
+    @property
+    def spoof_llr(self) -> float | None:
+        """None unless it was scored."""
+
+    @property
+    def queue_seconds(self) -> float:
+        """Time until its forward pass."""
+
+    @property
+    def compute_seconds(self) -> float:
+        """Time of its forward pass."""
+
+    @property
+    def batch_size(self) -> int:
+        """Windows in that pass."""
+
+
+def end_window(span: Span, outcome: WindowOutcome) -> None:
     """Ends the span of a window with what became of it."""
     from opentelemetry.trace import StatusCode
 

@@ -75,7 +75,7 @@ class OpusDecoder:
         """Samples (N, channels) of a packet, without those that its container leaves out.
 
         Raises:
-            ValueError: it is damaged.
+            ValueError: if it is damaged.
         """
         content = bytes(packet)
         count = self._library.opus_decode_float(

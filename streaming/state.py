@@ -7,28 +7,7 @@ before that is in the numbers here; there is no audio.
 
 from dataclasses import dataclass
 
-from dfd.streaming.types import Score, Watermark
-
-
-@dataclass(frozen=True, slots=True)
-class TrackMark:
-    """Where a track continues after one of its windows.
-
-    Attributes:
-        position: position from which its audio is fed again, in samples at the model's rate.
-        next_start, last_end, sequence: start of the next window, end and number of the last one.
-        provisional: amounts of speech after which provisional windows are still to be cut.
-        speech_samples: speech up to `next_start`.
-        gap_samples: gaps up to `position`.
-    """
-
-    position: int
-    next_start: int
-    last_end: int
-    sequence: int
-    provisional: tuple[int, ...]
-    speech_samples: int
-    gap_samples: int
+from dfd.streaming.types import Score, TrackMark, Watermark
 
 
 @dataclass(frozen=True, slots=True)

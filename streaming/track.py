@@ -11,8 +11,7 @@ from dfd.streaming.samples.gaps import GapMap
 from dfd.streaming.samples.ring import RingBuffer
 from dfd.streaming.speech.activity import SpeechProfile
 from dfd.streaming.speech.vad import Vad
-from dfd.streaming.state import TrackMark
-from dfd.streaming.types import FeedEvent, Samples, SpeechActivity, Window
+from dfd.streaming.types import FeedEvent, Samples, SpeechActivity, TrackMark, Window
 
 # Audio is taken in pieces of at most this, so that the ring holds a window and a piece.
 _BLOCK_SECONDS = 0.5

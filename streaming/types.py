@@ -10,13 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from dfd.streaming.state import TrackMark
 
 Samples = NDArray[np.float32]
 
@@ -98,6 +94,27 @@ class Score:
     def spoof_probability(self) -> float:
         """P(spoof) at even prior odds, in [0, 1]."""
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, self.spoof_llr))))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackMark:
+    """Where a track continues after one of its windows.
+
+    Attributes:
+        position: position from which its audio is fed again, in samples at the model's rate.
+        next_start, last_end, sequence: start of the next window, end and number of the last one.
+        provisional: amounts of speech after which provisional windows are still to be cut.
+        speech_samples: speech up to `next_start`.
+        gap_samples: gaps up to `position`.
+    """
+
+    position: int
+    next_start: int
+    last_end: int
+    sequence: int
+    provisional: tuple[int, ...]
+    speech_samples: int
+    gap_samples: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,7 +38,12 @@ PAIRS: list[tuple[type, type[Message], set[str], set[str]]] = [
     ),
     (audio.AudioFormat, pb.AudioFormat, set(), set()),
     (asked.AlertPolicy, pb.AlertPolicy, set(), set()),
-    (asked.StreamOptions, pb.StreamingDetectConfig, set(), {"audio_format"}),
+    (
+        asked.StreamOptions,
+        pb.StreamingDetectConfig,
+        set(),
+        {"audio_format", "checkpoints", "resume_state"},
+    ),
     (asked.VadOptions, pb.VadConfig, set(), set()),
     (watching.ScorePoint, pb.ScorePoint, set(), set()),
     (watching.WatchedChannel, pb.WatchedChannel, set(), set()),

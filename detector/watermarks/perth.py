@@ -42,7 +42,7 @@ def weights_path() -> Path:
     """The weights in the installed package.
 
     Raises:
-        UserError: the package is not installed.
+        UserError: if the package is not installed.
     """
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
@@ -69,7 +69,7 @@ class PerthReader(nn.Module):
         sample_rate_hz: of the samples; a frame of 64 ms and a hop of 10 ms must be whole samples.
 
     Raises:
-        UserError: they are not.
+        UserError: if they are not.
     """
 
     window: Tensor
@@ -133,7 +133,7 @@ def load_perth(sample_rate_hz: int, path: Path | None = None) -> PerthReader:
         path: of the weights, where they are not the installed package's.
 
     Raises:
-        UserError: they are not there, or are something else.
+        UserError: if they are not there, or are something else.
     """
     path = path or weights_path()
     tensors, _ = state_of(read_pickled(path), path)

@@ -20,7 +20,7 @@ class Readers:
         schemes: as `schemes.named` gives them.
 
     Raises:
-        UserError: a scheme's weights cannot be read.
+        UserError: if a scheme's weights cannot be read.
     """
 
     def __init__(self, schemes: Sequence[Scheme]) -> None:
@@ -36,7 +36,7 @@ class Readers:
             sample_rate_hz: theirs.
 
         Raises:
-            UserError: a scheme cannot be read at this rate.
+            UserError: if a scheme cannot be read at this rate.
         """
         batch = torch.tensor(samples).unsqueeze(0)  # a copy: what a stream gives is read-only
         readings = []

@@ -31,7 +31,7 @@ def named(words: str) -> tuple[Scheme, ...]:
     """The schemes of a list with commas; none for an empty one.
 
     Raises:
-        UserError: one is not known, or its package is not installed.
+        UserError: if one is not known, or its package is not installed.
     """
     schemes = []
     for name in dict.fromkeys(word.strip() for word in words.split(",") if word.strip()):
