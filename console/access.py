@@ -1,4 +1,4 @@
-"""Who gets in: whoever shows the token once, by browsers that no other page has sent."""
+"""Access control: the token, presented once, and no requests from other sites."""
 
 import hashlib
 import hmac
@@ -30,11 +30,11 @@ input, button {{ font: inherit; padding: .5rem; width: 100%; box-sizing: border-
 
 
 class Doorkeeper:
-    """An ASGI application before another, for pages and web sockets alike.
+    """ASGI middleware that checks access, for pages and web sockets alike.
 
     Args:
-        token: None asks for none; then only names of this machine are answered, so that no
-            page on the web can reach the console by a name of its own.
+        token: None requires none; then only names of this machine are answered, so that no web
+            site can reach the console through a domain name of its own.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -42,7 +42,7 @@ class Doorkeeper:
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a request through, or answers it."""
+        """Passes a request on, or rejects it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -60,7 +60,7 @@ class Doorkeeper:
         host = headers.get("host", "")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return HTMLResponse("another page may not speak to the console", 403)
+            return HTMLResponse("another site may not access the console", 403)
         if self._token is None:
             named = urlsplit(f"//{host}").hostname
             if named not in _LOOPBACK:
@@ -87,11 +87,11 @@ class Doorkeeper:
                 secure=request.url.scheme == "https",
             )
             return answer
-        message = "That token is wrong." if given else "This console asks for its token."
+        message = "That token is wrong." if given else "This console requires its token."
         return HTMLResponse(_PAGE.format(message=html.escape(message)), 401)
 
     @property
     def _ticket(self) -> str:
-        """What the browser keeps: made from the token, and not the token."""
+        """Returns what the browser keeps: derived from the token, but not the token itself."""
         assert self._token is not None
         return hmac.new(self._token.encode(), b"dfd console", hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The page of all running streams, and the page of one."""
+"""The page of all running streams, and the page of a single one."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _SLOTS = {
 
 
 def build(hub: Hub, *, history: bool) -> None:
-    """All streams.
+    """Builds the page of all streams.
 
     Args:
-        hub: the daemon.
-        history: whether there is a page of those that are over.
+        hub: the connection to the daemon.
+        history: whether there is a page of finished calls.
     """
     with frame.page("/calls", "Calls"):
         with frame.panel():
@@ -86,7 +86,7 @@ def build(hub: Hub, *, history: bool) -> None:
 
 
 def rows(hub: Hub, streams: Iterable[WatchedStream], text: str) -> list[dict[str, Any]]:
-    """Streams for the table: alerts first, then those that run, the highest score before."""
+    """Returns table rows: streams with alerts first, then running ones, highest score first."""
     found = [stream for stream in streams if stream.matches(text)]
     found.sort(key=lambda s: (not s.alerted, bool(s.end_reason), -(s.cumulative or 0.0), s.key))
     return [_row(hub, stream) for stream in found]
@@ -129,13 +129,13 @@ def _rates(hub: Hub, stream: WatchedStream) -> verdicts.Rates | None:
 
 
 def build_one(hub: Hub, key: str) -> None:
-    """One stream closely."""
+    """Builds the page of a single stream."""
     stream = hub.streams.find(key)
     with frame.page("/calls", stream.stream_id if stream is not None else "Call"):
         ui.link("All calls", "/calls").classes("plain")
         if stream is None:
             with frame.panel():
-                frame.Text("This call is not known here: it ended before the console looked.")
+                frame.Text("This call is unknown: it ended before the console was started.")
             return
         alert = frame.Text(classes="dfd-alert", live="assertive")
         with frame.panel():

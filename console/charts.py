@@ -1,4 +1,4 @@
-"""Scores and waveforms as options of ECharts."""
+"""ECharts options for scores and waveforms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dfd.clients.watching import ScorePoint
 
 Options = dict[str, Any]
 
-# told apart by colour and by line, on dark and on light
+# distinguished by colour and by line style, on dark and light backgrounds
 WINDOW, ROLLING, CUMULATIVE, THRESHOLD = "#7a8aa0", "#d97706", "#2563eb", "#dc2626"
 _GREY = "#7f8a99"
 
@@ -24,15 +24,15 @@ def scores(
     alerts: Sequence[tuple[float, str]] = (),
     seconds: float | None = None,
 ) -> Options:
-    """The three scores over time, with speech, thresholds and alerts.
+    """Draws the three scores over time, with speech, thresholds and alerts.
 
     Args:
         points: the windows, in order.
-        rolling_threshold: drawn as a line where given.
-        cumulative_threshold: likewise.
-        speech: begin and end of each stretch.
-        alerts: where, and in a word what.
-        seconds: length of the axis; None as long as the windows go.
+        rolling_threshold: drawn as a line if given.
+        cumulative_threshold: drawn as a line if given.
+        speech: start and end of each stretch of speech.
+        alerts: positions, each with a word for the alert.
+        seconds: length of the axis; None means up to the last window.
     """
     end = seconds or max((point.end_seconds for point in points), default=10.0)
     lines = [
@@ -110,7 +110,7 @@ def scores(
 
 
 def _joined(alerts: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Alerts by the same window as one."""
+    """Joins alerts of the same window into one."""
     found: dict[float, list[str]] = {}
     for at, word in alerts:
         found.setdefault(at, []).append(word)
@@ -129,7 +129,7 @@ def _line(name: str, colour: str, pairs: Sequence[tuple[float, float | None]]) -
 
 
 def _described(points: Sequence[ScorePoint]) -> str:
-    """The chart for whoever does not see it."""
+    """Describes the chart for screen readers."""
     scored = [point for point in points if point.cumulative is not None]
     if not scored:
         return "Time line of spoof scores; none yet."
@@ -143,7 +143,7 @@ def _described(points: Sequence[ScorePoint]) -> str:
 
 
 def waveform(peaks: Sequence[float], seconds: float) -> Options:
-    """A recording's loudness over time, from the peaks of equal parts of it."""
+    """Draws a recording's waveform from the peaks of equal parts."""
     step = seconds / max(1, len(peaks))
     data = [[round((at + 0.5) * step, 3), round(peak, 4)] for at, peak in enumerate(peaks)]
     mirrored = [[at, -peak] for at, peak in data]
@@ -170,7 +170,7 @@ def waveform(peaks: Sequence[float], seconds: float) -> Options:
 
 
 def bars(title: str, rows: Sequence[tuple[str, float]], unit: str) -> Options:
-    """A column of a table as horizontal bars."""
+    """Draws a column of a table as horizontal bars."""
     names = [name for name, _ in rows][::-1]
     values = [value for _, value in rows][::-1]
     said = "; ".join(f"{name}: {value:g}" for name, value in rows)
@@ -205,7 +205,7 @@ def bars(title: str, rows: Sequence[tuple[str, float]], unit: str) -> Options:
 
 
 def sparkline(points: Sequence[ScorePoint], width: int = 96, height: int = 24) -> str:
-    """The last rolling scores as the points of an SVG polyline."""
+    """Returns the last rolling scores as points of an SVG polyline."""
     values = [point.rolling for point in points if point.rolling is not None][-32:]
     if len(values) < 2:
         return ""

@@ -1,4 +1,4 @@
-"""Voices that this machine can synthesise, from easy to hard."""
+"""Voices that this machine can synthesise, from easy to hard to detect."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A synthetic recording that can be made here.
+    """A synthetic recording that can be made on this machine.
 
     Attributes:
-        title: what it is, in words.
-        needs: the program or the module that makes it.
-        install: how that is had.
+        title: description in words.
+        needs: the program or module that it needs.
+        install: how to install that.
         make: writes a WAV file.
     """
 
@@ -36,7 +36,7 @@ class Example:
 
     @property
     def available(self) -> bool:
-        """Whether this machine can make it."""
+        """Whether it can be made on this machine."""
         return shutil.which(self.needs) is not None or find_spec(self.needs) is not None
 
 
@@ -52,7 +52,7 @@ def _espeak(path: Path) -> None:
 
 
 def _telephone(path: Path) -> None:
-    """The same voice as a telephone brings it: 8 kHz, mu-law."""
+    """Makes the same voice as over a telephone: 8 kHz, mu-law."""
     import numpy as np
     import soundfile
 
@@ -80,7 +80,7 @@ def _hibari(path: Path) -> None:
 EXAMPLES = (
     Example(
         "easy",
-        "Easy: eSpeak NG, a voice that training knew",
+        "Easy: eSpeak NG, a voice from the training data",
         "espeak-ng",
         "apt-get install espeak-ng",
         _espeak,
@@ -94,14 +94,14 @@ EXAMPLES = (
     ),
     Example(
         "flite",
-        "Hard: Flite, of which training heard a little",
+        "Hard: Flite, of which there was little in the training data",
         "flite",
         "apt-get install flite",
         _flite,
     ),
     Example(
         "neural",
-        "Hardest: hibari, a neural voice that training did not hear",
+        "Hardest: hibari, a neural voice not in the training data",
         "hibari",
         "pip install 'dfd[demo]'",
         _hibari,

@@ -1,4 +1,4 @@
-"""The page that judges a recording, uploaded or synthesised here."""
+"""The page that judges a recording, uploaded or synthesised on the spot."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ _MAX_BYTES = 256 << 20
 
 
 def build(hub: Hub) -> None:
-    """The page."""
+    """Builds the page."""
     with frame.page("/file", "File"):
         with frame.panel():
-            frame.Text("Any audio file. It goes to the daemon and is not kept.", "dfd-soft")
+            frame.Text("Any audio file. It is sent to the daemon and not kept.", "dfd-soft")
             with ui.element("div").classes("dfd-row"):
                 upload = ui.upload(auto_upload=True, max_file_size=_MAX_BYTES)
                 upload.props('accept="audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.gsm"')
-                upload.style("display:none")  # the button below has a name and a keyboard
+                upload.style(
+                    "display:none"
+                )  # the button below has a label and works with the keyboard
                 choose = ui.button("Choose a recording", icon="upload_file")
                 choose.props("no-caps unelevated")
                 choose.on("click", js_handler=f"() => getElement({upload.id}).pickFiles()")
@@ -72,7 +74,7 @@ def build(hub: Hub) -> None:
                     status.show(f"Not judged: {said.replace(str(path), name)}", "bad")
                 else:
                     said = [f"Judged {name}: {words.clock(found.seconds)} of audio."]
-                    said += [f"Not whole: {one}." for one in found.findings]
+                    said += [f"Incomplete: {one}." for one in found.findings]
                     status.show(" ".join(said), "bad" if found.findings else "")
                     with result:
                         _show(found)
@@ -99,7 +101,9 @@ def build(hub: Hub) -> None:
                     await run(path, example.title)
 
         upload.on_upload(uploaded)
-        upload.on_rejected(lambda: status.show("Not judged: the file is above 256 MiB", "bad"))
+        upload.on_rejected(
+            lambda: status.show("Not judged: the file is larger than 256 MiB", "bad")
+        )
         for example in EXAMPLES:
             buttons[example.key].on_click(lambda _, example=example: made(example))
 

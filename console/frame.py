@@ -1,4 +1,4 @@
-"""What every page of the console has."""
+"""The common frame of the console's pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfd.clients.display.casefile.page import CaseFile
 
 PAGES = (("/", "Live"), ("/file", "File"), ("/calls", "Calls"), ("/model", "Model"))
 
-# The theme follows the browser until the viewer picks one.
+# The theme follows the browser until the viewer chooses one.
 _THEMES: dict[bool | None, bool | None] = {None: True, True: False, False: None}
 
 _STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
@@ -23,11 +23,11 @@ _STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 @contextmanager
 def page(path: str, title: str) -> Iterator[None]:
-    """A page's frame; what is built inside is its content.
+    """Builds a page's frame; what is built inside the context is its content.
 
     Args:
-        path: of the page in the navigation.
-        title: its heading, and the window's.
+        path: path of the page in the navigation.
+        title: its heading, and the title of the window.
     """
     ui.page_title(f"{title} - dfd console")
     ui.add_css(_STYLE)
@@ -51,7 +51,7 @@ def page(path: str, title: str) -> Iterator[None]:
         button = (
             ui.button(icon="contrast", on_click=change)
             .props(f'flat round dense color=inherit aria-label="Theme: {named(theme.value)}"')
-            .tooltip("Dark, light, or as the browser")
+            .tooltip("Dark, light, or same as the browser")
         )
     with ui.element("main").props('id="main" tabindex="-1"').classes("dfd-main"):
         heading(title)
@@ -59,8 +59,8 @@ def page(path: str, title: str) -> Iterator[None]:
 
 
 def named(theme: bool | None) -> str:
-    """A theme in a word."""
-    return {None: "as the browser", True: "dark", False: "light"}[theme]
+    """Returns the name of a theme."""
+    return {None: "same as the browser", True: "dark", False: "light"}[theme]
 
 
 def heading(text: str, level: int = 1) -> ui.element:
@@ -77,7 +77,7 @@ def _escaped(text: str) -> str:
 
 
 class Text:
-    """A paragraph whose text changes, told to screen readers where it matters."""
+    """A paragraph whose text changes, announced to screen readers where it matters."""
 
     def __init__(self, text: str = "", classes: str = "", *, live: str = "") -> None:
         self._element = ui.html(_escaped(text), sanitize=False, tag="p").classes(classes)
@@ -96,7 +96,7 @@ class Text:
             self._colour = colour
 
     def wrap(self) -> None:
-        """Breaks long words too."""
+        """Allows breaks within long words."""
         self._element.style("overflow-wrap:anywhere")
 
     def visible(self, visible: bool) -> None:
@@ -105,7 +105,7 @@ class Text:
 
 
 class Facts:
-    """Small figures with their names."""
+    """Small figures with labels."""
 
     def __init__(self, *names: str) -> None:
         self._values: dict[str, ui.html] = {}
@@ -117,7 +117,7 @@ class Facts:
                     self._values[name] = made
 
     def show(self, **values: str) -> None:
-        """Changes figures; underscores in a name are spaces."""
+        """Updates figures; underscores in a name become spaces."""
         for name, value in values.items():
             element = self._values[name.replace("_", " ")]
             if element.content != _escaped(value):
@@ -125,7 +125,7 @@ class Facts:
 
 
 def report_button(case: Callable[[], CaseFile]) -> None:
-    """A button that gives the viewer a page for a case file."""
+    """Adds a button that downloads a page for a case file."""
 
     def save() -> None:
         page = case()
@@ -138,12 +138,12 @@ def report_button(case: Callable[[], CaseFile]) -> None:
 
 
 def panel() -> ui.element:
-    """A box."""
+    """Adds a box."""
     return ui.element("section").classes("dfd-panel")
 
 
 def colour(text: str) -> str:
-    """The colour of a verdict's words."""
+    """Returns the colour for a verdict's words."""
     low = text.lower()
     if low.startswith(("cannot tell", "no sign")):
         return "unsure"

@@ -1,4 +1,4 @@
-"""The pages of calls that are over, from the daemon's journal."""
+"""The pages of finished calls, from the daemon's journal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLUMNS: list[dict[str, Any]] = [
 
 
 def build(read: Reader) -> None:
-    """The page."""
+    """Builds the page."""
     with frame.page("/calls", "History"):
         ui.link("Running calls", "/calls").classes("plain")
         with frame.panel():
@@ -74,7 +74,7 @@ def build(read: Reader) -> None:
 
 
 def rows(call: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each channel of a call; one where it has no summary."""
+    """Returns a row for each channel of a call, or one row if it has no summary."""
     labels = call["labels"] or {}
     made = []
     for channel in call["channels"] or [{}]:
@@ -103,10 +103,10 @@ def rows(call: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def build_one(read: Reader, key: str) -> None:
-    """One call closely, as the journal has it."""
+    """Builds the page of a single call from the journal."""
     try:
         record = await asyncio.to_thread(read.call, key)
-        trouble = "The journal has no such call; it may have been deleted since."
+        trouble = "The journal has no such call; it may have been deleted."
     except UserError as error:
         record, trouble = None, str(error)
     with frame.page("/calls", "Call" if record is None else record["stream_id"]):
@@ -155,7 +155,7 @@ def _channel(call: history.Call, channel: history.Channel, rates: verdicts.Rates
             }
         )
         if not channel.points:
-            frame.Text("The journal has no scores over time of this call.", "dfd-soft")
+            frame.Text("The journal has no scores over time for this call.", "dfd-soft")
             return
         chart = charts.scores(
             channel.points,

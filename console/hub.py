@@ -1,4 +1,4 @@
-"""One look at the daemon for all viewers of the console."""
+"""One connection to the daemon for all viewers of the console."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _RETRY_SECONDS = 2.0
 
 
 class Hub:
-    """Watches the daemon once, however many look at it.
+    """Watches the daemon once, however many viewers there are.
 
     Attributes:
-        streams: those that run, and the last that ended while the console was there.
-        version: goes up with every change of `streams` and of `trouble`.
+        streams: running streams, and the last ones that ended while the console was running.
+        version: increases with every change of `streams` or `trouble`.
         trouble: why there is nothing to see; empty while all is well.
-        info: what the daemon offers; None until it was reached.
+        info: what the daemon offers; None before it was reached.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -37,7 +37,7 @@ class Hub:
         self._task = asyncio.create_task(self._watch())
 
     async def aclose(self) -> None:
-        """Looks no more."""
+        """Stops watching."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -45,7 +45,7 @@ class Hub:
 
     @property
     def rates(self) -> verdicts.Rates | None:
-        """The model's error rates, where the daemon's own threshold leaves them true."""
+        """Returns the model's error rates if they apply at the daemon's threshold."""
         if self.info is None or not self.info.models:
             return None
         return verdicts.rates_at(
@@ -53,12 +53,12 @@ class Hub:
         )
 
     def model(self, name: str) -> ModelInfo | None:
-        """A model that the daemon serves; without a name its default."""
+        """Returns a model that the daemon serves; its default if no name is given."""
         models = () if self.info is None else self.info.models
         return next((one for one in models if name in ("", one.name)), None)
 
     async def refresh_info(self) -> ServerInfo | None:
-        """Asks the daemon anew; what was known before where it does not answer."""
+        """Asks the daemon again; keeps the previous answer if it does not respond."""
         with contextlib.suppress(DetectionError):
             self.info = await self.client.server_info(timeout_seconds=3.0)
         return self.info

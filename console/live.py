@@ -1,4 +1,4 @@
-"""The page that hears the browser's microphone."""
+"""The page for the browser's microphone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFRESH_SECONDS = 0.2
 
 
 def build(hub: Hub, session: Session) -> None:
-    """The page."""
+    """Builds the page."""
     with frame.page("/", "Live"):
         ui.add_body_html(f"<script>{SCRIPT}</script>")
         with frame.panel():
@@ -25,7 +25,7 @@ def build(hub: Hub, session: Session) -> None:
                 stop = ui.button("Stop", icon="stop").props("no-caps outline")
                 stop.on("click", js_handler="() => window.dfdMicrophone.stop()")
             hint = frame.Text(
-                "Your voice goes to the daemon and is not kept. Speak for a few seconds.",
+                "Your voice is sent to the daemon and not kept. Speak for a few seconds.",
                 "dfd-soft",
             )
         alert = frame.Text(classes="dfd-alert", live="assertive")
@@ -42,7 +42,7 @@ def build(hub: Hub, session: Session) -> None:
             chart = ui.echart(charts.scores([], rolling_threshold=None, cumulative_threshold=None))
             chart.style("height:300px;width:100%").props('role="img" aria-label="Scores over time"')
             frame.Text(
-                "0 is human, 1 is synthetic. Green: speech. Dashed: where an alert is raised.",
+                "0 is human, 1 is synthetic. Green: speech. Dashed: thresholds for alerts.",
                 "dfd-soft",
             )
         failed: list[str] = []
@@ -66,7 +66,7 @@ def build(hub: Hub, session: Session) -> None:
             hint.show(
                 f"Cannot listen: {trouble}"
                 if trouble
-                else "Your voice goes to the daemon and is not kept. Speak for a few seconds.",
+                else "Your voice is sent to the daemon and not kept. Speak for a few seconds.",
                 "bad" if trouble else "",
             )
             if seen["version"] == session.version:

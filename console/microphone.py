@@ -1,4 +1,4 @@
-"""The browser's microphone on its way to the daemon: one session a page."""
+"""Passes the browser's microphone to the daemon: one session per page."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SCRIPT = (Path(__file__).parent / "microphone.js").read_text(encoding="utf-8")
 
 
 class Session:
-    """What one page hears.
+    """The session of one page.
 
     Attributes:
-        state: level, scores and alerts, as the terminal's meter has them.
+        state: level, scores and alerts, as in the terminal's meter.
         points: the windows so far.
-        speech: begin and end of each stretch of speech.
+        speech: start and end of each stretch of speech.
         alerts: where alerts were raised, and by which score.
-        running: whether audio comes.
-        summary: the last word of the stream before.
+        running: whether audio is arriving.
+        summary: summary of the previous stream.
         trouble: why there is no stream; empty while all is well.
-        version: goes up with all of it.
+        version: increases with every change.
     """
 
     def __init__(self, client: AsyncDetectionClient, server: str) -> None:
@@ -67,7 +67,7 @@ class Session:
         return [*self.speech, (self._speech_since, now)]
 
     async def serve(self, socket: WebSocket) -> None:
-        """Takes a browser's audio to the daemon until either ends."""
+        """Passes a browser's audio to the daemon until either side ends."""
         if self.running:
             await socket.close(4409)
             return
@@ -133,7 +133,7 @@ class Session:
 
 
 def point(event: ev.WindowResult) -> ScorePoint:
-    """A window's scores for a time line."""
+    """Converts a window's scores for a time line."""
     scores = (event.window_score, event.rolling_score, event.cumulative_score)
     values = [None if score is None else score.spoof_probability for score in scores]
     return ScorePoint(event.end_seconds, *values)

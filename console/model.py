@@ -14,7 +14,7 @@ from dfd.console.hub import Hub
 
 
 async def build(hub: Hub) -> None:
-    """The page."""
+    """Builds the page."""
     info = await hub.refresh_info()
     with frame.page("/model", "Model"):
         if info is None or not info.models:
@@ -27,7 +27,8 @@ async def build(hub: Hub) -> None:
             frame.heading(f"{model.name} {model.version}", 2)
             frame.Text(verdicts.rates_sentence(hub.rates), "dfd-lead").wrap()
             frame.Text(
-                "Other voices, telephones, languages and tricks may fare worse. A verdict is a"
+                "Results may be worse for other voices, telephones, languages and attacks. A"
+                " verdict is a"
                 " reason to look closer, never a proof.",
                 "dfd-soft",
             )
@@ -56,12 +57,12 @@ async def build(hub: Hub) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A column of errors out of a card.
+    """A column of error rates from a card.
 
     Attributes:
-        title: of the section that it stands in.
-        by: what the rows are.
-        unit: what the figures are.
+        title: title of its section.
+        by: meaning of the rows.
+        unit: meaning of the figures.
     """
 
     title: str
@@ -71,7 +72,7 @@ class Table:
 
 
 def tables(card: str) -> list[Table]:
-    """The tables of a card with a column of equal error rates, as name and figure."""
+    """Returns the tables of a card that have a column of equal error rates."""
     found: list[Table] = []
     title = "Errors"
     lines = card.splitlines()

@@ -8,19 +8,19 @@ from dfd.clients.options import Connection
 
 
 class Reader(Protocol):
-    """The calls of a journal, as records; it may grow meanwhile."""
+    """Reads the calls of a journal, which may grow meanwhile."""
 
     def search(self, text: str, verdict: str | None, alerted: bool) -> list[dict[str, Any]]:
-        """Calls, newest first.
+        """Returns calls, newest first.
 
         Args:
-            text: every word of it is in the id, the address, the token's name or the labels.
-            verdict: of one of its channels; None is any.
-            alerted: whether only those with an alert are wanted.
+            text: words that must all occur in the id, address, token name or labels.
+            verdict: verdict of one of its channels; None means any.
+            alerted: whether to return only calls with an alert.
         """
 
     def call(self, key: str) -> dict[str, Any] | None:
-        """One call, whole; None where there is none."""
+        """Returns one complete call; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +28,12 @@ class ConsoleOptions:
     """How the console is served.
 
     Attributes:
-        connection: the daemon.
-        host, port: where the page is; port 0 takes a free one.
-        token: what a viewer has to know; None lets everyone in who reaches the port.
-        tls_cert, tls_key: PEM files; browsers give a microphone only to pages that are
-            encrypted or on the viewer's own machine.
-        history: reads the calls that are over; None shows none.
+        connection: how to reach the daemon.
+        host, port: address of the page; port 0 picks a free one.
+        token: token that viewers need; None admits everyone who can reach the port.
+        tls_cert, tls_key: PEM files; browsers allow the microphone only on pages that are encrypted
+            or on the viewer's own machine.
+        history: reads finished calls; None shows none.
     """
 
     connection: Connection

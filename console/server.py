@@ -1,4 +1,4 @@
-"""The console as a server: pages, the microphone's door, and who may come in."""
+"""The console's server: pages, the microphone's web socket, and access control."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ async def serve(options: ConsoleOptions, announce: Callable[[str], None]) -> Non
     """Serves the console until SIGINT or SIGTERM.
 
     Args:
-        options: how.
-        announce: takes the ready line.
+        options: how to serve.
+        announce: called with the ready line.
 
     Raises:
         UserError: if the port is unavailable, or a PEM file cannot be read.
@@ -123,7 +123,7 @@ async def serve(options: ConsoleOptions, announce: Callable[[str], None]) -> Non
     scheme = "https" if options.tls_cert else "http"
     host = f"[{options.host}]" if ":" in options.host else options.host
     announce(f"dfd console ready on {scheme}://{host}:{listening.getsockname()[1]}/")
-    # what NiceGUI keeps of a viewer, the theme, must not land where the console was started
+    # keep NiceGUI's per-viewer storage (the theme) out of the current folder
     with tempfile.TemporaryDirectory(prefix="dfd-console-") as folder:
         Storage.path = Path(folder)
         try:
@@ -133,16 +133,16 @@ async def serve(options: ConsoleOptions, announce: Callable[[str], None]) -> Non
 
 
 class _Server(uvicorn.Server):
-    """One that leaves the signals to its caller."""
+    """A server that leaves signals to its caller."""
 
     def leave(self) -> None:
-        """Ends; asked again, at once."""
+        """Stops gracefully; if called again, at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
-        """They are taken already."""
+        """Does nothing, since signals are already handled."""
         yield
 
 
@@ -152,5 +152,5 @@ def _bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise UserError(
-            f"{host}:{port} cannot be had ({error.strerror}); name another with --port"
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another port with --port"
         ) from None

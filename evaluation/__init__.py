@@ -1,9 +1,9 @@
-"""What a detector is worth on labelled recordings.
+"""Evaluation of a detector on labelled recordings.
 
 - `corpus`: rows of a manifest; `audio`: their samples
-- `protocols/`, `trials`: what public data sets list
-- `score_files`: scores in the field's form
+- `protocols/`, `trials`: the trial lists of public data sets
+- `score_files`: score files in the usual formats
 - `telephone/`: codecs, rooms and noise before scoring
 - `scoring/`: recordings to scores; `figures/`: scores to figures; `pages/`: figures shown
-- `evaluate`: the inside of `dfd evaluate`
+- `evaluate`: the implementation of `dfd evaluate`
 """

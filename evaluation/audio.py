@@ -25,8 +25,8 @@ class AudioCache:
     """Audio of some recordings: `samples` int16 (N, row), `lengths` int64 (N,).
 
     `unreadable` maps the file name of a recording that could not be decoded to the reason; its
-    length is 0. `key` names the content for what is derived from it and kept on a disk; empty
-    where nothing is.
+    length is 0. `key` identifies the content, for derived data cached on disk; empty if there is
+    none.
     """
 
     samples: npt.NDArray[np.int16]
@@ -35,13 +35,13 @@ class AudioCache:
     key: str = ""
 
     def waveform(self, index: int) -> FloatArray:
-        """The recording as float32 (length,), in -1..1."""
+        """Returns the recording as float32 (length,), in -1..1."""
         row = self.samples[index, : int(self.lengths[index])]
         return row.astype(np.float32) / 32768.0
 
 
 def level(samples: FloatArray) -> FloatArray:
-    """Remove the mean and set the level to -26 dBFS RMS, or to a peak of 0.99 if that is lower."""
+    """Removes the mean and sets the level to -26 dBFS RMS, or to a peak of 0.99 if lower."""
     centred = samples - samples.mean()
     rms = float(np.sqrt(np.mean(centred**2)))
     if rms < 1e-7:
@@ -52,21 +52,22 @@ def level(samples: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A recording that was read: 16 kHz mono `samples` (N,), and what was found on the way."""
+    """A decoded recording: 16 kHz mono `samples` (N,), and the problems found."""
 
     samples: FloatArray
     findings: tuple[Finding, ...] = ()
 
     @property
     def missing(self) -> str:
-        """What of it was not read, in one clause; empty where all was."""
+        """What was not read, as one clause; empty if everything was."""
         return "; ".join(str(one) for one in self.findings if one.kind.incomplete)
 
 
 def decode(path: Path) -> Decoded:
-    """Read the first audio track of a file, all links of it.
+    """Reads the first audio track of a file, with all its links.
 
-    Raises `UserError` where the file is missing, unreadable, empty or not finite.
+    Raises:
+        UserError: if the file is missing, unreadable, empty or not finite.
     """
     recording = open_recording(path)
     reading = recording.read(_BLOCK_FRAMES)
@@ -76,9 +77,10 @@ def decode(path: Path) -> Decoded:
 
 
 def samples_by_header(path: Path) -> int:
-    """Samples at 16 kHz as a file's header has them; decodes it where the header does not say.
+    """Returns the samples at 16 kHz according to the header; decodes the file if it does not say.
 
-    Raises `UserError` as `decode` does.
+    Raises:
+        UserError: as for `decode`.
     """
     seconds = open_recording(path).seconds
     return decode(path).samples.size if seconds is None else round(seconds * SAMPLE_RATE_HZ)
@@ -90,7 +92,7 @@ def _mono(block: Block) -> FloatArray:
 
 
 def resampled(samples: FloatArray, to_hz: int, from_hz: int) -> FloatArray:
-    """Bring (N,) samples from one rate to another, as the daemon does (soxr, high quality)."""
+    """Resamples (N,) samples as the daemon does (soxr, high quality)."""
     if to_hz == from_hz:
         return samples
     import soxr

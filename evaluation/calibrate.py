@@ -1,4 +1,4 @@
-"""A detector fitted to one's own calls: thresholds by people alone, calibration by both sides."""
+"""Fits a detector to a user's calls: thresholds from human speech, calibration from both kinds."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Call:
     """One channel of a recording, as a stream of windows.
 
     Attributes:
-        windows: those that were scored, without their samples.
+        windows: the scored windows, without their samples.
         raw: their log-odds before any calibration (n,).
-        seconds: of audio.
+        seconds: length of the audio.
     """
 
     windows: tuple[Window, ...]
@@ -50,13 +50,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What was fitted, and by what.
+    """The result of fitting.
 
     Attributes:
-        calibration: None where only thresholds were.
-        scale_interval, offset_interval: of the calibration, over resampled calls.
-        correlation: of the evidence, where there is a calibration.
-        missed, missed_interval: share of the machines' calls that raise no alert.
+        calibration: None if only thresholds were fitted.
+        scale_interval, offset_interval: intervals of the calibration, over resampled calls.
+        correlation: correlation of the evidence, if there is a calibration.
+        missed, missed_interval: share of synthetic calls that raise no alert.
     """
 
     threshold: Threshold
@@ -72,12 +72,12 @@ class Fitted:
 def hear(
     path: str, detector: LoadedModel, told: Callable[[str], None] = lambda words: None
 ) -> list[Call]:
-    """Scores a recording as a live stream, a call for each channel.
+    """Scores a recording as a live stream, with one call for each channel.
 
     Args:
-        path: of the recording.
+        path: path of the recording.
         detector: scores the windows.
-        told: takes a sentence on what of it was cut, damaged or left.
+        told: called with a sentence about anything cut short, damaged or not read.
 
     Raises:
         UserError: if it cannot be read.
@@ -126,22 +126,22 @@ def fit(
     spec: ModelSpec,
     false_alarms_per_hour: float,
 ) -> Fitted:
-    """Fits thresholds, and a calibration where there are machines enough for one.
+    """Fits thresholds, and a calibration if there are enough synthetic calls.
 
     Args:
-        people: calls of people.
-        machines: calls of machines; may be empty.
-        spec: of the detector.
-        false_alarms_per_hour: that are put up with.
+        people: human calls.
+        machines: synthetic calls; may be empty.
+        spec: spec of the detector.
+        false_alarms_per_hour: acceptable false alarms per hour.
 
     Raises:
-        UserError: if there are too few calls of people.
+        UserError: if there are too few human calls.
     """
     people = [call for call in people if len(call.raw)]
     machines = [call for call in machines if len(call.raw)]
     if len(people) < LEAST_PEOPLE:
         raise UserError(
-            f"{len(people)} calls of people were scored: a threshold takes at least {LEAST_PEOPLE}"
+            f"{len(people)} human calls were scored: a threshold needs at least {LEAST_PEOPLE}"
         )
     calibration, model, correlation = spec.calibration, traits(spec), None
     intervals: tuple[Any, Any] = (None, None)
@@ -180,7 +180,7 @@ def fit(
 
 
 def card_fields(fitted: Fitted) -> dict[str, Any]:
-    """The fields of `dfd.json` that say what was fitted."""
+    """Returns the fields of `dfd.json` with what was fitted."""
     threshold = fitted.threshold
     fields: dict[str, Any] = {
         "rolling_threshold": threshold.value,
@@ -203,7 +203,7 @@ def card_fields(fitted: Fitted) -> dict[str, Any]:
 def _level(
     call: Call, calibration: Calibration, model: ModelTraits, consecutive_windows: int
 ) -> float:
-    """The highest threshold at which a call raises an alert of either kind."""
+    """Returns the highest threshold at which a call raises an alert of either kind."""
     evidence = Evidence(model.window_samples / model.sample_rate_hz, model, _rolling_windows())
     rolling, cumulative = [], []
     for window, llr in zip(call.windows, calibration.apply(call.raw), strict=True):
@@ -216,13 +216,13 @@ def _level(
 
 
 def _rolling_windows() -> int:
-    """A stream's own default."""
+    """Returns a stream's default."""
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, 16_000))
     return options.rolling_windows
 
 
 def _fit(people: Sequence[Call], machines: Sequence[Call]) -> Calibration:
-    """Every call counts as much as any other of its side."""
+    """Fits a calibration in which all calls of a class have equal weight."""
     calls = [*people, *machines]
     raw = np.concatenate([call.raw for call in calls])
     labels = np.concatenate(
@@ -235,7 +235,7 @@ def _fit(people: Sequence[Call], machines: Sequence[Call]) -> Calibration:
 def _intervals(
     people: Sequence[Call], machines: Sequence[Call]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Of scale and offset, over calls drawn again with repetition."""
+    """Returns bootstrap intervals of scale and offset, resampling calls."""
     generator = np.random.default_rng(_SEED)
     scales, offsets = [], []
     for _ in range(_RESAMPLINGS):
@@ -253,7 +253,7 @@ def _intervals(
 def _correlation(
     people: Sequence[Call], machines: Sequence[Call], calibration: Calibration
 ) -> float:
-    """Of window LLRs within calls, each side about its own mean; 1 where calls are too short."""
+    """Returns the correlation of window LLRs within calls, by class; 1 if calls are too short."""
     streams = []
     for side in (people, machines):
         llrs = [calibration.apply(call.raw) for call in side]

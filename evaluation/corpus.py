@@ -41,21 +41,22 @@ class Recording:
 
     @property
     def kind(self) -> str:
-        """What sort of system it came from, where `system` says so: `tts` of `tts:VITS`."""
+        """The kind of system it came from, if `system` states it: `tts` in `tts:VITS`."""
         kind, colon, _ = self.system.partition(":")
         return kind if colon else ""
 
     @property
     def name(self) -> str:
-        """The utterance, or the file where none is given."""
+        """The utterance, or the file if there is none."""
         return self.utterance or self.file
 
 
 def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
-    """Read a manifest, optionally only the rows of one split.
+    """Reads a manifest, optionally only the rows of one split.
 
-    Raises `UserError` where the file cannot be read, a needed column is missing, a label is
-    unknown, or no row is left.
+    Raises:
+        UserError: if the file cannot be read, a required column is missing, a label is unknown,
+            or no row is left.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -64,7 +65,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
             missing = {"file", "label"} - columns
             if missing:
                 raise UserError(
-                    f"{path}: no column {', '.join(sorted(missing))}: the first line has to name"
+                    f"{path}: no column {', '.join(sorted(missing))}: the first line must name"
                     " the columns, separated by tabs"
                 )
             rows = [_row(path, number, row) for number, row in enumerate(reader, start=2)]
@@ -83,7 +84,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[Recording]:
 
 
 def refuse_duplicates(recordings: Iterable[Recording], where: Path) -> None:
-    """Raise `UserError` that names the first utterance which is there twice."""
+    """Raises `UserError` naming the first utterance that occurs twice."""
     seen: set[str] = set()
     for recording in recordings:
         if recording.name in seen:

@@ -1,4 +1,4 @@
-"""Trials and a model, or scores, to all figures: the inside of `dfd evaluate`."""
+"""The implementation of `dfd evaluate`: from trials and a model, or scores, to all figures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dfd.offline.batches import Batches
 from dfd.offline.scores import Scores
 from dfd.offline.windows import cut
 
-# a title and a number of steps to a context that gives a function to call at each step
+# makes, from a title and a number of steps, a context with a function to call at each step
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
 _STREAM_POINTS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
@@ -34,19 +34,19 @@ _STREAM_POINTS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is done beyond scoring.
+    """What to do beyond scoring.
 
     Attributes:
-        condition: what the recordings go through first.
-        conditions: further ones, each set beside clean in a table.
-        by_seconds: whether figures by seconds heard are made.
-        join_unknown_speakers: whether streams are made of recordings without a speaker too.
-        most_seconds: hear only so much of each recording.
-        threshold: on P(spoof), over the model's own.
-        bootstrap_repeats: of the intervals; 0 leaves them out.
-        asv: scores of a speaker verifier.
-        compare: whether published figures are set beside.
-        jobs: threads that decode and apply conditions.
+        condition: condition applied to all recordings.
+        conditions: further conditions, each compared with clean audio in a table.
+        by_seconds: whether to compute figures by seconds heard.
+        join_unknown_speakers: whether to also join recordings without a speaker into streams.
+        most_seconds: use only this much of each recording.
+        threshold: threshold on P(spoof), overriding the model's own.
+        bootstrap_repeats: samples for the intervals; 0 leaves them out.
+        asv: scores of a speaker verification system.
+        compare: whether to add published figures.
+        jobs: number of threads that decode and apply conditions.
     """
 
     condition: str = CLEAN
@@ -69,7 +69,7 @@ def no_bar(_title: str, _total: int) -> AbstractContextManager[Callable[[], None
 def evaluate_model(
     trials: TrialSet, model: Model, options: RunOptions, bar: Bar = no_bar
 ) -> tuple[dict[str, Any], Scores]:
-    """Scores the trials; gives all figures, and the scores (R,), NaN where there is none.
+    """Scores the trials; returns all figures, and the scores (R,), NaN where there is none.
 
     Raises:
         UserError: if the condition is unavailable here, or too little can be read.
@@ -113,7 +113,7 @@ def evaluate_model(
 
 
 def evaluate_scores(trials: TrialSet, llrs: Scores, options: RunOptions) -> dict[str, Any]:
-    """All figures of given scores (R,), NaN where there is none.
+    """Computes all figures of given scores (R,), NaN where there is none.
 
     Raises:
         UserError: if a label has no scores.
@@ -202,7 +202,7 @@ def _streams(
     options: RunOptions,
     bar: Bar,
 ) -> dict[str, Any]:
-    """Figures by seconds of streams that are joined of one speaker's recordings."""
+    """Computes figures by seconds, for streams joined from one speaker's recordings."""
     rows = trials.recordings
     readable = ~np.isnan(scored.pooled(model, options.condition))
     groups = heard.groups_to_join(rows, readable, unknown_speakers=options.join_unknown_speakers)
@@ -249,7 +249,7 @@ def _conditions(
     conditions: dict[str, Condition],
     options: RunOptions,
 ) -> dict[str, dict[str, Any]]:
-    """Each condition's figures, and the points of EER that it costs against clean."""
+    """Computes each condition's figures, and its EER difference from clean."""
     made: dict[str, dict[str, Any]] = {}
     for name in conditions:
         rows, kept = _usable(trials.recordings, scored.pooled(model, name))

@@ -1,6 +1,6 @@
-"""Scores and labels to figures of merit.
+"""Figures of merit, from scores and labels.
 
 - `metrics`, `tdcf`: EER, AUC, costs; the tandem cost; `calibration`: LLRs and thresholds
-- `breakdown`: all figures of a set, by source, system and more; `heard`: as evidence arrives
-- `curves`: what a plot shows; `baselines`: published figures to compare with
+- `breakdown`: all figures of a set, by source, system and more; `heard`: over time
+- `curves`: data for plots; `baselines`: published figures for comparison
 """

@@ -1,4 +1,4 @@
-"""Published figures to set a run beside: EER in per cent, each with where it comes from."""
+"""Published figures for comparison: EER in per cent, each with its source."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Published:
     """One system on one data set.
 
     Attributes:
-        dataset: as `--protocol` names it.
-        eer_percent: pooled.
-        source: who published it, and on which part where that is said.
+        dataset: name as for `--protocol`.
+        eer_percent: pooled EER.
+        source: who published it, and on which part, if stated.
         groups: EER in per cent by group, by table.
-        min_tdcf: of ASVspoof 2019, where it is given.
+        min_tdcf: min t-DCF of ASVspoof 2019, if stated.
     """
 
     system: str
@@ -86,7 +86,7 @@ PUBLISHED = (
     Published("DF Arena 1B", _WILD, 0.91, "its authors"),
 )
 
-# reported on sets that cannot be had, so nothing can stand beside them
+# reported on unavailable sets, so nothing can be compared with them
 ELSEWHERE = (
     "Wav2Vec2-XLSR (B): accuracy 97.9 %, ROC-AUC 0.998 on its own validation set of 187",
     "frozen embeddings and logistic regression (D): ROC-AUC 0.9684 in cross-validation, 0.9744 on"
@@ -95,6 +95,6 @@ ELSEWHERE = (
 
 
 def published(dataset: str) -> list[dict[str, Any]]:
-    """The rows of a data set, best first; empty for a manifest."""
+    """Returns the rows of a data set, best first; empty for a manifest."""
     rows = [asdict(row) for row in PUBLISHED if row.dataset == dataset]
     return sorted(rows, key=lambda row: float(row["eer_percent"]))

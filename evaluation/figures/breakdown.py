@@ -1,4 +1,4 @@
-"""What scores are worth: pooled, by source, by system and by whatever else a set is broken down.
+"""Figures of scores: pooled, by source, by system and by any other breakdown of a set.
 
 The figures are plain nested dicts, written as JSON by `dfd evaluate`. Scores are LLRs of
 whole recordings (see `scoring`), labels 1 for spoof.
@@ -27,7 +27,7 @@ from dfd.evaluation.trials import (
     Table,
 )
 
-# shown where the trials tell of them
+# shown if the trials contain them
 _WHERE_TOLD = (BY_EDITION, BY_KIND, BY_LANGUAGE)
 
 FloatArray = npt.NDArray[np.float64]
@@ -53,13 +53,13 @@ _CROSSED_SPLITS = 5
 
 @dataclass(frozen=True)
 class FigureOptions:
-    """What to work out.
+    """What to compute.
 
     Attributes:
-        threshold: on P(spoof), for false-alarm and miss rates; None leaves them out.
-        bootstrap_repeats: of the EER's interval; 0 leaves it out.
-        tables: breakdowns beside those by source and by system.
-        asv: scores of a speaker verifier for the tandem cost.
+        threshold: threshold on P(spoof) for false-alarm and miss rates; None leaves them out.
+        bootstrap_repeats: samples for the EER's interval; 0 leaves it out.
+        tables: breakdowns besides those by source and by system.
+        asv: scores of a speaker verification system for the tandem cost.
     """
 
     threshold: float | None = None
@@ -71,10 +71,11 @@ class FigureOptions:
 def evaluate(
     llrs: FloatArray, recordings: Sequence[Recording], options: FigureOptions | None = None
 ) -> dict[str, Any]:
-    """Figures of scores (N,), none of them NaN.
+    """Computes the figures of scores (N,), none of them NaN.
 
-    Raises `ValueError` unless both labels are present, `UserError` where the ASV scores
-    leave no tandem cost.
+    Raises:
+        ValueError: if a label is missing.
+        UserError: if no tandem cost is defined for the ASV scores.
     """
     options = options or FigureOptions()
     labels = np.array([row.label for row in recordings], dtype=np.int64)
@@ -94,7 +95,7 @@ def evaluate(
 
 
 def summary(scores: FloatArray, recordings: Sequence[Recording]) -> dict[str, float]:
-    """The three figures that a training run watches: pooled and within-source EER, minCllr."""
+    """Returns the three figures monitored in training: pooled and within-source EER, minCllr."""
     labels = np.array([row.label for row in recordings], dtype=np.int64)
     bare = FigureOptions(bootstrap_repeats=0)
     within = _mean_eer(breakdown(scores, labels, recordings, BY_SOURCE, bare))
@@ -106,7 +107,7 @@ def summary(scores: FloatArray, recordings: Sequence[Recording]) -> dict[str, fl
 
 
 def pooled(scores: FloatArray, labels: IntArray, options: FigureOptions) -> dict[str, Any]:
-    """All figures of one set of scores."""
+    """Computes all figures of one set of scores."""
     figures: dict[str, Any] = {
         "eer": metrics.eer(scores, labels),
         "n_bonafide": int((labels == 0).sum()),
@@ -142,10 +143,10 @@ def breakdown(
     table: Table,
     options: FigureOptions,
 ) -> dict[str, dict[str, Any]]:
-    """Per group: EER, its interval, counts and rates; EER None where a label is missing.
+    """Computes EER, its interval, counts and rates per group; EER is None if a label is missing.
 
-    The spoofs of a group are set against the bona fide recordings that `table` says; groups
-    that hold none of what the table is about are left out, and all where none has a name.
+    The spoofs of a group are compared with the bona fide recordings that `table` selects; groups
+    without relevant recordings are left out, and all are if none has a name.
     """
     names = np.array([getattr(recording, table.field) for recording in recordings])
     sources = np.array([recording.source for recording in recordings])
@@ -169,7 +170,7 @@ def breakdown(
 
 
 def rates(scores: FloatArray, labels: IntArray, threshold: float | None) -> dict[str, float]:
-    """Share of bona fide recordings at or above the threshold, and of spoofs below it."""
+    """Returns the share of bona fide recordings at or above the threshold, and of spoofs below."""
     if threshold is None:
         return {}
     human, spoof = probability(scores[labels == 0]), probability(scores[labels == 1])
@@ -182,18 +183,18 @@ def rates(scores: FloatArray, labels: IntArray, threshold: float | None) -> dict
 
 
 def prior_free_ece(llrs: FloatArray, labels: IntArray) -> float:
-    """ECE of P(spoof) at the set's own prior, so that its class balance is no error."""
+    """Returns the ECE of P(spoof) at the set's own prior, so that class balance does not count."""
     return metrics.expected_calibration_error(at_own_prior(llrs, labels), labels)
 
 
 def at_own_prior(llrs: FloatArray, labels: IntArray) -> FloatArray:
-    """P(spoof) where the prior is the share of spoofs in the set."""
+    """Returns P(spoof) with the share of spoofs in the set as the prior."""
     prior = float(labels.mean())
     return probability(llrs + np.log(prior / (1 - prior)))
 
 
 def crossed_ece(llrs: FloatArray, labels: IntArray) -> float | None:
-    """Mean ECE of random halves, each calibrated on the other; None where a half lacks a label."""
+    """Returns the mean ECE of random halves, each calibrated on the other; None if impossible."""
     values = []
     for seed in range(_CROSSED_SPLITS):
         halves = np.random.default_rng(seed).permutation(len(llrs)) % 2
@@ -223,7 +224,7 @@ def _interval(scores: FloatArray, labels: IntArray, options: FigureOptions) -> d
 
 
 def _attack_tdcf(scores: FloatArray, labels: IntArray, asv: AsvScores, attack: str) -> float | None:
-    """Tandem cost of one attack; None where the verifier has no trial of it."""
+    """Returns the tandem cost of one attack; None if the verifier has no trials of it."""
     errors = tdcf.asv_errors(asv, attack)
     if np.isnan(errors.spoof_miss) or errors.spoof_miss == 1:
         return None
@@ -231,11 +232,11 @@ def _attack_tdcf(scores: FloatArray, labels: IntArray, asv: AsvScores, attack: s
 
 
 def _mean_eer(groups: dict[str, dict[str, Any]]) -> float | None:
-    """Mean over the groups that have an EER."""
+    """Returns the mean over the groups that have an EER."""
     values = [entry["eer"] for entry in groups.values() if entry["eer"] is not None]
     return float(np.mean(values)) if values else None
 
 
 def bare(options: FigureOptions) -> FigureOptions:
-    """The same without intervals, for figures that are worked out many times."""
+    """Returns the options without intervals, for figures that are computed many times."""
     return replace(options, bootstrap_repeats=0)

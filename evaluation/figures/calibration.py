@@ -1,4 +1,4 @@
-"""From raw spoof log-odds to likelihood ratios, and from those to thresholds.
+"""Converts raw spoof log-odds to likelihood ratios, and those to thresholds.
 
 The map is affine, fitted by prior-weighted logistic regression (Brümmer and du Preez 2006), so
 that both classes count equally whatever their numbers.
@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 def fit_calibration(
     raw: FloatArray, labels: IntArray, weights: FloatArray | None = None
 ) -> Calibration:
-    """Fit scale and offset on raw scores (N,) with labels (N,), 1 for spoof.
+    """Fits scale and offset on raw scores (N,) with labels (N,), 1 for spoof.
 
     `weights` (N,) may make sources count equally; each class is then scaled to the same total.
     A tiny penalty keeps the scale finite where the classes are separable.
@@ -40,26 +40,26 @@ def fit_calibration(
         return float((weight * np.logaddexp(0, -sign * llr)).sum() + 1e-5 * parameters[0] ** 2)
 
     found = minimize(cost, np.array([1.0, 0.0]), method="Nelder-Mead", tol=1e-7)
-    # A detector that is worse than chance is not turned round, only silenced.
+    # A detector that is worse than chance is not inverted, only neutralised.
     return Calibration(scale=max(float(found.x[0]), 1e-4), offset=float(found.x[1]))
 
 
 def probability(llrs: FloatArray) -> FloatArray:
-    """P(spoof) at even prior odds."""
+    """Returns P(spoof) at even prior odds."""
     return np.asarray(1 / (1 + np.exp(-np.clip(llrs, -60, 60))), dtype=np.float64)
 
 
 def threshold_for_false_alarms(human_llrs: FloatArray, rate: float = 0.01) -> float:
-    """The P(spoof) which `rate` of human scores reach or exceed, at most 0.999."""
+    """Returns the P(spoof) that `rate` of human scores reach or exceed, at most 0.999."""
     cut = float(np.quantile(human_llrs, 1 - rate, method="higher"))
     return float(min(0.999, probability(np.array([cut]))[0] + 1e-4))
 
 
 def intra_stream_correlation(streams: Sequence[FloatArray]) -> float:
-    """Intra-class correlation (0 to 1) of window LLRs within streams, after their label's mean.
+    """Returns the intra-class correlation (0 to 1) of window LLRs within streams, by class.
 
     One-way random effects, ANOVA estimator: `(MSB - MSW) / (MSB + (k - 1) MSW)` with the
-    effective stream length `k`. Streams of one window say nothing and are left out.
+    effective stream length `k`. Streams of one window carry no information and are left out.
     """
     used = [np.asarray(stream, np.float64) for stream in streams if len(stream) > 1]
     if len(used) < 2:

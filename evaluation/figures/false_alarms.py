@@ -1,9 +1,9 @@
-"""Thresholds by false alarms, and what so many calls of people can promise of them.
+"""Thresholds for a rate of false alarms, and what a number of human calls can guarantee.
 
-A call's alarm level is the highest threshold at which it raises an alert. A threshold just above
-the (k+1)-th highest level of n calls lets k of them alarm; whatever the levels' distribution, the
-share of future calls of the same kind that alarm then follows Beta(k + 1, n - k) (Wilks 1941).
-So the choice of the threshold by the same calls is paid for, and no second set is needed.
+A call's alarm level is the highest threshold at which it raises an alert. With a threshold just
+above the (k+1)-th highest level of n calls, k of them raise one; whatever the levels' distribution,
+the share of future calls of the same kind that do then follows Beta(k + 1, n - k) (Wilks 1941).
+This accounts for choosing the threshold on the same calls, so that no second set is needed.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ _MOST = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold and what it promises; intervals hold with `CONFIDENCE`.
+    """A threshold and what it guarantees; intervals hold with `CONFIDENCE`.
 
     Attributes:
         value: P(spoof) that raises an alert.
-        calls: of people that it was chosen by.
-        hours: of audio in them.
-        alarms: calls of these that raise an alert at it.
-        share: interval of the share of such calls that will.
-        per_hour: interval of false alarms an hour of such audio.
-        again: of as many calls again, how many will alarm, an interval.
+        calls: number of human calls that it was chosen on.
+        hours: hours of audio in them.
+        alarms: number of these calls that raise an alert at it.
+        share: interval of the share of such calls that will raise one.
+        per_hour: interval of false alarms per hour of such audio.
+        again: interval of how many of the same number of further calls will raise one.
     """
 
     value: float
@@ -42,7 +42,7 @@ class Threshold:
 
 
 def alarm_level(probabilities: Sequence[float], consecutive_windows: int) -> float:
-    """The highest threshold at which scores raise an alert: so many in a row reach it."""
+    """Returns the highest threshold that enough consecutive scores reach to raise an alert."""
     values = np.asarray(probabilities, np.float64)
     if len(values) < consecutive_windows:
         return 0.0
@@ -53,12 +53,12 @@ def alarm_level(probabilities: Sequence[float], consecutive_windows: int) -> flo
 def choose_threshold(
     levels: npt.NDArray[np.float64], hours: float, wanted_per_hour: float
 ) -> Threshold:
-    """The lowest threshold that lets no more calls alarm than are wanted.
+    """Returns the lowest threshold at which no more calls raise an alert than wanted.
 
     Args:
-        levels: alarm level of each call of a person.
-        hours: of audio in all of them.
-        wanted_per_hour: false alarms an hour that are put up with.
+        levels: alarm level of each human call.
+        hours: hours of audio in all of them.
+        wanted_per_hour: acceptable false alarms per hour.
 
     Raises:
         ValueError: if there are no calls.
@@ -88,7 +88,7 @@ def choose_threshold(
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:
-    """Clopper and Pearson's interval of a share, with `CONFIDENCE`."""
+    """Returns the Clopper-Pearson interval of a share, with `CONFIDENCE`."""
     from scipy.stats import beta
 
     tail = (1.0 - CONFIDENCE) / 2.0

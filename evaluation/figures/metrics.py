@@ -2,8 +2,8 @@
 
 - EER by linear interpolation between the operating points of the ROC curve, or on its convex hull
 - Cllr and minCllr (Brümmer and du Preez 2006), the latter by isotonic regression
-- min DCF as ASVspoof 5 defines it: turning a person away costs 1, accepting a spoof 10, spoofs
-  have a prior of 0.05
+- min DCF as ASVspoof 5 defines it: rejecting bona fide costs 1, accepting a spoof 10, with a spoof
+  prior of 0.05
 - expected calibration error of P(spoof) in bins of equal count
 """
 
@@ -79,7 +79,7 @@ def auc(scores: FloatArray, labels: IntArray) -> float:
 
 
 def cllr(llrs: FloatArray, labels: IntArray) -> float:
-    """Cost of natural-log likelihood ratios, in bits; 0 is perfect, 1 says nothing."""
+    """Cost of natural-log likelihood ratios, in bits; 0 is perfect, 1 is uninformative."""
     spoof = np.logaddexp(0, -llrs[labels == 1]).mean()
     human = np.logaddexp(0, llrs[labels == 0]).mean()
     return float((spoof + human) / 2 / np.log(2))

@@ -1,11 +1,10 @@
-"""The tandem cost of ASVspoof 2019: a detector in front of a speaker verifier (ASV).
+"""The tandem cost of ASVspoof 2019: a detector in front of automatic speaker verification (ASV).
 
 Kinnunen and others, "t-DCF: a detection cost function for the tandem assessment of spoofing
 countermeasures and automatic speaker verification", Odyssey 2018, in the form and with the cost
-model of the ASVspoof 2019 evaluation plan. The verifier, whose scores are
-given, stands at the threshold of its own EER
-(targets against non-targets). Of a detector that rejects a share `miss` of people and accepts a
-share `acceptance` of spoofs, the cost is
+model of the ASVspoof 2019 evaluation plan. The verifier, whose scores are given, operates at the
+threshold of its own EER (targets against non-targets). The cost of a detector that rejects a share
+`miss` of bona fide recordings and accepts a share `acceptance` of spoofs is
 
     C1 * miss + C2 * acceptance
     C1 = p_target (c_cm_miss - c_asv_miss p_asv_miss) - p_nontarget c_asv_accept p_asv_accept
@@ -69,7 +68,7 @@ class AsvErrors:
 
 
 def read_asv_scores(path: Path) -> AsvScores:
-    """Rows of source, `target`/`nontarget`/`spoof`, score, as ASVspoof 2019 gives them.
+    """Reads rows of source, `target`/`nontarget`/`spoof`, score, in the ASVspoof 2019 format.
 
     Raises:
         UserError: if the file is broken or lacks a kind of trial.
@@ -98,8 +97,8 @@ def read_asv_scores(path: Path) -> AsvScores:
 def asv_errors(asv: AsvScores, attack: str | None = None) -> AsvErrors:
     """Error rates at the EER threshold; spoofs of one attack only, if one is named.
 
-    The threshold is the highest score that is turned away at the operating point where misses
-    and acceptances differ least, as in the challenge's own scoring: that score itself is then
+    The threshold is the highest score that is rejected at the operating point where misses and
+    acceptances differ least, as in the challenge's own scoring: that score itself is then
     accepted.
     """
     scores = np.concatenate((asv.target, asv.nontarget))
@@ -108,7 +107,7 @@ def asv_errors(asv: AsvScores, attack: str | None = None) -> AsvErrors:
     ordered = scores[order]
     missed = np.concatenate(([0], np.cumsum(is_target[order])))
     accepted = asv.nontarget.size - (np.arange(scores.size + 1) - missed)
-    # counts set against each other, so that rounding decides nothing
+    # compare counts, so that rounding has no influence
     best = int(np.argmin(np.abs(missed * asv.nontarget.size - accepted * asv.target.size)))
     threshold = float(ordered[best - 1]) if best else float(ordered[0]) - 0.001
     spoof = asv.spoof if attack is None else asv.spoof[asv.attacks == attack]
@@ -132,8 +131,8 @@ def weights(errors: AsvErrors, model: CostModel | None = None) -> tuple[float, f
     second = model.cm_acceptance_cost * model.spoof_prior * (1 - errors.spoof_miss)
     if not (first > 0 and second > 0):
         raise UserError(
-            f"the ASV scores leave no tandem cost (C1 = {first:g}, C2 = {second:g}): the verifier"
-            " errs too often, or turns every spoof away"
+            f"no tandem cost is defined for the ASV scores (C1 = {first:g}, C2 = {second:g}): the"
+            " verifier errs too often, or rejects every spoof"
         )
     return first, second
 
@@ -151,5 +150,5 @@ def min_tdcf(
     """
     first, second = weights(errors, model)
     _, false_alarm, miss = metrics.roc(scores, labels)
-    # the field names errors by what is accepted: its miss is a person called spoof
+    # the field names errors by what is accepted: its miss is a bona fide recording called spoof
     return float((first * false_alarm + second * miss).min() / min(first, second))

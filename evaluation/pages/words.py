@@ -19,7 +19,7 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
         + ("" if within is None else f", {percent(within)} % mean within sources")
         + f": {pooled['n_bonafide']} bona fide, {pooled['n_spoof']} spoof"
         + (f", {missing} without a score" if missing else "")
-        + (f", {parts} not whole" if parts else "")
+        + (f", {parts} incomplete" if parts else "")
     )
     yield subset(trials)
     if "min_tdcf" in pooled:
@@ -31,12 +31,12 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
         )
     for point in figures.get("by_seconds", ()):
         if point["eer"] is not None:
-            note = " (all there is: no recording lasts as long)" if point["all_there_is"] else ""
+            note = " (all recordings are shorter)" if point["all_there_is"] else ""
             yield f"after {point['seconds']:g} s: EER {percent(point['eer'])} %{note}"
     for name, row in figures.get("conditions", {}).items():
         yield f"{name}: EER {percent(row['eer'])} % ({100 * row['eer_minus_clean']:+.2f} points)"
     for name, reason in figures.get("conditions_missing", {}).items():
-        yield f"{name}: not to be had here: {reason}"
+        yield f"{name}: not available here: {reason}"
     if streams := figures.get("long_streams"):
         rate = streams["alerts_per_hour"]
         yield (
@@ -52,9 +52,9 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
     for row in figures.get("published", ()):
         yield f"published: {row['system']} {row['eer_percent']:.2f} % ({row['source']})"
     if "published" in figures and not figures["published"]:
-        yield f"published: no figures are known of {trials['dataset']}"
+        yield f"published: no figures are known for {trials['dataset']}"
     if pooled["eer"] > 0.5 and "scores" in figures:
-        yield "EER above 50 %: if a higher score means spoof in this file, say --higher-means spoof"
+        yield "EER above 50 %: if a higher score means spoof in this file, use --higher-means spoof"
 
 
 def subset(trials: dict[str, Any]) -> str:

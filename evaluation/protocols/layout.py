@@ -43,7 +43,7 @@ def find_list(root: Path, names: Sequence[str], given: Path | None, what: str) -
             if (folder / name).is_file():
                 return folder / name
     raise UserError(
-        f"{root} holds no {' or '.join(names)} (searched {_DEPTH} folders deep): name the folder"
+        f"{root} contains no {' or '.join(names)} (searched {_DEPTH} levels deep): give the folder"
         f" that the set was unpacked into as --audio-root, or the {what} as --keys"
     )
 
@@ -85,9 +85,7 @@ def columns(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
                 if not fields:
                     continue
                 if len(fields) != count:
-                    raise UserError(
-                        f"{path}:{number}: {len(fields)} columns, where this list has {count}"
-                    )
+                    raise UserError(f"{path}:{number}: {len(fields)} columns instead of {count}")
                 empty = False
                 yield number, fields
     except (OSError, UnicodeDecodeError) as error:

@@ -65,7 +65,8 @@ WEB = (
 def through_codec(samples: FloatArray, codec: Codec, *, ffmpeg: str = "ffmpeg") -> FloatArray:
     """Encode and decode 16 kHz mono samples (N,); returns float32 (N,), padded or cut to N.
 
-    Raises `UserError` where nothing that is installed has the codec.
+    Raises:
+        UserError: if nothing installed supports the codec.
     """
     narrow = resampled(np.clip(samples, -1, 1), codec.rate_hz, SAMPLE_RATE_HZ)
     pcm = np.round(np.clip(narrow, -1, 1) * 32767).astype("<i2")
@@ -141,8 +142,8 @@ def _by_program(pcm: npt.NDArray[np.int16], codec: Codec, ffmpeg: str) -> npt.ND
         decoded = subprocess.run(decode, input=encoded, capture_output=True, check=True).stdout
     except FileNotFoundError as error:
         raise UserError(
-            f"PyAV here has no encoder {codec.encoder} and ffmpeg is not installed, so there is no"
-            f" {codec.name}"
+            f"this PyAV has no encoder {codec.encoder} and ffmpeg is not installed, so {codec.name}"
+            " is unavailable"
         ) from error
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]

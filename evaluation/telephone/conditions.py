@@ -32,7 +32,8 @@ _PACKET_SAMPLES = SAMPLE_RATE_HZ // 50
 def condition_named(name: str) -> Condition:
     """A codec by name, `noise-N` (white noise at N dB SNR), `loss` or `room`.
 
-    Raises `UserError` for a name that is none of them.
+    Raises:
+        UserError: for any other name.
     """
     codecs = {codec.name: codec for codec in (*TELEPHONY, *WEB)}
     if name in codecs:
@@ -53,7 +54,8 @@ def condition_named(name: str) -> Condition:
 def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str]]:
     """The conditions that work here, tried on a tenth of a second, and why the others do not.
 
-    Raises `UserError` for a name that is no condition.
+    Raises:
+        UserError: for a name that is not a condition.
     """
     working, missing = {}, {}
     probe = np.sin(np.arange(SAMPLE_RATE_HZ // 10, dtype=np.float32) / 5)

@@ -57,7 +57,7 @@ def test_a_dry_run_writes_nothing(people: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "bundled is not a file or folder of yours: copy it"),
-        (["--dry-run"], "1 calls of people were scored: a threshold takes at least 20"),
+        (["--dry-run"], "1 human calls were scored: a threshold needs at least 20"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(

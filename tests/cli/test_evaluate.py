@@ -239,7 +239,7 @@ def test_scores_alone(tmp_path: Path) -> None:
 def test_scores_that_look_turned_round(tmp_path: Path) -> None:
     scores = tmp_path / "scores.txt"
     scores.write_text("LA_E_1 - bonafide -1.0\nLA_E_2 A07 spoof 2.0\n")
-    assert "say --higher-means spoof" in run("--scores-in", scores).output
+    assert "use --higher-means spoof" in run("--scores-in", scores).output
     right = run("--scores-in", scores, "--higher-means", "spoof")
     assert right.output.startswith("EER 0.00 %")
     assert "higher-means" not in right.output

@@ -69,7 +69,7 @@ def test_both_sides_give_a_calibration_that_adds_up() -> None:
 
 
 def test_too_few_calls_are_refused_or_left_out() -> None:
-    with pytest.raises(UserError, match="12 calls of people were scored: a threshold takes at"):
+    with pytest.raises(UserError, match="12 human calls were scored: a threshold needs at"):
         fit(calls(12, -3.0, 1), [], SPEC, 1.0)
     fitted = fit(calls(30, -3.0, 1), calls(10, 5.0, 2), SPEC, 1.0)
     assert fitted.calibration is None

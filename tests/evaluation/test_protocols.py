@@ -46,7 +46,7 @@ def test_2019_finds_a_protocol_that_lies_elsewhere(tmp_path: Path) -> None:
     moved = protocol.rename(tmp_path / "mine.txt")
     trials = asvspoof2019.read(tmp_path / "set", "eval", moved)
     assert len(trials.recordings) == 6
-    with pytest.raises(UserError, match=r"holds no ASVspoof2019\.LA\.cm\.eval\.trl\.txt"):
+    with pytest.raises(UserError, match=r"contains no ASVspoof2019\.LA\.cm\.eval\.trl\.txt"):
         asvspoof2019.read(tmp_path / "set")
     with pytest.raises(UserError, match="there is no file"):
         asvspoof2019.read(tmp_path / "set", "eval", tmp_path / "none.txt")
@@ -55,7 +55,7 @@ def test_2019_finds_a_protocol_that_lies_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("LA_0039 LA_E_1 - A11", ":1: 4 columns, where this list has 5"),
+        ("LA_0039 LA_E_1 - A11", ":1: 4 columns instead of 5"),
         ("LA_0039 LA_E_1 - A11 fake", "'fake' is neither bonafide nor spoof"),
         ("LA_0039 LA_E_1 - A11 bonafide", "attack 'A11' does not fit label 'bonafide'"),
         ("", "lists nothing"),

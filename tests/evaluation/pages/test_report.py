@@ -84,7 +84,7 @@ def test_words(figures: dict[str, Any]) -> None:
         "400 bona fide, 399 spoof, 1 without a score"
     )
     assert lines[1].startswith("manifest, all rows: 800 trials, list sha256 ")
-    assert "published: no figures are known of manifest" in lines
+    assert "published: no figures are known for manifest" in lines
 
 
 def test_the_size_of_a_published_set_is_told(figures: dict[str, Any]) -> None:
