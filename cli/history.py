@@ -174,7 +174,10 @@ def _rows(calls: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 for alert in call["alerts"]
                 if not alert["cleared"] and alert["channel"] == channel.get("channel", 0)
             ]
-            yield call | channel | {"alerts": len(mine), "labels": call["labels"] or {}}
+            triggers = dict.fromkeys(str(alert["trigger"]) for alert in mine)
+            marks = [name.removeprefix("mark:") for name in triggers if name.startswith("mark:")]
+            more = {"alerts": len(mine), "watermarks": marks, "labels": call["labels"] or {}}
+            yield call | channel | more
 
 
 def _write_csv(calls: Iterator[dict[str, Any]]) -> None:
@@ -221,7 +224,7 @@ def _show(calls: Iterator[dict[str, Any]]) -> None:
             row["stream_id"],
             row["end"] or "-",
             str(row.get("channel", "-")),
-            verdict_text(row.get("verdict")),
+            verdict_text(row.get("verdict"), watermarks=row["watermarks"]),
             number(row.get("spoof_probability")),
             str(row["alerts"]),
             number(row["audio_seconds"], 1),

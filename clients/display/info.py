@@ -64,6 +64,8 @@ def info_table(info: ServerInfo, server: str) -> Table:
     rows.add("streams", f"{info.active_streams} of {info.max_streams}")
     for model in info.models:
         rows.add_model(model)
+    if info.watermarks:
+        rows.add("watermarks", f"read for {', '.join(map(words.scheme_name, info.watermarks))}")
     rows.add("encodings", ", ".join(info.encodings))
     limits = info.limits
     rows.add("chunk", f"at most {_bytes(limits.max_chunk_bytes)}")

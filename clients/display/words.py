@@ -46,9 +46,14 @@ def alert(event: Alert, digits: int = 2) -> str:
     return f"{score} reached {event.threshold:.2f}"
 
 
+def scheme_name(scheme: str) -> str:
+    """Returns the name of a watermark's scheme as its makers write it."""
+    return _SCHEMES.get(scheme, scheme)
+
+
 def carries(schemes: Iterable[str]) -> str:
     """Which watermarks were found; empty where none was."""
-    names = [_SCHEMES.get(scheme, scheme) for scheme in schemes]
+    names = [scheme_name(scheme) for scheme in schemes]
     if not names:
         return ""
     return f"carries the {' and '.join(names)} watermark{'s' if len(names) > 1 else ''}"

@@ -55,6 +55,14 @@ def test_csv_has_a_channel_a_line_and_no_formulas(journal: Path) -> None:
     assert rows[1]["labels"] == "queue==1+1"
 
 
+def test_a_watermark_stands_beside_the_verdict(journal: Path) -> None:
+    assert "watermark" not in run("list", "--journal", journal).stdout
+    store = Store(str(journal), create=False)
+    store.write([alert("2", "b", trigger="mark:perth")])
+    store.close()
+    assert run("list", "--journal", journal).stdout.count("carries the Perth watermark") == 1
+
+
 def test_the_table_is_for_people(journal: Path) -> None:
     result = run("list", "--journal", journal)
     assert result.exit_code == 0

@@ -70,6 +70,12 @@ def test_the_same_speech_without_the_mark_raises_none(
     assert lines[-1]["report"]["files"][0]["watermarks"] == []
 
 
+def test_the_server_says_what_it_reads(daemon: str) -> None:
+    command = [*DFD, "info", "--server", daemon]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "read for Perth" in done.stdout
+
+
 def test_detect_finds_it_without_a_daemon(recordings: dict[str, Path]) -> None:
     marked, plain = run(
         "detect", "--json", "--watermarks=perth", recordings["marked"], recordings["plain"]
