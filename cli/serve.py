@@ -16,6 +16,7 @@ from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP, require_model
 from dfd.cli._outputs import require_folder
+from dfd.daemon.cluster.address import is_remote
 from dfd.daemon.options import (
     ADMISSIONS,
     ENGINES,
@@ -48,6 +49,14 @@ class _Words(click.ParamType[str]):
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Takes it as it is."""
         return str(value).strip()
+
+
+class _Engine(click.Choice[str]):
+    """An engine of this machine, or the address of another one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Lets addresses through; `ServeOptions` checks them."""
+        return value if is_remote(str(value)) else super().convert(value, param, ctx)
 
 
 def _option(name: str, help_text: str, kind: Any = None, **more: Any) -> Any:
@@ -106,7 +115,13 @@ _OPTIONS = (
     ),
     _option("device", "auto, cpu, cuda or cuda:N; or several, separated by commas.", str),
     _option("precision", "Number format of the model's arithmetic.", click.Choice(PRECISIONS)),
-    _option("engine", "Backend that runs the model.", click.Choice(ENGINES)),
+    _option(
+        "engine",
+        "Backend that runs the model: here, or in a Ray cluster (ray://auto, ray://local or"
+        " ray://HOST:PORT, with /APPLICATION).",
+        _Engine(ENGINES),
+        metavar=f"[{'|'.join(ENGINES)}|ray://CLUSTER]",
+    ),
     _option(
         "threads",
         "CPU threads of torch.  [default: half the cores for a small model, all for others]",

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from dfd.daemon.cluster.address import EngineAddress, is_remote
 from dfd.detector.fusion import terms
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.watermarks.schemes import named
@@ -266,9 +267,13 @@ class ServeOptions(ModelOverrides):
             self.admission in ADMISSIONS,
             f"admission is {self.admission}; use one of {', '.join(ADMISSIONS)}",
         )
-        _require(
-            self.engine in ENGINES, f"engine is {self.engine}; use one of {', '.join(ENGINES)}"
-        )
+        if is_remote(self.engine):
+            EngineAddress.parse(self.engine)
+        else:
+            _require(
+                self.engine in ENGINES,
+                f"engine is {self.engine}; use one of {', '.join(ENGINES)}, or ray://auto",
+            )
         named(self.watermarks)
         _require(
             self.journal_failure in JOURNAL_FAILURES,

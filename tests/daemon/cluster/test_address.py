@@ -1,0 +1,41 @@
+import pytest
+
+from dfd.daemon.cluster.address import EngineAddress, is_remote
+from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ray://auto", EngineAddress("ray", "auto", "dfd")),
+        ("ray://local/voices", EngineAddress("ray", "local", "voices")),
+        (
+            "ray://10.0.0.1:6379/dfd?replicas=1-8&gpus=1",
+            EngineAddress("ray", "10.0.0.1:6379", "dfd", {"replicas": "1-8", "gpus": "1"}),
+        ),
+    ],
+)
+def test_an_address_names_cluster_and_application(text: str, expected: EngineAddress) -> None:
+    assert is_remote(text)
+    assert EngineAddress.parse(text) == expected
+    assert ServeOptions(engine=text).engine == text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("ray://", "is not an address"),
+        ("beam://auto", "use ray://auto"),
+        ("ray://auto?replica=2", "unknown argument replica; use replicas, cpus, gpus"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_what_to_do(text: str, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        ServeOptions(engine=text)
+
+
+def test_an_engine_of_this_machine_is_not_one() -> None:
+    assert not is_remote("auto")
+    with pytest.raises(UserError, match="ray://auto"):
+        ServeOptions(engine="steam")
