@@ -12,7 +12,7 @@ from dfd.cli._origins import key, read_from
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HELP = (
-    "TOML file with any of these options: max_calls = 100, on_alert = [...]. The command line wins."
+    "TOML file with any of these options: max_calls = 100, on_alert = [...]. Flags take precedence."
 )
 
 

@@ -54,7 +54,7 @@ def server_options(command: _F) -> _F:
 
 
 def servers_options(command: _F) -> _F:
-    """Adds the options of a verb that may be given several daemons; `connections` reads them."""
+    """Adds the options of a verb that accepts several daemons; `connections` reads them."""
     several = click.option(
         "--server",
         "servers",
@@ -72,7 +72,7 @@ def servers_options(command: _F) -> _F:
 
 
 def connections(*, servers: Iterable[str], **others: Any) -> "tuple[Connection, ...]":
-    """Returns the options as a `Connection` for each server, each once.
+    """Returns a `Connection` for each server, without duplicates.
 
     Raises:
         UserError: if the token file cannot be read or is empty.

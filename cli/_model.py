@@ -19,7 +19,7 @@ MODEL_HELP = (
     " organisation/model@revision), or the name of a model fetched with dfd models pull."
 )
 WATERMARKS_HELP = (
-    "Read for these watermarks too, separated by commas: perth (needs dfd[watermark])."
+    "Also look for these watermarks, separated by commas: perth (needs dfd[watermark])."
     "  [default: none]"
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))
@@ -47,7 +47,7 @@ _LAYOUT = (
     click.option(
         "--pooling",
         type=click.Choice(POOLINGS),
-        help="How a transformers classifier joins the frames of a window: their mean, or the"
+        help="How a transformers classifier pools the frames of a window: their mean, or the"
         " maximum of each feature.  [default: mean]",
     ),
     click.option(
@@ -114,13 +114,13 @@ def fuse_option(command: _F) -> _F:
     return click.option(
         "--fuse",
         metavar="A+B",
-        help="Score by several models together, in place of --model: their calibrated LLRs are"
-        " added by the weights of their cards (fusion_weight), or equally.",
+        help="Score with several models together, instead of --model: their calibrated LLRs are"
+        " added, with the weights in their cards (fusion_weight) or equal ones.",
     )(command)
 
 
 def load_judge(model: str, fuse: str | None, load: Callable[[str], "LoadedModel"]) -> "LoadedModel":
-    """Loads what recordings are scored by: a model, or several together.
+    """Loads what recordings are scored with: one model, or several together.
 
     Raises:
         UserError: if one cannot be loaded, or they cannot be put together.

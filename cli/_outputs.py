@@ -18,7 +18,7 @@ _FILE_BYTES = 16 << 20
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:
-    """Looks whether a folder's disk has room.
+    """Checks that a folder's disk has room.
 
     Args:
         folder: one that is there, or that will be made.
@@ -34,12 +34,12 @@ def require_room(folder: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise UserError(
             f"the disk of {folder} has {free >> 20} MiB left and {needed_bytes >> 20} MiB are"
-            " needed: make room, or name another place"
+            " needed: make room, or choose another place"
         )
 
 
 def require_folder(folder: Path, needed_bytes: int) -> None:
-    """Looks whether a folder is there or can be made, with so much room in it.
+    """Checks that a folder exists or can be created, with enough room in it.
 
     Raises:
         UserError: if not.

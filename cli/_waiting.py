@@ -20,14 +20,14 @@ _FIRST_SECONDS, _EVERY_SECONDS = 1.0, 10.0
 
 
 class Tick(Protocol):
-    """Says how far a wait is."""
+    """Reports the progress of a wait."""
 
     def __call__(self, count: float = 1, note: str = "", /) -> None:
-        """Adds what was done since, and what is at hand."""
+        """Adds progress since the last call, and a note on the current item."""
 
 
 class Waits:
-    """The waits of one verb, one after the other or one in another.
+    """The waits of one verb, consecutive or nested.
 
     Args:
         verb: begins each line, as "detect".
@@ -44,7 +44,7 @@ class Waits:
         """Shows one wait until its block ends.
 
         Args:
-            title: what is waited for, as "loading the model".
+            title: what the wait is for, such as "loading the model".
             total: steps until the end; None is not known.
 
         Yields:
@@ -55,7 +55,7 @@ class Waits:
             yield tick
 
     def say(self, line: str) -> None:
-        """Writes a line that stays, above what is drawn."""
+        """Writes a permanent line above the live display."""
         if self._progress is not None:
             self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
         else:
@@ -121,6 +121,6 @@ class Waits:
 
 
 def _far(done: float, total: float | None, note: str) -> str:
-    """How far it is, in a few words; empty where there is nothing to say."""
+    """Returns the progress in a few words; empty if there is nothing to say."""
     counted = "" if total is None else f"{done:.0f} of {total:.0f}"
     return ", ".join(filter(None, (counted, note)))

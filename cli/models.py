@@ -121,7 +121,7 @@ _REPLACED = click.option(
     "served",
     default="",
     metavar="NAME",
-    help="The served model, by the server's name for it.  [default: the server's first]",
+    help="The served model, as the server lists it.  [default: the server's first]",
 )
 _RUNNING = "docs/operations.md"
 
@@ -135,12 +135,12 @@ _RUNNING = "docs/operations.md"
 @click.argument("source", metavar="MODEL")
 @_REPLACED
 @server_options
-@json_option("where the model stands")
+@json_option("the state of the model")
 def load_command(source: str, served: str, as_json: bool, **where: Any) -> None:
-    """Load a model into a running daemon, beside a served one.
+    """Load a model into a running daemon, next to a served one.
 
     MODEL is a file or folder on the daemon's machine, or a hub id. It is warmed while streams
-    run; nothing changes for them until dfd models activate. One that is broken changes nothing.
+    run; nothing changes for them until dfd models activate. A broken model has no effect.
     """
     _manage("load", served, as_json=as_json, source=source, **where)
 
@@ -148,9 +148,9 @@ def load_command(source: str, served: str, as_json: bool, **where: Any) -> None:
 @command.command("activate", cls=Verb, examples=("dfd models activate",), read_on=_RUNNING)
 @_REPLACED
 @server_options
-@json_option("where the model stands")
+@json_option("the state of the model")
 def activate_command(served: str, as_json: bool, **where: Any) -> None:
-    """Let a running daemon continue with the model that was loaded.
+    """Switch a running daemon to the model that was loaded.
 
     The next batch is scored by it, also for running streams; they are told MODEL_CHANGED and
     keep their windows and thresholds.
@@ -161,14 +161,14 @@ def activate_command(served: str, as_json: bool, **where: Any) -> None:
 @command.command("rollback", cls=Verb, examples=("dfd models rollback",), read_on=_RUNNING)
 @_REPLACED
 @server_options
-@json_option("where the model stands")
+@json_option("the state of the model")
 def rollback_command(served: str, as_json: bool, **where: Any) -> None:
-    """Let a running daemon go back to the model before the last activation."""
+    """Switch a running daemon back to the model before the last activation."""
     _manage("rollback", served, as_json=as_json, **where)
 
 
 def _manage(action: str, served: str, *, as_json: bool, source: str = "", **where: Any) -> None:
-    """Asks a daemon to replace a model, and tells where it stands then."""
+    """Asks a daemon to replace a model, and prints the resulting state."""
     import asyncio
     import dataclasses
 

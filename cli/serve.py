@@ -88,7 +88,7 @@ _OPTIONS = (
     ),
     _option(
         "fuse",
-        "Put models together, a+b: their calibrated LLRs are added by the weights of their cards"
+        "Combine models, a+b: their calibrated LLRs are added, with the weights in their cards"
         " (fusion_weight), or equally. May be repeated.",
         _Words(),
         multiple=True,
@@ -96,7 +96,7 @@ _OPTIONS = (
     ),
     _option(
         "cascade",
-        "Put two models together, a+b: a scores every window, b those that a is not sure are"
+        "Combine two models, a+b: a scores every window, b those that a is not sure are"
         " human, and all while an alert is near. May be repeated.",
         _Words(),
         multiple=True,
@@ -104,13 +104,13 @@ _OPTIONS = (
     ),
     _option(
         "cascade_from",
-        "P(spoof) of a cascade's first model from which its second one is asked.",
+        "P(spoof) of a cascade's first model from which its second model is asked.",
         click.FLOAT,
     ),
     *OVERRIDES,
     _option(
         "workers",
-        "Processes that share the port; 0: one for each processor that may be used.",
+        "Processes that share the port; 0: one for each usable processor.",
         click.IntRange(0, 64),
     ),
     _option("device", "auto, cpu, cuda or cuda:N; or several, separated by commas.", str),
@@ -147,11 +147,13 @@ _OPTIONS = (
     _option("max_connections", "Most connections at once; more are closed.", int),
     _option(
         "max_stream_bytes_per_second",
-        "Read a stream that sends more than this, and twice real time, more slowly.",
+        "Read a stream that sends more than this, and more than twice real time, more slowly.",
         int,
     ),
     _option(
-        "max_peer_bytes_per_second", "Read an address but loopback that sends more slowly.", int
+        "max_peer_bytes_per_second",
+        "Read an address that sends more than this more slowly, except loopback.",
+        int,
     ),
     _option(
         "idle_timeout_seconds", "End a stream that sends nothing for this long; 0: never.", _SECONDS
@@ -230,18 +232,22 @@ _OPTIONS = (
     ),
     _option(
         "resume_key",
-        "File of the secret by which streams go on after a restart or at another node.  "
-        "[default: made at the first start]",
+        "File with the secret that lets streams continue after a restart or at another node.  "
+        "[default: created at the first start]",
         _FILE,
     ),
-    _option("resume_seconds", "Longest absence after which a stream keeps its evidence.", _SECONDS),
+    _option(
+        "resume_seconds", "Longest interruption after which a stream keeps its evidence.", _SECONDS
+    ),
     _option(
         "reload_seconds",
         "How often to look for changes in token, key and certificate files; 0: only at SIGHUP.",
         _SECONDS,
     ),
     _flag("allow_open", "Let other machines reach the port without TLS or tokens."),
-    _flag("allow_admin", "Let callers replace models (dfd models load) where no tokens are set."),
+    _flag(
+        "allow_admin", "Let callers replace models (dfd models load) even if there are no tokens."
+    ),
     _flag("handover", "Share the port with the previous and the next daemon."),
     _flag("reflection", "Serve gRPC reflection."),
     _flag("health", "Serve gRPC health."),
