@@ -36,6 +36,27 @@ def test_a_step_is_there(path: str, name: str) -> None:
     assert name in names(ROOT / path)
 
 
+def folders() -> list[tuple[str, str]]:
+    """Each folder that the table of rooms names, with its room."""
+    found = []
+    for row in re.findall(r"^\| (`\w+/`.*)$", PAGE, re.M):
+        rooms, contents = row.split("|")[:2]
+        for room in re.findall(r"`(\w+)/`", rooms):
+            found += [(room, name) for name in re.findall(r"`(\w+)/`", contents)]
+    return found
+
+
+@pytest.mark.parametrize(("room", "name"), folders())
+def test_a_folder_is_there(room: str, name: str) -> None:
+    assert (ROOT / room / name).is_dir()
+
+
+@pytest.mark.parametrize("room", ["daemon", "clients"])
+def test_no_folder_is_left_out(room: str) -> None:
+    there = {one.parent.name for one in (ROOT / room).glob("*/__init__.py")}
+    assert there == {name for of, name in folders() if of == room}
+
+
 def test_each_room_is_named() -> None:
     rooms = {one.name for one in (ROOT / "src" / "dfd").iterdir() if one.is_symlink()} - {"v1"}
     assert {room for room in rooms if f"`{room}/`" not in PAGE} == set()

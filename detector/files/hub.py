@@ -2,6 +2,10 @@
 
 `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` have their usual meaning. Only the files
 that are needed are fetched; what is in the cache is used without a network.
+
+Files are fetched one by one and not by `snapshot_download`, which takes patterns: which weights are
+needed (one file, the parts that an index names, pickled ones if there are no others) is known only
+on the way.
 """
 
 import re
