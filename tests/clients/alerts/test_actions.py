@@ -4,6 +4,7 @@ from tests.bridges.kit import MemorySink
 from tests.clients import said
 
 ROLLING, CUMULATIVE = ev.Trigger.ROLLING, ev.Trigger.CUMULATIVE
+WATERMARK = ev.Trigger.WATERMARK
 
 
 def alert(trigger: ev.Trigger, cleared: bool = False, channel: int = 0) -> ev.Alert:
@@ -23,6 +24,12 @@ def acted(
 
 def test_two_thresholds_of_one_moment_are_one_action() -> None:
     assert acted([alert(ROLLING), alert(CUMULATIVE)]) == [(ROLLING, False, 0)]
+
+
+def test_a_watermark_is_an_action_of_its_own_and_told_once() -> None:
+    told = [alert(ROLLING), alert(WATERMARK), alert(ROLLING, cleared=True), alert(WATERMARK)]
+    assert acted(told) == [(ROLLING, False, 0), (WATERMARK, False, 0), (ROLLING, True, 0)]
+    assert acted(told[:2], per="call") == [(ROLLING, False, 0)]
 
 
 def test_it_is_over_when_both_are_back() -> None:
