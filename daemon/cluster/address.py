@@ -1,5 +1,6 @@
 """The address of a remote engine: `ray://CLUSTER[/APPLICATION][?replicas=2]`."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -8,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from dfd.errors import UserError
 
 SCHEMES = ("ray",)
+_CONNECT_SECONDS = 5.0
 _ARGUMENTS = ("replicas", "cpus", "gpus")
 
 
@@ -48,6 +50,25 @@ class EngineAddress:
                 f"the engine {text} has the unknown argument {unknown}; use {', '.join(_ARGUMENTS)}"
             )
         return cls(parts.scheme, parts.netloc, parts.path.strip("/") or "dfd", arguments)
+
+
+def check_reachable(place: str) -> None:
+    """Makes sure that something listens at "HOST:PORT", which a client library may try for minutes.
+
+    Raises:
+        UserError: if nothing does.
+    """
+    host, _, port = place.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
+            return
+    except ValueError:
+        raise UserError(f"{place} is not HOST:PORT, auto or local") from None
+    except OSError as error:
+        raise UserError(
+            f"no Ray cluster answers at {place}: start one with ray start --head, or use "
+            f"ray://local ({error.strerror or error})"
+        ) from None
 
 
 def is_remote(engine: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.daemon.cluster.address import EngineAddress
+from dfd.daemon.cluster.address import EngineAddress, check_reachable
 from dfd.daemon.logs import log
 from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec
@@ -88,6 +88,8 @@ class RayEngine:
     def _connect(self, address: EngineAddress) -> None:
         ray = self._ray
         place = None if address.place == "local" else address.place
+        if place not in (None, "auto"):
+            check_reachable(address.place)
         try:
             ray.init(
                 address="local" if place is None else place,

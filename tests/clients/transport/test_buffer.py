@@ -110,3 +110,29 @@ def test_time_never_runs_backwards_and_every_frame_is_accounted_for(
             assert len(buffer) <= max(800, 400)
         else:
             assert buffer.dropped == 0
+
+
+def test_audio_that_another_server_needs_is_kept_beyond_the_bound() -> None:
+    buffer = AudioBuffer(FORMAT, 1.0, live=True)
+    buffer.keep(4.0)
+    for _ in range(60):
+        buffer.append(frames(800))
+        assert buffer.take(1 << 20) is not None
+    buffer.acknowledge(12_000)
+    buffer.rewind()
+    assert buffer.start == 16_000  # four seconds back, of the six that were sent
+    assert buffer.dropped == 0
+
+
+def test_a_stream_goes_on_at_the_very_frame() -> None:
+    buffer = AudioBuffer(FORMAT, 10.0, live=True)
+    for value in range(10):
+        buffer.append(bytes([value, 0]) * 800)
+    buffer.skip_to(2_300)
+    assert (buffer.start, len(buffer), buffer.dropped) == (2_300, 5_700, 0)
+    piece = buffer.take(1 << 20)
+    assert piece is not None
+    assert (piece.start, piece.frames) == (2_300, 100)
+    assert piece.content == bytes([2, 0]) * 100
+    buffer.skip_to(2_400)
+    assert buffer.start == 2_400

@@ -1,6 +1,8 @@
+import socket
+
 import pytest
 
-from dfd.daemon.cluster.address import EngineAddress, is_remote
+from dfd.daemon.cluster.address import EngineAddress, check_reachable, is_remote
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 
@@ -39,3 +41,12 @@ def test_an_engine_of_this_machine_is_not_one() -> None:
     assert not is_remote("auto")
     with pytest.raises(UserError, match="ray://auto"):
         ServeOptions(engine="steam")
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
+    with pytest.raises(UserError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: start one"):
+        check_reachable("127.0.0.1:1")
+    with pytest.raises(UserError, match="head is not HOST:PORT"):
+        check_reachable("head")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check_reachable(f"127.0.0.1:{server.getsockname()[1]}")
