@@ -46,7 +46,7 @@ class Collector(TraceServiceServicer):
 @pytest.fixture
 async def collector() -> AsyncIterator[Collector]:
     server, found = grpc.server(ThreadPoolExecutor(2)), Collector()
-    add_TraceServiceServicer_to_server(found, server)
+    add_TraceServiceServicer_to_server(found, server)  # type: ignore[no-untyped-call]
     found.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield found
