@@ -86,7 +86,7 @@ class Soak:
         self._scored = scored
         self._streams = streams
         self._threads = ThreadPoolExecutor(streams)  # a caller each, for those that speak by hand
-        self._shared: grpc.aio.Channel | None = None
+        self._shared: Any = None
         self.ended: collections.Counter[str] = collections.Counter()
 
     async def run(self, seconds: float) -> None:
@@ -243,15 +243,9 @@ def soak(
     with tempfile.TemporaryDirectory(prefix="dfd-soak-") as folder:
         patience = str(_PATIENCE_SECONDS)
         # all are let in: what is looked for is what they leave, not whether they are too many
-        options = (
-            "--admission",
-            "fixed",
-            "--journal",
-            str(Path(folder, "journal.db")),
-            "--log-level",
-            "warning",
-        )
-        options += ("--idle-timeout-seconds", patience, "--write-timeout-seconds", patience)
+        options = [*("--admission", "fixed"), *("--journal", str(Path(folder, "journal.db")))]
+        options += ["--idle-timeout-seconds", patience, "--write-timeout-seconds", patience]
+        options += ["--log-level", "warning"]
         with Daemon(*options, model=model) as daemon:
             asyncio.run(Soak(daemon, streams, seed=7).run(warm_seconds))
             before = at_rest(daemon)

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from typing import Any
 
 import h2.events
 
@@ -49,9 +50,9 @@ def test_one_address_cannot_hold_all_of_reflection() -> None:
                     if getattr(event, "stream_id", None) == stream and isinstance(
                         event, h2.events.TrailersReceived | h2.events.ResponseReceived
                     ):
-                        headers = dict(event.headers or ())
+                        headers: Any = dict(event.headers or ())
                         if "grpc-status" in headers:
-                            return headers["grpc-status"] == "8"
+                            return bool(headers["grpc-status"] == "8")
             return False
 
         for _ in range(4):

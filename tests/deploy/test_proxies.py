@@ -43,6 +43,11 @@ def stub(channel: grpc.Channel) -> Any:
     return DetectionServiceStub(channel)
 
 
+def told_details(error: Any) -> bool:
+    """Whether the status came with its reason."""
+    return any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata())
+
+
 def answers(stub: Any) -> bool:
     try:
         return bool(stub.GetServerInfo(pb.GetServerInfoRequest(), timeout=10).version)
@@ -92,7 +97,7 @@ def test_a_pause_is_the_daemons_to_judge_and_its_reason_comes_through(stub: Any)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert " for 3 s; send silence" in str(caught.value.details())
     assert told[-1].summary.channels[0].audio_duration.ToSeconds() == 2
-    assert any(key == "grpc-status-details-bin" for key, _ in caught.value.trailing_metadata())
+    assert told_details(caught.value)
 
 
 def test_a_refusal_reaches_a_client_that_goes_on_sending(stub: Any) -> None:
@@ -105,7 +110,7 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending(stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         list(stub.StreamingDetect(requests(), timeout=60))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert any(key == "grpc-status-details-bin" for key, _ in caught.value.trailing_metadata())
+    assert told_details(caught.value)
 
 
 @pytest.mark.parametrize("channel", ["nginx"], indirect=True)
