@@ -1,0 +1,308 @@
+"""Every example of every help text runs: with a daemon, a call and a microphone where it wants one.
+
+What an example names lies in one folder. Addresses of others are this machine's, and fixed ports
+free ones; nothing else of a line is changed but what `How` says.
+"""
+
+import asyncio
+import contextlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from dfd.clients import AsyncDetectionClient, StreamOptions, open_recording
+from dfd.detector.files.bundled import bundled_folder
+from tests.certificates import issue
+from tests.cli.test_detect import speech
+from tests.cli.test_help import EXAMPLES
+from tests.clients.command import DFD, clean
+from tests.clients.pulse import VirtualMicrophone
+from tests.detector.authors import save_small_top_four
+from tests.detector.checkpoints import CHECKPOINTS
+from tests.tiny_corpus import make_corpus
+
+pytestmark = pytest.mark.slow
+_SECONDS = 240.0
+
+
+def extra(module: str, brings: str) -> Callable[[], None]:
+    """Skips where a package is missing."""
+    return lambda: pytest.importorskip(module, reason=f"pip install 'dfd[{brings}]'")
+
+
+def checkpoint() -> None:
+    if not (CHECKPOINTS / "AASIST.pth").is_file():
+        pytest.skip("needs AASIST.pth: set DFD_CHECKPOINTS to its folder")
+
+
+@dataclass(frozen=True)
+class How:
+    """How an example runs.
+
+    Attributes:
+        until: it ends by a signal, once it has said this; empty where it ends by itself.
+        statuses: what it may end with.
+        more: arguments that make it short, or its port a free one.
+        before: lines that run first.
+        feed: what is typed.
+        call: whether call-1041 runs meanwhile.
+        microphone: whether it hears one.
+        environment: beside what all have.
+        need: skips where something is missing.
+        skip: why it cannot run in a test.
+    """
+
+    until: str = ""
+    statuses: tuple[int, ...] = (0,)
+    more: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    feed: str = ""
+    call: bool = False
+    microphone: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+    need: Callable[[], object] | None = None
+    skip: str = ""
+
+
+FREE = ("--listen", "127.0.0.1:0")
+_BRIDGE = How(until="ready on", more=FREE)
+_NOOP = {"DFD_SERVE_MODEL": "noop"}
+_LONG = How(skip="measures for minutes; the quick example beside it runs")
+_FETCHES = How(skip="fetches from the network, which tests do not have")
+_HEARS = How(until="rolling", statuses=(0, 1), microphone=True)
+_PAGE = How(until="ready on", more=("--port", "0"), need=extra("nicegui", "console"))
+_COMPARES = How(before=("dfd bench core --quick --report before.json", "cp before.json after.json"))
+_LOADED = ("dfd models load ./better",)
+
+RUNS: dict[str, How] = {
+    "dfd serve": How(until="ready on", environment=_NOOP),
+    "dfd serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --token-file tokens.toml": How(
+        until="ready on", environment=_NOOP
+    ),
+    "dfd listen": _HEARS,
+    "dfd listen --seconds 60 --on-alert file:alerts.jsonl --fail-on-alert": _HEARS,
+    "dfd history purge --journal calls.sqlite --before 2026-01-31": How(feed="y\n"),
+    "dfd replay --speed max --plot call.png --events events.jsonl call.wav": How(
+        need=extra("matplotlib", "plot")
+    ),
+    "dfd watch --filter queue=sales --sort length": How(until="began", call=True),
+    "dfd watch --server node-1:50051 --server node-2:50051": How(until="began", call=True),
+    "dfd watch --json --alerts-only | jq -r '.streams[] | .stream_id'": How(until="snapshot"),
+    "dfd console": _PAGE,
+    "dfd console --host 0.0.0.0 --console-token-file viewers.token --console-cert cert.pem"
+    " --console-key key.pem": _PAGE,
+    "dfd report call-1041 --output case-17.html": How(call=True),
+    "dfd report call-1041 --journal calls.sqlite --pdf": How(
+        call=True, need=extra("weasyprint", "pdf")
+    ),
+    "dfd bridge audiosocket": _BRIDGE,
+    "dfd bridge audiosocket --on-alert file:alerts.jsonl --events events.jsonl": _BRIDGE,
+    "dfd bridge rtp --listen 127.0.0.1:5004": _BRIDGE,
+    "dfd bridge rtp --ports 20000-20198 --payload 111=opus/48000": How(until="ready on"),
+    "dfd bridge sip": _BRIDGE,
+    "dfd bridge sip --listen 127.0.0.1:5060 --label-header X-Call-ID": _BRIDGE,
+    "dfd bridge websocket --dialect twilio": _BRIDGE,
+    "dfd bridge websocket --dialect mod_audio_fork --rate 16000 --channels 2": _BRIDGE,
+    # 1: there is a fault, such as no card on this machine
+    "dfd doctor": How(statuses=(0, 1)),
+    "dfd doctor --device cuda --serve-cert cert.pem --serve-key key.pem": How(statuses=(0, 1)),
+    "dfd models activate": How(before=_LOADED),
+    "dfd models rollback": How(before=(*_LOADED, "dfd models activate")),
+    "dfd models pull aasist": _FETCHES,
+    "dfd models pull organisation/model": _FETCHES,
+    "dfd train --corpus corpus --out runs/mine": How(
+        more=("--steps", "1", "--no-tensorboard"), need=extra("pyworld", "world")
+    ),
+    "dfd train --recipe frozen-logreg --corpus corpus --backbone bundled": How(
+        need=extra("sklearn", "train")
+    ),
+    "dfd calibrate --model AASIST.pth --people calls/people": How(need=checkpoint),
+    "dfd calibrate --model AASIST.pth --people people --machines machines": How(need=checkpoint),
+    "dfd bench compare before.json after.json": _COMPARES,
+    "dfd bench compare --json before.json after.json": _COMPARES,
+    "dfd bench core": _LONG,
+    "dfd bench model": _LONG,
+    "dfd bench serve": _LONG,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the examples name."""
+    made = tmp_path_factory.mktemp("examples")
+    spoken = speech(6.0)
+    for name in ("audio", "people", "machines", "calls/people", "corpus"):
+        (made / name).mkdir(parents=True)
+    soundfile.write(made / "call.wav", spoken, 16000)
+    rows = ["file\tlabel"]
+    for number in range(8):
+        loud = 0.2 + 0.1 * number
+        soundfile.write(made / "audio" / f"{number}.wav", loud * spoken, 16000)
+        rows.append(f"{number}.wav\t{'spoof' if number % 2 else 'bonafide'}")
+    (made / "trials.tsv").write_text("\n".join(rows) + "\n")
+    for number in range(10):
+        for name in ("people", "machines", "calls/people"):
+            soundfile.write(made / name / f"{number}.wav", (0.1 + number / 20) * spoken, 16000)
+    make_corpus(made / "corpus")
+    issued = issue(made, "cert")
+    shutil.copy(issued.key_path, made / "key.pem")
+    (made / "viewers.token").write_text("let-viewers-in\n")
+    tokens = '[[tokens]]\nname = "line"\ntoken = "let-the-line-in-0123456789"\n'
+    (made / "tokens.toml").write_text(tokens)
+    for name in ("better", "better.pt"):
+        shutil.copytree(bundled_folder(), made / name)
+    small = made / "small"
+    small.mkdir()
+    shutil.copy(save_small_top_four(small), made / "best.pt")
+    shutil.copy(small / "config.json", made / "config.json")
+    if (CHECKPOINTS / "AASIST.pth").is_file():
+        shutil.copy(CHECKPOINTS / "AASIST.pth", made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[str]:
+    """A daemon with the bundled model and a journal."""
+    environment = clean() | {
+        "DFD_SERVE_PORT": "0",
+        "DFD_SERVE_METRICS_PORT": "0",
+        "DFD_SERVE_JOURNAL": "calls.sqlite",
+        "DFD_SERVE_ALLOW_ADMIN": "true",
+        "DFD_SERVE_DEADLINE_SECONDS": "60",
+        "DFD_SERVE_LOG_LEVEL": "error",
+    }
+    words = [*DFD, "serve"]
+    with subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            found = re.match(r"dfd ready on (\S+)", process.stdout.readline())
+            assert found
+            yield found[1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def call(request: pytest.FixtureRequest, server: str, folder: Path) -> Iterator[None]:
+    """The stream call-1041, for as long as the test lasts."""
+    over, begun = threading.Event(), threading.Event()
+
+    async def stream() -> None:
+        recording = open_recording(folder / "call.wav")
+        options = StreamOptions(stream_id="call-1041", labels={"queue": "sales"})
+        async with (
+            AsyncDetectionClient(server) as client,
+            client.stream(recording.audio_format, options=options) as live,
+        ):
+
+            async def play() -> None:
+                while not over.is_set():
+                    with contextlib.closing(recording.chunks(0.1)) as chunks:
+                        for chunk in chunks:
+                            await live.send(chunk)
+                            await asyncio.sleep(0.1)
+                            if over.is_set():
+                                break
+                await live.finish()
+
+            playing = asyncio.create_task(play())
+            async for _ in live:
+                begun.set()
+            await playing
+
+    thread = threading.Thread(target=lambda: asyncio.run(stream()), daemon=True)
+    thread.start()
+    assert begun.wait(60)
+    yield
+    over.set()
+    thread.join(60)
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError):
+        pytest.skip("sounddevice finds no PortAudio: apt-get install libportaudio2")
+    virtual = VirtualMicrophone(tmp_path_factory.mktemp("microphone"))
+    yield virtual
+    virtual.close()
+
+
+def test_the_table_names_examples_that_are_there() -> None:
+    assert set(RUNS) <= set(EXAMPLES)
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_runs(
+    line: str, folder: Path, server: str, request: pytest.FixtureRequest
+) -> None:
+    how = RUNS.get(line, How())
+    if how.skip:
+        pytest.skip(how.skip)
+    if how.need is not None:
+        how.need()
+    environment = clean() | {
+        "DFD_SERVER": server,
+        "DFD_SERVE_PORT": "0",
+        "DFD_SERVE_METRICS_PORT": "0",
+        "PYTHONUNBUFFERED": "1",
+        "DFD_CACHE_DIR": str(folder / "cache"),
+    }
+    if how.microphone:
+        virtual = request.getfixturevalue("microphone")
+        environment |= clean(virtual.environment) | {"DFD_SERVER": server}
+        player = virtual.play(folder / "call.wav")
+        request.addfinalizer(player.wait)
+        request.addfinalizer(player.terminate)
+    if how.call:
+        request.getfixturevalue("call")
+    environment |= how.environment
+    for first in how.before:
+        subprocess.run(words_of(first, server), cwd=folder, env=environment, check=True)
+    words = [*words_of(line, server), *how.more]
+    process = subprocess.Popen(
+        words, cwd=folder, env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    late = threading.Timer(_SECONDS, process.kill)
+    late.start()
+    said = ""
+    try:
+        assert process.stdout is not None
+        if how.until:
+            while not re.search(how.until, said):
+                more = process.stdout.readline()
+                assert more, said
+                said += more
+            process.send_signal(signal.SIGINT)
+        said += process.communicate(how.feed or None)[0]
+    finally:
+        late.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert process.returncode in how.statuses, said
+    assert "Traceback" not in said
+    assert said.strip()
+
+
+def words_of(line: str, server: str) -> list[str]:
+    """The command of an example, without what it is piped into."""
+    words = shlex.split(line.partition(" | ")[0])
+    if words[0] == "dfd":
+        words[:1] = DFD
+    # no test opens a port to others, or asks them
+    here = {"0.0.0.0": "127.0.0.1", "node-1:50051": server, "node-2:50051": server}
+    return [here.get(word, word) for word in words]
