@@ -13,21 +13,64 @@ _PASSES = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
 
 
 @click.command()
-@click.option("--nodes", type=int, default=10, show_default=True, help="Nodes to simulate.")
-@click.option("--streams", type=int, default=1500, show_default=True, help="Streams on them.")
-@click.option("--slowdown", type=float, default=1.45, show_default=True, help="Of a pass.")
-@click.option("--jitter", type=float, default=0.35, show_default=True, help="Of a pass.")
-@click.option("--seconds", type=float, default=30.0, show_default=True, help="Of the service.")
-@click.option("--kill-at", type=float, help="When one node is killed.  [default: never]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
-@click.option("--plan", "planned", type=int, help="Nodes and price of so many streams instead.")
-@click.option("--front-ms", type=float, default=2.2, show_default=True, help="CPU of a stream.")
-@click.option("--front-cores", type=float, default=1.0, show_default=True, help="Of a node.")
-@click.option("--scorers", type=int, default=1, show_default=True, help="Of a node.")
-@click.option("--rate", type=float, default=121.0, show_default=True, help="Windows/s of one.")
-@click.option("--price", type=float, default=0.08, show_default=True, help="Of a node and hour.")
-@click.option("--utilisation", type=float, default=0.6, show_default=True, help="Share to use.")
-@click.option("--spare-nodes", type=int, default=2, show_default=True, help="More than needed.")
+@click.option(
+    "--nodes", type=int, default=10, show_default=True, help="Number of nodes to simulate."
+)
+@click.option(
+    "--streams",
+    type=int,
+    default=1500,
+    show_default=True,
+    help="Number of streams on all nodes together.",
+)
+@click.option(
+    "--slowdown",
+    type=float,
+    default=1.45,
+    show_default=True,
+    help="Factor on the time of each pass.",
+)
+@click.option(
+    "--jitter", type=float, default=0.35, show_default=True, help="Spread of the time of a pass."
+)
+@click.option(
+    "--seconds", type=float, default=30.0, show_default=True, help="Simulated time in seconds."
+)
+@click.option("--kill-at", type=float, help="Second at which one node is killed.  [default: never]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
+@click.option(
+    "--plan",
+    "planned",
+    type=int,
+    help="Print the nodes and the price for this many streams instead.",
+)
+@click.option(
+    "--front-ms",
+    type=float,
+    default=2.2,
+    show_default=True,
+    help="CPU milliseconds per second of a stream.",
+)
+@click.option(
+    "--front-cores",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Cores of a node for the front.",
+)
+@click.option("--scorers", type=int, default=1, show_default=True, help="Scorers of a node.")
+@click.option(
+    "--rate", type=float, default=121.0, show_default=True, help="Windows per second of one scorer."
+)
+@click.option(
+    "--price", type=float, default=0.08, show_default=True, help="Price of a node per hour."
+)
+@click.option(
+    "--utilisation", type=float, default=0.6, show_default=True, help="Share of a node to use."
+)
+@click.option(
+    "--spare-nodes", type=int, default=2, show_default=True, help="Nodes beyond those needed."
+)
 def main(
     nodes: int,
     streams: int,
@@ -45,7 +88,7 @@ def main(
     utilisation: float,
     spare_nodes: int,
 ) -> None:
-    """Simulates nodes of dfd, or says how many a number of streams needs; writes JSON."""
+    """Simulates nodes of dfd, or plans the nodes for a number of streams; prints JSON."""
     if planned is not None:
         kind = NodeKind(
             name="node",

@@ -88,7 +88,7 @@ class FinetuneRecipe:
         _at_least(0, hop_samples=self.hop_samples)
         _at_least(4_000, clip_samples=self.clip_samples)
         if not (0 <= self.noise_chance <= 1 and 0 <= self.head_dropout < 1):
-            raise ValueError("noise_chance and head_dropout have to be 0 to 1")
+            raise ValueError("noise_chance and head_dropout must be from 0 to 1")
         if isinstance(self.class_weights, tuple) and min(self.class_weights) <= 0:
             raise ValueError(f"class_weights are {list(self.class_weights)}; above 0, both")
 

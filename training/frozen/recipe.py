@@ -71,7 +71,7 @@ class FrozenRecipe:
         if self.folds < 2 or not self.c_grid or min(self.c_grid) <= 0:
             raise ValueError("folds has to be 2 or more, and c_grid a list of numbers above 0")
         if self.longest_seconds < 0.1 or self.batch_seconds <= 0:
-            raise ValueError("longest_seconds and batch_seconds have to be above 0")
+            raise ValueError("longest_seconds and batch_seconds must be above 0")
 
 
 FROZEN_RECIPES = {name: FrozenRecipe(name) for name in ("frozen-logreg", "contrastive")}

@@ -39,7 +39,7 @@ def test_nested_groups_and_whole_numbers_for_numbers() -> None:
         ({"best_by": "luck"}, "best_by is 'luck'; it must be 'eer' or 'auc'"),
         ({"class_weights": [1, 2, 3]}, "class_weights is [1, 2, 3]"),
         ({"noise_snr_db": "loud"}, "noise_snr_db is 'loud'; it must be a list of 2"),
-        ({"head_dropout": 1.0}, "head_dropout have to be 0 to 1"),
+        ({"head_dropout": 1.0}, "head_dropout must be from 0 to 1"),
     ],
 )
 def test_impossible_changes_are_one_line(changes: dict[str, object], message: str) -> None:
