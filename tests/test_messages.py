@@ -66,11 +66,12 @@ PAIRS: list[tuple[type, type[Message], set[str], set[str]]] = [
 def test_each_field_has_one_of_its_own_on_the_other_side(
     kind: type[Any], message: type[Message], ours: set[str], theirs: set[str]
 ) -> None:
-    found = {one.name: wire_name(one.name, message.DESCRIPTOR) for one in fields(kind)}
+    contract: Any = message.DESCRIPTOR
+    found = {one.name: wire_name(one.name, contract) for one in fields(kind)}
     assert {name for name, wire in found.items() if wire is None} == ours
     known = [wire for wire in found.values() if wire is not None]
     assert len(known) == len(set(known))
-    assert set(message.DESCRIPTOR.fields_by_name) - set(known) == theirs
+    assert set(contract.fields_by_name) - set(known) == theirs
 
 
 def test_the_words_of_enums_are_the_contracts() -> None:

@@ -19,9 +19,10 @@ from dfd.clients.display.meter import MeterState
 from dfd.messages import duration, from_message
 from dfd.v1 import detection_pb2 as pb
 from tests import snapshots
-from tests.cli.test_detect import LoudnessDetector, speech
+from tests.cli.test_detect import speech
 from tests.clients import said
 from tests.clients.scripted import Script, ScriptedServer
+from tests.offline.loudness import LoudnessDetector
 
 WIDTHS = (60, 80, 140)
 KEPT = Path(__file__).parent / "snapshots"
@@ -84,7 +85,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_detect(
     folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr("dfd.detector.load_detector", lambda model, **_: LoudnessDetector())
+    monkeypatch.setattr(
+        "dfd.detector.load_detector", lambda model, **_: LoudnessDetector(min_speech_seconds=0.5)
+    )
     spoken = speech(6.0)
     soundfile.write("loud.wav", spoken, 16000)
     soundfile.write("a-call-of-the-twelfth-of-november.wav", 0.02 * spoken, 16000)
@@ -147,7 +150,7 @@ def meter(width: int | None, encoding: str, colours: bool) -> str:
     )  # fmt: skip
     state = MeterState("localhost:50051", "Built-in Audio Analog Stereo")
     view = ListenView(console, state)
-    heard = [
+    heard: list[ev.Event] = [
         said.started(),
         said.activity(0, True, 0.1),
         said.window(ev.WindowStatus.INSUFFICIENT_SPEECH, None),

@@ -1,3 +1,5 @@
+from typing import Any
+
 from dfd.clients import history
 from dfd.clients.events import Trigger
 
@@ -13,7 +15,7 @@ def test_a_watermark_comes_back_out_of_the_journal() -> None:
         "cleared": False,
         "clip": None,
     }
-    summary = {
+    summary: dict[str, Any] = {
         "channel": 0,
         "verdict": "bonafide",
         "reasons": [],

@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 
 import pytest
@@ -78,7 +79,7 @@ def test_it_does_not_last_for_ever() -> None:
     assert Seal((KEY,), 60.0, lambda: 1059.0).open(closed, BELONGS).at == 1000.0
     for now in (1061.0, 960.0):  # or its maker's clock is wrong
         with pytest.raises(RefusedStateError, match="s old"):
-            Seal((KEY,), 60.0, lambda now=now: now).open(closed, BELONGS)
+            Seal((KEY,), 60.0, functools.partial(float, now)).open(closed, BELONGS)
 
 
 def test_what_is_signed_and_yet_no_state_is_refused() -> None:
