@@ -125,6 +125,7 @@ def test_the_pod_s_command_and_its_probes(tmp_path: Path) -> None:
     files = ["-keyout", str(tmp_path / "tls.key"), "-out", str(tmp_path / "tls.crt")]
     checked(*certify.split(), *files, package="apt-get install openssl")
     (tmp_path / "tokens.toml").write_text('[[tokens]]\nname = "a"\ntoken = "secret"\n')
+    (tmp_path / "resume.key").write_bytes(b"0" * 32)
 
     deployment = yaml(DEPLOY / "kubernetes" / "deployment.yaml")
     pod = deployment["spec"]["template"]["spec"]

@@ -159,7 +159,7 @@ def test_one_sample_silence_and_full_scale_are_scored(
     ],
 )
 def test_wrong_shapes_are_refused(shape: tuple[int, int], lengths: list[int], folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"have to be|are not"):
+    with pytest.raises(ValueError, match=r"must be|are not"):
         load(folder).score(np.zeros(shape, np.float32), np.array(lengths, np.int64))
 
 
@@ -344,9 +344,9 @@ def test_batches_that_do_not_fit_into_memory_are_given_up(
     monkeypatch.setattr(detector, "_compiled", cramped)
     detector.warm()
     assert detector.spec.batch_buckets == (1, 2)
-    assert "too little free memory for a batch of 4: batches hold 2 at most" in caplog.text
+    assert "too little free memory for a batch of 4: batches are limited to 2" in caplog.text
     scores = detector.score(np.zeros((5, WINDOW), np.float32), np.full(5, WINDOW, np.int64))
     assert scores.shape == (5,)
     most = 0
-    with pytest.raises(UserError, match="cpu has too little free memory for a batch of 1: end"):
+    with pytest.raises(UserError, match="cpu has too little free memory for a batch of 1: stop"):
         detector.warm()
