@@ -145,7 +145,12 @@ def load_command(source: str, served: str, as_json: bool, **where: Any) -> None:
     _manage("load", served, as_json=as_json, source=source, **where)
 
 
-@command.command("activate", cls=Verb, examples=("dfd models activate",), read_on=_RUNNING)
+@command.command(
+    "activate",
+    cls=Verb,
+    examples=("dfd models activate", "dfd models activate --replace bundled"),
+    read_on=_RUNNING,
+)
 @_REPLACED
 @server_options
 @json_option("the state of the model")
@@ -158,7 +163,12 @@ def activate_command(served: str, as_json: bool, **where: Any) -> None:
     _manage("activate", served, as_json=as_json, **where)
 
 
-@command.command("rollback", cls=Verb, examples=("dfd models rollback",), read_on=_RUNNING)
+@command.command(
+    "rollback",
+    cls=Verb,
+    examples=("dfd models rollback", "dfd models rollback --server 10.0.0.5:50051"),
+    read_on=_RUNNING,
+)
 @_REPLACED
 @server_options
 @json_option("the state of the model")
