@@ -123,7 +123,7 @@ RUNS: dict[str, How] = {
         more=("--steps", "1", "--no-tensorboard"), need=extra("pyworld", "world")
     ),
     "dfd train --recipe frozen-logreg --corpus corpus --backbone bundled": How(
-        need=extra("sklearn", "train")
+        more=("--set", "folds=3"), need=extra("sklearn", "train")
     ),
     "dfd calibrate --model AASIST.pth --people calls/people": How(need=checkpoint),
     "dfd calibrate --model AASIST.pth --people people --machines machines": How(need=checkpoint),
@@ -132,6 +132,8 @@ RUNS: dict[str, How] = {
     "dfd bench core": _LONG,
     "dfd bench model": _LONG,
     "dfd bench serve": _LONG,
+    # the peers take minutes to load on a busy machine
+    "dfd bench model --quick --batch 1,4 --report model.json": How(more=("--peer", "none")),
 }
 
 
