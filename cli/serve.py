@@ -16,7 +16,7 @@ from dfd.cli._config import config_option
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP, require_model
 from dfd.cli._outputs import require_folder
-from dfd.daemon.cluster.address import is_remote
+from dfd.daemon.engine_address import is_remote
 from dfd.daemon.options import (
     ADMISSIONS,
     ENGINES,

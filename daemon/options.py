@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from dfd.daemon.cluster.address import EngineAddress, is_remote
+from dfd.daemon.engine_address import EngineAddress, is_remote
 from dfd.detector.fusion import terms
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.watermarks.schemes import named

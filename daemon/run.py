@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from dfd.daemon.lifecycle import Ending, serve_until_signal
+from dfd.daemon.load import load_model
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.garbage import settle_memory
-from dfd.daemon.scheduling.load import load_model
 from dfd.daemon.scheduling.local import Loader
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server
 

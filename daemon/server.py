@@ -25,6 +25,7 @@ from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import open_journal
 from dfd.daemon.lifecycle import ready_line
+from dfd.daemon.load import load_model
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
@@ -33,7 +34,6 @@ from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import ModelSource, ServedModel
 from dfd.daemon.scheduling.lineup import check_lineup, line_up
-from dfd.daemon.scheduling.load import load_model
 from dfd.daemon.scheduling.local import Loader, LocalModels
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.tracing import Tracing

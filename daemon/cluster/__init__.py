@@ -1,6 +1,5 @@
 """Models that score elsewhere than on this machine.
 
-address.py     what `--engine SCHEME://...` names
 ray_app.py     the deployment of Ray Serve that scores
 ray_engine.py  the same, as a daemon on any node of the cluster calls it
 """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ray import serve
 
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.load import load_model
+from dfd.daemon.scheduling.load import load_local
 from dfd.detector.spec import ModelSpec
 
 DEPLOYMENT = "Engine"
@@ -32,7 +32,7 @@ class Engine:
     """
 
     def __init__(self, **options: Any) -> None:
-        self._detector = load_model(ServeOptions(**options))
+        self._detector = load_local(ServeOptions(**options))
 
     def spec(self) -> ModelSpec:
         """The facts of the model."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.daemon.cluster.address import EngineAddress, check_reachable
+from dfd.daemon.engine_address import EngineAddress, check_reachable
 from dfd.daemon.logs import log
 from dfd.daemon.options import ServeOptions
 from dfd.detector.spec import ModelSpec

@@ -28,7 +28,7 @@ from dfd.daemon.resume.keys import share_with_children
 from dfd.daemon.scheduling.lineup import check_lineup
 from dfd.errors import UserError
 
-LOAD_MODEL = "dfd.daemon.scheduling.load:load_model"
+LOAD_MODEL = "dfd.daemon.load:load_model"
 
 _STOP_SECONDS = 5.0
 

@@ -1,15 +1,14 @@
-"""Loads and warms the model named in the options."""
+"""Loads and warms the model named in the options, on this machine."""
 
 import logging
 
-from dfd.daemon.cluster.address import EngineAddress, is_remote
 from dfd.daemon.logs import log
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.noop import NOOP, NoopDetector
 from dfd.detector.spec import LoadedModel
 
 
-def load_model(options: ServeOptions) -> LoadedModel:
+def load_local(options: ServeOptions) -> LoadedModel:
     """Loads and warms the model; torch is imported only here.
 
     Raises:
@@ -19,10 +18,6 @@ def load_model(options: ServeOptions) -> LoadedModel:
     if model == NOOP:
         log(logging.WARNING, "this model scores nothing: it is for measuring capacity only")
         return NoopDetector(options.batch_buckets)
-    if is_remote(options.engine):
-        from dfd.daemon.cluster.ray_engine import RayEngine
-
-        return RayEngine(EngineAddress.parse(options.engine), options)
     from dfd.detector import load_detector
 
     return load_detector(

@@ -191,6 +191,12 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
         await self._admit(context)
         yield pb.WatchStreamsResponse(snapshot=True)
 
+    async def ManageModel(  # noqa: N802
+        self, request: pb.ManageModelRequest, context: Any
+    ) -> pb.ManageModelResponse:
+        await self._admit(context)
+        return pb.ManageModelResponse(active=model())
+
 
 class Judge:
     """Windows of a second every half second; the score hangs on nothing but the script."""

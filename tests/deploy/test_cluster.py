@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -229,7 +229,7 @@ async def until_ready(place: Connection) -> None:
         assert (await client.server_info()).version
 
 
-def watch(nodes: list[Daemon]) -> list[dict[str, object]]:
+def watch(nodes: list[Daemon]) -> list[dict[str, Any]]:
     servers = [word for one in nodes for word in ("--server", one.address)]
     done = subprocess.run(
         [sys.executable, "-m", "dfd", "watch", "--once", "--json", *servers],

@@ -6,7 +6,7 @@ import pytest
 from dfd.errors import UserError
 from dfd.evaluation.calibrate import Call, card_fields, fit
 from dfd.streaming.types import Window
-from tests.cli.test_detect import SPEC
+from tests.offline.loudness import SPEC
 
 
 def calls(count: int, mean: float, seed: int, windows: int = 6) -> list[Call]:

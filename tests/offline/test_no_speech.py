@@ -20,7 +20,8 @@ CHORD_HZ = (261.6, 329.6, 392.0, 523.3)
 
 def tone(seconds: float, *hertz: float) -> Samples:
     at = np.arange(round(seconds * RATE)) / RATE
-    return np.mean([np.sin(2 * np.pi * one * at) for one in hertz], axis=0).astype(np.float32)
+    waves = [np.sin(2 * np.pi * one * at) for one in hertz]
+    return np.asarray(np.mean(waves, axis=0), np.float32)
 
 
 def cadence(on: float, off: float, *hertz: float) -> Samples:
@@ -43,7 +44,7 @@ def pink_noise(generator: np.random.Generator) -> Samples:
     spectrum = np.fft.rfft(generator.standard_normal(SECONDS * RATE))
     spectrum /= np.sqrt(np.maximum(np.arange(spectrum.size), 1))
     wave = np.fft.irfft(spectrum)
-    return (wave / np.abs(wave).max()).astype(np.float32)
+    return np.asarray(wave / np.abs(wave).max(), np.float32)
 
 
 def hold_music(generator: np.random.Generator) -> Samples:

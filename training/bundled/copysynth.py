@@ -23,7 +23,7 @@ Method = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 def world(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
     """WORLD (Morise et al. 2016): pitch, envelope and aperiodicity, at times altered or coarse."""
-    pyworld = world()
+    pyworld = load_pyworld()
 
     wave = samples.astype(np.float64)
     period_ms = float(generator.choice([5.0, 5.0, 10.0]))
@@ -165,7 +165,7 @@ def _through_mel(magnitude: Tensor, bands: int, size: int) -> Tensor:
 
 def _excitation(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
     """Pulses where WORLD's DIO finds a pitch, noise elsewhere (N,)."""
-    pyworld = world()
+    pyworld = load_pyworld()
 
     pitch, _ = pyworld.dio(samples.astype(np.float64), SAMPLE_RATE_HZ, frame_period=5.0)
     step = SAMPLE_RATE_HZ // 200
@@ -178,7 +178,7 @@ def _excitation(samples: FloatArray, generator: np.random.Generator) -> FloatArr
     return np.asarray(np.where(track > 0, pulses + mix * noise, noise), dtype=np.float32)
 
 
-def world() -> Any:
+def load_pyworld() -> Any:
     """The WORLD vocoder; its import warns of what no user can mend."""
     try:
         with warnings.catch_warnings():

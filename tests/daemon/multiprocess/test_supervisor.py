@@ -267,7 +267,7 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
 
 def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
     daemon = SupervisorProcess(
-        tmp_path, loader="dfd.daemon.scheduling.load:load_model", model=str(tmp_path / "nowhere")
+        tmp_path, loader="dfd.daemon.load:load_model", model=str(tmp_path / "nowhere")
     )
     assert not daemon.ready
     assert daemon.end(0) == 1

@@ -21,7 +21,7 @@ class Session:
         zero: dict[str, Any] = dict.fromkeys(
             ("audio_seconds", "speech_seconds", "gap_seconds"), 0.0
         )
-        counts = dict.fromkeys(
+        counts: dict[str, Any] = dict.fromkeys(
             ("windows_scored", "windows_shed", "windows_insufficient_speech", "windows_failed"), 0
         )
         return [

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from dfd.daemon.cluster.address import EngineAddress, check_reachable, is_remote
+from dfd.daemon.engine_address import EngineAddress, check_reachable, is_remote
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 
