@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from dfd import processors
 from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
 from dfd.errors import UserError
 
@@ -48,8 +49,11 @@ def test_fp32_on_a_gpu_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_small_network_leaves_half_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(processors, "usable", lambda: 8)
     assert threads_beside_streams(500_000) == 4
     assert threads_beside_streams(94_000_000) is None
+    monkeypatch.setattr(processors, "usable", lambda: 4)
+    assert threads_beside_streams(500_000) == 2
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert threads_beside_streams(500_000) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
