@@ -12,6 +12,7 @@ import click
 
 from dfd.cli._groups import VerbGroup
 from dfd.cli._outputs import json_option
+from dfd.cli._waiting import Waits
 
 # of a call, before those of its channels
 _CALL_COLUMNS = (
@@ -120,7 +121,8 @@ def list_calls(
         alerted=alerted,
         limit=limit,
     )
-    store = Store(journal, create=False)
+    with Waits("history list").bar("opening the journal"):
+        store = Store(journal, create=False)
     try:
         calls = store.calls(query)
         if as_json:
@@ -154,12 +156,15 @@ def purge(journal: str, before: datetime, yes: bool) -> None:
     """Delete old calls with their alerts and summaries."""
     from dfd.daemon.journal.store import Store
 
-    store = Store(journal, create=False)
+    waits = Waits("history purge")
+    with waits.bar("opening the journal"):
+        store = Store(journal, create=False)
     try:
         when = before.isoformat(timespec="seconds")
         if not yes:
             click.confirm(f"Delete all calls that began before {when}?", abort=True, err=True)
-        count = store.purge(before)
+        with waits.bar("deleting calls"):
+            count = store.purge(before)
     finally:
         store.close()
     click.echo(f"{count} {'call' if count == 1 else 'calls'} deleted")

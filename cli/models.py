@@ -190,7 +190,13 @@ def _manage(action: str, served: str, *, as_json: bool, source: str = "", **wher
         async with AsyncDetectionClient(server) as client:
             return await client.manage_model(action, model=served, source=source)
 
-    standing = asyncio.run(ask())
+    wait = {
+        "load": f"{server.server} loads and warms {source}",
+        "activate": f"{server.server} switches to the model that was loaded",
+        "rollback": f"{server.server} switches back",
+    }
+    with Waits(f"models {action}").bar(wait[action]):
+        standing = asyncio.run(ask())
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(standing)))
         return

@@ -65,4 +65,6 @@ def test_what_cannot_be_done_is_one_sentence(
 ) -> None:
     result = run("--people", people / "3.wav", "--min-speech-seconds", "0", *arguments)
     assert result.exit_code == 2
-    assert result.stderr.strip().startswith(f"dfd calibrate: {message}")
+    # on a busy machine what is waited for is told before
+    told = [line for line in result.stderr.splitlines() if not line.endswith(" s so far")]
+    assert told[0].startswith(f"dfd calibrate: {message}")
