@@ -289,11 +289,12 @@ def command(context: click.Context, /, no_metrics: bool, **values: Any) -> None:
         require_folder(folder, _ROOM_BYTES)
     for model in options.models:
         require_model(model)
-    if not options.multiprocess and options.device not in ("auto", "cpu"):
-        # torch is loaded here in any case; with several processes the engine's own tells it
+    if named := [device for device in options.devices if device not in ("auto", "cpu")]:
+        # loads torch, which the supervisor of several processes does without where it can
         from dfd.detector.devices import resolve_device
 
-        resolve_device(options.device)
+        for device in named:
+            resolve_device(device)
     context.exit(_serve(options, origins))
 
 

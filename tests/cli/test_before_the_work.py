@@ -41,11 +41,13 @@ MISTAKES = [
     ("report call.wav --output no/r.html", "there is no folder no"),
     ("bench core --plot no/x.png", "there is no folder no"),
     ("calibrate --people no --model m", "'no' does not exist"),
-    ("detect --device cuda:99 call.wav", "cuda:99 was asked for"),
+    ("detect --device cuda:99 call.wav", "cuda:99 was requested"),
     ("detect --device toaster call.wav", '"toaster" is not a device'),
     ("detect --model nowhere call.wav", "no model folder or file nowhere"),
     ("serve --device toaster --port 0", '"toaster" is not a device'),
-    ("serve --device cuda:99 --port 0", "cuda:99 was asked for"),
+    ("serve --device cuda:99 --port 0", "cuda:99 was requested"),
+    ("serve --device cuda:98,cuda:99 --port 0", "cuda:98 was requested"),
+    ("serve --workers 2 --device cuda:99 --port 0", "cuda:99 was requested"),
     ("serve --model nowhere --port 0", "no model folder or file nowhere"),
     ("serve --evidence-clips a-file/clips --port 0", "is a file"),
     ("train --corpus .", "has no manifest.tsv"),
@@ -99,7 +101,7 @@ def test_a_full_disk_is_told_before_the_work(
     done = dfd_here(*line.split())
     assert done.is_one_line(), done
     assert "has 0 MiB left" in done.err
-    assert "make room, or name another place" in done.err
+    assert "make room, or choose another place" in done.err
     assert left(folder) == before
 
 

@@ -233,7 +233,7 @@ def test_no_file_is_a_usage_error() -> None:
     [
         (["--model", "/no/such/folder"], "there is no model folder or file /no/such/folder"),
         (["--device", "gpu"], '"gpu" is not a device'),
-        (["--device", "cuda:99"], "cuda:99 was asked for"),
+        (["--device", "cuda:99"], "cuda:99 was requested"),
         (["--precision", "int4"], '"int4" is not a precision'),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_device_that_is_not_there_fails_with_what_was_said(tmp_path: Path) -> 
     part = json.loads((tmp_path / "gpu-check.json").read_text())["parts"]["environment"]
     assert part["status"] == "failed"
     assert part["figures"]["machine"]["cores"]  # what it had before
-    assert "cuda:99 was asked for" in part["said"]
+    assert "cuda:99 was requested" in part["said"]
 
 
 def test_notes_are_whole_after_every_figure(tmp_path: Path) -> None:
