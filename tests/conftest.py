@@ -1,3 +1,4 @@
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +10,10 @@ from tests.snapshots import UPDATE
 # A machine may be busy: no test is about the time an example takes.
 settings.register_profile("dfd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dfd")
+
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
