@@ -194,7 +194,7 @@ def test_the_dialects_are_the_servers() -> None:
         (("audiosocket", "--on-alert", "http://a.example/"), "webhook-secret-file"),
         (("audiosocket", "--on-alert", "/no/such/program"), "no program"),
         (("audiosocket", "--on-alert", "file:/no/such/folder/x"), "cannot be written"),
-        (("audiosocket", "--events", "/no/such/folder/x"), "cannot be written"),
+        (("audiosocket", "--events", "/no/such/folder/x"), "there is no folder"),
         (("audiosocket", "--label", "nothing"), "not a label"),
         (("audiosocket", "--max-calls", "0"), "--max-calls"),
         (("audiosocket", "--metrics", "x"), "is not an address"),

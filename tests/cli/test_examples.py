@@ -116,7 +116,9 @@ RUNS: dict[str, How] = {
     "dfd doctor": How(statuses=(0, 1)),
     "dfd doctor --device cuda --serve-cert cert.pem --serve-key key.pem": How(statuses=(0, 1)),
     "dfd models activate": How(before=_LOADED),
+    "dfd models activate --replace bundled": How(before=_LOADED),
     "dfd models rollback": How(before=(*_LOADED, "dfd models activate")),
+    "dfd models rollback --server 10.0.0.5:50051": How(before=(*_LOADED, "dfd models activate")),
     "dfd models pull aasist": _FETCHES,
     "dfd models pull organisation/model": _FETCHES,
     "dfd train --corpus corpus --out runs/mine": How(
@@ -309,4 +311,5 @@ def words_of(line: str, server: str) -> list[str]:
         words[:1] = DFD
     # no test opens a port to others, or asks them
     here = {"0.0.0.0": "127.0.0.1", "node-1:50051": server, "node-2:50051": server}
+    here["10.0.0.5:50051"] = server
     return [here.get(word, word) for word in words]

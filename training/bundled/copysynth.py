@@ -19,6 +19,8 @@ from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
 
 Method = Callable[[FloatArray, np.random.Generator], FloatArray]
+# that analyse pitch by WORLD's package
+WORLD_METHODS = frozenset({"world", "lpc"})
 
 
 def world(samples: FloatArray, generator: np.random.Generator) -> FloatArray:

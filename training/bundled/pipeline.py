@@ -21,7 +21,7 @@ from dfd.evaluation.figures.breakdown import summary
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
 from dfd.training.bundled.cache import build_cache
-from dfd.training.bundled.copysynth import load_pyworld
+from dfd.training.bundled.copysynth import WORLD_METHODS, load_pyworld
 from dfd.training.bundled.export import (
     SERVED,
     measure_serving,
@@ -97,7 +97,9 @@ def train(
 def _require_tools(recipe: JoinedRecipe) -> None:
     """Looks for what renders the banks before the first of them takes its hours."""
     banks = [member.banks for member in recipe.members]
-    if any(one.copies for one in banks):
+    if any(
+        one.copies and WORLD_METHODS & {name for name, _ in one.copy_synthesis} for one in banks
+    ):
         load_pyworld()
     if any(one.spoken for one in banks):
         import espeakng_loader  # noqa: F401 - the command names the extra that brings it

@@ -12,6 +12,8 @@ from dfd.streaming.types import Window, WindowStatus
 from tests.streaming.helpers import LoudnessVad, linear16, mono, speech_like
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+# the state is sealed when the tests are collected, long before they run
+AGE = 86_400.0
 BELONGS = Belongs("call-7", "alice", "ab" * 32, "c0ffee")
 
 
@@ -25,11 +27,11 @@ def judged() -> SessionState:
 
 
 STATE = judged()
-SEALED = Seal((KEY,), 60.0).close(BELONGS, "d00d", STATE)
+SEALED = Seal((KEY,), AGE).close(BELONGS, "d00d", STATE)
 
 
 def test_what_was_closed_is_opened_to_the_last_bit() -> None:
-    opened = Seal((KEY,), 60.0).open(SEALED, BELONGS)
+    opened = Seal((KEY,), AGE).open(SEALED, BELONGS)
     assert opened.state == STATE
     assert opened.call == "d00d"
 
@@ -39,10 +41,10 @@ def test_a_state_is_small() -> None:
 
 
 def test_keys_are_changed_without_a_break() -> None:
-    both = Seal((OTHER_KEY, KEY), 60.0)
+    both = Seal((OTHER_KEY, KEY), AGE)
     assert both.open(SEALED, BELONGS).state == STATE
     with pytest.raises(RefusedStateError, match="--resume-key"):
-        Seal((KEY,), 60.0).open(both.close(BELONGS, "", STATE), BELONGS)
+        Seal((KEY,), AGE).open(both.close(BELONGS, "", STATE), BELONGS)
 
 
 @given(at=st.integers(0, len(SEALED) - 1), flip=st.integers(1, 255))
@@ -50,14 +52,14 @@ def test_no_byte_may_be_changed(at: int, flip: int) -> None:
     forged = bytearray(SEALED)
     forged[at] ^= flip
     with pytest.raises(RefusedStateError):
-        Seal((KEY,), 60.0).open(bytes(forged), BELONGS)
+        Seal((KEY,), AGE).open(bytes(forged), BELONGS)
 
 
 @given(st.binary(max_size=300))
 def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
     for start in (b"", SEALED[:5], SEALED[:37]):
         with pytest.raises(RefusedStateError):
-            Seal((KEY,), 60.0).open(start + raw, BELONGS)
+            Seal((KEY,), AGE).open(start + raw, BELONGS)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
 )
 def test_it_serves_nothing_but_what_it_belongs_to(change: dict[str, str], why: str) -> None:
     with pytest.raises(RefusedStateError, match=why):
-        Seal((KEY,), 60.0).open(SEALED, replace(BELONGS, **change))
+        Seal((KEY,), AGE).open(SEALED, replace(BELONGS, **change))
 
 
 def test_it_does_not_last_for_ever() -> None:
@@ -90,4 +92,4 @@ def test_what_is_signed_and_yet_no_state_is_refused() -> None:
     for body in (zlib.compress(b"\x80"), b"not compressed"):
         mac = hmac.digest(KEY, SEALED[:1] + body, "sha256")
         with pytest.raises(RefusedStateError, match="another version"):
-            Seal((KEY,), 60.0).open(SEALED[:5] + mac + body, BELONGS)
+            Seal((KEY,), AGE).open(SEALED[:5] + mac + body, BELONGS)

@@ -173,7 +173,7 @@ def test_command_mistakes_are_one_line(corpus: Path, tmp_path: Path) -> None:
         assert "Traceback" not in result.output
     result = CliRunner().invoke(command, ["--corpus", str(tmp_path), "--out", str(tmp_path)])
     assert result.exit_code == 2
-    assert "cannot read the manifest" in result.output
+    assert "has no manifest.tsv" in result.output
 
 
 def test_evaluate_command(corpus: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
