@@ -70,8 +70,8 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool, verb: 
 
     from dfd.clients.display.info import model_table
     from dfd.clients.display.tables import result_console
-    from dfd.clients.events import Calibration, ModelInfo
     from dfd.clients.options import AlertPolicy
+    from dfd.clients.server_info import Calibration, ModelInfo
 
     # the reader logs which tensors it found
     said, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")

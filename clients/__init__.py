@@ -3,6 +3,7 @@
 AsyncDetectionClient, DetectionClient      one server: open streams, score recordings
 AudioFormat, StreamOptions, Connection...  what to ask for (audio.py, options.py)
 events.py                                  what comes back: Started, WindowResult, Alert, ...
+server_info.py                             what a server says of itself: ServerInfo, ModelInfo, ...
 DetectionError, UserError                  what can go wrong (errors.py)
 open_recording, open_recordings            audio files as chunks, one object per track
 

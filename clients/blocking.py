@@ -17,6 +17,7 @@ from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.options import AlertPolicy, Connection, RetryPolicy, StreamOptions, VadOptions
+from dfd.clients.server_info import ServerInfo
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 
@@ -125,7 +126,7 @@ class DetectionClient:
         """Scores one short recording in one call. See `AsyncDetectionClient.detect`."""
         return _run(self._client.detect(recording, model=model, vad=vad, alert_policy=alert_policy))
 
-    def server_info(self, timeout_seconds: float = 10.0) -> ev.ServerInfo:
+    def server_info(self, timeout_seconds: float = 10.0) -> ServerInfo:
         """Returns what the server offers. See `AsyncDetectionClient.server_info`."""
         return _run(self._client.server_info(timeout_seconds))
 

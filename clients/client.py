@@ -22,6 +22,7 @@ from dfd.clients.options import (
     VadOptions,
 )
 from dfd.clients.protocol import watching, wire
+from dfd.clients.server_info import ModelStanding, ServerInfo
 from dfd.clients.sources.recording import Recording
 from dfd.clients.stream import DetectionStream
 from dfd.clients.transport.connection import metadata, open_channel
@@ -201,7 +202,7 @@ class AsyncDetectionClient:
         model: str = "",
         source: str = "",
         timeout_seconds: float = 600.0,
-    ) -> ev.ModelStanding:
+    ) -> ModelStanding:
         """Replaces a model of the server while streams run, or tells where it stands.
 
         Args:
@@ -223,9 +224,9 @@ class AsyncDetectionClient:
             )
         except grpc.aio.AioRpcError as error:
             raise from_error(error) from None
-        return from_message(ev.ModelStanding, answer)
+        return from_message(ModelStanding, answer)
 
-    async def server_info(self, timeout_seconds: float = 10.0) -> ev.ServerInfo:
+    async def server_info(self, timeout_seconds: float = 10.0) -> ServerInfo:
         """Returns what the server offers.
 
         Raises:

@@ -8,9 +8,9 @@ import contextlib
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.display import verdicts
 from dfd.clients.errors import DetectionError
-from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import Connection, RetryPolicy
 from dfd.clients.runs.watch import follow
+from dfd.clients.server_info import ModelInfo, ServerInfo
 from dfd.clients.watching import StreamList, StreamsUpdate
 
 _KEEP_ENDED = 500

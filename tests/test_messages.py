@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from dfd.clients import audio, watching
 from dfd.clients import events as ev
 from dfd.clients import options as asked
+from dfd.clients.server_info import Calibration, ErrorRates, Limits, ModelInfo, ServerInfo
 from dfd.daemon.wire.events import Timing
 from dfd.detector import spec
 from dfd.messages import duration, from_message, seconds, to_message, wire_name, words
@@ -19,14 +20,14 @@ from dfd.v1 import detection_pb2 as pb
 # dataclass, the message that it is read from or written to, and what each has beyond the other
 PAIRS: list[tuple[type, type[Message], set[str], set[str]]] = [
     (ev.Alert, pb.Alert, {"proto"}, set()),
-    (ev.Calibration, pb.Calibration, set(), set()),
+    (Calibration, pb.Calibration, set(), set()),
     (ev.ChannelSummary, pb.ChannelSummary, set(), set()),
     (ev.Detection, pb.DetectResponse, {"proto"}, set()),
-    (ev.ErrorRates, pb.ErrorRates, set(), set()),
-    (ev.Limits, pb.Limits, set(), set()),
-    (ev.ModelInfo, pb.ModelInfo, set(), set()),
+    (ErrorRates, pb.ErrorRates, set(), set()),
+    (Limits, pb.Limits, set(), set()),
+    (ModelInfo, pb.ModelInfo, set(), set()),
     (ev.Score, pb.Score, set(), set()),
-    (ev.ServerInfo, pb.GetServerInfoResponse, {"proto"}, set()),
+    (ServerInfo, pb.GetServerInfoResponse, {"proto"}, set()),
     (ev.SpeechActivity, pb.SpeechActivity, {"began", "proto"}, {"type"}),
     (ev.StreamWarning, pb.Warning, {"proto"}, set()),
     (ev.Summary, pb.StreamSummary, {"proto"}, set()),

@@ -4,8 +4,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dfd.clients.display import words
-from dfd.clients.events import ModelInfo, ServerInfo
 from dfd.clients.options import AlertPolicy
+from dfd.clients.server_info import ModelInfo, ServerInfo
 
 _UTTERANCE = {
     "evidence": "sum of calibrated evidence",

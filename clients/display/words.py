@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from dfd.clients.events import Alert, Calibration, ModelInfo, ModelMember, Score
+from dfd.clients.events import Alert, Score
+from dfd.clients.server_info import Calibration, ModelInfo, ModelMember
 
 _SCHEMES = {"perth": "Perth", "audioseal": "AudioSeal"}
 

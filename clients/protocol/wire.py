@@ -2,6 +2,7 @@
 
 from dfd.clients import events as ev
 from dfd.clients.audio import Encoding
+from dfd.clients.server_info import ModelInfo, ServerInfo
 from dfd.messages import from_message, seconds, words
 from dfd.v1 import detection_pb2 as pb
 
@@ -33,7 +34,7 @@ def event(message: pb.StreamingDetectResponse) -> ev.ServerEvent | None:
 
 
 def _started(message: pb.StreamStarted) -> ev.Started:
-    effective, served = message.effective_config, from_message(ev.ModelInfo, message.model)
+    effective, served = message.effective_config, from_message(ModelInfo, message.model)
     return from_message(
         ev.Started,
         message,
@@ -60,8 +61,8 @@ def detection(message: pb.DetectResponse) -> ev.Detection:
     return from_message(ev.Detection, message, windows=windows)
 
 
-def server_info(message: pb.GetServerInfoResponse) -> ev.ServerInfo:
+def server_info(message: pb.GetServerInfoResponse) -> ServerInfo:
     """Converts what a server offers."""
     known = (encoding(number) for number in message.encodings)
     encodings = tuple(str(one) for one in known if one is not None)
-    return from_message(ev.ServerInfo, message, encodings=encodings)
+    return from_message(ServerInfo, message, encodings=encodings)

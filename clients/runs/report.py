@@ -6,6 +6,7 @@ from typing import Any
 from dfd.clients import events as ev
 from dfd.clients.runs.latency import Latency
 from dfd.clients.runs.replay import Replay, ReplayOptions
+from dfd.clients.server_info import ModelInfo
 
 Report = dict[str, Any]
 
@@ -45,7 +46,7 @@ def make_report(
     }
 
 
-def _model(model: ev.ModelInfo) -> Report:
+def _model(model: ModelInfo) -> Report:
     return {
         "name": model.name,
         "version": model.version,

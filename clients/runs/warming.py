@@ -4,7 +4,7 @@ import asyncio
 
 from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError
-from dfd.clients.events import ServerInfo
+from dfd.clients.server_info import ServerInfo
 from dfd.errors import UserError
 
 _PAUSE_SECONDS = 0.5

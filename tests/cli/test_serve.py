@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from dfd.clients.client import AsyncDetectionClient
-from dfd.clients.events import ServerInfo
 from dfd.clients.runs.warming import when_warm
+from dfd.clients.server_info import ServerInfo
 from dfd.v1 import detection_pb2 as pb
 from tests.cli.serving import Daemon, Start, requests
 

@@ -10,6 +10,7 @@ from dfd.clients.display import verdicts, words
 from dfd.clients.display.casefile.picture import Picture, TimeLine, draw
 from dfd.clients.display.info import policy_words
 from dfd.clients.options import AlertPolicy
+from dfd.clients.server_info import ModelInfo
 
 Facts = list[tuple[str, str]]
 
@@ -126,7 +127,7 @@ def thresholds(policy: AlertPolicy) -> Sequence[tuple[str, float]]:
 
 
 def model_facts(
-    model: ev.ModelInfo, policy: AlertPolicy, window_seconds: float, hop_seconds: float
+    model: ModelInfo, policy: AlertPolicy, window_seconds: float, hop_seconds: float
 ) -> Facts:
     """States which model judged the audio, and how."""
     rates = model.error_rates

@@ -11,6 +11,7 @@ from dfd.clients.display.casefile.page import CaseFile
 from dfd.clients.display.casefile.picture import TimeLine
 from dfd.clients.options import AlertPolicy
 from dfd.clients.runs.judge import Judgement
+from dfd.clients.server_info import ServerInfo
 from dfd.clients.watching import ScorePoint, WatchedStream
 
 
@@ -50,7 +51,7 @@ def from_judgement(found: Judgement) -> CaseFile:
     )
 
 
-def from_watched(stream: WatchedStream, info: ev.ServerInfo) -> CaseFile:
+def from_watched(stream: WatchedStream, info: ServerInfo) -> CaseFile:
     """Builds the page for a running stream, with the windows that the daemon still remembers."""
     model = next(one for one in info.models if stream.model in ("", one.name))
     policy = stream.alert_policy

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from dfd.clients import events as ev
 from dfd.clients.display.meter import MeterState, level_dbfs, render
+from dfd.clients.server_info import ErrorRates
 from tests.clients import said
 
 SCORE = said.score(0.98, 4.0, 3.0)
@@ -53,7 +54,7 @@ def test_what_is_said_before_there_is_evidence() -> None:
 
 def test_evidence_and_alerts() -> None:
     state = MeterState("localhost:1", "mic")
-    state.rates, state.spoof_threshold = ev.ErrorRates(0.85, 0.007, 0.6, 4.0), 0.85
+    state.rates, state.spoof_threshold = ErrorRates(0.85, 0.007, 0.6, 4.0), 0.85
     state.take(said.activity(0, True, 0.1))
     state.take(said.window(ev.WindowStatus.SCORED, SCORE))
     state.take(ALERT)

@@ -1,7 +1,8 @@
 import pytest
 
 from dfd.clients.display import verdicts
-from dfd.clients.events import ChannelSummary, ErrorRates, Score, Verdict
+from dfd.clients.events import ChannelSummary, Score, Verdict
+from dfd.clients.server_info import ErrorRates
 
 WEAK = ErrorRates(0.85, 0.007, 0.6, 4.0)
 STRONG = ErrorRates(0.85, 0.0005, 0.0004, 8.0)

@@ -1,6 +1,6 @@
-from dfd.clients import events as ev
 from dfd.clients.display import words
 from dfd.clients.runs.latency import Latency, percentiles_ms
+from dfd.clients.server_info import Calibration
 
 
 def test_time() -> None:
@@ -18,6 +18,6 @@ def test_percentiles() -> None:
 
 
 def test_a_calibration_is_a_formula() -> None:
-    found = words.calibration(ev.Calibration(0.6, -0.154, 0.3))
+    found = words.calibration(Calibration(0.6, -0.154, 0.3))
     assert found == "LLR = 0.6 * log-odds - 0.154; n windows weigh as n / (1 + 0.3 (n - 1))"
     assert words.calibration(None) == "not told"

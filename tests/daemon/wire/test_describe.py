@@ -1,4 +1,4 @@
-from dfd.clients import events as ev
+from dfd.clients import server_info as client
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.wire import describe
 from dfd.detector.spec import Calibration, ErrorRates
@@ -14,21 +14,21 @@ def test_a_model_is_told_as_it_is() -> None:
         error_rates=ErrorRates(0.91, 0.0084, 0.686, 4.0),
     )
     told = from_message(
-        ev.ModelInfo, pb.ModelInfo.FromString(describe.model_message(spec).SerializeToString())
+        client.ModelInfo, pb.ModelInfo.FromString(describe.model_message(spec).SerializeToString())
     )
-    assert told.calibration == ev.Calibration(0.6, -0.15, 0.3)
-    assert told.error_rates == ev.ErrorRates(0.91, 0.0084, 0.686, 4.0)
+    assert told.calibration == client.Calibration(0.6, -0.15, 0.3)
+    assert told.error_rates == client.ErrorRates(0.91, 0.0084, 0.686, 4.0)
     assert (told.name, told.weights_sha256) == (spec.name, spec.weights_sha256)
 
 
 def test_limits_are_the_servers_options() -> None:
     options = ServeOptions(idle_timeout_seconds=0.0, max_stream_seconds=2.5)
-    limits = from_message(ev.Limits, describe.limits_message(options))
+    limits = from_message(client.Limits, describe.limits_message(options))
     assert limits.idle_timeout_seconds is None
     assert limits.max_stream_seconds == 2.5
     assert limits.max_channel_count == 8
 
 
 def test_what_an_older_server_does_not_say_is_not_made_up() -> None:
-    told = from_message(ev.ModelInfo, pb.ModelInfo(name="old"))
+    told = from_message(client.ModelInfo, pb.ModelInfo(name="old"))
     assert (told.calibration, told.error_rates) == (None, None)
