@@ -38,6 +38,8 @@ class Waits:
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
         self._depth = 0
+        # of waits within each other, in a pipe only the innermost is told
+        self._told: list[threading.Event] = []
 
     @contextlib.contextmanager
     def bar(self, title: str, total: float | None = None) -> Iterator[Tick]:
@@ -102,6 +104,8 @@ class Waits:
             wait = _FIRST_SECONDS
             while not over.wait(wait):
                 wait = _EVERY_SECONDS
+                if self._told[-1] is not over:
+                    continue
                 far = _far(done, total, note)
                 what = f"{title}: {far}" if far else title
                 seconds = time.monotonic() - began
@@ -111,6 +115,7 @@ class Waits:
             nonlocal done, note
             done, note = done + count, said
 
+        self._told.append(over)
         thread = threading.Thread(target=tell, daemon=True, name="waiting")
         thread.start()
         try:
@@ -118,6 +123,7 @@ class Waits:
         finally:
             over.set()
             thread.join()
+            self._told.pop()
 
 
 def _far(done: float, total: float | None, note: str) -> str:

@@ -107,10 +107,13 @@ def _prediction(mean: float | None, threshold: float) -> str | None:
 class _Display:
     """Shows the results: JSON for each recording at once, or a table at the end."""
 
-    def __init__(self, *, as_json: bool, threshold: float, window_scores: bool) -> None:
+    def __init__(
+        self, *, as_json: bool, threshold: float, window_scores: bool, sought: Sequence[str]
+    ) -> None:
         self._as_json = as_json
         self._threshold = threshold
         self._window_scores = window_scores
+        self._sought = sought
         self._rows: list[tuple[str, TrackScores]] = []
         self._manifests: dict[str, Manifest] = {}
         self.rates: Rates | None = None
@@ -141,6 +144,9 @@ class _Display:
         console = result_console()
         console.print(_table(self._rows, self._threshold, console.width))
         console.print(rates_sentence(self.rates), highlight=False)
+        found = {mark.scheme for _, track in self._rows for mark in track.summary.watermarks}
+        if missing := [scheme for scheme in self._sought if scheme not in found]:
+            console.print(f"No watermark of {', '.join(missing)} was found.", highlight=False)
         for name, manifest in self._manifests.items():
             console.print(f"{name}: {manifest}", highlight=False, markup=False, soft_wrap=True)
         if self._window_scores:
@@ -247,7 +253,12 @@ def command(
     more than was read. Each such file is named.
     """
     schemes = named(watermarks)
-    display = _Display(as_json=as_json, threshold=threshold, window_scores=window_scores)
+    display = _Display(
+        as_json=as_json,
+        threshold=threshold,
+        window_scores=window_scores,
+        sought=[scheme.name for scheme in schemes],
+    )
     failed = incomplete = False
     detector: LoadedModel | None = None
     read_marks: ReadMarks | None = None

@@ -51,7 +51,8 @@ class _Rows:
             self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
             if model.calibration is not None:
                 self.add("  calibration", words.calibration(model.calibration))
-            self.add("  synthetic", f"output {model.spoof_label}")
+            if model.spoof_label:
+                self.add("  synthetic", f"output {model.spoof_label}")
             self.add("  layout", model.layout)
         if model.device:
             self.add("  runs on", f"{model.device}, {model.precision}, {model.engine}")

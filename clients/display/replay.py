@@ -57,7 +57,8 @@ class ReplayView(InPlaceView):
                 self._say(f"{short}: connection lost, reconnecting: {event.message}", "red")
             case ev.Reconnected():
                 how = "evidence kept" if event.resumed else "evidence starts afresh"
-                self._say(f"{name}: reconnected, {event.lost_seconds:.1f} s lost, {how}", "yellow")
+                # its time is where sending starts again, earlier than what was shown last
+                self._say(f"{short}: reconnected, {event.lost_seconds:.1f} s lost, {how}", "yellow")
             case ev.Summary() if self._live is None:
                 for channel in event.channels:
                     self._say(f"{short}: {verdicts.verdict(channel, _rates(replay))}", "")

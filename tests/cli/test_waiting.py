@@ -48,6 +48,17 @@ def test_in_a_pipe_a_wait_is_told_again_and_again(monkeypatch: pytest.MonkeyPatc
         pipe.until("dfd detect: scoring: 1 of 3, a.wav, 0 s so far\n")
 
 
+@pytest.mark.usefixtures("quick")
+def test_in_a_pipe_the_innermost_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    waits = Waits("detect")
+    with waits.bar("scoring", 3), waits.bar("loading the model"):
+        begun = len(pipe.getvalue())
+        pipe.until(r"(dfd detect: loading the model, 0 s so far\n){3}")
+        assert "scoring" not in pipe.getvalue()[begun:]
+
+
 def test_a_short_wait_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     with Waits("detect").bar("loading the model"):
         pass
