@@ -204,13 +204,13 @@ class StreamingDetectConfig(_message.Message):
     window_results: _builtins.bool
     """False: only alerts, warnings and the summary."""
     checkpoints: _builtins.bool
-    """Asks for checkpoints beside the answers. In `started` it is false where the
-    server gives none.
+    """Asks for checkpoints in the responses. False in `started` if the server
+    sends none.
     """
     resume_state: _builtins.bytes
-    """`Checkpoint.state` as it came last, of a stream with the same id and
-    configuration whose connection broke: this one goes on with its evidence.
-    `started` says whether it does.
+    """The latest `Checkpoint.state` of a stream with the same id and configuration
+    whose connection broke: this stream continues with its evidence.
+    `StreamStarted.resumed` says whether it does.
     """
     @_builtins.property
     def audio_format(self) -> Global___AudioFormat: ...
@@ -413,8 +413,8 @@ class StreamingDetectResponse(_message.Message):
     def warning(self) -> Global___Warning: ...
     @_builtins.property
     def checkpoint(self) -> Global___Checkpoint:
-        """Only where `checkpoints` were asked for: what the stream has come to with
-        this answer, which may hold nothing else.
+        """Only if `checkpoints` was set: the state of the stream as of this response,
+        which may contain nothing else.
         """
 
     def __init__(
@@ -440,8 +440,8 @@ Global___StreamingDetectResponse: _TypeAlias = StreamingDetectResponse  # noqa: 
 
 @_typing.final
 class Checkpoint(_message.Message):
-    """A place on the time line from which a stream can go on, at this server or at
-    another one that shares its key, should the connection break.
+    """A place on the time line from which a stream can continue if the connection
+    breaks, at this server or at another one that shares its key.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -449,12 +449,12 @@ class Checkpoint(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     RESUME_OFFSET_FIELD_NUMBER: _builtins.int
     state: _builtins.bytes
-    """Evidence, alerts and counts, signed by the server. It is the server's own
-    affair what is in it; hand it back as it came, in `resume_state`.
+    """Evidence, alerts and counts, signed by the server. Opaque to clients: send it
+    back unchanged, in `resume_state`.
     """
     resume_offset: _builtins.int
-    """From this frame on, counted at the declared rate from the start of the
-    stream, the audio has to be sent again; what lies before may be forgotten.
+    """The audio has to be sent again from this frame on, counted at the declared
+    rate from the start of the stream; what lies before may be forgotten.
     """
     def __init__(
         self,
@@ -483,9 +483,10 @@ class StreamStarted(_message.Message):
     RESUMED_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
     resumed: _builtins.bool
-    """True: the stream goes on with the evidence of `resume_state`, and its audio
-    is awaited from `resume_offset` of that checkpoint on. False though there
-    was one: a warning RESUME_REFUSED says why, and the evidence starts anew.
+    """True: the stream continues with the evidence of `resume_state`, and its audio
+    is expected from `resume_offset` of that checkpoint on. False although there
+    was a `resume_state`: a warning RESUME_REFUSED says why, and the evidence
+    starts afresh.
     """
     @_builtins.property
     def model(self) -> Global___ModelInfo: ...
@@ -594,8 +595,8 @@ class WindowResult(_message.Message):
     def timing(self) -> Global___Timing: ...
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberScore]:
-        """Of a fusion or a cascade: its members that were asked. A window of which not all are
-        STATUS_SCORED was judged by the others.
+        """Of a fusion or a cascade: the members that were asked. Those that are not
+        STATUS_SCORED had no part in the scores.
         """
 
     def __init__(
@@ -637,7 +638,7 @@ Global___WindowResult: _TypeAlias = WindowResult  # noqa: Y015
 
 @_typing.final
 class MemberScore(_message.Message):
-    """What became of a window at one member of a fusion or a cascade."""
+    """What one member of a fusion or a cascade made of a window."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -648,9 +649,9 @@ class MemberScore(_message.Message):
     model: _builtins.str
     """Name of the member."""
     status: Global___WindowResult.Status.ValueType
-    """STATUS_SHED also where it had not answered when the window was due."""
+    """STATUS_SHED also if the member had not answered when the window was due."""
     spoof_probability: _builtins.float
-    """Unset unless scored, as is the next."""
+    """Unset unless scored, as is `spoof_llr`."""
     spoof_llr: _builtins.float
     def __init__(
         self,
@@ -797,18 +798,14 @@ class Alert(_message.Message):
         TRIGGER_ROLLING: Alert._Trigger.ValueType  # 1
         TRIGGER_CUMULATIVE: Alert._Trigger.ValueType  # 2
         TRIGGER_WATERMARK: Alert._Trigger.ValueType  # 3
-        """`watermark` was read. It stands to the end: it is never cleared, and no
-        score follows from it.
-        """
+        """`watermark` was found. It is never cleared, and affects no score."""
 
     class Trigger(_Trigger, metaclass=_TriggerEnumTypeWrapper): ...
     TRIGGER_UNSPECIFIED: Alert.Trigger.ValueType  # 0
     TRIGGER_ROLLING: Alert.Trigger.ValueType  # 1
     TRIGGER_CUMULATIVE: Alert.Trigger.ValueType  # 2
     TRIGGER_WATERMARK: Alert.Trigger.ValueType  # 3
-    """`watermark` was read. It stands to the end: it is never cleared, and no
-    score follows from it.
-    """
+    """`watermark` was found. It is never cleared, and affects no score."""
 
     TRIGGER_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
@@ -828,8 +825,8 @@ class Alert(_message.Message):
 
     @_builtins.property
     def score(self) -> Global___Score:
-        """The score that crossed; of a watermark, the cumulative one as it stood,
-        even where no window was scored yet.
+        """The score that crossed; for a watermark, the cumulative one at that moment,
+        even if no window was scored yet.
         """
 
     @_builtins.property
@@ -857,8 +854,8 @@ Global___Alert: _TypeAlias = Alert  # noqa: Y015
 
 @_typing.final
 class Watermark(_message.Message):
-    """A mark that some generators put into their speech. Evidence of its own: that
-    it is there says that a machine spoke, that it is not says nothing.
+    """A mark that some generators put into their speech. It is evidence of its own:
+    its presence says that a machine spoke, its absence says nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -869,7 +866,7 @@ class Watermark(_message.Message):
     scheme: _builtins.str
     """"perth"."""
     confidence: _builtins.float
-    """What the scheme's reader said, about 0 without the mark and 1 with it."""
+    """The output of the scheme's reader, about 0 without the mark and 1 with it."""
     @_builtins.property
     def offset(self) -> _duration_pb2.Duration:
         """End of the window that decided it."""
@@ -990,8 +987,8 @@ class ChannelSummary(_message.Message):
 
     @_builtins.property
     def watermarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Watermark]:
-        """Found where the server reads watermarks; `verdict` and scores are the
-        classifier's and do not follow from them.
+        """Found if the server looks for watermarks; `verdict` and scores are the
+        classifier's alone.
         """
 
     def __init__(
@@ -1044,7 +1041,8 @@ class Warning(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """UPPER_SNAKE_CASE, stable: AUDIO_GAP, WINDOWS_SHED, WATERMARKS_UNREAD,
-    SERVER_DRAINING, RESUME_REFUSED.
+    ENGINE_FAILING, ENGINE_RECOVERED, MODEL_CHANGED, JOURNAL_DOWN,
+    RESUME_REFUSED, SERVER_DRAINING.
     """
     message: _builtins.str
     channel: _builtins.int
@@ -1100,19 +1098,21 @@ class ModelInfo(_message.Message):
     device: _builtins.str
     """"cpu", "cuda:0"."""
     precision: _builtins.str
-    """"fp32", "bf16", "fp16"."""
+    """"fp32", "bf16", "fp16", "int8"."""
     engine: _builtins.str
     """"torchscript"."""
     layout: _builtins.str
     """How the checkpoint was saved: "transformers", "two-stage", "top4-mlp",
-    "state-dict".
+    "state-dict", "aasist" and so on.
     """
     spoof_label: _builtins.str
     """The output that means spoof, in words: "1 (fake)"."""
     normalize: _builtins.bool
     """Whether each window is brought to zero mean and unit variance."""
     padding: _builtins.str
-    """How a short window is filled: "mask" (not seen) or "zero" (as silence)."""
+    """How a short window is filled: "mask" (not seen), "zero" (as silence) or
+    "repeat" (itself again).
+    """
     utterance_score: _builtins.str
     """What `cumulative_score` is: "evidence" (calibrated LLRs added up), "mean"
     (of the windows' probabilities) or "first" (the first window's).
@@ -1135,7 +1135,9 @@ class ModelInfo(_message.Message):
 
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelMember]:
-        """Of a fusion or a cascade, whose `weights_sha256` is the digest of its members' digests."""
+        """Of a fusion or a cascade, whose `weights_sha256` is the digest of its
+        members' digests.
+        """
 
     def __init__(
         self,
@@ -1169,7 +1171,7 @@ Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
 
 @_typing.final
 class ModelMember(_message.Message):
-    """A model that others are put together with."""
+    """One of the models that a fusion or a cascade consists of."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1177,7 +1179,9 @@ class ModelMember(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     weight: _builtins.float
-    """Of its LLR in a fusion; 0 in a cascade, where the last member that was asked decides."""
+    """Weight of its LLR in a fusion; 0 in a cascade, where the last member that
+    was asked and answered decides.
+    """
     def __init__(
         self,
         *,
@@ -1194,8 +1198,8 @@ Global___ModelMember: _TypeAlias = ModelMember  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """The step from the classifier's log-odds to the LLR of a window, and from the LLRs of
-    windows to that of a stream.
+    """How the classifier's log-odds become the LLR of a window, and the LLRs of
+    windows that of a stream.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1204,13 +1208,13 @@ class Calibration(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     EVIDENCE_CORRELATION_FIELD_NUMBER: _builtins.int
     scale: _builtins.float
-    """LLR = scale * log-odds + offset, natural logarithms; 1 and 0 where the model is not
-    calibrated.
+    """LLR = scale * log-odds + offset, natural logarithms; 1 and 0 if the model is
+    not calibrated.
     """
     offset: _builtins.float
     evidence_correlation: _builtins.float
-    """Correlation r of the LLRs of windows of one voice, in [0, 1]: n windows weigh as much
-    as n / (1 + (n - 1) r) independent ones.
+    """Correlation r of the LLRs of windows of one voice, in [0, 1]: n windows weigh
+    as much as n / (1 + (n - 1) r) independent ones.
     """
     def __init__(
         self,
@@ -1229,8 +1233,8 @@ Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
 
 @_typing.final
 class ErrorRates(_message.Message):
-    """Errors on labelled recordings that the model was not trained on, as measured by
-    whoever made it. Other voices, channels and tricks may fare worse.
+    """Errors on labelled recordings that the model was not trained on, as measured
+    by whoever made it. It may do worse on other voices, channels and generators.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1428,7 +1432,7 @@ class GetServerInfoResponse(_message.Message):
 
     @_builtins.property
     def watermarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Schemes of the watermarks that are read on every stream."""
+        """Schemes of the watermarks that are looked for on every stream."""
 
     def __init__(
         self,
@@ -1453,14 +1457,14 @@ Global___GetServerInfoResponse: _TypeAlias = GetServerInfoResponse  # noqa: Y015
 
 @_typing.final
 class WatchStreamsRequest(_message.Message):
-    """Asks to see the streams."""
+    """Asks for all streams."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MIN_INTERVAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def min_interval(self) -> _duration_pb2.Duration:
-        """The least time between two answers, 0.1 s to 60 s. Unset: half a second."""
+        """Least time between two responses, 0.1 s to 60 s. Unset: half a second."""
 
     def __init__(
         self,
@@ -1477,8 +1481,8 @@ Global___WatchStreamsRequest: _TypeAlias = WatchStreamsRequest  # noqa: Y015
 
 @_typing.final
 class WatchStreamsResponse(_message.Message):
-    """All streams, or those that changed since the last answer. A watcher that reads
-    slowly is told the last state of each stream, not every state on the way.
+    """All streams, or those that changed since the last response. A watcher that
+    reads slowly receives the latest state of each stream, not every one between.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1486,10 +1490,10 @@ class WatchStreamsResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
     snapshot: _builtins.bool
-    """True: `streams` are all that run, and what was known before is to be
-    forgotten. The first answer is one, and so is the next one for a watcher
-    that fell far behind. A snapshot of many streams comes in several answers,
-    of which only the first is marked.
+    """True: a snapshot of all running streams begins, which replaces everything
+    received before. The first response is one, and so is the next one for a
+    watcher that fell far behind. A snapshot of many streams comes in several
+    responses, of which only the first is marked.
     """
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchedStream]: ...
@@ -1544,14 +1548,14 @@ class WatchedStream(_message.Message):
     END_REASON_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Names the call in the life of this server; stream ids are the clients' own
-    and may repeat.
+    """Identifies the call for the lifetime of this server; stream ids are chosen by
+    clients and may repeat.
     """
     stream_id: _builtins.str
     peer: _builtins.str
     """Address of the client."""
     end_reason: _builtins.str
-    """Empty while the stream runs. An ended stream is told once, with one of
+    """Empty while the stream runs. An ended stream is reported once, with one of
     CLIENT_DONE, CANCELLED, CLIENT_ERROR, IDLE_TIMEOUT, MAX_DURATION, DRAINING,
     INTERNAL_ERROR, LOST (its process died), and then forgotten.
     """
@@ -1687,7 +1691,7 @@ Global___ScorePoint: _TypeAlias = ScorePoint  # noqa: Y015
 
 @_typing.final
 class ManageModelRequest(_message.Message):
-    """What is to become of a model."""
+    """What to do with a model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1698,27 +1702,29 @@ class ManageModelRequest(_message.Message):
     class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ManageModelRequest._Action.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ACTION_UNSPECIFIED: ManageModelRequest._Action.ValueType  # 0
-        """Only tells."""
+        """Changes nothing; the response says where the model stands."""
         ACTION_LOAD: ManageModelRequest._Action.ValueType  # 1
-        """Loads `source` and warms it. On failure nothing changes."""
+        """Loads `source` and warms it. If that fails, nothing changes."""
         ACTION_ACTIVATE: ManageModelRequest._Action.ValueType  # 2
-        """Goes on with what was loaded: the next batch is scored by it, of running
-        streams too, which are told MODEL_CHANGED and keep their windows and thresholds.
+        """Switches to what was loaded: it scores the next batch, also for running
+        streams, which are warned (MODEL_CHANGED) and keep their windows and
+        thresholds.
         """
         ACTION_ROLLBACK: ManageModelRequest._Action.ValueType  # 3
-        """Goes back to the model before, likewise."""
+        """Switches back to the model before, in the same way."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper): ...
     ACTION_UNSPECIFIED: ManageModelRequest.Action.ValueType  # 0
-    """Only tells."""
+    """Changes nothing; the response says where the model stands."""
     ACTION_LOAD: ManageModelRequest.Action.ValueType  # 1
-    """Loads `source` and warms it. On failure nothing changes."""
+    """Loads `source` and warms it. If that fails, nothing changes."""
     ACTION_ACTIVATE: ManageModelRequest.Action.ValueType  # 2
-    """Goes on with what was loaded: the next batch is scored by it, of running
-    streams too, which are told MODEL_CHANGED and keep their windows and thresholds.
+    """Switches to what was loaded: it scores the next batch, also for running
+    streams, which are warned (MODEL_CHANGED) and keep their windows and
+    thresholds.
     """
     ACTION_ROLLBACK: ManageModelRequest.Action.ValueType  # 3
-    """Goes back to the model before, likewise."""
+    """Switches back to the model before, in the same way."""
 
     ACTION_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
@@ -1758,11 +1764,11 @@ class ManageModelResponse(_message.Message):
     def active(self) -> Global___ModelInfo: ...
     @_builtins.property
     def waiting(self) -> Global___ModelInfo:
-        """Loaded and not activated. Unset: none."""
+        """Loaded but not activated. Unset: none."""
 
     @_builtins.property
     def previous(self) -> Global___ModelInfo:
-        """What a rollback goes back to. Unset: nothing."""
+        """The model that a rollback switches back to. Unset: none."""
 
     def __init__(
         self,

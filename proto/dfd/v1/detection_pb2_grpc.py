@@ -90,17 +90,17 @@ class DetectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchStreams(self, request, context):
-        """Shows all streams of this server as they go, for consoles and dashboards: a
-        snapshot first, then what changed. Asks for a right of its own, `watch`.
-        Goes on until the watcher leaves or the server ends.
+        """Reports all streams of this server while they run, for consoles and
+        dashboards: a snapshot first, then changes, until the watcher leaves or the
+        server ends. Needs a right of its own, `watch`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ManageModel(self, request, context):
-        """Replaces a model while streams run: loads another beside it, activates that,
-        or goes back. Asks for a right of its own, `admin`; without tokens it is
+        """Replaces a model while streams run: loads another beside it, activates that
+        one, or goes back. Needs a right of its own, `admin`; without tokens it is
         refused unless the server was started with --allow-admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -43,13 +43,13 @@ class DetectionServiceStub:
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_detection_pb2.GetServerInfoRequest, _detection_pb2.GetServerInfoResponse]
     """Models, formats and limits of this server."""
     WatchStreams: _grpc.UnaryStreamMultiCallable[_detection_pb2.WatchStreamsRequest, _detection_pb2.WatchStreamsResponse]
-    """Shows all streams of this server as they go, for consoles and dashboards: a
-    snapshot first, then what changed. Asks for a right of its own, `watch`.
-    Goes on until the watcher leaves or the server ends.
+    """Reports all streams of this server while they run, for consoles and
+    dashboards: a snapshot first, then changes, until the watcher leaves or the
+    server ends. Needs a right of its own, `watch`.
     """
     ManageModel: _grpc.UnaryUnaryMultiCallable[_detection_pb2.ManageModelRequest, _detection_pb2.ManageModelResponse]
-    """Replaces a model while streams run: loads another beside it, activates that,
-    or goes back. Asks for a right of its own, `admin`; without tokens it is
+    """Replaces a model while streams run: loads another beside it, activates that
+    one, or goes back. Needs a right of its own, `admin`; without tokens it is
     refused unless the server was started with --allow-admin.
     """
 
@@ -68,13 +68,13 @@ class DetectionServiceAsyncStub(DetectionServiceStub):
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_detection_pb2.GetServerInfoRequest, _detection_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """Models, formats and limits of this server."""
     WatchStreams: _aio.UnaryStreamMultiCallable[_detection_pb2.WatchStreamsRequest, _detection_pb2.WatchStreamsResponse]  # type: ignore[assignment]
-    """Shows all streams of this server as they go, for consoles and dashboards: a
-    snapshot first, then what changed. Asks for a right of its own, `watch`.
-    Goes on until the watcher leaves or the server ends.
+    """Reports all streams of this server while they run, for consoles and
+    dashboards: a snapshot first, then changes, until the watcher leaves or the
+    server ends. Needs a right of its own, `watch`.
     """
     ManageModel: _aio.UnaryUnaryMultiCallable[_detection_pb2.ManageModelRequest, _detection_pb2.ManageModelResponse]  # type: ignore[assignment]
-    """Replaces a model while streams run: loads another beside it, activates that,
-    or goes back. Asks for a right of its own, `admin`; without tokens it is
+    """Replaces a model while streams run: loads another beside it, activates that
+    one, or goes back. Needs a right of its own, `admin`; without tokens it is
     refused unless the server was started with --allow-admin.
     """
 
@@ -114,9 +114,9 @@ class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _detection_pb2.WatchStreamsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_detection_pb2.WatchStreamsResponse], _abc.AsyncIterator[_detection_pb2.WatchStreamsResponse]]:
-        """Shows all streams of this server as they go, for consoles and dashboards: a
-        snapshot first, then what changed. Asks for a right of its own, `watch`.
-        Goes on until the watcher leaves or the server ends.
+        """Reports all streams of this server while they run, for consoles and
+        dashboards: a snapshot first, then changes, until the watcher leaves or the
+        server ends. Needs a right of its own, `watch`.
         """
 
     @_abc_1.abstractmethod
@@ -125,8 +125,8 @@ class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _detection_pb2.ManageModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_detection_pb2.ManageModelResponse, _abc.Awaitable[_detection_pb2.ManageModelResponse]]:
-        """Replaces a model while streams run: loads another beside it, activates that,
-        or goes back. Asks for a right of its own, `admin`; without tokens it is
+        """Replaces a model while streams run: loads another beside it, activates that
+        one, or goes back. Needs a right of its own, `admin`; without tokens it is
         refused unless the server was started with --allow-admin.
         """
 
