@@ -4,6 +4,9 @@
     networks/   tensors -> a network on torchaudio's Wav2Vec2, with a fast memory layout
     engines/    network -> compiled for a device (`devices`) and a `precision` (`agreement`)
     detector    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `transfer`)
+    fusion      several models -> one
+    watermarks/ samples -> which watermarks they carry
+    catalogue   public detectors that can be fetched and served
 
 Importing this package, `overrides`, `spec` or `traits` does not import torch; `load_detector` does.
 `with_transformers` is for users of transformers who want the same network from it.

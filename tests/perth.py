@@ -1,8 +1,8 @@
 """Recordings marked by Perth's own package.
 
-The package wants librosa for one thing, bringing audio to its rate and back, which librosa
-leaves to soxr, and an old setuptools to find its own folder. Where these are missing, what stands
-in here does the same two things, so that marking needs nothing but the package itself.
+The package needs librosa for one thing, resampling to its rate and back, which librosa leaves to
+soxr, and an old setuptools to find its own folder. If these are missing, stand-ins here do the same
+two things, so that marking needs nothing but the package itself.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import os
 import sys
 import types
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,28 @@ def _resource_filename(package: str, name: str) -> str:
     return os.path.join(os.path.dirname(str(sys.modules[package].__file__)), name)
 
 
-@functools.cache
-def _marker() -> Any:
+@contextlib.contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Puts the stand-ins in place of missing modules, and takes them away again."""
+    added = []
     for name, member in (("librosa", _resample), ("pkg_resources", _resource_filename)):
-        if name == "pkg_resources" or importlib.util.find_spec(name) is None:
+        if name not in sys.modules and (
+            name == "pkg_resources" or importlib.util.find_spec(name) is None
+        ):
             stand_in = types.ModuleType(name)
             setattr(stand_in, "resample" if name == "librosa" else member.__name__[1:], member)
-            sys.modules.setdefault(name, stand_in)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            sys.modules[name] = stand_in
+            added.append(name)
+    try:
+        yield
+    finally:  # transformers asks for librosa by name when it is imported
+        for name in added:
+            del sys.modules[name]
+
+
+@functools.cache
+def _marker() -> Any:
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _stand_ins():
         warnings.simplefilter("ignore")
         from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
 

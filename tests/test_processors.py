@@ -81,7 +81,7 @@ def group() -> Iterator[Path]:
 
 
 def test_torch_takes_no_more_threads_than_a_real_group_has_processors(group: Path) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="pip install 'dfd[serve]'")
     code = (
         f"import os, pathlib; pathlib.Path({str(group / 'cgroup.procs')!r}).write_text('0')\n"
         "import torch\n"

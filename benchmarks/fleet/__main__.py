@@ -1,4 +1,4 @@
-"""`python -m dfd.benchmarks.fleet`: the model of capacity, and a simulated fleet."""
+"""`python -m dfd.benchmarks.fleet`: plans capacity, or simulates a fleet."""
 
 import json
 
@@ -8,7 +8,8 @@ from dfd.benchmarks.fleet.costs import NodeKind, fit_pass_cost, plan
 from dfd.benchmarks.fleet.node import NodeOptions
 from dfd.benchmarks.fleet.simulation import FleetOptions, simulate
 
-# `dfd bench model --batch 1,8,16 --threads 1`, docs/performance.md: seconds of a pass
+# batch size and seconds of a pass, from `dfd bench model --batch 1,8,16 --threads 1`
+# (docs/performance.md)
 _PASSES = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
 
 
@@ -49,14 +50,14 @@ _PASSES = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
     type=float,
     default=2.2,
     show_default=True,
-    help="CPU milliseconds per second of a stream.",
+    help="CPU milliseconds per second of a stream, without the classifier.",
 )
 @click.option(
     "--front-cores",
     type=float,
     default=1.0,
     show_default=True,
-    help="Cores of a node for the front.",
+    help="Cores of a node for everything but the classifier.",
 )
 @click.option("--scorers", type=int, default=1, show_default=True, help="Scorers of a node.")
 @click.option(
@@ -88,7 +89,7 @@ def main(
     utilisation: float,
     spare_nodes: int,
 ) -> None:
-    """Simulates nodes of dfd, or plans the nodes for a number of streams; prints JSON."""
+    """Simulates nodes that run dfd, or plans nodes for a number of streams; prints JSON."""
     if planned is not None:
         kind = NodeKind(
             name="node",

@@ -1,4 +1,4 @@
-"""What a stream costs, and how many nodes and how much money a number of streams needs."""
+"""What a stream costs, and how many nodes a number of streams needs, at what price."""
 
 import math
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ class PassCost:
     window_seconds: float
 
     def seconds(self, windows: int) -> float:
-        """The time of one pass."""
+        """Returns the time of one pass over this many windows."""
         return self.fixed_seconds + windows * self.window_seconds
 
 
 def fit_pass_cost(measured: Sequence[tuple[int, float]]) -> PassCost:
-    """Fits passes of several sizes by least squares.
+    """Fits a line through passes of several batch sizes by least squares.
 
     Args:
-        measured: batch size and seconds of the pass, two sizes at least.
+        measured: batch size and seconds of each pass, with at least two different sizes.
 
     Raises:
-        ValueError: if there are fewer than two sizes.
+        ValueError: if there are fewer than two different sizes.
     """
     sizes = [size for size, _ in measured]
     if len(set(sizes)) < 2:
-        raise ValueError("a line takes two batch sizes at least")
+        raise ValueError("a fit needs at least two batch sizes")
     mean_size = sum(sizes) / len(measured)
     mean_time = sum(time for _, time in measured) / len(measured)
     spread = sum((size - mean_size) ** 2 for size in sizes)
@@ -41,11 +41,12 @@ class NodeKind:
     """A kind of machine.
 
     Attributes:
+        name: its name, for messages.
         front_cores: cores for everything but the classifier.
-        front_seconds: CPU of a stream and second, without the classifier.
-        scorers: devices, or cores, that run forward passes.
-        windows_per_second: of one scorer, in large batches.
-        price_per_hour: of the whole machine, in the currency of the assumption.
+        front_seconds: CPU seconds per second of a stream, without the classifier.
+        scorers: number of devices, or cores, that run forward passes.
+        windows_per_second: rate of one scorer, in large batches.
+        price_per_hour: price of the whole machine, in any currency.
     """
 
     name: str
@@ -56,13 +57,13 @@ class NodeKind:
     price_per_hour: float
 
     def streams(self, hop_seconds: float, utilisation: float) -> int:
-        """Streams that it holds at a share of what it could do, and what limits them."""
+        """Returns the streams that it holds if this share of its capacity is used."""
         front = self.front_cores / self.front_seconds
         scoring = self.scorers * self.windows_per_second * hop_seconds
         return math.floor(utilisation * min(front, scoring))
 
     def limit(self, hop_seconds: float) -> str:
-        """What is full first."""
+        """Returns what limits the streams: "front" or "scoring"."""
         scoring = self.scorers * self.windows_per_second * hop_seconds
         return "front" if self.front_cores / self.front_seconds < scoring else "scoring"
 
@@ -80,13 +81,13 @@ class Plan:
 def plan(
     kind: NodeKind, streams: int, *, hop_seconds: float, utilisation: float, spare_nodes: int
 ) -> Plan:
-    """Nodes for so many streams, with some to spare for those that fail or are replaced.
+    """Plans nodes for a number of streams, with spare ones for those that fail or are replaced.
 
     Raises:
-        ValueError: if a node holds no stream at all.
+        ValueError: if a node cannot hold even one stream.
     """
     each = kind.streams(hop_seconds, utilisation)
     if each < 1:
-        raise ValueError(f"a node of the kind {kind.name} holds no stream")
+        raise ValueError(f"a node of the kind {kind.name} cannot hold a stream")
     nodes = math.ceil(streams / each) + spare_nodes
     return Plan(kind, each, nodes, nodes * kind.price_per_hour)

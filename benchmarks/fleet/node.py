@@ -18,13 +18,13 @@ class NodeOptions:
     """A node as `dfd serve` runs it.
 
     Attributes:
-        pass_cost: of a forward pass on an idle machine.
-        slowdown: how much longer a pass takes beside the node's other work.
-        jitter: share by which passes differ, as a standard deviation.
-        batch: most windows in a pass.
-        queue_delay_seconds: longest wait of a window for others.
-        deadline_seconds: a live window that waited longer is shed.
-        network_seconds: from the client and back, without waiting.
+        pass_cost: time of a forward pass on an idle machine.
+        slowdown: factor by which the node's other work prolongs a pass.
+        jitter: relative standard deviation of the time of a pass.
+        batch: largest number of windows in a pass.
+        queue_delay_seconds: how long a window waits for others at most.
+        deadline_seconds: a live window that has waited longer is shed.
+        network_seconds: time from the client and back, without waiting.
     """
 
     pass_cost: PassCost
@@ -38,13 +38,13 @@ class NodeOptions:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of windows."""
+    """The latencies of scored windows, and the number of shed ones."""
 
     latencies: list[float] = field(default_factory=list)
     shed: int = 0
 
     def percentile(self, share: float) -> float:
-        """The latency that this share of windows does not exceed; 0 without any."""
+        """Returns the latency that this share of windows does not exceed; 0 without any."""
         if not self.latencies:
             return 0.0
         ordered = sorted(self.latencies)
@@ -52,19 +52,19 @@ class Tally:
 
     @property
     def shed_share(self) -> float:
-        """Share of the windows that was shed."""
+        """Share of the windows that were shed."""
         total = self.shed + len(self.latencies)
         return self.shed / total if total else 0.0
 
 
 class Node:
-    """Takes windows and runs them in batches, the one due first before others.
+    """Takes windows and runs them in batches, those due first before others.
 
     Attributes:
-        tally: what became of them.
-        moved: when the results of windows came that another node had lost.
-        alive: whether it runs; set to False it gives no more results.
-        streams: on it.
+        tally: what became of its windows.
+        moved: when it returned the results of windows that another node had lost.
+        alive: whether it runs; once False, it returns no more results.
+        streams: number of streams on it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Node:
         environment.process(self._work())
 
     def submit(self, *, moved: bool = False) -> None:
-        """Takes a window; one that another node has lost comes faster than real time."""
+        """Takes a window; one that another node lost (`moved`) is not live, and never shed."""
         now = self._environment.now
         heapq.heappush(self._waiting, (now + self._options.deadline_seconds, now, moved))
         if not self._wake.triggered:

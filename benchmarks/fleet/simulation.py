@@ -13,13 +13,15 @@ class FleetOptions:
     """What is simulated.
 
     Attributes:
-        nodes, streams: streams are spread evenly at first.
-        seconds: of the service.
-        hop_seconds: between two windows of a stream.
+        nodes: number of nodes.
+        streams: number of streams, spread evenly over the nodes at first.
+        node: options of every node.
+        seconds: simulated time.
+        hop_seconds: time between two windows of a stream.
         kill_at: when one node is killed; None kills none.
-        retry_seconds: longest of the client's first delays, of which each draws its own.
-        attempt_seconds: of one attempt to connect, through the balancer, to an answer.
-        seed: of what is drawn.
+        retry_seconds: longest first delay of a client before it connects again; each draws its own.
+        attempt_seconds: time from an attempt to connect, through the balancer, to an answer.
+        seed: seed of the random numbers.
     """
 
     nodes: int
@@ -35,11 +37,11 @@ class FleetOptions:
 
 @dataclass(slots=True)
 class FleetResult:
-    """What came of it.
+    """The outcome of a simulation.
 
     Attributes:
-        tally: of all windows from the first hop on.
-        after: of windows from the kill on.
+        tally: tally of all windows.
+        after: tally of the windows since the kill; of all windows without one.
         away: seconds from the kill until each moved stream had its next result.
     """
 
@@ -49,41 +51,36 @@ class FleetResult:
 
     @property
     def back_seconds(self) -> float:
-        """When the last stream had a result again; 0 where none was moved."""
+        """Seconds until the last moved stream had a result again; 0 if none was moved."""
         return max(self.away, default=0.0)
 
 
 def simulate(options: FleetOptions) -> FleetResult:
-    """Runs the service for its time."""
+    """Runs the simulation."""
     environment, draw = simpy.Environment(), random.Random(options.seed)
     nodes = [Node(environment, options.node, draw) for _ in range(options.nodes)]
     for number in range(options.streams):
         environment.process(_stream(environment, options, nodes, number, draw))
+    before = [(0, 0)] * len(nodes)
+
+    def kill(at: float) -> Process:
+        yield environment.timeout(at)
+        before[:] = [(len(node.tally.latencies), node.tally.shed) for node in nodes]
+        nodes[0].alive = False
+
     if options.kill_at is not None:
-        environment.process(_kill(environment, options.kill_at, nodes[0]))
-    marks = [0] * len(nodes)
-
-    def mark() -> Process:
-        yield environment.timeout(options.kill_at or options.seconds)
-        marks[:] = [len(node.tally.latencies) for node in nodes]
-
-    environment.process(mark())
+        environment.process(kill(options.kill_at))
     environment.run(until=options.seconds)
     whole, after = Tally(), Tally()
-    for node, done in zip(nodes, marks, strict=True):
+    for node, (scored, shed) in zip(nodes, before, strict=True):
         whole.latencies += node.tally.latencies
         whole.shed += node.tally.shed
-        after.latencies += node.tally.latencies[done:]
-        after.shed += node.tally.shed
+        after.latencies += node.tally.latencies[scored:]
+        after.shed += node.tally.shed - shed
     result = FleetResult(whole, after)
     if options.kill_at is not None:
         result.away = sorted(at - options.kill_at for node in nodes for at in node.moved)
     return result
-
-
-def _kill(environment: simpy.Environment, at: float, node: Node) -> Process:
-    yield environment.timeout(at)
-    node.alive = False
 
 
 def _stream(
@@ -93,7 +90,7 @@ def _stream(
     number: int,
     draw: random.Random,
 ) -> Process:
-    """A window each hop; after a move, the last one that the lost node had comes again at once."""
+    """Submits a window each hop; after a move, the killed node's last window again at once."""
     node = nodes[number % len(nodes)]
     node.streams += 1
     kill_at = options.kill_at if node is nodes[0] else None

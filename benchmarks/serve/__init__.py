@@ -1,5 +1,5 @@
 """A daemon under load.
 
-- `run`: the inside of `dfd bench serve`; `ramp`: how many streams next
-- `daemon`: the one that is measured; `load`: the streams, from a process of their own
+- `capacity`: runs `dfd bench serve`; `ramp`: how many streams to try next
+- `daemon`: the daemon under test; `load`: the streams, from a separate process
 """

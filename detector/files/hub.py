@@ -11,7 +11,7 @@ on the way.
 import re
 from pathlib import Path
 
-from dfd.detector.files import card, transformers_folder
+from dfd.detector.files import card, folder_files
 from dfd.errors import UserError
 
 _ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
@@ -38,18 +38,18 @@ def fetch(model: str) -> Path:
     match = _ID.fullmatch(model)
     assert match is not None
     repo = _Repo(model, match["repo"], match["revision"])
-    folder = repo.file(transformers_folder.CONFIG).parent
+    folder = repo.file(folder_files.CONFIG).parent
     # the others come from the same commit, whatever is pushed meanwhile
     repo = _Repo(model, repo.name, folder.name, cached_only=repo.cached_only)
-    if transformers_folder.is_transformers(folder):
-        repo.file(transformers_folder.PREPROCESSOR)
-    if repo.optional(transformers_folder.WEIGHTS) is None:
-        index = repo.optional(transformers_folder.INDEX)
+    if folder_files.is_transformers(folder):
+        repo.file(folder_files.PREPROCESSOR)
+    if repo.optional(folder_files.WEIGHTS) is None:
+        index = repo.optional(folder_files.INDEX)
         if index is not None:
-            for part in transformers_folder.parts_of(index):
+            for part in folder_files.parts_of(index):
                 repo.file(part)
-        elif repo.optional(transformers_folder.PICKLED) is None:
-            repo.file(transformers_folder.WEIGHTS)
+        elif repo.optional(folder_files.PICKLED) is None:
+            repo.file(folder_files.WEIGHTS)
     repo.optional(card.FILE_NAME)
     return folder
 
@@ -58,7 +58,7 @@ def cached(model: str) -> Path | None:
     """Returns the folder of a model fetched before, without network access; None if not there."""
     from huggingface_hub import try_to_load_from_cache
 
-    weights = (transformers_folder.WEIGHTS, transformers_folder.INDEX, transformers_folder.PICKLED)
+    weights = (folder_files.WEIGHTS, folder_files.INDEX, folder_files.PICKLED)
     for name in weights:
         path = try_to_load_from_cache(model, name)
         if isinstance(path, str):
@@ -117,7 +117,7 @@ class _Repo:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.errors import HfHubHTTPError
 
-        name = transformers_folder.CONFIG
+        name = folder_files.CONFIG
         try:
             get_hf_file_metadata(hf_hub_url(self.name, name, revision=self._revision))
         except HfHubHTTPError as error:

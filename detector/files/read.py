@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dfd.detector.catalogue import named
-from dfd.detector.files import hub, pulled, state_dict, transformers_folder
+from dfd.detector.files import folder_files, hub, pulled, state_dict, transformers_folder
 from dfd.detector.files.bundled import BUNDLED, bundled_folder, check_bundled
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.overrides import ModelOverrides
@@ -28,12 +28,12 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
     path = Path(model).expanduser()
     if model != BUNDLED and not path.exists() and hub.is_hub_id(model):
         folder = hub.fetch(model)
-        if transformers_folder.is_transformers(folder):
+        if folder_files.is_transformers(folder):
             return transformers_folder.read(folder, overrides, name=model.partition("@")[0])
         return _read_folder(folder, overrides)
     path = find_model(model)
-    named = (transformers_folder.WEIGHTS, transformers_folder.PICKLED)
-    if path.name in named and transformers_folder.is_transformers(path.parent):
+    named = (folder_files.WEIGHTS, folder_files.PICKLED)
+    if path.name in named and folder_files.is_transformers(path.parent):
         path = path.parent
     if path.is_file():
         transformers_folder.refuse_pooling(overrides, path)
@@ -44,9 +44,9 @@ def read_checkpoint(model: str, overrides: ModelOverrides | None = None) -> Chec
 def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
     """Reads a folder written by transformers, or one with a single checkpoint."""
     files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
-    has_config = transformers_folder.is_transformers(path)
-    parted = (path / transformers_folder.INDEX).exists()
-    named = {transformers_folder.WEIGHTS, transformers_folder.PICKLED}
+    has_config = folder_files.is_transformers(path)
+    parted = (path / folder_files.INDEX).exists()
+    named = {folder_files.WEIGHTS, folder_files.PICKLED}
     if has_config and (parted or not files or named & {file.name for file in files}):
         return transformers_folder.read(path, overrides)
     if parted or len(files) == 1:
@@ -59,7 +59,7 @@ def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
         names = ", ".join(file.name for file in files)
         raise UserError(f"{path} has several checkpoints: name one of {names}")
     raise UserError(
-        f"{path} has no {transformers_folder.CONFIG}: name a folder written by transformers' "
+        f"{path} has no {folder_files.CONFIG}: name a folder written by transformers' "
         "save_pretrained, or a checkpoint file"
     )
 

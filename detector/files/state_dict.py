@@ -6,11 +6,11 @@ from torch import Tensor
 
 from dfd.detector.files import layouts
 from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.folder_files import INDEX, WEIGHTS, parts_of
 from dfd.detector.files.layouts.leftovers import without_leftovers
 from dfd.detector.files.layouts.state import StateDict
 from dfd.detector.files.pickled import read_pickled, state_of
 from dfd.detector.files.tensors import read_safetensors
-from dfd.detector.files.transformers_folder import INDEX, WEIGHTS, parts_of
 from dfd.detector.overrides import ModelOverrides
 
 

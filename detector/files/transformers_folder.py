@@ -12,26 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dfd.detector.files.bundled import passes_for_bundled
 from dfd.detector.files.card import CardDefaults, read_card
 from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.files.folder_files import CONFIG, PREPROCESSOR, read_tensors, weight_files
 from dfd.detector.files.labels import spoof_column
-from dfd.detector.files.pickled import read_pickled, state_of
-from dfd.detector.files.tensors import digest, match_tensors, read_safetensors
+from dfd.detector.files.tensors import digest, match_tensors
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.networks.backbone import (
     COMPUTED,
     TRAINING_ONLY,
     BackboneConfig,
-    backbone_shapes,
-    empty_backbone,
-    fill_backbone,
     fold_position_norm,
-    read_config,
 )
-from dfd.detector.networks.encoders import FAMILIES, Family
+from dfd.detector.networks.encoders import FAMILIES, WAV2VEC2, Family
 from dfd.detector.networks.head import OnMean, ProjectedMaxHead, ProjectedMeanHead
 from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
@@ -49,18 +45,6 @@ from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
 
-CONFIG = "config.json"
-PREPROCESSOR = "preprocessor_config.json"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PICKLED = "pytorch_model.bin"
-ARCHITECTURE = "Wav2Vec2ForSequenceClassification"
-# architecture -> what stands before the backbone's names; all are one network under many names
-BACKBONES = {
-    ARCHITECTURE: "wav2vec2.",
-    "HubertForSequenceClassification": "hubert.",
-    "UniSpeechSatForSequenceClassification": "unispeech_sat.",
-}
 LIGHT_CNN_ARCHITECTURE = "Wav2Vec2LightCnn"
 LAYOUT = "transformers"
 # Clips of 2.5 to 13 s were scored whole by those who trained detectors in this form.
@@ -88,12 +72,11 @@ def read(
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
     architecture = _architecture(fields)
-    family = FAMILIES.get(architecture)
-    plain, prefix = architecture != LIGHT_CNN_ARCHITECTURE, _prefix(architecture)
-    config = read_config(fields) if family is None else family.read(fields)
-    projected = 256 if family is None else family.projected
+    plain = architecture != LIGHT_CNN_ARCHITECTURE
+    family = FAMILIES[architecture if plain else WAV2VEC2]
+    prefix, config = family.prefix, family.read(fields)
     if plain:
-        head = _plain_head(fields, config, projected, overrides.pooling)
+        head = _plain_head(fields, config, family.projected, overrides.pooling)
     else:
         refuse_pooling(overrides, folder)
         head = _light_cnn_head(fields, config)
@@ -110,7 +93,7 @@ def read(
         sample_rate_hz=rate,
         defaults=CardDefaults(
             window_seconds=CLIP_SECONDS,
-            normalize=_hears_samples(preprocessor, family)
+            normalize=_takes_samples(preprocessor, family)
             and preprocessor.flag("do_normalize", True),
             padding="mask",
         ),
@@ -133,15 +116,14 @@ def read(
         )
     config.check_window(card.window_samples, str(folder), head.least_frames)
 
-    backbone: Any = empty_backbone(config) if family is None else family.build(config, fields)
-    wanted = backbone_shapes(backbone) if family is None else backbone.shapes()
-    shapes = {prefix + name: shape for name, shape in wanted.items()}
+    backbone = family.build(config, fields)
+    shapes = {prefix + name: shape for name, shape in family.shapes(backbone).items()}
     own = head.weights.state_dict()
     shapes |= {head.prefix + name: value.shape for name, value in own.items()}
     if weighted:
         shapes["layer_weights"] = torch.Size([config.num_hidden_layers + 1])
     matched = match_tensors(
-        fold_position_norm(_read(weights), prefix),
+        fold_position_norm(read_tensors(weights), prefix),
         shapes,
         weights[-1],
         unused={prefix + name for name in TRAINING_ONLY | COMPUTED},
@@ -152,10 +134,7 @@ def read(
         for name, value in matched.items()
         if name.startswith(prefix)
     }
-    if family is None:
-        fill_backbone(backbone, own_names)
-    else:
-        backbone.fill(own_names)
+    family.fill(backbone, own_names)
     head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
     head.weights.requires_grad_(False)
     make: Any = partial(HopScoringNetwork, hop_samples=head.hop_samples)
@@ -184,27 +163,20 @@ def read(
 
 def _architecture(fields: Fields) -> str:
     """The name of the classifier."""
-    named = fields.content.get("architectures") or [ARCHITECTURE]
-    known = (*BACKBONES, *FAMILIES, LIGHT_CNN_ARCHITECTURE)
+    named = fields.content.get("architectures") or [WAV2VEC2]
+    known = (*FAMILIES, LIGHT_CNN_ARCHITECTURE)
     single = isinstance(named, list) and len(named) == 1 and named[0] in known
     fields.require(single, "architectures", "one of " + ", ".join(known))
     return str(named[0])
 
 
-def _prefix(architecture: str) -> str:
-    """What stands before the names of the backbone."""
-    if architecture in FAMILIES:
-        return FAMILIES[architecture].prefix
-    return BACKBONES[ARCHITECTURE if architecture == LIGHT_CNN_ARCHITECTURE else architecture]
-
-
-def _hears_samples(preprocessor: Fields, family: Family | None) -> bool:
-    """Whether a network hears samples; one that hears filterbanks hears the usual ones.
+def _takes_samples(preprocessor: Fields, family: Family) -> bool:
+    """Returns whether a network takes samples; otherwise it takes the usual filterbanks.
 
     Raises:
-        UserError: if it hears others.
+        UserError: if it takes other filterbanks.
     """
-    if family is None or family.hears_samples:
+    if family.takes_samples:
         return True
     for key, value in (("num_mel_bins", 80), ("stride", 2), ("sampling_rate", 16_000)):
         preprocessor.require(preprocessor.integer(key, value, 1) == value, key, str(value))
@@ -274,50 +246,3 @@ def _short_extractor(
             f"take {SPECTROGRAM} out"
         )
     return short
-
-
-def is_transformers(folder: Path) -> bool:
-    """Whether the config.json of a folder is transformers' own, and not another library's."""
-    path = folder / CONFIG
-    return path.exists() and bool({"model_type", "architectures"} & read_object(path).keys())
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights: safetensors, whole or in parts, before a pickle.
-
-    Raises:
-        UserError: if there are none.
-    """
-    if (folder / WEIGHTS).exists():
-        return [folder / WEIGHTS]
-    if (folder / INDEX).exists():
-        return [folder / part for part in parts_of(folder / INDEX)]
-    if (folder / PICKLED).exists():
-        return [folder / PICKLED]
-    raise UserError(
-        f"{folder / WEIGHTS} is missing: copy the whole folder, with its weights as safetensors "
-        "(save_pretrained writes them)"
-    )
-
-
-def parts_of(index: Path) -> list[str]:
-    """Names of the files that an index of safetensors parts lists, in order.
-
-    Raises:
-        UserError: if it lists none, or a file outside its folder.
-    """
-    fields = Fields(index, read_object(index))
-    named: dict[str, Any] = fields.nested("weight_map").content
-    parts = sorted({str(part) for part in named.values()})
-    inside = bool(parts) and all(Path(part).name == part for part in parts)
-    fields.require(inside, "weight_map", "a list of files beside it")
-    return parts
-
-
-def _read(weights: list[Path]) -> dict[str, Tensor]:
-    if weights[0].name == PICKLED:
-        return state_of(read_pickled(weights[0]), weights[0])[0]
-    tensors: dict[str, Tensor] = {}
-    for part in weights:
-        tensors |= read_safetensors(part)
-    return tensors

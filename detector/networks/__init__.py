@@ -1,13 +1,14 @@
 """Networks as they run: torchaudio's Wav2Vec2 with a head, in forms that TorchScript compiles.
 
 backbone, first_layer   Wav2Vec2 filled with tensors under transformers' names
+encoders                the families of backbones, and those that torchaudio does not have
 head, light_cnn         from its frames to two logits
 scoring                 the whole, samples to spoof log-odds
 aasist, graphs          AASIST, on fixed filters (`sinc`) and convolutions (`residual`)
 rawnet2, rawgat_st      the other two on fixed filters
 ssl_aasist, sls, nes2net  heads of published detectors on a backbone
-windows, network        classifiers without a backbone, and what all have in common
-frames, int8            the same laid out for speed, and in 8-bit integers
-spectrogram             convolutions that are one, the short way
-sharing                 frames that two windows have in common, once
+windows, network        classifiers without a backbone, and what all networks have in common
+frames, int8            the same with a fast memory layout, and in 8-bit integers
+spectrogram             a shortcut for convolutions that compute a spectrogram
+hops, sharing           windows heard hop by hop, and work that two windows share, done once
 """

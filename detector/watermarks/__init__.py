@@ -1,9 +1,10 @@
-"""Watermarks: what some generators put into their speech, read beside the classifier.
+"""Watermarks that some generators put into their speech, read independently of the classifier.
 
-    schemes     which there are, and from what confidence on each counts (no torch)
+    schemes     the watermarks that can be read, and the threshold of each (no torch)
     perth       the reader of one of them
     readers     samples -> the confidence of each scheme
-    child       the same in a process of its own, for the daemon
+    child       the same in a separate process, for the daemon
+    records     the messages between the daemon and that process
 
-A reading never enters the classifier's score: it is evidence of its own.
+A reading never enters the classifier's score: it is separate evidence.
 """

@@ -1,7 +1,7 @@
 """The process that reads watermarks for a daemon: `python -c "... main()" SCHEME...`.
 
-Windows come on standard input and confidences go to standard output, one after the other, as
-`records` says. It gives way to everything else on the machine, and ends with its parent.
+It reads windows from standard input and writes confidences to standard output, one after the other,
+in the form that `records` defines. It has a low priority, and ends with its parent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RATE_HZ = 16_000
 
 def main() -> None:
     """Reads until standard input ends."""
-    # they reach the whole group of a terminal: it is the daemon that decides
+    # a terminal sends them to the whole process group; only the daemon acts on them
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
@@ -35,7 +35,8 @@ def main() -> None:
     schemes = named(",".join(sys.argv[1:]))
     readers = Readers(schemes)
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    # the first forward pass takes longer; that it is answered is the sign that windows may come
+    # The first forward pass takes longer, so one is run on silence: its reply says that the process
+    # is ready for windows.
     rate, samples = _RATE_HZ, np.zeros(_RATE_HZ, np.float32)
     while True:
         said = dict.fromkeys((scheme.name for scheme in schemes), math.nan)

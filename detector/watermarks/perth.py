@@ -1,10 +1,10 @@
-"""Perth: the watermark that Resemble AI's generators (Chatterbox among them) put into their speech.
+"""Perth: the watermark that Resemble AI's generators, such as Chatterbox, put into their speech.
 
-It lies below 2 kHz, in the magnitudes of a spectrogram, and says nothing but that it is there. The
-package resemble-perth is wanted for its weights alone, which are read as tensors and nothing else:
-to import it would take librosa and an old setuptools. The network here is a plain one, of the
-same arithmetic; it takes audio at any rate at which its frames are whole samples, without bringing
-it to 32 kHz first, since the bands that it reads are the same ones.
+It lies below 2 kHz, in the magnitudes of a spectrogram, and carries no message: it is there or not.
+The package resemble-perth is needed only for its weights, which are read as tensors; importing it
+would need librosa and an old setuptools. The network here does the same arithmetic. It takes audio
+at any rate at which its frames are a whole number of samples, without resampling to 32 kHz first,
+since it reads only bands that all these rates have.
 """
 
 from __future__ import annotations
@@ -18,33 +18,28 @@ from torch.nn import functional
 
 from dfd.detector.files.pickled import read_pickled, state_of
 from dfd.detector.files.tensors import match_tensors
+from dfd.detector.watermarks.schemes import PACKAGES, PERTH
 from dfd.errors import UserError
 
-PACKAGE = "perth"
 _WEIGHTS = Path("perth_net", "pretrained", "implicit", "perth_net_250000.pth.tar")
 _RATE_HZ, _FRAME, _HOP = 32_000, 2048, 320
-# bands below 2 kHz, of which the network is given the magnitudes
+# bands below 2 kHz, whose magnitudes the network sees
 _BANDS, _WIDTH, _TAPS, _DEEP = 128, 256, 7, 5
 _FLOOR, _HEADROOM_DB = 1e-9, 15.0
 _FLOOR_DB = -180.0
-# frames with less than this share of the loudest one's sum are not read
+# frames with less than this share of the loudest frame's sum are not read
 _QUIET = 0.05
-# the network looks at the frames stretched, as they are, and squeezed
+# the network sees the frames stretched, unchanged and squeezed
 _SPEEDS = {"slow": 1.25, "normal": 1.0, "fast": 0.75}
 
 
-def installed() -> bool:
-    """Whether the package that carries the weights is there."""
-    return importlib.util.find_spec(PACKAGE) is not None
-
-
 def weights_path() -> Path:
-    """The weights in the installed package.
+    """Returns the path of the weights in the installed package.
 
     Raises:
         UserError: if the package is not installed.
     """
-    found = importlib.util.find_spec(PACKAGE)
+    found = importlib.util.find_spec(PACKAGES[PERTH])
     if found is None or found.origin is None:
         raise UserError(
             "Perth's watermark cannot be read without resemble-perth: pip install 'dfd[watermark]'"
@@ -53,7 +48,7 @@ def weights_path() -> Path:
 
 
 class _Branch(nn.Sequential):
-    """Frames of bands to, for each frame, a weight and whether the mark is there."""
+    """Takes frames of bands to two numbers for each frame: its weight, and its confidence."""
 
     def __init__(self) -> None:
         layers: list[nn.Module] = [nn.Conv1d(_BANDS, _WIDTH, 1), nn.LeakyReLU()]
@@ -63,10 +58,11 @@ class _Branch(nn.Sequential):
 
 
 class PerthReader(nn.Module):
-    """How sure it is that samples carry the mark.
+    """Reads the confidence that samples carry the mark.
 
     Args:
-        sample_rate_hz: of the samples; a frame of 64 ms and a hop of 10 ms must be whole samples.
+        sample_rate_hz: rate of the samples; a frame of 64 ms and a hop of 10 ms must each be a
+            whole number of samples.
 
     Raises:
         UserError: if they are not.
@@ -83,14 +79,14 @@ class PerthReader(nn.Module):
             )
         self._frame = _FRAME * sample_rate_hz // _RATE_HZ
         self._hop = _HOP * sample_rate_hz // _RATE_HZ
-        # a sum over so many samples more is what the network was trained on
+        # the network was trained on sums over this many times more samples
         self._scale = _FRAME / self._frame
         self.register_buffer("window", torch.hann_window(self._frame), persistent=False)
         self.branches = nn.ModuleDict({name: _Branch() for name in _SPEEDS})
 
     @property
     def least_samples(self) -> int:
-        """Fewer make no whole frame."""
+        """The fewest samples that fill a frame."""
         return self._frame
 
     def forward(self, samples: Tensor) -> Tensor:
@@ -112,7 +108,7 @@ class PerthReader(nn.Module):
         return (torch.stack(marks, dim=1) * share).sum(dim=1)
 
     def _levels(self, samples: Tensor) -> Tensor:
-        """Magnitudes (B, bins, frames) in decibels, so scaled that the floor is 0."""
+        """Magnitudes (B, bins, frames) in decibels, scaled so that the floor is 0."""
         spectrum = torch.stft(
             samples,
             self._frame,
@@ -126,14 +122,14 @@ class PerthReader(nn.Module):
 
 
 def load_perth(sample_rate_hz: int, path: Path | None = None) -> PerthReader:
-    """The reader with the package's weights.
+    """Builds the reader and loads its weights.
 
     Args:
-        sample_rate_hz: of what it will read.
-        path: of the weights, where they are not the installed package's.
+        sample_rate_hz: rate of the samples that it will read.
+        path: path of the weights; None means those of the installed package.
 
     Raises:
-        UserError: if they are not there, or are something else.
+        UserError: if the weights are missing, or belong to something else.
     """
     path = path or weights_path()
     tensors, _ = state_of(read_pickled(path), path)
@@ -147,7 +143,7 @@ def load_perth(sample_rate_hz: int, path: Path | None = None) -> PerthReader:
 
 
 def _name(theirs: str) -> str:
-    """`decoder.slow_layers.3.conv.weight` is here `branches.slow.6.weight`."""
+    """Turns `decoder.slow_layers.3.conv.weight` into `branches.slow.6.weight`."""
     parts = theirs.split(".")
     if parts[0] != "decoder" or len(parts) != 5:
         return theirs

@@ -1,23 +1,23 @@
-"""What goes between the daemon and the process that reads watermarks."""
+"""The messages between the daemon and the process that reads watermarks."""
 
 import struct
 from collections.abc import Sequence
 
-# rate in Hz and number of the samples that follow as float32
+# sample rate in Hz, and the number of samples that follow as float32
 REQUEST = struct.Struct("<II")
 _CONFIDENCE = "f"
 
 
 def reply(confidences: Sequence[float]) -> bytes:
-    """A confidence a scheme, in the order in which they were named."""
+    """Encodes one confidence for each scheme, in the order in which the schemes were named."""
     return struct.pack(f"<{len(confidences)}{_CONFIDENCE}", *confidences)
 
 
 def reply_bytes(schemes: int) -> int:
-    """How long the answer for so many schemes is."""
+    """Returns the length of the reply for a number of schemes."""
     return struct.calcsize(f"<{schemes}{_CONFIDENCE}")
 
 
 def confidences(answer: bytes) -> tuple[float, ...]:
-    """What an answer says."""
+    """Decodes a reply."""
     return struct.unpack(f"<{len(answer) // 4}{_CONFIDENCE}", answer)

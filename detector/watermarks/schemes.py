@@ -9,18 +9,18 @@ from dfd.errors import UserError
 
 PERTH = "perth"
 # scheme -> the package that it needs
-_PACKAGES = {PERTH: "perth"}
-# confidence from which a mark counts as found; docs/provenance.md says how each was chosen
+PACKAGES = {PERTH: "perth"}
+# scheme -> the confidence from which its mark counts as found (docs/provenance.md)
 _THRESHOLDS = {PERTH: 0.9}
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A watermark that is to be read.
+    """A watermark to read.
 
     Attributes:
-        name: of the scheme.
-        threshold: of its reader's confidence.
+        name: name of the scheme.
+        threshold: confidence from which its mark counts as found.
     """
 
     name: str
@@ -28,10 +28,10 @@ class Scheme:
 
 
 def named(words: str) -> tuple[Scheme, ...]:
-    """The schemes of a list with commas; none for an empty one.
+    """Returns the schemes of a comma-separated list; none for an empty one.
 
     Raises:
-        UserError: if one is not known, or its package is not installed.
+        UserError: if one is unknown, or its package is not installed.
     """
     schemes = []
     for name in dict.fromkeys(word.strip() for word in words.split(",") if word.strip()):
@@ -39,7 +39,7 @@ def named(words: str) -> tuple[Scheme, ...]:
             raise UserError(
                 f"{name} is not a watermark that can be read: use {', '.join(_THRESHOLDS)}"
             )
-        if importlib.util.find_spec(_PACKAGES[name]) is None:
+        if importlib.util.find_spec(PACKAGES[name]) is None:
             raise UserError(
                 f"the watermark {name} cannot be read without its package:"
                 " pip install 'dfd[watermark]'"

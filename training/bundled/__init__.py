@@ -1,12 +1,12 @@
 """The recipe of the bundled detector.
 
-The modules, in the order in which a training runs through them:
+The modules, in the order in which a training uses them:
 
 - `cache`: the audio of a manifest, decoded once into one memory map
 - `copysynth`: spoofs made from human speech; `banks`: these, codecs and spoken sentences,
-  rendered before training; `batches`: what is drawn from them
-- `spectrogram`: the fixed front; `network`: the light CNN behind it, as it is trained;
-  `unroll`: both in the transformers format
+  rendered before training; `batches`: draws training batches from them
+- `network`: a fixed spectrogram and the light CNN behind it, as trained; `unroll`: both in the
+  transformers format
 - `recipe`: the options; `loop`: the training itself; `pipeline`: all of it
 - `export`: the folder that `dfd.detector` loads
 """

@@ -1,5 +1,6 @@
-"""What a training hears.
+"""The audio that a training uses.
 
-- `splits`: recordings to learn from and to be chosen by; `scan`: a first look at their files
-- `clips`: decoded audio; `augment`, `codecs`: what befalls it; `espeak`: spoofs made here
+- `splits`: recordings to train on and to select by; `scan`: checks their files
+- `clips`: decoded audio; `augment`, `codecs`: how it is altered; `surroundings`: measured noises
+  and rooms; `espeak`: synthetic speech made here
 """

@@ -1,5 +1,5 @@
-"""Weights, from where a training starts to what it leaves behind.
+"""Weights, from the backbone that a training starts with to the files that it writes.
 
-- `pretrained`: a backbone to start from; `classifier`: with a head
-- `layouts`: files that `--model` reads; `serving`: the keys of `dfd.json`; `modelcard`
+- `pretrained`: a backbone to start from; `classifier`: the same with a head
+- `layouts`: files that `--model` reads; `serving`: the keys of `dfd.json`; `modelcard`: the README
 """

@@ -13,7 +13,7 @@ from dfd.errors import UserError
 from dfd.evaluation.telephone.conditions import condition_named
 from tests import perth
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="pip install 'dfd[serve]'")
 
 from dfd.detector.watermarks.perth import load_perth, weights_path  # noqa: E402
 from dfd.detector.watermarks.readers import Readers  # noqa: E402
