@@ -34,7 +34,9 @@ return {
 
 @pytest.fixture(scope="module")
 def telephone() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium: pip install selenium")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="no selenium: pip install selenium"
+    )
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         pytest.skip("no browser: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
