@@ -65,7 +65,7 @@ class Authenticator:
         self._tokens = tokens
         self._signed = signed
 
-    def go_on_with(self, other: "Authenticator") -> None:
+    def adopt(self, other: "Authenticator") -> None:
         """Adopts what another authenticator knows; running calls are not affected."""
         self._tokens, self._signed = other._tokens, other._signed
 

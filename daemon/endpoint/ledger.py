@@ -1,4 +1,4 @@
-"""What callers hold and have spent, by name: in one process; `multiprocess` has it for several."""
+"""What callers hold and have spent, by name; `multiprocess.ledger` is for several processes."""
 
 from collections import Counter
 from typing import Protocol
@@ -8,16 +8,16 @@ class Ledger(Protocol):
     """Counts by name."""
 
     def take(self, name: str, limit: int) -> bool:
-        """Takes a place; False where as many as `limit` are taken under this name."""
+        """Takes a place; returns False if `limit` places are taken under this name."""
 
     def leave(self, name: str) -> None:
         """Gives a place back."""
 
     def spend(self, name: str, seconds: int, day: int) -> None:
-        """Adds to what was spent on a day; what was spent on another is forgotten."""
+        """Adds to what was spent on a day; earlier days are forgotten."""
 
     def spent(self, name: str, day: int) -> int:
-        """What was spent on a day."""
+        """Returns what was spent on a day."""
 
 
 class OwnLedger:
@@ -29,14 +29,14 @@ class OwnLedger:
         self._day = 0
 
     def take(self, name: str, limit: int) -> bool:
-        """Takes a place; False where as many as `limit` are taken under this name."""
+        """Takes a place; returns False if `limit` places are taken under this name."""
         if self._held.get(name, 0) >= limit:
             return False
         self._held[name] += 1
         return True
 
     def holds(self, name: str) -> bool:
-        """Whether a place is taken under this name."""
+        """Returns whether a place is taken under this name."""
         return name in self._held
 
     def leave(self, name: str) -> None:
@@ -46,12 +46,12 @@ class OwnLedger:
             del self._held[name]
 
     def spend(self, name: str, seconds: int, day: int) -> None:
-        """Adds to what was spent on a day; what was spent on another is forgotten."""
+        """Adds to what was spent on a day; earlier days are forgotten."""
         self._roll(day)
         self._spent[name] += seconds
 
     def spent(self, name: str, day: int) -> int:
-        """What was spent on a day."""
+        """Returns what was spent on a day."""
         self._roll(day)
         return self._spent[name]
 

@@ -53,9 +53,9 @@ class Secrets:
         keys = None if named is None else read_keys(named)
         if self._tls is not None:
             self._tls.reread()
-        self.auth.go_on_with(auth)
+        self.auth.adopt(auth)
         if keys is not None:
-            self.seal.go_on_with(keys)
+            self.seal.use(keys)
 
     def _authenticator(self) -> Authenticator:
         options = self._options

@@ -1,32 +1,29 @@
-"""What callers hold and have spent in all workers, in memory that these map."""
+"""What callers hold and have spent across all workers, in shared memory."""
 
-import fcntl
 import hashlib
 import mmap
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd.daemon.endpoint.ledger import OwnLedger
-from dfd.daemon.multiprocess.memory import allocate
+from dfd.daemon.multiprocess.memory import allocate, locked
 
-# A name has its row among so many that follow the place of its digest.
+# A name's row is one of the `_REACH` rows that follow the place of its digest.
 _ROWS, _REACH = 8192, 64
 _NAME, _DAY, _SPENT, _HELD = range(4)
 _CELL_BYTES = 8
 
 
 class SharedLedger:
-    """The ledger of a daemon of several processes, as one of them uses it.
+    """The ledger of a daemon with several processes, as used by one of them.
 
-    Where there is no row left for a name it is counted in this process alone.
+    A name for which no row is left is counted in this process alone.
 
     Args:
-        descriptor: what `allocate` gave; it stays the caller's, and must stay open.
-        workers: how many there are.
-        worker: the index of this one.
+        descriptor: the result of `allocate`; it remains the caller's and must stay open.
+        workers: number of workers.
+        worker: index of this one.
     """
 
     def __init__(self, descriptor: int, workers: int, worker: int) -> None:
@@ -39,13 +36,13 @@ class SharedLedger:
 
     @staticmethod
     def allocate(workers: int) -> int:
-        """Makes the memory, empty, and returns its descriptor."""
+        """Allocates the memory, empty, and returns its descriptor."""
         return allocate("dfd-ledger", _ROWS * (_HELD + workers) * _CELL_BYTES)
 
     def take(self, name: str, limit: int) -> bool:
-        """Takes a place; False where as many as `limit` are taken under this name."""
+        """Takes a place; returns False if `limit` places are taken under this name."""
         if not self._own.holds(name):
-            with self._lock():
+            with locked(self._descriptor):
                 row = self._row(name, make=True)
                 if row is not None:
                     if row[_HELD:].sum() >= limit:
@@ -59,15 +56,15 @@ class SharedLedger:
         if self._own.holds(name):
             self._own.leave(name)
             return
-        with self._lock():
+        with locked(self._descriptor):
             row = self._row(name)
             if row is not None and row[self._column] > 0:
                 row[self._column] -= 1
 
     def spend(self, name: str, seconds: int, day: int) -> None:
-        """Adds to what was spent on a day; what was spent on another is forgotten."""
+        """Adds to what was spent on a day; earlier days are forgotten."""
         self._today = day
-        with self._lock():
+        with locked(self._descriptor):
             row = self._row(name, make=True)
             if row is not None:
                 if row[_DAY] != day:
@@ -77,27 +74,18 @@ class SharedLedger:
         self._own.spend(name, seconds, day)
 
     def spent(self, name: str, day: int) -> int:
-        """What was spent on a day."""
+        """Returns what was spent on a day."""
         self._today = day
-        with self._lock():
+        with locked(self._descriptor):
             row = self._row(name)
             shared = 0 if row is None or row[_DAY] != day else int(row[_SPENT])
         return shared + self._own.spent(name, day)
 
     def clear_worker(self, worker: int) -> None:
-        """A worker is gone with all that it held."""
-        with self._lock():
+        """Gives back everything that a worker held that is gone."""
+        with locked(self._descriptor):
             column = self._rows[:, _HELD + worker]
             column[np.flatnonzero(column)] = 0
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        # a lock of the process, which is gone with it
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
     def _row(self, name: str, *, make: bool = False) -> NDArray[np.int64] | None:
         digest = hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()
@@ -120,5 +108,5 @@ class SharedLedger:
         return None
 
     def _needed(self, row: NDArray[np.int64]) -> bool:
-        """Whether someone holds a place under the name, or has spent something today."""
+        """Returns whether a place is held under the name, or something was spent today."""
         return bool(row[_HELD:].any() or (row[_SPENT] and row[_DAY] >= self._today))

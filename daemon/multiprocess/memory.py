@@ -3,6 +3,8 @@
 import fcntl
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -16,6 +18,16 @@ def allocate(name: str, size_bytes: int) -> int:
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size_bytes)
     return descriptor
+
+
+@contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Locks memory against other processes; the lock is released if its process dies."""
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
 
 class WindowSlots:
@@ -66,15 +78,11 @@ class SharedCounts:
 
     def acquire_stream(self, worker: int, limit: int) -> bool:
         """Counts a stream of a worker; returns False if all workers have `limit` already."""
-        # a lock that belongs to the process and is released when it dies
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
-        try:
+        with locked(self._descriptor):
             if self.streams >= limit:
                 return False
             self._streams[worker] += 1
             return True
-        finally:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
     def release_stream(self, worker: int) -> None:
         """Counts the end of a stream of a worker."""

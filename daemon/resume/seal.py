@@ -1,8 +1,8 @@
-"""A session's state as bytes that no client can forge, and back.
+"""A session's state as bytes that no client can forge, and back again.
 
-The bytes are a version, the name of a key, an HMAC-SHA256 by that key, and a body that anyone
-may read: it holds nothing but what the stream was told. What the state belongs to is signed
-with it, so that it serves no other stream, caller, model or configuration.
+The bytes are a version, the name of a key, an HMAC-SHA256 made with that key, and a body that is
+not encrypted: it contains only what the stream was told. The stream, caller, model and
+configuration are signed too, so that the state is of no use to any other.
 """
 
 import hashlib
@@ -16,29 +16,29 @@ import msgspec
 
 from dfd.streaming.state import SessionState
 
-# One more whenever the meaning of a state changes: an older one is then refused.
+# Raise it whenever the meaning of a state changes: older states are then refused.
 _VERSION = b"\x01"
 _KEY_NAME_BYTES = 4
 _MAC_BYTES = 32
 _HEAD_BYTES = len(_VERSION) + _KEY_NAME_BYTES + _MAC_BYTES
 MOST_BYTES = 64 << 10
-# Clocks of several nodes may differ by this much.
+# The clocks of nodes may differ by this much.
 _SKEW_SECONDS = 30.0
 
 
 class RefusedStateError(ValueError):
-    """A state that is not taken; the message says why, in words for whoever runs the service."""
+    """A state that is refused; the message tells whoever runs the service why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Belongs:
-    """What a state belongs to.
+class Binding:
+    """What a state is bound to.
 
     Attributes:
-        stream_id: as the client named the stream.
-        caller: name of its token, empty without one.
-        weights_sha256: of the model.
-        configuration: digest of all that decides how the audio is judged.
+        stream_id: id that the client gave the stream.
+        caller: name of the client's token, empty without one.
+        weights_sha256: digest of the model's weights.
+        configuration: digest of everything that decides how the audio is judged.
     """
 
     stream_id: str
@@ -52,23 +52,23 @@ class Sealed:
     """What is signed.
 
     Attributes:
-        at: when, in seconds of the epoch.
-        call: of the journal; empty where none is kept.
+        at: time of signing, in seconds since the epoch.
+        call: key of the call in the journal; empty without a journal.
     """
 
     at: float
-    belongs: Belongs
+    binding: Binding
     call: str
     state: SessionState
 
 
 class Seal:
-    """Signs states and knows its own again.
+    """Signs states, and verifies those that come back.
 
     Args:
-        keys: the first signs, all are known again.
-        lifetime_seconds: an older state is refused.
-        clock: seconds of the epoch.
+        keys: the first one signs; signatures of all of them are accepted.
+        lifetime_seconds: older states are refused.
+        clock: seconds since the epoch.
     """
 
     def __init__(
@@ -81,25 +81,26 @@ class Seal:
         self._clock = clock
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Sealed)
-        self.go_on_with(keys)
+        self.use(keys)
 
-    def go_on_with(self, keys: tuple[bytes, ...]) -> None:
-        """Takes other keys."""
+    def use(self, keys: tuple[bytes, ...]) -> None:
+        """Replaces the keys."""
         self._keys = {_name(key): key for key in keys}
-        self._signs = keys[0]
+        self._signing_key = keys[0]
 
-    def close(self, belongs: Belongs, call: str, state: SessionState) -> bytes:
+    def sign(self, binding: Binding, call: str, state: SessionState) -> bytes:
         """Signs a state."""
-        sealed = Sealed(self._clock(), belongs, call, state)
+        sealed = Sealed(self._clock(), binding, call, state)
         body = zlib.compress(self._encoder.encode(sealed), 1)
-        name = _name(self._signs)
-        return _VERSION + name + _mac(self._signs, body) + body
+        name = _name(self._signing_key)
+        return _VERSION + name + _mac(self._signing_key, body) + body
 
-    def open(self, raw: bytes, belongs: Belongs) -> Sealed:
-        """Knows a state again.
+    def open(self, raw: bytes, binding: Binding) -> Sealed:
+        """Verifies and reads a state.
 
         Raises:
-            RefusedStateError: if it was not signed here, is too old, or belongs elsewhere.
+            RefusedStateError: if it was not signed by one of the keys, is too old, or is bound to
+                something else.
         """
         head, body = raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
         if len(raw) > MOST_BYTES or len(head) < _HEAD_BYTES:
@@ -118,22 +119,22 @@ class Seal:
             sealed = self._decoder.decode(zlib.decompress(body))
         except (msgspec.DecodeError, zlib.error):
             raise RefusedStateError("it was made by another version of dfd") from None
-        self._check(sealed, belongs)
+        self._check(sealed, binding)
         return sealed
 
-    def _check(self, sealed: Sealed, belongs: Belongs) -> None:
+    def _check(self, sealed: Sealed, binding: Binding) -> None:
         age = self._clock() - sealed.at
         if age > self._lifetime_seconds or age < -_SKEW_SECONDS:
             raise RefusedStateError(
-                f"it is {age:.0f} s old, and this server takes none of more than "
+                f"it is {age:.0f} s old, and this server accepts none older than "
                 f"{self._lifetime_seconds:g} s"
             )
-        of = sealed.belongs
-        if of.stream_id != belongs.stream_id or of.caller != belongs.caller:
+        signed = sealed.binding
+        if signed.stream_id != binding.stream_id or signed.caller != binding.caller:
             raise RefusedStateError("it belongs to another stream or caller")
-        if of.weights_sha256 != belongs.weights_sha256:
-            raise RefusedStateError("it was made with another model than this server has")
-        if of.configuration != belongs.configuration:
+        if signed.weights_sha256 != binding.weights_sha256:
+            raise RefusedStateError("it was made with another model, not the one on this server")
+        if signed.configuration != binding.configuration:
             raise RefusedStateError("it was made with another configuration of the stream")
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.daemon.resume.seal import Belongs, RefusedStateError, Seal
+from dfd.daemon.resume.seal import Binding, RefusedStateError, Seal
 from dfd.streaming.session import StreamSession
 from dfd.streaming.state import SessionState
 from dfd.streaming.types import Window, WindowStatus
@@ -14,7 +14,7 @@ from tests.streaming.helpers import LoudnessVad, linear16, mono, speech_like
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 # the state is sealed when the tests are collected, long before they run
 AGE = 86_400.0
-BELONGS = Belongs("call-7", "alice", "ab" * 32, "c0ffee")
+BINDING = Binding("call-7", "alice", "ab" * 32, "c0ffee")
 
 
 def judged() -> SessionState:
@@ -27,11 +27,11 @@ def judged() -> SessionState:
 
 
 STATE = judged()
-SEALED = Seal((KEY,), AGE).close(BELONGS, "d00d", STATE)
+SEALED = Seal((KEY,), AGE).sign(BINDING, "d00d", STATE)
 
 
 def test_what_was_closed_is_opened_to_the_last_bit() -> None:
-    opened = Seal((KEY,), AGE).open(SEALED, BELONGS)
+    opened = Seal((KEY,), AGE).open(SEALED, BINDING)
     assert opened.state == STATE
     assert opened.call == "d00d"
 
@@ -42,9 +42,9 @@ def test_a_state_is_small() -> None:
 
 def test_keys_are_changed_without_a_break() -> None:
     both = Seal((OTHER_KEY, KEY), AGE)
-    assert both.open(SEALED, BELONGS).state == STATE
+    assert both.open(SEALED, BINDING).state == STATE
     with pytest.raises(RefusedStateError, match="--resume-key"):
-        Seal((KEY,), AGE).open(both.close(BELONGS, "", STATE), BELONGS)
+        Seal((KEY,), AGE).open(both.sign(BINDING, "", STATE), BINDING)
 
 
 @given(at=st.integers(0, len(SEALED) - 1), flip=st.integers(1, 255))
@@ -52,14 +52,14 @@ def test_no_byte_may_be_changed(at: int, flip: int) -> None:
     forged = bytearray(SEALED)
     forged[at] ^= flip
     with pytest.raises(RefusedStateError):
-        Seal((KEY,), AGE).open(bytes(forged), BELONGS)
+        Seal((KEY,), AGE).open(bytes(forged), BINDING)
 
 
 @given(st.binary(max_size=300))
 def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
     for start in (b"", SEALED[:5], SEALED[:37]):
         with pytest.raises(RefusedStateError):
-            Seal((KEY,), AGE).open(start + raw, BELONGS)
+            Seal((KEY,), AGE).open(start + raw, BINDING)
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
 )
 def test_it_serves_nothing_but_what_it_belongs_to(change: dict[str, str], why: str) -> None:
     with pytest.raises(RefusedStateError, match=why):
-        Seal((KEY,), AGE).open(SEALED, replace(BELONGS, **change))
+        Seal((KEY,), AGE).open(SEALED, replace(BINDING, **change))
 
 
 def test_it_does_not_last_for_ever() -> None:
-    closed = Seal((KEY,), 60.0, lambda: 1000.0).close(BELONGS, "", STATE)
-    assert Seal((KEY,), 60.0, lambda: 1059.0).open(closed, BELONGS).at == 1000.0
+    closed = Seal((KEY,), 60.0, lambda: 1000.0).sign(BINDING, "", STATE)
+    assert Seal((KEY,), 60.0, lambda: 1059.0).open(closed, BINDING).at == 1000.0
     for now in (1061.0, 960.0):  # or its maker's clock is wrong
         with pytest.raises(RefusedStateError, match="s old"):
-            Seal((KEY,), 60.0, functools.partial(float, now)).open(closed, BELONGS)
+            Seal((KEY,), 60.0, functools.partial(float, now)).open(closed, BINDING)
 
 
 def test_what_is_signed_and_yet_no_state_is_refused() -> None:
@@ -92,4 +92,4 @@ def test_what_is_signed_and_yet_no_state_is_refused() -> None:
     for body in (zlib.compress(b"\x80"), b"not compressed"):
         mac = hmac.digest(KEY, SEALED[:1] + body, "sha256")
         with pytest.raises(RefusedStateError, match="another version"):
-            Seal((KEY,), AGE).open(SEALED[:5] + mac + body, BELONGS)
+            Seal((KEY,), AGE).open(SEALED[:5] + mac + body, BINDING)
