@@ -34,9 +34,9 @@ class ServeOptions(ModelOverrides):
         host, port: where gRPC listens; port 0 picks a free one.
         model: the models to serve, in the form that `dfd.detector.load_detector` takes; the first
             is for streams that name none. Empty means the bundled model.
-        fuse: models put together, "a+b", whose LLRs are added.
-        cascade: two models, "a+b", of which the second hears what the first is not sure of.
-        cascade_from: P(spoof) of the first from which the second is asked.
+        fuse: combinations such as "a+b", whose LLRs are added.
+        cascade: pairs such as "a+b", in which b scores the windows that a is not sure of.
+        cascade_from: P(spoof) of the first model from which the second is asked.
         workers: processes that share the port.
         device: "auto", "cpu", "cuda" or "cuda:N"; several are separated by commas.
         precision, engine, threads: as for `dfd.detector.load_detector`.
@@ -237,7 +237,7 @@ class ServeOptions(ModelOverrides):
         for text in self.cascade:
             _require(
                 len(self.members_of(text)) == 2,
-                f"a cascade has two models, a cheap one and a dear one, not {text}",
+                f"a cascade has two models, a cheap one and then an expensive one, not {text}",
             )
         _require(
             0.0 < self.cascade_from < 1.0,
@@ -295,20 +295,20 @@ class ServeOptions(ModelOverrides):
 
     @property
     def named_models(self) -> tuple[str, ...]:
-        """The models that are named one by one."""
+        """The models named by `model`."""
         return (self.model,) if isinstance(self.model, str) else tuple(self.model)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models to load, each once: those that are named, then what else is put together."""
+        """The models to load, each once: those in `model`, then other members of combinations."""
         members = (term for text in (*self.fuse, *self.cascade) for term in self.members_of(text))
         return tuple(dict.fromkeys((*self.named_models, *members))) or (_BUNDLED,)
 
     def members_of(self, text: str) -> tuple[str, ...]:
-        """The models that "a+b" puts together; a file or folder may be named without its path.
+        """Returns the members of "a+b"; a file or folder may be named without its path.
 
         Raises:
-            UserError: if these are not different models.
+            UserError: if they are not different models.
         """
         short = {Path(name).stem: name for name in self.named_models}
         short |= {Path(name).name: name for name in self.named_models}
@@ -316,16 +316,16 @@ class ServeOptions(ModelOverrides):
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices, one instance of each model on each."""
+        """The devices; each runs an instance of each model."""
         return tuple(name.strip() for name in self.device.split(","))
 
     @property
     def instances(self) -> tuple["ServeOptions", ...]:
-        """What the instances run: every model on every device."""
+        """The options of all instances: every model on every device."""
         return tuple(self.of(model, device) for model in self.models for device in self.devices)
 
     def of(self, model: str, device: str | None = None) -> "ServeOptions":
-        """The same for one model alone, on one device or on all."""
+        """Returns the options for a single model, on one device or on all."""
         return replace(self, model=model, fuse=(), cascade=(), device=device or self.device)
 
     @property

@@ -53,7 +53,7 @@ class Drainable(Protocol):
 
     @property
     def model(self) -> ServedModel | None:
-        """What judges it; None before it has said which model it wants."""
+        """The model that judges it; None until the client has named one."""
 
     def drain(self, plan: DrainPlan) -> None:
         """Starts to end the RPC, since the server is shutting down."""
@@ -63,19 +63,19 @@ class Drainable(Protocol):
 
 
 def concerns(model: ServedModel, judge: ServedModel | None) -> bool:
-    """Whether a model is what judges an RPC, or a part of it."""
+    """Returns whether an RPC is judged by a model, or by a combination that contains it."""
     if judge is None:
         return False
     return any(one.scheduler is model.scheduler for one in (judge, *judge.members))
 
 
 def allows(token: Token | None, model: str) -> bool:
-    """Whether a caller may use a model."""
+    """Returns whether a caller may use a model."""
     return token is None or token.models is None or model in token.models
 
 
 def model_not_allowed(model: str) -> StatusError:
-    """The token is for other models."""
+    """Makes the error for a token that is for other models."""
     return StatusError(
         grpc.StatusCode.PERMISSION_DENIED,
         "MODEL_NOT_ALLOWED",
@@ -89,9 +89,9 @@ class Runtime:
     """The daemon's state, belonging to one event loop.
 
     Attributes:
-        journal, clips: None where none are kept.
-        watermarks: None where none are read.
-        models: by name, the first for streams that name none; empty until all are warm.
+        journal, clips: None if none are kept.
+        watermarks: None if none are read.
+        models: by name; the first is for streams that name none. Empty until all are warm.
         rpcs: running streams and recordings.
         replaceables: what can replace a model, by its scheduler.
         roster: the streams as watchers see them.
@@ -134,13 +134,13 @@ class Runtime:
             rpc.drain(plan)
 
     def warn(self, reason: str, message: str, model: ServedModel | None = None) -> None:
-        """Tells all RPCs that run, or those of one model, something worth knowing."""
+        """Sends a warning to all running RPCs, or to those judged by one model."""
         for rpc in tuple(self.rpcs):
             if model is None or concerns(model, rpc.model):
                 rpc.warn(reason, message)
 
     def check_warm(self) -> None:
-        """Makes sure that there are models.
+        """Checks that the models are loaded.
 
         Raises:
             StatusError: with WARMING_UP or SERVER_DRAINING.
@@ -150,7 +150,7 @@ class Runtime:
             raise self.drain_error()
 
     def check_models(self, token: Token | None) -> None:
-        """Makes sure that there is a model for a caller, before it says which one it wants.
+        """Checks that a caller may use some model, before it says which one it wants.
 
         Raises:
             StatusError: with WARMING_UP, SERVER_DRAINING or MODEL_NOT_ALLOWED.
@@ -160,23 +160,28 @@ class Runtime:
             raise model_not_allowed(next(iter(self.models)))
 
     def replaceable(self, served: ServedModel) -> Replaceable | None:
-        """What can put another model in the place of a served one; None if nothing can."""
+        """Returns what can replace a served model; None if nothing can."""
         others = (one for one in self.models.values() if one is not served)
         if any(concerns(served, one) for one in others):
             return None
         return self.replaceables.get(served.scheduler)
 
     def check_name(self, served: ServedModel, name: str) -> None:
-        """Ensures that a model in the place of a served one has no other's name.
+        """Checks that the replacement of a served model has a name of its own.
 
         Raises:
-            UserError: if it has.
+            UserError: if another model has that name.
         """
         if any(other == name and one is not served for other, one in self.models.items()):
             raise UserError(f"another model that is served is called {name}: give it another name")
 
-    def go_on_with(self, old: ServedModel, new: ServedModel) -> None:
-        """Puts a model in the place of one that is served by the same scheduler."""
+    def current(self, served: ServedModel) -> ServedModel | None:
+        """Returns the model that a scheduler serves now; None before all models are warm."""
+        models = self.models.values()
+        return next((one for one in models if one.scheduler is served.scheduler), None)
+
+    def replace(self, old: ServedModel, new: ServedModel) -> None:
+        """Replaces a model with one that is served by the same scheduler."""
         self.models = {
             (new if one is old else one).spec.name: new if one is old else one
             for one in self.models.values()
@@ -184,11 +189,11 @@ class Runtime:
         self.metrics.set_models([model.spec for model in self.models.values()])
 
     def choose(self, name: str, token: Token | None) -> ServedModel:
-        """The model that an RPC asks for.
+        """Returns the model that an RPC asks for.
 
         Args:
-            name: of the model; empty for the first.
-            token: of the caller, None where none is asked for.
+            name: name of the model; empty for the first.
+            token: the caller's token; None if none is required.
 
         Raises:
             StatusError: with UNKNOWN_MODEL, MODEL_NOT_ALLOWED or ENGINE_FAILING.

@@ -104,8 +104,9 @@ class Server:
             ),
         )
         self._shares_port = shared is not None
-        self._source: ModelSource
-        self._source = LocalModels(options, metrics, load) if shared is None else shared.source
+        self._source: ModelSource = (
+            LocalModels(options, metrics, load) if shared is None else shared.source
+        )
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
         self._vitals = Vitals(options, metrics, self.runtime.capacity, self._pulse_changed)
@@ -223,8 +224,7 @@ class Server:
 
     def _pulse_changed(self, model: ServedModel, well: bool) -> None:
         """Reports the state of a model to new and running streams."""
-        found = self.runtime.models.values()
-        model = next((one for one in found if one.scheduler is model.scheduler), model)
+        model = self.runtime.current(model) or model
         several = len(self.options.models) > 1
         which = f"the classifier {model.spec.name}" if several else "the classifier"
         if well:

@@ -18,6 +18,7 @@ from dfd.daemon.endpoint.auth import Right, Token
 from dfd.daemon.errors import StatusError, abort, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
+from dfd.daemon.rpc.audio import AudioRpc
 from dfd.daemon.rpc.ends import ClientGoneError
 from dfd.daemon.rpc.manage import serve as manage
 from dfd.daemon.rpc.recording import Recording
@@ -69,14 +70,8 @@ class DetectionService:
         async def serve(token: Token | None) -> str:
             with self._place(context, token):
                 stream = Stream(self._runtime, context, token)
-                try:
+                with self._charged(stream, token):
                     await stream.run()
-                except (StatusError, ClientGoneError):
-                    raise
-                except Exception as error:
-                    raise _FaultError(stream.stream_id) from error
-                finally:
-                    self._runtime.shares.spend(token, stream.audio_seconds)
             return stream.stream_id
 
         await self._guarded(context, Right.DETECT, serve)
@@ -87,14 +82,8 @@ class DetectionService:
         async def serve(token: Token | None) -> bytes:
             with self._place(context, token):
                 recording = Recording(self._runtime, context, token)
-                try:
+                with self._charged(recording, token):
                     response = await recording.run()
-                except (StatusError, ClientGoneError):
-                    raise
-                except Exception as error:
-                    raise _FaultError(recording.stream_id) from error
-                finally:
-                    self._runtime.shares.spend(token, recording.audio_seconds)
             return response.SerializeToString()
 
         return await self._guarded(context, Right.DETECT, serve) or b""
@@ -142,12 +131,24 @@ class DetectionService:
         """Holds a slot of the daemon, of the token and of the peer.
 
         Raises:
-            StatusError: with there is none.
+            StatusError: if there is none.
         """
         runtime = self._runtime
         with runtime.admission.slot(), runtime.shares.hold(context.peer(), token):
             runtime.check_models(token)
             yield
+
+    @contextlib.contextmanager
+    def _charged(self, rpc: AudioRpc, token: Token | None) -> Iterator[None]:
+        """Charges the audio of an RPC to its token, and names the RPC in a fault that ends it."""
+        try:
+            yield
+        except (StatusError, ClientGoneError):
+            raise
+        except Exception as error:
+            raise _FaultError(rpc.stream_id) from error
+        finally:
+            self._runtime.shares.spend(token, rpc.audio_seconds)
 
     async def _guarded(
         self,

@@ -1,9 +1,9 @@
-"""OpenTelemetry traces of streams, windows and batches, by option.
+"""OpenTelemetry traces of streams, windows and batches, exported on request.
 
-A stream's span lasts as long as the call and is a child of the caller's, where its metadata has a
-`traceparent`. Each scored window is a child of its stream, from its submission to its result; each
-forward pass is a span of its own with a link to every window in it, where these were submitted in
-the same process. Neither labels nor addresses are exported.
+A stream's span lasts as long as the call; it is a child of the caller's span if the call's metadata
+has a `traceparent`. Each window has a child span from its submission to its result. Each forward
+pass has a span of its own, linked to those of its windows that were submitted in the same process.
+Neither labels nor addresses are exported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dfd.errors import UserError
 from dfd.streaming.types import Alert, Window, WindowStatus
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 _NANOS = 1_000_000_000
-# a collector that does not answer must not hold up the end
+# a collector that does not answer must not delay the daemon's end
 _CLOSE_SECONDS = 3.0
 
 
 class Tracing:
-    """Sends spans to a collector from a thread of its own; what it cannot send is dropped.
+    """Sends spans to a collector from its own thread; what cannot be sent is dropped.
 
     The SDK's own environment variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER,
-    OTEL_EXPORTER_OTLP_HEADERS, ...) are heeded.
+    OTEL_EXPORTER_OTLP_HEADERS, ...) apply.
 
     Args:
         endpoint: http:// or https:// URL of a collector that speaks OTLP over gRPC.
-        version: of the daemon.
+        version: version of the daemon.
 
     Raises:
         UserError: if the packages are not installed.
@@ -66,9 +66,9 @@ class Tracing:
 
         Args:
             kind: "stream" or "recording".
-            stream_id: attribute of the span.
-            model: its name.
-            metadata: of the call, for the caller's span.
+            stream_id: id of the stream.
+            model: name of the model.
+            metadata: metadata of the call, which may name the caller's span.
         """
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -83,19 +83,19 @@ class Tracing:
         return StreamTrace(self._tracer, span)
 
     def submitting(self) -> SpanContext | None:
-        """The window that is being submitted here; None if it came from another process."""
+        """Returns the window being submitted here; None if it came from another process."""
         from opentelemetry.trace import get_current_span
 
         context = get_current_span().get_span_context()
         return context if context.is_valid else None
 
     def batch(self, seconds: float, windows: Iterable[SpanContext | None], count: int) -> None:
-        """Tells of a forward pass that has just ended.
+        """Records a forward pass that has just ended.
 
         Args:
-            seconds: how long it took.
-            windows: those in it, as far as they are known here.
-            count: how many they are.
+            seconds: its duration.
+            windows: its windows, None for those submitted in another process.
+            count: number of windows.
         """
         from opentelemetry.trace import Link
 
@@ -109,14 +109,14 @@ class Tracing:
         span.end(now)
 
     def close(self) -> None:
-        """Sends what waits, for a while."""
+        """Sends what is still waiting, for a limited time."""
         closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
 
 
 class StreamTrace:
-    """The span of a stream, and those of its windows."""
+    """The span of a stream and of its windows."""
 
     def __init__(self, tracer: Tracer, span: Span) -> None:
         from opentelemetry.trace import set_span_in_context
@@ -145,7 +145,7 @@ class StreamTrace:
             yield span
 
     def alert(self, alert: Alert) -> None:
-        """Notes an alert."""
+        """Adds an alert to the span."""
         self._span.add_event(
             "alert cleared" if alert.cleared else "alert",
             {
@@ -161,8 +161,8 @@ class StreamTrace:
 
         Args:
             name: how the stream ended, such as client_done.
-            reason: of the status that it ended with.
-            audio_seconds: how much was heard.
+            reason: reason of the final status; None if that is OK.
+            audio_seconds: amount of audio received.
         """
         from opentelemetry.trace import StatusCode
 
@@ -172,42 +172,18 @@ class StreamTrace:
         self._span.end()
 
 
-class WindowOutcome(Protocol):
-    """The outcome of a window, as the scheduler gives it."""
+def end_window(span: Span, status: WindowStatus, **facts: float) -> None:
+    """Ends the span of a window.
 
-    @property
-    def status(self) -> WindowStatus:
-        """What became of it."""
-
-    @property
-    def spoof_llr(self) -> float | None:
-        """None unless it was scored."""
-
-    @property
-    def queue_seconds(self) -> float:
-        """Time until its forward pass."""
-
-    @property
-    def compute_seconds(self) -> float:
-        """Time of its forward pass."""
-
-    @property
-    def batch_size(self) -> int:
-        """Windows in that pass."""
-
-
-def end_window(span: Span, outcome: WindowOutcome) -> None:
-    """Ends the span of a window with what became of it."""
+    Args:
+        span: the span.
+        status: outcome of the window.
+        facts: attributes, such as the duration of its forward pass.
+    """
     from opentelemetry.trace import StatusCode
 
-    span.set_attributes(
-        {
-            "dfd.status": outcome.status.value,
-            "dfd.queue_seconds": outcome.queue_seconds,
-            "dfd.compute_seconds": outcome.compute_seconds,
-            "dfd.batch_size": outcome.batch_size,
-        }
-    )
-    if outcome.spoof_llr is None:
-        span.set_status(StatusCode.ERROR, outcome.status.value)
+    named = {f"dfd.{name}": fact for name, fact in facts.items()}
+    span.set_attributes({"dfd.status": status.value, **named})
+    if status is not WindowStatus.SCORED:
+        span.set_status(StatusCode.ERROR, status.value)
     span.end()

@@ -12,7 +12,8 @@ import grpc.aio
 from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.journal.call import CallJournal, Ready
 from dfd.daemon.logs import log
-from dfd.daemon.rpc.pipeline import Emission, Pipeline
+from dfd.daemon.rpc.emission import Emission
+from dfd.daemon.rpc.pipeline import Pipeline
 from dfd.daemon.runtime import Runtime
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.tracing import StreamTrace
@@ -71,7 +72,7 @@ class AudioRpc(ABC):
         keep_state: bool = False,
         state: SessionState | None = None,
     ) -> Pipeline:
-        """Makes the pipeline to the model, which has been chosen.
+        """Opens the pipeline to the chosen model.
 
         Raises:
             ValueError: if the state does not fit the session.

@@ -1,4 +1,4 @@
-"""One RPC of `ManageModel`: a model replaced while streams run."""
+"""One call of `ManageModel`: a model replaced while streams run."""
 
 import logging
 from dataclasses import replace
@@ -23,16 +23,16 @@ _Action = pb.ManageModelRequest.Action
 async def serve(
     runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes], who: str | None
 ) -> pb.ManageModelResponse:
-    """Does what a request asks for, and tells where the model stands then.
+    """Does what a request asks for, and returns the state of the model after that.
 
     Args:
-        runtime: of the daemon.
-        context: of the RPC.
+        runtime: state of the daemon.
+        context: context of the RPC.
         who: name of the token, for the log.
 
     Raises:
-        StatusError: with ADMIN_OFF, UNKNOWN_MODEL, MODEL_FIXED or MODEL_REFUSED; nothing has
-            changed then.
+        StatusError: with ADMIN_OFF, UNKNOWN_MODEL, MODEL_FIXED or MODEL_REFUSED; nothing is changed
+            then.
     """
     if not (runtime.auth.required or runtime.options.allow_admin):
         raise StatusError(
@@ -50,19 +50,19 @@ async def serve(
         raise StatusError(
             grpc.StatusCode.FAILED_PRECONDITION,
             "MODEL_FIXED",
-            f"{served.spec.name} cannot be replaced while streams run: it is put together of "
-            "others, part of what is, or served by several processes; start a daemon with the "
-            "other model beside this one, both with --handover",
+            f"{served.spec.name} cannot be replaced while streams run: it is a combination, part "
+            "of one, or served by several processes; start a daemon with the other model beside "
+            "this one, both with --handover",
         )
     try:
         await _act(runtime, request, served, model, who)
     except UserError as error:
         raise invalid("MODEL_REFUSED", str(error)) from None
-    active = next(one for one in runtime.models.values() if one.scheduler is served.scheduler)
+    active = runtime.current(served) or served
     return pb.ManageModelResponse(
         active=describe.model_message(active.spec),
-        waiting=_told(model.waiting),
-        previous=_told(model.previous),
+        waiting=_message(model.waiting),
+        previous=_message(model.previous),
     )
 
 
@@ -75,27 +75,27 @@ async def _act(
 ) -> None:
     if request.action == _Action.ACTION_LOAD:
         if not request.source:
-            raise UserError("source is empty: name what is to be loaded")
+            raise UserError("source is empty: name the model to load")
         spec = await model.load(request.source)
-        log(logging.WARNING, "model loaded beside", token=who, **model_fields(spec))
+        log(logging.WARNING, "another model loaded", token=who, **model_fields(spec))
     elif request.action == _Action.ACTION_ACTIVATE:
         waiting = model.waiting
         if waiting is not None:
             runtime.check_name(served, waiting.name)
-        _swapped(runtime, served, model.activate(), who)
+        _announce(runtime, served, model.activate(), who)
     elif request.action == _Action.ACTION_ROLLBACK:
-        _swapped(runtime, served, model.roll_back(), who)
+        _announce(runtime, served, model.roll_back(), who)
 
 
-def _swapped(runtime: Runtime, served: ServedModel, spec: ModelSpec, who: str | None) -> None:
-    """Tells everyone who has to know that another model judges from now on."""
+def _announce(runtime: Runtime, served: ServedModel, spec: ModelSpec, who: str | None) -> None:
+    """Makes another model known to new and running streams, the log and the metrics."""
     new = replace(served, spec=spec)
-    runtime.go_on_with(served, new)
+    runtime.replace(served, new)
     log(logging.WARNING, "model activated", token=who, **model_fields(spec))
     runtime.warn(
         "MODEL_CHANGED", f"windows are judged by {spec.name} {spec.version} from now on", new
     )
 
 
-def _told(spec: ModelSpec | None) -> pb.ModelInfo | None:
+def _message(spec: ModelSpec | None) -> pb.ModelInfo | None:
     return None if spec is None else describe.model_message(spec)

@@ -15,12 +15,15 @@ from dfd.daemon.errors import StatusError
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.rpc.emission import Emission
+from dfd.daemon.rpc.shedding import ShedWarnings
 from dfd.daemon.scheduling.batching import Kind, MemberOutcome, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
 from dfd.daemon.tracing import StreamTrace, end_window
 from dfd.daemon.watermarks.marks import StreamMarks
 from dfd.daemon.watermarks.reader import WatermarkReader
 from dfd.daemon.wire.events import Timing
+from dfd.streaming.judgement.alerts import near_alert
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.session import StreamSession
 from dfd.streaming.state import SessionState
@@ -28,7 +31,6 @@ from dfd.streaming.types import (
     Alert,
     ChannelSummary,
     FeedEvent,
-    Reason,
     SpeechActivity,
     StreamWarning,
     Window,
@@ -41,10 +43,6 @@ if TYPE_CHECKING:
 
 # A window that arrives further ahead of real time than this is not live: it is never shed.
 _AHEAD_SECONDS = 0.5
-# Shedding is reported at once, and after that as a total at intervals of this much audio.
-_SHED_WARNING_INTERVAL_SECONDS = 10.0
-# An alert is near from this part of its threshold on.
-_NEAR = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -56,23 +54,16 @@ class _Entry:
     outcome: Outcome | None = None
     span: "Span | None" = None
 
-
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """An event for the client.
-
-    Attributes:
-        timing: timing of a window that was scored.
-        arrived_at: when the audio that completed the window arrived.
-        settled: whether it is the last event of a window.
-        members: what became of a window at the members of a fusion or a cascade.
-    """
-
-    event: WindowResult | Alert | SpeechActivity | StreamWarning
-    timing: Timing | None
-    arrived_at: float
-    settled: bool = False
-    members: tuple[MemberOutcome, ...] = ()
+    def end_span(self, outcome: Outcome) -> None:
+        """Ends the window's span, if it is traced."""
+        if self.span is not None:
+            end_window(
+                self.span,
+                outcome.status,
+                queue_seconds=outcome.queue_seconds,
+                compute_seconds=outcome.compute_seconds,
+                batch_size=outcome.batch_size,
+            )
 
 
 def _nobody(_: Emission) -> None:
@@ -84,16 +75,14 @@ class Pipeline:
 
     Args:
         stream_id: for the log.
-        emit: takes what is to be told, in order within a channel.
+        emit: called with events for the client, in order within a channel.
         watermarks: reads windows for watermarks; None reads none.
-        keep_state: keep the session's state up to date.
-        state: to go on with.
+        keep_state: whether to keep the session's state up to date.
+        state: state to continue from.
 
     Attributes:
-        hurried: windows were shed so that the stream ends in time.
-
-    Attributes:
-        trace: of the stream; None if none is wanted.
+        hurried: whether windows were shed so that the stream ends in time.
+        trace: trace of the stream; None if it is not traced.
 
     Raises:
         StatusError: with VAD_UNAVAILABLE.
@@ -135,8 +124,7 @@ class Pipeline:
         self._pending: dict[int, deque[_Entry]] = {
             channel: deque() for channel in session.effective_channels
         }
-        self._shed: dict[int, int] = dict.fromkeys(session.effective_channels, 0)
-        self._next_shed_warning: dict[int, float] = dict.fromkeys(session.effective_channels, 0.0)
+        self._shed_warnings = ShedWarnings()
         self._progress = asyncio.Event()
         self._started_at: float | None = None
         self._counted_seconds = self.session.audio_seconds
@@ -235,8 +223,7 @@ class Pipeline:
             self._marks = None
         for entries in self._pending.values():
             for entry in entries:
-                if entry.span is not None:
-                    end_window(entry.span, entry.outcome or Outcome(WindowStatus.SHED))
+                entry.end_span(entry.outcome or Outcome(WindowStatus.SHED))
             entries.clear()
 
     async def _step(self) -> None:
@@ -297,14 +284,13 @@ class Pipeline:
             timing = None
             if outcome.batch_size:
                 timing = Timing(outcome.queue_seconds, outcome.compute_seconds, outcome.batch_size)
-            if entry.span is not None:
-                end_window(entry.span, outcome)
+            entry.end_span(outcome)
             self._metrics.windows.labels(outcome.status.value).inc()
             resolved = self.session.resolve(entry.window, outcome.status, outcome.spoof_llr)
             for event in resolved:
                 of_window = isinstance(event, WindowResult)
                 if isinstance(event, WindowResult):
-                    self._feel(event)
+                    self._mark_near_alert(event)
                 self._tell(
                     event,
                     timing if of_window else None,
@@ -313,7 +299,9 @@ class Pipeline:
                     members=outcome.members if of_window else (),
                 )
             if outcome.status is WindowStatus.SHED:
-                self._warn_of_shedding(entry)
+                warning = self._shed_warnings.shed(entry.window)
+                if warning is not None:
+                    self._tell(warning, None, entry.arrived_at)
         self._count_audio()
         self._progress.set()
 
@@ -346,30 +334,13 @@ class Pipeline:
             )
         self._emit(Emission(event, timing, arrived_at, settled, members))
 
-    def _feel(self, result: WindowResult) -> None:
-        """Marks the channel while an alert is near, for schedulers that choose by that."""
-        policy = self.session.options.alert_policy
-        near = any(
-            score is not None and score.spoof_probability >= _NEAR * threshold
-            for score, threshold in (
-                (result.rolling_score, policy.rolling_threshold),
-                (result.cumulative_score, policy.cumulative_threshold),
-            )
-        )
-        (self._lane.uneasy.add if near else self._lane.uneasy.discard)(result.window.channel)
-
-    def _warn_of_shedding(self, entry: _Entry) -> None:
-        channel, at_seconds = entry.window.channel, entry.window.end_seconds
-        self._shed[channel] += 1
-        if at_seconds < self._next_shed_warning[channel]:
-            return
-        self._next_shed_warning[channel] = at_seconds + _SHED_WARNING_INTERVAL_SECONDS
-        message = (
-            f"the server is overloaded; {self._shed[channel]} windows have not been scored so far"
-        )
-        self._tell(
-            StreamWarning(Reason.WINDOWS_SHED, message, channel, at_seconds), None, entry.arrived_at
-        )
+    def _mark_near_alert(self, result: WindowResult) -> None:
+        """Marks the channel while an alert is near, for schedulers that depend on it."""
+        channel, marked = result.window.channel, self._lane.near_alert
+        if near_alert(result, self.session.options.alert_policy):
+            marked.add(channel)
+        else:
+            marked.discard(channel)
 
     def _count_audio(self) -> None:
         seconds = self.session.audio_seconds

@@ -11,8 +11,8 @@ from dfd.daemon.errors import StatusError, from_stream_error, invalid
 from dfd.daemon.journal.call import Ready
 from dfd.daemon.rpc.audio import AudioRpc
 from dfd.daemon.rpc.coalesce import slices
+from dfd.daemon.rpc.emission import Emission
 from dfd.daemon.rpc.ends import ClientGoneError
-from dfd.daemon.rpc.pipeline import Emission
 from dfd.daemon.rpc.reader import read_message
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.wire import describe, events, requests

@@ -14,9 +14,9 @@ from dfd.daemon.logs import log
 from dfd.daemon.resume.checkpoints import REFUSED, Checkpoints
 from dfd.daemon.rpc import ends
 from dfd.daemon.rpc.audio import AudioRpc
+from dfd.daemon.rpc.emission import Emission
 from dfd.daemon.rpc.ends import ClientGoneError, End
 from dfd.daemon.rpc.outbox import Outbox
-from dfd.daemon.rpc.pipeline import Emission
 from dfd.daemon.rpc.reader import Reader, read_config
 from dfd.daemon.rpc.timers import Timers
 from dfd.daemon.runtime import DrainPlan, Runtime

@@ -33,10 +33,10 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class MemberOutcome:
-    """What became of a window at one member of a combination.
+    """The outcome of a window at one member of a combination.
 
     Attributes:
-        status: SHED of one that had not answered when the window was due.
+        status: SHED if the member had not answered when the window was due.
     """
 
     model: str
@@ -57,7 +57,7 @@ class Outcome:
         spoof_llr: None unless scored.
         queue_seconds: time from its submission until its forward pass or until it was given up.
         compute_seconds, batch_size: of its forward pass; 0 if there was none.
-        members: of a fusion or a cascade, those that were asked.
+        members: outcomes at the members of a fusion or a cascade that were asked.
     """
 
     status: WindowStatus
@@ -69,7 +69,7 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """From its submission to its outcome."""
+        """Time from its submission to its outcome."""
         return self.queue_seconds + self.compute_seconds
 
 
@@ -79,14 +79,14 @@ class Lane:
 
     Attributes:
         judged, shed: counts of windows that no longer wait.
-        uneasy: channels on which an alert is near or raised.
+        near_alert: channels on which an alert is near or raised.
     """
 
     waiting: int = 0
     judged: int = 0
     shed: int = 0
     tasks: set["Task"] = field(default_factory=set)
-    uneasy: set[int] = field(default_factory=set)
+    near_alert: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)

@@ -1,7 +1,7 @@
-"""Schedulers before several models at once: a window goes to the members' own batches.
+"""Schedulers for several models at once: each window goes into the members' own batches.
 
-A member that is late or fails holds up nobody: when the window is due it is judged by those that
-have come, or else by the first that comes. What became of it at each member goes with the outcome.
+No member that is late or fails delays a window: when it is due, it is judged by the members that
+have answered, or else by the first one that does. The outcome names what each member said.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from dfd.daemon.scheduling.contract import ServedModel
 from dfd.detector.fusion import Cascade, Fusion
 from dfd.streaming.types import Samples, WindowStatus
 
-# weight of the newest window in the share of those that go on
+# weight of the newest window in the share of windows that go on to the second model
 _SMOOTHING = 0.02
 
-# by the numbers of the members that were asked; None of one that has not answered
-_Came = dict[int, Outcome | None]
+# outcomes by the number of the member that was asked; None if it has not answered yet
+_Answers = dict[int, Outcome | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,33 +30,33 @@ class CombinedLane(Lane):
 
     Attributes:
         parts: its lanes, in the order of the members.
-        over: whether nothing more is asked for it.
+        closed: whether no member is asked any more.
     """
 
     parts: list[Lane] = field(default_factory=list)
-    over: bool = False
+    closed: bool = False
 
 
 class _Window:
     """One window on its way through the members.
 
     Args:
-        judge: makes an outcome of what has come.
+        judge: makes the outcome from the members' answers.
 
     Attributes:
-        came: outcomes by member, None of one that was asked and has not answered.
+        future: of the outcome.
     """
 
-    def __init__(self, judge: Callable[[_Came], Outcome]) -> None:
+    def __init__(self, judge: Callable[[_Answers], Outcome]) -> None:
         self._judge = judge
         self._loop = asyncio.get_running_loop()
-        self.came: dict[int, Outcome | None] = {}
+        self._answers: _Answers = {}
         self._late = False
         self._timer: asyncio.TimerHandle | None = None
         self.future: asyncio.Future[Outcome] = self._loop.create_future()
 
     def due_in(self, seconds: float) -> None:
-        """From then on whoever has come decides."""
+        """Sets when to judge by the answers so far, if there is a score among them."""
         self._timer = self._loop.call_later(max(0.0, seconds), self._due)
 
     def wait_for(
@@ -65,17 +65,17 @@ class _Window:
         future: asyncio.Future[Outcome],
         then: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
-        """Waits for a member's outcome too.
+        """Adds a member to wait for.
 
         Args:
             member: its number.
             future: of its outcome.
-            then: told of it before anything is decided, and may wait for another.
+            then: called with the outcome before the window is judged; may add another member.
         """
-        self.came[member] = None
-        future.add_done_callback(functools.partial(self._take, member, then))
+        self._answers[member] = None
+        future.add_done_callback(functools.partial(self._answered, member, then))
 
-    def _take(
+    def _answered(
         self, member: int, then: Callable[[Outcome], None], future: asyncio.Future[Outcome]
     ) -> None:
         try:
@@ -83,27 +83,27 @@ class _Window:
         except Exception:
             log(logging.ERROR, "a member's window failed", exc_info=True)
             outcome = Outcome(WindowStatus.FAILED)
-        self.came[member] = outcome
+        self._answers[member] = outcome
         if not self.future.done():
             then(outcome)
-        self._look()
+        self._judge_if_ready()
 
     def _due(self) -> None:
         self._late = True
-        self._look()
+        self._judge_if_ready()
 
-    def _look(self) -> None:
-        came = self.came.values()
-        scored = any(one is not None and one.status is WindowStatus.SCORED for one in came)
-        if self.future.done() or (None in came and not (self._late and scored)):
+    def _judge_if_ready(self) -> None:
+        answers = self._answers.values()
+        scored = any(one is not None and one.status is WindowStatus.SCORED for one in answers)
+        if self.future.done() or (None in answers and not (self._late and scored)):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self.future.set_result(self._judge(self.came))
+        self.future.set_result(self._judge(self._answers))
 
 
 class CombinedScheduler:
-    """What all combinations have in common; belongs to one event loop."""
+    """The common part of all combinations; belongs to one event loop."""
 
     def __init__(self, members: Sequence[ServedModel], metrics: Metrics) -> None:
         self._members = members
@@ -111,35 +111,48 @@ class CombinedScheduler:
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Seconds, monotonic, the same for every process of this machine."""
+        """A monotonic clock in seconds, the same for every process on this machine."""
         return self._members[0].scheduler.clock
 
     def open_lane(self) -> Lane:
-        """Announces a stream."""
+        """Opens a lane for a stream."""
         return CombinedLane(parts=[member.scheduler.open_lane() for member in self._members])
 
     def close_lane(self, lane: Lane) -> None:
-        """Forgets a stream; what it still has waiting is never run."""
-        for member, part in self._parts(lane):
+        """Closes a stream's lane; its waiting windows are never run."""
+        for member, part in self._close_parts(lane):
             member.scheduler.close_lane(part)
 
     def cancel_lane(self, lane: Lane) -> None:
-        """Sheds what a stream has waiting or running."""
-        for member, part in self._parts(lane):
+        """Sheds a stream's waiting and running windows."""
+        for member, part in self._close_parts(lane):
             member.scheduler.cancel_lane(part)
 
-    def _parts(self, lane: Lane) -> list[tuple[ServedModel, Lane]]:
+    def _close_parts(self, lane: Lane) -> list[tuple[ServedModel, Lane]]:
         assert isinstance(lane, CombinedLane)
-        lane.over = True
+        lane.closed = True
         return list(zip(self._members, lane.parts, strict=True))
 
-    def _outcome(self, came: _Came, llr: float | None) -> Outcome:
-        """The outcome of a window, with what became of it at each member that was asked."""
-        # one that has not answered in time is told as shed
-        outcomes = [outcome or Outcome(WindowStatus.SHED) for outcome in came.values()]
+    def _ask(
+        self,
+        member: int,
+        lane: CombinedLane,
+        samples: Samples,
+        due_at: float,
+        kind: Kind,
+        channel: int,
+    ) -> asyncio.Future[Outcome]:
+        return self._members[member].scheduler.submit(
+            lane.parts[member], samples, due_at=due_at, kind=kind, channel=channel
+        )
+
+    def _outcome(self, answers: _Answers, llr: float | None) -> Outcome:
+        """Makes the outcome of a window, with those at each member that was asked."""
+        # a member that has not answered in time counts as having shed the window
+        outcomes = [outcome or Outcome(WindowStatus.SHED) for outcome in answers.values()]
         members = tuple(
             MemberOutcome(self._members[number].spec.name, outcome.status, outcome.spoof_llr)
-            for number, outcome in zip(came, outcomes, strict=True)
+            for number, outcome in zip(answers, outcomes, strict=True)
         )
         for member in members:
             self._metrics.member_windows.labels(member.model, member.status.value).inc()
@@ -167,73 +180,69 @@ class FusedScheduler(CombinedScheduler):
         super().__init__(members, metrics)
         self._fusion = fusion
 
+    def seconds_each(self) -> float | None:
+        """Returns the device time of a window; None before it is known."""
+        each = [member.seconds_each() for member in self._members]
+        known = [seconds for seconds in each if seconds is not None]
+        return sum(known) if len(known) == len(each) else None
+
     def submit(
         self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
     ) -> asyncio.Future[Outcome]:
-        """Queues a window, as `WindowScheduler` says."""
+        """Queues a window, as described at `WindowScheduler`."""
         assert isinstance(lane, CombinedLane)
         window = _Window(self._judge)
-        for number, (member, part) in enumerate(zip(self._members, lane.parts, strict=True)):
-            asked = member.scheduler.submit(
-                part, samples, due_at=due_at, kind=kind, channel=channel
-            )
-            window.wait_for(number, asked)
+        for member in range(len(self._members)):
+            window.wait_for(member, self._ask(member, lane, samples, due_at, kind, channel))
         if kind is not Kind.PATIENT:
             window.due_in(due_at - self.clock())
         return window.future
 
-    def _judge(self, came: _Came) -> Outcome:
-        return self._outcome(came, self._fusion.llr([_llr(one) for one in came.values()]))
+    def _judge(self, answers: _Answers) -> Outcome:
+        return self._outcome(answers, self._fusion.llr([_llr(one) for one in answers.values()]))
 
 
 class CascadeScheduler(CombinedScheduler):
-    """The cheap member scores every window, the dear one those that go on to it."""
+    """The first member scores every window, the second one those that go on to it."""
 
     def __init__(
-        self, cheap: ServedModel, dear: ServedModel, cascade: Cascade, metrics: Metrics
+        self, first: ServedModel, second: ServedModel, cascade: Cascade, metrics: Metrics
     ) -> None:
-        super().__init__((cheap, dear), metrics)
+        super().__init__((first, second), metrics)
         self._cascade = cascade
         self._windows = metrics.cascade_windows
-        # of the windows that went on: all, until it is known better
+        # share of windows that go on to the second member; all of them until more is known
         self._share = 1.0
 
     def seconds_each(self) -> float | None:
-        """What a window takes of the devices."""
-        cheap, dear = (member.seconds_each() for member in self._members)
-        return None if cheap is None or dear is None else cheap + self._share * dear
+        """Returns the device time of a window; None before it is known."""
+        first, second = (member.seconds_each() for member in self._members)
+        return None if first is None or second is None else first + self._share * second
 
     def submit(
         self, lane: Lane, samples: Samples, *, due_at: float, kind: Kind, channel: int = 0
     ) -> asyncio.Future[Outcome]:
-        """Queues a window, as `WindowScheduler` says."""
+        """Queues a window, as described at `WindowScheduler`."""
         assert isinstance(lane, CombinedLane)
-        cheap, dear = self._members
         window = _Window(self._judge)
 
-        def heard(outcome: Outcome) -> None:
-            if outcome.status is WindowStatus.SHED or lane.over:
+        def first_answered(outcome: Outcome) -> None:
+            if outcome.status is WindowStatus.SHED or lane.closed:
                 return
-            goes_on = channel in lane.uneasy or self._cascade.goes_on(outcome.spoof_llr)
+            goes_on = channel in lane.near_alert or self._cascade.goes_on(outcome.spoof_llr)
             self._windows.labels(self._cascade.spec.name, "on" if goes_on else "kept").inc()
             self._share += _SMOOTHING * (goes_on - self._share)
             if goes_on:
-                asked = dear.scheduler.submit(
-                    lane.parts[1], samples, due_at=due_at, kind=kind, channel=channel
-                )
-                window.wait_for(1, asked)
+                window.wait_for(1, self._ask(1, lane, samples, due_at, kind, channel))
                 if kind is not Kind.PATIENT:
                     window.due_in(due_at - self.clock())
 
-        asked = cheap.scheduler.submit(
-            lane.parts[0], samples, due_at=due_at, kind=kind, channel=channel
-        )
-        window.wait_for(0, asked, heard)
+        window.wait_for(0, self._ask(0, lane, samples, due_at, kind, channel), first_answered)
         return window.future
 
-    def _judge(self, came: _Came) -> Outcome:
-        dear = _llr(came.get(1))
-        return self._outcome(came, _llr(came[0]) if dear is None else dear)
+    def _judge(self, answers: _Answers) -> Outcome:
+        second = _llr(answers.get(1))
+        return self._outcome(answers, _llr(answers[0]) if second is None else second)
 
 
 def _llr(outcome: Outcome | None) -> float | None:

@@ -45,9 +45,9 @@ class ServedModel:
     """A warm model and its scheduler.
 
     Attributes:
-        well: whether its windows are judged, as far as is known.
-        seconds_each: what a window takes of the devices; None before it is known.
-        members: the models that it is made of; none where it is one itself.
+        well: returns whether its windows are being scored, as far as is known.
+        seconds_each: returns the device time of a window; None before it is known.
+        members: the models of a combination; empty for a single model.
     """
 
     spec: ModelSpec
@@ -58,32 +58,32 @@ class ServedModel:
 
 
 class Replaceable(Protocol):
-    """A model in whose place another can be put while streams run."""
+    """A model that can be replaced while streams run."""
 
     @property
     def waiting(self) -> ModelSpec | None:
-        """The model that `activate` would go on with."""
+        """The model that `activate` would switch to."""
 
     @property
     def previous(self) -> ModelSpec | None:
-        """The model that `roll_back` would go on with."""
+        """The model that `roll_back` would switch to."""
 
     async def load(self, source: str) -> ModelSpec:
         """Loads another model beside this one.
 
         Raises:
-            UserError: if it cannot take the place of this one.
+            UserError: if it cannot replace this one.
         """
 
     def activate(self) -> ModelSpec:
-        """Goes on with the model that was loaded.
+        """Switches to the model that was loaded.
 
         Raises:
-            UserError: if none was.
+            UserError: if none was loaded.
         """
 
     def roll_back(self) -> ModelSpec:
-        """Goes on with the model before.
+        """Switches back to the previous model.
 
         Raises:
             UserError: if there was none.
@@ -95,10 +95,10 @@ class ModelSource(Protocol):
 
     @property
     def replaceables(self) -> Sequence[Replaceable]:
-        """What can replace its models, in their order; none where nothing can."""
+        """Its models as replaceable ones, in their order; empty if they cannot be replaced."""
 
     async def start(self) -> list[ServedModel]:
-        """Waits until all models are warm; gives them in the order of the options.
+        """Waits until all models are warm; returns them in the order of the options.
 
         Raises:
             UserError: if there is no such model or device.

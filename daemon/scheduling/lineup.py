@@ -13,12 +13,7 @@ from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 
-def check_names(specs: Sequence[ModelSpec]) -> None:
-    """Ensures that each name stands for one model.
-
-    Raises:
-        UserError: if two have the same.
-    """
+def _check_names(specs: Sequence[ModelSpec]) -> None:
     names = [spec.name for spec in specs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -28,38 +23,37 @@ def check_names(specs: Sequence[ModelSpec]) -> None:
 
 
 def check_lineup(options: ServeOptions, specs: Sequence[ModelSpec]) -> None:
-    """Makes sure that models can be served as the options say.
+    """Checks that models can be served and combined as the options say.
 
     Args:
-        options: name them, and what is put together.
-        specs: of `options.models`.
+        options: name the models and their combinations.
+        specs: specs of `options.models`.
 
     Raises:
-        UserError: if two have the same name, or some cannot be put together.
+        UserError: if two have the same name, or some cannot be combined.
     """
-    check_names(specs)
     by_name = dict(zip(options.models, specs, strict=True))
-    for text in options.fuse:
-        Fusion([by_name[name] for name in options.members_of(text)])
-    for text in options.cascade:
-        cheap, dear = (by_name[name] for name in options.members_of(text))
-        Cascade(cheap, dear, options.cascade_from)
+    combined = [
+        *(Fusion([by_name[name] for name in options.members_of(text)]) for text in options.fuse),
+        *(
+            Cascade(*(by_name[name] for name in options.members_of(text)), options.cascade_from)
+            for text in options.cascade
+        ),
+    ]
+    _check_names([*specs, *(one.spec for one in combined)])
 
 
 def line_up(
     options: ServeOptions, models: Sequence[ServedModel], metrics: Metrics
 ) -> dict[str, ServedModel]:
-    """All that streams may ask for, by name; the first is for those that ask for none.
+    """Returns everything that streams may ask for, by name; the first is for those that name none.
 
-    That is the first model that was named, and the first combination where none was.
+    That is the first model that was named, or the first combination if none was.
 
     Args:
-        options: name the models, and what is put together.
+        options: name the models and their combinations; `check_lineup` has accepted them.
         models: `options.models`, as they are served.
-        metrics: for what combinations count.
-
-    Raises:
-        UserError: if two have the same name, or some cannot be put together.
+        metrics: counts what becomes of windows at the members of combinations.
     """
     by_name = dict(zip(options.models, models, strict=True))
     combined = [
@@ -70,30 +64,25 @@ def line_up(
         ),
     ]
     ordered = [*models, *combined] if options.named_models else [*combined, *models]
-    check_names([model.spec for model in ordered])
     for model in combined:
-        log(logging.INFO, "combined", model=model.spec.name, how=model.spec.card_text)
+        log(logging.INFO, "models combined", model=model.spec.name, how=model.spec.card_text)
     return {model.spec.name: model for model in ordered}
 
 
 def _fused(members: list[ServedModel], metrics: Metrics) -> ServedModel:
     fusion = Fusion([member.spec for member in members])
-
-    def seconds_each() -> float | None:
-        each = [member.seconds_each() for member in members]
-        return None if None in each else sum(one for one in each if one is not None)
-
+    scheduler = FusedScheduler(members, fusion, metrics)
     return ServedModel(
         fusion.spec,
-        FusedScheduler(members, fusion, metrics),
+        scheduler,
         lambda: any(member.well() for member in members),
-        seconds_each,
+        scheduler.seconds_each,
         tuple(members),
     )
 
 
 def _cascaded(members: list[ServedModel], options: ServeOptions, metrics: Metrics) -> ServedModel:
-    cheap, dear = members
-    cascade = Cascade(cheap.spec, dear.spec, options.cascade_from)
-    scheduler = CascadeScheduler(cheap, dear, cascade, metrics)
-    return ServedModel(cascade.spec, scheduler, cheap.well, scheduler.seconds_each, tuple(members))
+    first, second = members
+    cascade = Cascade(first.spec, second.spec, options.cascade_from)
+    scheduler = CascadeScheduler(first, second, cascade, metrics)
+    return ServedModel(cascade.spec, scheduler, first.well, scheduler.seconds_each, tuple(members))

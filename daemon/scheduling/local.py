@@ -23,7 +23,7 @@ Loader = Callable[[ServeOptions], LoadedModel]
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A warm model, the thread that it lives in, and how it was loaded."""
+    """A warm model, the thread that loaded it, and the options that it was loaded with."""
 
     detector: LoadedModel
     device: DeviceThread
@@ -102,20 +102,20 @@ class LocalModel:
             return
         self._metrics.scheduler_restarts.inc()
         self._device = device
-        self.scheduler.go_on_with(detector, device).close()
+        self.scheduler.switch_to(detector, device).close()
         self._current = _Loaded(detector, device, self._options)
         log(logging.WARNING, "model reloaded")
 
     async def load(self, source: str) -> ModelSpec:
-        """Loads another model beside this one, to be activated; windows go on being scored.
+        """Loads another model beside this one, to be activated later.
 
-        It hears windows of the same length, so that streams can go on with it.
+        It must take windows of the same length, so that running streams can continue with it.
 
         Args:
             source: what `--model` takes.
 
         Raises:
-            UserError: if there is no such model, it works at another rate, or it gives no score.
+            UserError: if there is no such model, it takes other windows, or gives no finite score.
         """
         assert self._current is not None
         spec = self._current.detector.spec
@@ -129,7 +129,7 @@ class LocalModel:
         device = DeviceThread()
         try:
             detector = await device.run(lambda: self._load(options))
-            _check(detector, spec)
+            _check_fits(detector, spec)
             noise = np.random.default_rng(0).normal(0.0, 0.05, (1, spec.window_samples))
             window, length = noise.astype(np.float32), np.array([spec.window_samples])
             llrs = await device.run(lambda: detector.score(window, length))
@@ -143,7 +143,7 @@ class LocalModel:
         return detector.spec
 
     def activate(self) -> ModelSpec:
-        """Goes on with the model that was loaded, from the next batch on.
+        """Switches to the model that was loaded, from the next batch on.
 
         Raises:
             UserError: if none was loaded.
@@ -152,11 +152,11 @@ class LocalModel:
             raise UserError("no model is loaded: load one first, with dfd models load")
         self._let_go(self._previous)
         new, self._waiting = self._waiting, None
-        self._previous = self._go_on_with(new)
+        self._previous = self._switch_to(new)
         return new.detector.spec
 
     def roll_back(self) -> ModelSpec:
-        """Goes on with the model before; the one that it replaces can be activated again.
+        """Switches back to the previous model; the one that it replaces can be activated again.
 
         Raises:
             UserError: if there was none.
@@ -165,30 +165,30 @@ class LocalModel:
             raise UserError("there is no model to go back to: none was activated since the start")
         self._let_go(self._waiting)
         old, self._previous = self._previous, None
-        self._waiting = self._go_on_with(old)
+        self._waiting = self._switch_to(old)
         return old.detector.spec
 
     @property
     def waiting(self) -> ModelSpec | None:
-        """The model that `activate` would go on with."""
+        """The model that `activate` would switch to."""
         return None if self._waiting is None else self._waiting.detector.spec
 
     @property
     def previous(self) -> ModelSpec | None:
-        """The model that `roll_back` would go on with."""
+        """The model that `roll_back` would switch to."""
         return None if self._previous is None else self._previous.detector.spec
 
-    def _go_on_with(self, new: "_Loaded") -> "_Loaded":
-        """Returns the one before, warm as it is."""
+    def _switch_to(self, new: _Loaded) -> _Loaded:
+        """Returns the previous one, which stays warm."""
         assert self._current is not None
         old, self._current = self._current, new
         self._options, self._device = new.options, new.device
         buckets = new.detector.spec.batch_buckets
         # another thread may have taken the place of one that hung
-        device = self.scheduler.go_on_with(new.detector, new.device, buckets)
+        device = self.scheduler.switch_to(new.detector, new.device, buckets)
         return replace(old, device=device)
 
-    def _let_go(self, loaded: "_Loaded | None") -> None:
+    def _let_go(self, loaded: _Loaded | None) -> None:
         if loaded is not None:
             loaded.device.close()
 
@@ -205,7 +205,7 @@ class LocalModel:
 
 
 class LocalModels:
-    """All models of a daemon of one process, each with a thread and batches of its own."""
+    """All models of a single-process daemon, each with its own thread and batches."""
 
     def __init__(self, options: ServeOptions, metrics: Metrics, load: Loader) -> None:
         self.replaceables = [
@@ -213,7 +213,7 @@ class LocalModels:
         ]
 
     async def start(self) -> list[ServedModel]:
-        """Loads one after the other: together they would only be in each other's way.
+        """Loads one after another, since together they would only slow each other down.
 
         Raises:
             UserError: if there is no such model or device.
@@ -221,15 +221,15 @@ class LocalModels:
         return [await model.start() for model in self.replaceables]
 
     async def stop(self) -> bool:
-        """Ends all; False where a device is still busy and cannot be stopped."""
+        """Stops all; returns False if a device is still busy and cannot be stopped."""
         return all(await asyncio.gather(*(model.stop() for model in self.replaceables)))
 
 
-def _check(detector: LoadedModel, spec: ModelSpec) -> None:
-    """Makes sure that a model can take the place of another.
+def _check_fits(detector: LoadedModel, spec: ModelSpec) -> None:
+    """Checks that a model can replace another.
 
     Raises:
-        UserError: if it hears other windows.
+        UserError: if it takes other windows.
     """
     new = detector.spec
     if (new.sample_rate_hz, new.window_samples) != (spec.sample_rate_hz, spec.window_samples):

@@ -77,7 +77,7 @@ class ForwardPasses:
             )
         return llrs
 
-    def go_on_with(self, scorer: Scorer, device: DeviceThread) -> DeviceThread:
+    def switch_to(self, scorer: Scorer, device: DeviceThread) -> DeviceThread:
         """Switches to another classifier, in the thread that loaded it; returns the old thread."""
         old, self._device = self._device, device
         self._scorer, self._given_up = scorer, 0

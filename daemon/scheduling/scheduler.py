@@ -110,7 +110,7 @@ class Scheduler:
             self._give_up([task], WindowStatus.SHED)
         self._passes.close()
 
-    def go_on_with(
+    def switch_to(
         self,
         scorer: Scorer,
         device: DeviceThread,
@@ -125,7 +125,7 @@ class Scheduler:
         """
         if batch_buckets is not None:
             self.options = replace(self.options, batch_buckets=batch_buckets)
-        return self._passes.go_on_with(scorer, device)
+        return self._passes.switch_to(scorer, device)
 
     def open_lane(self) -> Lane:
         """Opens a lane for a stream."""

@@ -2,9 +2,23 @@
 
 from dfd.streaming.options import AlertPolicy
 from dfd.streaming.state import AlertMemory
-from dfd.streaming.types import Alert, Score, Trigger
+from dfd.streaming.types import Alert, Score, Trigger, WindowResult
 
+# An alert is near from this part of its threshold on.
+_NEAR = 0.5
 _NOTHING = AlertMemory(0, 0.0, 0, None, None)
+
+
+def near_alert(result: WindowResult, policy: AlertPolicy) -> bool:
+    """Returns whether a score is at least half of the threshold of its alert."""
+    scores = (
+        (result.rolling_score, policy.rolling_threshold),
+        (result.cumulative_score, policy.cumulative_threshold),
+    )
+    return any(
+        score is not None and score.spoof_probability >= _NEAR * threshold
+        for score, threshold in scores
+    )
 
 
 class AlertState:

@@ -213,7 +213,7 @@ async def test_what_is_not_goes_on_and_the_dear_model_decides(first: Outcome) ->
 
 async def test_near_an_alert_all_windows_of_that_channel_go_on() -> None:
     two = Two("cascade")
-    two.lane.uneasy.add(1)
+    two.lane.near_alert.add(1)
     two.submit(channel=0)
     two.a.say(scored(-9.0))
     await settle()
