@@ -1,4 +1,4 @@
-"""A hook of MkDocs: takes pages that lie beside the code into the site, and turns links to them.
+"""A hook of MkDocs: adds pages that lie beside the code to the site, and adapts links to them.
 
 Links in the pages are those that work in the repository. Here a link to a page that the site has
 leads to it there, and a link to any other file of the repository to a copy of that file.
@@ -20,6 +20,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "vulnerabilities.md",
     "detector/bundled/README.md": "detector-card.md",
+    "deploy/ray/README.md": "ray.md",
     "examples/README.md": "examples/index.md",
 }
 _LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(?=[)#])")
