@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dfd.detector.buckets import stack
 from dfd.detector.spec import LoadedModel
 from dfd.detector.traits import default_policy, traits
-from dfd.streaming.judgement.marks import Reading
+from dfd.streaming.judgement.watermarks import Reading
 from dfd.streaming.options import AudioFormat, SessionOptions, UtteranceScore
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import (
@@ -118,7 +118,7 @@ def score_recording(
     for window in _windows(session, chunks):
         if read_marks is not None and session.wants_read(window):
             for reading in read_marks(window.samples, spec.sample_rate_hz):
-                tallies[window.channel].alerts += session.read(window, reading)
+                tallies[window.channel].alerts += session.add_reading(window, reading)
         waiting.append(window)
         if len(waiting) == spec.batch_buckets[-1]:
             resolve()

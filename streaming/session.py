@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dfd.streaming.judgement.judge import Judge
-from dfd.streaming.judgement.marks import Reading
+from dfd.streaming.judgement.watermarks import Reading
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.samples.decode import decode
 from dfd.streaming.samples.resample import Resampler
@@ -176,11 +176,11 @@ class StreamSession:
 
     def wants_read(self, window: Window) -> bool:
         """Returns whether to read a window for watermarks; call it once per window, in order."""
-        return self._judges[window.channel].marks.wants(window)
+        return self._judges[window.channel].watermarks.wants(window)
 
-    def read(self, window: Window, reading: Reading) -> list[Alert]:
+    def add_reading(self, window: Window, reading: Reading) -> list[Alert]:
         """Handles the reading of one watermark in a requested window."""
-        return self._judges[window.channel].read(window, reading)
+        return self._judges[window.channel].add_reading(window, reading)
 
     def summary(self) -> list[ChannelSummary]:
         """Returns the summary of each channel so far."""

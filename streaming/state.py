@@ -72,7 +72,7 @@ class QualityState:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkState:
+class WatermarkState:
     """Watermark readings: the last readings of each scheme, and what was found."""
 
     asked: int
@@ -91,7 +91,7 @@ class JudgeState:
     observed_until: int
     counts: tuple[int, ...]
     first_alert_seconds: float | None
-    marks: MarkState
+    watermarks: WatermarkState
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dfd.streaming.types import FeedEvent, Samples, SpeechActivity, TrackMark, W
 _BLOCK_SECONDS = 0.5
 # A window with a larger part lost is not scored, however much speech the rest holds.
 _MAX_GAP_FRACTION = 0.5
-# A track that goes on elsewhere hears this much again before its next window.
+# A track that continues elsewhere is fed this much audio again before its next window.
 _SETTLE_SECONDS = 0.5
 
 
@@ -28,10 +28,10 @@ class Track:
     length.
 
     Args:
-        channel: its number.
-        options: of the session.
-        vad: its own.
-        mark: where a track with the same options left off.
+        channel: number of the channel.
+        options: options of the session.
+        vad: a voice activity detector for this track alone.
+        mark: position to continue from, of a track with the same options.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Track:
         self._padding = 0
         self._begin = 0  # no audio before this is known
         if mark is not None:
-            self._go_on(mark)
+            self._restore(mark)
 
-    def _go_on(self, mark: TrackMark) -> None:
+    def _restore(self, mark: TrackMark) -> None:
         self._begin = mark.position
         self._ring.skip(mark.position)
-        self._profile.go_on(mark.position // self._frame, mark.speech_samples, mark.next_start)
+        self._profile.restore(mark.position // self._frame, mark.speech_samples, mark.next_start)
         self._gaps = GapMap(mark.gap_samples)
         self._provisional = list(mark.provisional)
         self._next_start, self._last_end = mark.next_start, mark.last_end

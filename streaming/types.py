@@ -131,7 +131,7 @@ class Window:
         final: the partial window at the end of the stream.
         scoreable: whether it holds enough speech; otherwise resolve it at once as
             INSUFFICIENT_SPEECH.
-        mark: where the track goes on after it; None: it is the last.
+        mark: where the track continues after it; None if it is the last.
     """
 
     channel: int

@@ -20,8 +20,8 @@ from dfd.daemon.rpc.shedding import ShedWarnings
 from dfd.daemon.scheduling.batching import Kind, MemberOutcome, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
 from dfd.daemon.tracing import StreamTrace, end_window
-from dfd.daemon.watermarks.marks import StreamMarks
 from dfd.daemon.watermarks.reader import WatermarkReader
+from dfd.daemon.watermarks.stream import StreamWatermarks
 from dfd.daemon.wire.events import Timing
 from dfd.streaming.judgement.alerts import near_alert
 from dfd.streaming.options import SessionOptions
@@ -132,8 +132,8 @@ class Pipeline:
         self._fault: BaseException | None = None
         self._closed = False
         self._lane = scheduler.open_lane()
-        self._marks = (
-            None if watermarks is None else StreamMarks(self.session, watermarks, self._tell)
+        self._watermarks = (
+            None if watermarks is None else StreamWatermarks(self.session, watermarks, self._tell)
         )
         self.trace: StreamTrace | None = None
 
@@ -183,8 +183,8 @@ class Pipeline:
         """Sheds what is not scored yet."""
         self.hurried = True
         self._scheduler.cancel_lane(self._lane)
-        if self._marks is not None:
-            self._marks.give_up()
+        if self._watermarks is not None:
+            self._watermarks.give_up()
 
     async def until_room(self) -> None:
         """Waits until more audio may be fed.
@@ -201,7 +201,9 @@ class Pipeline:
         Raises:
             BaseException: with what `fail` was given.
         """
-        while any(self._pending.values()) or not (self._marks is None or self._marks.settled):
+        while any(self._pending.values()) or not (
+            self._watermarks is None or self._watermarks.settled
+        ):
             await self._step()
         if self._fault is not None:
             raise self._fault
@@ -218,9 +220,9 @@ class Pipeline:
         self._fault = None
         self._count_audio()
         self._scheduler.close_lane(self._lane)
-        if self._marks is not None:
-            self._marks.give_up()
-            self._marks = None
+        if self._watermarks is not None:
+            self._watermarks.give_up()
+            self._watermarks = None
         for entries in self._pending.values():
             for entry in entries:
                 entry.end_span(entry.outcome or Outcome(WindowStatus.SHED))
@@ -237,8 +239,8 @@ class Pipeline:
             if not isinstance(event, Window):
                 self._tell(event, None, now)
                 continue
-            if self._marks is not None:
-                self._marks.offer(event, self._progress.set)
+            if self._watermarks is not None:
+                self._watermarks.offer(event, self._progress.set)
             entry = _Entry(event, now)
             self._pending[event.channel].append(entry)
             if event.scoreable:

@@ -34,13 +34,12 @@ def check_lineup(options: ServeOptions, specs: Sequence[ModelSpec]) -> None:
     """
     by_name = dict(zip(options.models, specs, strict=True))
     combined = [
-        *(Fusion([by_name[name] for name in options.members_of(text)]) for text in options.fuse),
-        *(
-            Cascade(*(by_name[name] for name in options.members_of(text)), options.cascade_from)
-            for text in options.cascade
-        ),
+        Fusion([by_name[name] for name in options.members_of(text)]).spec for text in options.fuse
     ]
-    _check_names([*specs, *(one.spec for one in combined)])
+    for text in options.cascade:
+        first, second = (by_name[name] for name in options.members_of(text))
+        combined.append(Cascade(first, second, options.cascade_from).spec)
+    _check_names([*specs, *combined])
 
 
 def line_up(

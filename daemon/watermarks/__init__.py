@@ -1,5 +1,5 @@
 """Watermarks of streams, read in a separate process with spare CPU time.
 
 reader  the windows waiting to be read, and the process that reads them
-marks   one stream's windows on their way there and back
+stream  one stream's windows on their way there and back
 """

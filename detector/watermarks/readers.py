@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dfd.detector.watermarks.perth import PerthReader, load_perth
 from dfd.detector.watermarks.schemes import PERTH, Scheme
-from dfd.streaming.judgement.marks import Reading
+from dfd.streaming.judgement.watermarks import Reading
 
 # scheme -> what loads its reader for a sample rate
 _LOADERS = {PERTH: load_perth}

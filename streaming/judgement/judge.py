@@ -4,9 +4,9 @@ import math
 
 from dfd.streaming.judgement.alerts import AlertState
 from dfd.streaming.judgement.evidence import Evidence
-from dfd.streaming.judgement.marks import MarkEvidence, Reading
 from dfd.streaming.judgement.quality import SignalQuality
 from dfd.streaming.judgement.verdict import TrackFacts, decide
+from dfd.streaming.judgement.watermarks import Reading, WatermarkReadings
 from dfd.streaming.options import SessionOptions
 from dfd.streaming.state import JudgeState
 from dfd.streaming.track import Track
@@ -61,7 +61,7 @@ class Judge:
             self._observed_until = state.observed_until
             self._counts = dict(zip(WindowStatus, state.counts, strict=True))
             self._first_alert_seconds = state.first_alert_seconds
-        self._marks = MarkEvidence(rate, None if state is None else state.marks)
+        self._watermarks = WatermarkReadings(rate, None if state is None else state.watermarks)
 
     def state(self) -> JudgeState:
         """The state so far."""
@@ -72,13 +72,13 @@ class Judge:
             observed_until=self._observed_until,
             counts=tuple(self._counts[status] for status in WindowStatus),
             first_alert_seconds=self._first_alert_seconds,
-            marks=self._marks.state(),
+            watermarks=self._watermarks.state(),
         )
 
     @property
-    def marks(self) -> MarkEvidence:
+    def watermarks(self) -> WatermarkReadings:
         """The readings of watermarks, which affect neither scores nor verdict."""
-        return self._marks
+        return self._watermarks
 
     @property
     def standing_alerts(self) -> list[Alert]:
@@ -88,7 +88,7 @@ class Judge:
     @property
     def alerts_raised(self) -> int:
         """Number of alerts so far, including cleared ones."""
-        return sum(alert.times_raised for alert in self._alerts) + len(self._marks.found)
+        return sum(alert.times_raised for alert in self._alerts) + len(self._watermarks.found)
 
     def resolve(
         self, window: Window, status: WindowStatus, spoof_llr: float | None
@@ -112,9 +112,9 @@ class Judge:
         )
         return [result, *alerts]
 
-    def read(self, window: Window, reading: Reading) -> list[Alert]:
+    def add_reading(self, window: Window, reading: Reading) -> list[Alert]:
         """Handles the reading of one watermark in a window."""
-        found = self._marks.add(window, reading)
+        found = self._watermarks.add(window, reading)
         if found is None:
             return []
         return [
@@ -176,6 +176,6 @@ class Judge:
             speech_seconds=track.speech_seconds,
             gap_seconds=track.gap_seconds,
             first_alert_seconds=self._first_alert_seconds,
-            watermarks=self._marks.found,
+            watermarks=self._watermarks.found,
             **{f"windows_{status.value}": count for status, count in self._counts.items()},
         )

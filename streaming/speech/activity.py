@@ -21,7 +21,7 @@ class SpeechProfile:
         self.active = False
         self.total_samples = 0
 
-    def go_on(self, frames: int, total_samples: int, counted_until: int) -> None:
+    def restore(self, frames: int, total_samples: int, counted_until: int) -> None:
         """Continues at an absolute frame; speech before `counted_until` is already in the total."""
         self.jump(frames)
         self.total_samples, self._counted_until = total_samples, counted_until

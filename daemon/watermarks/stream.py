@@ -8,14 +8,14 @@ import math
 from collections.abc import Callable
 
 from dfd.daemon.watermarks.reader import Read, WatermarkReader
-from dfd.streaming.judgement.marks import Reading
+from dfd.streaming.judgement.watermarks import Reading
 from dfd.streaming.session import StreamSession
 from dfd.streaming.types import Alert, Reason, StreamWarning, Window
 
 _UNREAD = "the server is too busy to read all windows for watermarks, so finding none means less"
 
 
-class StreamMarks:
+class StreamWatermarks:
     """The watermarks of one stream.
 
     Args:
@@ -68,7 +68,7 @@ class StreamMarks:
             for scheme, confidence in zip(self._reader.schemes, said, strict=True):
                 if math.isfinite(confidence):
                     reading = Reading(scheme.name, confidence, scheme.threshold)
-                    for alert in self._session.read(window, reading):
+                    for alert in self._session.add_reading(window, reading):
                         self._tell(alert)
         changed()
 

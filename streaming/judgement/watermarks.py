@@ -8,7 +8,7 @@ later the last few are combined, so that a long call does not accumulate rare fa
 from collections import deque
 from dataclasses import dataclass
 
-from dfd.streaming.state import MarkState
+from dfd.streaming.state import WatermarkState
 from dfd.streaming.types import Watermark, Window
 
 # read without a break at first, and then one window in so many seconds
@@ -35,7 +35,7 @@ class Reading:
     threshold: float
 
 
-class MarkEvidence:
+class WatermarkReadings:
     """The readings of one track.
 
     Args:
@@ -46,8 +46,8 @@ class MarkEvidence:
         asked: number of windows requested so far.
     """
 
-    def __init__(self, sample_rate_hz: int, state: MarkState | None = None) -> None:
-        state = state or MarkState(0, 0, {}, ())
+    def __init__(self, sample_rate_hz: int, state: WatermarkState | None = None) -> None:
+        state = state or WatermarkState(0, 0, {}, ())
         self._rate = sample_rate_hz
         self._next_start = state.next_start
         self._latest = {
@@ -56,10 +56,10 @@ class MarkEvidence:
         self._found = {mark.scheme: mark for mark in state.found}
         self.asked = state.asked
 
-    def state(self) -> MarkState:
+    def state(self) -> WatermarkState:
         """The state so far."""
         latest = {scheme: tuple(readings) for scheme, readings in self._latest.items()}
-        return MarkState(self.asked, self._next_start, latest, self.found)
+        return WatermarkState(self.asked, self._next_start, latest, self.found)
 
     @property
     def found(self) -> tuple[Watermark, ...]:
