@@ -1,6 +1,7 @@
-"""`dfd models`: lists, fetches and inspects public detectors."""
+"""`dfd models`: lists, fetches and inspects detectors, and replaces those of a daemon."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ _MEASURED_SECONDS = 2.0
 
 @click.group("models", cls=VerbGroup)
 def command() -> None:
-    """List, fetch and inspect public detectors.
+    """List, fetch and inspect public detectors, and replace the model of a running daemon.
 
     Serve a fetched detector by its name: dfd serve --model NAME.
     """
@@ -116,68 +117,56 @@ def inspect_command(model: str, as_json: bool, **others: Any) -> None:
     show_model(model, model_overrides(others), as_json=as_json, verb="models inspect")
 
 
-_REPLACED = click.option(
-    "--replace",
-    "served",
-    default="",
-    metavar="NAME",
-    help="The served model, as the server lists it.  [default: the server's first]",
-)
-_RUNNING = "docs/operations.md"
+def _running(action: str, *examples: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Makes a command that replaces a model of a running daemon."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        for option in (
+            json_option("the state of the model"),
+            server_options,
+            click.option(
+                "--replace",
+                "served",
+                default="",
+                metavar="NAME",
+                help="The served model, as the server lists it.  [default: the server's first]",
+            ),
+        ):
+            function = option(function)
+        verb = command.command(action, cls=Verb, examples=examples, read_on="docs/operations.md")
+        return verb(function)
+
+    return decorate
 
 
-@command.command(
-    "load",
-    cls=Verb,
-    examples=("dfd models load better.pt", "dfd models load --replace bundled ./better"),
-    read_on=_RUNNING,
-)
+@_running("load", "dfd models load better.pt", "dfd models load --replace bundled ./better")
 @click.argument("source", metavar="MODEL")
-@_REPLACED
-@server_options
-@json_option("the state of the model")
-def load_command(source: str, served: str, as_json: bool, **where: Any) -> None:
+def load_command(**values: Any) -> None:
     """Load a model into a running daemon, next to a served one.
 
     MODEL is a file or folder on the daemon's machine, or a hub id. It is warmed while streams
     run; nothing changes for them until dfd models activate. A broken model has no effect.
     """
-    _manage("load", served, as_json=as_json, source=source, **where)
+    _manage("load", **values)
 
 
-@command.command(
-    "activate",
-    cls=Verb,
-    examples=("dfd models activate", "dfd models activate --replace bundled"),
-    read_on=_RUNNING,
-)
-@_REPLACED
-@server_options
-@json_option("the state of the model")
-def activate_command(served: str, as_json: bool, **where: Any) -> None:
+@_running("activate", "dfd models activate", "dfd models activate --replace bundled")
+def activate_command(**values: Any) -> None:
     """Switch a running daemon to the model that was loaded.
 
     The next batch is scored by it, also for running streams; they are told MODEL_CHANGED and
     keep their windows and thresholds.
     """
-    _manage("activate", served, as_json=as_json, **where)
+    _manage("activate", **values)
 
 
-@command.command(
-    "rollback",
-    cls=Verb,
-    examples=("dfd models rollback", "dfd models rollback --server 10.0.0.5:50051"),
-    read_on=_RUNNING,
-)
-@_REPLACED
-@server_options
-@json_option("the state of the model")
-def rollback_command(served: str, as_json: bool, **where: Any) -> None:
+@_running("rollback", "dfd models rollback", "dfd models rollback --server 10.0.0.5:50051")
+def rollback_command(**values: Any) -> None:
     """Switch a running daemon back to the model before the last activation."""
-    _manage("rollback", served, as_json=as_json, **where)
+    _manage("rollback", **values)
 
 
-def _manage(action: str, served: str, *, as_json: bool, source: str = "", **where: Any) -> None:
+def _manage(action: str, *, served: str, as_json: bool, source: str = "", **where: Any) -> None:
     """Asks a daemon to replace a model, and prints the resulting state."""
     import asyncio
     import dataclasses

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from dfd.clients import events as ev
@@ -77,12 +76,7 @@ class DetectionClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -153,12 +147,7 @@ class BlockingStream:
         _run(self._stream.__aenter__())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _run(self._stream.aclose())
 
     def send(self, content: bytes, sample_offset: int | None = None) -> bool:

@@ -13,38 +13,11 @@ from tests.cli.serving import RATE, Daemon, Start
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights in the transformers format, windows of half a second."""
-    import torch
-    from transformers import (
-        Wav2Vec2Config,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2ForSequenceClassification,
-    )
+    from tests.detector.authors import SMALL_CLASSIFIER, save_transformers
 
-    torch.manual_seed(1)
-    values: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-        "conv_dim": (8, 8, 8),
-        "conv_kernel": (10, 3, 2),
-        "conv_stride": (8, 4, 2),
-        "num_feat_extract_layers": 3,
-        "num_conv_pos_embeddings": 8,
-        "num_conv_pos_embedding_groups": 2,
-        "classifier_proj_size": 8,
-        "num_labels": 2,
-        "feat_extract_norm": "layer",
-        "conv_bias": True,
-        "do_stable_layer_norm": True,
-        "id2label": {0: "bonafide", 1: "spoof"},
-        "label2id": {"bonafide": 0, "spoof": 1},
-    }
-    config = Wav2Vec2Config(**values)
     folder = tmp_path_factory.mktemp("model")
-    Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
-    extractor: Any = Wav2Vec2FeatureExtractor
-    extractor(do_normalize=True).save_pretrained(folder)
+    layer_norm = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+    save_transformers(folder, **SMALL_CLASSIFIER, **layer_norm)
     card = {"window_samples": 2 * RATE, "hop_samples": RATE}
     (folder / "dfd.json").write_text(json.dumps(card))
     return folder

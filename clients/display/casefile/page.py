@@ -11,6 +11,7 @@ from dfd.clients.display.casefile.picture import Picture, TimeLine, draw
 from dfd.clients.display.info import policy_words
 from dfd.clients.options import AlertPolicy
 from dfd.clients.server_info import ModelInfo
+from dfd.clients.watching import ScorePoint
 
 Facts = list[tuple[str, str]]
 
@@ -61,24 +62,43 @@ def channel(
     number: int,
     summary: ev.ChannelSummary | None,
     rates: verdicts.Rates | None,
-    line: TimeLine,
-    events: Iterable[tuple[float, str]],
+    policy: AlertPolicy,
+    *,
+    seconds: float,
+    points: Sequence[ScorePoint],
+    alerts: Sequence[ev.Alert],
+    warnings: Iterable[ev.StreamWarning] = (),
+    speech: Sequence[tuple[float, float]] = (),
+    peaks: Sequence[float] = (),
 ) -> Channel:
-    """Builds a channel's part of the page; without a summary the call was cut off."""
-    told = [(f"{at:.2f} s", said) for at, said in sorted(events)]
+    """Builds a channel's part of the page.
+
+    Args:
+        number: of the channel.
+        summary: None if the call was cut off.
+        rates: error rates of the model at the threshold in force; None if they are not known.
+        policy: thresholds that were in force.
+        seconds: length of the audio.
+        points: scores over time.
+        alerts: raised and cleared alerts.
+        warnings: about this channel or the whole stream.
+        speech: start and end of each stretch of speech, in seconds.
+        peaks: largest samples of equal parts, in [0, 1]; empty if there is no audio.
+    """
+    happened = [(alert.offset_seconds, _alert(alert)) for alert in alerts]
+    happened += [(one.offset_seconds, f"{one.reason}: {one.message}") for one in warnings]
+    raised = [alert.offset_seconds for alert in alerts if not alert.cleared]
     pictures = []
-    if line.points:
+    if points:
+        line = TimeLine(seconds, points, speech, raised, _thresholds(policy), peaks)
         pictures = [draw(line, "wide", 800.0, 200.0, 8), draw(line, "narrow", 380.0, 200.0, 4)]
-    if summary is None:
-        said = verdicts.CUT_OFF
-        return Channel(number, said, "unsure", [], pictures, told)
     return Channel(
         number,
-        verdicts.verdict(summary, rates),
-        _COLOURS.get(summary.verdict, "unsure"),
-        _facts(summary),
+        verdicts.CUT_OFF if summary is None else verdicts.verdict(summary, rates),
+        "unsure" if summary is None else _COLOURS.get(summary.verdict, "unsure"),
+        [] if summary is None else _facts(summary),
         pictures,
-        told,
+        [(f"{at:.2f} s", said) for at, said in sorted(happened)],
     )
 
 
@@ -106,21 +126,12 @@ def _watermark(found: ev.Watermark) -> str:
     return f"{said}: found at {found.offset_seconds:.1f} s{sure}"
 
 
-def alert_events(alerts: Iterable[ev.Alert]) -> list[tuple[float, str]]:
-    """Puts alerts into sentences."""
-    found = []
-    for alert in alerts:
-        what = "alert cleared" if alert.cleared else "alert"
-        found.append((alert.offset_seconds, f"{what}: {words.alert(alert, digits=3)}"))
-    return found
+def _alert(alert: ev.Alert) -> str:
+    what = "alert cleared" if alert.cleared else "alert"
+    return f"{what}: {words.alert(alert, digits=3)}"
 
 
-def raised(alerts: Iterable[ev.Alert]) -> list[float]:
-    """Returns the times at which alerts were raised."""
-    return [alert.offset_seconds for alert in alerts if not alert.cleared]
-
-
-def thresholds(policy: AlertPolicy) -> Sequence[tuple[str, float]]:
+def _thresholds(policy: AlertPolicy) -> list[tuple[str, float]]:
     """Returns the thresholds of a policy, each with its name."""
     pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
     return [(f"{name} {value:.2f}", value) for name, value in pairs if value is not None]

@@ -8,7 +8,6 @@ from dfd.clients.audio import AudioFormat
 from dfd.clients.display import verdicts
 from dfd.clients.display.casefile import page
 from dfd.clients.display.casefile.page import CaseFile
-from dfd.clients.display.casefile.picture import TimeLine
 from dfd.clients.options import AlertPolicy
 from dfd.clients.runs.judge import Judgement
 from dfd.clients.server_info import ServerInfo
@@ -19,21 +18,21 @@ def from_judgement(found: Judgement) -> CaseFile:
     """Builds the page for a recording."""
     started = found.started
     policy, rates = started.alert_policy, verdicts.rates_in_force(started)
-    channels = []
-    for summary in found.summary.channels:
-        number = summary.channel
-        alerts = [alert for alert in found.alerts if alert.channel == number]
-        told = page.alert_events(alerts)
-        told += [_warning(one) for one in found.warnings if one.channel in (None, number)]
-        line = TimeLine(
-            found.seconds,
-            [_point(window) for window in found.windows if window.channel == number],
-            found.speech.get(number, []),
-            page.raised(alerts),
-            page.thresholds(policy),
-            found.peaks,
+    channels = [
+        page.channel(
+            summary.channel,
+            summary,
+            rates,
+            policy,
+            seconds=found.seconds,
+            points=[_point(one) for one in found.windows if one.channel == summary.channel],
+            alerts=[one for one in found.alerts if one.channel == summary.channel],
+            warnings=[one for one in found.warnings if one.channel in (None, summary.channel)],
+            speech=found.speech.get(summary.channel, []),
+            peaks=found.peaks,
         )
-        channels.append(page.channel(number, summary, rates, line, told))
+        for summary in found.summary.channels
+    ]
     return CaseFile(
         title=found.name,
         trust=verdicts.rates_sentence(rates),
@@ -56,16 +55,18 @@ def from_watched(stream: WatchedStream, info: ServerInfo) -> CaseFile:
     model = next(one for one in info.models if stream.model in ("", one.name))
     policy = stream.alert_policy
     rates = verdicts.rates_at(model.error_rates, policy.cumulative_threshold)
-    channels = []
-    for one in stream.channels:
-        line = TimeLine(
-            stream.audio_seconds,
-            one.recent,
-            alerts=page.raised(one.active_alerts),
-            thresholds=page.thresholds(policy),
+    channels = [
+        page.channel(
+            one.summary.channel,
+            one.summary,
+            rates,
+            policy,
+            seconds=stream.audio_seconds,
+            points=one.recent,
+            alerts=one.active_alerts,
         )
-        told = page.alert_events(one.active_alerts)
-        channels.append(page.channel(one.summary.channel, one.summary, rates, line, told))
+        for one in stream.channels
+    ]
     return CaseFile(
         title=stream.stream_id,
         trust=verdicts.rates_sentence(rates),
@@ -89,19 +90,23 @@ def from_history(call: history.Call) -> CaseFile:
     started = call.started
     policy = AlertPolicy() if started is None else started.alert_policy
     rates = None if started is None else verdicts.rates_in_force(started)
-    notes = []
-    channels = []
-    for one in call.channels:
-        line = TimeLine(
-            call.seconds,
-            one.points,
-            alerts=page.raised(one.alerts),
-            thresholds=page.thresholds(policy),
+    channels = [
+        page.channel(
+            one.number,
+            one.summary,
+            rates,
+            policy,
+            seconds=call.seconds,
+            points=one.points,
+            alerts=one.alerts,
         )
-        told = page.alert_events(one.alerts)
-        channels.append(page.channel(one.number, one.summary, rates, line, told))
-        if one.every > 1:
-            notes.append(f"Channel {one.number} shows one in {one.every} of its windows.")
+        for one in call.channels
+    ]
+    notes = [
+        f"Channel {one.number} shows one in {one.every} of its windows."
+        for one in call.channels
+        if one.every > 1
+    ]
     if call.ended_at is None:
         notes.append(
             "The journal has no end of this call: it is still running, or its daemon was killed."
@@ -170,7 +175,3 @@ def _point(window: ev.WindowResult) -> ScorePoint:
     return ScorePoint(
         window.end_seconds, *(None if one is None else one.spoof_probability for one in scores)
     )
-
-
-def _warning(warning: ev.StreamWarning) -> tuple[float, str]:
-    return warning.offset_seconds, f"{warning.reason}: {warning.message}"
