@@ -1,4 +1,4 @@
-"""`dfd bench core`: the streaming core alone, without a daemon and a classifier."""
+"""`dfd bench core`: the streaming core alone, without daemon or classifier."""
 
 import gc
 import time
@@ -36,7 +36,7 @@ _MEMORY_SESSIONS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreOptions:
-    """What is measured: so many seconds of audio in chunks of so many milliseconds."""
+    """What is measured: how many seconds of audio, in chunks of how many milliseconds."""
 
     seconds: float = 30.0
     chunk_ms: float = 100.0
@@ -44,7 +44,7 @@ class CoreOptions:
 
 
 def run(options: CoreOptions) -> dict[str, Any]:
-    """CPU time of a stream in each format, in turns, and its memory."""
+    """Measures the CPU time of a stream in each format, in turns, and its memory."""
     calls = {name: _stream(audio_format, options) for name, audio_format in FORMATS.items()}
     times = measure_in_turns(calls, options.rounds, 0.0, clock=time.process_time)
     results = []
@@ -88,7 +88,7 @@ def _chunks(audio_format: AudioFormat, options: CoreOptions) -> list[bytes]:
 
 
 def _mulaw(samples: NDArray[np.float32]) -> bytes:
-    """G.711's law near enough: the core's cost does not depend on the values."""
+    """Encodes by roughly G.711's law: the core's cost does not depend on the values."""
     level = np.log1p(255.0 * np.abs(samples)) / np.log(256.0)
     sign = np.where(samples < 0, 128, 0).astype(np.uint8)
     codes: NDArray[np.uint8] = ~(np.round(127.0 * level).astype(np.uint8) | sign)
@@ -115,7 +115,7 @@ def _resolve(session: StreamSession, events: list[Any]) -> None:
 
 
 def _memory(options: CoreOptions) -> float:
-    """KiB that Python and numpy hold for one stream in mid-call."""
+    """Returns the KiB that Python and NumPy hold for one stream in mid-call."""
     audio_format = FORMATS["pcm16 16 kHz"]
     chunks = _chunks(audio_format, options)
     gc.collect()

@@ -1,4 +1,4 @@
-"""Recordings of any kind that clients read, as samples for a benchmark."""
+"""Reads recordings, of any kind that clients read, as samples for a benchmark."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from dfd.clients.sources.recording import open_recording
 
 
 def first_channel(path: Path, rate_hz: int, seconds: float | None = None) -> NDArray[np.float32]:
-    """The first channel, float32 (N,) of full scale 1.0, resampled.
+    """Reads the first channel, float32 (N,), full scale 1.0, resampled.
 
     Args:
-        path: of the recording.
-        rate_hz: of what is returned.
-        seconds: from the beginning; None takes it whole.
+        path: path of the recording.
+        rate_hz: sample rate to return.
+        seconds: length from the beginning; None means the whole recording.
 
     Raises:
         UserError: if it cannot be read.
@@ -24,7 +24,7 @@ def first_channel(path: Path, rate_hz: int, seconds: float | None = None) -> NDA
     recording = open_recording(path)
     found = recording.audio_format
     integers = found.encoding is Encoding.LINEAR16
-    # half a second more, so that resampling has what comes after
+    # half a second more, which resampling needs at the end
     chunks = recording.chunks(1.0 if seconds is None else seconds + 0.5)
     content = b"".join(chunks) if seconds is None else next(iter(chunks))
     samples = np.frombuffer(content, "<i2" if integers else "<f4").astype(np.float32)

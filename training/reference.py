@@ -1,4 +1,4 @@
-"""The recipes of the five reference systems, by name."""
+"""Runs the recipes of the reference systems, by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfd.training.run.overrides import override
 from dfd.training.run.progress import Talk
 from dfd.training.run.tracking import Tracker, open_tracker
 
-# What the systems' authors built upon, by their ids on the hub.
+# recipe -> the backbone that its authors used, by its id on the hub
 PUBLISHED_BACKBONES = {
     "two-stage": "facebook/wav2vec2-base",
     "top4-mlp": "facebook/wav2vec2-base",
@@ -27,7 +27,7 @@ PUBLISHED_BACKBONES = {
 
 @dataclasses.dataclass(frozen=True)
 class Tracking:
-    """Where curves go beside the log."""
+    """Where the curves go, besides the log."""
 
     tensorboard: bool = True
     wandb_project: str | None = None
@@ -42,9 +42,12 @@ def train_reference(
     tracking: Tracking,
     talk: Talk,
 ) -> str:
-    """Run the recipe `name` with `changes`; returns a line of dev figures.
+    """Runs the recipe `name` with `changes`; returns a line of dev figures.
 
-    `backbone` None is the authors'. Raises `UserError` with one line for the user.
+    If `backbone` is None, it is the authors'.
+
+    Raises:
+        UserError: with one line for the user.
     """
     from dfd.training.finetune.train import run as run_finetune
     from dfd.training.frozen.train import run as run_frozen

@@ -1,4 +1,4 @@
-"""Scores of recordings by a network that is being trained, as they will be served."""
+"""Scores recordings by a network in training, as the daemon will score them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 16
 
 
 class TorchScorer:
-    """A function of tensors, windows (B, N) and lengths (B,) to log-odds (B,), as a `Scorer`."""
+    """Makes a `Scorer` of a function from windows (B, N) and lengths (B,) to log-odds (B,)."""
 
     def __init__(self, network: Callable[[Tensor, Tensor], Tensor]) -> None:
         self._network = network
@@ -35,7 +35,7 @@ class TorchScorer:
 
 
 def score_cache(scorer: Scorer, cache: AudioCache, model: ModelTraits) -> list[WindowScores]:
-    """The windows of every recording of a cache, none where it was unreadable."""
+    """Returns the windows of every recording of a cache; none for an unreadable one."""
     batches = Batches(scorer, model.window_samples, BATCH)
     scores = [
         batches.add_windows(cut(cache.waveform(row), model)) if length else NO_WINDOWS
@@ -48,7 +48,7 @@ def score_cache(scorer: Scorer, cache: AudioCache, model: ModelTraits) -> list[W
 def score_beginnings(
     scorer: Scorer, cache: AudioCache, seconds: float, model: ModelTraits
 ) -> Scores:
-    """Log-odds (R,) of the first seconds of every recording, at most a window of them."""
+    """Returns log-odds (R,) of the first seconds of every recording, at most one window."""
     batches = Batches(scorer, model.window_samples, BATCH)
     scores = np.full(len(cache.lengths), np.nan)
     for row, length in enumerate(cache.lengths):
@@ -69,19 +69,19 @@ def score_clips(
     beginnings: tuple[float, ...] = (),
     progress: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[WindowScores], list[Scores]]:
-    """The windows of every recording, and log-odds (R,) of their first seconds.
+    """Returns the windows of every recording, and log-odds (R,) of their first seconds.
 
     A broken file has no windows, and NaN in place of log-odds.
 
     Args:
-        scorer: scores them.
+        scorer: scores the windows.
         clips: the recordings.
-        model: how they are cut.
-        filled: every window is filled up with zeros; otherwise a batch is as long as its longest.
-        batch: windows that are scored at once.
-        workers: threads that read ahead.
-        beginnings: seconds of the beginnings.
-        progress: told how many recordings are done at once.
+        model: how to cut them.
+        filled: whether every window is padded with zeros, or a batch only to its longest.
+        batch: number of windows scored at once.
+        workers: number of threads that read ahead.
+        beginnings: lengths of the first seconds to score.
+        progress: called with the number of recordings done since the last call.
     """
     batches = Batches(scorer, model.window_samples, batch, filled=filled)
     whole = [NO_WINDOWS] * len(clips.recordings)

@@ -13,7 +13,7 @@ import numpy as np
 from dfd.benchmarks.gpu.notes import start
 from dfd.benchmarks.speech import speech
 
-# module -> the package that brings it, where the daemon or its clients need it
+# module -> its package, for what the daemon or its clients need
 NEEDED = {
     "av": "av",
     "google.rpc": "googleapis-common-protos",
@@ -30,7 +30,7 @@ _STREAMS = (50, 200, 400, 800)
 
 
 def missing() -> list[str]:
-    """The packages that the daemon needs and this machine lacks."""
+    """Returns the packages that the daemon needs and this machine lacks."""
     lacking = []
     for module, package in NEEDED.items():
         try:
@@ -43,7 +43,7 @@ def missing() -> list[str]:
 
 
 def main() -> None:
-    """The part."""
+    """Runs the part."""
     part = start()
     lacking = missing()
     if lacking:
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    """Made-up voices, some seconds each; telephone audio one of them."""
+    """Writes synthetic voices of a few seconds each, one of them as telephone audio."""
     paths = []
     for voice, rate in enumerate((_RATE, _RATE, 8_000)):
         path = folder / f"voice-{voice}.wav"
@@ -96,14 +96,14 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _replay(address: str, voices: list[Path]) -> dict[str, Any]:
-    """What `dfd replay` says of its run as fast as the daemon takes it."""
+    """Runs `dfd replay` as fast as the daemon allows, and returns its summary."""
     command = [
         *(sys.executable, "-m", "dfd", "replay", *map(str, voices), "--server", address),
         *("--speed", "max", "--summary", "--json"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        return {"failed": (done.stderr.strip() or "it said nothing").splitlines()[-1]}
+        return {"failed": (done.stderr.strip() or "it gave no reason").splitlines()[-1]}
     report = json.loads(done.stdout.splitlines()[-1])["report"]
     names = ("windows", "times_real_time", "latency_ms", "compute_ms", "model")
     return {name: report[name] for name in names} | {
@@ -112,7 +112,7 @@ def _replay(address: str, voices: list[Path]) -> dict[str, Any]:
 
 
 def _streams(address: str, voices: list[Path], streams: int, seconds: float) -> dict[str, Any]:
-    """So many streams at speed 1."""
+    """Runs this many streams at speed 1."""
     command = [
         *(sys.executable, "-m", "dfd.benchmarks.serve.load", address, *map(str, voices)),
         *(f"--streams={streams}", f"--seconds={seconds:g}"),

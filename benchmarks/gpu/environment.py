@@ -1,4 +1,4 @@
-"""First part: what is measured on, and the most that a matrix product reaches there."""
+"""First part: the machine, and the highest rate that a matrix product reaches on it."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,7 @@ _PACKAGES = (
 
 
 def note_peaks(notes: Notes, device: torch.device, least_seconds: float) -> None:
-    """The best rate of large products of random numbers, operations a second, by precision."""
+    """Measures the best rate of large matrix products, operations per second, by precision."""
     prepare_device(device, None)
     for precision in (*fast_precisions(device), FP32):
         with torch.inference_mode():
@@ -33,7 +33,7 @@ def note_peaks(notes: Notes, device: torch.device, least_seconds: float) -> None
 
 
 def peaks(part: Part, device: torch.device) -> dict[str, float]:
-    """What `note_peaks` found in this run, or finds now."""
+    """Returns what `note_peaks` found earlier in this run, or measures it now."""
     path = part.work / NOTES
     found: dict[str, float] = read(path).get("peak_flops", {})
     if not found:
@@ -44,7 +44,7 @@ def peaks(part: Part, device: torch.device) -> dict[str, float]:
 
 
 def main() -> None:
-    """The part."""
+    """Runs the part."""
     part = start()
     notes = part.notes
     notes.put("machine", machine.describe())

@@ -13,7 +13,7 @@ _LONGEST_NAME = 110
 
 
 def busiest(score: Score, windows: Tensor, runs: int = 3) -> dict[str, Any]:
-    """Milliseconds a call in kernels altogether, and of the busiest by name."""
+    """Returns the milliseconds per call in all kernels, and in the busiest by name."""
     import torch.profiler as profiler
 
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Second part: windows a second of true sizes by way, precision and batch; and agreement."""
+"""Second part: windows per second of models of true size by way, precision and batch; agreement."""
 
 import gc
 import json
@@ -27,13 +27,13 @@ BASE, LARGE = "wav2vec2-base", "wav2vec2-xls-r-300m"
 _BATCHES = {BASE: (1, 4, 16, 32, 64, 128, 256), LARGE: (1, 8, 32, 64, 128)}
 _PROFILED = 64
 _QUICK_CARD = {"window_samples": 16_000, "hop_samples": 8_000}
-# A way is begun only with so much time left.
+# A way is started only if this much time is left.
 _LEAST_LEFT_SECONDS = 8.0
 _COMPILE_SECONDS = 60.0
 
 
 def folder_of(part: Part, name: str) -> Path:
-    """A model folder with random weights, made once a run."""
+    """Returns a model folder with random weights, made once per run."""
     folder = part.work / name
     if not (folder / "model.safetensors").exists():
         part.tell(f"writing {name}")
@@ -44,7 +44,7 @@ def folder_of(part: Part, name: str) -> Path:
 
 
 def main() -> None:
-    """The part."""
+    """Runs the part."""
     part = start()
     device = resolve_device(part.device)
     prepare_device(device, None)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _agreement(part: Part, name: str, folder: Path, device: torch.device) -> None:
-    """Largest difference from float32, as the daemon runs each precision."""
+    """Measures the largest difference from float32, as the daemon runs each precision."""
     made = ways.Ways(folder, device)
     card = made.checkpoint.card
     windows, _ = probe_signals(card.window_samples, card.sample_rate_hz, draw=2)
@@ -84,7 +84,7 @@ def _agreement(part: Part, name: str, folder: Path, device: torch.device) -> Non
 
 
 def _order(part: Part, precisions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """What is measured, what matters most first."""
+    """Yields what to measure, the most important first."""
     half = "bf16" if "bf16" in precisions else (*precisions, FP32)[0]
     yield ways.DFD, half
     yield ways.PLAIN, half
@@ -111,7 +111,7 @@ def _rates(
     batches = (1, 2) if part.quick else _BATCHES[name]
     size = made.checkpoint.card.window_samples
     noise = 0.1 * torch.randn(max(batches), size, device=device)
-    # the larger model has what the smaller one leaves of the time
+    # the larger model gets the time that the smaller one leaves
     until = part.seconds_left * (0.4 if name == BASE else 0.2)
     score: ways.Score | None
     for way, precision in _order(part, fast_precisions(device)):
@@ -137,7 +137,7 @@ def _rates(
             if part.on_card and precision != FP32 and way in (ways.PLAIN, ways.LAID_OUT):
                 rows = noise[:_PROFILED]
                 part.notes.add("kernels", named | {"batch": len(rows)} | busiest(score, rows))
-        except Exception as error:  # one way's failure is a figure too
+        except Exception as error:  # that a way fails is a finding too
             part.notes.add("failed", named | {"why": _said(error)})
             part.tell(f"{name}, {way}, {precision} failed: {_said(error)}")
         finally:
@@ -155,7 +155,7 @@ def _rate(part: Part, score: ways.Score, windows: Tensor, device: torch.device) 
 
 
 def _served(part: Part, name: str, folder: Path) -> None:
-    """The detector as the daemon calls it: windows from the CPU's memory, scores back there."""
+    """Measures the detector as the daemon calls it, from and to the CPU's memory."""
     buckets = (1, 2) if part.quick else (1, 8, 32, 64)
     if part.seconds_left < _LEAST_LEFT_SECONDS:
         part.notes.add("left_out", f"{name}, as the daemon calls it: no time left")

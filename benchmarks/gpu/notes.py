@@ -1,4 +1,4 @@
-"""A part's figures, on disk as soon as they are known."""
+"""A part's figures, written to disk as soon as they are known."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ Figures = dict[str, Any]
 
 
 class Notes:
-    """Figures that are written whole after each change, so that a stopped part keeps its own."""
+    """Figures that are all written after each change, so that a stopped part keeps them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,11 +38,11 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a part is started with.
+    """The arguments of a part.
 
     Attributes:
         device: "cuda", "cuda:N" or "cpu".
-        quick: only show that it works.
+        quick: whether only to show that it works.
         work: a folder that the parts of one run share.
     """
 
@@ -54,21 +54,21 @@ class Part:
 
     @property
     def seconds_left(self) -> float:
-        """Until the part is stopped."""
+        """Seconds until the part is stopped."""
         return self._ends_at - time.monotonic()
 
     @property
     def on_card(self) -> bool:
-        """Whether a graphics card is what is measured."""
+        """Whether a graphics card is measured."""
         return self.device.startswith("cuda")
 
     def tell(self, line: str) -> None:
-        """Shows what is being done."""
+        """Shows progress."""
         print(f"  {line}", file=sys.stderr, flush=True)
 
 
 def start(arguments: Sequence[str] | None = None) -> Part:
-    """Reads a part's command line; `run` wrote it."""
+    """Reads a part's command line, as `run` writes it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", required=True)
     parser.add_argument("--notes", type=Path, required=True)
@@ -82,7 +82,7 @@ def start(arguments: Sequence[str] | None = None) -> Part:
 
 
 def read(path: Path) -> Figures:
-    """A part's figures; none where it wrote none."""
+    """Reads a part's figures; none if it wrote none."""
     if not path.exists():
         return {}
     found: Figures = json.loads(path.read_text())

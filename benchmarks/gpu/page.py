@@ -7,7 +7,7 @@ Report = dict[str, Any]
 
 
 def made(report: Report) -> str:
-    """The page of a report, whatever parts it has so far."""
+    """Returns the page of a report with the parts it has so far."""
     lines = ["# gpu-check", "", f"`{' '.join(report['command'])}`", ""]
     lines += _table(
         ("part", "result", "seconds"),
@@ -67,10 +67,10 @@ def _model(figures: Report) -> list[str]:
     lines: list[str] = []
     for model in figures.get("models", []):
         name = model["model"]
-        lines += [f"{name}: {model['operations'] / 1e9:.1f} billion operations a window", ""]
+        lines += [f"{name}: {model['operations'] / 1e9:.1f} billion operations per window", ""]
         rows = [row for row in figures.get("rates", []) if row["model"] == name]
         lines += _table(
-            ("way", "precision", "batch", "windows/s", "low to high", "ms a batch", "of peak"),
+            ("way", "precision", "batch", "windows/s", "low to high", "ms/batch", "of peak"),
             (
                 (
                     *(row["way"], row["precision"], row["batch"], row["windows_per_second"]),
@@ -142,7 +142,7 @@ def _queue(figures: Report) -> list[str]:
         f"{figures.get('precision')}, at most {figures.get('most_windows_per_second')} windows/s",
         "",
         *_table(
-            ("share", "windows/s", "scored", "lost", "a batch", "queue", "compute", "both"),
+            ("share", "windows/s", "scored", "lost", "per batch", "queue", "compute", "both"),
             (
                 (
                     f"{100 * row['share']:.0f} %",

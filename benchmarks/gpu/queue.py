@@ -1,7 +1,7 @@
-"""Fourth part: the daemon's scheduler before a model, at a part of the load that it can take.
+"""Fourth part: the daemon's scheduler in front of a model, at fractions of its full load.
 
-No gRPC: windows come to the scheduler as from many streams, each at its own moment, so that
-the load of thousands of streams fits into one process.
+There is no gRPC: the scheduler gets windows as if from many streams, each at its own moment, so
+that the load of thousands of streams fits into one process.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class _Seen:
 
 
 def main() -> None:
-    """The part."""
+    """Runs the part."""
     part = start()
     buckets = (1, 2) if part.quick else None
     part.tell(f"loading {BASE}")
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _most(part: Part, detector: Detector) -> float:
-    """Windows a second in the largest batch, from and to the CPU's memory."""
+    """Measures windows per second in the largest batch, from and to the CPU's memory."""
     batch = detector.spec.batch_buckets[-1]
     windows = _noise(detector, batch)
     lengths = np.full(batch, windows.shape[1], np.int64)
@@ -86,7 +86,7 @@ def _noise(detector: Detector, count: int) -> Any:
 
 
 async def _load(detector: Detector, rate: float, seconds: float) -> _Seen:
-    """Windows at random moments, so many a second; streams send one every two seconds."""
+    """Submits windows at random moments, at a given rate; streams have a hop of two seconds."""
     spec = detector.spec
     scheduler = Scheduler(
         detector,

@@ -1,4 +1,4 @@
-"""Runs the parts in order within a budget, and writes what they found after each."""
+"""Runs the parts in order within a time budget, and writes the findings after each."""
 
 import argparse
 import json
@@ -25,9 +25,9 @@ class Kind:
     """A part.
 
     Attributes:
-        name: of its module.
-        seconds: at most.
-        least: not begun with less.
+        name: name of its module.
+        seconds: seconds that it may take.
+        least: seconds below which it is not started.
     """
 
     name: str
@@ -46,7 +46,7 @@ _BUDGET_SECONDS = 470.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 1 where a part failed or was stopped."""
+    """Runs the command; returns 1 if a part failed or was stopped."""
     given = _parser().parse_args(arguments)
     out = given.out or Path(os.environ.get("OUT") or _ROOT / "build" / "gpu-check")
     out.mkdir(parents=True, exist_ok=True)
@@ -94,14 +94,14 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=_BUDGET_SECONDS,
         metavar="N",
-        help=f"drop the later parts after so long (default: {_BUDGET_SECONDS:g})",
+        help=f"drop the later parts after this time (default: {_BUDGET_SECONDS:g})",
     )
     parser.add_argument(
         "--wheels",
         type=Path,
         metavar="DIR",
-        help="a folder that scripts/gpu-wheels filled; without it the daemon is left out where "
-        "its packages are missing",
+        help="a folder that scripts/gpu-wheels filled; without it the daemon is left out if its "
+        "packages are missing",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write")
     parser.add_argument(
@@ -109,13 +109,13 @@ def _parser() -> argparse.ArgumentParser:
         dest="parts",
         action="append",
         choices=[kind.name for kind in PARTS],
-        help="only this one; may be given several times",
+        help="run only this part; may be given several times",
     )
     return parser
 
 
 def _environment(given: argparse.Namespace, work: Path, report: dict[str, Any]) -> dict[str, str]:
-    """The parts' environment: this checkout, and the wheels before the machine's packages."""
+    """Returns the parts' environment: this checkout, the wheels, then the machine's packages."""
     paths = [str(_ROOT / "src")]
     wheels: Path | None = given.wheels
     if wheels is not None:
@@ -150,7 +150,7 @@ def _environment(given: argparse.Namespace, work: Path, report: dict[str, Any]) 
         "PYTHONUNBUFFERED": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        # small networks on busy cores wait for their own threads
+        # on busy cores, the threads of small networks wait for each other
         **({"OMP_NUM_THREADS": "1"} if given.quick and given.device == "cpu" else {}),
     }
 
@@ -158,7 +158,7 @@ def _environment(given: argparse.Namespace, work: Path, report: dict[str, Any]) 
 def _run(
     kind: Kind, limit: float, work: Path, given: argparse.Namespace, environment: dict[str, str]
 ) -> dict[str, Any]:
-    """Runs one part in a process group of its own; what it wrote counts however it ended."""
+    """Runs a part in its own process group; its figures count however it ends."""
     notes, said = work / f"{kind.name}.json", work / f"{kind.name}.log"
     command = [
         *(sys.executable, "-m", f"dfd.benchmarks.gpu.{kind.name}"),
@@ -201,7 +201,7 @@ def _run(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a part and whatever it started."""
+    """Ends a part and everything that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

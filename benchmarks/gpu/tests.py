@@ -9,12 +9,12 @@ from pathlib import Path
 from dfd.benchmarks.gpu.notes import start
 
 _ROOT = Path(__file__).resolve().parents[2]
-# The tests of this folder need no more than the machine has; those around it do.
+# Tests in this folder need only the packages of the machine; others need more.
 _FOLDER = _ROOT / "tests" / "cuda"
 
 
 def main() -> None:
-    """The part; its exit status is pytest's."""
+    """Runs the part; its exit status is that of pytest."""
     part = start()
     report = part.work / "tests.xml"
     command = [

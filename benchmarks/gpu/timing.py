@@ -1,4 +1,4 @@
-"""Seconds a call on a device that works behind the caller's back."""
+"""Times calls on a device that works asynchronously."""
 
 import time
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from dfd.benchmarks.report.spread import Spread
 def seconds_of(
     call: Callable[[], object], device: torch.device, least_seconds: float, rounds: int = 3
 ) -> Spread:
-    """Seconds a call, by several measurements.
+    """Measures the seconds per call several times.
 
     Args:
-        call: may return before the device is done; called a few times before.
-        device: waited for at the end of each measurement.
-        least_seconds: of one measurement.
-        rounds: measurements.
+        call: what to measure, already called a few times; may return before the device is done.
+        device: the device to wait for at the end of each measurement.
+        least_seconds: duration of one measurement.
+        rounds: number of measurements.
     """
 
     def measured(count: int) -> float:
@@ -35,6 +35,6 @@ def seconds_of(
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done everything."""
+    """Waits until the device has done everything."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -27,12 +27,12 @@ LAID_OUT_GRAPHS = "laid out, CUDA graphs"
 DFD = "dfd"
 TRANSFORMERS = "transformers"
 COMPILED = "torch.compile"
-# where there is a card; the others run everywhere
+# these need a card; the others run everywhere
 ON_CARD = (PLAIN_GRAPHS, LAID_OUT_GRAPHS, COMPILED)
 
 
 class Ways:
-    """Makes the ways of one model folder."""
+    """Makes the ways to run the model of one folder."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self._folder = folder
@@ -41,11 +41,11 @@ class Ways:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The model, on the CPU, in float32."""
+        """Reads the model, on the CPU, in float32."""
         return self._checkpoint
 
     def make(self, way: str, precision: str) -> Score:
-        """A callable from windows (B, N) in float32 to scores, both on the device."""
+        """Returns a callable from windows (B, N) in float32 to scores, both on the device."""
         if way == TRANSFORMERS:
             return self._transformers(precision)
         if way == DFD:
@@ -65,7 +65,7 @@ class Ways:
         return lambda windows: network(windows, None)
 
     def _dfd(self, precision: str) -> Score:
-        """As `dfd serve` runs it."""
+        """Runs it as `dfd serve` does."""
         card = self._checkpoint.card
         compiled = engines.compile_network(
             copy.deepcopy(self._checkpoint.network),

@@ -28,7 +28,7 @@ from dfd.detector.precision import FP32
 from dfd.detector.signals import probe_signals
 
 Report = dict[str, Any]
-# The part of the time after which no further peer is loaded: the rounds need theirs.
+# The share of the time after which no further peer is loaded, so that some is left for the rounds.
 _LOADING = 0.5
 
 
@@ -40,9 +40,9 @@ def run(
     """Measures and returns the report.
 
     Args:
-        options: what.
-        tell: told what is being done, and each figure as it comes.
-        keep: given the report so far after each figure.
+        options: what to measure.
+        tell: called with what is being done, and with each figure as it comes.
+        keep: called with the report so far after each figure.
 
     Raises:
         UserError: if there is no such model or device.
@@ -87,13 +87,13 @@ def run(
         first: dict[figures.Key, float] = {}
 
         def enter(one: Contestant) -> None:
-            """Runs each batch of a contestant once, whose figures are shown at once."""
+            """Runs each batch of a contestant once and shows its figures right away."""
             for batch in batches:
                 key = (one.engine, one.precision, batch)
                 call = _call(one, noise[:batch])
                 try:
                     first[key] = once(call, _clock(options))
-                except Exception as error:  # a peer's failure is its own, of whatever kind
+                except Exception as error:  # whatever fails in a peer concerns only that peer
                     said = f"failed: {str(error).splitlines()[0]}"
                     entrants.missing[f"{one.engine} {one.precision}"] = said
                     return
@@ -129,7 +129,7 @@ def run(
 
 
 def count_operations(folder: Path) -> int:
-    """Additions and multiplications of one window's matrix products and convolutions."""
+    """Counts the operations of one window's matrix products and convolutions."""
     checkpoint = read_checkpoint(str(folder))
     window = torch.zeros(1, checkpoint.card.window_samples)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -140,7 +140,7 @@ def count_operations(folder: Path) -> int:
 def compare(
     detectors: dict[tuple[str, str], Detector], recordings: tuple[Path, ...]
 ) -> dict[str, float]:
-    """Largest difference in P(spoof) from the first engine's fp32, by engine and precision."""
+    """Returns the largest difference in P(spoof) from the first engine's fp32, for the others."""
     reference = next((one for (_, name), one in detectors.items() if name == "fp32"), None)
     if reference is None or len(detectors) == 1:
         return {}
@@ -170,8 +170,8 @@ def _probabilities(
 def _first_windows(
     recordings: tuple[Path, ...], window_samples: int, rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The first window of each recording, first channel."""
-    # only here: decoding needs packages that a machine with a card alone may lack
+    """Reads the first window of each recording, from its first channel."""
+    # imported here: decoding needs packages that a machine for scripts/gpu-check may lack
     from dfd.benchmarks.recordings import first_channel
 
     windows = np.zeros((len(recordings), window_samples), np.float32)
@@ -185,7 +185,7 @@ def _first_windows(
 
 @contextmanager
 def _folder(model: str) -> Iterator[Path]:
-    """The model's folder, made for the time being where it is a known size."""
+    """Yields the model's folder; for a known size, a temporary one with random weights."""
     if os.path.exists(model) or not (model in SIZES or model in PUBLISHED):
         yield find_model(model)
         return
@@ -208,7 +208,7 @@ def _call(one: Contestant, windows: NDArray[np.float32]) -> Callable[[], object]
 
 
 def _peaks(precisions: set[str], device: torch.device, options: ModelOptions) -> dict[str, float]:
-    """The best rate of a large matrix product, operations a second, by precision."""
+    """Measures the best rate of a large matrix product, operations per second, by precision."""
     calls = {
         (precision, operations): call
         for precision in sorted(precisions)

@@ -22,18 +22,18 @@ class ModelOptions:
 
     Attributes:
         model: as `load_detector` takes it, or one of `networks.SIZES` for random weights.
-        precisions: of dfd's own; empty takes those that gain here.
-        engines: dfd's own; the peers are separate.
+        precisions: precisions of dfd's own engines; empty means those that are faster here.
+        engines: dfd's own engines; the peers are separate.
         peers: names from `peers.PEERS`.
-        batches: batch sizes; empty takes those that the daemon prepares for the model.
-        most_batches: of the batch sizes only so many, the smallest.
-        threads: on the CPU; None leaves torch's choice.
-        seconds: no further peer is loaded past a part of them, and no round begun past them.
-        rounds: measurements of each, taken in turns.
-        least_seconds: of one measurement.
-        cpu_time: measure CPU time, which other work on the machine disturbs less; with one
-            thread it is what the wall would show on an idle machine.
-        recordings: on which precisions are compared with fp32; empty takes made-up signals.
+        batches: batch sizes; empty means those that the daemon prepares for the model.
+        most_batches: how many of the batch sizes to use at most, the smallest first.
+        threads: number of CPU threads; None leaves torch's choice.
+        seconds: time after which no round is started, and after a share of it no peer is loaded.
+        rounds: number of measurements of each, taken in turns.
+        least_seconds: duration of one measurement.
+        cpu_time: whether to measure CPU time, which other work on the machine disturbs less; with
+            one thread it equals the wall-clock time on an idle machine.
+        recordings: recordings to compare precisions with fp32 on; empty means synthetic signals.
     """
 
     model: str = "bundled"
@@ -52,12 +52,12 @@ class ModelOptions:
 
 
 class Entrants:
-    """Loads whatever is compared, one after another.
+    """Loads everything that is compared, one after another.
 
     Attributes:
         detectors: dfd's own, by engine and precision.
-        missing: what is not there, and why.
-        load_seconds: of each that is.
+        missing: what could not be loaded, and why.
+        load_seconds: loading time of the others.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Entrants:
 
     @property
     def spec(self) -> ModelSpec:
-        """The facts of the model."""
+        """The properties of the model."""
         return next(iter(self.detectors.values())).spec
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """Those of dfd's own that are wanted."""
+        """The requested precisions of dfd's own engines."""
         return self._options.precisions or (
             FP32,
             *fast_precisions(self._device),
@@ -93,7 +93,7 @@ class Entrants:
         """Loads dfd's own, each when its turn comes.
 
         Args:
-            late: whether no further one is to be loaded.
+            late: returns whether it is too late to load another.
 
         Raises:
             UserError: if there is no such model or device, or it lacks what was asked for.
@@ -118,7 +118,7 @@ class Entrants:
                         warm=False,
                     )
                 except UserError as reason:
-                    # nobody asked for more than what this model and engine can do
+                    # by default, precisions that this model or engine lacks are left out
                     if precision in options.precisions or precision == FP32:
                         raise
                     self.missing[name] = str(reason)
@@ -135,7 +135,7 @@ class Entrants:
         """Loads the peers, each when its turn comes.
 
         Args:
-            late: whether no further one is to be loaded.
+            late: returns whether it is too late to load another.
         """
         for name in self._options.peers:
             if late():

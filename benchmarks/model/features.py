@@ -1,10 +1,10 @@
-"""Frozen features in batches over all cores, against one file at a time.
+"""Compares frozen features in batches on all cores with one file at a time.
 
     python -m dfd.benchmarks.model.features --corpus DIR [--backbone ...] [--files 64] [--rounds 5]
 
 Both decode the same recordings and give the same features (to 1e-3, which is checked); one file
-at a time has all cores for the operators of each file. In turns, so that what else the machine
-does hits both.
+at a time has all cores for the operators of each file. They are measured in turns, so that other
+work on the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RECIPE = FrozenRecipe("frozen-logreg")
 
 
 def one_at_a_time(clips: Clips, embedder: Embedder) -> Features:
-    """The plain way: decode a file, compute its features, take the next."""
+    """Decodes a file, computes its features, and goes on to the next."""
     spectral, embeddings = [], []
     for row in range(len(clips.recordings)):
         wave = clips.read(row)
@@ -46,7 +46,7 @@ def one_at_a_time(clips: Clips, embedder: Embedder) -> Features:
 
 
 def measure(corpus: Path, backbone: str, files: int, rounds: int, workers: int) -> dict[str, Any]:
-    """Files a second of both ways, and the median of their ratio round by round."""
+    """Measures files per second of both, and the median of their ratio in each round."""
     rows = list(corpus_splits(corpus).train)
     chosen = [rows[index] for index in np.linspace(0, len(rows) - 1, files).astype(int)]
     clips = scan(chosen, corpus, "corpus", workers=workers)

@@ -1,4 +1,4 @@
-"""The report of `dfd bench model`, from whatever was measured so far."""
+"""The report of `dfd bench model`, from what has been measured so far."""
 
 import statistics
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from dfd.benchmarks.report.spread import Spread
 Key = tuple[str, str, int]
 Times = Mapping[Key, list[float]]
 Report = dict[str, Any]
-# What ratios are to, where it was measured; otherwise they are to dfd's own fp32.
+# Ratios are relative to this if it was measured, otherwise to dfd's own fp32.
 _PEERS = (("transformers", "fp32"), ("eager", "fp32"))
 
 
 def results(times: Times, operations: int, peaks: Mapping[str, float]) -> list[Report]:
-    """A row for each engine, precision and batch.
+    """Returns a row for each engine, precision and batch.
 
     Args:
-        times: seconds a batch, a measurement each round.
-        operations: of one window.
-        peaks: operations a second of a matrix product, by precision.
+        times: seconds per batch, one measurement per round.
+        operations: number of operations for one window.
+        peaks: operations per second of a matrix product, by precision.
     """
     reference = _reference(times)
     rows = []
@@ -40,7 +40,7 @@ def results(times: Times, operations: int, peaks: Mapping[str, float]) -> list[R
         }
         other = None if reference is None else times.get((*reference, batch))
         if reference is not None and other is not None and (engine, precision) != reference:
-            # of the same round, so that what else the machine did stays out
+            # within a round, so that other work on the machine cancels out
             ratio = Spread.of([b / a for a, b in zip(seconds, other, strict=False)])
             row["ratio"] = {"to": " ".join(reference)} | ratio.report()
         rows.append(row)
@@ -48,7 +48,7 @@ def results(times: Times, operations: int, peaks: Mapping[str, float]) -> list[R
 
 
 def best(rows: list[Report]) -> dict[str, float]:
-    """The most windows a second of each engine and precision, whatever the batch."""
+    """Returns the most windows per second of each engine and precision at any batch size."""
     found: dict[str, float] = {}
     for row in rows:
         name = f"{row['engine']} {row['precision']}"
@@ -57,7 +57,7 @@ def best(rows: list[Report]) -> dict[str, float]:
 
 
 def said(key: Key, seconds: list[float]) -> str:
-    """A figure in one line."""
+    """Describes a figure in one line."""
     engine, precision, batch = key
     rate = batch / statistics.median(seconds)
     times = "once" if len(seconds) == 1 else f"{len(seconds)} times"

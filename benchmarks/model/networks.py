@@ -1,4 +1,4 @@
-"""Models of true size with random weights, for whoever has no trained one at hand."""
+"""Models of true size with random weights, for measuring without a trained one."""
 
 import json
 import math
@@ -40,7 +40,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "wav2vec2-xls-r-300m": _LARGE,
 }
 
-# changes that make a network of the same parts that runs in milliseconds anywhere
+# changes that make a network of the same parts small enough for milliseconds anywhere
 SMALL: dict[str, Any] = {
     "conv_dim": [32] * 7,
     "hidden_size": 64,
@@ -56,9 +56,9 @@ def write_random(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path
 
     Args:
         name: one of `SIZES`.
-        folder: where to put it; made here.
-        seed: of the weights.
-        changes: to the size, under transformers' names; `SMALL` for tests.
+        folder: where to write it; created if missing.
+        seed: seed of the weights.
+        changes: changes to the size, under transformers' names; `SMALL` for tests.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = _COMMON | SIZES[name] | changes
@@ -81,7 +81,7 @@ def write_random(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path
     }
     generator = torch.Generator().manual_seed(seed)
     tensors = {key: random_tensor(key, shape, generator) for key, shape in shapes.items()}
-    # As transformers keeps it: a direction and its length for each tap.
+    # Stored as transformers does: a direction and its length for each tap.
     position = tensors.pop(f"wav2vec2.{POSITION_WEIGHT}")
     stem = f"wav2vec2.{POSITION_WEIGHT.removesuffix('weight')}parametrizations.weight"
     tensors[f"{stem}.original0"] = position.norm(dim=(0, 1), keepdim=True)
@@ -92,13 +92,13 @@ def write_random(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path
 
 
 def xls_r_shapes() -> dict[str, torch.Size]:
-    """The backbone's tensors of XLS-R 300M, under transformers' names."""
+    """Returns the sizes of XLS-R 300M's tensors, under transformers' names."""
     content = _COMMON | _LARGE
     return backbone_shapes(empty_backbone(read_config(Fields(Path("config.json"), content))))
 
 
 def random_tensor(name: str, shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
-    """Norms as they start, the others so that activations keep their size."""
+    """Returns initial values for norms; otherwise random ones that keep activations' size."""
     if name.endswith("bias"):
         return torch.zeros(shape)
     if len(shape) == 1:

@@ -1,4 +1,4 @@
-"""The most that one matrix product reaches on this machine, whatever the model."""
+"""The highest rate of one matrix product on this machine, independent of the model."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ _SIZES_GPU = ((8192, 8192, 8192), (4096, 4096, 16384))
 
 
 def products(precision: str, device: torch.device) -> dict[int, Callable[[], object]]:
-    """Large products in a precision, by how many operations each is."""
+    """Returns large products in a precision, by their numbers of operations."""
     sizes = _SIZES_GPU if device.type == "cuda" else _SIZES_CPU
     return {2 * m * k * n: _product(precision, device, m, k, n) for m, k, n in sizes}
 

@@ -25,7 +25,7 @@ ONNXRUNTIME = "onnxruntime"
 OPENVINO = "openvino"
 COMPILE = "torch.compile"
 PEERS = (TRANSFORMERS, EAGER, ONNXRUNTIME, OPENVINO, COMPILE)
-# without the one that compiles for minutes
+# without the one that takes minutes to compile
 QUICK_PEERS = (TRANSFORMERS, EAGER, ONNXRUNTIME, OPENVINO)
 _ENGINE_OF = {ONNXRUNTIME: engines.ONNX, OPENVINO: engines.OPENVINO}
 
@@ -35,8 +35,8 @@ class Contestant:
     """One way to run the model.
 
     Attributes:
-        engine: "torchscript" and so on for dfd's own, else a peer's name.
-        score: takes float32 (B, N) and comes back when the scores are there.
+        engine: "torchscript" and so on for dfd's own, otherwise the name of a peer.
+        score: takes float32 (B, N) and returns when the scores are there.
     """
 
     engine: str
@@ -45,7 +45,7 @@ class Contestant:
 
 
 class PeerMissingError(Exception):
-    """A peer that cannot take part, and why, in a few words."""
+    """Raised with a few words that say why a peer cannot take part."""
 
 
 def make_peer(
@@ -58,13 +58,13 @@ def make_peer(
     """
     precisions = ("fp32", *(["bf16"] if "bf16" in fast_precisions(device) else []))
     if name in (TRANSFORMERS, COMPILE):
-        # transformers' bf16 is a peer whether the hardware likes it or not
+        # transformers' bf16 is measured even if the hardware is slow at it
         wanted = ("fp32", "bf16") if name == TRANSFORMERS else precisions
         return [_transformers(name, folder, device, one) for one in wanted]
     if name == EAGER:
         return [_eager(folder, device)]
     if device.type != "cpu":
-        raise PeerMissingError("runs on the CPU only here")
+        raise PeerMissingError("is supported here on the CPU only")
     engine = _ENGINE_OF[name]
     if not engines.is_installed(engine):
         raise PeerMissingError(f"pip install 'dfd[{engine}]'")
@@ -76,9 +76,9 @@ def make_peer(
 
 
 def _eager(folder: Path, device: torch.device) -> Contestant:
-    """The network as it was read, uncompiled, where transformers has none of its kind."""
+    """Runs the uncompiled network as it was read, for models that transformers does not have."""
     if (folder / "config.json").exists():
-        raise PeerMissingError("transformers runs this model as it is")
+        raise PeerMissingError("use the peer transformers, which runs this model")
     network = read_checkpoint(str(folder)).network.to(device)
 
     def score(windows: NDArray[np.float32]) -> object:

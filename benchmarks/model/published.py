@@ -1,4 +1,4 @@
-"""Detectors of the field at their true size, with random weights, as their files are written."""
+"""Checkpoints of published detectors: their layouts at true size, with random weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ def _antideepfake() -> _State:
     return _xls_r("m_ssl.model.") | head
 
 
-# name -> the tensors of its file; those with a backbone have XLS-R 300M
+# name -> makes the tensors of its file; those with a backbone have XLS-R 300M
 PUBLISHED: dict[str, Callable[[], _State]] = {
     "aasist": _aasist,
     "aasist-l": _aasist_l,
@@ -86,7 +86,7 @@ def write_published(name: str, folder: Path) -> Path:
 
     Args:
         name: one of `PUBLISHED`.
-        folder: where to put it; made here.
+        folder: where to write it; created if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pth"

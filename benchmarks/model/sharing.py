@@ -1,10 +1,11 @@
-"""What it spares to compute the frames that two windows share only once.
+"""Measures what is saved by computing the frames that two windows share only once.
 
     python -m dfd.benchmarks.model.sharing [--model wav2vec2-xls-r-300m] [--rounds 7] [--threads N]
 
-The windows of one stream with 50 % overlap, one after another, by one network with random weights
-and no normalisation of windows: once as it is served, once told that its windows do not overlap.
-In turns, so that what else the machine does hits both; the scores must be the same.
+It scores the windows of one stream with 50 % overlap, one after another, by a network with random
+weights and without normalisation of windows: once as it is served, once as if its windows did not
+overlap. These take turns, so that other work on the machine affects both alike; the scores must be
+the same.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SPARE_WINDOWS = 8
 
 
 def measure(folder: Path, rounds: int, threads: int | None) -> dict[str, Any]:
-    """Milliseconds a window both ways, and the median of their ratio round by round."""
+    """Measures milliseconds per window of both, and the median of their ratio in each round."""
     hops = {"shared": _HOP_SECONDS, "apart": _WINDOW_SECONDS}
     detectors = {
         name: load_detector(

@@ -1,1 +1,1 @@
-"""Measurements: taken in turns (`spread`) on a `machine`, shown by `view` and `plot`."""
+"""Measurements: taken in turns (`spread`) on a `machine`; shown by `view`, `plot` and `ratios`."""

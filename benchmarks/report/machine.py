@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describes the machine that the figures were measured on."""
 
 import datetime
 import importlib.metadata
@@ -18,7 +18,7 @@ _INSTRUCTION_SETS = (
 
 
 def describe() -> dict[str, Any]:
-    """CPU, cores, system, versions and date."""
+    """Returns CPU, cores, system, versions and date."""
     return {
         "cpu": _cpu(),
         "instruction_sets": _instruction_sets(),
@@ -36,13 +36,13 @@ def _cpu() -> str:
 
 
 def _instruction_sets() -> list[str]:
-    """Those that matter to matrix products, where the system tells."""
+    """Returns those that matter for matrix products, if the system reports them."""
     flags = _cpuinfo("flags").split()
     return [name for name in _INSTRUCTION_SETS if name in flags]
 
 
 def _cpuinfo(field: str) -> str:
-    """A field of the first processor; empty where the system does not tell."""
+    """Returns a field of the first processor; empty if the system does not report it."""
     if _CPUINFO.exists():
         for line in _CPUINFO.read_text().splitlines():
             name, _, value = line.partition(":")

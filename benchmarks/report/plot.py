@@ -1,4 +1,4 @@
-"""Reports as pictures."""
+"""Draws reports as pictures."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ Report = dict[str, Any]
 
 
 def draw(report: Report, path: Path) -> None:
-    """Writes a picture; the suffix says the format, PNG, SVG or PDF.
+    """Writes a picture; the suffix gives the format: PNG, SVG or PDF.
 
     Raises:
         UserError: if it cannot be written.

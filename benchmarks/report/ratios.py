@@ -14,7 +14,7 @@ _BETTER, _WORSE, _SAME = "better", "worse", "within the spread"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a report, its lowest and highest; those are it where there was one."""
+    """A figure of a report with its lowest and highest; all three are equal for a single value."""
 
     value: float
     low: float
@@ -40,7 +40,7 @@ def read(path: Path) -> Report:
 
 
 def ratios(before: Report, after: Report) -> Report:
-    """The figures that both have, and the ratio of the later to the earlier.
+    """Returns the figures that both reports have, and the ratio of the later to the earlier.
 
     Raises:
         UserError: if they are reports of different benchmarks, or have no figure in common.
@@ -49,7 +49,7 @@ def ratios(before: Report, after: Report) -> Report:
     if after["benchmark"] != kind:
         raise UserError(
             f"one is a report of dfd bench {kind}, the other of dfd bench {after['benchmark']}: "
-            "name two of one kind"
+            "name two of the same kind"
         )
     old, new = dict(_READERS[kind](before)), dict(_READERS[kind](after))
     rows = [

@@ -19,15 +19,15 @@ class Spread:
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
-        """Of at least one measurement."""
+        """Returns the spread of at least one measurement."""
         return cls(statistics.median(values), min(values), max(values))
 
     def inverse(self, numerator: float) -> "Spread":
-        """Of `numerator` divided by each."""
+        """Returns the spread of `numerator` divided by each."""
         return Spread(numerator / self.median, numerator / self.high, numerator / self.low)
 
     def report(self, digits: int = 3) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the spread for JSON."""
         return {
             "median": round(self.median, digits),
             "low": round(self.low, digits),
@@ -36,7 +36,7 @@ class Spread:
 
 
 def once(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of a call's second run; its first prepares what stays."""
+    """Returns the seconds of a call's second run; the first may prepare what is kept."""
     call()
     began = clock()
     call()
@@ -53,19 +53,19 @@ def measure_in_turns(
     told: Callable[[dict[_Key, list[float]]], None] = lambda found: None,
     enough: Callable[[], bool] = lambda: False,
 ) -> dict[_Key, list[float]]:
-    """Seconds a call, `rounds` times each, one after another in every round.
+    """Measures the seconds of each call `rounds` times, one call after another in every round.
 
-    What else the machine does then hits all of them, and their ratios stay.
+    Other work on the machine then affects all of them alike, and their ratios stay.
 
     Args:
         calls: what to measure; each is called once before.
-        rounds: measurements of each.
+        rounds: number of measurements of each.
         least_seconds: a call is repeated within a measurement until this much has passed.
-        clock: seconds, monotonic.
-        before: what `once` gave of each, where it was asked already.
-        told: given what was found so far after each round.
-        enough: asked before each measurement; True ends here, and what has none by then keeps
-            its first one.
+        clock: a monotonic clock in seconds.
+        before: results of `once` for each, if already measured.
+        told: called after each round with what was found so far.
+        enough: called before each measurement; True ends the measurement, and a call without one
+            keeps its first run.
     """
     first = {key: once(call, clock) for key, call in calls.items()} if before is None else before
     repeats = {key: max(1, round(least_seconds / first[key])) for key in calls}

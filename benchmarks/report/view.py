@@ -1,4 +1,4 @@
-"""Reports as tables."""
+"""Shows reports as tables."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Report = dict[str, Any]
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the report of any of them."""
+    """Prints the report of any benchmark."""
     if report["benchmark"] == "compare":
         _compare(report, console)
         return
@@ -73,7 +73,7 @@ def _compare(report: Report, console: Console) -> None:
             highlight=False,
         )
     if not report["same_machine"]:
-        console.print("two machines: the ratios say little", highlight=False)
+        console.print("measured on two machines: the ratios mean little", highlight=False)
     table = plain_table()
     table.add_column("figure")
     for name in ("before", "after", "ratio"):

@@ -22,7 +22,7 @@ Report = dict[str, Any]
 _RATE = 16_000
 _MIB = float(1 << 20)
 _CONNECTIONS = 32
-# Streams that begin together have their windows together; callers do not.
+# Streams that start together also end their windows together, which real calls do not.
 _LEAST_RAMP_SECONDS = 4.0
 _STARTS_PER_SECOND = 50.0
 
@@ -33,12 +33,12 @@ class ServeBenchOptions:
 
     Attributes:
         serve: arguments of `dfd serve`.
-        files: recordings to stream; empty makes some.
-        budget_ms: p99 from a window's end to its result that may not be exceeded.
-        start, limit: streams of the first step, and at most.
-        seconds: length of each stream; the recordings are begun again when they are over.
-        chunk_seconds: audio in each message.
-        resolution: how exactly the largest number is found.
+        files: recordings to stream; if empty, some are made.
+        budget_ms: limit on the p99 of the time from a window's end to its result.
+        start, limit: number of streams of the first step, and the largest number.
+        seconds: length of each stream; the recordings are repeated as needed.
+        chunk_seconds: length of the audio in each message.
+        resolution: how precisely the largest number is found.
     """
 
     serve: tuple[str, ...] = ()
@@ -56,12 +56,12 @@ def run(
     tell: Callable[[str], None] = lambda line: None,
     keep: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Starts a daemon, raises the streams, and returns the report.
+    """Starts a daemon, raises the number of streams, and returns the report.
 
     Args:
-        options: what.
-        tell: told what is being done, and what each step gave.
-        keep: given the steps so far after each.
+        options: what to measure.
+        tell: called with what is being done, and with the outcome of each step.
+        keep: called with the steps so far after each of them.
 
     Raises:
         UserError: if the daemon does not start, or its load generator fails.
@@ -72,7 +72,7 @@ def run(
         host, taken = machine.describe(), list[Report]()
         arguments = (f"--max-streams={options.limit + 1}", "--admission=fixed", *options.serve)
         with running(arguments) as daemon:
-            # what the start left behind is given back within the second
+            # memory that starting took is released within a second
             time.sleep(1.0)
             at_rest = daemon.memory_bytes()
 
@@ -109,7 +109,7 @@ def run(
 
 
 def holds(step: Report, budget_ms: float) -> bool:
-    """Whether nothing was shed, nothing failed, and p99 is within the budget."""
+    """Returns whether nothing was shed, nothing failed, and p99 is within the budget."""
     latency = step["latency_ms"]
     return (
         step["shed"] == 0
@@ -120,7 +120,7 @@ def holds(step: Report, budget_ms: float) -> bool:
 
 
 def said(step: Report, budget_ms: float) -> str:
-    """A step in one line."""
+    """Describes a step in one line."""
     latency = step["latency_ms"]
     p99 = "no window scored" if latency is None else f"p99 {latency['p99']:.0f} ms"
     verdict = "held" if holds(step, budget_ms) else "broken"
@@ -134,7 +134,7 @@ def _step(
     at_rest: int,
     options: ServeBenchOptions,
 ) -> Report:
-    """So many streams at once at speed 1, from a process of its own."""
+    """Runs this many streams at once at speed 1, from a separate process."""
     command = [
         sys.executable,
         "-m",
@@ -177,7 +177,7 @@ def _step(
 
 
 def _recordings(folder: Path) -> list[Path]:
-    """Made-up voices, some seconds each."""
+    """Writes synthetic voices of a few seconds each."""
     paths = []
     for voice in range(3):
         path = folder / f"voice-{voice}.wav"

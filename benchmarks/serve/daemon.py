@@ -1,4 +1,4 @@
-"""A daemon of one's own, and what it takes of the machine."""
+"""Runs a daemon, and measures what it uses of the machine."""
 
 import contextlib
 import os
@@ -19,11 +19,11 @@ class Daemon:
     started: StartedDaemon
 
     def cpu_seconds(self) -> float:
-        """CPU time so far, of all its processes."""
+        """Returns the CPU time so far of all its processes."""
         return sum(_cpu_seconds(pid) for pid in _tree(self.started.pid))
 
     def memory_bytes(self) -> int:
-        """Memory in use, of all its processes, what they share counted once."""
+        """Returns the memory in use by all its processes; what they share counts once."""
         return sum(_memory_bytes(pid) for pid in _tree(self.started.pid))
 
 
@@ -32,7 +32,7 @@ def running(arguments: Sequence[str], ready_seconds: float = 600.0) -> Iterator[
     """Runs `dfd serve` on a free loopback port until the context ends.
 
     Args:
-        arguments: further ones of `dfd serve`.
+        arguments: further arguments of `dfd serve`.
         ready_seconds: how long it may take to start.
 
     Raises:
@@ -45,11 +45,11 @@ def running(arguments: Sequence[str], ready_seconds: float = 600.0) -> Iterator[
 
 
 def _tree(root: int) -> list[int]:
-    """A process and all below it."""
+    """Returns a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # the name, in brackets, may hold anything
+            # the name, in brackets, may contain anything
             parent = int(path.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(path.parent.name))
     found, waiting = [], [root]

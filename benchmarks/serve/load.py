@@ -1,10 +1,10 @@
-"""A lean load generator: many live streams, and how late their results are.
+"""A lean load generator: runs many live streams and measures how late their results are.
 
     python -m dfd.benchmarks.serve.load HOST:PORT --streams 1000 --connections 16 RECORDING...
 
-`dfd replay` is a client as users have it, over one connection and with much done for each
-stream; this one spends as little as gRPC lets it, so that more of the machine is the daemon's,
-and spreads its streams over connections, as many callers would. Prints one JSON object.
+`dfd replay` is an ordinary client, on one connection and with much work for each stream; this one
+does as little as gRPC allows, so that more of the machine is left to the daemon, and spreads its
+streams over connections, as many callers would. It prints one JSON object.
 """
 
 import argparse
@@ -38,10 +38,10 @@ class Plan:
     """What is sent.
 
     Attributes:
-        requests: serialised chunks of audio, begun again when they are over.
-        chunk_seconds: audio in each.
+        requests: serialised chunks of audio, repeated as needed.
+        chunk_seconds: length of each chunk.
         seconds: length of each stream.
-        ramp_seconds: streams begin spread over this time.
+        ramp_seconds: time over which the starts of streams are spread.
     """
 
     address: str
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Seen:
-    """What came back, all streams together; latencies of whole windows, in seconds."""
+    """What came back from all streams; latencies are of whole windows, in seconds."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Seen:
 
 
 def read_requests(paths: Sequence[Path], chunk_seconds: float) -> tuple[bytes, ...]:
-    """Serialised chunks of recordings, one after another, at 16 kHz.
+    """Returns serialised chunks of recordings, one after another, at 16 kHz.
 
     Raises:
         UserError: if one cannot be read, or together they are shorter than a chunk.
@@ -111,9 +111,10 @@ async def run(plan: Plan) -> Seen:
 
 
 def _of_its_own(request: bytes, chunk_seconds: float, name: tuple[int, int, int]) -> bytes:
-    """The chunk with three samples that no other stream, of this run or another, has there.
+    """Changes three samples of a chunk to values that no other stream, in any run, has there.
 
-    A daemon remembers what it has heard: streams of the same audio would measure its memory.
+    The daemon reuses results for hops that it has heard before, and streams of identical audio
+    would measure that.
     """
     at = len(request) - 2 * round(chunk_seconds * _RATE)
     mark = struct.pack("<hhh", *(number % 32_768 for number in name))
@@ -136,7 +137,7 @@ async def _stream(
         start = loop.time()
         reading = asyncio.ensure_future(_read(plan, call, start, seen))
         for index in range(round(plan.seconds / plan.chunk_seconds)):
-            # a chunk is there when its last sample is
+            # a chunk can be sent once its last sample has been spoken
             left = start + (index + 1) * plan.chunk_seconds - loop.time()
             if left > 0.0:
                 await asyncio.sleep(left)
@@ -167,10 +168,10 @@ async def _read(plan: Plan, call: Any, start: float, seen: Seen) -> None:
 
 
 def report(plan: Plan, seen: Seen, cpu_seconds: float) -> dict[str, Any]:
-    """What is printed; times in milliseconds, those of scored windows only.
+    """Returns what is printed: times in milliseconds, of scored windows only.
 
-    What is left of a window's latency without queue and compute is called network: transport,
-    and both sides' handling of it.
+    The part of a window's latency that is neither queue nor compute is called network: transport,
+    and its handling on both sides.
     """
     parts = zip(seen.latencies, seen.queued, seen.computed, strict=True)
     network = [max(0.0, whole - queue - compute) for whole, queue, compute in parts]
@@ -197,9 +198,9 @@ def _short(status: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m dfd.benchmarks.serve.load", description="Live streams."
+        prog="python -m dfd.benchmarks.serve.load", description="Runs many live streams."
     )
     parser.add_argument("address")
     parser.add_argument("recordings", nargs="+", type=Path, help="the first channel of each")

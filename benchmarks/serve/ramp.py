@@ -1,4 +1,4 @@
-"""How the number of streams is raised until the budget breaks."""
+"""Raises the number of streams until the budget is exceeded."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,20 +15,20 @@ def largest_held(
     resolution: float,
     tries: int = 2,
 ) -> tuple[int, list[_Step]]:
-    """Doubles until a step breaks, then halves the space between.
+    """Doubles until a step does not hold, then halves the interval.
 
     Args:
-        attempt: runs so many streams.
-        holds: whether a step was within the budget.
-        start: streams of the first step.
-        limit: no step has more.
-        resolution: ends when the first number known to break is at most this part above the
+        attempt: runs a number of streams.
+        holds: returns whether a step was within the budget.
+        start: number of streams of the first step.
+        limit: largest number of streams.
+        resolution: ends when the smallest number known to fail is at most this share above the
             largest known to hold.
-        tries: a number breaks when so many steps in a row do: a pause of the machine says
-            nothing of the streams.
+        tries: a number fails when this many steps in a row do, since a pause of the machine tells
+            nothing about the streams.
 
     Returns:
-        The largest number that held, 0 where none did, and every step in the order it ran.
+        The largest number that held, 0 if none did, and every step in the order of running.
     """
     steps: list[_Step] = []
     held, broken = 0, None

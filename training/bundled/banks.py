@@ -1,8 +1,8 @@
 """Audio made before training and kept beside a corpus' cache: codecs, copy synthesis, speech.
 
-All are rendered row by row with a generator of their own, so an interrupted rendering continues
-where it stopped and the result does not depend on the order. A rendering is kept under a name made
-of everything it depends on, so other recordings or other options are rendered anew.
+All are rendered row by row, each row with its own generator, so an interrupted rendering continues
+where it stopped and the result does not depend on the order. The name of a rendering is made from
+everything that it depends on, so other recordings or options are rendered anew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dfd.training.bundled.copysynth import METHODS
 from dfd.training.material.codecs import WEIGHTS, pick_codec
 from dfd.training.material.espeak import draw_sentence, draw_voice, speak
 
-# Takes a recording's row, its samples and a generator to what was made of it, and a name.
+# Takes a recording's row, its samples and a generator; returns the rendered samples and a name.
 Render = Callable[[int, FloatArray, np.random.Generator], tuple[FloatArray, str]]
 _OPUS = opus(48)
 
@@ -36,8 +36,9 @@ class BankOptions:
     """What is rendered.
 
     `copy_synthesis` gives a weight to each method; a bona fide recording is resynthesised by
-    `copies` of them. Without `codecs` none are rendered. `spoken` sentences are spoken by
-    eSpeak NG; as many of them go through Opus as of the corpus, so that its absence is no cue.
+    `copies` of them. `codecs` says whether recordings go through codecs. `spoken` is the number of
+    sentences that eSpeak NG speaks; the same share of them as of the corpus goes through Opus, so
+    that its absence is not a cue.
     """
 
     codecs: bool = True
@@ -59,7 +60,7 @@ def codec_bank(
     folder: Path,
     progress: Callable[[], None] | None = None,
 ) -> Bank:
-    """Every recording of both classes through one random codec."""
+    """Renders every recording of both classes through one random codec."""
 
     def render(
         _: int, samples: FloatArray, generator: np.random.Generator
@@ -81,9 +82,9 @@ def copy_bank(
     copy: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> Bank:
-    """Every bona fide recording through one random vocoder; the spoofs keep their source.
+    """Renders every bona fide recording through one random vocoder, as a spoof of the same source.
 
-    The copy of an Opus file goes through Opus again: otherwise its absence would be a cue.
+    The copy of an Opus file goes through Opus again, so that its absence is not a cue.
     """
     names = [name for name, _ in options.copy_synthesis]
     weights = np.array([weight for _, weight in options.copy_synthesis])
@@ -112,9 +113,10 @@ def copy_bank(
 
 
 def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None) -> Bank:
-    """Sentences spoken by eSpeak NG, at most as long as a row of the cache.
+    """Renders sentences spoken by eSpeak NG, at most as long as a row of the cache.
 
-    Raises `UserError` where espeakng-loader is not installed.
+    Raises:
+        UserError: if espeakng-loader is not installed.
     """
     samples = np.zeros((options.spoken, ROW_SAMPLES), np.int16)
     lengths = np.zeros(options.spoken, np.int64)
@@ -136,12 +138,12 @@ def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None
         spoofs.append(Recording("", 1, source="eSpeak NG", system=f"tts:eSpeak NG {voice.name}"))
         if progress is not None:
             progress()
-    # No teacher hears any of them, and what one thinks of such a voice is worth nothing.
+    # No teacher was trained on such voices, so what it says of them is worth nothing.
     return Bank("spoken", spoofs, samples, lengths, taught=False)
 
 
 def _key(cache: AudioCache, options: object) -> str:
-    """Differs where the recordings or `options` do."""
+    """Returns a key that differs if the recordings or `options` do."""
     return f"{cache.key}-{hashlib.sha256(repr(options).encode()).hexdigest()[:8]}"
 
 
@@ -153,7 +155,7 @@ def _render(
     render: Render,
     progress: Callable[[], None] | None,
 ) -> tuple[np.memmap[Any, np.dtype[np.int16]], list[str]]:
-    """Render `rows` of the cache into `stem`.i16, their names into `stem`.names.json."""
+    """Renders `rows` of the cache into `stem`.i16, and their names into `stem`.names.json."""
     shape = (len(rows), cache.samples.shape[1])
     data, names_path = stem.with_suffix(".i16"), stem.with_suffix(".names.json")
     names: list[str] = json.loads(names_path.read_text()) if names_path.exists() else []

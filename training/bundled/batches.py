@@ -1,7 +1,7 @@
-"""Which recordings make a training batch: as many of either label, and some as pairs.
+"""Draws training batches: as many recordings of either label, some of them in pairs.
 
 Rows 2k and 2k + 1 of a batch are a bona fide crop and a spoof. In a pair both come from one
-source, so that microphone, room and page say nothing of the label.
+source, so that microphone and room tell nothing about the label.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Bank:
     """Recordings of one origin with their audio.
 
     `kind` says which shares apply. Row `i` of `samples` int16 (N, row) belongs to
-    `recordings[i]`, and that of `clean` is the same before something was done to it; None
-    where nothing was. `taught` says whether teachers have an opinion on it.
+    `recordings[i]`, and row `i` of `clean` is the same before it was altered; None if nothing was.
+    `taught` says whether the teachers' scores of it count.
     """
 
     kind: str
@@ -42,11 +42,11 @@ class Bank:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How recordings are drawn out of a bank.
+    """How recordings are drawn from a bank.
 
-    `root_sources` draws sources by the square root of their size, and systems within a source
-    by that of theirs; otherwise every recording is as likely. `paired_chance` is that of a
-    pair, drawn out of the banks that have sources with both labels.
+    `root_sources` draws sources in proportion to the square root of their size, and likewise
+    systems within a source; otherwise every recording is equally likely. `paired_chance` is the
+    chance of a pair, drawn from the banks that have sources with both labels.
     """
 
     root_sources: bool = False
@@ -56,8 +56,8 @@ class Drawing:
 class Batch(NamedTuple):
     """Crops: `waves` and `clean` float32 (B, N), `lengths` and `labels` int64 (B,).
 
-    `clean` is what teachers hear; what they say counts where `taught` bool (B,) is true.
-    `paired` bool (B,) is true for both crops of a pair.
+    Teachers hear `clean`; their scores count where `taught` bool (B,) is true. `paired` bool (B,)
+    is true for both crops of a pair.
     """
 
     waves: Tensor
@@ -68,12 +68,12 @@ class Batch(NamedTuple):
     paired: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """Returns the batch on another device."""
         return Batch(*(part.to(device) for part in self))
 
 
 def bank_of(cache: AudioCache, recordings: Sequence[Recording]) -> Bank:
-    """The bank of a decoded manifest; unreadable recordings (length 0) are never drawn."""
+    """Returns the bank of a decoded manifest; unreadable recordings (length 0) are never drawn."""
     return Bank("original", recordings, cache.samples, cache.lengths)
 
 
@@ -104,9 +104,10 @@ class Sampler:
         self.share({bank.kind: (1.0, 1.0) for bank in banks})
 
     def share(self, shares: Mapping[str, tuple[float, float]]) -> None:
-        """Set the shares of bona fide and of spoof crops that each kind of bank gets.
+        """Sets the shares of bona fide and of spoof crops that each kind of bank gets.
 
-        Raises `ValueError` where a label is left without recordings.
+        Raises:
+            ValueError: if a label is left without recordings.
         """
         self._tables = [self._table(label, shares) for label in (0, 1)]
         self._partners: dict[tuple[int, str], IntArray] = {}
@@ -115,7 +116,7 @@ class Sampler:
             self._pair_up(shares)
 
     def _weights(self, bank: Bank, picked: Sequence[int]) -> FloatArray:
-        """Probabilities of some rows of a bank, by source and system."""
+        """Returns the probabilities of some rows of a bank, by source and system."""
         if not self.drawing.root_sources:
             return np.full(len(picked), 1 / len(picked))
         of_source: dict[str, int] = defaultdict(int)
@@ -123,7 +124,7 @@ class Sampler:
         keys = []
         for row in picked:
             recording = bank.recordings[row]
-            # of people the speaker is what a system is of spoofs
+            # for bona fide recordings, the speaker takes the place of the system
             maker = recording.system if recording.label else recording.speaker
             keys.append((recording.source, maker))
             of_source[recording.source] += 1
@@ -140,7 +141,7 @@ class Sampler:
         return np.asarray(weights / weights.sum())
 
     def _table(self, label: int, shares: Mapping[str, tuple[float, float]]) -> _Table:
-        """Every usable recording of one label."""
+        """Returns every usable recording of one label."""
         where, rows, weights = [], [], []
         for number, bank in enumerate(self.banks):
             alike = sum(other.kind == bank.kind for other in self.banks)
@@ -156,7 +157,7 @@ class Sampler:
         return _Table(np.concatenate(where), np.concatenate(rows), _rising(np.concatenate(weights)))
 
     def _pair_up(self, shares: Mapping[str, tuple[float, float]]) -> None:
-        """Spoofs of sources that have people too, and those people."""
+        """Finds the spoofs of sources that also have bona fide recordings, and those recordings."""
         where, rows, weights = [], [], []
         for number, bank in enumerate(self.banks):
             share = min(shares.get(bank.kind, (0.0, 0.0)))
@@ -180,7 +181,7 @@ class Sampler:
             self._pairs = _Table(np.concatenate(where), np.concatenate(rows), rising)
 
     def _picks(self) -> tuple[tuple[int, int], tuple[int, int], bool]:
-        """Bank and row of a bona fide recording and of a spoof, and whether they are a pair."""
+        """Draws bank and row of a bona fide recording and of a spoof; tells if they are a pair."""
         if self._pairs is not None and self.generator.random() < self.drawing.paired_chance:
             number, row = self._pairs.draw(self.generator)
             partners = self._partners[(number, self.banks[number].recordings[row].source)]
@@ -189,7 +190,7 @@ class Sampler:
         return bona_fide, spoof, False
 
     def draw(self, batch: int, samples: int) -> Batch:
-        """Random crops of `samples`; a shorter recording is taken whole and zero-padded."""
+        """Draws random crops of `samples`; a shorter recording is taken whole and zero-padded."""
         waves = np.zeros((batch, samples), dtype=np.float32)
         clean = np.zeros((batch, samples), dtype=np.float32)
         lengths = np.zeros(batch, dtype=np.int64)

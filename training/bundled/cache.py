@@ -29,7 +29,7 @@ def build_cache(
     row_samples: int = ROW_SAMPLES,
     progress: Callable[[], None] | None = None,
 ) -> AudioCache:
-    """Decode `recordings` below `audio_root` into `folder`, or reuse what is there.
+    """Decodes `recordings` below `audio_root` into `folder`, or reuses what is there.
 
     The cache is keyed by the file names, their sizes and the row length, so a changed corpus is
     decoded anew.

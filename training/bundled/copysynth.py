@@ -1,7 +1,7 @@
 """Spoofs made from human speech: analysis and resynthesis, so that only the synthesis differs.
 
-The channel, the speaker and the words stay those of the human recording, which a classifier can
-then not use (copy synthesis; Wang and Yamagishi 2023). Every method takes and returns 16 kHz mono
+Channel, speaker and words stay those of the human recording, so that a classifier cannot rely on
+them (copy synthesis; Wang and Yamagishi 2023). Every method takes and returns 16 kHz mono
 float32 (N,) and a generator for its random choices.
 """
 
@@ -19,12 +19,12 @@ from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
 
 Method = Callable[[FloatArray, np.random.Generator], FloatArray]
-# that analyse pitch by WORLD's package
+# methods that analyse pitch with the WORLD package
 WORLD_METHODS = frozenset({"world", "lpc"})
 
 
 def world(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """WORLD (Morise et al. 2016): pitch, envelope and aperiodicity, at times altered or coarse."""
+    """WORLD (Morise et al. 2016): pitch, envelope and aperiodicity, sometimes altered or coarse."""
     pyworld = load_pyworld()
 
     wave = samples.astype(np.float64)
@@ -122,7 +122,7 @@ def linear_prediction(samples: FloatArray, generator: np.random.Generator) -> Fl
 
 
 def phase_vocoder(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Time changed by a phase vocoder (Flanagan and Golden 1966) and changed back."""
+    """A phase vocoder (Flanagan and Golden 1966) stretches time, and then undoes it."""
     from scipy.signal import resample
 
     size, hop = int(generator.choice([512, 1024])), 128
@@ -152,7 +152,7 @@ METHODS: dict[str, Method] = {
 
 
 def _through_mel(magnitude: Tensor, bands: int, size: int) -> Tensor:
-    """Magnitude (F, T) to mel bands and back by the normalised transpose of the filters."""
+    """Takes magnitudes (F, T) to mel bands and back by the filters' normalised transpose."""
     import torchaudio.functional as audio
 
     filters = audio.melscale_fbanks(size // 2 + 1, 0.0, 8000.0, bands, SAMPLE_RATE_HZ)
@@ -166,7 +166,7 @@ def _through_mel(magnitude: Tensor, bands: int, size: int) -> Tensor:
 
 
 def _excitation(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Pulses where WORLD's DIO finds a pitch, noise elsewhere (N,)."""
+    """Returns pulses where WORLD's DIO finds a pitch, and noise elsewhere (N,)."""
     pyworld = load_pyworld()
 
     pitch, _ = pyworld.dio(samples.astype(np.float64), SAMPLE_RATE_HZ, frame_period=5.0)
@@ -181,7 +181,7 @@ def _excitation(samples: FloatArray, generator: np.random.Generator) -> FloatArr
 
 
 def load_pyworld() -> Any:
-    """The WORLD vocoder; its import warns of what no user can mend."""
+    """Imports the WORLD vocoder without its warnings, which a user can do nothing about."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -194,7 +194,7 @@ def load_pyworld() -> Any:
 
 
 def _fit(samples: FloatArray, count: int) -> FloatArray:
-    """Cut or zero-pad to (count,)."""
+    """Cuts or zero-pads to (count,)."""
     if samples.size >= count:
         return samples[:count]
     return np.pad(samples, (0, count - samples.size))

@@ -26,7 +26,7 @@ SERVED = ServedAs("bundled", padding="mask", version="2026.11.7", trained_bandwi
 
 
 def joined(recordings: Sequence[Recording], cache: AudioCache) -> tuple[list[int], AudioCache]:
-    """Recordings in a row as streams (see `stream_rows`): label and audio of each."""
+    """Joins recordings to streams (see `stream_rows`): returns the labels, and the audio."""
     parts = stream_rows(recordings, lambda row: bool(cache.lengths[row] > 0))
     lengths = np.array([int(cache.lengths[rows].sum()) for rows in parts], dtype=np.int64)
     samples = np.zeros((len(parts), int(lengths.max(initial=1))), dtype=np.int16)
@@ -42,7 +42,7 @@ def joined(recordings: Sequence[Recording], cache: AudioCache) -> tuple[list[int
 def measure_serving(
     scorer: Scorer, recordings: Sequence[Recording], cache: AudioCache, served: ServedAs
 ) -> dict[str, Any]:
-    """`serving_facts` of what gives raw log-odds, with streams of joined audio."""
+    """Measures the `serving_facts` of a scorer of raw log-odds, with streams of joined audio."""
     model = served.traits()
     whole = score_cache(scorer, cache, model)
     beginnings = [
@@ -54,7 +54,7 @@ def measure_serving(
 
 
 def write_weights(model: Wav2Vec2LightCnn, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and transformers' way in."""
+    """Writes the files that transformers loads: configurations, weights, and its way in."""
     from transformers import Wav2Vec2FeatureExtractor
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def write_weights(model: Wav2Vec2LightCnn, folder: Path) -> None:
         feature_size=1,
         sampling_rate=SAMPLE_RATE_HZ,
         padding_value=0.0,
-        # a network that hears hops normalises each of them by itself
+        # a network that processes hops normalises each of them itself
         do_normalize=not model.hop_samples,
         return_attention_mask=True,
     ).save_pretrained(folder)
@@ -77,5 +77,5 @@ def write_weights(model: Wav2Vec2LightCnn, folder: Path) -> None:
 
 
 def write_serving(serving: dict[str, Any], folder: Path) -> None:
-    """Write dfd.json."""
+    """Writes dfd.json."""
     (folder / "dfd.json").write_text(json.dumps(serving, indent=2) + "\n", encoding="utf-8")

@@ -28,9 +28,9 @@ LOG = "log.jsonl"
 
 @dataclass
 class Progress:
-    """What the loop tells after each step; `dev` holds figures only after an evaluation.
+    """What the loop reports after each step; `dev` has figures only after an evaluation.
 
-    `part` is the name of the recipe that is run: a teacher's or the whole one's.
+    `part` is the name of the recipe that is running: a teacher's, or that of the whole.
     """
 
     part: str
@@ -41,7 +41,7 @@ class Progress:
 
 
 def learning_rate_factor(step: int, options: FitOptions) -> float:
-    """Linear warm-up to 1, then a cosine to 0.02."""
+    """Returns a factor that warms up linearly to 1, then falls to 0.02 on a cosine."""
     if step < options.warm_up_steps:
         return (step + 1) / options.warm_up_steps
     rest = max(1, options.steps - options.warm_up_steps)
@@ -50,7 +50,7 @@ def learning_rate_factor(step: int, options: FitOptions) -> float:
 
 
 def batch_shape(options: FitOptions, generator: np.random.Generator) -> tuple[int, int]:
-    """Clips (even) and samples per clip of the next batch."""
+    """Draws the number of clips (even) of the next batch, and the samples of each."""
     weights = np.array(options.crop_weights)
     seconds = float(generator.choice(options.crop_seconds, p=weights / weights.sum()))
     clips = max(2, int(options.batch_seconds / seconds) // 2 * 2)
@@ -71,13 +71,13 @@ def fit(
     surroundings: Surroundings = NOWHERE,
     resume: bool = False,
 ) -> Network:
-    """Train `model` (see `Network`) in place and return its averaged copy.
+    """Trains `model` (see `Network`) in place and returns its averaged copy.
 
-    `teachers` hear every crop before a codec or anything else was done to it; their mean
-    P(spoof) is part of the target.
+    `teachers` hear every crop before a codec or anything else alters it; their mean P(spoof) is
+    part of the target.
 
-    Writes `checkpoint.pt` and a line of `log.jsonl` at every evaluation below `out`;
-    `resume` continues from there, with the same random numbers as an unbroken run.
+    At every evaluation, `checkpoint.pt` and a line of `log.jsonl` are written to `out`; `resume`
+    continues from there, with the same random numbers as an uninterrupted run.
     """
     options = recipe.fit
     model.to(device).train()
@@ -139,7 +139,7 @@ def fit(
 
 
 def _alike(batch: Batch, chance: float, draws: torch.Generator) -> Tensor | None:
-    """The spoofs (B,) that go through what their partners go through."""
+    """Draws the spoofs (B,) that are augmented exactly as their partners are."""
     if chance == 0:
         return None
     drawn = torch.rand(len(batch.labels), generator=draws, device=batch.waves.device) < chance
@@ -147,7 +147,7 @@ def _alike(batch: Batch, chance: float, draws: torch.Generator) -> Tensor | None
 
 
 def spoof_targets(batch: Batch, teachers: Sequence[nn.Module], options: FitOptions) -> Tensor:
-    """P(spoof) (B,) to learn: the smoothed label, and what teachers say of the clean crops."""
+    """Returns the target P(spoof) (B,): the smoothed label, and the teachers' for clean crops."""
     smoothing, share = options.label_smoothing, options.teacher_share
     hard = batch.labels.float() * (1 - 2 * smoothing) + smoothing
     if not teachers:
@@ -161,14 +161,14 @@ def spoof_targets(batch: Batch, teachers: Sequence[nn.Module], options: FitOptio
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)
-    # Running means and variances are averages already.
+    # Running means and variances are already averages.
     for kept, new in zip(average.buffers(), model.buffers(), strict=True):
         kept.copy_(new)
 
 
 @dataclass
 class _State:
-    """Everything that a resumed run needs to go on as if it had not stopped."""
+    """Everything that a resumed run needs to continue as if it had not stopped."""
 
     model: Network
     average: Network

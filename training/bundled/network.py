@@ -46,12 +46,11 @@ WIDE = Branch(
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Sizes of the spectrogram and the CNN, and what befalls the spectrogram in training.
+    """Sizes of the spectrogram and the CNN, and how the spectrogram is altered in training.
 
-    Chances are per clip, or per hop where `hop_samples` cuts a clip into hops that are
-    normalised one by one: of a masked range of at most `band_mask_width` bands, of one of at
-    most `frame_mask_width` frames, and of trading part of each band's mean and deviation with
-    another one of the batch.
+    Chances are per clip, or per hop if `hop_samples` cuts a clip into hops that are normalised one
+    by one: the chances to mask at most `band_mask_width` bands, to mask at most `frame_mask_width`
+    frames, and to mix each band's mean and deviation with those of another clip of the batch.
     """
 
     spectrogram: SpectrogramOptions = field(default_factory=SpectrogramOptions)
@@ -67,10 +66,10 @@ class NetworkOptions:
 
 
 class RisingNorm(nn.BatchNorm2d):
-    """Batch normalisation whose gain is never negative: it may be applied before max pooling."""
+    """Batch normalisation whose gain is never negative, so that it may come before max pooling."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised maps (B, C, H, W)."""
+        """Normalises maps (B, C, H, W)."""
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         return nn.functional.batch_norm(
@@ -86,7 +85,7 @@ class RisingNorm(nn.BatchNorm2d):
 
 
 class Network(nn.Module):
-    """Windows of any level to spoof log-odds."""
+    """Takes windows of any level to spoof log-odds."""
 
     def __init__(self, options: NetworkOptions) -> None:
         super().__init__()
@@ -113,7 +112,7 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, windows: Tensor, lengths: Tensor) -> Tensor:
-        """Spoof log-odds (B,) of windows (B, N) of which `lengths` (B,) samples count."""
+        """Takes windows (B, N), of which `lengths` (B,) samples count, to spoof log-odds (B,)."""
         device = self.classifier.weight.device
         windows, lengths = windows.to(device), lengths.to(device)
         hop = self.options.hop_samples or windows.shape[1]
@@ -130,10 +129,10 @@ class Network(nn.Module):
         return self._odds(x.float(), frames, len(windows))
 
     def _maps(self, x: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """The last stage's frames (M, T, D) of spectrograms, and how many count (M,)."""
+        """Returns the last stage's frames (M, T, D) of spectrograms, and how many count (M,)."""
         spectrogram = self.options.spectrogram
         frames = (counts - spectrogram.taps) // spectrogram.hop_samples + 1
-        # One map; made like this it counts as channels last, which is twice as fast on a CPU.
+        # One map; created like this it is in channels-last format, twice as fast on a CPU.
         x = x.unsqueeze(3).permute(0, 3, 1, 2)
         for stage, convolution, norm in zip(
             self.options.branch.stages, self.convolutions, self.norms, strict=True
@@ -166,7 +165,7 @@ class Network(nn.Module):
     def _restyled(self, x: Tensor) -> Tensor:
         """Mixes every band's mean and deviation over time with those of another clip.
 
-        Both tell more of microphone and room than of the voice. After MixStyle (Zhou et al.
+        Both tell more about microphone and room than about the voice. After MixStyle (Zhou et al.
         2021) over frequency instead of channels (Kim et al. 2022).
         """
         count = len(x)
@@ -180,7 +179,7 @@ class Network(nn.Module):
         return (x - mean) / deviation * new_deviation + new_mean
 
     def _masked(self, x: Tensor) -> Tensor:
-        """Brings one range of bands, and one of frames, to the clip's mean."""
+        """Sets one range of bands, and one of frames, to the clip's mean."""
         options, bands = self.options, x.shape[2] - SPARE_FEATURES
         mean = x[:, :, :bands].mean((1, 2), keepdim=True)
         band = torch.arange(x.shape[2], device=x.device)
@@ -194,7 +193,7 @@ class Network(nn.Module):
 
 
 def _stretch(x: Tensor, places: Tensor, count: int, widest: int) -> Tensor:
-    """Where one random stretch of each clip lies, of at most `widest` of `count` places."""
+    """Draws a range of at most `widest` of `count` places for each clip; True inside it."""
     width = torch.rand(len(x), 1, 1, device=x.device) * widest
     start = torch.rand(len(x), 1, 1, device=x.device) * count
     return (places >= start) & (places < start + width)

@@ -36,7 +36,7 @@ from dfd.training.material.surroundings import read_surroundings
 from dfd.training.scoring import TorchScorer, score_beginnings
 from dfd.training.weights.serving import ServedAs
 
-# Opens a progress bar: (what is done, how many steps) to a function called after each step.
+# Opens a progress bar from a title and a number of steps; gives a function to call after each step.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
 
@@ -53,10 +53,13 @@ def train(
     resume: bool = False,
     served: ServedAs = SERVED,
 ) -> dict[str, Any]:
-    """Run `recipe` on `corpus` (`manifest.tsv` and the audio beside it) into `out`.
+    """Runs `recipe` on `corpus` (`manifest.tsv` and the audio beside it) and writes to `out`.
 
-    The model folder is `out / "model"`; returns what was written to its `dfd.json`. Raises
-    `UserError` for what the user can mend.
+    Returns:
+        The content of `dfd.json` in the model folder, `out / "model"`.
+
+    Raises:
+        UserError: if something that the user can correct is wrong.
     """
     _require_tools(recipe)
     manifest = corpus / "manifest.tsv"
@@ -95,7 +98,7 @@ def train(
 
 
 def _require_tools(recipe: JoinedRecipe) -> None:
-    """Looks for what renders the banks before the first of them takes its hours."""
+    """Checks that the tools for the banks are installed, before rendering takes hours."""
     banks = [member.banks for member in recipe.members]
     if any(
         one.copies and WORLD_METHODS & {name for name, _ in one.copy_synthesis} for one in banks
@@ -106,7 +109,7 @@ def _require_tools(recipe: JoinedRecipe) -> None:
 
 
 def _of_editions(rows: list[Recording], editions: tuple[str, ...]) -> list[Recording]:
-    """The rows of some editions; all where none is named, or where the corpus has no editions."""
+    """Returns the rows of some editions; all if none is named, or the corpus has no editions."""
     if not editions or not any(row.edition for row in rows):
         return rows
     return [row for row in rows if row.edition in editions]
@@ -120,7 +123,7 @@ def export(
     folder: Path,
     served: ServedAs = SERVED,
 ) -> dict[str, Any]:
-    """Write a model folder, calibrated on dev as it will be served; returns its `dfd.json`."""
+    """Writes a model folder, calibrated on dev as it will be served; returns its `dfd.json`."""
     weights = [1 / len(networks)] * len(networks)
     write_weights(written_out(networks, weights, hop_samples), folder)
     scorer = TorchScorer(read_checkpoint(str(folder)).network)
@@ -132,7 +135,7 @@ def export(
 def render_banks(
     recipe: Recipe, rows: list[Recording], cache: AudioCache, folder: Path, bar: Bar
 ) -> list[Bank]:
-    """The banks that a recipe draws from; what was rendered before is reused."""
+    """Renders the banks that a recipe draws from; what was rendered before is reused."""
     options = recipe.banks
     banks = [bank_of(cache, rows)]
     if options.codecs:
@@ -149,7 +152,7 @@ def render_banks(
 
 
 def watch(model: nn.Module, rows: list[Recording], cache: AudioCache) -> dict[str, float]:
-    """Dev figures of raw scores, the first window of each recording."""
+    """Returns the dev figures of raw scores of the first window of each recording."""
     window_samples = SERVED.window_samples
     scores = score_beginnings(
         TorchScorer(model), cache, window_samples / SAMPLE_RATE_HZ, SERVED.traits()

@@ -1,4 +1,4 @@
-"""What a training is made of, as frozen options, and the recipes known by name."""
+"""The options of a training, as frozen dataclasses, and the recipes known by name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class FitOptions:
     The learning rate warms up linearly and falls to a fiftieth on a cosine over `steps`.
 
     `batch_seconds` is the audio in a batch of at most `most_clips`; each batch has crops of one
-    random length out of `crop_seconds`, drawn with `crop_weights`. `alike_chance` is that of
-    the crops of a pair to be augmented alike. `average_decay` is the exponential moving
+    random length out of `crop_seconds`, drawn with `crop_weights`. `alike_chance` is the chance
+    that the crops of a pair are augmented alike. `average_decay` is the exponential moving
     average of the weights that is evaluated and exported. `teacher_share` is the weight of the
-    teachers' opinion against the label, where a recipe has teachers.
+    teachers' mean P(spoof) against the label, if a recipe has teachers.
     """
 
     steps: int = 300
@@ -41,11 +41,11 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the training, until `until_step`: what is drawn, and how much is augmented.
+    """A part of the training, up to `until_step`: what is drawn, and how much is augmented.
 
     Shares are relative. Original recordings and codec renderings serve both labels, copy
-    synthesis and spoken sentences only spoofs. `untouched_chance` is that of a crop to be
-    left as it is.
+    synthesis and spoken sentences only spoofs. `untouched_chance` is the chance that a crop is
+    not augmented.
     """
 
     until_step: int = 1_000_000_000
@@ -57,7 +57,7 @@ class Phase:
 
     @property
     def shares(self) -> dict[str, tuple[float, float]]:
-        """Shares of bona fide and spoof crops by kind of bank."""
+        """Returns the shares of bona fide and spoof crops by kind of bank."""
         return {
             "original": (self.original_share, self.original_share),
             "codec": (self.codec_share, self.codec_share),
@@ -70,9 +70,9 @@ class Phase:
 class Recipe:
     """One way to make a detector.
 
-    `teachers` are trained first; the network then learns from their mean opinion, starting
-    with the weights of the first where `from_first_teacher` says so. `editions` are those of
-    the corpus that it hears; none means all.
+    `teachers` are trained first; the network then learns from their mean P(spoof), starting with
+    the weights of the first if `from_first_teacher` is set. `editions` are the editions of the
+    corpus that it is trained on; none means all.
     """
 
     name: str
@@ -97,10 +97,10 @@ class Recipe:
         return next((p for p in self.phases if step < p.until_step), self.phases[-1])
 
 
-# A few hundred steps on recordings as they are make the best detector of clean speech, each
-# with one thing that keeps it from learning the sources by heart; more steps do not help. Hard
-# material slows the start, so the bundled detector hears it while it learns what these say of
-# the same crops when they were still clean.
+# A few hundred steps on unaltered recordings make the best detector of clean speech, each teacher
+# with one measure against memorising the sources; more steps do not help. Hard material slows the
+# start, so the bundled detector hears it while it learns what the teachers say of the same crops
+# before they were altered.
 _PLAIN = Phase(untouched_chance=1.0, original_share=1.0, codec_share=0.0, copy_share=0.0)
 _SHORT = FitOptions(steps=300, evaluate_every_steps=150)
 MASKED = Recipe(
@@ -139,7 +139,7 @@ TAUGHT = Recipe(
     teachers=(MASKED, MIXED, COPIES),
     from_first_teacher=True,
 )
-# Four times the clips a step and many more steps, on pairs of one source above all.
+# Four times as many clips per step and many more steps, mostly on pairs of one source.
 PAIRED = Recipe(
     "paired",
     network=NetworkOptions(
@@ -191,9 +191,9 @@ PAIRED = Recipe(
 
 @dataclass(frozen=True)
 class JoinedRecipe:
-    """Networks that are trained one after the other; their log-odds are averaged.
+    """Networks that are trained one after another, and whose log-odds are averaged.
 
-    They are served as branches of one, which hears hops of `hop_samples`.
+    They are served as branches of one network, which processes hops of `hop_samples`.
     """
 
     name: str
@@ -210,8 +210,8 @@ class JoinedRecipe:
         return tuple(part for one in self.members for part in (*one.teachers, one))
 
 
-# The small network heard edition 1 alone, and what it says of edition 2 nobody told it: the two
-# are wrong of different recordings, and their mean is better than either.
+# The small network is trained on edition 1 alone, and knows nothing of edition 2: the two networks
+# are wrong about different recordings, and their mean is better than either.
 _FIRST = ("1",)
 RECIPES = {
     "bundled": JoinedRecipe(

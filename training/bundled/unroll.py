@@ -1,12 +1,12 @@
 """Writes trained networks out as a Wav2Vec2 with light CNNs behind it.
 
 The spectrogram becomes three convolutions: rectified filters, the GELUs of each band, and their
-weighted sum. Every layer of such a Wav2Vec2 has a layer normalisation, which would take away the
-level of a frame. It is made to do nothing but scale by a constant: of three spare features one, the
-*balance*, holds minus the sum of all others, so that the mean over features is a constant, and
-two, the *references*, lie so far on both sides of it that the variance is one too. Scale and shift
-of the normalisation undo both. There is no transformer layer, and the positional convolution adds
-zero.
+weighted sum. Every layer of such a Wav2Vec2 has a layer normalisation, which would remove the level
+of a frame. It is made to scale by a constant and do nothing else: there are three spare features.
+One, the *balance*, holds minus the sum of all others, so that the mean over features is constant;
+two, the *references*, lie so far on both sides of it that the variance is constant too. Scale and
+shift of the normalisation undo both. There is no transformer layer, and the positional convolution
+adds zero.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
     from dfd.training.bundled.network import Network
 
-# A power of two, so half precision holds it, large against any sum of features.
+# A power of two, which half precision represents exactly, and large against any sum of features.
 REFERENCE = 2.0**15
 LAYER_NORM_EPSILON = 1e-5
 
@@ -55,16 +55,16 @@ class Layer:
 def written_out(
     networks: Sequence[Network], weights: Sequence[float], hop_samples: int
 ) -> Wav2Vec2LightCnn:
-    """Networks on one spectrogram as branches of one in the transformers format, on the CPU.
+    """Writes networks on one spectrogram as branches of one network in the transformers format.
 
-    Its log-odds are the sum of theirs, each times its weight. Hops of `hop_samples` are
-    normalised one by one, 0 for whole windows.
+    It is on the CPU. Its log-odds are the weighted sum of theirs. Hops of `hop_samples` are
+    normalised one by one; 0 means whole windows.
     """
     from dfd.detector.with_transformers import Wav2Vec2LightCnn
 
     spectrogram = networks[0].options.spectrogram
     if any(network.options.spectrogram != spectrogram for network in networks):
-        raise ValueError("networks that are joined hear one spectrogram")
+        raise ValueError("networks can be joined only if they use the same spectrogram")
     head = LightCnnConfig(tuple(network.options.branch for network in networks), hop_samples)
     model = Wav2Vec2LightCnn(_config(spectrogram, head))
     model.train(False)
@@ -113,7 +113,7 @@ def _config(spectrogram: SpectrogramOptions, head: LightCnnConfig) -> Any:
 
 
 def _layers(options: SpectrogramOptions) -> list[Layer]:
-    """The spectrogram as one-dimensional convolutions, without spare features."""
+    """Returns the spectrogram as one-dimensional convolutions, without spare features."""
     bands, knots = options.bands, options.knots
     curve = compression(knots, options.floor)
     count = PHASES * bands
@@ -144,7 +144,7 @@ def _layers(options: SpectrogramOptions) -> list[Layer]:
 
 
 def _write(target: Any, layer: Layer) -> None:
-    """A convolution whose normalisation only applies gain and offset; spare features are zero."""
+    """Writes a convolution whose normalisation only applies gain and offset."""
     count, before, _ = layer.weight.shape
     convolution, norm = target.conv, target.layer_norm
     convolution.weight.zero_()
@@ -161,7 +161,7 @@ def _write(target: Any, layer: Layer) -> None:
 
 
 def _settle(backbone: Any, bands: int) -> None:
-    """The bands go from the last convolution to the head as they are."""
+    """Makes the bands pass unchanged from the last convolution to the head."""
     total = bands + SPARE_FEATURES
     last = backbone.feature_extractor.conv_layers[-1].layer_norm
     last.weight.fill_(_deviation(REFERENCE, total))
@@ -189,7 +189,7 @@ def _settle(backbone: Any, bands: int) -> None:
 
 
 def _fold(network: Network, branch: Any, weight: float) -> None:
-    """Batch normalisation goes into the convolutions, the weight into the classifier."""
+    """Folds batch normalisation into the convolutions, and the weight into the classifier."""
     for stage, convolution, norm in zip(
         branch.stages, network.convolutions, network.norms, strict=True
     ):
@@ -203,7 +203,7 @@ def _fold(network: Network, branch: Any, weight: float) -> None:
 
 
 def _deviation(reference: float, total: int) -> float:
-    """Of so many features, two of which lie `reference` above and below the mean of all."""
+    """Returns the deviation of features of which two lie `reference` above and below the mean."""
     variance = 2.0 * reference**2 / total + LAYER_NORM_EPSILON
     return float(variance**0.5)
 

@@ -1,4 +1,4 @@
-"""What of a recording is heard in a training step."""
+"""Which part of a recording is used in a training step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 def training_batch(
     clips: Clips, rows: IntArray, recipe: FinetuneRecipe, generator: np.random.Generator
 ) -> Batch | None:
-    """One clip of each row; broken files are left out, and None stands where all are."""
+    """Reads one clip of each row; broken files are left out, and None is returned if all are."""
     pieces, labels = [], []
     for row in rows:
         wave = clips.read(int(row))
@@ -38,14 +38,14 @@ def training_batch(
 
 
 def with_noise(samples: FloatArray, snr_db: float, generator: np.random.Generator) -> FloatArray:
-    """Samples (N,) in white Gaussian noise `snr_db` below their root mean square."""
+    """Adds white Gaussian noise, `snr_db` below their root mean square, to samples (N,)."""
     power = float(np.sqrt(np.mean(samples**2))) * 10 ** (-snr_db / 20)
     noise = generator.standard_normal(samples.size, dtype=np.float32)
     return np.asarray(samples + power * noise, dtype=np.float32)
 
 
 def scoring_traits(recipe: FinetuneRecipe) -> ModelTraits:
-    """How the authors' own procedure cuts a recording and puts its scores together."""
+    """Returns how the authors' own procedure cuts a recording and combines its scores."""
     return ModelTraits(
         sample_rate_hz=SAMPLE_RATE_HZ,
         window_samples=recipe.clip_samples,

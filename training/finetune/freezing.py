@@ -19,7 +19,7 @@ _PARTS = {
 
 
 def trained_names(model: Classifier, stage: Stage) -> list[str]:
-    """Names of the parameters that a stage trains."""
+    """Returns the names of the parameters that a stage trains."""
     layers = len(_layers(model))
     starts = ["classifier."]
     starts += [f"backbone.encoder.layers.{n}." for n in range(layers - stage.top_layers, layers)]
@@ -28,26 +28,26 @@ def trained_names(model: Classifier, stage: Stage) -> list[str]:
 
 
 def trained_in_any(model: Classifier, recipe: FinetuneRecipe) -> list[str]:
-    """Names of the parameters that differ from the backbone's in the end."""
+    """Returns the names of the parameters that differ from the backbone's in the end."""
     names = {name for stage in recipe.stages for name in trained_names(model, stage)}
     return [name for name, _ in model.named_parameters() if name in names]
 
 
 def freeze(model: Classifier, stage: Stage) -> list[nn.Parameter]:
-    """Let gradients reach what a stage trains and nothing else; returns it."""
+    """Lets gradients reach only the parameters that a stage trains; returns these."""
     names = set(trained_names(model, stage))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
     extractor: Any = model.backbone.feature_extractor
-    # transformers' extractor makes its input ask for gradients otherwise, frozen or not
+    # otherwise transformers' extractor requires gradients of its input, frozen or not
     extractor._requires_grad = "extractor" in stage.parts
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def set_training(model: Classifier, stage: Stage) -> None:
-    """Dropout, layer drop and SpecAugment masking as the backbone's config says.
+    """Turns on dropout, layer drop and SpecAugment masking as the backbone's config says.
 
-    A backbone that is frozen whole runs as in inference: its features are what the head learns.
+    A backbone that is entirely frozen runs as in inference: the head learns from its features.
     """
     model.train()
     if stage.top_layers == 0 and not stage.parts:

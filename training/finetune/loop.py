@@ -1,4 +1,4 @@
-"""The training of a backbone with its head, stage by stage."""
+"""Trains a backbone with its head, stage by stage."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CHECKPOINT_EVERY_STEPS = 200
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop tells after a step; `dev` holds figures only after an evaluation."""
+    """What the loop reports after a step; `dev` has figures only after an evaluation."""
 
     stage: str
     step: int
@@ -72,11 +72,14 @@ def fit(
     *,
     resume: bool,
 ) -> Standing:
-    """Train `model` in place and leave the best weights in it.
+    """Trains `model` in place and leaves the best weights in it.
 
-    Writes a checkpoint, the best weights and a line of log per evaluation below `out`;
-    `resume` goes on from the checkpoint where there is one, with the same random numbers as an
-    unbroken run. Raises `UserError` where the loss is no longer finite.
+    At every evaluation, a checkpoint, the best weights and a line of log are written to `out`;
+    `resume` continues from the checkpoint if there is one, with the same random numbers as an
+    uninterrupted run.
+
+    Raises:
+        UserError: if the loss is no longer finite.
     """
     context.out.mkdir(parents=True, exist_ok=True)
     model.to(context.device)
@@ -108,7 +111,7 @@ def fit(
 
 
 def class_weights(recipe: FinetuneRecipe, clips: Clips) -> Tensor | None:
-    """Weights (2,) of bona fide and spoof in the loss."""
+    """Returns the weights (2,) of bona fide and spoof in the loss."""
     if recipe.class_weights == "none":
         return None
     if recipe.class_weights == "frequency":
@@ -118,9 +121,10 @@ def class_weights(recipe: FinetuneRecipe, clips: Clips) -> Tensor | None:
 
 
 def figures(windows: Sequence[WindowScores], clips: Clips, model: ModelTraits) -> dict[str, float]:
-    """EER and ROC-AUC of utterance scores.
+    """Returns EER and ROC-AUC of utterance scores.
 
-    Raises `UserError` where scores are not finite or a label has none.
+    Raises:
+        UserError: if scores are not finite, or a label has none.
     """
     scores = np.array([found.score(model) for found in windows])
     heard = np.array([len(found) > 0 for found in windows])
@@ -137,12 +141,12 @@ def figures(windows: Sequence[WindowScores], clips: Clips, model: ModelTraits) -
 
 
 def precision_of(stage: Stage, device: torch.device) -> torch.dtype:
-    """The number format of a stage's forward passes; weights stay float32."""
+    """Returns the number format of a stage's forward passes; weights stay float32."""
     return DTYPES[candidates(stage.precision, device)[0]]
 
 
 class _Stage:
-    """One stage under way."""
+    """A running stage."""
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class _Stage:
         self.offset = sum(stage.epochs for stage in recipe.stages[:number]) * len(train.lengths)
 
     def run(self, standing: Standing) -> None:
-        """Train until the steps are done or patience is at its end."""
+        """Trains until all steps are done or patience has run out."""
         options = self.options
         set_training(self.model, options)
         while standing.step < self.steps and not self._tired(standing):
@@ -203,7 +207,7 @@ class _Stage:
         return batches_by_length(self.heard, self.options.batch, generator)
 
     def _epoch(self, epoch: int, first: int) -> Iterator[list[Batch]]:
-        """The batches of each step of an epoch, from step `first` on."""
+        """Yields the batches of each step of an epoch, from step `first` on."""
         size = self.options.accumulate
         jobs = list(enumerate(self._order(epoch)))[first * size :]
         seed = self.context.seed
@@ -282,13 +286,13 @@ class _Stage:
         return made
 
     def _track(self, values: dict[str, float], standing: Standing) -> None:
-        """Curves run over clips heard, so that stages follow each other."""
+        """Adds points over the clips heard so far, so that one stage's curve continues the last."""
         clips = standing.step * self.options.batch * self.options.accumulate
         self.context.tracker.add(values, self.offset + clips)
 
 
 def make_optimizer(parameters: list[nn.Parameter], stage: Stage) -> torch.optim.Optimizer:
-    """AdamW on what a stage trains."""
+    """Returns AdamW for the parameters that a stage trains."""
     groups: list[dict[str, Any]] = [{"params": parameters, "weight_decay": stage.weight_decay}]
     if stage.decay == "matrices":
         plain = [one for one in parameters if one.ndim <= 1]
@@ -303,6 +307,6 @@ def make_optimizer(parameters: list[nn.Parameter], stage: Stage) -> torch.optim.
 
 
 def describe(recipe: FinetuneRecipe) -> dict[str, Any]:
-    """A recipe as plain values, for checkpoints and cards."""
+    """Returns a recipe as plain values, for checkpoints and cards."""
     content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return content

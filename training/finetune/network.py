@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def build_classifier(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> Classifier:
-    """The network of a recipe on a backbone; the head's weights are drawn from `seed`.
+    """Builds the network of a recipe on a backbone; the head's weights are drawn from `seed`.
 
-    Raises `UserError` where a stage trains more layers than the backbone has, or the
-    backbone takes no attention mask where the recipe gives one.
+    Raises:
+        UserError: if a stage trains more layers than the backbone has, or the recipe gives an
+            attention mask to a backbone that takes none.
     """
     config: Any = backbone.model.config
     for stage in recipe.stages:
@@ -45,7 +46,7 @@ def build_classifier(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> C
 
 
 def make_head(recipe: FinetuneRecipe, hidden: int) -> nn.Module:
-    """A fresh head on means (B, hidden)."""
+    """Returns a new head for mean frames (B, hidden)."""
     if recipe.head == "linear":
         return nn.Linear(hidden, 2)
     if recipe.head == "projected":

@@ -1,4 +1,4 @@
-"""The recipes of the reference systems A, B and C with their published figures as defaults."""
+"""The recipes of the reference systems A, B and C, with the published settings as defaults."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Part = Literal["extractor", "projection", "positions", "encoder-norm", "mask-emb
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training with its own optimiser.
+    """A part of the training with its own optimiser.
 
-    Trained are the head, the `top_layers` last transformer layers and the `parts` named.
-    A step takes `batch` clips `accumulate` times. `warm_up` is a share of all steps.
-    `gradient_clip` 0 is none. `decay` says whether biases and norms decay too.
-    An evaluation comes every `evaluate_every_steps` steps, or at 0 after each epoch; after
-    `patience` evaluations without a better one the stage ends (0: never).
-    `precision` `auto` is fp16 on a GPU and bf16 on a CPU that computes it fast.
+    It trains the head, the last `top_layers` transformer layers and the named `parts`. A step
+    takes `batch` clips `accumulate` times. `warm_up` is a share of all steps. A `gradient_clip` of
+    0 means none. `decay` says whether biases and norms decay too. The model is evaluated every
+    `evaluate_every_steps` steps, or after each epoch if that is 0; after `patience` evaluations
+    without an improvement the stage ends (0: never). The `precision` `auto` means fp16 on a GPU,
+    and bf16 on a CPU that computes it fast.
     """
 
     name: str
@@ -56,16 +56,17 @@ class Stage:
 class FinetuneRecipe:
     """One reference system.
 
-    `head`: `linear` (hidden to 2), `projected` (hidden to `head_size` to 2) or `mlp`
-    (with GELU and dropout between). A training clip is `clip_samples` at most, from the
-    `start` of a recording or from a `random` place. `padding` `zero` fills every clip up
-    with zeros that the network sees; `mask` pads to the longest of a batch and hides the
-    padding where the backbone's family takes an attention mask. In scoring a recording is cut
-    into windows of `clip_samples` every `hop_samples`, the last zero-padded, and scored by
-    the mean of their P(spoof); `hop_samples` 0 scores the first clip alone.
+    `head` is `linear` (hidden to 2), `projected` (hidden to `head_size` to 2) or `mlp` (with GELU
+    and dropout between). A training clip has `clip_samples` at most, from the `start` of a
+    recording or from a `random` place. The `padding` `zero` fills every clip with zeros that the
+    network sees; `mask` pads to the longest clip of a batch and hides the padding, if the
+    backbone's family takes an attention mask. For scoring, a recording is cut into windows of
+    `clip_samples` every `hop_samples`, the last zero-padded, and scored by the mean of their
+    P(spoof); if `hop_samples` is 0, only the first clip is scored.
 
-    `class_weights`: of bona fide and spoof in the loss, `frequency` for N / (2 N_class).
-    `noise_chance` of a clip gets white noise at a level drawn from `noise_snr_db`.
+    `class_weights` are those of bona fide and spoof in the loss; `frequency` means
+    N / (2 N_class). `noise_chance` is the chance that a clip gets white noise, at a level drawn
+    from `noise_snr_db`.
     """
 
     name: str
@@ -90,7 +91,7 @@ class FinetuneRecipe:
         if not (0 <= self.noise_chance <= 1 and 0 <= self.head_dropout < 1):
             raise ValueError("noise_chance and head_dropout must be from 0 to 1")
         if isinstance(self.class_weights, tuple) and min(self.class_weights) <= 0:
-            raise ValueError(f"class_weights are {list(self.class_weights)}; above 0, both")
+            raise ValueError(f"class_weights are {list(self.class_weights)}; both must be above 0")
 
 
 def _at_least(least: int, **values: float) -> None:
@@ -99,7 +100,7 @@ def _at_least(least: int, **values: float) -> None:
             raise ValueError(f"{name} is {value}; it must be {least} or more")
 
 
-# Biases and norms are left out of the decay as transformers' trainer does, which B was made with.
+# Biases and norms do not decay, as with transformers' trainer, which B was made with.
 TWO_STAGE = FinetuneRecipe(
     name="two-stage",
     stages=(

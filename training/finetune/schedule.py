@@ -8,12 +8,12 @@ from dfd.training.finetune.recipe import Stage
 
 
 def steps_per_epoch(batches: int, accumulate: int) -> int:
-    """Optimiser steps in an epoch; the last may come from fewer batches."""
+    """Returns the optimiser steps of an epoch; the last may have fewer batches."""
     return -(-batches // accumulate)
 
 
 def rate_factor(stage: Stage, step: int, steps: int) -> float:
-    """What the learning rate of `step` (from 0) out of `steps` is multiplied by."""
+    """Returns the factor on the learning rate at `step` (from 0) of `steps`."""
     warm = round(stage.warm_up * steps)
     if step < warm:
         return (step + 1) / warm

@@ -1,4 +1,4 @@
-"""Everything that a resumed run needs to go on as if it had not stopped."""
+"""Everything that a resumed run needs to continue as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BEST = "best.safetensors"
 
 @dataclass
 class Standing:
-    """How far a run is: `step` optimiser steps of stage number `stage` are done.
+    """How far a run has come: `step` optimiser steps of stage number `stage` are done.
 
-    `best` is the figure of the best evaluation so far (None before the first), `best_at`
-    says where it was, `stale` counts evaluations of this stage since a better one. `loss` is
+    `best` is the figure of the best evaluation so far (None before the first), and `best_at` says
+    when it was. `stale` counts the evaluations of this stage since the last improvement. `loss` is
     smoothed over steps.
     """
 
@@ -38,9 +38,9 @@ class Standing:
 
 @dataclass
 class Resumable:
-    """What is saved: trained tensors, optimiser, loss scaler, random numbers, the standing.
+    """What is saved: trained tensors, optimiser, loss scaler, random numbers and progress.
 
-    `identity` describes the run; a checkpoint of another one is refused.
+    `identity` describes the run; a checkpoint of another run is refused.
     """
 
     model: nn.Module
@@ -51,7 +51,7 @@ class Resumable:
     def save(
         self, path: Path, standing: Standing, optimizer: torch.optim.Optimizer, scaler: Any
     ) -> None:
-        """Write a checkpoint; an interruption leaves the one before."""
+        """Writes a checkpoint; if that is interrupted, the one before is kept."""
         state = {
             "identity": json.dumps(self.identity),
             "standing": dataclasses.asdict(standing),
@@ -68,9 +68,10 @@ class Resumable:
         partial.replace(path)
 
     def load(self, path: Path) -> tuple[Standing, dict[str, Any], dict[str, Any]]:
-        """Put tensors and random numbers back; the standing, optimiser and scaler states.
+        """Restores tensors and random numbers; returns progress, optimiser and scaler states.
 
-        Raises `UserError` where the checkpoint is broken or of another run.
+        Raises:
+            UserError: if the checkpoint is broken, or belongs to another run.
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -96,21 +97,21 @@ class Resumable:
 
 
 def tensors_of(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
-    """Copies of parameters, on the CPU."""
+    """Returns copies of parameters, on the CPU."""
     parameters = dict(model.named_parameters())
     return {name: parameters[name].detach().cpu().clone() for name in names}
 
 
 @torch.no_grad()
 def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into the parameters of the same names."""
+    """Copies tensors into the parameters of the same names."""
     parameters = dict(model.named_parameters())
     for name, value in tensors.items():
         parameters[name].copy_(value)
 
 
 def save_best(model: nn.Module, names: list[str], folder: Path) -> None:
-    """Keep the trained tensors as the best so far."""
+    """Saves the trained tensors as the best so far."""
     from safetensors.torch import save_file
 
     partial = folder / f"{BEST}.partial"
@@ -119,14 +120,14 @@ def save_best(model: nn.Module, names: list[str], folder: Path) -> None:
 
 
 def load_best(model: nn.Module, folder: Path) -> None:
-    """Put the best tensors so far into the model."""
+    """Loads the best tensors so far into the model."""
     from safetensors.torch import load_file
 
     put(model, load_file(folder / BEST))
 
 
 def _numpy_state() -> str:
-    """NumPy's global generator, which transformers draws SpecAugment's masks from."""
+    """Returns the state of NumPy's global generator: SpecAugment's masks are drawn from it."""
     kind, keys, position, gauss, cached = np.random.get_state()
     return json.dumps([kind, np.asarray(keys).tolist(), position, gauss, cached])
 

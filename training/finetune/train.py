@@ -38,10 +38,13 @@ def run(
     tracker: Tracker,
     talk: Talk,
 ) -> str:
-    """Train, choose on dev, calibrate, and write `model/` below `options.out`.
+    """Trains, selects on dev, calibrates, and writes `model/` below `options.out`.
 
-    Returns a line with the dev figures of the weights written. Raises `UserError` with one
-    line for the user.
+    Returns:
+        A line with the dev figures of the written weights.
+
+    Raises:
+        UserError: with one line for the user.
     """
     backbone = load_backbone(backbone_name)
     train, dev = scan_splits(splits, options.workers, talk)
@@ -62,7 +65,7 @@ def run(
 
 
 class _StageBars:
-    """A bar a stage, and a line an evaluation."""
+    """A progress bar for each stage, and a line for each evaluation."""
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
@@ -71,7 +74,7 @@ class _StageBars:
         self._done = 0
 
     def report(self, progress: Progress) -> None:
-        """Show one step of the loop."""
+        """Shows one step of the loop."""
         if progress.stage != self._stage:
             self._open.close()
             self._tick = self._open.enter_context(
@@ -105,7 +108,7 @@ def _finish(
     options: RunOptions,
     talk: Talk,
 ) -> dict[str, float]:
-    """Measure the best weights, calibrate them as they are served, and write them."""
+    """Measures the best weights, calibrates them as they are served, and writes them."""
     model.eval()
     score = TorchScorer(scorer(model, options.device))
     authors, served = scoring_traits(recipe), ServedAs(recipe.name, padding=recipe.padding)
@@ -171,13 +174,13 @@ def _card(
             ("chosen by", f"dev {recipe.best_by}, at {standing.best_at}"),
         ],
         options=describe(recipe),
-        serve=f"Serve it with `dfd serve --model {folder.name}/`, or name this folder's place.",
+        serve=f"Serve it with `dfd serve --model {folder.name}/`, or use the path of this folder.",
         unreadable=unreadable,
     )
 
 
 def _digest(*splits: Clips) -> str:
-    """What a resumed run must find again: files, labels and lengths, in order."""
+    """Returns a digest of what a resumed run must find unchanged: files, labels and lengths."""
     digest = hashlib.sha256()
     for clips in splits:
         for recording, length in zip(clips.recordings, clips.lengths, strict=True):

@@ -1,4 +1,4 @@
-"""The contrastive branch: a linear projection in which a label's recordings lie together."""
+"""The contrastive branch: a linear projection that puts recordings of one label close together."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Projection:
-    """Embeddings x (D,) to `weights` x + `bias`: `weights` (K, D). Scaling is folded in."""
+    """Takes embeddings x (D,) to `weights` x + `bias`, `weights` (K, D). Includes the scaling."""
 
     weights: FloatArray
     bias: FloatArray
 
     def apply(self, embeddings: npt.NDArray[np.floating]) -> FloatArray:
-        """Project (N, D) to (N, K)."""
+        """Projects (N, D) to (N, K)."""
         return np.asarray(embeddings.astype(np.float64) @ self.weights.T + self.bias)
 
 
@@ -35,10 +35,10 @@ def fit_projection(
     seed: int,
     report: Callable[[int, float], None] = lambda _epoch, _loss: None,
 ) -> Projection:
-    """Train on embeddings (N, D), scaled to unit variance, with labels (N,).
+    """Trains on embeddings (N, D), scaled to unit variance, with labels (N,).
 
-    Each epoch takes every recording once as the reference, with a positive (another of its
-    label) and a negative drawn at random. `report` gets the epoch, from 1, and its mean loss.
+    Each epoch takes every recording once as the reference, with a positive (another recording of
+    its label) and a negative drawn at random. `report` gets the epoch, from 1, and its mean loss.
     """
     mean, spread = embeddings.mean(0), embeddings.std(0)
     spread = np.where(spread > 0, spread, 1.0)
@@ -71,15 +71,15 @@ def fit_projection(
 def draw_pairs(
     reference: Tensor, labels: Tensor, sides: list[Tensor], draws: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """One positive and one negative (B,) for each reference (B,).
+    """Draws one positive and one negative (B,) for each reference (B,).
 
-    `sides` holds the rows of each label. A positive is another recording wherever there is one.
+    `sides` has the rows of each label. A positive is another recording if there is one.
     """
     positive, negative = torch.empty_like(reference), torch.empty_like(reference)
     for label, side in enumerate(sides):
         mine = labels[reference] == label
         count = int(mine.sum())
-        # a step of 1 to n - 1 from the reference's own place never ends on it
+        # a step of 1 to n - 1 from the reference's own row never ends on that row
         own = torch.searchsorted(side, reference[mine])
         step = torch.randint(1, max(2, len(side)), (count,), generator=draws)
         positive[mine] = side[(own + step) % len(side)]
@@ -89,7 +89,7 @@ def draw_pairs(
 
 
 def centroid_scores(projected: FloatArray, fitted: FloatArray, labels: IntArray) -> FloatArray:
-    """Nearness to spoof (N,): distance to the bona fide centroid less that to the spoof's.
+    """Returns the distance to the bona fide centroid minus that to the spoof one (N,).
 
     The centroids are those of `fitted` (M, K) with `labels` (M,).
     """

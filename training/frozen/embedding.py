@@ -1,9 +1,8 @@
 """The time-mean of a frozen backbone's last hidden state, for recordings of any lengths at once.
 
-Backbones of the base kind normalise their first convolution over time (`group` norm) and are
-not made for padding: zeros behind a recording would change all of it. Here that norm takes its
-statistics over each recording's own frames, so that a batch gives what every recording gives
-alone.
+Base models normalise their first convolution over time (`group` norm) and are not made for padding:
+zeros after a recording would change all of its frames. Here that norm takes its statistics over
+each recording's own frames, so that a recording gives the same in a batch as alone.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 class Embedder(nn.Module):
     """A frozen backbone; several threads may call it at once.
 
-    It changes the backbone's first norm, until `release`.
+    It replaces the backbone's first norm until `release`.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -43,15 +42,15 @@ class Embedder(nn.Module):
             self._norm = self._first.layer_norm = _OwnFramesNorm(self._given)
 
     def release(self) -> None:
-        """Give the backbone back as it was."""
+        """Restores the backbone."""
         self._first.layer_norm = self._given
 
     @torch.inference_mode()
     def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """Float32 (B, N), zero past `lengths` int64 (B,), to float32 (B, hidden)."""
+        """Takes float32 (B, N), zero past `lengths` int64 (B,), to float32 (B, hidden)."""
         if self.normalises:
             waves = normalise(waves, lengths)
-        # less than a frame is heard as one, with zeros behind it
+        # less than a frame counts as one, with zeros after it
         lengths = lengths.clamp(min=self.least_samples)
         short = self.least_samples - waves.shape[1]
         if short > 0:
@@ -62,7 +61,7 @@ class Embedder(nn.Module):
 
 
 def receptive_field(kernels: list[int], strides: list[int]) -> int:
-    """Samples behind one frame: the fewest that give one."""
+    """Returns the fewest samples that give one frame."""
     field = 1
     for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         field = (field - 1) * stride + kernel
@@ -70,7 +69,7 @@ def receptive_field(kernels: list[int], strides: list[int]) -> int:
 
 
 class _OwnFramesNorm(nn.Module):
-    """Group norm with a channel a group, over the first `frames` of each row."""
+    """Group norm with one channel per group, over the first `frames` of each row."""
 
     def __init__(self, norm: nn.GroupNorm) -> None:
         super().__init__()
@@ -79,7 +78,7 @@ class _OwnFramesNorm(nn.Module):
 
     @property
     def frames(self) -> Tensor:
-        """Valid frames (B,) of the batch that this thread is about to send through."""
+        """Number of valid frames (B,) of the batch that this thread processes next."""
         frames: Tensor = self._own.frames
         return frames
 
@@ -88,7 +87,7 @@ class _OwnFramesNorm(nn.Module):
         self._own.frames = frames
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (B, C, T)."""
+        """Normalises (B, C, T)."""
         frames = self.frames.to(x.device)
         if bool((frames >= x.shape[2]).all()):
             return nn.functional.group_norm(x, x.shape[1], self.weight, self.bias, self.eps)

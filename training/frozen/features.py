@@ -1,8 +1,8 @@
-"""Features of all recordings of a split, on all cores, kept on disk.
+"""Features of all recordings of a split, on all cores, cached on disk.
 
-A thread takes a batch of recordings of like length from decoding to features, with torch's
-operators on one core each: that keeps every core busy where one batch's operators would not. What
-is done is written in parts, so an interrupted run goes on where it was.
+Each thread takes a batch of recordings of similar length from decoding to features, with torch's
+operators on one core: that keeps every core busy, which the operators of one batch would not.
+Results are written in parts, so that an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Features:
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
-        """Whether a recording has features, (N,)."""
+        """Whether each recording has features, (N,)."""
         return np.asarray(~np.isnan(self.spectral[:, 0]))
 
     def columns(self, kind: str) -> FloatArray:
-        """`spectral`, `embeddings`, or `all` of both side by side."""
+        """Returns `spectral`, `embeddings`, or both side by side (`all`)."""
         if kind == "all":
             return np.concatenate((self.spectral, self.embeddings), axis=1)
         made: FloatArray = getattr(self, kind)
@@ -65,10 +65,10 @@ def extract(
     identity: str = "",
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Features:
-    """Features of every recording; parts found in `folder` are reused.
+    """Returns the features of every recording; parts found in `folder` are reused.
 
-    `identity` names the backbone's weights; together with the options and the files it keys
-    what is kept.
+    `identity` identifies the backbone's weights; it is part of the key of the cache, with the
+    options and the files.
     """
     count = len(clips.recordings)
     spectral = np.full((count, len(names(recipe.spectral))), np.nan, dtype=np.float32)
@@ -124,7 +124,7 @@ def _extract(
 
 
 def batches_of(lengths: IntArray, batch_seconds: float) -> list[IntArray]:
-    """Every place once, in batches of like length and at most so much audio, longest first."""
+    """Puts all recordings into batches of similar length and limited audio, longest first."""
     order = np.argsort(-lengths, kind="stable")
     most = batch_seconds * SAMPLE_RATE_HZ
     made: list[IntArray] = []
@@ -138,7 +138,7 @@ def batches_of(lengths: IntArray, batch_seconds: float) -> list[IntArray]:
 
 @contextmanager
 def _one_thread_each(workers: int, device: torch.device) -> Iterator[None]:
-    """Operators of one core while several threads compute on the CPU."""
+    """Limits torch's operators to one core while several threads compute on the CPU."""
     before = torch.get_num_threads()
     if device.type == "cpu" and workers > 1:
         torch.set_num_threads(max(1, before // workers))

@@ -1,4 +1,4 @@
-"""Linear models on embeddings as a classifier that is served live.
+"""Linear models on embeddings, as a classifier that can be served live.
 
 The mean over time, scaling, projection and regression are all affine: together they are the
 projection and the classifier of a `Wav2Vec2ForSequenceClassification`.
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def fold(
     backbone: Backbone, regression: LinearModel, projection: Projection | None = None
 ) -> Classifier:
-    """The classifier whose log-odds are the regression's, on embeddings or on their projection."""
+    """Builds the classifier with the log-odds of a regression on embeddings or their projection."""
     hidden = regression.weights.size if projection is None else projection.weights.shape[1]
     if projection is None:
-        # the regression itself is the projection, to one number
+        # the regression itself is the projection, to a single number
         projection = Projection(regression.weights[None], np.array([regression.bias]))
         last, bias = np.ones(1), 0.0
     else:

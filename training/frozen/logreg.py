@@ -18,8 +18,8 @@ IntArray = npt.NDArray[np.int64]
 class LinearModel:
     """Spoof log-odds of features x (D,): `weights` . x + `bias`.
 
-    `c` is the inverse strength of the penalty that was chosen, `cross_validated` its mean
-    ROC-AUC over the folds. Scaling is folded in.
+    `c` is the inverse strength of the chosen penalty, and `cross_validated` its mean ROC-AUC over
+    the folds. The weights include the scaling.
     """
 
     weights: FloatArray
@@ -28,18 +28,19 @@ class LinearModel:
     cross_validated: float
 
     def scores(self, features: npt.NDArray[np.floating]) -> FloatArray:
-        """Log-odds (N,) of features (N, D)."""
+        """Returns the log-odds (N,) of features (N, D)."""
         return np.asarray(features.astype(np.float64) @ self.weights + self.bias)
 
     def auc(self, features: npt.NDArray[np.floating], labels: IntArray) -> float:
-        """ROC-AUC on labelled features."""
+        """Returns the ROC-AUC on labelled features."""
         return auc(self.scores(features), labels)
 
 
 def split_rows(labels: IntArray, held_out: float, seed: int) -> tuple[IntArray, IntArray]:
-    """Rows to fit on and rows held out, stratified by label.
+    """Returns the rows to fit on and the rows to hold out, stratified by label.
 
-    Raises `UserError` where a part would lack a label.
+    Raises:
+        UserError: if one of the two would lack a label.
     """
     from sklearn.model_selection import train_test_split
 
@@ -61,9 +62,10 @@ def fit_logistic(
     *,
     workers: int = 1,
 ) -> LinearModel:
-    """Choose C from `c_grid` by `folds`-fold ROC-AUC and fit all rows with it.
+    """Chooses C from `c_grid` by `folds`-fold ROC-AUC and fits all rows with it.
 
-    Raises `UserError` where a label has fewer rows than there are folds.
+    Raises:
+        UserError: if a label has fewer rows than there are folds.
     """
     from joblib import parallel_config
     from sklearn.linear_model import LogisticRegression

@@ -1,4 +1,4 @@
-"""Reference system D with its published figures as defaults."""
+"""The recipes of reference system D, with the published settings as defaults."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class SpectralOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.hop_samples <= self.fft_samples:
-            raise ValueError("hop_samples has to be 1 to fft_samples")
+            raise ValueError("hop_samples must be from 1 to fft_samples")
         if not 0 < self.coefficients <= self.cepstrum_bands:
-            raise ValueError("coefficients has to be 1 to cepstrum_bands")
+            raise ValueError("coefficients must be from 1 to cepstrum_bands")
 
 
 @dataclass(frozen=True)
 class ContrastiveOptions:
-    """A linear projection to `size`, trained with one positive and one negative a reference.
+    """A linear projection to `size`, trained with a positive and a negative for each reference.
 
     The loss is `max(0, d(reference, positive) - d(reference, negative) + margin)` with
-    Euclidean distances. The published branch names no number of epochs: this one is fixed
-    beforehand, so that nothing is chosen by the figures it is compared with.
+    Euclidean distances. The publication states no number of epochs: this one was fixed in
+    advance, so that nothing is chosen by the figures that it is compared with.
     """
 
     size: int = 128
@@ -48,11 +48,11 @@ class ContrastiveOptions:
 class FrozenRecipe:
     """Features of whole recordings, scaled, and logistic regression on them.
 
-    `fit_on` is the split that is divided 1 - `held_out` to `held_out`, stratified by
-    label: the larger part is fitted with `folds`-fold cross-validation over `c_grid`, the
-    smaller is the published kind of test. The figures published are of ASVspoof 2019's dev:
-    `fit_on=dev`. A recording is heard for `longest_seconds` at most; a batch holds
-    `batch_seconds` of audio.
+    `fit_on` is the split that is divided 1 - `held_out` to `held_out`, stratified by label: the
+    larger part is fitted, with `folds`-fold cross-validation over `c_grid`, and the smaller one is
+    the test, as in the publication. The published figures are for ASVspoof 2019's dev:
+    `fit_on=dev`. At most `longest_seconds` of a recording are used; a batch has `batch_seconds` of
+    audio.
     """
 
     name: str
@@ -69,7 +69,7 @@ class FrozenRecipe:
         if not 0 < self.held_out < 1:
             raise ValueError(f"held_out is {self.held_out}; it must be between 0 and 1")
         if self.folds < 2 or not self.c_grid or min(self.c_grid) <= 0:
-            raise ValueError("folds has to be 2 or more, and c_grid a list of numbers above 0")
+            raise ValueError("folds must be 2 or more, and c_grid a list of numbers above 0")
         if self.longest_seconds < 0.1 or self.batch_seconds <= 0:
             raise ValueError("longest_seconds and batch_seconds must be above 0")
 

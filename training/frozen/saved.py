@@ -1,7 +1,7 @@
-"""The regression on all features, kept to score recordings again.
+"""The regression on all features, saved to score recordings later.
 
-It cannot be served live: spectral centroid, entropy and MFCCs are not part of the networks that
-the daemon runs. Here it scores files.
+It cannot be served live, since the networks that the daemon runs do not compute spectral centroid,
+entropy and MFCCs. Here it scores files.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class FrozenModel:
 
     @classmethod
     def of(cls, regression: LinearModel, backbone: Backbone, recipe: FrozenRecipe) -> FrozenModel:
-        """The model fitted on a backbone's features."""
+        """Returns the model fitted on a backbone's features."""
         return cls(regression, recipe, backbone.name, backbone.sha256)
 
     def save(self, folder: Path) -> None:
-        """Write `frozen.json`."""
+        """Writes `frozen.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         hand = names(self.recipe.spectral)
         weights = self.regression.weights.tolist()
@@ -64,9 +64,10 @@ class FrozenModel:
 
     @classmethod
     def load(cls, folder: Path) -> FrozenModel:
-        """Read what `save` wrote.
+        """Reads what `save` wrote.
 
-        Raises `UserError` where it is missing or broken.
+        Raises:
+            UserError: if it is missing or broken.
         """
         try:
             content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -94,14 +95,18 @@ class FrozenModel:
         device: torch.device | None = None,
         workers: int = 1,
     ) -> npt.NDArray[np.float64]:
-        """Spoof log-odds of each recording (N,), NaN for one that cannot be decoded.
+        """Returns the spoof log-odds of each recording (N,), NaN if it cannot be decoded.
 
-        `backbone` says where its weights lie now. Raises `UserError` where they are
-        others.
+        `backbone` says where the backbone is now.
+
+        Raises:
+            UserError: if it has other weights.
         """
         loaded = load_backbone(backbone or self.backbone)
         if loaded.sha256 != self.backbone_sha256:
-            raise UserError(f"{loaded.name} has other weights than this model was made on")
+            raise UserError(
+                f"{loaded.name} does not have the weights that this model was fitted on"
+            )
         embedder = Embedder(loaded)
         features = extract(
             clips,

@@ -1,4 +1,4 @@
-r"""Scores of the regression on all features, as a file for `dfd evaluate --scores-in`.
+r"""Scores recordings by the regression on all features, for `dfd evaluate --scores-in`.
 
     python -m dfd.training.frozen.score runs/frozen-logreg/full --out scores.txt \
         --manifest manifest.tsv --audio-root DIR
@@ -23,7 +23,7 @@ from dfd.training.material.clips import scan
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Scores a manifest or a protocol; a mistake is one line and exit status 2."""
+    """Scores a manifest or a protocol; reports a mistake in one line, with exit status 2."""
     parser = argparse.ArgumentParser(prog="python -m dfd.training.frozen.score")
     parser.add_argument("model", type=Path, help="folder full/ that dfd train wrote")
     parser.add_argument("--out", type=Path, required=True, help="score file to write")
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--audio-root", type=Path, required=True)
     parser.add_argument("--protocol", choices=list(PROTOCOLS))
     parser.add_argument("--subset", help="part of the protocol (default: the official one)")
-    parser.add_argument("--backbone", help="where the backbone lies now")
+    parser.add_argument("--backbone", help="where the backbone is now")
     parser.add_argument("--workers", type=int, default=processors.usable())
     options = parser.parse_args(arguments)
     try:

@@ -1,7 +1,7 @@
 """Hand-made features of a batch of recordings: spectral centroid, mel entropy, MFCCs.
 
-Frames are centred, the signal padded with zeros, as in librosa; each recording's figures are
-those it has alone, whatever it is batched with.
+Frames are centred and the signal is padded with zeros, as in librosa; the features of a recording
+do not depend on the others in its batch.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from dfd.evaluation.audio import SAMPLE_RATE_HZ
 from dfd.training.frozen.recipe import SpectralOptions
 
 _LEAST_POWER = 1e-10
-# Decibels below a recording's loudest band that are still told apart.
+# Levels further below a recording's loudest band, in decibels, are clipped.
 _RANGE_DB = 80.0
 
 
 def names(options: SpectralOptions) -> list[str]:
-    """What the columns of `spectral_features` are."""
+    """Returns the names of the columns of `spectral_features`."""
     mfcc = [f"mfcc_{number}" for number in range(options.coefficients)]
     return ["centroid_hz", "mel_entropy", *mfcc]
 
 
 def spectral_features(waves: Tensor, lengths: Tensor, options: SpectralOptions) -> Tensor:
-    """Waves float32 (B, N), zero past `lengths` int64 (B,), to float32 (B, 2 + coefficients).
+    """Takes float32 (B, N), zero past `lengths` int64 (B,), to float32 (B, 2 + coefficients).
 
-    Mean spectral centroid in Hz; Shannon entropy (nats) of the power in the mel bands of a
-    frame, mean over frames, which does not depend on duration; mean MFCCs.
+    The features are the mean spectral centroid in Hz; the Shannon entropy (nats) of the power in
+    a frame's mel bands, averaged over frames, so that it does not depend on duration; mean MFCCs.
     """
     size, hop = options.fft_samples, options.hop_samples
     window = torch.hann_window(size)
@@ -63,7 +63,7 @@ def spectral_features(waves: Tensor, lengths: Tensor, options: SpectralOptions) 
 
 
 def _mel(power: Tensor, bands: int) -> Tensor:
-    """Power (B, F, T) to mel bands (B, bands, T)."""
+    """Takes power (B, F, T) to mel bands (B, bands, T)."""
     return torch.einsum("bft,fm->bmt", power, _filters(power.shape[1], bands))
 
 

@@ -1,4 +1,4 @@
-"""A recipe on frozen features, from data to a model folder with its card."""
+"""Runs a recipe on frozen features, from data to a model folder with its card."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """`fitted` on, `held_out` of the same split, and `dev`; `dev` None where it is them."""
+    """`fitted`, `held_out` from the same split, and `dev`; `dev` is None if they are from dev."""
 
     fitted: Part
     held_out: Part
@@ -59,13 +59,13 @@ class Parts:
 
     @property
     def judged(self) -> dict[str, Part]:
-        """What figures are measured on, by name."""
+        """The parts that figures are measured on, by name."""
         parts = {"held_out": self.held_out}
         return parts if self.dev is None else {**parts, "dev": self.dev}
 
     @property
     def calibrating(self) -> Part:
-        """What calibrates: dev, or what stands for it."""
+        """The part to calibrate on: dev, or the one held out of it."""
         return self.held_out if self.dev is None else self.dev
 
 
@@ -77,12 +77,14 @@ def run(
     tracker: Tracker,
     talk: Talk,
 ) -> str:
-    """Extract, fit, measure, and write `model/`, `full/` and `results.json` below `out`.
+    """Extracts features, fits, measures, and writes `model/`, `full/` and `results.json`.
 
-    `model/` is what is linear in the embeddings, served live; `full/` is the regression on
-    all features (see `saved`) with its scores of dev. An interrupted run goes on from the
-    features on disk; what follows takes seconds and is the same each time. Returns a line with
-    the figures.
+    `model/` is the part that is linear in the embeddings and can be served live; `full/` is the
+    regression on all features (see `saved`) with its scores on dev. An interrupted run continues
+    with the features on disk; the rest takes seconds and is the same each time.
+
+    Returns:
+        A line with the figures.
     """
     backbone = load_backbone(backbone_name)
     train, dev = scan_splits(splits, options.workers, talk)
@@ -178,7 +180,7 @@ def _contrast(
     tracker: Tracker,
     talk: Talk,
 ) -> tuple[Projection, LinearModel]:
-    """Train the projection; measure it by centroids and by regression on what it gives."""
+    """Trains the projection; measures it by centroids and by a regression on its output."""
     fitted = parts.fitted
     wanted = recipe.contrastive
     with talk.bar("contrastive projection", wanted.epochs) as tick:
@@ -252,7 +254,7 @@ def _write(
     options: RunOptions,
     talk: Talk,
 ) -> None:
-    """Calibrate the linear part as it is served, and write it with its card."""
+    """Calibrates the linear part as it is served, and writes it with its card."""
     padding = "mask" if backbone.masks else "zero"
     clips = parts.calibrating.clips
     served_as = ServedAs(recipe.name, padding=padding)
@@ -283,16 +285,16 @@ def _write(
         summary=(
             "Logistic regression on the time-mean of a frozen Wav2Vec2's last hidden state"
             + (", projected by the contrastive branch" if recipe.name == "contrastive" else "")
-            + f"; `{served}` below. Everything in it is linear, so it is served as any other "
-            "classifier. The regression on hand-made features besides (`logreg_all`) lies in "
-            "`../full` and is not served live: the daemon's networks see the waveform only."
+            + f"; `{served}` below. Everything in it is linear, so it can be served like any other "
+            "classifier. The regression that also uses hand-made features (`logreg_all`) is in "
+            "`../full` and cannot be served live: the daemon's networks see only the waveform."
         ),
         backbone=backbone.name,
         backbone_sha256=backbone.sha256,
         seed=options.seed,
         figures=[(name, "; ".join(_told(figures))) for name, figures in results.items()],
         options=dataclasses.asdict(recipe),
-        serve=f"Serve it with `dfd serve --model {folder.name}/`, or name this folder's place.",
+        serve=f"Serve it with `dfd serve --model {folder.name}/`, or use the path of this folder.",
         unreadable=parts.calibrating.clips.unreadable,
     )
     write_card(folder, made, splits)

@@ -1,8 +1,8 @@
-"""What is done to a batch of training waveforms on the fly, on both classes alike.
+"""Augments a batch of training waveforms on the fly, both classes alike.
 
-Everything that is linear (band limits, equalisation, room, coloured noise) happens in one pass
-through the frequency domain; the rest is elementwise. Chances are per waveform. After RawBoost
-(Tak et al. 2022) for the signal-dependent noise, and the telephone path for the rest.
+Everything linear (band limits, equalisation, room, coloured noise) happens in one pass through the
+frequency domain; the rest is elementwise. Chances are per waveform. The signal-dependent noise
+follows RawBoost (Tak et al. 2022); the rest models a telephone path.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What was measured elsewhere: `noises` (K, N) and `rooms` (R, taps), impulse responses."""
+    """Recorded `noises` (K, N), and `rooms` (R, taps), which are impulse responses."""
 
     noises: Tensor
     rooms: Tensor
 
     def to(self, device: torch.device) -> Surroundings:
-        """The same on another device."""
+        """Returns the same on another device."""
         return Surroundings(self.noises.to(device), self.rooms.to(device))
 
 
@@ -33,7 +33,7 @@ NOWHERE = Surroundings(torch.zeros(0, 1), torch.zeros(0, 1))
 class AugmentOptions:
     """Chances (0 to 1) and ranges of each augmentation.
 
-    Measured noises and rooms are those of `Surroundings`; the others are made up.
+    Measured noises and rooms are those of `Surroundings`; the others are synthetic.
     """
 
     narrow_band_chance: float = 0.25
@@ -66,11 +66,11 @@ def augment(
     surroundings: Surroundings = NOWHERE,
     alike: Tensor | None = None,
 ) -> Tensor:
-    """Augment `waves` float32 (B, N), valid up to `lengths` int64 (B,); same shape back.
+    """Augments `waves` float32 (B, N), valid up to `lengths` int64 (B,); keeps the shape.
 
-    `generator` lives on the device of `waves`. `untouched_chance` is that of a waveform to
-    pass as it is. Where `alike` bool (B,) is true, a waveform gets the same band limits,
-    equaliser and levels as the one before it. Level is not kept: see `normalise`.
+    `generator` is on the device of `waves`. `untouched_chance` is the chance that a waveform is
+    left unchanged. Where `alike` bool (B,) is true, a waveform gets the same band limits, equaliser
+    and levels as the one before it. The level changes: see `normalise`.
     """
     clean = waves / _rms(waves, lengths)
     chosen = torch.rand(len(waves), generator=generator, device=waves.device) >= untouched_chance
@@ -136,7 +136,7 @@ def _augment(
 
 
 def normalise(waves: Tensor, lengths: Tensor) -> Tensor:
-    """Zero mean and unit variance over the valid samples, zero elsewhere: (B, N) to (B, N).
+    """Scales (B, N) to zero mean and unit variance over the valid samples, and zero elsewhere.
 
     The same as `Wav2Vec2FeatureExtractor` with `do_normalize`.
     """
@@ -149,7 +149,7 @@ def normalise(waves: Tensor, lengths: Tensor) -> Tensor:
 
 
 class _Draws:
-    """Random columns (B, 1) from one generator, on the device of the batch."""
+    """Draws random columns (B, 1) from one generator, on the device of the batch."""
 
     def __init__(self, waves: Tensor, generator: torch.Generator, alike: Tensor | None) -> None:
         self.batch = waves.shape[0]
@@ -164,7 +164,7 @@ class _Draws:
         return torch.where(self.alike.unsqueeze(1), drawn.roll(1, 0), drawn)
 
     def below(self, count: int, end: int) -> Tensor:
-        """Integers (count,) from 0 to `end` - 1."""
+        """Draws integers (count,) from 0 to `end` - 1."""
         return torch.randint(end, (count,), generator=self.generator, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
@@ -177,7 +177,7 @@ class _Draws:
         return low + (high - low) * self.uniform(self.batch, 1)
 
     def rows(self, probability: float) -> Tensor:
-        """Indices of the waveforms that are hit."""
+        """Draws the indices of the waveforms to alter."""
         return self.chance(probability)[:, 0].nonzero()[:, 0]
 
     def chance(self, probability: float) -> Tensor:
@@ -195,13 +195,13 @@ def _rms(waves: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _slope(hertz: Tensor, edge: Tensor, width: Tensor) -> Tensor:
-    """1 well below `edge` (B, 1), 0 well above it, a raised cosine of `width` between."""
+    """Returns 1 well below `edge` (B, 1), 0 well above it, and a raised cosine in between."""
     position = ((hertz - edge) / width + 0.5).clamp(0, 1)
     return 0.5 + 0.5 * torch.cos(math.pi * position)
 
 
 def _bands(hertz: Tensor, narrow: Tensor, options: AugmentOptions, draws: _Draws) -> Tensor:
-    """Band limits and a smooth equaliser: real gains (B, F)."""
+    """Draws band limits and a smooth equaliser, as real gains (B, F)."""
     width = draws.between(50.0, 800.0)
     low_pass = draws.chance(options.low_pass_chance)
     edge = torch.where(low_pass, draws.between(*options.low_pass_hz), 1e5)
@@ -220,7 +220,7 @@ def _bands(hertz: Tensor, narrow: Tensor, options: AugmentOptions, draws: _Draws
 
 
 def _room(size: int, rows: Tensor, options: AugmentOptions, draws: _Draws, rate: int) -> Tensor:
-    """Spectrum (R, F) of an exponentially decaying noise tail behind a direct impulse."""
+    """Draws spectra (R, F) of an exponentially decaying noise tail after a direct impulse."""
     taps = int(rate * 0.25)
     time = torch.arange(taps, device=draws.device) / rate
     decay = draws.between(*options.room_decay_seconds)[rows]
@@ -236,7 +236,7 @@ def _room(size: int, rows: Tensor, options: AugmentOptions, draws: _Draws, rate:
 def _noise(
     hertz: Tensor, spectrum: Tensor, response: Tensor, options: AugmentOptions, draws: _Draws
 ) -> Tensor:
-    """Spectrum (R, F) of coloured noise at a random SNR, most of it behind the band limits."""
+    """Draws spectra (R, F) of coloured noise at a random SNR, mostly within the band limits."""
     count = spectrum.shape[0]
     shape = (hertz + 50.0) ** (-1.2 * draws.uniform(count, 1))
     behind = draws.uniform(count, 1) < 0.7
@@ -251,7 +251,7 @@ def _noise(
 def _background(
     rows: Tensor, count: int, options: AugmentOptions, draws: _Draws, around: Surroundings
 ) -> Tensor:
-    """Stretches (R, N) of measured noises, at a random SNR to a waveform of unit power."""
+    """Draws pieces (R, N) of measured noises, at a random SNR to a waveform of unit power."""
     picked = draws.below(len(rows), len(around.noises)).unsqueeze(1)
     length = around.noises.shape[1]
     start = draws.below(len(rows), length).unsqueeze(1)
@@ -262,7 +262,7 @@ def _background(
 
 
 def _mu_law(waves: Tensor, full_scale: Tensor) -> Tensor:
-    """8-bit mu-law with `full_scale` times the RMS at the ends of the scale."""
+    """Applies 8-bit mu-law, whose full scale is `full_scale` times the RMS."""
     scaled = (waves / full_scale).clamp(-1, 1)
     mu = 255.0
     compressed = torch.sign(scaled) * torch.log1p(mu * scaled.abs()) / math.log1p(mu)
@@ -272,7 +272,7 @@ def _mu_law(waves: Tensor, full_scale: Tensor) -> Tensor:
 
 
 def _lost_packets(count: int, options: AugmentOptions, draws: _Draws, rate: int) -> Tensor:
-    """Gains (B, N), zero in packets of 20 ms lost with a chance of 1 to 10 %."""
+    """Draws gains (B, N), zero in packets of 20 ms that are lost with a chance of 1 to 10 %."""
     packet = rate // 50
     lost = draws.uniform(draws.batch, -(-count // packet)) < draws.between(0.01, 0.1)
     lost = lost & draws.chance(options.packet_loss_chance)
@@ -280,7 +280,7 @@ def _lost_packets(count: int, options: AugmentOptions, draws: _Draws, rate: int)
 
 
 def _time_mask(count: int, options: AugmentOptions, draws: _Draws, rate: int) -> Tensor:
-    """Gains (B, N), zero in one span of at most `mask_seconds`."""
+    """Draws gains (B, N), zero in one span of at most `mask_seconds`."""
     span = draws.uniform(draws.batch, 1) * options.mask_seconds * rate
     start = draws.uniform(draws.batch, 1) * count
     positions = torch.arange(count, device=draws.device)

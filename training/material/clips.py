@@ -1,8 +1,8 @@
 """Audio for an epoch, decoded by several threads while the network computes.
 
-libav and NumPy let other threads run, so threads are enough; a batch is the unit of work,
-and the training step finds it ready. What is random about a batch comes from a generator of its
-own, so a resumed run hears the same audio.
+libav and NumPy release the interpreter, so threads are enough; a batch is the unit of work, and is
+ready when the training step needs it. The random choices for a batch come from its own generator,
+so a resumed run hears the same audio.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Job = TypeVar("Job")
 Made = TypeVar("Made")
 
 SCAN_FILES = 64
-# Batches are made of neighbours in length within so many batches' worth of shuffled recordings.
+# Shuffled recordings are sorted by length within groups of this many batches.
 NEIGHBOURHOOD_BATCHES = 50
 
 
@@ -39,8 +39,8 @@ NEIGHBOURHOOD_BATCHES = 50
 class Clips:
     """Recordings below `root` that have audio; `lengths` int64 (N,) in samples at 16 kHz.
 
-    `unreadable` maps file names to reasons; it grows where a file turns out broken when it is
-    decoded. `incomplete` maps those that are used to what of them is cut, damaged or left.
+    `unreadable` maps file names to reasons; files that prove to be broken when they are decoded
+    are added. `incomplete` does the same for files that are used although a part is missing.
     """
 
     recordings: list[Recording]
@@ -52,11 +52,11 @@ class Clips:
 
     @property
     def labels(self) -> IntArray:
-        """1 for spoof, (N,)."""
+        """Labels (N,), 1 for spoof."""
         return np.array([recording.label for recording in self.recordings], dtype=np.int64)
 
     def read(self, row: int) -> FloatArray | None:
-        """The recording as 16 kHz mono (n,), or None, and noted, where it is broken."""
+        """Reads a recording as 16 kHz mono (n,); a broken one gives None and is noted."""
         file = self.recordings[row].file
         try:
             decoded = decode(self.root / file)
@@ -87,9 +87,10 @@ def scan(
     workers: int,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Clips:
-    """Look at every file's header; those that cannot be opened are left out and named.
+    """Reads every file's header; files that cannot be opened are left out and named.
 
-    Raises `UserError` where a label is left without a file.
+    Raises:
+        UserError: if a label is left without a file.
     """
     parts = [
         range(at, min(at + SCAN_FILES, len(recordings)))
@@ -115,7 +116,7 @@ def scan(
 
 
 def _samples(path: Path) -> int | str:
-    """Samples at 16 kHz by a file's header, or why there are none."""
+    """Returns the samples at 16 kHz according to a file's header, or why there are none."""
     try:
         return max(1, samples_by_header(path))
     except UserError as error:
@@ -125,9 +126,9 @@ def _samples(path: Path) -> int | str:
 def batches_by_length(
     lengths: IntArray, batch: int, generator: np.random.Generator
 ) -> list[IntArray]:
-    """Every row once, in batches of rows of like length, in random order.
+    """Puts every row into a batch of rows of similar length, in random order.
 
-    The last batch of a neighbourhood may be smaller.
+    The last batch of a group may be smaller.
     """
     order = generator.permutation(len(lengths))
     size = batch * NEIGHBOURHOOD_BATCHES
@@ -140,7 +141,7 @@ def batches_by_length(
 
 
 def collate(pieces: Sequence[FloatArray], labels: Sequence[int], samples: int = 0) -> Batch:
-    """Pad pieces with zeros to `samples`, or to the longest where that is 0."""
+    """Pads pieces with zeros to `samples`, or to the longest if that is 0."""
     size = samples or max(piece.size for piece in pieces)
     waves = np.zeros((len(pieces), size), dtype=np.float32)
     for slot, piece in enumerate(pieces):
@@ -150,7 +151,7 @@ def collate(pieces: Sequence[FloatArray], labels: Sequence[int], samples: int = 
 
 
 def prefetch(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Iterator[Made]:
-    """Results of `work` in the order of `jobs`, made ahead by `workers` threads."""
+    """Yields results of `work` in the order of `jobs`, computed ahead by `workers` threads."""
     if workers < 1:
         yield from map(work, jobs)
         return

@@ -1,6 +1,6 @@
 """Which codecs the training speech goes through, rendered once.
 
-Both classes go through the same codecs with the same chances, so that a codec says nothing of
+Both classes go through the same codecs with the same chances, so that a codec tells nothing about
 the label. G.711 and band limits are cheap enough to be applied on the fly: see `augment`.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dfd.evaluation.telephone.codecs import TELEPHONY, WEB, Codec
 
-# how often, against the others
+# relative frequencies
 WEIGHTS = {
     "opus-8k": 0.5,
     "opus-12k": 1.0,
@@ -30,6 +30,6 @@ CODECS = tuple(codec for codec in (*TELEPHONY, *WEB) if codec.name in WEIGHTS)
 
 
 def pick_codec(generator: np.random.Generator) -> Codec:
-    """One of `CODECS` by weight."""
+    """Draws one of `CODECS` by weight."""
     weights = np.array([WEIGHTS[codec.name] for codec in CODECS])
     return CODECS[int(generator.choice(len(CODECS), p=weights / weights.sum()))]

@@ -1,7 +1,7 @@
 """Synthetic speech with eSpeak NG (Duddington and others), from the library on PyPI.
 
-A formant synthesiser is easy to tell from a person, and still a detector that never heard one
-does not: a little of it belongs into training.
+A formant synthesiser is easy to tell from a person, yet a detector that has never heard one cannot
+do it: a little of it belongs in the training set.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ENDINGS = (
 
 @dataclass(frozen=True)
 class Voice:
-    """How a text is spoken: eSpeak's voice name, pitch 0 to 100, words a minute."""
+    """How a text is spoken: eSpeak's voice name, pitch from 0 to 100, words per minute."""
 
     name: str = "en-us"
     pitch: int = 50
@@ -93,7 +93,7 @@ def speak(text: str, voice: Voice | None = None) -> tuple[npt.NDArray[np.int16],
 
 
 def draw_voice(generator: np.random.Generator) -> Voice:
-    """A random voice, variant, pitch and speed."""
+    """Draws a voice, variant, pitch and speed."""
     name = str(generator.choice(VOICES)) + str(generator.choice(VARIANTS))
     return Voice(
         name,
@@ -104,7 +104,7 @@ def draw_voice(generator: np.random.Generator) -> Voice:
 
 
 def draw_sentence(generator: np.random.Generator) -> str:
-    """A random sentence of some four seconds."""
+    """Draws a sentence of about four seconds."""
     parts = (generator.choice(part) for part in (_OPENINGS, _SUBJECTS, _ACTIONS, _ENDINGS))
     opening, subject, action, ending = (str(part) for part in parts)
     return f"{opening}, {subject} {action}, {ending}."

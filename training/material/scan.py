@@ -1,4 +1,4 @@
-"""A first look at the files of both splits."""
+"""Checks the files of both splits before training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAMED_AT_MOST = 5
 
 
 def scan_splits(splits: Splits, workers: int, talk: Talk) -> tuple[Clips, Clips]:
-    """The readable recordings of train and of dev; says which are not."""
+    """Returns the readable recordings of train and of dev; names those that are not readable."""
     made = []
     for name, rows in (("train", splits.train), ("dev", splits.dev)):
         with talk.bar(f"looking at {name}", len(rows)) as tick:
@@ -23,7 +23,7 @@ def scan_splits(splits: Splits, workers: int, talk: Talk) -> tuple[Clips, Clips]
 
 
 def tell_unreadable(clips: Clips, split: str, talk: Talk) -> None:
-    """Count and name the files that are left out, and those that are not whole."""
+    """Counts and names the files that are left out, and the incomplete ones."""
     for files, what in (
         (clips.unreadable, "cannot be read and are left out"),
         (clips.incomplete, "are used though part of them is missing"),

@@ -1,4 +1,4 @@
-"""The recordings that a reference recipe learns from and those that it is chosen by."""
+"""The recordings that a reference recipe is trained on, and those that it is selected by."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABEL_NAMES = ("bona fide", "spoof")
 
 @dataclass(frozen=True)
 class Splits:
-    """`train` and `dev` recordings below `root`; `name` says of which data."""
+    """`train` and `dev` recordings below `root`; `name` is that of the data set."""
 
     name: str
     root: Path
@@ -30,9 +30,10 @@ class Splits:
 
 
 def corpus_splits(folder: Path) -> Splits:
-    """The splits `train` and `dev` of `manifest.tsv` in a corpus folder.
+    """Returns the splits `train` and `dev` of `manifest.tsv` in a corpus folder.
 
-    Raises `UserError` where it cannot be read or a split lacks a label.
+    Raises:
+        UserError: if it cannot be read, or a split lacks a label.
     """
     manifest = folder / "manifest.tsv"
     return Splits(
@@ -44,9 +45,10 @@ def corpus_splits(folder: Path) -> Splits:
 
 
 def protocol_splits(name: str, root: Path) -> Splits:
-    """The partitions `train` and `dev` of a data set in its standard layout.
+    """Returns the partitions `train` and `dev` of a data set in its standard layout.
 
-    Raises `UserError` for another data set, or where its protocols are not there.
+    Raises:
+        UserError: if the data set has none, or its protocols are missing.
     """
     from dfd.evaluation.protocols import asvspoof2019
 
@@ -64,14 +66,14 @@ def protocol_splits(name: str, root: Path) -> Splits:
 
 
 def require_both(rows: Sequence[Recording], where: str) -> None:
-    """Raise `UserError` unless both labels are there."""
+    """Raises `UserError` unless both labels are there."""
     for label, name in enumerate(LABEL_NAMES):
         if not any(row.label == label for row in rows):
             raise UserError(f"{where}: no {name} recordings; both labels are needed")
 
 
 def sources(rows: Sequence[Recording]) -> list[tuple[str, int, int]]:
-    """Source, bona fide count and spoof count, by name."""
+    """Returns each source with its numbers of bona fide and of spoof recordings, by name."""
     counts = Counter((row.source or "(no source given)", row.label) for row in rows)
     return [
         (source, counts[source, 0], counts[source, 1])

@@ -1,4 +1,4 @@
-"""Noises and rooms that a corpus brings, by the `extras.tsv` beside its manifest."""
+"""Reads the noises and rooms of a corpus, which `extras.tsv` beside its manifest lists."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from dfd.training.material.augment import NOWHERE, Surroundings
 FILE = "extras.tsv"
 NOISE_SAMPLES = 5 * SAMPLE_RATE_HZ
 ROOM_SAMPLES = SAMPLE_RATE_HZ // 2
-# what is kept before the direct sound of a room
+# how much is kept before the direct sound of a room
 _BEFORE = 8
 
 
 def read_surroundings(corpus: Path) -> Surroundings:
     """Reads the noises and impulse responses of a corpus; none where it has no `extras.tsv`.
 
-    Rows have the columns `file` and `kind`, which is `noise` or `rir`; others are left out, and
-    so is what cannot be decoded or is silent.
+    Rows have the columns `file` and `kind`, which is `noise` or `rir`. Other rows are left out, and
+    so are files that are silent or cannot be decoded.
 
-    Raises `UserError` where the file is of another form.
+    Raises:
+        UserError: if the file has another form.
     """
     path = corpus / FILE
     if not path.exists():
@@ -52,13 +53,13 @@ def read_surroundings(corpus: Path) -> Surroundings:
 
 
 def _repeated(samples: FloatArray) -> FloatArray:
-    """A noise of unit power, as often as it takes."""
+    """Returns a noise at unit power, repeated to the length needed."""
     samples = samples / np.sqrt(np.mean(samples**2))
     return np.asarray(np.resize(samples, NOISE_SAMPLES), np.float32)
 
 
 def _response(samples: FloatArray) -> FloatArray:
-    """A response of unit energy, from just before its largest sample."""
+    """Returns a response at unit energy, from just before its largest sample."""
     first = max(0, int(np.abs(samples).argmax()) - _BEFORE)
     made = np.zeros(ROOM_SAMPLES, np.float32)
     part = samples[first : first + ROOM_SAMPLES]

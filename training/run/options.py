@@ -10,9 +10,10 @@ import torch
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`workers` threads decode audio; `checkpoint` also writes the authors' own form.
+    """Where to write, and with what means.
 
-    `cache` keeps what is costly to make and the same in every run.
+    `workers` threads decode audio; `checkpoint` also writes the authors' own format. `cache` keeps
+    what is costly to compute and the same in every run.
     """
 
     out: Path

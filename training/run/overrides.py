@@ -1,8 +1,8 @@
-"""Options of a recipe, changed by a TOML or JSON file and by `NAME=VALUE`.
+"""Changes options of a recipe by a TOML or JSON file and by `NAME=VALUE`.
 
-A recipe is a tree of frozen dataclasses. A change names a field by its path: `dropout`,
-`stages.top.epochs` (a tuple of dataclasses is entered by the `name` of its members). Types
-are those of the fields' annotations; ranges are checked where the dataclasses check themselves.
+A recipe is a tree of frozen dataclasses. A change names a field by its path: `dropout`, or
+`stages.top.epochs` (members of a tuple of dataclasses are found by their `name`). Types are those
+of the fields' annotations; the dataclasses check ranges themselves.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ T = TypeVar("T")
 
 
 def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
-    """The options with `changes` (nested by name) made.
+    """Returns the options with `changes` (nested by name).
 
-    Raises `UserError` for an unknown name, a value of another type, or one out of range.
+    Raises:
+        UserError: if a name is unknown, or a value has the wrong type or is out of range.
     """
     hints = get_type_hints(type(options))
     fields = {field.name for field in dataclasses.fields(cast(Any, options))} - {"name"}
@@ -46,9 +47,10 @@ def override(options: T, changes: Mapping[str, Any], path: str = "") -> T:
 
 
 def read_changes(file: Path | None, settings: Sequence[str]) -> dict[str, Any]:
-    """The changes of an options file (`.toml` or `.json`), then those of `NAME=VALUE`.
+    """Reads the changes of an options file (`.toml` or `.json`), then those of `NAME=VALUE`.
 
-    Raises `UserError` where the file or a setting cannot be read.
+    Raises:
+        UserError: if the file or a setting cannot be read.
     """
     changes: dict[str, Any] = {} if file is None else _read(file)
     for setting in settings:
@@ -75,12 +77,12 @@ def _read(file: Path) -> dict[str, Any]:
         kind = "JSON" if file.suffix == ".json" else "TOML"
         raise UserError(f"{file} is not {kind}: {error}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{file} holds no table of options")
+        raise UserError(f"{file} does not contain a table of options")
     return content
 
 
 def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none."""
+    """Reads a TOML value; a text that is not one stands for itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

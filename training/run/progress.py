@@ -1,4 +1,4 @@
-"""How a training tells how far it is."""
+"""How a training reports its progress."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Protocol
 
 
 class Tick(Protocol):
-    """Moves a bar on."""
+    """Advances a progress bar."""
 
     def __call__(self, done: int, note: str = "", /) -> None:
-        """So many more are done; `note` stands beside the bar."""
+        """Adds to the number done; `note` is shown beside the bar."""
 
 
 @dataclass(frozen=True)
 class Talk:
-    """`bar` opens a progress bar of a title and a total; `say` prints a line that stays."""
+    """`bar` opens a progress bar with a title and a total; `say` prints a line that stays."""
 
     bar: Callable[[str, int], AbstractContextManager[Tick]]
     say: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""Curves of a training: TensorBoard files, and Weights & Biases where it is asked for."""
+"""Curves of a training: TensorBoard files, and Weights & Biases on request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dfd.errors import UserError
 
 
 class Tracker:
-    """Writes named values over clips heard; nothing where neither is wanted."""
+    """Writes named values over the number of clips heard; nothing if neither is wanted."""
 
     def __init__(self, writer: Any = None, run: Any = None) -> None:
         self._writer = writer
         self._run = run
 
     def add(self, values: Mapping[str, float], clips: int) -> None:
-        """Add a point to each curve."""
+        """Adds a point to each curve."""
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, clips)
@@ -50,9 +50,10 @@ def open_tracker(
     options: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> Tracker:
-    """A tracker that writes below `out`; with `resume` the run that was there goes on.
+    """Opens a tracker that writes below `out`; with `resume`, an earlier run there is continued.
 
-    Raises `UserError` where a package is missing or Weights & Biases cannot start.
+    Raises:
+        UserError: if a package is missing, or Weights & Biases cannot start.
     """
     writer = run = None
     if wandb_project is not None:
@@ -90,7 +91,7 @@ def _wandb_run(
             id=kept.read_text(),
             resume="allow",
         )
-    except Exception as error:  # its own kinds, and those of its network
+    except Exception as error:  # its own exceptions, and those of its network libraries
         said = " ".join(str(error).split())
         raise UserError(
             f"Weights & Biases did not start ({said[:160]}): log in with wandb login, or set "

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Classifier(nn.Module):
-    """Waveforms to logits; its parameters are named `backbone.*` and `classifier.*`.
+    """Takes waveforms to logits; its parameters are named `backbone.*` and `classifier.*`.
 
-    `masked` hides padding from the network; otherwise it sees zeros, also in the mean.
+    `masked` hides padding from the network; otherwise it sees zeros, which count in the mean too.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Classifier(nn.Module):
         self.masked = masked
 
     def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """Float32 (B, N), valid up to `lengths` int64 (B,), to logits float32 (B, 2)."""
+        """Takes float32 (B, N), valid up to `lengths` int64 (B,), to logits float32 (B, 2)."""
         if self.normalised:
             waves = normalise(waves, lengths)
         mean = mean_frame(self.backbone, waves, lengths if self.masked else None)
@@ -40,9 +40,10 @@ class Classifier(nn.Module):
 
 
 def mean_frame(backbone: nn.Module, waves: Tensor, lengths: Tensor | None) -> Tensor:
-    """Time-mean of the last hidden state, float32 (B, hidden).
+    """Returns the time-mean of the last hidden state, float32 (B, hidden).
 
-    Frames past `lengths` are hidden from the network and left out of the mean; None takes all.
+    Frames past `lengths` are hidden from the network and left out of the mean; None means that all
+    frames count.
     """
     model: Any = backbone
     mask = None
@@ -61,7 +62,7 @@ def mean_frame(backbone: nn.Module, waves: Tensor, lengths: Tensor | None) -> Te
 def scorer(
     model: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Windows (B, N) and lengths (B,) to spoof log-odds (B,) on the CPU, in inference."""
+    """Returns a function from windows (B, N) and lengths (B,) to spoof log-odds (B,) on the CPU."""
 
     def score(waves: Tensor, lengths: Tensor) -> Tensor:
         with torch.inference_mode(), autocast(device, dtype):
@@ -72,5 +73,5 @@ def scorer(
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Mixed precision, or none for float32."""
+    """Turns on mixed precision, except for float32."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

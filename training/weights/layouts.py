@@ -1,4 +1,4 @@
-"""A trained classifier as files that `--model` reads."""
+"""Writes a trained classifier as files that `--model` reads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ LABELS = {0: "bonafide", 1: "spoof"}
 
 
 def write_transformers(model: Classifier, facts: dict[str, Any], folder: Path) -> None:
-    """Write a `Wav2Vec2ForSequenceClassification` folder with `dfd.json`.
+    """Writes a `Wav2Vec2ForSequenceClassification` folder with `dfd.json`.
 
     A linear head becomes the projection, and the classifier after it the identity: both are
     affine, so the scores are the same.
 
-    Raises `TypeError` for a head that is not affine.
+    Raises:
+        TypeError: if the head is not affine.
     """
     projector, classifier = _affine(model.classifier)
     write_affine(model.backbone, projector, classifier, facts, folder, normalised=model.normalised)
@@ -38,7 +39,7 @@ def write_affine(
     *,
     normalised: bool,
 ) -> None:
-    """Write a backbone with two affine maps behind it, the mean over time between them."""
+    """Writes a backbone followed by two affine maps, with the mean over time between them."""
     from transformers import Wav2Vec2ForSequenceClassification
 
     source: Any = backbone
@@ -60,7 +61,7 @@ def write_affine(
 
 
 def write_preprocessor(folder: Path, *, normalised: bool, masked: bool) -> None:
-    """Write `preprocessor_config.json`."""
+    """Writes `preprocessor_config.json`."""
     from transformers import Wav2Vec2FeatureExtractor
 
     make: Any = Wav2Vec2FeatureExtractor
@@ -74,22 +75,22 @@ def write_preprocessor(folder: Path, *, normalised: bool, masked: bool) -> None:
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write `dfd.json`."""
+    """Writes `dfd.json`."""
     (folder / "dfd.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def state_of(model: Classifier) -> dict[str, Tensor]:
-    """Every tensor as the reference systems name it: `backbone.*` and `classifier.*`."""
+    """Returns every tensor under the reference systems' names: `backbone.*`, `classifier.*`."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def write_state(
     model: Classifier, facts: dict[str, Any], path: Path, *, books: dict[str, Any] | None = None
 ) -> None:
-    """Write a state dict with the backbone's config.json and `dfd.json` beside it.
+    """Writes a state dict with the backbone's config.json and `dfd.json` beside it.
 
-    Bare it is the layout of reference system C; with `books` (epoch, best EER and so on) it is
-    the `model_state_dict` of a checkpoint as system A has it. It is safe to load.
+    Alone it has the layout of reference system C; with `books` (epoch, best EER and so on) it is
+    the `model_state_dict` of a checkpoint in the layout of system A. It is safe to load.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = state_of(model)

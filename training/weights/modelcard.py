@@ -1,4 +1,4 @@
-"""The page beside trained weights: what they were made from, and how good they are."""
+"""Writes the page beside trained weights: what they were made from, and how good they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMED_AT_MOST = 20
 
 @dataclass(frozen=True)
 class Made:
-    """What a card tells. `figures` are rows of name and text; `options` those in force."""
+    """The content of a card. `figures` are rows of name and text."""
 
     title: str
     recipe: str
@@ -30,7 +30,7 @@ class Made:
 
 
 def write_card(folder: Path, made: Made, splits: Splits) -> None:
-    """Write `README.md`."""
+    """Writes `README.md`."""
     lines = [
         f"# {made.title}",
         "",
@@ -47,8 +47,8 @@ def write_card(folder: Path, made: Made, splits: Splits) -> None:
         "",
         "## Figures",
         "",
-        "Measured on dev, which also chose the weights and fitted the calibration: they flatter. "
-        "Measure on data of your own with `dfd evaluate`.",
+        "Measured on dev, which also selected the weights and fitted the calibration, so they are "
+        "optimistic. Measure on data of your own with `dfd evaluate`.",
         "",
         "| figure | value |",
         "|---|---|",

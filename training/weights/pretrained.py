@@ -1,4 +1,4 @@
-"""A pretrained Wav2Vec2 backbone, from a folder or from the hub's cache."""
+"""Loads a pretrained Wav2Vec2 backbone, from a folder or from the hub's cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfd.errors import UserError
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
 
-# SpecAugment's embedding is not in every checkpoint; a fresh one is as good.
+# SpecAugment's embedding is not in every checkpoint; a new one does as well.
 _MAY_BE_FRESH = {"masked_spec_embed"}
 
 
@@ -23,7 +23,7 @@ _MAY_BE_FRESH = {"masked_spec_embed"}
 class Backbone:
     """`model` in float32 on the CPU; `normalises` is its preprocessor's `do_normalize`.
 
-    `sha256` is of its weights, tensor by tensor.
+    `sha256` is the digest of its weights, tensor by tensor.
     """
 
     name: str
@@ -39,10 +39,12 @@ class Backbone:
 
 
 def load_backbone(name: str) -> Backbone:
-    """Load `bundled`, a folder, or a hub id, whatever head was saved with it.
+    """Loads `bundled`, a folder, or a hub id, whatever head was saved with it.
 
-    The hub's cache and its offline mode apply. Raises `UserError` where there is no such
-    model, it is no Wav2Vec2, or tensors are missing.
+    The hub's cache and its offline mode apply.
+
+    Raises:
+        UserError: if there is no such model, it is not a Wav2Vec2, or tensors are missing.
     """
     from transformers import AutoConfig, Wav2Vec2Model
 
@@ -56,7 +58,7 @@ def load_backbone(name: str) -> Backbone:
             model, found = make.from_pretrained(folder, output_loading_info=True)
     except UserError:
         raise
-    except Exception as error:  # transformers and safetensors each have their own
+    except Exception as error:  # transformers and safetensors have several exceptions of their own
         said = " ".join(str(error).split())
         raise UserError(f"no backbone in {name}: {said[:200]}") from None
     missing = sorted(set(found["missing_keys"]) - _MAY_BE_FRESH)
@@ -69,7 +71,7 @@ def load_backbone(name: str) -> Backbone:
 
 
 def weights_digest(model: Any) -> str:
-    """SHA-256 of a module's tensors, in the order of their names."""
+    """Returns the SHA-256 of a module's tensors, in the order of their names."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -78,7 +80,7 @@ def weights_digest(model: Any) -> str:
 
 
 def _folder(name: str) -> Path:
-    """Where a backbone's files lie, or come to lie in the hub's cache."""
+    """Returns the folder of a backbone's files, fetched to the hub's cache if needed."""
     from dfd.detector.files import hub
     from dfd.detector.files.bundled import BUNDLED, bundled_folder
 
@@ -96,7 +98,7 @@ def _folder(name: str) -> Path:
 
 
 def _normalises(folder: Path) -> bool:
-    """`do_normalize` of the preprocessor; true, transformers' default, where none says."""
+    """Reads `do_normalize` of the preprocessor; true, transformers' default, if it is not given."""
     file = folder / "preprocessor_config.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -107,7 +109,7 @@ def _normalises(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from reporting unused heads: they are expected."""
+    """Keeps transformers from reporting unused heads, which are expected."""
     from transformers.utils import logging as package
 
     logging: Any = package

@@ -1,4 +1,4 @@
-"""What a live detector needs besides its weights, measured on dev: the keys of `dfd.json`."""
+"""Measures on dev what a live detector needs besides its weights: the keys of `dfd.json`."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from dfd.streaming.options import ModelTraits
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# The detector's own default, for data too small to measure it.
+# The detector's own default, if there is too little data to measure it.
 USUAL_CORRELATION = 0.5
-# Recordings that are joined to a stream.
+# How many recordings are joined to a stream.
 STREAM_RECORDINGS = 6
-# A window with less speech is not scored live.
+# Windows with less speech are not scored live.
 MIN_SPEECH_SECONDS = 1.0
 
 
-# A stream's label, and its windows with raw log-odds.
+# the label of a stream, and its windows with raw log-odds
 Stream = tuple[int, WindowScores]
 
 
 @dataclass(frozen=True)
 class ServedAs:
-    """How the daemon is to cut and pad, and what else `dfd.detector.files.card` knows."""
+    """How the daemon should cut and pad, and other fields of `dfd.detector.files.card`."""
 
     name: str
     padding: str
@@ -50,7 +50,7 @@ class ServedAs:
     trained_bandwidth_hz: float = SAMPLE_RATE_HZ / 2
 
     def traits(self, evidence_correlation: float = USUAL_CORRELATION) -> ModelTraits:
-        """What the streaming core will know of the model."""
+        """Returns the traits that the streaming core will see."""
         return ModelTraits(
             sample_rate_hz=SAMPLE_RATE_HZ,
             window_samples=self.window_samples,
@@ -68,14 +68,15 @@ def serving_facts(
     recordings: Sequence[Recording],
     served: ServedAs,
 ) -> dict[str, Any]:
-    """Fit calibration, evidence correlation and thresholds on raw window log-odds of dev.
+    """Fits calibration, evidence correlation and thresholds on raw window log-odds of dev.
 
-    `whole` has the windows of each recording, none for one that was not scored;
-    `beginnings` the log-odds (R,) of its first seconds alone (`PROVISIONAL_SECONDS`), whose
-    scores use the same map, NaN for one that was not. `streams` stand for long live streams.
+    `whole` has the windows of each recording, none for one that was not scored; `beginnings` has
+    the log-odds (R,) of its first seconds alone (`PROVISIONAL_SECONDS`), which use the same map,
+    and NaN for one that was not scored. `streams` stand for long live streams. The thresholds are
+    reached by a share of `false_alarm_rate` of the human recordings, and by no human stream.
 
-    `false_alarm_rate` of the human recordings, and no human stream, reach the thresholds.
-    Raises `UserError` where a label has no score.
+    Raises:
+        UserError: if a label has no score.
     """
     labels = np.array([recording.label for recording in recordings], dtype=np.int64)
     first = np.array([windows.llrs[0] if len(windows) else np.nan for windows in whole])
@@ -120,7 +121,7 @@ def serving_facts(
 def _error_rates(
     scores: FloatArray, labels: IntArray, whole: Sequence[WindowScores], threshold: float
 ) -> dict[str, float]:
-    """How often recordings as long as those of dev are judged wrongly at a threshold."""
+    """Returns how often recordings as long as those of dev are misjudged at a threshold."""
     alarmed = scores >= math.log(threshold / (1 - threshold))
     human, spoof = ((labels == label) & ~np.isnan(scores) for label in (0, 1))
     heard = [windows.spans[-1].end_sample / SAMPLE_RATE_HZ for windows in whole if len(windows)]
@@ -135,9 +136,9 @@ def _error_rates(
 def stream_rows(
     recordings: Sequence[Recording], usable: Callable[[int], bool], most: int = STREAM_RECORDINGS
 ) -> list[list[int]]:
-    """Rows of up to `most` recordings of one speaker (human) or one system (spoof) of a source.
+    """Groups rows of up to `most` recordings of a source by speaker (human) or system (spoof).
 
-    A group with fewer than two `usable` rows makes no stream.
+    A group with fewer than two `usable` rows is left out.
     """
     groups: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
     for row, recording in enumerate(recordings):
@@ -153,7 +154,7 @@ def stream_rows(
 
 
 def in_a_row(recordings: Sequence[Recording], whole: Sequence[WindowScores]) -> list[Stream]:
-    """Streams out of the windows of recordings, one after the other."""
+    """Makes streams of the windows of recordings, one after another."""
     return [
         (recordings[rows[0]].label, joined(whole[row] for row in rows))
         for rows in stream_rows(recordings, lambda row: len(whole[row]) > 0)
@@ -165,12 +166,12 @@ def _above(llrs: FloatArray) -> float:
 
 
 def _rounded_up(threshold: float) -> float:
-    """To hundredths: a stream's figures differ a little from a recording's."""
+    """Rounds up to hundredths, as a stream's figures differ a little from a recording's."""
     return min(0.99, math.ceil(round(100 * threshold, 6)) / 100)
 
 
 def _correlation(streams: Sequence[tuple[int, FloatArray]]) -> float:
-    """Correlation of windows in a stream, after the mean of their label."""
+    """Returns the correlation of windows of a stream, after subtracting their label's mean."""
     centred = []
     for label in {label for label, _ in streams}:
         mine = [stream for other, stream in streams if other == label]

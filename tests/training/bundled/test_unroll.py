@@ -135,5 +135,5 @@ def test_sizes_are_written_down(model: Any) -> None:
 
 def test_what_is_joined_hears_one_spectrogram() -> None:
     other = dataclasses.replace(SMALL, spectrogram=SpectrogramOptions(bands=14))
-    with pytest.raises(ValueError, match="one spectrogram"):
+    with pytest.raises(ValueError, match="the same spectrogram"):
         written_out([trained(), trained(other)], [0.5, 0.5], 0)

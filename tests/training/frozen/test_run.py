@@ -144,7 +144,7 @@ def test_other_weights_than_it_was_made_on_are_refused(
     train(small("frozen-logreg"), corpus, base_backbone, tmp_path)
     dev = scan(corpus_splits(corpus).dev, corpus, "dev", workers=1)
     kept = FrozenModel.load(tmp_path / "full")
-    with pytest.raises(UserError, match="has other weights"):
+    with pytest.raises(UserError, match="does not have the weights"):
         kept.scores(dev, backbone=str(xlsr_backbone))
     (tmp_path / "full" / "frozen.json").write_text("{}")
     with pytest.raises(UserError, match="is not what dfd train wrote"):

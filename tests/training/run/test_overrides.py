@@ -69,7 +69,7 @@ def test_json_options(tmp_path: Path) -> None:
     [
         ("o.toml", "a = ", "is not TOML"),
         ("o.json", "{", "is not JSON"),
-        ("o.json", "[1]", "holds no table"),
+        ("o.json", "[1]", "does not contain a table"),
     ],
 )
 def test_broken_files_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
