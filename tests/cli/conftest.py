@@ -16,8 +16,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.detector.authors import SMALL_CLASSIFIER, save_transformers
 
     folder = tmp_path_factory.mktemp("model")
-    layer_norm = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
-    save_transformers(folder, **SMALL_CLASSIFIER, **layer_norm)
+    sizes: dict[str, Any] = SMALL_CLASSIFIER | {
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+    }
+    save_transformers(folder, **sizes)
     card = {"window_samples": 2 * RATE, "hop_samples": RATE}
     (folder / "dfd.json").write_text(json.dumps(card))
     return folder
