@@ -1,5 +1,4 @@
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,19 +23,3 @@ def test_stub_is_current(generated: Path, name: str) -> None:
 def test_contract_passes_buf_s_lint() -> None:
     checked = subprocess.run(["buf", "lint"], cwd=ROOT, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def test_the_stubs_need_grpc_and_protobuf_alone() -> None:
-    """What examples/README.md says to clients that want nothing else."""
-    code = """
-import sys
-class Nothing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {third!r}:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Nothing())
-from dfd.v1 import detection_pb2, detection_pb2_grpc
-assert detection_pb2.StreamingDetectRequest and detection_pb2_grpc.DetectionServiceStub
-"""
-    third = ("av", "click", "numpy", "rich", "sounddevice", "soundfile", "torch", "soxr")
-    subprocess.run([sys.executable, "-c", code.format(third=third)], check=True)
