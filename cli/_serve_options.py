@@ -7,13 +7,12 @@ import click
 
 from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP
 from dfd.daemon.engine_address import is_remote
+from dfd.daemon.model_choice import ENGINES, PRECISIONS
 from dfd.daemon.options import (
     ADMISSIONS,
-    ENGINES,
     JOURNAL_FAILURES,
     LOG_FORMATS,
     LOG_LEVELS,
-    PRECISIONS,
     ServeOptions,
 )
 

@@ -21,7 +21,8 @@ From the port to the device and back:
     metrics, page, logs
                  what operators see; `logqueue` and `lograte` keep the log from blocking anything
     options, effective
-                 how it is configured, and where each value came from
+                 how it is configured, and where each value came from; `model_choice` has the
+                 models and devices, `validation` refuses impossible values
 
 `runtime` holds what the RPCs of one process share. Everything except the device thread and
 the metrics page belongs to one event loop.

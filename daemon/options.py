@@ -1,45 +1,26 @@
 """Options of the daemon: frozen, with units in their names, validated on creation."""
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from dfd.daemon.engine_address import EngineAddress, is_remote
-from dfd.detector.fusion import terms
-from dfd.detector.overrides import ModelOverrides
+from dfd.daemon.model_choice import ModelChoice
+from dfd.daemon.validation import require, require_choice, require_counts, require_seconds
 from dfd.detector.watermarks.schemes import named
-from dfd.errors import UserError
 
 MIB = 1 << 20
-# as `detector/files/bundled` has it, which would import torch
-_BUNDLED = "bundled"
 ADMISSIONS = ("measured", "fixed")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 JOURNAL_FAILURES = ("continue", "stop")
 LOG_FORMATS = ("text", "json")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
-ENGINES = ("auto", "torchscript", "openvino", "onnx")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions(ModelOverrides):
-    """Everything that decides how the daemon serves, and what is set over its model's facts.
+class ServeOptions(ModelChoice):
+    """Everything that decides how the daemon serves, and which models.
 
     Attributes:
         host, port: where gRPC listens; port 0 picks a free one.
-        model: the models to serve, in the form that `dfd.detector.load_detector` takes; the first
-            is for streams that name none. Empty means the bundled model.
-        fuse: combinations such as "a+b", whose LLRs are added.
-        cascade: pairs such as "a+b", in which b scores the windows that a is not sure of.
-        cascade_from: P(spoof) of the first model from which the second is asked.
         workers: processes that share the port.
-        device: "auto", "cpu", "cuda" or "cuda:N"; several are separated by commas.
-        precision, engine, threads: as for `dfd.detector.load_detector`.
         metrics_host, metrics_port: where Prometheus finds its page; 0 picks a free port, -1
             serves none.
         watermarks: watermarking schemes to look for, separated by commas; empty means none.
@@ -99,15 +80,7 @@ class ServeOptions(ModelOverrides):
 
     host: str = "127.0.0.1"
     port: int = 50051
-    model: str | tuple[str, ...] = ()
-    fuse: tuple[str, ...] = ()
-    cascade: tuple[str, ...] = ()
-    cascade_from: float = 0.1
     workers: int = 1
-    device: str = "auto"
-    precision: str = "auto"
-    engine: str = "auto"
-    threads: int | None = None
     watermarks: str = ""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
@@ -161,21 +134,22 @@ class ServeOptions(ModelOverrides):
     log_format: str = "text"
 
     def __post_init__(self) -> None:
-        ModelOverrides.__post_init__(self)
-        _require(0 <= self.port <= 65535, f"port is {self.port}; use 0 to 65535")
-        _require(
+        ModelChoice.__post_init__(self)
+        require(0 <= self.port <= 65535, f"port is {self.port}; use 0 to 65535")
+        require(
             -1 <= self.metrics_port <= 65535,
             f"metrics port is {self.metrics_port}; use 0 to 65535, or -1 for none",
         )
-        _require(
+        require(
             bool(self.host), "host is empty; give an address, such as 127.0.0.1 for this machine"
         )
         endpoint = self.otlp_endpoint
-        _require(
+        require(
             endpoint is None or endpoint.startswith(("http://", "https://")),
             f"otlp endpoint is {endpoint!r}; name it as http://127.0.0.1:4317 or https://...",
         )
-        for name in (
+        require_counts(
+            self,
             "workers",
             "max_streams",
             "max_streams_per_peer",
@@ -187,24 +161,25 @@ class ServeOptions(ModelOverrides):
             "upload_bytes",
             "clip_bytes",
             "max_batch_size",
-            "threads",
             "queue_limit",
             "windows_in_flight",
+        )
+        for name, size in (
+            ("chunk", self.max_chunk_bytes),
+            ("recording", self.max_recording_bytes),
         ):
-            number: int | None = getattr(self, name)
-            _require(number is None or number >= 1, f"{_spoken(name)} is {number}; use 1 or more")
-        for name in ("max_chunk_bytes", "max_recording_bytes"):
-            _require(getattr(self, name) <= 1024 * MIB, f"{_spoken(name)} is above 1 GiB; use less")
-        _require(
+            require(size <= 1024 * MIB, f"max {name} bytes is above 1 GiB; use less")
+        require(
             self.upload_bytes >= self.max_recording_bytes,
             f"upload bytes is {self.upload_bytes}, less than one recording; "
             f"use {self.max_recording_bytes} or more, or lower --max-recording-bytes",
         )
-        _require(
+        require(
             1 <= self.max_channel_count <= 8,
             f"max channel count is {self.max_channel_count}; use 1 to 8",
         )
-        for name in (
+        require_seconds(
+            self,
             "config_timeout_seconds",
             "upload_timeout_seconds",
             "write_timeout_seconds",
@@ -214,119 +189,35 @@ class ServeOptions(ModelOverrides):
             "watchdog_seconds",
             "clip_days",
             "resume_seconds",
-        ):
-            seconds: float = getattr(self, name)
-            _require(
-                math.isfinite(seconds) and seconds > 0.0,
-                f"{_spoken(name)} is {seconds}; use more than 0",
-            )
-        for name in (
+        )
+        require_seconds(
+            self,
             "idle_timeout_seconds",
             "max_stream_seconds",
             "max_queue_delay_seconds",
             "grace_seconds",
             "retry_seconds",
             "reload_seconds",
-        ):
-            delay: float = getattr(self, name)
-            _require(
-                math.isfinite(delay) and delay >= 0.0, f"{_spoken(name)} is {delay}; use 0 or more"
-            )
-        for text in self.fuse:
-            self.members_of(text)
-        for text in self.cascade:
-            _require(
-                len(self.members_of(text)) == 2,
-                f"a cascade has two models, a cheap one and then an expensive one, not {text}",
-            )
-        _require(
-            0.0 < self.cascade_from < 1.0,
-            f"cascade from is {self.cascade_from}; use a probability between 0 and 1",
+            zero=True,
         )
-        _require(
-            all(self.devices), f"device is {self.device!r}; name one, or several as cuda:0,cuda:1"
-        )
-        _require(
+        require(
             (self.tls_cert is None) == (self.tls_key is None),
             "TLS needs both a certificate and its key; give --tls-cert and --tls-key",
         )
-        _require(
+        require(
             self.tls_client_ca is None or self.tls_cert is not None,
             "--tls-client-ca needs TLS; give --tls-cert and --tls-key too",
         )
-        _require(
+        require(
             self.jwt_keys is None or bool(self.jwt_issuer and self.jwt_audience),
             "--jwt-keys needs --jwt-issuer and --jwt-audience: without them any token from "
             "the issuer would be accepted",
         )
-        _require(
-            self.precision in PRECISIONS,
-            f"precision is {self.precision}; use one of {', '.join(PRECISIONS)}",
-        )
-        _require(
-            self.admission in ADMISSIONS,
-            f"admission is {self.admission}; use one of {', '.join(ADMISSIONS)}",
-        )
-        if is_remote(self.engine):
-            EngineAddress.parse(self.engine)
-        else:
-            _require(
-                self.engine in ENGINES,
-                f"engine is {self.engine}; use one of {', '.join(ENGINES)}, or ray://auto",
-            )
         named(self.watermarks)
-        _require(
-            self.journal_failure in JOURNAL_FAILURES,
-            f"journal failure is {self.journal_failure}; use one of {', '.join(JOURNAL_FAILURES)}",
-        )
-        _require(
-            self.log_level in LOG_LEVELS,
-            f"log level is {self.log_level}; use one of {', '.join(LOG_LEVELS)}",
-        )
-        _require(
-            self.log_format in LOG_FORMATS,
-            f"log format is {self.log_format}; use one of {', '.join(LOG_FORMATS)}",
-        )
-
-    @property
-    def overrides(self) -> ModelOverrides:
-        """The overrides of the model's own properties."""
-        return ModelOverrides(**{f.name: getattr(self, f.name) for f in fields(ModelOverrides)})
-
-    @property
-    def named_models(self) -> tuple[str, ...]:
-        """The models named by `model`."""
-        return (self.model,) if isinstance(self.model, str) else tuple(self.model)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models to load, each once: those in `model`, then other members of combinations."""
-        members = (term for text in (*self.fuse, *self.cascade) for term in self.members_of(text))
-        return tuple(dict.fromkeys((*self.named_models, *members))) or (_BUNDLED,)
-
-    def members_of(self, text: str) -> tuple[str, ...]:
-        """Returns the members of "a+b"; a file or folder may be named without its path.
-
-        Raises:
-            UserError: if they are not different models.
-        """
-        short = {Path(name).stem: name for name in self.named_models}
-        short |= {Path(name).name: name for name in self.named_models}
-        return tuple(short.get(term, term) for term in terms(text))
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The devices; each runs an instance of each model."""
-        return tuple(name.strip() for name in self.device.split(","))
-
-    @property
-    def instances(self) -> tuple["ServeOptions", ...]:
-        """The options of all instances: every model on every device."""
-        return tuple(self.of(model, device) for model in self.models for device in self.devices)
-
-    def of(self, model: str, device: str | None = None) -> "ServeOptions":
-        """Returns the options for a single model, on one device or on all."""
-        return replace(self, model=model, fuse=(), cascade=(), device=device or self.device)
+        require_choice(self, "admission", ADMISSIONS)
+        require_choice(self, "journal_failure", JOURNAL_FAILURES)
+        require_choice(self, "log_level", LOG_LEVELS)
+        require_choice(self, "log_format", LOG_FORMATS)
 
     @property
     def streams_by_peer(self) -> int:
@@ -362,7 +253,3 @@ class ServeOptions(ModelOverrides):
 
 
 OPTION_NAMES = tuple(option.name for option in fields(ServeOptions))
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")

@@ -41,7 +41,6 @@ def test_buckets_are_powers_of_two_and_the_largest(size: int, buckets: tuple[int
         ({"grace_seconds": -1.0}, "grace seconds is -1"),
         ({"tls_cert": Path("a")}, "TLS needs both"),
         ({"tls_client_ca": Path("a")}, "--tls-client-ca needs TLS"),
-        ({"precision": "int4"}, "precision is int4"),
         ({"log_level": "loud"}, "log level is loud"),
         ({"log_format": "xml"}, "log format is xml"),
     ],

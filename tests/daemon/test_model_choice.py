@@ -1,0 +1,46 @@
+import re
+from typing import Any
+
+import pytest
+
+from dfd.daemon.model_choice import ModelChoice
+from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
+
+
+def test_without_a_name_the_bundled_model_is_served() -> None:
+    assert ModelChoice().models == ("bundled",)
+
+
+def test_members_are_loaded_once_and_may_be_named_without_their_path() -> None:
+    choice = ModelChoice(model=("nets/a.pt", "b.safetensors"), fuse=("a+b",), cascade=("b+c",))
+    assert choice.members_of("a+b") == ("nets/a.pt", "b.safetensors")
+    assert choice.models == ("nets/a.pt", "b.safetensors", "c")
+
+
+def test_every_model_has_an_instance_on_every_device() -> None:
+    options = ServeOptions(model=("a", "b"), device="cuda:0, cuda:1", fuse=("a+b",), port=7)
+    assert [(one.models, one.device) for one in options.instances] == [
+        (("a",), "cuda:0"),
+        (("a",), "cuda:1"),
+        (("b",), "cuda:0"),
+        (("b",), "cuda:1"),
+    ]
+    assert all(one.port == 7 for one in options.instances)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"precision": "int4"}, "precision is int4; use one of auto, fp32"),
+        ({"engine": "tape"}, "engine is tape; use one of auto"),
+        ({"threads": 0}, "threads is 0; use 1 or more"),
+        ({"device": "cuda:0,"}, "device is 'cuda:0,'; name one, or several"),
+        ({"cascade": ("a+b+c",)}, "a cascade has two models"),
+        ({"cascade_from": 1.0}, "cascade from is 1.0; use a probability"),
+        ({"window_seconds": 0.1}, "the model's window is 0.1 s"),
+    ],
+)
+def test_what_is_impossible(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        ModelChoice(**values)
