@@ -50,7 +50,8 @@ def command(
 
     from rich.text import Text
 
-    from dfd.cli._checks import CHECKS, Level, Wanted
+    from dfd.cli.checks import CHECKS
+    from dfd.cli.checks.finding import Level, Wanted
     from dfd.clients.display.tables import result_console
 
     ports = {"daemon": 50051, "metrics": 9464, "console": 8080}

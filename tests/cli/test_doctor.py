@@ -1,13 +1,15 @@
+import importlib.util
 import json
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dfd.cli import _checks
-from dfd.cli._checks import Level, Wanted
+from dfd.cli.checks import machine, packages, serving
+from dfd.cli.checks.finding import Finding, Level, Wanted
 from dfd.clients.options import Connection
 from tests.clients.command import dfd_here
 from tests.clients.scripted import Script, ScriptedServer
@@ -59,17 +61,17 @@ def test_a_fault_is_the_exit_status() -> None:
 def test_ports_that_are_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        (found,) = _checks.ports(wanted(ports={"daemon": number}))
+        (found,) = serving.ports(wanted(ports={"daemon": number}))
     assert (found.level, found.subject) == (Level.NOTE, f"port {number}")
-    (found,) = _checks.ports(wanted(ports={"daemon": number}))
+    (found,) = serving.ports(wanted(ports={"daemon": number}))
     assert found.level is Level.GOOD
 
 
 async def test_a_daemon_that_answers_and_one_that_refuses() -> None:
     import asyncio
 
-    def look(server: ScriptedServer) -> _checks.Finding:
-        (found,) = _checks.server(wanted(connection=Connection(server=server.address)))
+    def look(server: ScriptedServer) -> Finding:
+        (found,) = serving.server(wanted(connection=Connection(server=server.address)))
         return found
 
     async with ScriptedServer() as server:
@@ -85,7 +87,7 @@ async def test_a_daemon_that_answers_and_one_that_refuses() -> None:
 def test_a_certificate_and_its_days(tmp_path: Path, days: int, level: Level) -> None:
     pytest.importorskip("cryptography", reason="pip install 'dfd[jwt]'")
     cert, key = certificate(tmp_path, days)
-    (found,) = _checks.certificates(wanted(tls_cert=cert, tls_key=key))
+    (found,) = serving.certificate(wanted(tls_cert=cert, tls_key=key))
     assert found.level is level
     assert bool(found.remedy) is (level is not Level.GOOD)
 
@@ -95,13 +97,53 @@ def test_a_certificate_of_another_key(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     cert, _ = certificate(tmp_path / "a", 10)
     _, key = certificate(tmp_path / "b", 10)
-    (found,) = _checks.certificates(wanted(tls_cert=cert, tls_key=key))
+    (found,) = serving.certificate(wanted(tls_cert=cert, tls_key=key))
     assert found.level is Level.FAULT
-    (found,) = _checks.certificates(wanted(tls_cert=tmp_path / "none", tls_key=key))
+    (found,) = serving.certificate(wanted(tls_cert=tmp_path / "none", tls_key=key))
     assert found.level is Level.FAULT
 
 
 def test_limits_are_told() -> None:
-    subjects = [finding.subject for finding in _checks.limits(wanted())]
+    subjects = [finding.subject for finding in machine.limits(wanted())]
     assert subjects[-1] == "disk"
     assert "memory" in subjects
+
+
+def test_an_extra_that_lacks_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else whole(name)
+    )
+    found = {finding.subject: finding for finding in packages.extras(wanted())}
+    assert found["dfd[journal]"].level is Level.NOTE
+    assert found["dfd[journal]"].found == "lacks sqlalchemy"
+    assert found["dfd[journal]"].remedy == "pip install 'dfd[journal]'"
+
+
+def test_a_package_of_a_missing_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = {"otel": ("no_such_package.sdk",)}
+    monkeypatch.setattr(packages, "_EXTRAS", extras)
+    found = {finding.subject: finding for finding in packages.extras(wanted())}
+    assert found["dfd[otel]"].found == "lacks no_such_package.sdk"
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        (ModuleNotFoundError("weasyprint"), "pip install 'dfd[pdf]'"),
+        (OSError("cannot load library 'libpango-1.0-0'"), "apt-get install libpango-1.0-0"),
+    ],
+)
+def test_what_writing_pdf_lacks(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, remedy: str
+) -> None:
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "weasyprint":
+                raise fault
+
+    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    *_, found = packages.extras(wanted())
+    assert (found.subject, found.level) == ("dfd[pdf]", Level.NOTE)
+    assert found.remedy.startswith(remedy)
