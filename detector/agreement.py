@@ -15,7 +15,7 @@ from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
-# int8 is calibrated on other signals than those it is compared on.
+# int8 is calibrated on signals other than those on which it is compared.
 _RANGES_DRAW = 1
 
 

@@ -9,17 +9,17 @@ from dfd.errors import UserError
 
 CPU_BUCKETS = (1, 2, 4, 8, 16)
 CUDA_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
-# A network of up to so many parameters is small: its windows cost no more than their streams.
+# Up to this many parameters a network is small: its windows cost no more than their streams.
 SMALL_NETWORK = 50_000_000
-# On a CPU a network beyond so many parameters fills the cores with this batch: larger ones
-# take longer to warm, and hold up the windows behind them, for nothing.
+# On a CPU a network with more parameters than this fills the cores with this batch size: larger
+# batches take longer to warm and delay the windows behind them, and gain nothing.
 _LARGEST_ON_CPU = ((200_000_000, 2), (SMALL_NETWORK, 4))
 
 
 def default_buckets(
     device_type: str, parameters: int, largest: int | None = None
 ) -> tuple[int, ...]:
-    """The batch sizes to prepare for a network.
+    """Returns the batch sizes to prepare for a network.
 
     Args:
         device_type: "cpu" or "cuda".

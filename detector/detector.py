@@ -31,8 +31,8 @@ from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.network import largest_batch, runs_in
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.padding import padded
-from dfd.detector.remembered import recall, remember
 from dfd.detector.spec import ModelSpec
+from dfd.detector.start_cache import recall, remember
 from dfd.detector.transfer import Download, Transfer
 from dfd.errors import UserError
 
@@ -180,7 +180,7 @@ def load_detector(
     Nothing is downloaded except the files of a hub id. Half precision is compared with fp32 on
     synthetic signals; the largest difference in probability is logged, and if it is too large,
     `auto` continues with the next precision and finally fp32. A precision that `auto` rejected is
-    not tried again at the next load on the same machine (`remembered`).
+    not tried again at the next load on the same machine (`start_cache`).
 
     Args:
         model: as for `read_checkpoint`: `bundled`, a folder, a checkpoint file or a hub id.

@@ -28,14 +28,14 @@ def resolve_device(requested: str = AUTO) -> torch.device:
         raise UserError(f'"{requested}" is not a device: use auto, cpu, cuda or cuda:N')
     if not torch.cuda.is_available():
         raise UserError(
-            f"{requested} was requested but no usable GPU was found: check nvidia-smi and that "
+            f"{requested} was requested, but no usable GPU was found: check nvidia-smi and that "
             "torch was installed with CUDA, or use --device cpu"
         )
     index = int(match[1] or 0)
     count = torch.cuda.device_count()
     if index >= count:
         raise UserError(
-            f"{requested} was requested but there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
+            f"{requested} was requested, but there are {count} GPUs: use cuda:0 to cuda:{count - 1}"
         )
     return torch.device("cuda", index)
 

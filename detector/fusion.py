@@ -91,8 +91,8 @@ class Cascade:
 
     Args:
         cheap: the model that scores every window.
-        dear: the model whose score counts when it is asked.
-        from_probability: P(spoof) of the cheap model from which the expensive one is asked.
+        expensive: the model whose score counts where it is run.
+        from_probability: P(spoof) of the cheap model from which the expensive one is run.
 
     Attributes:
         spec: spec of both together.
@@ -101,22 +101,22 @@ class Cascade:
         UserError: if they cannot process the same windows.
     """
 
-    def __init__(self, cheap: ModelSpec, dear: ModelSpec, from_probability: float) -> None:
+    def __init__(self, cheap: ModelSpec, expensive: ModelSpec, from_probability: float) -> None:
         self._from_llr = _logit(from_probability)
-        both = (cheap, dear)
+        both = (cheap, expensive)
         self.spec = _together(
             both,
-            f"{cheap.name}{CASCADED}{dear.name}",
+            f"{cheap.name}{CASCADED}{expensive.name}",
             layout="cascade",
-            rolling_threshold=dear.rolling_threshold,
-            cumulative_threshold=dear.cumulative_threshold,
-            members=(MemberSpec(cheap.name, 0.0), MemberSpec(dear.name, 0.0)),
-            card_text=f"{cheap.name} scores every window, and {dear.name} those to which it gives "
-            f"a P(spoof) of {from_probability:g} or more, and all while an alert is near."
+            rolling_threshold=expensive.rolling_threshold,
+            cumulative_threshold=expensive.cumulative_threshold,
+            members=(MemberSpec(cheap.name, 0.0), MemberSpec(expensive.name, 0.0)),
+            card_text=f"{cheap.name} scores every window, and {expensive.name} those to which it "
+            f"gives a P(spoof) of {from_probability:g} or more, and all while an alert is near."
             f"{_warning(both)}",
         )
 
-    def goes_on(self, llr: float | None) -> bool:
+    def escalates(self, llr: float | None) -> bool:
         """Returns whether the expensive model should score a window, given the cheap one's LLR."""
         return llr is None or not math.isfinite(llr) or llr >= self._from_llr
 
@@ -159,11 +159,11 @@ def _widened(windows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 
 
 def _together(specs: Sequence[ModelSpec], name: str, **own: Any) -> ModelSpec:
-    """Makes the spec of several models that process the same windows: those of the shortest."""
+    """Makes the spec of several models together; the shortest window is used for all of them."""
     rates = {spec.sample_rate_hz for spec in specs}
     if len(rates) > 1:
-        heard = ", ".join(f"{spec.name} at {spec.sample_rate_hz} Hz" for spec in specs)
-        raise UserError(f"only models with the same sample rate can be combined, not {heard}")
+        listed = ", ".join(f"{spec.name} at {spec.sample_rate_hz} Hz" for spec in specs)
+        raise UserError(f"only models with the same sample rate can be combined, not {listed}")
     shortest = min(specs, key=lambda spec: spec.window_samples)
     window, rate = shortest.window_samples, shortest.sample_rate_hz
     digests = "\n".join(spec.weights_sha256 for spec in specs)
@@ -175,11 +175,11 @@ def _together(specs: Sequence[ModelSpec], name: str, **own: Any) -> ModelSpec:
         sample_rate_hz=rate,
         window_samples=window,
         hop_samples=shortest.hop_samples,
-        device=_each(spec.device for spec in specs),
-        precision=_each(spec.precision for spec in specs),
-        engine=_each(spec.engine for spec in specs),
+        device=_joined(spec.device for spec in specs),
+        precision=_joined(spec.precision for spec in specs),
+        engine=_joined(spec.engine for spec in specs),
         batch_buckets=min((spec.batch_buckets for spec in specs), key=lambda sizes: sizes[-1]),
-        padding=_each(spec.padding for spec in specs),
+        padding=_joined(spec.padding for spec in specs),
         calibration=Calibration(),
         evidence_correlation=max(spec.evidence_correlation for spec in specs),
         min_speech_seconds=min(max(spec.min_speech_seconds for spec in specs), window / rate),
@@ -189,8 +189,8 @@ def _together(specs: Sequence[ModelSpec], name: str, **own: Any) -> ModelSpec:
     )
 
 
-def _each(words: Any) -> str:
-    return FUSED.join(dict.fromkeys(words))
+def _joined(values: Any) -> str:
+    return FUSED.join(dict.fromkeys(values))
 
 
 def _listed(specs: Sequence[ModelSpec]) -> str:

@@ -42,7 +42,7 @@ class Fields:
     def text(self, key: str, default: str, allowed: tuple[str, ...] = ()) -> str:
         """Returns a string, which must be one of `allowed` if that is given."""
         value = self._get(key, default)
-        wanted = " or ".join(f'"{word}"' for word in allowed) or "a text"
+        wanted = " or ".join(f'"{word}"' for word in allowed) or "a string"
         self.require(isinstance(value, str) and (not allowed or value in allowed), key, wanted)
         return str(value)
 

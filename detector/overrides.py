@@ -1,4 +1,4 @@
-"""What whoever serves a model says of it, over its card and its own files."""
+"""An operator's settings for a model, which override its card and its own files."""
 
 import math
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ MAX_WINDOW_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOverrides:
-    """Facts of a model that an operator sets; None leaves what the model comes with.
+    """Properties of a model that an operator sets; None leaves the model's own.
 
     Attributes:
         spoof_label: the output that means spoof, by its label or its number, 0 or 1.
-        window_seconds, hop_seconds: how audio is cut; a window alone scales the hop.
-        normalize: each window to zero mean and unit variance.
-        padding: how a short window is filled: "mask" (not seen), "zero" (seen as silence) or
-            "repeat" (the window again and again).
-        utterance_score: what the cumulative score of a stream is: "evidence" (calibrated LLRs
-            added up), "mean" (of the windows' P(spoof)) or "first" (the first window's).
+        window_seconds, hop_seconds: how audio is cut; a window without a hop scales the hop.
+        normalize: whether each window is brought to zero mean and unit variance.
+        padding: how a short window is filled: "mask" (zeros that the network does not see), "zero"
+            (silence that it does see) or "repeat" (the window, repeated).
+        utterance_score: how the cumulative score of a stream is made: "evidence" (calibrated LLRs
+            added up), "mean" (the mean P(spoof) of the windows) or "first" (the first window's).
         alert_threshold: P(spoof) that raises an alert and decides the verdict, in (0, 1].
-        min_speech_seconds: speech below which a window is not scored; 0 scores all.
-        pooling: how a transformers classifier joins the projected frames of a window: "mean", or
+        min_speech_seconds: a window with less speech is not scored; 0 scores all.
+        pooling: how a transformers classifier pools the projected frames of a window: "mean", or
             "max" of each feature.
 
     Raises:
-        UserError: if a value is impossible.
+        UserError: if a value is out of range or unknown.
     """
 
     spoof_label: str | None = None
@@ -74,7 +74,7 @@ class ModelOverrides:
         )
         _require(
             speech is None or (math.isfinite(speech) and speech >= 0.0),
-            f"the least speech of a window is {speech} s; use 0 or more",
+            f"the minimum speech of a window is {speech} s; use 0 or more",
         )
 
 

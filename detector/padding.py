@@ -1,4 +1,4 @@
-"""What a network is given where a window is shorter than its own."""
+"""Fills batches with windows that may be shorter than the network's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,18 @@ def padded(
     rows: int,
     least_samples: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Lays windows into a batch of the network's size.
+    """Copies windows into a batch of the network's size.
 
     Args:
-        windows: (B, N); what lies past a length is not read.
-        lengths: (B,), valid samples of each, from 1.
+        windows: (B, N); samples beyond a window's length are not read.
+        lengths: (B,), number of valid samples of each, at least 1.
         padding: one of `overrides.PADDINGS`.
-        rows: of the batch; those that no window fills are silent.
-        least_samples: less is scored as so many, with zeros behind them.
+        rows: number of rows of the batch; rows without a window are silent.
+        least_samples: shorter windows are scored as if they were this long, padded with zeros.
 
     Returns:
-        The batch (rows, N), and how many samples of each row count (rows,). The batch is
-        `windows` itself where nothing has to be filled in.
+        The batch (rows, N), and the number of valid samples of each row (rows,). The batch is
+        `windows` itself if nothing has to be filled in.
     """
     size = windows.shape[1]
     if len(windows) == rows and (lengths == size).all() and _as_batch(windows):
@@ -43,6 +43,6 @@ def padded(
 
 
 def _as_batch(windows: NDArray[np.float32]) -> bool:
-    """Whether torch takes the array as it lies."""
+    """Returns whether torch can use the array without a copy."""
     flags = windows.flags
     return windows.dtype == np.float32 and flags.c_contiguous and flags.writeable

@@ -1,4 +1,4 @@
-"""Made-up signals of several kinds, on which two forms of one network are compared."""
+"""Synthetic signals of several kinds, on which two forms of a network are compared."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +9,16 @@ _SEED = 20_260_101
 def probe_signals(
     window_samples: int, sample_rate_hz: int, draw: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Noise, a tone, speech-like sound plain, quiet, clipped and short, clicks, silence.
+    """Makes noise, a tone, speech-like sound (plain, quiet, clipped, short), clicks and silence.
 
     Args:
         window_samples: length of a window.
-        sample_rate_hz: their rate.
-        draw: which noise and which voice.
+        sample_rate_hz: sample rate.
+        draw: seed of the noise and the voices.
 
     Returns:
-        windows float32 (8, window_samples), zero past each length, and lengths int64 (8,);
-        always the same ones for one `draw`.
+        Windows float32 (8, window_samples), zero beyond each length, and lengths int64 (8,); the
+        same for the same `draw`.
     """
     generator = np.random.default_rng(_SEED + draw)
     time = np.arange(window_samples) / sample_rate_hz
@@ -44,7 +44,7 @@ def probe_signals(
 
 
 def _speech_like(time: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Harmonics of a gliding pitch under three formants, in syllables, with some breath."""
+    """Makes harmonics of a gliding pitch with three formants, in syllables, with breath noise."""
     pitch = 120.0 * (1.0 + 0.2 * np.sin(2 * np.pi * 0.6 * time))
     phase = 2 * np.pi * np.cumsum(pitch) * (time[1] - time[0])
     voice = np.zeros_like(time)

@@ -1,4 +1,4 @@
-"""What a served model is, for rooms that must not know torch."""
+"""The properties of a loaded model, for rooms that must not import torch."""
 
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -17,7 +17,7 @@ class Calibration:
     offset: float = 0.0
 
     def apply(self, log_odds: NDArray[_Float]) -> NDArray[_Float]:
-        """Raw log-odds to LLRs, in the same shape and type."""
+        """Converts raw log-odds to LLRs of the same shape and type."""
         return (self.scale * log_odds + self.offset).astype(log_odds.dtype)
 
 
@@ -27,8 +27,8 @@ class ErrorRates:
 
     Attributes:
         threshold: cumulative P(spoof) from which the verdict is spoof.
-        false_alarm_rate: share of people who are called a machine.
-        miss_rate: share of machines that are not called one.
+        false_alarm_rate: share of bona fide recordings whose verdict is spoof.
+        miss_rate: share of spoofed recordings whose verdict is not spoof.
         heard_seconds: length of the recordings.
     """
 
@@ -40,10 +40,11 @@ class ErrorRates:
 
 @dataclass(frozen=True, slots=True)
 class MemberSpec:
-    """A model that others are put together with.
+    """A member of a combined model.
 
     Attributes:
-        weight: of its LLR in a fusion; 0 in a cascade, where nothing is added.
+        name: name of the member.
+        weight: weight of its LLR in a fusion; 0 in a cascade, which adds nothing up.
     """
 
     name: str
@@ -52,30 +53,31 @@ class MemberSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """The facts of a loaded model.
+    """The properties of a loaded model.
 
     Attributes:
-        window_samples, hop_samples: at `sample_rate_hz`.
-        device: "cpu", "cuda:0".
-        precision: "fp32", "bf16", "fp16", as chosen.
-        engine: "torchscript".
+        weights_sha256: digest of the weights; of a combined model, of its members' digests.
+        window_samples, hop_samples: window and hop, at `sample_rate_hz`.
+        device: "cpu", "cuda:0" and so on.
+        precision: the one chosen: "fp32", "bf16", "fp16" or "int8".
+        engine: "torchscript", "openvino" or "onnx".
         batch_buckets: batch sizes that were compiled and warmed, ascending.
-        padding: how a window shorter than the model's is filled: "mask" (zeros that the
-            network does not see), "zero" (zeros that it does) or "repeat" (itself again).
-        layout: how the checkpoint was written: "transformers", "two-stage", "top4-mlp",
-            "state-dict", "aasist" and so on (`files/layouts`).
+        padding: how a window shorter than the model's is filled: "mask" (zeros that the network
+            does not see), "zero" (silence that it does see) or "repeat" (the window, repeated).
+        layout: layout of the checkpoint: "transformers", "two-stage", "top4-mlp", "state-dict",
+            "aasist" and so on (`files/layouts`).
         normalize: whether each window is brought to zero mean and unit variance.
         spoof_label: the output that means spoof, in words.
-        utterance_score: what the cumulative score of a stream is: "evidence" (calibrated LLRs
-            added up), "mean" (of the windows' P(spoof)) or "first" (the first window's).
-        evidence_correlation: correlation of LLRs of windows of one stream, in [0, 1].
+        utterance_score: how the cumulative score of a stream is made: "evidence" (calibrated LLRs
+            added up), "mean" (the mean P(spoof) of the windows) or "first" (the first window's).
+        evidence_correlation: correlation of the LLRs of windows of one stream, in [0, 1].
         rolling_threshold, cumulative_threshold: default P(spoof) that raises an alert.
-        min_speech_seconds: speech below which a window is not worth scoring.
+        min_speech_seconds: a window with less speech is not worth scoring.
         trained_bandwidth_hz: narrowest audio bandwidth seen in training.
-        error_rates: None where the card does not say.
-        card_text: the card for people, Markdown.
-        fusion_weight: of its LLRs beside those of other models; None where the card does not say.
-        members: of a fusion or a cascade; its digest is that of the members' digests.
+        error_rates: None if the card does not state them.
+        card_text: text of the card for people, in Markdown.
+        fusion_weight: weight of its LLRs in a fusion; None if the card does not state one.
+        members: members of a fusion or a cascade.
     """
 
     name: str
@@ -106,17 +108,17 @@ class ModelSpec:
 
 
 class Scorer(Protocol):
-    """Whatever scores windows."""
+    """Anything that scores windows."""
 
     def score(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Takes (B, N) windows of the given lengths to spoof LLRs (B,)."""
+        """Scores windows (B, N) of the given lengths: spoof LLRs (B,)."""
 
 
 class LoadedModel(Scorer, Protocol):
-    """A scorer that says what it is: the detector, or what stands in for it."""
+    """A scorer with a spec: the detector, or what stands in for it."""
 
     @property
     def spec(self) -> ModelSpec:
-        """The facts of the model."""
+        """The properties of the model."""

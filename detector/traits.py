@@ -1,18 +1,18 @@
-"""A loaded model, in the words of the streaming core."""
+"""Converts a loaded model's properties to the options of the streaming core."""
 
 from dfd.detector.spec import ModelSpec
 from dfd.streaming.options import AlertPolicy, ModelTraits, UtteranceScore
 
 
 def default_policy(spec: ModelSpec) -> AlertPolicy:
-    """The policy of a stream that sets none: the thresholds of the model's card."""
+    """Returns the policy of a stream that sets none: the thresholds of the model's card."""
     return AlertPolicy(
         rolling_threshold=spec.rolling_threshold, cumulative_threshold=spec.cumulative_threshold
     )
 
 
 def traits(spec: ModelSpec) -> ModelTraits:
-    """What the core has to know of a model."""
+    """Returns what the core needs to know about a model."""
     return ModelTraits(
         sample_rate_hz=spec.sample_rate_hz,
         window_samples=spec.window_samples,

@@ -1,7 +1,7 @@
-"""Batches to the device and scores back.
+"""Transfers batches to the device and scores back.
 
-On a GPU both travel from and to page-locked memory, batches on a stream of their own, so that
-the next batch is on its way while one is computed. On the CPU nothing moves.
+On a GPU both go through page-locked memory, and batches use a CUDA stream of their own, so that
+the next batch is transferred while one is computed. On the CPU nothing is copied.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Scores that may still be on their way.
+    """Scores that may still be in transfer.
 
     Attributes:
-        scores: float32 (B,) on the CPU, valid once `arrived`.
-        arrived: an event of the device; None where they are there.
+        scores: float32 (B,) on the CPU, valid after `arrived`.
+        arrived: an event of the device; None if they are there already.
     """
 
     scores: Tensor
     arrived: Any = None
 
     def wait(self) -> NDArray[np.float32]:
-        """The scores, when they have come."""
+        """Waits for the scores and returns them."""
         if self.arrived is not None:
             self.arrived.synchronize()
         found: NDArray[np.float32] = self.scores.numpy()
@@ -42,7 +42,7 @@ class Transfer:
         self._beside: Any = make_stream(device) if device.type == "cuda" else None
 
     def upload(self, array: NDArray[Any]) -> Tensor:
-        """Takes an array to the device; what is computed from now on waits for it."""
+        """Starts to copy an array to the device; later computations there wait for it."""
         tensor = torch.from_numpy(array)
         if self._beside is None:
             return tensor
@@ -50,12 +50,12 @@ class Transfer:
         with torch.cuda.stream(self._beside):
             moved = tensor.pin_memory().to(self._device, non_blocking=True)
         current.wait_stream(self._beside)
-        # its memory may be used again only when the computation has read it
+        # its memory may be reused only after the computation has read it
         moved.record_stream(current)
         return moved
 
     def download(self, scores: Tensor) -> Download:
-        """Starts to bring scores back."""
+        """Starts to copy scores to the CPU."""
         if self._beside is None:
             return Download(scores)
         landed = torch.empty(scores.shape, dtype=scores.dtype, pin_memory=True)

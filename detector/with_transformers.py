@@ -1,10 +1,10 @@
-"""The light CNN behind transformers' own Wav2Vec2: what `from_pretrained` loads.
+"""The light CNN on transformers' own Wav2Vec2, which is what `from_pretrained` loads.
 
-A saved folder names this class under `auto_map`, so that
+A saved folder names this class in `auto_map`, so that
 
     AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=True)
 
-gives the whole network, and `Wav2Vec2Model.from_pretrained(folder)` its backbone.
+returns the whole network, and `Wav2Vec2Model.from_pretrained(folder)` its backbone.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ from dfd.detector.networks.scoring import normalized
 
 
 class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A Wav2Vec2 whose last hidden states a light CNN classifies."""
+    """A Wav2Vec2 with a light CNN that classifies its last hidden states."""
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__(config)
@@ -40,10 +40,10 @@ class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call
     def forward(
         self, input_values: Tensor, attention_mask: Tensor | None = None, **_: Any
     ) -> SequenceClassifierOutput:
-        """Logits (B, 2) of windows (B, N), of which the mask (B, N) says what counts.
+        """Returns logits (B, 2) of windows (B, N); the mask (B, N) marks the valid samples.
 
-        They are normalised as the folder's feature extractor does; a network that hears hops
-        normalises each of them.
+        The windows must be normalised as the folder's feature extractor does it; a network that
+        works hop by hop normalises each hop itself.
         """
         batch, samples = input_values.shape
         lengths = None if attention_mask is None else attention_mask.sum(dim=1)
@@ -71,7 +71,7 @@ class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call
 
 
 def load_classifier(folder: Path) -> Any:
-    """The classifier of a folder as transformers runs it, in evaluation mode."""
+    """Loads the classifier of a folder as transformers runs it, in evaluation mode."""
     build: Any = AutoModelForAudioClassification
     config: Any = AutoConfig.from_pretrained(folder)
     if config.architectures == [Wav2Vec2LightCnn.__name__]:

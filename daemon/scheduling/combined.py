@@ -203,7 +203,7 @@ class FusedScheduler(CombinedScheduler):
 
 
 class CascadeScheduler(CombinedScheduler):
-    """The first member scores every window, the second one those that go on to it."""
+    """The first member scores every window, and the second those that are escalated to it."""
 
     def __init__(
         self, first: ServedModel, second: ServedModel, cascade: Cascade, metrics: Metrics
@@ -211,7 +211,7 @@ class CascadeScheduler(CombinedScheduler):
         super().__init__((first, second), metrics)
         self._cascade = cascade
         self._windows = metrics.cascade_windows
-        # share of windows that go on to the second member; all of them until more is known
+        # share of windows escalated to the second member; all of them until more is known
         self._share = 1.0
 
     def seconds_each(self) -> float | None:
@@ -229,10 +229,10 @@ class CascadeScheduler(CombinedScheduler):
         def first_answered(outcome: Outcome) -> None:
             if outcome.status is WindowStatus.SHED or lane.closed:
                 return
-            goes_on = channel in lane.near_alert or self._cascade.goes_on(outcome.spoof_llr)
-            self._windows.labels(self._cascade.spec.name, "on" if goes_on else "kept").inc()
-            self._share += _SMOOTHING * (goes_on - self._share)
-            if goes_on:
+            escalates = channel in lane.near_alert or self._cascade.escalates(outcome.spoof_llr)
+            self._windows.labels(self._cascade.spec.name, "on" if escalates else "kept").inc()
+            self._share += _SMOOTHING * (escalates - self._share)
+            if escalates:
                 window.wait_for(1, self._ask(1, lane, samples, due_at, kind, channel))
                 if kind is not Kind.PATIENT:
                     window.due_in(due_at - self.clock())

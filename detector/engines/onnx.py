@@ -20,7 +20,7 @@ def compile_network(network: Network, target: Target) -> Compiled:
     import onnxruntime
 
     trace, example = traced(network, target)
-    file: Any = io.BytesIO()  # which the exporter writes to, whatever its types say
+    file: Any = io.BytesIO()  # the exporter writes to it, although its types do not say so
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -12,8 +12,8 @@ from dfd.detector.engines.target import Compiled, Target
 from dfd.detector.networks.network import Network
 
 
-class Always(nn.Module):
-    """A network that always gets lengths, so that one form serves full and short windows."""
+class WithLengths(nn.Module):
+    """A network that always takes lengths, so that one trace serves full and short windows."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ def traced(network: Network, target: Target) -> tuple[Any, tuple[Tensor, Tensor]
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         trace: Any = torch.jit.trace
-        return trace(Always(network), (windows, lengths)), (windows, lengths)
+        return trace(WithLengths(network), (windows, lengths)), (windows, lengths)
 
 
 def compile_network(network: Network, target: Target) -> Compiled:
@@ -47,7 +47,7 @@ def compile_network(network: Network, target: Target) -> Compiled:
         model = openvino.convert_model(
             trace,
             example_input=example,
-            # by place: a trace may have renamed what a network calls `lengths` twice
+            # by position: tracing may have renamed an input, where `lengths` occurs twice
             input=[openvino.PartialShape([-1, target.window_samples]), openvino.PartialShape([-1])],
         )
     options: dict[str, Any] = {

@@ -12,7 +12,7 @@ from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.int8 import quantize
 from dfd.detector.networks.network import Network
 from dfd.detector.networks.scoring import ScoringNetwork
-from dfd.detector.networks.sharing import SharedHops, SharedWork, shared_frames
+from dfd.detector.networks.sharing import SharedFrames, SharedHops, shared_frames
 from dfd.detector.precision import DTYPES
 
 
@@ -40,7 +40,7 @@ def compile_network(network: Network, target: Target) -> Compiled:
             kept = ["measure", "join"]
         frozen: Any = torch.jit.freeze(scripted, preserved_attrs=kept)
     if shares:
-        return SharedWork(
+        return SharedFrames(
             frozen,
             hop_samples=target.hop_samples,
             frames=frames,

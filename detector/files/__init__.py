@@ -1,6 +1,6 @@
 """Reads a model: its files, their tensors and the properties stored with them.
 
-checkpoint           a model in memory; `read` finds its format
+checkpoint           a model in memory; `read` finds its format and reads it
 bundled, pulled      the model that comes with dfd, and public ones that were fetched
 hub                  folders by their id on the Hugging Face hub
 transformers_folder  folders written by `save_pretrained`, of the `folder_files`

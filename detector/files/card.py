@@ -121,7 +121,7 @@ def read_card(
         overrides: the operator's settings, which take precedence over the card.
 
     Raises:
-        UserError: if a field is of the wrong kind or out of range.
+        UserError: if a field has the wrong type or is out of range.
     """
     path = card_path(weights)
     folder = path.parent
@@ -133,7 +133,7 @@ def read_card(
     window, hop = _window(fields, rate, defaults, overrides)
     calibration = fields.nested("calibration")
     scale = calibration.number("scale", 1.0, 0.0, 1e6)
-    calibration.require(scale > 0.0, "scale", "above zero, or higher would mean bona fide")
+    calibration.require(scale > 0.0, "scale", "above zero: a higher score must mean spoof")
     utterance = "evidence" if calibration.content else defaults.utterance_score
     return ModelCard(
         name=fields.text("name", name),
@@ -236,7 +236,7 @@ def _min_speech(
     wanted = overrides.min_speech_seconds
     if wanted is not None and wanted > window_seconds:
         raise UserError(
-            f"the least speech of a window is {wanted:g} s; use at most the window, "
+            f"the minimum speech of a window is {wanted:g} s; use at most the window, "
             f"{window_seconds:g} s"
         )
     return min(own, window_seconds) if wanted is None else wanted

@@ -5,18 +5,18 @@ from collections.abc import Mapping
 
 from dfd.errors import UserError
 
-# Letters only, lower case: "Bona-Fide" is found as "bonafide", "Human voice" as "human".
+# Labels are compared as lower-case letters: "Bona-Fide" as "bonafide", "Human voice" as "human".
 _SPOOF = "spoof spoofed fake deepfake synthetic synthesized generated ai aigenerated machine cloned"
 _BONAFIDE = "bonafide real genuine human authentic natural live original"
 SPOOF_WORDS = frozenset(_SPOOF.split())
 BONAFIDE_WORDS = frozenset(_BONAFIDE.split())
-_SAYS_NOTHING = re.compile("voice|speech|audio")
+_NEUTRAL = re.compile("voice|speech|audio")
 
 
 def spoof_column(
     id2label: Mapping[str, object], source: str, wanted: str | None = None
 ) -> tuple[int, str]:
-    """Finds the spoof output among two named ones.
+    """Finds the spoof output among two labelled ones.
 
     Args:
         id2label: column number (as text) to label, as transformers writes it.
@@ -27,8 +27,8 @@ def spoof_column(
         The column, 0 or 1, and words for it.
 
     Raises:
-        UserError: if there are not exactly two labels; or nothing says which is spoof, and they
-            are not a known word for it and one for bona fide; or none is the wanted one.
+        UserError: if there are not exactly two labels, none is the wanted one, or, where none is
+            wanted, they are not a known word for spoof and one for bona fide.
     """
     labels = {str(column): str(label) for column, label in id2label.items()}
     found = ", ".join(f"{column} is {label!r}" for column, label in labels.items()) or "none"
@@ -39,15 +39,15 @@ def spoof_column(
         if sides == {str(column): "spoof", str(1 - column): "bonafide"}:
             return column, f"{column} ({labels[str(column)]})"
     raise UserError(
-        f"{source}: its labels do not say which output is spoof ({found}); say it with "
-        '--spoof-label, or name them in id2label, as {"0": "bonafide", "1": "spoof"}'
+        f"{source}: its labels do not say which output is spoof ({found}); name it with "
+        '--spoof-label, or label the outputs in id2label: {"0": "bonafide", "1": "spoof"}'
     )
 
 
 def _named(labels: Mapping[str, str], wanted: str, found: str) -> tuple[int, str]:
     """Returns the column with a label or a number."""
     if labels and labels.keys() != {"0", "1"}:
-        raise UserError(f"{found}; a detector here has the two outputs 0 and 1")
+        raise UserError(f"{found}; a detector must have exactly two outputs, 0 and 1")
     fitting = [column for column, label in labels.items() if label.lower() == wanted.lower()]
     if not fitting and wanted in ("0", "1"):
         fitting = [wanted]
@@ -62,7 +62,7 @@ def _named(labels: Mapping[str, str], wanted: str, found: str) -> tuple[int, str
 
 def _side(label: str) -> str | None:
     word = re.sub("[^a-z]", "", label.lower())
-    for form in (word, _SAYS_NOTHING.sub("", word)):
+    for form in (word, _NEUTRAL.sub("", word)):
         if form in SPOOF_WORDS:
             return "spoof"
         if form in BONAFIDE_WORDS:

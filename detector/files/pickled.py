@@ -1,9 +1,8 @@
-"""Checkpoints that torch.save pickled, read without running anything that is in them.
+"""Checkpoints that `torch.save` pickled, read without running any code in them.
 
-torch's weights-only reader builds tensors and plain values and refuses every other name. A few
-names stand in the books of training scripts that mean no harm (the best EER as a number of
-numpy's, the options as a Namespace); those are read as empty stand-ins, since nothing but the
-tensors is wanted.
+torch's weights-only reader builds tensors and plain values and refuses every other name. Training
+scripts also store some harmless objects (the best EER as a numpy number, the options as a
+Namespace); these are read as empty stand-ins, since only the tensors are needed.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from torch import Tensor
 from dfd.detector.files.tensors import listed, opened
 from dfd.errors import UserError
 
-# how torch.save begins: a ZIP archive, and before 2020 a pickle of protocol 2
+# the first bytes of what torch.save writes: a ZIP archive, or before 2020 a pickle of protocol 2
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
 _HARMLESS = (
     "_codecs.encode",
@@ -44,19 +43,19 @@ _HARMLESS = (
     ),
     "types.SimpleNamespace",
 )
-# how the weights-only reader says that it was asked for a name or a call
+# how the weights-only reader reports a name or a call that it refuses
 _CODE = re.compile(r"Unsupported global|Trying to |not an allowed")
 _STATE_KEYS = ("model_state_dict", "state_dict", "model", "model_state", "net", "network")
 
 
 class _StandIn:
-    """Takes the place of a harmless object; keeps nothing."""
+    """Takes the place of a harmless object and discards its contents."""
 
     def __new__(cls, *_: Any) -> "_StandIn":
         return super().__new__(cls)
 
     def __init__(self, *_: Any) -> None:
-        """Ignores what the object was made of."""
+        """Ignores the object's arguments."""
 
     def __setstate__(self, _: Any) -> None:
         """Ignores its state."""
@@ -66,16 +65,16 @@ class _StandIn:
 
 
 def read_pickled(path: Path) -> Any:
-    """Reads what torch.save wrote; tensors stay on the CPU, backed by the file.
+    """Reads a file written by `torch.save`; its tensors are on the CPU, mapped from the file.
 
     Raises:
-        UserError: if the file is truncated, not a checkpoint, or asks for code to be run.
+        UserError: if the file is truncated, not a checkpoint, or contains code.
     """
     with opened(path) as file:
         start = file.read(4)
     if start != _ZIP and not start.startswith(_PICKLE):
         raise UserError(
-            f"{path} is not a checkpoint: name a file that torch.save or safetensors wrote"
+            f"{path} is not a checkpoint: name a file written by torch.save or safetensors"
         )
     zipped = start == _ZIP
     if zipped:
@@ -84,7 +83,7 @@ def read_pickled(path: Path) -> Any:
     with torch.serialization.safe_globals(stand_ins):
         try:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-        except Exception as error:  # of a damaged pickle anything may come
+        except Exception as error:  # a damaged pickle can raise anything
             names = _names(path, error, zipped=zipped)
             if isinstance(error, pickle.UnpicklingError) and names:
                 raise _wants_code(path, names) from None
@@ -92,10 +91,10 @@ def read_pickled(path: Path) -> Any:
 
 
 def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
-    """The tensors of a checkpoint by name, and whether they lay inside a training checkpoint.
+    """Returns the tensors of a checkpoint by name, and whether a training checkpoint held them.
 
     Raises:
-        UserError: if it holds no state dict, or one with other things than tensors.
+        UserError: if it has no state dict, or one that contains anything but tensors.
     """
     wrapped = False
     if isinstance(content, Mapping):
@@ -104,7 +103,7 @@ def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
                 content, wrapped = content[key], True
                 break
     if not isinstance(content, Mapping) or not content:
-        raise UserError(f"{path} holds no state dict: save model.state_dict() with torch.save")
+        raise UserError(f"{path} has no state dict: save model.state_dict() with torch.save")
     strange = [
         str(name)
         for name, value in content.items()
@@ -112,33 +111,39 @@ def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
     ]
     if len(strange) == len(content):
         raise UserError(
-            f"{path} holds no state dict but {listed(strange)}: "
+            f"{path} has no state dict, only {listed(strange)}: "
             "save model.state_dict() with torch.save"
         )
     if strange:
-        raise UserError(f"{path} has {listed(strange)} left over, which is not a tensor")
+        raise UserError(
+            f"{path} contains {listed(strange)}, which is not a tensor: "
+            "save model.state_dict() alone"
+        )
     return dict(content), wrapped
 
 
 def _check_archive(path: Path) -> None:
-    """Refuses an archive that ends early, and programs of TorchScript, which are code."""
+    """Refuses a truncated archive, and TorchScript programs, which are code."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, EOFError):
         raise UserError(f"{path} is truncated: copy it again") from None
-    except Exception as error:  # of a damaged archive anything may come
+    except Exception as error:  # a damaged archive can raise anything
         raise _damaged(path, error) from None
     if any(name.endswith("/constants.pkl") for name in names):
         raise _wants_code(path, ["a TorchScript program"])
     if not any(name.endswith("/data.pkl") for name in names):
-        raise UserError(f"{path} is an archive, but not a checkpoint that torch.save wrote")
+        raise UserError(
+            f"{path} is an archive, but not a checkpoint: name a file written by torch.save or "
+            "safetensors"
+        )
 
 
 def _names(path: Path, error: Exception, *, zipped: bool) -> list[str]:
-    """The names that a checkpoint wants to have called."""
+    """Returns the names of the code that a checkpoint contains."""
     if zipped:
-        with contextlib.suppress(Exception):  # it may be damaged besides
+        with contextlib.suppress(Exception):  # it may be damaged as well
             found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
             if found:
                 return sorted(found)
@@ -162,6 +167,6 @@ def _printable(words: str) -> str:
 def _wants_code(path: Path, names: list[str]) -> UserError:
     wanted = listed([_printable(name) for name in names])
     return UserError(
-        f"{path} is a pickle with code ({wanted}), which is not run: where you trust it, "
-        'save its tensors alone, as torch.save({"model_state_dict": model.state_dict()}, PATH)'
+        f"{path} is a pickle that contains code ({wanted}), which is not run: if you trust it, "
+        'save only its tensors, as torch.save({"model_state_dict": model.state_dict()}, PATH)'
     )

@@ -1,7 +1,7 @@
-"""The sizes of a backbone, read from its tensors.
+"""The sizes of a backbone, inferred from its tensors.
 
-Strides, the number of heads and the place of the norms leave no trace in tensors; they are
-known of the published Wav2Vec2 models. Others bring the backbone's config.json.
+Strides, the number of heads and the position of the norms cannot be inferred from tensors; they are
+known for the published Wav2Vec2 models. Other backbones need their config.json.
 """
 
 from collections.abc import Mapping
@@ -21,29 +21,29 @@ _HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
 
 
 def config_beside(tensors: Mapping[str, Tensor], path: Path) -> tuple[BackboneConfig, str]:
-    """A backbone's sizes, by the config.json beside its file or as published; and the source."""
+    """Returns a backbone's sizes and where they come from: its config.json, or a known model."""
     beside = path.parent / _CONFIG
     content = read_object(beside) if beside.exists() else {}
-    # other libraries write a file of this name too
+    # other libraries also write files with this name
     if "model_type" in content:
-        return read_config(Fields(beside, content)), f"the {_CONFIG} beside it"
+        return read_config(Fields(beside, content)), f"the {_CONFIG} next to it"
     return config_of(tensors, path), "a published Wav2Vec2"
 
 
 def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:
-    """Works out the sizes of a published Wav2Vec2.
+    """Infers the sizes of a published Wav2Vec2.
 
     Args:
-        tensors: the backbone's, by transformers' names, position norm folded.
-        path: the file, for messages.
+        tensors: the backbone's tensors by transformers' names, with the position norm folded in.
+        path: path of the file, for messages.
 
     Raises:
-        UserError: if tensors are missing, or the sizes are those of no published model.
+        UserError: if tensors are missing, or the sizes are not those of a published model.
     """
     count = _count(tensors, "feature_extractor.conv_layers.{}.conv.weight")
     kernels = [tensors[f"feature_extractor.conv_layers.{i}.conv.weight"] for i in range(count)]
     for kernel in kernels:
-        _require(kernel.ndim == 3, path, "its convolutions are not of one dimension")
+        _require(kernel.ndim == 3, path, "its convolutions are not one-dimensional")
     layers = _count(tensors, "encoder.layers.{}.attention.k_proj.weight")
     inner = _rows(tensors, "encoder.layers.0.feed_forward.intermediate_dense.weight", 2, path)
     hidden = _rows(tensors, "feature_projection.projection.weight", 2, path)
@@ -53,9 +53,9 @@ def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:
     strides, heads = _STRIDES.get(shape), _HEADS.get(hidden)
     if strides is None or heads is None or position.shape[1] == 0:
         raise UserError(
-            f"{path}: {count} convolutions with the kernels {list(shape)} and hidden size {hidden} "
-            "are of no published Wav2Vec2, so strides and heads cannot be told from the tensors: "
-            "put the backbone's config.json beside the file"
+            f"{path}: no published Wav2Vec2 has {count} convolutions with the kernels "
+            f"{list(shape)} and hidden size {hidden}, so its strides and heads are not known: put "
+            "the backbone's config.json next to the file"
         )
     layer_norm = "feature_extractor.conv_layers.1.layer_norm.weight" in tensors
     return BackboneConfig(
@@ -70,7 +70,7 @@ def config_of(tensors: Mapping[str, Tensor], path: Path) -> BackboneConfig:
         intermediate_size=inner,
         num_conv_pos_embeddings=position.shape[2],
         num_conv_pos_embedding_groups=max(1, hidden // position.shape[1]),
-        # the published models with one have the other
+        # in the published models the two go together
         do_stable_layer_norm=layer_norm,
         layer_norm_eps=1e-5,
     )
@@ -84,12 +84,12 @@ def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def _rows(tensors: Mapping[str, Tensor], name: str, dimensions: int, path: Path) -> int:
-    _require(name in tensors, path, f"it lacks {name}, so it is not a whole Wav2Vec2")
+    _require(name in tensors, path, f"it lacks {name}, so it is not a complete Wav2Vec2")
     value = tensors[name]
-    _require(value.ndim == dimensions, path, f"{name} has the size {list(value.shape)}")
+    _require(value.ndim == dimensions, path, f"{name} has the shape {list(value.shape)}")
     return int(value.shape[0])
 
 
 def _require(condition: bool, path: Path, said: str) -> None:
     if not condition:
-        raise UserError(f"{path}: {said}: bring a checkpoint of a Wav2Vec2 classifier")
+        raise UserError(f"{path}: {said}: use a checkpoint of a Wav2Vec2 classifier")

@@ -38,12 +38,14 @@ def find(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def pull(name: str, tell: Callable[[int, int | None], None] = lambda done, total: None) -> Path:
+def pull(
+    name: str, on_progress: Callable[[int, int | None], None] = lambda done, total: None
+) -> Path:
     """Fetches a detector of the catalogue, or a model of the hub by its id.
 
     Args:
         name: name in the catalogue, or "organisation/model".
-        tell: called with the bytes received, and the total if the server states it.
+        on_progress: called with the bytes received, and the total if the server states it.
 
     Returns:
         Its path.
@@ -68,7 +70,7 @@ def pull(name: str, tell: Callable[[int, int | None], None] = lambda done, total
     target = folder() / name / _file_name(detector)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        _download(detector, target, tell)
+        _download(detector, target, on_progress)
     return target
 
 
@@ -78,7 +80,7 @@ def _file_name(detector: PublicDetector) -> str:
 
 
 def _download(
-    detector: PublicDetector, target: Path, tell: Callable[[int, int | None], None]
+    detector: PublicDetector, target: Path, on_progress: Callable[[int, int | None], None]
 ) -> None:
     """Downloads one file, never leaving a partial file under its name."""
     assert detector.url is not None
@@ -90,12 +92,12 @@ def _download(
         ):
             length = answer.headers.get("Content-Length")
             size, done = (int(length) if length else None), 0
-            _require_room(target.parent, size or 0)
+            _require_space(target.parent, size or 0)
             while piece := answer.read(_PIECE_BYTES):
                 file.write(piece)
                 total.update(piece)
                 done += len(piece)
-                tell(done, size)
+                on_progress(done, size)
     except UserError:
         part.unlink(missing_ok=True)
         raise
@@ -115,10 +117,10 @@ def _download(
     shutil.move(part, target)
 
 
-def _require_room(there: Path, size: int) -> None:
-    free = shutil.disk_usage(there).free
+def _require_space(target_folder: Path, size: int) -> None:
+    free = shutil.disk_usage(target_folder).free
     if free < size:
         raise UserError(
-            f"the disk of {there} has {free >> 20} MiB left and {size >> 20} MiB are needed: make"
-            " room, or set DFD_CACHE_DIR"
+            f"the disk of {target_folder} has {free >> 20} MiB free, but {size >> 20} MiB are"
+            " needed: free some space, or set DFD_MODELS to a folder on another disk"
         )

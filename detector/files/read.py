@@ -65,7 +65,7 @@ def _read_folder(path: Path, overrides: ModelOverrides | None) -> Checkpoint:
 
 
 def find_model(model: str) -> Path:
-    """Returns the folder or file of a model name.
+    """Returns the folder or file of a model.
 
     Raises:
         UserError: if it does not exist or contains no weights.

@@ -1,4 +1,4 @@
-"""Files of tensors without a configuration, as training scripts save them."""
+"""Reads files of tensors without a configuration, as training scripts save them."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from dfd.detector.overrides import ModelOverrides
 
 
 def read(path: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
-    """Reads a file that torch.save or safetensors wrote.
+    """Reads a file written by `torch.save` or safetensors.
 
     Raises:
-        UserError: if it is truncated or not a checkpoint, asks for code to be run, has tensors
-            left over or missing, or does not say which output is spoof.
+        UserError: if it is truncated or not a checkpoint, contains code, has tensors left over or
+            missing, or does not say which output is spoof.
     """
     if path.suffix == ".safetensors":
         tensors, wrapped = read_safetensors(path), False
@@ -29,10 +29,10 @@ def read(path: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
 
 
 def read_parts(folder: Path, overrides: ModelOverrides | None = None) -> Checkpoint:
-    """Reads the safetensors parts that an index in a folder lists, as one file.
+    """Reads the safetensors parts that an index in a folder lists, as if they were one file.
 
     Raises:
-        UserError: as `read`, or a part is missing.
+        UserError: as for `read`, or if a part is missing.
     """
     parts = tuple(folder / name for name in parts_of(folder / INDEX))
     tensors: dict[str, Tensor] = {}

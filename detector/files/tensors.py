@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint: read safely, and matched one by one with those that are wanted."""
+"""Reads the tensors of a checkpoint safely, and matches them with those that a network expects."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,50 +40,50 @@ def match_tensors(
     unused: Iterable[str],
     source: str,
 ) -> dict[str, Tensor]:
-    """Gives the wanted tensors as float32, and makes sure that nothing is missing or left over.
+    """Returns the expected tensors as float32, and checks that none is missing or left over.
 
     Args:
-        tensors: of the file, by name.
-        shapes: size of each tensor that is wanted.
-        path: the file, for messages.
-        unused: names that may be there and are not needed.
-        source: what the wanted sizes come from, for messages: "the config.json beside it".
+        tensors: tensors of the file, by name.
+        shapes: shape of each expected tensor.
+        path: path of the file, for messages.
+        unused: names that may occur and are not needed.
+        source: where the expected shapes come from, for messages: "the config.json next to it".
 
     Raises:
-        UserError: if tensors do not fit; it names the first few that are missing, left over, of
-            another size, or not finite.
+        UserError: if they do not match; it names the first few that are missing, left over, of
+            another shape, or not finite.
     """
     known = shapes.keys() | set(unused)
     missing = [name for name in shapes if name not in tensors]
     leftover = [name for name in tensors if name not in known]
     if missing or leftover:
-        said = [f"misses {listed(missing)}"] if missing else []
+        said = [f"lacks {listed(missing)}"] if missing else []
         said += [f"has {listed(leftover)} left over"] if leftover else []
-        raise UserError(f"{path} {' and '.join(said)}: it does not belong to {source}")
+        raise UserError(f"{path} {' and '.join(said)}: it does not match {source}")
     for name, shape in shapes.items():
         if tensors[name].shape != shape:
             raise UserError(
-                f"{path}: {name} has the size {list(tensors[name].shape)} where {source} says "
+                f"{path}: {name} has the shape {list(tensors[name].shape)}, but {source} says "
                 f"{list(shape)}: the two do not belong together"
             )
     matched = {name: tensors[name].to(torch.float32, copy=True) for name in shapes}
     broken = [name for name, value in matched.items() if not bool(torch.isfinite(value).all())]
     if broken:
         raise UserError(
-            f"{path}: {listed(broken)} holds NaN or infinity: the training went wrong, "
-            "bring an earlier checkpoint"
+            f"{path}: {listed(broken)} contains NaN or infinity: the training diverged; "
+            "use an earlier checkpoint"
         )
     return matched
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Lists the first few names, and says how many more there are."""
     more = len(names) - _NAMED_AT_MOST
     return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def digest(*paths: Path) -> str:
-    """SHA-256 of a file, or of several as if they were one; lower-case hexadecimal.
+    """Returns the SHA-256 of a file, or of several as if they were one, in lower-case hexadecimal.
 
     Raises:
         UserError: if one is missing or cannot be read.

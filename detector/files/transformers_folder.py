@@ -1,8 +1,8 @@
-"""Reads classifiers as transformers' `save_pretrained` writes them.
+"""Reads classifiers that transformers' `save_pretrained` wrote.
 
-The `...ForSequenceClassification` of Wav2Vec2, HuBERT, UniSpeech-SAT, WavLM, data2vec-audio,
-Wav2Vec2-Conformer and Wav2Vec2-BERT, or a Wav2Vec2 with a light CNN behind it, which the code
-beside the bundled weights makes loadable by transformers too.
+These are the `...ForSequenceClassification` of Wav2Vec2, HuBERT, UniSpeech-SAT, WavLM,
+data2vec-audio, Wav2Vec2-Conformer and Wav2Vec2-BERT, or a Wav2Vec2 with a light CNN, which
+transformers can load too by the code next to the bundled weights.
 """
 
 import logging
@@ -47,7 +47,7 @@ _LOGGER = logging.getLogger("dfd.detector")
 
 LIGHT_CNN_ARCHITECTURE = "Wav2Vec2LightCnn"
 LAYOUT = "transformers"
-# Clips of 2.5 to 13 s were scored whole by those who trained detectors in this form.
+# The authors of detectors in this format scored clips of 2.5 to 13 s whole.
 CLIP_SECONDS = 13.0
 _LIGHT_CNN_PREFIX = "light_cnn."
 _PROBED_SAMPLES = 8_000
@@ -58,16 +58,16 @@ def read(
 ) -> Checkpoint:
     """Reads a folder with config.json, preprocessor_config.json and model.safetensors.
 
-    Without a `dfd.json`, clips up to `CLIP_SECONDS` are scored whole, as transformers scores
-    one: normalised as preprocessor_config.json says, and never padded.
+    Without a `dfd.json`, clips of up to `CLIP_SECONDS` are scored whole, as transformers does it:
+    normalised as preprocessor_config.json says, and never padded.
 
     Args:
-        folder: where the files lie.
-        overrides: facts that are set over the folder's own.
-        name: of the model, where its card gives none; None takes the folder's.
+        folder: folder of the files.
+        overrides: properties that override the folder's own.
+        name: name of the model if its card gives none; None means the folder's name.
 
     Raises:
-        UserError: if a file is missing or broken, or the model is of another kind.
+        UserError: if a file is missing or broken, or the model is of an unsupported kind.
     """
     overrides = overrides or ModelOverrides()
     fields = Fields(folder / CONFIG, read_object(folder / CONFIG))
@@ -101,7 +101,7 @@ def read(
     )
     if passes_for_bundled(card.name, sha256):
         _LOGGER.warning(
-            "%s calls itself %s, but its weights are others: it is served as %s",
+            "%s is named %s, but has other weights: it is served as %s",
             folder,
             card.name,
             folder.resolve().name,
@@ -111,8 +111,8 @@ def read(
     column, spoof_label = spoof_column(labels, str(fields.path), card.spoof_label)
     if card.sample_rate_hz != rate:
         raise UserError(
-            f"{folder}: dfd.json says {card.sample_rate_hz} Hz and {PREPROCESSOR} {rate} Hz; "
-            "correct the wrong one"
+            f"{folder}: dfd.json says {card.sample_rate_hz} Hz, but {PREPROCESSOR} says {rate} Hz:"
+            " correct the wrong one"
         )
     config.check_window(card.window_samples, str(folder), head.least_frames)
 
@@ -127,7 +127,7 @@ def read(
         shapes,
         weights[-1],
         unused={prefix + name for name in TRAINING_ONLY | COMPUTED},
-        source=f"the {CONFIG} beside it",
+        source=f"the {CONFIG} next to it",
     )
     own_names = {
         name.removeprefix(prefix): value
@@ -144,7 +144,7 @@ def read(
         head.module,
         layer_weights=matched["layer_weights"] if weighted else None,
         spoof_column=column,
-        # a network that hears hops normalises each of them, whatever came before
+        # a network that works hop by hop always normalises each hop
         normalize=card.normalize or head.hop_samples > 0,
         mask=card.padding == "mask",
     )
@@ -162,7 +162,7 @@ def read(
 
 
 def _architecture(fields: Fields) -> str:
-    """The name of the classifier."""
+    """Returns the name of the classifier's class."""
     named = fields.content.get("architectures") or [WAV2VEC2]
     known = (*FAMILIES, LIGHT_CNN_ARCHITECTURE)
     single = isinstance(named, list) and len(named) == 1 and named[0] in known
@@ -185,14 +185,14 @@ def _takes_samples(preprocessor: Fields, family: Family) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What follows the backbone.
+    """The part of the network after the backbone.
 
     Attributes:
         module: takes hidden states to logits.
-        weights: the part of it that the file fills.
-        prefix: of the names in the file.
-        least_frames: that it needs.
-        hop_samples: of the parts that it hears one by one; 0 for whole windows.
+        weights: the part of the module that has weights in the file.
+        prefix: prefix of its tensors' names in the file.
+        least_frames: the fewest frames that it needs.
+        hop_samples: length of the hops that it processes one by one; 0 for whole windows.
     """
 
     module: nn.Module
@@ -203,14 +203,14 @@ class _Head:
 
 
 def refuse_pooling(overrides: ModelOverrides | None, source: Path) -> None:
-    """Ensures that no pooling is asked of a network that has its own.
+    """Refuses a pooling for a network that has its own.
 
     Raises:
-        UserError: if one is.
+        UserError: if the overrides set one.
     """
     if overrides is not None and overrides.pooling is not None:
         raise UserError(
-            f"{source} joins frames in a way of its own: leave out --pooling, which is for "
+            f"{source} has a pooling of its own: leave out --pooling, which is for "
             "transformers' ForSequenceClassification"
         )
 
@@ -233,7 +233,11 @@ def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
 def _short_extractor(
     backbone: Any, options: SpectrogramOptions, source: str
 ) -> SpectrogramExtractor:
-    """The short way to the convolutions' frames, compared with them on made-up signals."""
+    """Builds the shortcut to the convolutions' frames, and compares the two on synthetic signals.
+
+    Raises:
+        UserError: if they differ.
+    """
     short = SpectrogramExtractor(options)
     samples, _ = probe_signals(_PROBED_SAMPLES, SAMPLE_RATE_HZ)
     waves = torch.from_numpy(samples)
@@ -242,7 +246,7 @@ def _short_extractor(
         wanted, found = backbone.feature_extractor(waves, None)[0], short(waves, None)[0]
     if wanted.shape != found.shape or not torch.allclose(wanted, found, rtol=1e-4, atol=2e-2):
         raise UserError(
-            f"{source}: its convolutions do not compute the spectrogram that it names: "
-            f"take {SPECTROGRAM} out"
+            f"{source}: its convolutions do not compute the spectrogram that it describes: "
+            f"remove {SPECTROGRAM}"
         )
     return short

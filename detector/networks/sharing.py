@@ -57,7 +57,7 @@ def shared_frames(network: ScoringNetwork, window_samples: int, hop_samples: int
     return max(0, frames)
 
 
-class SharedWork:
+class SharedFrames:
     """Stands for a compiled network, and keeps the last frames of each window for the next.
 
     Args:

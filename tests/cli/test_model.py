@@ -54,7 +54,7 @@ def test_a_daemon_of_ones_own_gets_the_facts() -> None:
         ("--window-seconds", "0.1", "the model's window is 0.1 s; use 0.25 to 60 s"),
         ("--hop-seconds", "0", "the model's hop is 0.0 s; use more than 0"),
         ("--alert-threshold", "1.5", "the alert threshold is 1.5; use a probability"),
-        ("--min-speech-seconds", "-1", "the least speech of a window is -1.0 s"),
+        ("--min-speech-seconds", "-1", "the minimum speech of a window is -1.0 s"),
         ("--padding", "reflect", "--padding"),
         ("--utterance-score", "median", "--utterance-score"),
     ],

@@ -39,7 +39,7 @@ def test_inspect(tmp_path: Path) -> None:
     result = run("inspect", str(tmp_path / "net.pth"))
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("dfd models inspect: ")
-    assert "misses fc2_gru.bias" in result.stderr
+    assert "lacks fc2_gru.bias" in result.stderr
 
 
 def test_pull_by_hand_is_one_sentence() -> None:

@@ -21,7 +21,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_gpu() -> None:
     assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
     for word in ("cuda", "cuda:0"):
-        with pytest.raises(UserError, match=f"{word} was requested but no usable GPU"):
+        with pytest.raises(UserError, match=f"{word} was requested, but no usable GPU"):
             resolve_device(word)
 
 
@@ -30,7 +30,7 @@ def test_with_gpus() -> None:
     assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 0)
     assert resolve_device("cuda:1") == torch.device("cuda", 1)
     assert resolve_device("cpu") == torch.device("cpu")
-    with pytest.raises(UserError, match="cuda:2 was requested but there are 2 GPUs"):
+    with pytest.raises(UserError, match="cuda:2 was requested, but there are 2 GPUs"):
         resolve_device("cuda:2")
 
 

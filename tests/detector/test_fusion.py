@@ -89,18 +89,18 @@ def test_models_of_other_rates_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["a", "a+", "+", "a+a", ""])
-def test_what_names_no_two_models_is_refused(text: str) -> None:
+def test_a_combination_needs_two_different_models(text: str) -> None:
     with pytest.raises(UserError, match=r"write them as a\+b"):
         terms(text)
 
 
-def test_a_cascade_asks_the_dear_one_from_a_probability_on() -> None:
-    dear = spec("b", rolling_threshold=0.7, cumulative_threshold=0.6)
-    cascade = Cascade(spec("a"), dear, 0.2)
+def test_a_cascade_runs_the_expensive_model_from_a_probability_on() -> None:
+    expensive = spec("b", rolling_threshold=0.7, cumulative_threshold=0.6)
+    cascade = Cascade(spec("a"), expensive, 0.2)
     at = math.log(0.2 / 0.8)
-    assert [cascade.goes_on(llr) for llr in (at - 0.01, at + 0.01, 9.0)] == [False, True, True]
-    assert cascade.goes_on(None)
-    assert cascade.goes_on(math.nan)
+    assert [cascade.escalates(llr) for llr in (at - 0.01, at + 0.01, 9.0)] == [False, True, True]
+    assert cascade.escalates(None)
+    assert cascade.escalates(math.nan)
     assert cascade.spec.name == "a-then-b"
     assert (cascade.spec.rolling_threshold, cascade.spec.cumulative_threshold) == (0.7, 0.6)
 

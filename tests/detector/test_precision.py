@@ -44,7 +44,7 @@ def test_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"amx_bf16"}))
     assert precision.candidates("fp32", CPU) == ("fp32",)
     assert precision.candidates("bf16", CPU) == ("bf16",)
-    with pytest.raises(UserError, match="fp16 was asked for and cpu has no instructions"):
+    with pytest.raises(UserError, match="fp16 was requested, but cpu has no instructions"):
         precision.candidates("fp16", CPU)
     with pytest.raises(UserError, match='"int4" is not a precision: use auto'):
         precision.candidates("int4", CPU)

@@ -1,4 +1,4 @@
-"""AASIST and AASIST-L as their authors saved them, and others of other sizes.
+"""AASIST and AASIST-L as their authors saved them, and variants of other sizes.
 
 Jung et al., ICASSP 2022; layout of the checkpoints in clovaai/aasist, `models/weights`.
 """
@@ -17,22 +17,22 @@ ANCHOR = "HtrgGAT_layer_ST11.att_weight11"
 BLOCKS = 6
 _BANDS, _TAPS = 70, 129
 _TEMPERATURES = (2.0, 2.0, 100.0)
-# features of a node at first and later on -> nodes kept: AASIST, AASIST-L
+# features of a node after the first and the joint graphs -> share of nodes kept
 _RATIOS = {(64, 32): (0.5, 0.7, 0.5), (24, 32): (0.4, 0.5, 0.7)}
 _NAMES = {(64, 32): "AASIST", (24, 32): "AASIST-L"}
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds joint graphs, and no backbone before them."""
+    """Returns whether a file has joint graphs, and no backbone before them."""
     prefix = state.prefix(ANCHOR)
     return prefix is not None and f"{prefix}LL.weight" not in state.tensors
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
-        UserError: if tensors are missing or left over, or its sizes are not known.
+        UserError: if tensors are missing or left over, or its sizes are unknown.
     """
     prefix = state.prefix(ANCHOR)
     assert prefix is not None
@@ -60,7 +60,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
 
 
 def block_widths(state: StateDict, prefix: str) -> list[tuple[int, int]]:
-    """Channels into and out of each residual block.
+    """Returns the channels into and out of each residual block.
 
     Raises:
         UserError: if a block is missing.
@@ -73,7 +73,10 @@ def block_widths(state: StateDict, prefix: str) -> list[tuple[int, int]]:
 
 
 def unread_norms(blocks: int) -> set[str]:
-    """The first norm of each block but the first, which the published blocks do not use."""
+    """Returns the names of norms that the published blocks have but do not use.
+
+    They are the first norm of every block but the first.
+    """
     parts = ("weight", "bias", "running_mean", "running_var")
     return {f"encoder.{block}.0.bn1.{part}" for block in range(1, blocks) for part in parts}
 
@@ -81,10 +84,10 @@ def unread_norms(blocks: int) -> set[str]:
 def _unwritten(
     state: StateDict, sizes: tuple[int, int]
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Ratios and temperatures, of which tensors say nothing.
+    """Returns the ratios and temperatures, which cannot be inferred from tensors.
 
-    They are known of the published networks; others bring the configuration that they were
-    trained with, under the checkpoint's name with the ending .conf.
+    They are known for the published networks; others need the configuration of their training, in
+    a file with the checkpoint's name and the ending .conf.
     """
     beside = state.path.with_suffix(".conf")
     if beside.exists():
@@ -92,9 +95,8 @@ def _unwritten(
         return _three(fields, "pool_ratios"), _three(fields, "temperatures")
     if sizes not in _RATIOS:
         raise UserError(
-            f"{state.path}: an AASIST with graphs of {sizes[0]} and {sizes[1]} features is none "
-            f"of those published: put the configuration it was trained with beside it as "
-            f"{beside.name}"
+            f"{state.path}: no published AASIST has graphs of {sizes[0]} and {sizes[1]} features: "
+            f"put the configuration that it was trained with next to it as {beside.name}"
         )
     return _RATIOS[sizes], _TEMPERATURES
 

@@ -14,19 +14,19 @@ from dfd.detector.overrides import MASK, ModelOverrides
 
 LAYOUT = "antideepfake"
 _HEAD = "proj_fc.weight"
-# Recordings were scored whole; longer windows than this add delay and little else.
+# Its authors scored recordings whole; windows longer than this add little but delay.
 _WINDOW_SECONDS = 13.0
-# what torch's layer_norm adds to the variance
+# the value that torch's layer_norm adds to the variance
 _VARIANCE_FLOOR = 1e-5
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds a backbone and the one linear layer."""
+    """Returns whether a file has a backbone and the one linear layer."""
     return state.prefix(fairseq.ANCHOR) is not None and state.prefix(_HEAD) is not None
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
         UserError: if tensors are missing or left over.

@@ -1,4 +1,4 @@
-"""Backbones under fairseq's names: wav2vec 2.0, XLS-R, MMS and HuBERT inside of detectors."""
+"""Backbones under fairseq's names: the wav2vec 2.0, XLS-R, MMS and HuBERT of detectors."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dfd.detector.files.card import ModelCard
 from dfd.detector.files.checkpoint import Checkpoint
-from dfd.detector.files.layouts.state import StateDict, say_found
+from dfd.detector.files.layouts.state import StateDict, log_recognised
 from dfd.detector.files.layouts.whole_windows import spoof_output
 from dfd.detector.files.published import config_beside
 from dfd.detector.files.tensors import listed
@@ -24,7 +24,7 @@ from dfd.detector.overrides import MASK
 
 ANCHOR = "feature_extractor.conv_layers.0.0.weight"
 _POSITION = "encoder.pos_conv.0.weight"
-# the two ways in which weight normalisation was written over the years: magnitude, direction
+# the names that versions of torch gave to weight normalisation: magnitude, direction
 _POSITION_NORMS = (
     ("encoder.pos_conv.0.weight_g", "encoder.pos_conv.0.weight_v"),
     (
@@ -32,7 +32,7 @@ _POSITION_NORMS = (
         "encoder.pos_conv.0.parametrizations.weight.original1",
     ),
 )
-# only pre-training reads these
+# used only in pre-training
 _PRE_TRAINING = (
     "quantizer.",
     "input_quantizer.",
@@ -61,11 +61,11 @@ _NORM = re.compile(r"^feature_extractor\.conv_layers\.(\d+)\.layer_norm\.")
 
 
 def fairseq_name(name: str, *, grouped: bool) -> str:
-    """Fairseq's name of a backbone's tensor.
+    """Returns fairseq's name of a backbone's tensor.
 
     Args:
-        name: transformers'.
-        grouped: whether the extractor's norm runs over time, in its first layer alone.
+        name: transformers' name.
+        grouped: whether the extractor has a norm over time, in its first layer only.
     """
     place = r"feature_extractor.conv_layers.\1.2." + ("" if grouped else "1.")
     name = _NORM.sub(place, name)
@@ -98,8 +98,9 @@ class FairseqBackbone:
 
     Attributes:
         state: the file, with the norm of its positional convolution folded.
-        prefix: of its names.
+        prefix: prefix of its tensors' names.
         grouped: see `fairseq_name`.
+        config: its sizes.
     """
 
     state: StateDict
@@ -109,16 +110,16 @@ class FairseqBackbone:
 
     @property
     def unused(self) -> set[str]:
-        """What only pre-training read."""
+        """Names of the tensors that only pre-training used."""
         starts = tuple(self.prefix + start for start in _PRE_TRAINING)
         return {name for name in self.state.tensors if name.startswith(starts)}
 
 
 def find_backbone(state: StateDict) -> FairseqBackbone:
-    """Works out the backbone of a file that has one.
+    """Finds the backbone of a file that has one, and infers its sizes.
 
     Raises:
-        UserError: if tensors are missing, or it is not one of the published sizes.
+        UserError: if tensors are missing, or the sizes are not those of a published model.
     """
     prefix = state.prefix(ANCHOR)
     assert prefix is not None
@@ -150,29 +151,29 @@ def read_on_backbone(
     gate_name: Callable[[str], str] = str,
     variance_floor: float = VARIANCE_FLOOR,
 ) -> Checkpoint:
-    """Fills backbone, head and gate from one file and puts them together.
+    """Fills backbone, head and gate from one file and assembles them.
 
     Args:
         found: the backbone.
         head: see `ScoringNetwork`.
-        card: of the model.
-        sha256: of the file.
-        layout: its name.
-        words: what the file was found to be.
+        card: card of the model.
+        sha256: digest of the file.
+        layout: name of the layout.
+        words: description of the network, for messages.
         head_name: a parameter of the head -> its name in the file.
-        filled: the part of the head that has parameters; None is all of it.
-        unused: names of the file that count for nothing.
+        filled: the part of the head that has parameters; None means all of it.
+        unused: names in the file that are ignored.
         gate: see `ScoringNetwork`.
         gate_name: a parameter of the gate -> its name in the file.
         variance_floor: see `ScoringNetwork`.
 
     Raises:
-        UserError: if tensors are missing or left over, or a window does not give a single frame.
+        UserError: if tensors are missing or left over, or a window is shorter than a frame.
     """
     state, config, prefix = found.state, found.config, found.prefix
     config.check_window(card.window_samples, str(state.path))
     pre_training = found.unused
-    say_found(
+    log_recognised(
         state,
         f'{words}; backbone under the prefix "{prefix}", '
         f"{config.num_hidden_layers} layers of {config.hidden_size}"
@@ -230,7 +231,7 @@ def read_on_backbone(
 
 
 def _by_public_name(backbone: Any) -> dict[str, Tensor]:
-    """Stand-ins of the sizes that a backbone wants; only their sizes are read."""
+    """Returns a backbone's own tensors by transformers' names; only their shapes are used."""
     own = backbone.state_dict()
     shapes = backbone_shapes(backbone)
     return dict(zip(shapes, own.values(), strict=True))

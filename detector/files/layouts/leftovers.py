@@ -1,4 +1,4 @@
-"""What training leaves beside a network's tensors: dropped and named, never refused."""
+"""Drops tensors that training left in a file beside the network's, and logs their names."""
 
 import logging
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dfd.detector.files.tensors import listed
 
-# the first or the second part of a name: losses, optimisers, metrics, averaged copies
+# first or second part of the name of a loss, an optimiser, a metric or an averaged copy
 _WORDS = frozenset(
     {
         "criterion",
@@ -37,26 +37,26 @@ _WORDS = frozenset(
         "n_averaged",
     }
 )
-# torch.compile puts this between a module and its names
+# torch.compile inserts this into names
 _COMPILED = "_orig_mod"
 
 _LOGGER = logging.getLogger("dfd.detector")
 
 
 def without_leftovers(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Takes out what training left behind, and says so.
+    """Removes what training left behind, and logs it.
 
-    A file of nothing else (an averaged copy saved alone) stays as it is.
+    A file that contains nothing else (an averaged copy saved alone) is not changed.
 
     Args:
-        tensors: by name.
-        path: the file, for the log.
+        tensors: tensors by name.
+        path: path of the file, for the log.
     """
     plain = {_uncompiled(name): value for name, value in tensors.items()}
     dropped = [name for name in plain if _is_leftover(name)]
     if not dropped or len(dropped) == len(plain):
         return plain
-    _LOGGER.info("%s: %s dropped, which training left behind", path, listed(dropped))
+    _LOGGER.info("%s: %s left over from training and ignored", path, listed(dropped))
     gone = set(dropped)
     return {name: value for name, value in plain.items() if name not in gone}
 

@@ -1,8 +1,8 @@
-"""Classifiers that a training script saved as tensors: a backbone and a head, by any prefix.
+"""Classifiers that a training script saved as tensors: a backbone and a head, under any prefix.
 
-Two forms are known with the habits of their authors: a training checkpoint whose head is one
-linear layer ("two-stage"), and a bare state dict whose head is two with GELU between
-("top4-mlp"). Other mixtures of these parts load too, where somebody says which output is spoof.
+The conventions of two kinds are known: a training checkpoint with one linear layer as its head
+("two-stage"), and a bare state dict with two layers and GELU between them ("top4-mlp"). Other
+combinations of these parts load too, if the operator or a card says which output is spoof.
 """
 
 import logging
@@ -35,7 +35,7 @@ _FIRST = "feature_extractor.conv_layers.0.conv.weight"
 _PARTS = ("feature_extractor.", "feature_projection.", "encoder.")
 _RATE_HZ = 16_000
 
-# What the authors of each form did; see docs/reference-systems.md.
+# What the authors of each kind did; see docs/reference-systems.md.
 _DEFAULTS = {
     TWO_STAGE: CardDefaults(utterance_score="mean"),
     TOP4_MLP: CardDefaults(utterance_score="first"),
@@ -47,12 +47,12 @@ _LOGGER = logging.getLogger("dfd.detector")
 
 @dataclass(frozen=True, slots=True)
 class FoundHead:
-    """A head recognised by its tensors' sizes.
+    """A head recognised by the shapes of its tensors.
 
     Attributes:
-        module: empty, to be filled.
-        names: parameter of the module -> tensor of the file.
-        words: what it is.
+        module: the head, without weights yet.
+        names: parameter of the module -> its name in the file.
+        words: description, for the log.
     """
 
     module: nn.Module
@@ -61,11 +61,11 @@ class FoundHead:
 
 
 def read(found: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file of this kind.
 
     Raises:
-        UserError: if there is no backbone or no head, tensors are left over or missing, or
-            nobody says which output is spoof.
+        UserError: if there is no backbone or no head, tensors are left over or missing, or nothing
+            says which output is spoof.
     """
     path, state, wrapped = found.path, dict(found.tensors), found.wrapped
     prefix = backbone_prefix(state, path)
@@ -132,7 +132,7 @@ def read(found: StateDict, overrides: ModelOverrides) -> Checkpoint:
 
 
 def backbone_prefix(names: Mapping[str, object], path: Path) -> str:
-    """What stands before the backbone's own names, such as "backbone.".
+    """Returns the prefix of the backbone's names, such as "backbone.".
 
     Raises:
         UserError: if there is no Wav2Vec2, or more than one.
@@ -146,21 +146,21 @@ def backbone_prefix(names: Mapping[str, object], path: Path) -> str:
         return found[0]
     if found:
         raise UserError(
-            f"{path} holds {len(found)} backbones, under {listed(found)}: save the classifier alone"
+            f"{path} has {len(found)} backbones, under {listed(found)}: save only the classifier"
         )
     raise UserError(
-        f"{path} holds no Wav2Vec2: no tensor's name ends in {_FIRST} "
-        f"(there are {listed(list(names))})"
+        f"{path} has no Wav2Vec2: no tensor's name ends in {_FIRST} "
+        f"(it has {listed(list(names))}); see dfd models for the layouts that can be read"
     )
 
 
 def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHead:
-    """Recognises the head by the sizes of what is not the backbone's.
+    """Recognises the head by the shapes of the tensors that are not the backbone's.
 
     Args:
-        tensors: everything else in the file, by name.
+        tensors: these tensors, by name.
         hidden: size of the backbone's frames.
-        path: the file, for messages.
+        path: path of the file, for messages.
 
     Raises:
         UserError: if there is no head of a known form, or tensors are left over.
@@ -185,8 +185,8 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
     ]
     if strange:
         raise UserError(
-            f"{path} has {listed(strange)} left over, which belongs to no backbone and no head "
-            "of linear layers"
+            f"{path} has {listed(strange)} left over, which belongs neither to a backbone nor to a "
+            "head of linear layers"
         )
     shown = ", ".join(f"{stem} {list(reversed(shape))}" for stem, shape in layers.items())
     last = [stem for stem, (rows, _) in layers.items() if rows == 2]
@@ -196,14 +196,14 @@ def find_head(tensors: Mapping[str, Tensor], hidden: int, path: Path) -> FoundHe
         (first,) = [stem for stem in layers if stem != last[0]]
         inner = layers[first][0]
         if layers[first] == (inner, hidden) and layers[last[0]] == (2, inner):
-            if first.rpartition(".")[2] == "projector":  # transformers' own, without activation
+            if first.rpartition(".")[2] == "projector":  # as in transformers, without activation
                 names = _paired({"projector": first, "classifier": last[0]})
                 return FoundHead(ProjectedMeanHead(hidden, inner, 2), names, shown)
             names = _paired({"hidden": first, "classifier": last[0]})
             return FoundHead(MlpHead(hidden, inner, 2), names, f"{shown}, GELU between them")
     raise UserError(
-        f"{path}: its head is {shown} (inputs, outputs), and one or two layers from {hidden} to "
-        "2 outputs are read here"
+        f"{path}: its head is {shown} (inputs, outputs), but only heads of one or two layers from "
+        f"{hidden} inputs to 2 outputs can be read"
     )
 
 
@@ -228,7 +228,7 @@ def _spoof_column(wanted: str | None, layout: str, path: Path) -> tuple[int, str
         return spoof_column({}, str(path), wanted)
     if layout == OTHER:
         raise UserError(
-            f"{path} does not say which of its two outputs is spoof: say it with --spoof-label 0 "
-            'or 1, or as "spoof_label" in a dfd.json beside it'
+            f"{path} does not say which of its two outputs is spoof: use --spoof-label 0 or 1, or "
+            'set "spoof_label" in a dfd.json next to it'
         )
     return 1, "1"

@@ -14,27 +14,26 @@ from dfd.errors import UserError
 LAYOUT = "nes2net-x"
 _ANCHOR = "Nested_Res2Net_TDNN.bn.weight"
 _WINDOW_SAMPLES = 64_000
-# it leaves no trace in tensors
+# it cannot be inferred from tensors
 _DILATION = 2
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds nested Res2Nets behind a backbone."""
+    """Returns whether a file has nested Res2Nets after a backbone."""
     return state.prefix(fairseq.ANCHOR) is not None and state.prefix(_ANCHOR) is not None
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
-        UserError: if tensors are missing or left over, or it is the variant without the weighted
-            sums.
+        UserError: if tensors are missing or left over, or it is the variant without weighted sums.
     """
     prefix = (state.prefix(_ANCHOR) or "") + "Nested_Res2Net_TDNN."
     if f"{prefix}Build_in_Res2Nets.0.weighted_sum.0" not in state.tensors:
         raise UserError(
-            f"{state.path} is a Nes2Net without weighted sums: only Nes2Net-X is read, "
-            "which its authors recommend"
+            f"{state.path} is a Nes2Net without weighted sums, which cannot be read: use "
+            "Nes2Net-X, which its authors recommend"
         )
     groups = 1
     while f"{prefix}Build_in_Res2Nets.{groups - 1}.conv1.weight" in state.tensors:

@@ -1,6 +1,6 @@
 """RawGAT-ST as its authors saved it, with its two graphs multiplied.
 
-Its variants that add them have the same tensors, and are read as this one.
+The variants that add the graphs have the same tensors, and are read as this one.
 """
 
 from dfd.detector.files.checkpoint import Checkpoint
@@ -14,12 +14,12 @@ ANCHOR = "GAT_layer_spectro_temp.att_weight"
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds the third graph."""
+    """Returns whether a file has the third graph."""
     return state.prefix(ANCHOR) is not None
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
         UserError: if tensors are missing or left over.
@@ -33,7 +33,7 @@ def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
         layout=LAYOUT,
         prefix=prefix,
         words="RawGAT-ST",
-        # every published block carries the first one's convolution along
+        # every published block has the first one's convolution, without using it
         unused={
             f"encoder{encoder}.{block}.0.conv_1.{part}"
             for encoder in (1, 2)

@@ -13,12 +13,12 @@ _TAPS = 1_025
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds a GRU behind residual blocks."""
+    """Returns whether a file has a GRU after residual blocks."""
     return state.prefix(ANCHOR) is not None
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
         UserError: if tensors are missing or left over.

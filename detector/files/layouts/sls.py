@@ -1,4 +1,4 @@
-"""SLS on XLS-R, as its authors saved it: all layers weighed, pooled, two linear layers.
+"""SLS on XLS-R, as its authors saved it: a weighted sum of all layers, pooling, two linear layers.
 
 Zhang et al., ACM Multimedia 2024.
 """
@@ -15,12 +15,12 @@ _ANCHOR = "fc0.weight"
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds the layers' weight behind a backbone."""
+    """Returns whether a file has the layers' gate after a backbone."""
     return state.prefix(fairseq.ANCHOR) is not None and state.prefix(_ANCHOR) is not None
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
         UserError: if tensors are missing or left over.

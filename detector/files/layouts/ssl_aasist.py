@@ -12,17 +12,17 @@ from dfd.detector.networks.ssl_aasist import SslAasist
 from dfd.detector.overrides import ModelOverrides
 
 LAYOUT = "ssl-aasist"
-# neither leaves a trace in tensors
+# neither can be inferred from tensors
 _RATIOS, _TEMPERATURES = (0.5, 0.5, 0.5), (2.0, 2.0, 100.0)
 
 
 def recognises(state: StateDict) -> bool:
-    """Whether a file holds joint graphs behind a backbone."""
+    """Returns whether a file has joint graphs after a backbone."""
     return state.prefix(fairseq.ANCHOR) is not None and state.prefix(aasist.ANCHOR) is not None
 
 
 def read(state: StateDict, overrides: ModelOverrides) -> Checkpoint:
-    """Reads one.
+    """Reads a file with this layout.
 
     Raises:
         UserError: if tensors are missing or left over.

@@ -1,4 +1,4 @@
-"""The tensors of a file without a configuration, before anybody knows what they are."""
+"""The tensors of a file without a configuration, before its layout is recognised."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -11,20 +11,21 @@ from dfd.detector.files.tensors import digest, listed, match_tensors
 from dfd.errors import UserError
 
 _LOGGER = logging.getLogger("dfd.detector")
-# files that are called so everywhere
+# file names that say nothing about the model
 _GENERIC = ("model", "pytorch_model")
-# counted by batch norms in training, and read by nothing
+# a counter that batch norms keep in training and do not use afterwards
 _COUNTER = ".num_batches_tracked"
 
 
 @dataclass(frozen=True, slots=True)
 class StateDict:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
-        tensors: by name, without what training left behind.
-        wrapped: whether they lay inside a training checkpoint.
-        parts: the files of which it is made up, where it is not one.
+        path: path of the file.
+        tensors: tensors by name, without what training left behind.
+        wrapped: whether a training checkpoint held them.
+        parts: the files that it is split into, if it is not a single one.
     """
 
     path: Path
@@ -34,7 +35,7 @@ class StateDict:
 
     @property
     def name(self) -> str:
-        """What to call the model where no card does: its file's name, or who published it."""
+        """Name of the model if no card gives one: its file's name, or its id on the hub."""
         folder = self.path.parent
         if self.path.stem not in _GENERIC:
             return self.path.stem
@@ -43,7 +44,7 @@ class StateDict:
         return folder.resolve().name
 
     def prefix(self, anchor: str) -> str | None:
-        """What stands before a network's own names, found by one of them; None without it.
+        """Returns the prefix of the network's names, found by one of them; None if it is missing.
 
         Raises:
             UserError: if it occurs more than once.
@@ -55,13 +56,13 @@ class StateDict:
         ]
         if len(found) > 1:
             raise UserError(
-                f"{self.path} holds {len(found)} networks, under {listed(found)}: "
-                "save the classifier alone"
+                f"{self.path} has {len(found)} networks, under {listed(found)}: "
+                "save only the classifier"
             )
         return found[0] if found else None
 
     def rows(self, name: str) -> int:
-        """The first size of a tensor.
+        """Returns the first dimension of a tensor.
 
         Raises:
             UserError: if it is missing.
@@ -69,16 +70,20 @@ class StateDict:
         return self._size(name)[0]
 
     def columns(self, name: str) -> int:
-        """The second size of a tensor, likewise."""
+        """Returns the second dimension of a tensor.
+
+        Raises:
+            UserError: if it is missing.
+        """
         return self._size(name, 2)[1]
 
     def _size(self, name: str, least: int = 1) -> tuple[int, ...]:
         if name not in self.tensors or self.tensors[name].dim() < least:
-            raise UserError(f"{self.path} lacks {name}, so it is not whole: copy it again")
+            raise UserError(f"{self.path} lacks {name}, so it is incomplete: copy it again")
         return tuple(self.tensors[name].shape)
 
     def sha256(self) -> str:
-        """Digest of the file, or of its parts as if they were one."""
+        """Returns the digest of the file, or of its parts as if they were one."""
         return digest(*(self.parts or (self.path,)))
 
     def matched(
@@ -90,14 +95,17 @@ class StateDict:
         source: str,
         published_name: Callable[[str], str] = str,
     ) -> dict[str, Tensor]:
-        """The tensors that a network wants, by its own names; see `match_tensors`.
+        """Returns the tensors that a network expects, by its own names; see `match_tensors`.
 
         Args:
-            wanted: its state dict, of which the sizes count.
-            prefix: of the names in the file.
-            unused: of its own names, those that may be there for nothing.
-            source: what wants them, for messages.
-            published_name: of a tensor of its own, in the file.
+            wanted: its state dict; only the shapes are used.
+            prefix: prefix of the names in the file.
+            unused: names that may occur in the file and are ignored.
+            source: description of the network, for messages.
+            published_name: a name of its own -> the name in the file.
+
+        Raises:
+            UserError: if they do not match.
         """
         counters = {name for name in wanted if name.endswith(_COUNTER)}
         names = {name: prefix + published_name(name) for name in wanted.keys() - counters}
@@ -113,6 +121,6 @@ class StateDict:
         return found | {name: wanted[name] for name in counters}
 
 
-def say_found(state: StateDict, words: str) -> None:
-    """Logs what a file was taken for."""
+def log_recognised(state: StateDict, words: str) -> None:
+    """Logs as what a file was recognised."""
     _LOGGER.info("%s: %s", state.path, words)

@@ -1,4 +1,4 @@
-"""What the layouts share whose network sees whole windows and has no backbone."""
+"""What the layouts of classifiers of whole windows, without a backbone, have in common."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,13 @@ from torch import nn
 from dfd.detector.files.card import CardDefaults, ModelCard, read_card
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.labels import spoof_column
-from dfd.detector.files.layouts.state import StateDict, say_found
+from dfd.detector.files.layouts.state import StateDict, log_recognised
 from dfd.detector.networks.windows import WindowNetwork
 from dfd.detector.overrides import MASK, REPEAT, ModelOverrides
 from dfd.errors import UserError
 
-# The field's habit since ASVspoof 2019: the first so many samples, a shorter recording repeated.
+# The convention since ASVspoof 2019: this many samples from the start; shorter recordings are
+# repeated.
 WINDOW_SAMPLES = 64_600
 SAMPLE_RATE_HZ = 16_000
 # In all published detectors of this kind the first output is spoof, the second bona fide.
@@ -28,15 +29,15 @@ def window_card(
     window_samples: int = WINDOW_SAMPLES,
     fixed: bool = False,
 ) -> ModelCard:
-    """The card of a network that its authors ran on one window of a recording, repeated.
+    """Reads the card of a network that its authors ran on the first window of each recording.
 
     Args:
         state: the file.
-        overrides: what the operator says.
-        layout: its name.
+        overrides: the operator's settings.
+        layout: name of the layout.
         sha256: digest of the file.
-        window_samples: what the authors cut.
-        fixed: whether the network takes no other window.
+        window_samples: length of the authors' window.
+        fixed: whether the network takes no other length.
 
     Raises:
         UserError: if the card or the operator asks for something that the network cannot do.
@@ -61,13 +62,13 @@ def window_card(
     if fixed and card.window_samples != window_samples:
         raise UserError(
             f"{state.path}: the layout {layout} takes windows of {window_samples} samples only: "
-            "leave its window as it is"
+            "do not change its window"
         )
     return card
 
 
 def spoof_output(state: StateDict, card: ModelCard) -> tuple[int, str]:
-    """The column of the spoof output, and words for it; the card may say another than usual."""
+    """Returns the column of the spoof output, and a description: the card's, or the usual one."""
     if card.spoof_label is None:
         return SPOOF_COLUMN, str(SPOOF_COLUMN)
     return spoof_column({}, str(state.path), card.spoof_label)
@@ -85,23 +86,24 @@ def read_classifier(
     fixed: bool = False,
     published_name: Callable[[str], str] = str,
 ) -> Checkpoint:
-    """Fills a classifier of windows and wraps it up.
+    """Fills a classifier of whole windows and makes a checkpoint of it.
 
     Args:
         state: the file.
-        classifier: empty.
-        overrides: what the operator says.
-        layout: its name.
-        prefix: of the names in the file.
-        words: what the file was found to be.
-        unused: names of the file that count for nothing.
+        classifier: the network, without weights yet.
+        overrides: the operator's settings.
+        layout: name of the layout.
+        prefix: prefix of the names in the file.
+        words: description of the network, for messages.
+        unused: names in the file that are ignored.
         fixed: whether it takes windows of `WINDOW_SAMPLES` only.
-        published_name: of a parameter of its own, in the file.
+        published_name: a name of the network's own -> the name in the file.
 
     Raises:
-        UserError: if tensors are missing or left over, or the card asks for the impossible.
+        UserError: if tensors are missing or left over, or the card asks for something that the
+            network cannot do.
     """
-    say_found(state, words)
+    log_recognised(state, words)
     matched = state.matched(
         classifier.state_dict(), prefix, unused=unused, source=words, published_name=published_name
     )
@@ -110,7 +112,8 @@ def read_classifier(
     card = window_card(state, overrides, layout, sha256, fixed=fixed)
     if card.normalize:
         raise UserError(
-            f"{state.path}: the layout {layout} takes samples as they are: set normalize to false"
+            f"{state.path}: the layout {layout} takes samples without normalisation: set normalize "
+            "to false"
         )
     column, label = spoof_output(state, card)
     return Checkpoint(

@@ -171,7 +171,7 @@ def test_the_operator_s_word_is_stronger(
     ("overrides", "message"),
     [
         ({"hop_seconds": 5.0}, r"the model's hop is 5 s; use at most its window, 4 s"),
-        ({"min_speech_seconds": 5.0}, r"least speech of a window is 5 s; use at most the window"),
+        ({"min_speech_seconds": 5.0}, r"minimum speech of a window is 5 s; use at most the window"),
     ],
 )
 def test_an_impossible_word_is_refused(

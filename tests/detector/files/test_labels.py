@@ -35,7 +35,7 @@ def test_known_words(first: str, second: str, column: int) -> None:
     ],
 )
 def test_everything_else_is_refused(labels: dict[str, str]) -> None:
-    with pytest.raises(UserError, match=r"config\.json: .* --spoof-label, or name them"):
+    with pytest.raises(UserError, match=r"config\.json: .* --spoof-label, or label the"):
         spoof_column(labels, "config.json")
 
 
@@ -65,7 +65,7 @@ def test_without_names_a_number_says_it() -> None:
         ({"0": "a", "1": "b"}, "2", "none of its outputs is '2'"),
         ({"0": "a", "1": "A"}, "a", "name the spoof output"),
         ({}, "fake", "best.pt; none of its outputs"),
-        ({"0": "a", "1": "b", "2": "c"}, "a", "has the two outputs 0 and 1"),
+        ({"0": "a", "1": "b", "2": "c"}, "a", "must have exactly two outputs, 0 and 1"),
     ],
 )
 def test_a_label_that_is_not_there(labels: dict[str, str], wanted: str, message: str) -> None:

@@ -79,7 +79,7 @@ def test_other_weights_do_not_go_by_the_bundled_name(
 ) -> None:
     found = read.read_checkpoint(str(tampered(tmp_path)))
     assert (found.card.name, found.card.version) == ("copy", found.weights_sha256[:12])
-    assert "calls itself bundled, but its weights are others" in caplog.text
+    assert "is named bundled, but has other weights" in caplog.text
     bundled = read.read_checkpoint(str(bundled_folder()))
     assert bundled.card.name == "bundled"
 

@@ -139,19 +139,19 @@ def test_half_precision_is_widened(copied: Path, two_stage: Path) -> None:
     [
         (
             lambda state: state.pop("backbone.encoder.layers.1.final_layer_norm.bias"),
-            r"stage2_best\.pt misses backbone\.encoder\.layers\.1\.final_layer_norm\.bias",
+            r"stage2_best\.pt lacks backbone\.encoder\.layers\.1\.final_layer_norm\.bias",
         ),
         (
             lambda state: state.update({"domain.weight": torch.ones(2)}),
-            r"has domain\.weight left over, which belongs to no backbone",
+            r"has domain\.weight left over, which belongs neither to a backbone",
         ),
         (
             lambda state: state.update({"backbone.encoder.layers.0.adapter.scale": torch.ones(2)}),
-            r"has backbone\.encoder\.layers\.0\.adapter\.scale left over: it does not belong",
+            r"has backbone\.encoder\.layers\.0\.adapter\.scale left over: it does not match",
         ),
         (
             lambda state: state.update({"classifier.weight": torch.ones(2, 31)}),
-            r"its head is classifier \[31, 2\] \(inputs, outputs\), and one or two layers from 32",
+            r"its head is classifier \[31, 2\] \(inputs, outputs\), but only heads of one or two",
         ),
         (
             lambda state: state.update(
@@ -171,23 +171,23 @@ def test_half_precision_is_widened(copied: Path, two_stage: Path) -> None:
             lambda state: state.update(
                 {"backbone.feature_projection.projection.bias": torch.ones(33)}
             ),
-            r"projection\.bias has the size \[33\] where the config\.json beside it says \[32\]",
+            r"projection\.bias has the shape \[33\], but the config\.json next to it says \[32\]",
         ),
         (
             lambda state: state["classifier.bias"].fill_(float("inf")),
-            r"classifier\.bias holds NaN or infinity",
+            r"classifier\.bias contains NaN or infinity",
         ),
         (
             lambda state: [
                 state.pop(name) for name in list(state) if name.startswith("backbone.feature_ex")
             ],
-            r"holds no Wav2Vec2: no tensor's name ends in feature_extractor",
+            r"has no Wav2Vec2: no tensor's name ends in feature_extractor",
         ),
         (
             lambda state: state.update(
                 {"other." + name: value for name, value in list(state.items())}
             ),
-            r"holds 2 backbones, under backbone\., other\.backbone\.",
+            r"has 2 backbones, under backbone\., other\.backbone\.",
         ),
     ],
 )
@@ -229,10 +229,10 @@ def test_the_card_beside_it_is_heard(copied: Path) -> None:
     assert (spec.utterance_score, spec.cumulative_threshold, spec.padding) == ("first", 0.7, "mask")
 
 
-def test_sizes_of_no_published_model_ask_for_its_configuration(copied: Path) -> None:
+def test_unpublished_sizes_need_their_configuration(copied: Path) -> None:
     (copied.parent / "config.json").unlink()
     with pytest.raises(
-        UserError, match=r"3 convolutions .* hidden size 32 .* put the backbone's config\.json"
+        UserError, match=r"3 convolutions .* hidden size 32, .* put the backbone's config\.json"
     ):
         read(copied)
 
@@ -240,7 +240,7 @@ def test_sizes_of_no_published_model_ask_for_its_configuration(copied: Path) -> 
 def test_a_configuration_of_another_model(copied: Path) -> None:
     config = copied.parent / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"num_hidden_layers": 3}))
-    with pytest.raises(UserError, match=r"misses .*layers\.2.* does not belong to the config"):
+    with pytest.raises(UserError, match=r"lacks .*layers\.2.* does not match the config"):
         read(copied)
 
 
@@ -297,7 +297,7 @@ def test_what_training_left_is_dropped_and_named(
     edit(copied, leave)
     with caplog.at_level(logging.INFO, "dfd.detector"):
         found = read(copied)
-    assert "dropped, which training left behind" in caplog.text
+    assert "left over from training and ignored" in caplog.text
     assert "ema_model.module.backbone.masked_spec_embed" in caplog.text
     windows = 0.1 * torch.randn(2, 8_000)
     torch.testing.assert_close(found.network(windows, None), read(two_stage).network(windows, None))

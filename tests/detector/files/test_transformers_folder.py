@@ -74,9 +74,9 @@ def test_truncated_weights(keep: int, broken: Path) -> None:
         ({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, "do not say which output is spoof"),
         ({"id2label": None}, "do not say which output is spoof"),
         ({"intermediate_size": 64}, "the two do not belong together"),
-        ({"num_hidden_layers": 3}, "misses wav2vec2.encoder.layers.2.* and 13 more"),
-        ({"num_hidden_layers": 1}, "left over: it does not belong"),
-        ({"use_weighted_layer_sum": True}, "misses layer_weights"),
+        ({"num_hidden_layers": 3}, "lacks wav2vec2.encoder.layers.2.* and 13 more"),
+        ({"num_hidden_layers": 1}, "left over: it does not match"),
+        ({"use_weighted_layer_sum": True}, "lacks layer_weights"),
         ({"num_labels": 2, "conv_kernel": [4000, 3, 2]}, "gives not one frame"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_missing_and_a_leftover_tensor(broken: Path) -> None:
 
     edit_tensors(broken, rename)
     with pytest.raises(
-        UserError, match=r"misses classifier\.weight and has classifier\.wieght left over"
+        UserError, match=r"lacks classifier\.weight and has classifier\.wieght left over"
     ):
         read(broken)
 
@@ -107,13 +107,15 @@ def test_three_labels(broken: Path) -> None:
 
 def test_weights_that_are_not_finite(broken: Path) -> None:
     edit_tensors(broken, lambda tensors: tensors["projector.bias"].fill_(float("nan")))
-    with pytest.raises(UserError, match=r"projector\.bias holds NaN or infinity"):
+    with pytest.raises(UserError, match=r"projector\.bias contains NaN or infinity"):
         read(broken)
 
 
 def test_rates_that_contradict_each_other(broken: Path) -> None:
     edit(broken / "dfd.json", sample_rate_hz=8_000)
-    with pytest.raises(UserError, match=r"says 8000 Hz and preprocessor_config\.json 16000 Hz"):
+    with pytest.raises(
+        UserError, match=r"says 8000 Hz, but preprocessor_config\.json says 16000 Hz"
+    ):
         read(broken)
 
 
@@ -174,7 +176,7 @@ def test_pickled_weights_where_there_are_no_others(folder: Path, broken: Path) -
     (broken / "model.safetensors").unlink()
     same_scores(broken, folder)
     torch.save({"x": torch.nn.Linear(1, 1)}, broken / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"pytorch_model\.bin is a pickle with code"):
+    with pytest.raises(UserError, match=r"pytorch_model\.bin is a pickle that contains code"):
         read(broken)
 
 

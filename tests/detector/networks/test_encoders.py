@@ -197,7 +197,7 @@ def test_they_do_not_run_in_int8(kind: str, tmp_path: Path) -> None:
     ("kind", "changes", "message"),
     [
         ("wavlm", {"add_adapter": True}, "add_adapter is true"),
-        ("wavlm", {"num_hidden_layers": 5}, "misses wavlm.encoder.layers.3"),
+        ("wavlm", {"num_hidden_layers": 5}, "lacks wavlm.encoder.layers.3"),
         ("conformer", {"conv_depthwise_kernel_size": 6}, "an odd number"),
         ("conformer", {"position_embeddings_type": "relative_key"}, "position_embeddings_type"),
         ("w2v-bert", {"use_intermediate_ffn_before_adapter": True}, "before_adapter is true"),

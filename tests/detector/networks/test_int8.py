@@ -73,5 +73,5 @@ def test_int8_is_refused_without_instructions(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precisions, "cpu_flags", frozenset)
-    with pytest.raises(UserError, match="int8 was asked for and cpu has no instructions"):
+    with pytest.raises(UserError, match="int8 was requested, but cpu has no instructions"):
         load_detector(str(folder), precision="int8")

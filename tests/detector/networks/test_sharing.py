@@ -7,7 +7,7 @@ import torch
 
 from dfd.detector import load_detector
 from dfd.detector.networks.frames import lay_out
-from dfd.detector.networks.sharing import SharedWork, shared_frames
+from dfd.detector.networks.sharing import SharedFrames, shared_frames
 from tests.detector.conftest import CARD, MakeFolder, needs_int8, scoring_network
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) 
         str(folder), precision=precision, batch_buckets=(1, 2), warm=False, tolerance=1.0
     )
     shared = detector._compiled
-    assert isinstance(shared, SharedWork)
+    assert isinstance(shared, SharedFrames)
     streams = [stream(5, seed).numpy() for seed in (1, 2)]
     whole = np.full(2, WINDOW, np.int64)
     # In 8 bits a difference in the last place of a float may turn one step into the next.
@@ -47,7 +47,7 @@ def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) 
         batch = np.stack([windows[index] for windows in streams])
         found = detector.score(batch, whole)
         fresh = alone._compiled
-        assert isinstance(fresh, SharedWork)
+        assert isinstance(fresh, SharedFrames)
         expected = [
             float(fresh._compiled(torch.from_numpy(window[None]), None)) for window in batch
         ]
@@ -70,7 +70,7 @@ def test_a_stream_that_begins_among_others_is_computed_whole(make_folder: MakeFo
 def test_what_is_kept_is_bounded(make_folder: MakeFolder) -> None:
     network = lay_out(scoring_network(make_folder(**RAW)))
     frames = shared_frames(network, WINDOW, HOP)
-    work = SharedWork(
+    work = SharedFrames(
         network, hop_samples=HOP, frames=frames, stride=64, cache_bytes=3 * frames * 24 * 4
     )
     with torch.inference_mode():
@@ -96,7 +96,7 @@ def test_it_is_off_where_it_would_not_be_exact(
     change: dict[str, Any], make_folder: MakeFolder
 ) -> None:
     detector = load_detector(str(make_folder(**(RAW | change))), precision="fp32", warm=False)
-    assert not isinstance(detector._compiled, SharedWork)
+    assert not isinstance(detector._compiled, SharedFrames)
 
 
 def test_frames_in_common_are_counted(make_folder: MakeFolder) -> None:

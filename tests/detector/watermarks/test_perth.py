@@ -66,7 +66,7 @@ def test_silence_carries_no_mark() -> None:
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"model": {"weight": torch.zeros(2)}}, path)
-    with pytest.raises(UserError, match="misses"):
+    with pytest.raises(UserError, match="lacks"):
         load_perth(RATE, path)
 
 

@@ -109,7 +109,7 @@ def test_another_spectrogram_than_the_weights_is_refused(folder: Path, tmp_path:
     content = json.loads(config.read_text())
     content["spectrogram"]["floor"] *= 2
     config.write_text(json.dumps(content))
-    with pytest.raises(UserError, match="do not compute the spectrogram that it names"):
+    with pytest.raises(UserError, match="do not compute the spectrogram that it describes"):
         read_checkpoint(str(tmp_path / "model"))
 
 

@@ -92,13 +92,13 @@ def test_what_training_left_is_dropped_and_named(
     with caplog.at_level(logging.INFO, "dfd.detector"):
         found = read(tmp_path / "last.ckpt").network(samples, None)
     assert "criterion.weight" in caplog.text
-    assert "dropped, which training left behind" in caplog.text
+    assert "left over from training and ignored" in caplog.text
     torch.testing.assert_close(found, read(save(state, tmp_path)).network(samples, None))
 
 
 def test_what_is_missing_or_left_over_is_named(state: dict[str, Tensor], tmp_path: Path) -> None:
     lacking = {name: value for name, value in state.items() if name != "pool_T.proj.bias"}
-    with pytest.raises(UserError, match=r"net\.pth misses pool_T\.proj\.bias: it does not"):
+    with pytest.raises(UserError, match=r"net\.pth lacks pool_T\.proj\.bias: it does not"):
         read(save(lacking, tmp_path))
     with pytest.raises(UserError, match=r"has extra\.weight left over"):
         read(save(state | {"extra.weight": torch.ones(1)}, tmp_path))
@@ -107,12 +107,12 @@ def test_what_is_missing_or_left_over_is_named(state: dict[str, Tensor], tmp_pat
         read(save(lacking, tmp_path))
 
 
-def test_other_sizes_want_their_configuration(tmp_path: Path) -> None:
+def test_other_sizes_need_their_configuration(tmp_path: Path) -> None:
     widths = [(1, 8), (8, 8), (8, 16), (16, 16), (16, 16), (16, 16)]
     ratios = (0.6, 0.5, 0.5)
     sizes = AasistSizes(70, 129, widths, GraphSizes(16, 12, 10, ratios, (2.0, 2.0, 100.0)))
     path = save(state := random_state(Aasist(sizes)), tmp_path)
-    with pytest.raises(UserError, match=r"graphs of 12 and 10 features .* as net\.conf"):
+    with pytest.raises(UserError, match=r"graphs of 12 and 10 features: .* as net\.conf"):
         read(path)
     config = {"pool_ratios": [*ratios, 0.5], "temperatures": [2.0, 2.0, 100.0, 100.0]}
     path.with_suffix(".conf").write_text(json.dumps({"model_config": config}))
@@ -126,7 +126,7 @@ def test_what_it_cannot_do_is_refused(state: dict[str, Tensor], tmp_path: Path) 
     path = save(state, tmp_path)
     with pytest.raises(UserError, match="sees whole windows: set its padding to repeat or"):
         read(path, ModelOverrides(padding="mask"))
-    with pytest.raises(UserError, match="takes samples as they are"):
+    with pytest.raises(UserError, match="takes samples without normalisation"):
         read(path, ModelOverrides(normalize=True))
     with pytest.raises(UserError, match=r"bf16|fp32"):
         load_detector(str(path), device="cpu", precision="bf16")

@@ -204,10 +204,10 @@ def test_nes2net_x(attentive: int, samples: Tensor, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.pop("proj_fc.bias"), r"misses proj_fc\.bias"),
+        (lambda state: state.pop("proj_fc.bias"), r"lacks proj_fc\.bias"),
         (
             lambda state: state.pop("m_ssl.model.encoder.layers.0.fc1.bias"),
-            r"misses m_ssl\.model\.encoder\.layers\.0\.fc1\.bias",
+            r"lacks m_ssl\.model\.encoder\.layers\.0\.fc1\.bias",
         ),
         (
             lambda state: state.update({"m_ssl.model.encoder.adapter": torch.ones(1)}),
@@ -238,7 +238,7 @@ def test_parts_are_read_as_one_file(samples: Tensor, tmp_path: Path) -> None:
     index = {"weight_map": {name: part for part, held in parts.items() for name in held}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / "config.json").write_text(json.dumps({"library": "another"}))
-    with pytest.raises(UserError, match=r"put the backbone's config\.json beside the file"):
+    with pytest.raises(UserError, match=r"put the backbone's config\.json next to the file"):
         read_checkpoint(str(folder))
     shutil.copy(tmp_path / "config.json", folder)
     content = json.loads((folder / "config.json").read_text())

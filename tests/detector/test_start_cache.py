@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from dfd.detector import load_detector, precision, remembered
-from dfd.detector.remembered import recall, remember
+from dfd.detector import load_detector, precision, start_cache
+from dfd.detector.start_cache import recall, remember
 
 from .conftest import BUCKETS
 
@@ -40,10 +40,10 @@ def test_a_folder_that_cannot_be_written_is_no_error(
 
 
 def test_the_file_does_not_grow_without_end() -> None:
-    for number in range(remembered._MOST_ENTRIES + 1):
+    for number in range(start_cache._MOST_ENTRIES + 1):
         remember("speed", {"number": number}, number)
     assert recall("speed", {"number": 0}) is None
-    assert recall("speed", {"number": remembered._MOST_ENTRIES}) == remembered._MOST_ENTRIES
+    assert recall("speed", {"number": start_cache._MOST_ENTRIES}) == start_cache._MOST_ENTRIES
 
 
 def test_a_refused_precision_is_not_tried_again(

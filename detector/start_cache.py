@@ -1,7 +1,8 @@
-"""What was found out at earlier starts on this machine, so that it is not found out again.
+"""A cache of results of earlier starts on this machine, which would take time to find again.
 
-One small JSON file in the user's cache, which may go at any time: `$DFD_CACHE_DIR`, or
-`$XDG_CACHE_HOME/dfd`, or `~/.cache/dfd`. Where it cannot be read or written nothing is remembered.
+It is one small JSON file in the user's cache folder, which may be deleted at any time:
+`$DFD_CACHE_DIR`, `$XDG_CACHE_HOME/dfd` or `~/.cache/dfd`. If it cannot be read or written, nothing
+is cached.
 """
 
 import contextlib
@@ -11,22 +12,22 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# A file that grows past this begins anew.
+# A file that grows beyond this is started again.
 _MOST_ENTRIES = 256
 
 
 def recall(topic: str, conditions: dict[str, Any]) -> Any:
-    """What `remember` was told last under the same conditions; None where it was not."""
+    """Returns what was stored last under the same conditions; None if nothing was."""
     return _entries().get(_key(topic, conditions))
 
 
 def remember(topic: str, conditions: dict[str, Any], found: Any) -> None:
-    """Keeps something that JSON can hold.
+    """Stores a result.
 
     Args:
-        topic: what kind of thing it is.
-        conditions: all that it depends on.
-        found: what was found.
+        topic: kind of result.
+        conditions: everything that it depends on.
+        found: the result, in types that JSON has.
     """
     entries = _entries()
     if len(entries) >= _MOST_ENTRIES:
