@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import click
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import fuse_option, load_judge, model_options, model_overrides
 from dfd.cli._outputs import OutputFile, json_option, report_option, write_text
+from dfd.cli._trials import PROTOCOLS, refuse_contradictions, trials_of
 from dfd.cli._waiting import Waits
 from dfd.errors import UserError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # there are figures, but not for every trial
 INCOMPLETE = 3
-PROTOCOLS = ("asvspoof2019-la", "asvspoof2021-la", "wavefake", "in-the-wild")
 _NAMED = 5
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -156,11 +155,11 @@ def _evaluate(**values: Any) -> bool:
     from dfd.evaluation.evaluate import evaluate_model, evaluate_scores
     from dfd.evaluation.score_files import match, read_scores, write_scores
 
-    _refuse(values)
+    refuse_contradictions(values)
     scores_in: Path | None = values["scores_in"]
     higher_means = values["higher_means"]
     lines = None if scores_in is None else read_scores(scores_in, higher_means=higher_means)
-    trials = _trials(lines=lines, **values)
+    trials = trials_of(lines=lines, **values)
     options = _run_options(trials, **values)
     if values["html_path"] is not None:
         import jinja2  # noqa: F401 - told before the recordings are scored, and not after
@@ -179,7 +178,15 @@ def _evaluate(**values: Any) -> bool:
         with waits.bar("evaluating"):
             figures, llrs = evaluate_model(trials, as_model(detector), options, waits.bar)
         if values["long_streams"]:
-            figures["long_streams"] = _long_streams(trials, detector, options.condition, waits.bar)
+            from dfd.evaluation.scoring.long_streams import alerts_of, false_alerts
+            from dfd.evaluation.telephone.conditions import condition_named
+
+            condition = condition_named(options.condition)
+            humans = sum(one.label == 0 for one in trials.recordings)
+            with waits.bar("long streams", humans) as tick:
+                figures["long_streams"] = false_alerts(
+                    trials.recordings, trials.audio_root, alerts_of(detector), condition, tick
+                )
     figures["command"] = shlex.join(["dfd", *sys.argv[1:]])
     if values["scores_out"]:
         write_scores(
@@ -192,67 +199,6 @@ def _evaluate(**values: Any) -> bool:
     _write(figures, values["report_path"], values["html_path"])
     _tell(figures, as_json=values["as_json"])
     return not figures["unreadable"]["files"] and not figures.get("incomplete", {}).get("count")
-
-
-def _refuse(values: dict[str, Any]) -> None:
-    """Refuses options that contradict each other."""
-    chosen = [name for name in ("manifest", "protocol") if values[name] is not None]
-    problem = None
-    if len(chosen) == 2:
-        problem = "--manifest and --protocol both name trials: give only one of them"
-    elif not chosen and values["scores_in"] is None:
-        problem = "name the trials: --manifest FILE, --protocol NAME, or --scores-in FILE"
-    elif chosen and values["audio_root"] is None:
-        problem = "name the folder that contains the audio: --audio-root DIR"
-    elif values["scores_in"] is not None and any(
-        values[name] for name in ("conditions", "long_streams", "seconds", "by_seconds")
-    ):
-        problem = (
-            "--scores-in has no audio, so --conditions, --seconds, --by-seconds and --long-streams"
-            " do not apply"
-        )
-    elif values["split"] and values["manifest"] is None:
-        problem = "--split needs --manifest; for a protocol use --subset"
-    elif (values["subset"] or values["keys"]) and values["protocol"] is None:
-        problem = "--subset and --keys need --protocol"
-    if problem:
-        raise UserError(problem)
-
-
-def _trials(
-    *,
-    manifest: Path | None,
-    protocol: str | None,
-    audio_root: Path,
-    split: str | None,
-    subset: str | None,
-    keys: Path | None,
-    scores_in: Path | None,
-    lines: Any,
-    **_: Any,
-) -> TrialSet:
-    from dfd.evaluation.protocols import PROTOCOLS as READERS
-    from dfd.evaluation.score_files import recordings_of
-    from dfd.evaluation.trials import TrialSet, from_manifest
-
-    if manifest is not None:
-        return from_manifest(manifest, audio_root, split)
-    if protocol is None:
-        assert scores_in is not None
-        return TrialSet(
-            name="score file",
-            subset="all lines",
-            recordings=recordings_of(lines, scores_in),
-            audio_root=Path(),
-            listed_in=scores_in,
-        )
-    reader = READERS[protocol]
-    subset = subset or reader.subsets[0]
-    if subset not in reader.subsets:
-        raise UserError(
-            f"{protocol} has no subset {subset}; choose from: {', '.join(reader.subsets)}"
-        )
-    return reader.read(audio_root, subset, keys)
 
 
 def _run_options(
@@ -302,30 +248,6 @@ def _detector(
         overrides=model_overrides(values),
     )
     return load_judge(model, fuse, load)
-
-
-def _long_streams(
-    trials: TrialSet, detector: LoadedModel, condition: str, bar: Any
-) -> dict[str, Any]:
-    from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
-    from dfd.evaluation.scoring.long_streams import false_alerts
-    from dfd.evaluation.telephone.conditions import condition_named
-    from dfd.offline.recording import score_recording
-    from dfd.streaming.options import AudioFormat
-    from dfd.streaming.types import Encoding
-
-    audio_format = AudioFormat(Encoding.FLOAT32, SAMPLE_RATE_HZ)
-
-    def count_alerts(audio: Iterator[FloatArray]) -> int:
-        chunks = (wave.astype("<f4").tobytes() for wave in audio)
-        (track,) = score_recording(chunks, audio_format, detector)
-        return sum(not alert.cleared for alert in track.alerts)
-
-    humans = sum(one.label == 0 for one in trials.recordings)
-    with bar("long streams", humans) as tick:
-        return false_alerts(
-            trials.recordings, trials.audio_root, count_alerts, condition_named(condition), tick
-        )
 
 
 def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | None) -> None:

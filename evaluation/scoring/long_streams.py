@@ -9,15 +9,31 @@ from typing import Any
 
 import numpy as np
 
+from dfd.detector.spec import LoadedModel
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray, decode
 from dfd.evaluation.corpus import Recording
 from dfd.evaluation.figures.false_alarms import CONFIDENCE
 from dfd.evaluation.scoring.trial_scores import generator_of
 from dfd.evaluation.telephone.conditions import Condition
+from dfd.offline.recording import score_recording
+from dfd.streaming.options import AudioFormat
+from dfd.streaming.types import Encoding
 
 # audio of a stream, in pieces, to the alerts it raised
 CountAlerts = Callable[[Iterator[FloatArray]], int]
+
+
+def alerts_of(detector: LoadedModel) -> CountAlerts:
+    """Returns what counts the alerts of a detector on a stream of mono audio."""
+    audio_format = AudioFormat(Encoding.FLOAT32, SAMPLE_RATE_HZ)
+
+    def count_alerts(audio: Iterator[FloatArray]) -> int:
+        chunks = (wave.astype("<f4").tobytes() for wave in audio)
+        (track,) = score_recording(chunks, audio_format, detector)
+        return sum(not alert.cleared for alert in track.alerts)
+
+    return count_alerts
 
 
 def false_alerts(
