@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.serving import RATE, Daemon, Start
+from tests.offline.loudness import LoudnessDetector
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,11 @@ def start(model: Path) -> Iterator[Start]:
         assert daemon.process.stderr is not None
         daemon.process.stdout.close()
         daemon.process.stderr.close()
+
+
+@pytest.fixture
+def loudness(monkeypatch: pytest.MonkeyPatch) -> LoudnessDetector:
+    """A detector by loudness, which takes the place of whatever a verb would load."""
+    detector = LoudnessDetector(min_speech_seconds=0.5)
+    monkeypatch.setattr("dfd.detector.load_detector", lambda model, **options: detector)
+    return detector

@@ -22,7 +22,7 @@ import soundfile
 from dfd.clients import AsyncDetectionClient, StreamOptions, open_recording
 from dfd.detector.files.bundled import bundled_folder
 from tests.certificates import issue
-from tests.cli.test_detect import speech
+from tests.cli.detecting import speech
 from tests.cli.test_help import EXAMPLES
 from tests.clients.command import DFD, clean
 from tests.clients.pulse import VirtualMicrophone

@@ -19,7 +19,7 @@ from dfd.clients.display.meter import MeterState
 from dfd.messages import duration, from_message
 from dfd.v1 import detection_pb2 as pb
 from tests import snapshots
-from tests.cli.test_detect import speech
+from tests.cli.detecting import speech
 from tests.clients import said
 from tests.clients.scripted import Script, ScriptedServer
 from tests.offline.loudness import LoudnessDetector
