@@ -8,7 +8,7 @@ from dfd.detector.networks.graphs import GraphSizes, GraphStack
 from dfd.detector.networks.residual import encoder
 from dfd.detector.networks.sinc import SincBands
 
-_POOL = 3  # of bands and of frames, everywhere
+_POOL = 3  # all pools, over bands and over frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class AasistSizes:
     """The sizes of an AASIST.
 
     Attributes:
-        filters, taps: of the first layer; the taps are odd.
-        widths: channels in and out of each residual block.
-        graphs: of what follows them.
+        filters, taps: number and length of the first layer's filters; the length is odd.
+        widths: channels into and out of each residual block.
+        graphs: sizes of the graphs after them.
     """
 
     filters: int
@@ -28,7 +28,7 @@ class AasistSizes:
 
 
 class Aasist(GraphStack):
-    """The classifier of windows (B, N), to logits (B, 2)."""
+    """Classifies windows (B, N)."""
 
     def __init__(self, sizes: AasistSizes) -> None:
         super().__init__(sizes.graphs, bands=sizes.filters // _POOL)
@@ -37,7 +37,7 @@ class Aasist(GraphStack):
         self.encoder = encoder(sizes.widths, _POOL)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Logits (B, 2) of samples (B, N)."""
+        """Returns logits (B, 2) of samples (B, N)."""
         x = self.bands(windows).abs().unsqueeze(1)
         x = nn.functional.selu(self.first_bn(nn.functional.max_pool2d(x, [3, 3])))
         x = self.encoder(x).abs()

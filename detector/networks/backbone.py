@@ -1,9 +1,9 @@
 """Wav2Vec2 as torchaudio builds it, filled with tensors under transformers' names.
 
-torchaudio's model is scriptable and its modules carry the names of transformers' (both come
+torchaudio's model can be scripted, and its modules have the same names as transformers' (both come
 from fairseq); `torchaudio.models.wav2vec2.utils.import_huggingface_model` relies on that too.
-Reading the tensors directly spares the import of transformers, which takes longer than all
-the rest of the start.
+Reading the tensors directly avoids importing transformers, which takes longer than the rest of the
+start together.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ _PREFIXES = {
     "encoder.": "encoder.transformer.",
 }
 POSITION_WEIGHT = "encoder.pos_conv_embed.conv.weight"
-# the two ways in which weight normalisation was written over the years: magnitude, direction
+# the names that versions of torch gave to weight normalisation: magnitude, direction
 POSITION_NORMS = (
     ("encoder.pos_conv_embed.conv.weight_g", "encoder.pos_conv_embed.conv.weight_v"),
     (
@@ -33,19 +33,19 @@ POSITION_NORMS = (
         "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
     ),
 )
-# what torch.nn.init comes down to
+# the calls that torch.nn.init makes
 _FILLS = frozenset({Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_})
-# only training reads it
+# used only in training
 TRAINING_ONLY = frozenset({"masked_spec_embed"})
-# follows from the configuration
+# computed from the configuration
 COMPUTED = frozenset({"encoder.embed_positions.inv_freq"})
 
 
 class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves new parameters as memory was found: they are going to be replaced.
+    """Leaves new parameters uninitialised, since they will be replaced.
 
-    The meta device would do too, but taking a norm on it imports torch's compiler, which
-    takes seconds.
+    The meta device would do this too, but taking a norm on it imports torch's compiler, which takes
+    seconds.
     """
 
     def __torch_function__(
@@ -80,11 +80,11 @@ class BackboneConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Samples behind one frame: the fewest that give one."""
+        """The fewest samples that give one frame."""
         return self.samples_behind(1)
 
     def samples_behind(self, frames: int) -> int:
-        """The fewest samples that give so many frames."""
+        """Returns the fewest samples that give this many frames."""
         field = frames
         for kernel, stride in zip(
             reversed(self.conv_kernel), reversed(self.conv_stride), strict=True
@@ -93,17 +93,17 @@ class BackboneConfig:
         return field
 
     def check_window(self, window_samples: int, source: str, frames: int = 1) -> None:
-        """Makes sure that a window gives at least so many frames.
+        """Checks that a window gives at least this many frames.
 
         Raises:
             UserError: if it is shorter, naming `source`.
         """
         least = self.samples_behind(frames)
         if window_samples < least:
-            given = "not one frame" if frames == 1 else f"fewer than {frames} frames"
+            given = "not a single frame" if frames == 1 else f"fewer than {frames} frames"
             raise UserError(
                 f"{source}: a window of {window_samples} samples gives {given}; "
-                f"window_samples has to be at least {least}"
+                f"window_samples must be at least {least}"
             )
 
 
@@ -115,15 +115,15 @@ def read_config(
     """Reads the backbone's part of transformers' config.json, with transformers' defaults.
 
     Args:
-        fields: of the file.
-        kinds: values of `model_type` that will do.
-        activations: of the layers, that will do.
+        fields: fields of the file.
+        kinds: accepted values of `model_type`.
+        activations: accepted activations of the layers.
 
     Raises:
-        UserError: if it is of another kind, or has a part that is not supported here.
+        UserError: if it is of another kind, or has a part that is not supported.
     """
     fields.text("model_type", "", kinds)
-    # HuBERT alone can be without these
+    # only HuBERT can lack these
     fields.require(fields.flag("feat_proj_layer_norm", True), "feat_proj_layer_norm", "true")
     fields.require(not fields.flag("conv_pos_batch_norm", False), "conv_pos_batch_norm", "false")
     fields.text("hidden_act", "gelu", activations)
@@ -155,7 +155,7 @@ def read_config(
 
 
 def empty_backbone(config: BackboneConfig) -> Wav2Vec2Model:
-    """A backbone whose tensors have sizes and any values; `fill_backbone` gives them theirs."""
+    """Builds a backbone with uninitialised tensors; `fill_backbone` fills them."""
     with _WithoutInitialisation():
         model = wav2vec2_model(
             extractor_mode=f"{config.feat_extract_norm}_norm",
@@ -189,23 +189,23 @@ def empty_backbone(config: BackboneConfig) -> Wav2Vec2Model:
 
 
 def backbone_shapes(model: Wav2Vec2Model) -> dict[str, torch.Size]:
-    """Size of every tensor that the backbone wants, by transformers' name."""
+    """Returns the shape of every tensor that the backbone needs, by transformers' name."""
     return {_public_name(name): value.shape for name, value in model.state_dict().items()}
 
 
 def fill_backbone(model: Wav2Vec2Model, tensors: Mapping[str, Tensor]) -> None:
-    """Takes the tensors that `backbone_shapes` names into an empty backbone."""
+    """Fills an empty backbone with the tensors that `backbone_shapes` names."""
     state = {name: tensors[_public_name(name)] for name in model.state_dict()}
     model.load_state_dict(state, assign=True)
     model.requires_grad_(False)
 
 
 def fold_position_norm(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Replaces a weight-normalised positional convolution by its plain weight.
+    """Replaces the weight norm of the positional convolution by its plain weight.
 
     Args:
-        tensors: by transformers' names, each with `prefix` before it.
-        prefix: "wav2vec2." in a classifier's file.
+        tensors: tensors by transformers' names, each with `prefix` before it.
+        prefix: prefix of the names, "wav2vec2." in a classifier's file.
     """
     folded = dict(tensors)
     for pair in POSITION_NORMS:

@@ -1,8 +1,8 @@
-"""The first convolution of "group" extractors, whose norm runs over the whole window.
+"""The first convolution of "group" extractors, which have a norm over the whole window.
 
-Its statistics are over time, so zeros behind a short window would change every frame. Here
-they are taken over the frames that hold audio, and a short window scores as if it were alone
-and unpadded.
+Its statistics are taken over time, so zeros after a short window would change every frame. Here
+they are taken only over the frames that contain audio, so that a short window scores as if it were
+alone and not padded.
 """
 
 from typing import Optional
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 
 class MaskedFirstLayer(nn.Module):
-    """Stands for torchaudio's first `ConvLayerBlock` of a "group" extractor.
+    """Replaces torchaudio's first `ConvLayerBlock` of a "group" extractor.
 
     Args:
-        block: the layer, whose tensors are taken over.
+        block: the layer to replace, whose tensors are used.
     """
 
     def __init__(self, block: nn.Module) -> None:
@@ -34,7 +34,7 @@ class MaskedFirstLayer(nn.Module):
         x: Tensor,
         length: Optional[Tensor],  # noqa: UP045 - TorchScript
     ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
-        """Takes samples (B, 1, N) and how many are valid (B,) to frames (B, C, T) and theirs."""
+        """Takes samples (B, 1, N) to frames (B, C, T), and their valid numbers (B,) likewise."""
         x = self.conv(x)
         if length is None:
             return nn.functional.gelu(self.layer_norm(x)), length
@@ -42,7 +42,7 @@ class MaskedFirstLayer(nn.Module):
         frames = torch.arange(x.size(2), device=x.device).unsqueeze(0) < count.unsqueeze(1)
         valid = frames.unsqueeze(1).to(torch.float32)
         total = count.to(torch.float32).clamp(min=1.0).unsqueeze(1).unsqueeze(2)
-        # statistics in float32, as GroupNorm has them
+        # statistics in float32, as GroupNorm computes them
         full = x.float()
         mean = (full * valid).sum(dim=2, keepdim=True) / total
         centred = (full - mean) * valid

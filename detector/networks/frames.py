@@ -1,10 +1,10 @@
-"""The same network laid out for speed: every tensor frames first, channels last.
+"""The same network with a faster memory layout: every tensor has frames first and channels last.
 
-A convolution over patches that lie side by side in memory is one large matrix product, and
-needs no change of layout before the norms or the transformer. A first layer with a norm over
-the whole window ("group" extractors) is folded into one product too: mean and variance of
-each channel over time follow from the mean and the covariance of the patches, which has ten
-rows, so that the layer's output is written once and already normalised.
+A convolution over patches that are contiguous in memory is one large matrix product, and needs no
+change of layout before the norms or the transformer. A first layer with a norm over the whole
+window ("group" extractors) is folded into one product too: the mean and variance of each channel
+over time follow from the mean and the covariance of the patches, which is small (ten rows), so the
+layer's output is written only once, already normalised.
 """
 
 import math
@@ -17,7 +17,7 @@ from dfd.detector.networks.scoring import ScoringNetwork
 
 
 class Dense(nn.Module):
-    """A linear layer, with GELU behind it or not."""
+    """A linear layer, optionally followed by GELU."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, gelu: bool = False) -> None:
         super().__init__()
@@ -34,15 +34,15 @@ class Dense(nn.Module):
 
 
 def patches(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """The inputs of each place of a convolution, side by side.
+    """Returns the inputs of a convolution at each position, side by side.
 
     Args:
-        x: (B, T, C), T a multiple of `stride`.
-        kernel: frames that one place sees.
-        stride: frames from one place to the next.
+        x: (B, T, C), where T is a multiple of `stride`.
+        kernel: frames under the kernel.
+        stride: frames from one position to the next.
 
     Returns:
-        (B, T / stride, kernel C); what lies past the end is zeros.
+        (B, T / stride, kernel C), with zeros for frames beyond the end.
     """
     batch, frames, channels = x.size(0), x.size(1), x.size(2)
     places = frames // stride
@@ -64,7 +64,7 @@ def patches(x: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 class ConvStep(nn.Module):
-    """One convolution over frames, its norm over channels if it has one, and GELU."""
+    """One convolution over frames, followed by its norm over channels if it has one, and GELU."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class ConvStep(nn.Module):
         assert isinstance(conv, nn.Conv1d)
         self.kernel = int(conv.kernel_size[0])
         self.stride = int(conv.stride[0])
-        # (out, in, kernel) to the order in which patches lie
+        # (out, in, kernel) to the order of the patches
         weight = conv.weight.transpose(1, 2).reshape(conv.weight.size(0), -1)
         self.normed = norm is not None
         self.dense: Any = Dense(weight, conv.bias, gelu=not self.normed)
@@ -87,7 +87,7 @@ class ConvStep(nn.Module):
 
 
 class GroupedFirstStep(nn.Module):
-    """The first convolution where its norm runs over the window, channel by channel."""
+    """The first convolution, if it has a norm over the window for each channel."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class GroupedFirstStep(nn.Module):
         assert isinstance(norm, nn.GroupNorm)
         self.kernel = int(conv.kernel_size[0])
         self.stride = int(conv.stride[0])
-        # The bias falls out with the mean.
+        # The norm subtracts the mean, and the bias with it.
         self.register_buffer("weight", conv.weight.detach().flatten(1))
         self.register_buffer("gain", norm.weight.detach())
         self.register_buffer("shift", norm.bias.detach())
@@ -107,15 +107,16 @@ class GroupedFirstStep(nn.Module):
     shift: Tensor
 
     def forward(self, x: Tensor, samples: Tensor) -> Tensor:
-        """Takes samples (B, N, 1), of which so many (B,) count, to (B, N / stride, C)."""
+        """Takes samples (B, N, 1), with their valid numbers (B,), to (B, N / stride, C)."""
         places = patches(x, self.kernel, self.stride)
         weight, shift = self.folded(places, samples)
         return nn.functional.gelu(torch.baddbmm(shift, places, weight))
 
     def folded(self, places: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight (B, kernel, C) and shift (B, 1, C) that give normalised channels.
+        """Returns the weight (B, kernel, C) and shift (B, 1, C) that give normalised channels.
 
-        In float64: a channel may pass a thousandth of what its patches hold.
+        They are computed in float64, because a channel's variance may be a thousandth of that of
+        its patches.
         """
         counts = torch.div(samples - self.kernel, self.stride, rounding_mode="floor") + 1
         filters = self.weight.double()
@@ -134,7 +135,7 @@ class GroupedFirstStep(nn.Module):
 
 
 class PlainFirstStep(nn.Module):
-    """The first convolution where its norm runs over channels, or where there is none."""
+    """The first convolution, if it has a norm over channels, or none."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -147,7 +148,7 @@ class PlainFirstStep(nn.Module):
 
 
 class FrameExtractor(nn.Module):
-    """The convolutions, samples to frames; takes what torchaudio's `FeatureExtractor` takes."""
+    """The convolutions, samples to frames; has the interface of torchaudio's `FeatureExtractor`."""
 
     def __init__(self, extractor: Any) -> None:
         super().__init__()
@@ -167,8 +168,8 @@ class FrameExtractor(nn.Module):
         """Takes samples (B, N) to frames (B, T, C).
 
         Args:
-            x: samples.
-            lengths: (B,), how many samples count in a norm over time; None where all do.
+            x: the samples.
+            lengths: (B,), number of samples in a norm over time; None means all.
         """
         frames = x.size(1)
         samples = torch.full([x.size(0)], frames, device=x.device) if lengths is None else lengths
@@ -182,7 +183,7 @@ class FrameExtractor(nn.Module):
 
 
 class FrameLayer(nn.Module):
-    """One layer of the transformer; takes what torchaudio's `EncoderLayer` takes."""
+    """One layer of the transformer; has the interface of torchaudio's `EncoderLayer`."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -213,7 +214,7 @@ class FrameLayer(nn.Module):
         return self.last_norm(x + self.narrow(self.wide(x))), None
 
     def attend(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """Self-attention of all heads."""
+        """Computes the self-attention of all heads."""
         batch, frames, hidden = x.size(0), x.size(1), x.size(2)
         split = self.inputs(x).view(batch, frames, 3, self.heads, hidden // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
@@ -223,7 +224,7 @@ class FrameLayer(nn.Module):
 
 
 class Position(nn.Module):
-    """The convolution that tells frames where they are."""
+    """The convolution that encodes the position of frames."""
 
     def __init__(self, embed: Any) -> None:
         super().__init__()
@@ -239,7 +240,7 @@ class Position(nn.Module):
 
 
 class FrameTransformer(nn.Module):
-    """Has those parts of torchaudio's `Transformer` that `ScoringNetwork` uses."""
+    """The transformer; has those parts of torchaudio's `Transformer` that `ScoringNetwork` uses."""
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()
@@ -251,14 +252,14 @@ class FrameTransformer(nn.Module):
 
     @torch.jit.export
     def _preprocess(self, x: Tensor) -> Tensor:
-        """Takes frames (B, T, H) to what the first layer sees."""
+        """Takes frames (B, T, H) to the input of the first layer."""
         if self.adds_position:
             x = x + self.pos_conv_embed(x)
         return self.layer_norm(x) if self.layer_norm_first else x
 
 
 def lay_out(network: ScoringNetwork) -> ScoringNetwork:
-    """Replaces a network's parts by those of this module; it scores as before."""
+    """Replaces a network's parts by those of this module; its scores stay the same."""
     short = network.short_extractor
     extractor, transformer = network.feature_extractor, network.transformer
     if not is_laid_out(extractor):
@@ -270,12 +271,12 @@ def lay_out(network: ScoringNetwork) -> ScoringNetwork:
 
 
 def is_laid_out(part: nn.Module) -> bool:
-    """Whether a part has frames first and channels last from the start."""
+    """Returns whether a part has frames first and channels last already."""
     return bool(getattr(part, "laid_out", False))
 
 
 def _plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
-    """The `LayerNorm` of torchaudio, over channels that come last."""
+    """Converts torchaudio's `LayerNorm` to one over channels that come last."""
     plain = nn.LayerNorm(list(norm.normalized_shape), norm.eps)
     plain.load_state_dict(norm.state_dict())
     return plain.requires_grad_(False)

@@ -1,7 +1,7 @@
-"""Graph attention over bands and frames: AASIST's way from a map of features to two logits.
+"""Graph attention over bands and frames, from AASIST's feature map to two logits.
 
 Jung et al., "AASIST: Audio Anti-Spoofing using Integrated Spectro-Temporal Graph Attention
-Networks", ICASSP 2022. Parameters carry the names of the published checkpoints.
+Networks", ICASSP 2022. Parameters have the names of the published checkpoints.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class GraphSizes:
-    """What decides the graphs; ratios and temperatures leave no trace in tensors.
+    """The sizes of the graphs; ratios and temperatures cannot be inferred from tensors.
 
     Attributes:
-        inputs: features of a node of the two first graphs, before their attention.
-        first, second: features behind the first graphs and behind the joint ones.
-        ratios: nodes kept of the spectral, the temporal and the joint graphs.
-        temperatures: of the spectral, the temporal and the joint graphs.
+        inputs: features of a node of the first two graphs, before their attention.
+        first, second: features of a node after the first graphs and after the joint ones.
+        ratios: share of nodes kept in the spectral, the temporal and the joint graphs.
+        temperatures: temperatures of the spectral, the temporal and the joint graphs.
     """
 
     inputs: int
@@ -41,7 +41,7 @@ class _NodeNorm(nn.BatchNorm1d):
 
 
 class GraphAttention(nn.Module):
-    """Every node looks at every node of one graph."""
+    """Attention of every node to every node of one graph."""
 
     def __init__(self, inputs: int, outputs: int, temperature: float) -> None:
         super().__init__()
@@ -61,9 +61,9 @@ class GraphAttention(nn.Module):
 
 
 class JointAttention(nn.Module):
-    """Every node of two graphs looks at every other; pairs of one kind share their weight.
+    """Attention among the nodes of two graphs; pairs of the same kind share their weight.
 
-    A master node gathers from all and is not looked at.
+    A master node attends to all nodes, and none attends to it.
     """
 
     def __init__(self, inputs: int, outputs: int, temperature: float) -> None:
@@ -84,10 +84,10 @@ class JointAttention(nn.Module):
     att_weight11: Tensor
     att_weight22: Tensor
     att_weight12: Tensor
-    att_weightM: Tensor  # noqa: N815 - as the checkpoints have it
+    att_weightM: Tensor  # noqa: N815 - the name in the checkpoints
 
     def forward(self, one: Tensor, two: Tensor, master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Takes nodes of both kinds (B, nodes, inputs) and a master (B, 1, inputs) on."""
+        """Takes nodes of both kinds (B, nodes, inputs) and a master (B, 1, inputs) to outputs."""
         count = one.size(1)
         x = torch.cat([self.proj_type1(one), self.proj_type2(two)], dim=1)
 
@@ -114,9 +114,9 @@ class JointAttention(nn.Module):
         )
         attention = (odds.squeeze(-1) / self.temperature).softmax(dim=-1)
 
-        shown = torch.tanh(self.att_projM(x * master))
-        glance = (torch.matmul(shown, self.att_weightM) / self.temperature).softmax(dim=1)
-        gathered = torch.matmul(glance.transpose(1, 2), x)
+        toward_master = torch.tanh(self.att_projM(x * master))
+        master_odds = torch.matmul(toward_master, self.att_weightM) / self.temperature
+        gathered = torch.matmul(master_odds.softmax(dim=1).transpose(1, 2), x)
         master = self.proj_with_attM(gathered) + self.proj_without_attM(master)
 
         seen = self.proj_with_att(torch.matmul(attention, x)) + self.proj_without_att(x)
@@ -125,10 +125,12 @@ class JointAttention(nn.Module):
 
 
 class GraphPool(nn.Module):
-    """Keeps the nodes with the best marks, best first, weighed by their marks.
+    """Keeps the nodes with the highest scores, highest first, weighted by their scores.
 
     Args:
-        least: nodes kept at least.
+        features: features of a node.
+        ratio: share of nodes kept.
+        least: the fewest nodes kept.
     """
 
     def __init__(self, features: int, ratio: float, least: int = 1) -> None:
@@ -139,16 +141,17 @@ class GraphPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes (B, nodes, features) to (B, ratio of the nodes, features)."""
-        marks = torch.sigmoid(self.proj(x))
+        scores = torch.sigmoid(self.proj(x))
         kept = max(int(x.size(1) * self.ratio), self.least)
-        best = torch.topk(marks, kept, dim=1)[1].expand(-1, -1, x.size(2))
-        return torch.gather(x * marks, 1, best)
+        best = torch.topk(scores, kept, dim=1)[1].expand(-1, -1, x.size(2))
+        return torch.gather(x * scores, 1, best)
 
 
 class GraphStack(nn.Module):
-    """Bands and frames as two graphs, joined twice over, to two logits.
+    """Two graphs, of bands and of frames, joined in two parallel branches, to two logits.
 
-    It is a base: a network that has it carries its parameters at its own top level.
+    It is a base class, so that its parameters are at the top level of the network, as in the
+    published checkpoints.
     """
 
     def __init__(self, sizes: GraphSizes, bands: int) -> None:
@@ -173,7 +176,7 @@ class GraphStack(nn.Module):
         self.out_layer = nn.Linear(5 * second, 2)
 
     def classify(self, bands: Tensor, frames: Tensor) -> Tensor:
-        """Logits (B, 2) of the nodes (B, bands, inputs) and (B, frames, inputs)."""
+        """Returns logits (B, 2) of nodes (B, bands, inputs) and (B, frames, inputs)."""
         spectral = self.pool_S(self.GAT_layer_S(bands + self.pos_S))
         temporal = self.pool_T(self.GAT_layer_T(frames))
 

@@ -1,4 +1,4 @@
-"""From the backbone's frames, averaged, to two logits."""
+"""Heads that pool the backbone's frames and classify the result."""
 
 from typing import Optional
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def mean_frame(x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-    """The mean (B, C) of frames (B, T, C), of which `frames` (B,) count; None means all."""
+    """Returns the mean (B, C) of the first `frames` (B,) of (B, T, C); None means all of them."""
     if frames is None:
         return x.mean(dim=1)
     valid = torch.arange(x.size(1), device=x.device).unsqueeze(0) < frames.unsqueeze(1)
@@ -15,7 +15,7 @@ def mean_frame(x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - 
 
 
 class OnMean(nn.Module):
-    """A head for hidden states made of one for their mean.
+    """A head for hidden states that applies another head to their mean.
 
     Args:
         head: takes the mean frame (B, hidden) to logits (B, columns).
@@ -26,19 +26,19 @@ class OnMean(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns).
+        """Takes states (B, T, hidden) to logits (B, columns).
 
-        None means that all frames do.
+        Only the first `frames` (B,) of each window count; None means all of them.
         """
         logits: Tensor = self.head(mean_frame(x, frames))
         return logits
 
 
 class ProjectedMeanHead(nn.Module):
-    """Mean over the frames that hold audio, a projection, a linear classifier.
+    """Mean over the frames that contain audio, a projection, a linear classifier.
 
-    transformers' `Wav2Vec2ForSequenceClassification` projects first and takes the mean
-    after; the projection is affine, so the order does not matter, and this one is cheaper.
+    transformers' `Wav2Vec2ForSequenceClassification` projects first and then takes the mean; since
+    the projection is affine, the order does not matter, and this one is cheaper.
     """
 
     def __init__(self, hidden: int, projected: int, columns: int) -> None:
@@ -53,10 +53,10 @@ class ProjectedMeanHead(nn.Module):
 
 
 class ProjectedMaxHead(nn.Module):
-    """A projection, the most of each feature over the frames that hold audio, a linear classifier.
+    """A projection, the maximum over the frames that contain audio, a linear classifier.
 
     Args:
-        head: whose projection and classifier it has.
+        head: the head whose projection and classifier are used.
     """
 
     def __init__(self, head: ProjectedMeanHead) -> None:
@@ -65,7 +65,10 @@ class ProjectedMaxHead(nn.Module):
         self.classifier = head.classifier
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns)."""
+        """Takes states (B, T, hidden) to logits (B, columns).
+
+        Only the first `frames` (B,) of each window count; None means all of them.
+        """
         x = self.projector(x)
         if frames is not None:
             past = torch.arange(x.size(1), device=x.device).unsqueeze(0) >= frames.unsqueeze(1)

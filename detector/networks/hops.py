@@ -1,8 +1,8 @@
-"""A network that hears a window in parts of one hop each and joins what it found in them.
+"""A network that processes a window in parts of one hop each, and joins the results.
 
-Windows that overlap have parts in common, which then need to be computed only once
-(`dfd.detector.networks.sharing`). Nothing in a part depends on the window around it: each is
-normalised by itself, and convolutions end at its ends.
+Overlapping windows have parts in common, which need to be computed only once
+(`dfd.detector.networks.sharing`). Nothing in a part depends on the window around it: each part is
+normalised separately, and convolutions do not reach beyond it.
 """
 
 from typing import Any, Optional
@@ -14,11 +14,12 @@ from dfd.detector.networks.scoring import ScoringNetwork
 
 
 class HopScoringNetwork(ScoringNetwork):
-    """Cuts windows into hops, measures each and judges their sums.
+    """Cuts windows into hops, measures each, and judges the sums.
 
     Args:
+        parts: arguments of `ScoringNetwork`; the head has `measure` and `judge` (`LightCnn`).
         hop_samples: length of a part.
-        parts: of `ScoringNetwork`; the head has `measure` and `judge` (`LightCnn`).
+        options: keyword arguments of `ScoringNetwork`.
     """
 
     def __init__(self, *parts: Any, hop_samples: int, **options: Any) -> None:
@@ -26,7 +27,10 @@ class HopScoringNetwork(ScoringNetwork):
         self.hop_samples = hop_samples
 
     def forward(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """Takes windows (B, N), of which `lengths` (B,) count or all, to log-odds (B,)."""
+        """Takes windows (B, N) to log-odds (B,).
+
+        Only the first `lengths` (B,) samples of each count; None means all of them.
+        """
         hops, counts = self.cut(windows, lengths)
         sums = self.measure(hops, counts)
         return self.join(sums.reshape(windows.size(0), -1, sums.size(1)))
@@ -37,7 +41,7 @@ class HopScoringNetwork(ScoringNetwork):
         windows: Tensor,
         lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
     ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
-        """The parts (B * H, hop) of windows (B, N), and how much of each counts, or None."""
+        """Returns the parts (B * H, hop) of windows (B, N), and their valid lengths, or None."""
         samples = windows.size(1)
         parts = (samples + self.hop_samples - 1) // self.hop_samples
         missing = parts * self.hop_samples - samples
@@ -53,7 +57,7 @@ class HopScoringNetwork(ScoringNetwork):
 
     @torch.jit.export
     def measure(self, hops: Tensor, counts: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """The head's sums (M, S) of parts (M, hop), of which `counts` (M,) samples count."""
+        """Returns the head's sums (M, S) of parts (M, hop) with `counts` (M,) valid samples."""
         states, frames = self.states(self.features(hops, counts), counts)
         head: Any = self.head
         sums: Tensor = head.measure(states, frames)
@@ -61,6 +65,6 @@ class HopScoringNetwork(ScoringNetwork):
 
     @torch.jit.export
     def join(self, sums: Tensor) -> Tensor:
-        """Log-odds (B,) of the sums (B, H, S) of each window's parts."""
+        """Returns log-odds (B,) of the sums (B, H, S) of each window's parts."""
         head: Any = self.head
         return self.odds(head.judge(sums))

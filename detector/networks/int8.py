@@ -1,11 +1,11 @@
-"""The laid-out network with its matrix products in 8-bit integers, for CPUs that have them.
+"""The laid-out network with its matrix products in 8-bit integers, for CPUs that support them.
 
-Weights are symmetric with a scale for each output; what goes into a product is 8 bits
-without sign. In the transformer its one scale and zero point were seen when the network ran
-on sample windows; in the convolutions each place has a scale of its own. The first layer,
-norms, attention, pooling and the head stay in float32. oneDNN's operators run the products
-(four times float32's rate with AVX-512 VNNI) and apply bias and GELU in passing where the
-scale allows it; where the next step is a product again, its 8-bit input is written at once.
+Weights are quantised symmetrically, with a scale for each output; the inputs of a product are
+unsigned 8-bit integers. In the transformer their scale and zero point are calibrated by running the
+network on sample windows; in the convolutions each position has a scale of its own. The first
+layer, norms, attention, pooling and the head stay in float32. oneDNN's operators compute the
+products (four times as fast as float32 with AVX-512 VNNI), fused with bias and GELU where the scale
+allows it; where another product follows, its 8-bit input is written directly.
 """
 
 from collections.abc import Iterator
@@ -28,35 +28,35 @@ from dfd.detector.networks.frames import (
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.errors import UserError
 
-# Room above and below what the sample windows showed.
+# Margin above and below the range of the sample windows.
 _HEADROOM = 1.1
-# Places of a convolution that are worked on at once: they stay in a core's cache.
+# Positions of a convolution that are computed together: they fit in a core's cache.
 _CHUNK = 200
 _LEVELS = 255
-# Added to a float32 it leaves the rounded value in the lowest bits: 1.5 * 2**23.
+# Added to a float32, it leaves the rounded value in the lowest bits: 1.5 * 2**23.
 _ROUNDING = 12_582_912.0
-# The code of zero in what a convolution sees: it has passed a GELU, which gives no less than
-# -0.17, so that most of the codes are for what lies above.
+# The code of zero in the input of a convolution. The input comes from a GELU, which is never below
+# -0.17, so most codes are used for values above zero.
 _CONV_ZERO = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the 256 values lie: `value = scale * (code - zero)`."""
+    """The values of the 256 codes: `value = scale * (code - zero)`."""
 
     scale: float
     zero: int
 
     @classmethod
     def over(cls, lowest: float, highest: float) -> "Grid":
-        """The grid that holds a range, and zero exactly."""
+        """Returns a grid that covers a range, and represents zero exactly."""
         low, high = min(lowest, 0.0) * _HEADROOM, max(highest, 0.0) * _HEADROOM
         scale = max((high - low) / _LEVELS, 1e-12)
         return cls(scale, min(_LEVELS, max(0, round(-low / scale))))
 
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """int8 weight of the same shape and float32 scales (outputs,)."""
+    """Returns the int8 weight, of the same shape, and float32 scales (outputs,)."""
     flat = weight.detach().float().flatten(1)
     scale = flat.abs().amax(dim=1).clamp(min=1e-12) / 127.0
     codes = torch.round(flat / scale.unsqueeze(1)).clamp(-127, 127).to(torch.int8)
@@ -64,12 +64,12 @@ def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class QuantizedDense(nn.Module):
-    """Stands for `Dense`; takes float32 or, already on its grid, uint8.
+    """Replaces `Dense`; takes float32, or uint8 codes of its grid.
 
     Args:
-        dense: what it stands for.
-        grid: of the input.
-        output: of the output, which then is uint8; None gives float32.
+        dense: the layer to replace.
+        grid: grid of the input.
+        output: grid of the output, which then is uint8; None gives float32.
     """
 
     def __init__(self, dense: Dense, grid: Grid, output: Grid | None) -> None:
@@ -112,18 +112,18 @@ class QuantizedDense(nn.Module):
 
 
 class QuantizedConvStep(nn.Module):
-    """Stands for `ConvStep`; takes and gives float32.
+    """Replaces `ConvStep`; takes and returns float32.
 
-    Speech is loud and quiet within milliseconds, and the norm over channels that follows the
-    last convolution brings quiet frames to the level of loud ones. Each place of a convolution
-    therefore has a scale of its own, from the least and the largest value it sees.
+    Speech changes from loud to quiet within milliseconds, and the norm over channels after the last
+    convolution brings quiet frames to the level of loud ones. Therefore each position of a
+    convolution has a scale of its own, from the smallest and the largest value of its input.
     """
 
     def __init__(self, step: ConvStep) -> None:
         super().__init__()
         self.kernel, self.stride = step.kernel, step.stride
         bias = step.dense.bias
-        # The scale of a place comes after the product, and the bias after that.
+        # The scale of a position is applied after the product, and the bias after the scale.
         product = Dense(step.dense.weight, None)
         self.product = QuantizedDense(product, Grid(1.0, _CONV_ZERO), None)
         self.bias = None if bias is None else bias.detach().float()
@@ -154,7 +154,7 @@ class QuantizedConvStep(nn.Module):
         return made
 
     def places(self, seen: Tensor) -> Tensor:
-        """Takes what each place sees (M, kernel C) to what it gives (M, C')."""
+        """Takes the inputs of positions (M, kernel C) to their outputs (M, C')."""
         low, high = seen.amin(dim=1, keepdim=True), seen.amax(dim=1, keepdim=True)
         scale = torch.maximum(high / self.span, low / -self.zero).clamp_(min=1e-12)
         codes = rounded(seen * scale.reciprocal(), self.zero)
@@ -166,7 +166,7 @@ class QuantizedConvStep(nn.Module):
 
 
 class QuantizedPosition(nn.Module):
-    """Stands for `Position`."""
+    """Replaces `Position`."""
 
     def __init__(self, position: Position, grid: Grid) -> None:
         super().__init__()
@@ -215,15 +215,15 @@ class QuantizedPosition(nn.Module):
 
 
 def to_grid(x: Tensor, scale: float, zero: int, top: int = _LEVELS) -> Tensor:
-    """Float32 to uint8 codes, 0 to `top`."""
+    """Converts float32 to uint8 codes from 0 to `top`."""
     return rounded((x * (1.0 / scale)).clamp_(float(-zero), float(top - zero)), zero)
 
 
 def rounded(x: Tensor, zero: int, half: float = _ROUNDING) -> Tensor:
-    """Float32 of -`zero` to 255 - `zero`, changed in place, to the nearest uint8 above -`zero`.
+    """Rounds float32 from -`zero` to 255 - `zero`, and adds `zero`; changes `x` in place.
 
-    Beside `half` a float32 has no room for fractions, and its lowest byte is the whole number.
-    Takes half the time of `torch.quantize_per_tensor`, whose codes then have to be copied out.
+    With `half` added, a float32 has no bits left for fractions, and its lowest byte is the whole
+    number. This takes half the time of `torch.quantize_per_tensor`, whose codes must be copied out.
     """
     return torch.view_copy(x.add_(half + zero), dtype=torch.int32).to(torch.uint8)
 
@@ -234,9 +234,9 @@ def quantize(
     """Replaces the matrix products of a laid-out network by 8-bit ones.
 
     Args:
-        network: on the CPU, in float32, as `frames.lay_out` makes it; its backbone is changed.
-        windows: float32 (B, N), sample windows that show the ranges.
-        extractor: the convolutions behind the first too.
+        network: a result of `frames.lay_out`, on the CPU and in float32; its backbone is changed.
+        windows: float32 (B, N), sample windows from which the ranges are taken.
+        extractor: whether the convolutions after the first are included.
 
     Raises:
         UserError: if there is nothing to replace.
@@ -245,7 +245,7 @@ def quantize(
         for window in windows:
             network(torch.from_numpy(window[None]), None)
     if not ranges:
-        raise UserError("this model has no product that runs in int8: use --precision auto or fp32")
+        raise UserError("this model cannot run in int8: use --precision auto or fp32")
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
     convolutions: Any = network.feature_extractor
     if extractor and isinstance(convolutions, FrameExtractor):
@@ -268,7 +268,7 @@ def quantize(
 
 @contextmanager
 def _watched(network: nn.Module) -> Iterator[dict[nn.Module, tuple[float, float]]]:
-    """Lowest and highest input of every product while the context lasts."""
+    """Records the lowest and highest input of every product during the context."""
     ranges: dict[nn.Module, tuple[float, float]] = {}
 
     def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -1,8 +1,8 @@
-"""A light CNN as the head of a Wav2Vec2: the hidden states as an image of frames and features.
+"""A light CNN as the head of a Wav2Vec2: it treats the hidden states as an image.
 
-Wang and Yamagishi (Odyssey 2022) put a light CNN behind a Wav2Vec2 for spoofing detection,
-Lavrentyeva et al. (Interspeech 2019) had it on spectrograms. Max pooling keeps small, local traces
-that a mean over frames wipes out.
+Wang and Yamagishi (Odyssey 2022) put a light CNN on a Wav2Vec2 for spoofing detection, Lavrentyeva
+et al. (Interspeech 2019) on spectrograms. Max pooling keeps small local artefacts that a mean over
+frames averages out.
 """
 
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from torch import Tensor, nn
 from dfd.detector.jsonfile import Fields
 
 CONFIG_KEY = "light_cnn"
-# of each projected feature over time
+# lower bound of the variance of a projected feature over time
 VARIANCE_FLOOR = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A convolution over frames and features, GELU behind it, and max pooling before that.
+    """A convolution over frames and features, followed by max pooling and GELU.
 
-    Over features the convolution is padded with zeros, over frames it is not: no output then
-    depends on what lies past the end of a short window.
+    The convolution is padded with zeros over features but not over frames, so that no output
+    depends on what follows a short window.
 
     Attributes:
-        maps: outputs.
-        frame_taps, feature_taps: size of the convolution; the latter odd.
-        frame_stride: of the convolution.
-        frame_pool, feature_pool: places of which the largest is kept.
+        maps: number of output maps.
+        frame_taps, feature_taps: size of the kernel; the latter is odd.
+        frame_stride: stride over frames.
+        frame_pool, feature_pool: size of the max pooling.
     """
 
     maps: int
@@ -46,13 +46,13 @@ POOLINGS = (MEAN, STATISTICS)
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One of the networks that hear the same states.
+    """One of several CNNs on the same states.
 
     Attributes:
-        stages: first to last.
+        stages: its stages, in order.
         projected: size of the layer before the classifier.
         pooling: "mean" projects the mean frame; "statistics" projects each frame, and the
-            classifier sees mean and standard deviation over frames.
+            classifier takes the mean and standard deviation over frames.
     """
 
     stages: tuple[Stage, ...]
@@ -60,14 +60,14 @@ class Branch:
     pooling: str = MEAN
 
     def features(self, hidden: int) -> int:
-        """Features of the backbone, `hidden`, that are left after the last stage."""
+        """Returns how many of the backbone's `hidden` features are left after the last stage."""
         for stage in self.stages:
             hidden //= stage.feature_pool
         return hidden
 
     @property
     def least_frames(self) -> int:
-        """Frames of the backbone behind one of the last stage: the fewest that give one."""
+        """The fewest frames of the backbone that give one frame of the last stage."""
         frames = 1
         for stage in reversed(self.stages):
             frames = (frames * stage.frame_pool - 1) * stage.frame_stride + stage.frame_taps
@@ -79,9 +79,9 @@ class LightCnnConfig:
     """The sizes of the head.
 
     Attributes:
-        branches: their logits are added up.
-        hop_samples: the network hears so many samples at a time, each part normalised by
-            itself, and joins what it found; 0 for the whole window at once.
+        branches: the branches, whose logits are added up.
+        hop_samples: length of the parts that the network processes one by one, each normalised
+            separately, before it joins the results; 0 processes the whole window at once.
     """
 
     branches: tuple[Branch, ...]
@@ -89,7 +89,7 @@ class LightCnnConfig:
 
     @property
     def least_frames(self) -> int:
-        """Frames of the backbone that give every branch one."""
+        """The fewest frames of the backbone that give every branch one."""
         return max(branch.least_frames for branch in self.branches)
 
 
@@ -97,7 +97,7 @@ def read_light_cnn(fields: Fields, hidden: int) -> LightCnnConfig:
     """Reads the head's part of config.json: `{"branches": [{"stages": [...], ...}], ...}`.
 
     Raises:
-        UserError: if it is not of this form, or nothing is left of `hidden` features.
+        UserError: if it does not have this form, or pools all `hidden` features away.
     """
     found = fields.nested(CONFIG_KEY)
     branches = tuple(_read_branch(one, hidden) for one in found.objects("branches"))
@@ -121,20 +121,22 @@ def _read_branch(fields: Fields, hidden: int) -> Branch:
     pooling = fields.text("pooling", MEAN, POOLINGS)
     branch = Branch(tuple(stages), fields.integer("projected", 64, 1), pooling)
     fields.require(bool(stages), "stages", "at least one")
-    fields.require(branch.features(hidden) > 0, "stages", f"fewer poolings of {hidden} features")
+    fields.require(
+        branch.features(hidden) > 0, "stages", f"stages that pool {hidden} features to at least one"
+    )
     return branch
 
 
 class LightCnn(nn.Module):
-    """Hidden states to two logits.
+    """Takes hidden states to logits.
 
-    What it finds in parts of a window adds up: `measure` takes the states of a part to sums, and
-    `judge` the sums of all parts to logits.
+    The results of a window's parts can be added up: `measure` takes the states of a part to sums,
+    and `judge` takes the sums of all parts to logits.
 
     Args:
         config: its sizes.
         hidden: features of a hidden state.
-        columns: logits.
+        columns: number of logits.
     """
 
     def __init__(self, config: LightCnnConfig, hidden: int, columns: int = 2) -> None:
@@ -144,15 +146,15 @@ class LightCnn(nn.Module):
         )
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Takes states (B, T, hidden), of which `frames` (B,) count, to logits (B, columns).
+        """Takes states (B, T, hidden) to logits (B, columns).
 
-        None means that all frames do.
+        Only the first `frames` (B,) of each window count; None means all of them.
         """
         return self.judge(self.measure(x, frames).unsqueeze(1))
 
     @torch.jit.export
     def measure(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """The sums (B, S) of all branches side by side."""
+        """Returns the sums (B, S) of all branches, concatenated."""
         sums: list[Tensor] = []
         for branch in self.branches:
             sums.append(branch(x, frames))  # noqa: PERF401 - TorchScript
@@ -171,7 +173,7 @@ class LightCnn(nn.Module):
 
 
 class BranchLayers(nn.Module):
-    """One branch, up to sums over frames, and from there to logits."""
+    """One branch: the part up to the sums over frames, and from there to logits."""
 
     def __init__(self, branch: Branch, hidden: int, columns: int) -> None:
         super().__init__()
@@ -192,12 +194,12 @@ class BranchLayers(nn.Module):
         self.sums = (2 * branch.projected if self.by_frame else found) + 1
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Sums (B, S) over the frames that count; the last is their number."""
-        # one map; made like this it counts as channels last
+        """Returns sums (B, S) over the valid frames; the last is their number."""
+        # one map, in the channels-last layout
         x = x.unsqueeze(3).permute(0, 3, 1, 2)
         for stage in self.stages:
             x = stage(x)
-        # maps last, as they lie in memory: (B, T', features' * maps)
+        # maps last, as in memory: (B, T', features' * maps)
         x = x.permute(0, 2, 3, 1).flatten(2)
         if self.by_frame:
             x = nn.functional.gelu(self.projector(x))
@@ -235,7 +237,7 @@ class _StageLayer(nn.Module):
             (stage.frame_stride, 1),
             padding=(0, stage.feature_taps // 2),
         )
-        # twice as fast on a CPU as one map after another
+        # twice as fast on a CPU as the default layout
         self.conv.weight = nn.Parameter(
             self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
         )
@@ -246,14 +248,14 @@ class _StageLayer(nn.Module):
         x = self.conv(x)
         x = largest(x, self.frame_pool, 2)
         x = largest(x, self.feature_pool, 3)
-        # seen as maps last it is contiguous, for which there is a faster GELU
+        # with maps last it is contiguous, for which GELU is faster
         return nn.functional.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def largest(x: Tensor, pool: int, dimension: int) -> Tensor:
-    """The largest of every `pool` values along frames (2) or features (3) of (B, C, T, F).
+    """Returns the maximum of every `pool` values along frames (2) or features (3) of (B, C, T, F).
 
-    `max_pool2d` takes three times as long for the pairs that are usual here.
+    `max_pool2d` takes three times as long for the usual pools of two.
     """
     if pool == 1:
         return x

@@ -17,11 +17,11 @@ class Nes2NetSizes:
 
     Attributes:
         hidden: channels of the frames.
-        groups: into which they are cut, each but the last with a Res2Net of its own.
-        width: channels of the parts into which a Res2Net cuts its own.
-        squeezed: channels in the waist of each squeeze and excitation.
-        dilation: of the convolutions; it leaves no trace in tensors.
-        attentive: channels in the waist of the attentive statistics; 0 takes the mean.
+        groups: groups of channels, each but the last with a Res2Net of its own.
+        width: channels of the parts into which a Res2Net splits its group.
+        squeezed: channels in the bottleneck of each squeeze and excitation.
+        dilation: dilation of the convolutions; it cannot be inferred from tensors.
+        attentive: channels in the bottleneck of the attentive statistics; 0 takes the mean.
     """
 
     hidden: int
@@ -33,7 +33,7 @@ class Nes2NetSizes:
 
 
 class _Step(nn.Module):
-    """One part of a Res2Net: what came before beside it, and a weighed sum of all."""
+    """One step of a Res2Net: a convolution of a part with the previous ones, and a weighted sum."""
 
     def __init__(self, width: int, columns: int, dilation: int) -> None:
         super().__init__()
@@ -42,14 +42,17 @@ class _Step(nn.Module):
         self.weights = nn.Parameter(torch.empty(1, 1, 1, columns))
 
     def forward(self, before: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
-        """Takes (B, width, T, columns - 1) and (B, width, T, 1) on; their sum is (B, width, T)."""
+        """Takes (B, width, T, columns - 1) and (B, width, T, 1) to (B, width, T, columns).
+
+        Also returns the weighted sum (B, width, T) over the columns.
+        """
         x = torch.cat([before, part], dim=3)
         x = self.bn(torch.relu(self.conv(x)))
         return x, (x * self.weights).sum(dim=3)
 
 
 class _Res2Net(nn.Module):
-    """A bottleneck whose channels go through one part after the other."""
+    """A bottleneck whose parts of channels are processed one after the other."""
 
     def __init__(self, channels: int, sizes: Nes2NetSizes) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ class _Res2Net(nn.Module):
         self.excite = nn.Conv1d(sizes.squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes (B, channels, T) to the same size."""
+        """Takes (B, channels, T) to the same shape."""
         y = self.bn1(torch.relu(self.conv1(x)))
         parts = torch.split(y, self.width, dim=1)
         last = parts[len(parts) - 1]
@@ -78,13 +81,13 @@ class _Res2Net(nn.Module):
             sums.append(summed)
         sums.append(last)
         y = self.bn3(torch.relu(self.conv3(torch.cat(sums, dim=1))))
-        waist = torch.relu(self.squeeze(y.mean(dim=2, keepdim=True)))
-        excited: Tensor = y * torch.sigmoid(self.excite(waist)) + x
+        squeezed = torch.relu(self.squeeze(y.mean(dim=2, keepdim=True)))
+        excited: Tensor = y * torch.sigmoid(self.excite(squeezed)) + x
         return excited
 
 
 class _Attentive(nn.Module):
-    """Mean and deviation over time, weighed by attention, a channel each."""
+    """Mean and standard deviation of each channel over time, weighted by attention."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ class Nes2NetX(nn.Module):
         self.fc = nn.Linear(2 * sizes.hidden if attentive else sizes.hidden, 2)
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Takes states (B, T, hidden), which all count, to logits (B, 2)."""
+        """Takes states (B, T, hidden), all of which count, to logits (B, 2)."""
         groups = torch.split(x.transpose(1, 2), self.channels, dim=1)
         y = torch.zeros_like(groups[0])
         outputs: list[Tensor] = []
@@ -136,7 +139,7 @@ class Nes2NetX(nn.Module):
 
 
 def published_name(name: str) -> str:
-    """A parameter's name in the published checkpoints, behind `Nested_Res2Net_TDNN.`."""
+    """Returns a parameter's name in the published checkpoints, after `Nested_Res2Net_TDNN.`."""
     parts = name.split(".")
     if parts[0] != "nets":
         return name

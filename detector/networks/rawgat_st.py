@@ -1,4 +1,4 @@
-"""RawGAT-ST: two encoders, a graph of bands and one of frames, multiplied into a third.
+"""RawGAT-ST: two encoders for a graph of bands and one of frames, multiplied into a third.
 
 Tak et al., "End-to-end spectro-temporal graph attention networks for speaker verification
 anti-spoofing and speech deepfake detection", ASVspoof workshop 2021.
@@ -15,7 +15,7 @@ _FILTERS, _TAPS, _NODES = 70, 129, 12
 
 
 class _First(nn.Module):
-    """The first residual block, which takes one channel as it is."""
+    """The first residual block, which does not normalise its input."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class _First(nn.Module):
 
 
 class _Block(nn.Module):
-    """A residual block that norms its input first."""
+    """A residual block that normalises its input first."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def _encoder() -> nn.Sequential:
 
 
 class RawGatSt(nn.Module):
-    """The classifier of windows (B, 64600), to logits (B, 2)."""
+    """Classifies windows (B, 64600)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class RawGatSt(nn.Module):
         self.output_layer = nn.Linear(7, 2)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Logits (B, 2) of samples (B, N)."""
+        """Returns logits (B, 2) of samples (B, N)."""
         x = self.bands(windows).abs().unsqueeze(1)
         x = nn.functional.selu(self.first_bn(nn.functional.max_pool2d(x, [3, 3])))
         bands = self.encoder1(x).abs().amax(dim=3).transpose(1, 2)

@@ -16,10 +16,10 @@ class RawNet2Sizes:
     """The sizes of a RawNet2.
 
     Attributes:
-        filters, taps: of the first layer; the taps are odd.
-        widths: channels in and out of each residual block.
-        hidden, layers: of the GRU.
-        inner: of the first linear layer behind it.
+        filters, taps: number and length of the first layer's filters; the length is odd.
+        widths: channels into and out of each residual block.
+        hidden, layers: hidden size and number of layers of the GRU.
+        inner: outputs of the first linear layer after it.
     """
 
     filters: int
@@ -31,7 +31,7 @@ class RawNet2Sizes:
 
 
 class _Block(nn.Module):
-    """Two convolutions over time with a way past them."""
+    """Two convolutions over time with a skip connection."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Block(nn.Module):
 
 
 class _Gated(nn.Module):
-    """A block whose channels are weighed by what all of the window says."""
+    """A block with a gate for each channel, from the channel's mean over the window."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class _Gated(nn.Module):
 
 
 class RawNet2(nn.Module):
-    """The classifier of windows (B, N), to logits (B, 2)."""
+    """Classifies windows (B, N)."""
 
     def __init__(self, sizes: RawNet2Sizes) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class RawNet2(nn.Module):
         self.fc2_gru = nn.Linear(sizes.inner, 2)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Logits (B, 2) of samples (B, N)."""
+        """Returns logits (B, 2) of samples (B, N)."""
         x = nn.functional.max_pool1d(self.bands(windows).abs(), 3)
         x = self.stages(nn.functional.selu(self.first_bn(x)))
         x = nn.functional.selu(self.bn_before_gru(x)).transpose(1, 2)
@@ -87,7 +87,7 @@ class RawNet2(nn.Module):
 
 
 def published_name(name: str) -> str:
-    """A parameter's name in the published checkpoints."""
+    """Returns a parameter's name in the published checkpoints."""
     parts = name.split(".")
     if parts[0] != "stages":
         return name

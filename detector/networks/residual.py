@@ -1,17 +1,17 @@
-"""The residual blocks of AASIST's encoder and its kin; parameters under the published names."""
+"""The residual blocks of AASIST's encoder, with the published names of their parameters."""
 
 from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions over (bands, frames) with a way past them.
+    """Two convolutions over (bands, frames) with a skip connection.
 
-    The published block has a norm and an activation before its first convolution and throws
-    their outcome away; they are left out here.
+    The published block computes a norm and an activation before its first convolution and discards
+    them; they are left out here.
 
     Args:
         inputs, outputs: channels.
-        pool: how many frames become one behind the block; 1 keeps them.
+        pool: number of frames that are pooled into one after the block; 1 keeps all.
     """
 
     def __init__(self, inputs: int, outputs: int, pool: int) -> None:
@@ -33,7 +33,7 @@ class ResidualBlock(nn.Module):
 
 
 def encoder(widths: list[tuple[int, int]], pool: int) -> nn.Sequential:
-    """Blocks one behind the other, under the names "0.0", "1.0" and so on."""
+    """Builds a sequence of blocks, under the names "0.0", "1.0" and so on."""
     return nn.Sequential(
         *(nn.Sequential(ResidualBlock(inputs, outputs, pool)) for inputs, outputs in widths)
     )

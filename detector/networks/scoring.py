@@ -1,4 +1,4 @@
-"""The whole network, samples to spoof log-odds, in a form that TorchScript compiles."""
+"""The whole network, from samples to spoof log-odds, in a form that TorchScript compiles."""
 
 from typing import Any, Optional
 
@@ -10,7 +10,7 @@ from dfd.detector.networks.backbone import BackboneConfig
 from dfd.detector.networks.encoders.speech import SpeechBackbone
 from dfd.detector.networks.first_layer import MaskedFirstLayer
 
-# what transformers' Wav2Vec2FeatureExtractor adds to the variance
+# the value that transformers' Wav2Vec2FeatureExtractor adds to the variance
 VARIANCE_FLOOR = 1e-7
 
 
@@ -19,7 +19,13 @@ def normalized(
     lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
     variance_floor: float = VARIANCE_FLOOR,
 ) -> Tensor:
-    """Windows (B, N) at zero mean and unit variance over the `lengths` (B,) that count, or all."""
+    """Normalises windows (B, N) to zero mean and unit variance over their valid samples.
+
+    Args:
+        x: the windows.
+        lengths: (B,), number of valid samples of each; None means all.
+        variance_floor: value added to the variance.
+    """
     if lengths is None:
         x = x - x.mean(dim=-1, keepdim=True)
         return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + variance_floor)
@@ -31,7 +37,7 @@ def normalized(
 
 
 def parts_of(backbone: Wav2Vec2Model | SpeechBackbone) -> tuple[Any, Any, Any]:
-    """Extractor, projection and encoder of a backbone."""
+    """Returns the extractor, projection and encoder of a backbone."""
     if isinstance(backbone, SpeechBackbone):
         return backbone.feature_extractor, backbone.feature_projection, backbone.encoder
     encoder: Any = backbone.encoder
@@ -39,25 +45,26 @@ def parts_of(backbone: Wav2Vec2Model | SpeechBackbone) -> tuple[Any, Any, Any]:
 
 
 class ScoringNetwork(nn.Module):
-    """Normalises windows, runs the backbone, pools its frames and takes log-odds.
+    """Normalises windows, runs the backbone and the head, and computes log-odds.
 
-    The backbone may be in half precision; statistics of the samples, pooling and head stay
-    in float32.
+    The backbone may be in half precision; statistics of the samples, pooling and head stay in
+    float32.
 
     Args:
         backbone: see `dfd.detector.networks.backbone`.
         config: its sizes.
-        head: takes the hidden states (B, T, hidden) and how many of them count (B,), or None, to
+        head: takes the hidden states (B, T, hidden) and the number of valid ones (B,), or None, to
             logits (B, 2); see `dfd.detector.networks.head`.
-        layer_weights: weights (layers + 1,) of the sum over the hidden states that the head
-            sees, embedding first; None for the last one.
+        layer_weights: weights (layers + 1,) of all hidden states, embedding first, whose sum the
+            head takes; None means that it takes the last one.
         spoof_column: the logit that means spoof, 0 or 1.
-        normalize: each window to zero mean and unit variance over its valid samples, with
-            transformers' arithmetic.
-        mask: hide from the network what lies past a window's length, so that it scores as if
-            it were alone and unpadded; otherwise the network sees zeros there.
-        gate: takes each layer's states to what the head sees the sum of, instead of the last.
-        variance_floor: what is added to the variance of a window before its root is taken.
+        normalize: whether each window is brought to zero mean and unit variance over its valid
+            samples, as transformers computes them.
+        mask: whether samples beyond a window's length are hidden from the network, so that the
+            window scores as if it were alone and not padded; otherwise the network sees zeros.
+        gate: a module applied to each layer's states, whose sum the head takes; None means that
+            there is none.
+        variance_floor: value added to a window's variance.
     """
 
     layer_weights: Tensor
@@ -77,9 +84,9 @@ class ScoringNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.feature_extractor, self.feature_projection, self.transformer = parts_of(backbone)
-        # filterbanks see samples as they are, whatever the rest runs in
+        # filterbanks take samples in float32, whatever the precision of the rest
         self.halves_samples = not getattr(self.feature_extractor, "laid_out", False)
-        # computes the same in another way; `frames.lay_out` puts it in the extractor's place
+        # a faster equivalent of the extractor; `frames.lay_out` replaces the extractor by it
         self.short_extractor: nn.Module | None = None
         if mask and config.feat_extract_norm == "group":
             first = MaskedFirstLayer(self.feature_extractor.conv_layers[0])
@@ -91,7 +98,7 @@ class ScoringNetwork(nn.Module):
         self.register_buffer("layer_weights", weights)
         self.kernels = list(config.conv_kernel)
         self.strides = list(config.conv_stride)
-        # In the "stable" layout the norm comes after the last layer, otherwise before the first.
+        # in the "stable" layout the norm follows the last layer, otherwise it precedes the first
         self.norm_last = config.do_stable_layer_norm
         self.spoof_column = spoof_column
         self.gated = gate is not None
@@ -101,22 +108,22 @@ class ScoringNetwork(nn.Module):
         self.mask = mask
         self.eval()
 
-    # TorchScript reads this annotation and knows `Optional`, not `|`.
+    # TorchScript reads this annotation and supports `Optional`, not `|`.
     def forward(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
         """Scores a batch.
 
         Args:
-            windows: float32 (B, N), full scale 1.0, zero past each length.
-            lengths: int64 (B,), valid samples of each; None where all are N, which is faster.
+            windows: float32 (B, N), full scale 1.0, zero beyond each length.
+            lengths: int64 (B,), number of valid samples of each; None means all, and is faster.
 
         Returns:
-            float32 (B,): logit of spoof minus logit of bona fide.
+            float32 (B,): the logit of spoof minus the logit of bona fide.
         """
         return self.judge(self.features(windows, lengths), lengths)
 
     @torch.jit.export
     def features(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """The extractor's frames (B, T, C); the arguments are those of `forward`."""
+        """Returns the extractor's frames (B, T, C); the arguments are those of `forward`."""
         x = windows
         if self.normalize:
             x = normalized(x, lengths, self.variance_floor)
@@ -128,13 +135,13 @@ class ScoringNetwork(nn.Module):
 
     @torch.jit.export
     def judge(self, x: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """Log-odds (B,) of the extractor's frames (B, T, C)."""
+        """Returns log-odds (B,) of the extractor's frames (B, T, C)."""
         states, frames = self.states(x, lengths)
         return self.odds(self.head(states, frames))
 
     @torch.jit.export
     def odds(self, logits: Tensor) -> Tensor:
-        """Log-odds (B,) of logits (B, 2)."""
+        """Returns log-odds (B,) of logits (B, 2)."""
         return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]
 
     @torch.jit.export
@@ -143,7 +150,7 @@ class ScoringNetwork(nn.Module):
         x: Tensor,
         lengths: Optional[Tensor],  # noqa: UP045
     ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
-        """The states (B, T, hidden) that the head sees, and how many count (B,), or None."""
+        """Returns the head's input (B, T, hidden), and the number of valid states (B,), or None."""
         x = self.feature_projection(x)
 
         frames: Optional[Tensor] = None  # noqa: UP045
@@ -151,7 +158,7 @@ class ScoringNetwork(nn.Module):
         if self.mask and lengths is not None:
             frames = self._frame_count(lengths)
             places = torch.arange(x.size(1), device=x.device).unsqueeze(0)
-            # 1 where a frame holds only audio, (B, frames)
+            # (B, frames), 1 for frames that contain only audio
             valid = (places < frames.unsqueeze(1)).to(x.dtype)
             x = x * valid.unsqueeze(-1)
             hidden = (valid - 1.0) * 10_000.0

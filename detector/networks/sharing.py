@@ -1,8 +1,8 @@
-"""Windows that overlap see the same samples: the frames of the shared part are computed once.
+"""Computes what overlapping windows have in common only once.
 
-This is exact where a frame depends on its own samples alone: the window is not normalised as
-a whole, and the extractor has no norm over time. Frames are found again by the samples they
-came from, so that neither streams nor the scheduler have to be known here.
+This is exact if a frame depends only on its own samples, that is, if the window is not normalised
+as a whole and the extractor has no norm over time. Results are cached by a digest of the samples
+that they came from, so that this module needs to know neither streams nor the scheduler.
 """
 
 import hashlib
@@ -17,32 +17,32 @@ from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.scoring import ScoringNetwork
 
 _CACHE_BYTES = 512 << 20
-# a hop is some 500 bytes of sums, and each live stream needs its last one
+# a hop takes some 500 bytes of sums, and each live stream needs its last one
 _KEPT_HOPS = 32_768
 
 
-class TwoSteps(Protocol):
-    """A compiled network that can be run up to its frames and from there."""
+class CompiledFrames(Protocol):
+    """A compiled network that can be run in two steps, up to its frames and from there."""
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Spoof log-odds (B,) of windows (B, N)."""
+        """Returns spoof log-odds (B,) of windows (B, N)."""
 
     def features(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Frames (B, T, C) of windows (B, N)."""
+        """Returns frames (B, T, C) of windows (B, N)."""
 
     def judge(self, frames: Tensor, lengths: Tensor | None) -> Tensor:
-        """Spoof log-odds (B,) of frames (B, T, C)."""
+        """Returns spoof log-odds (B,) of frames (B, T, C)."""
 
 
 def shared_frames(network: ScoringNetwork, window_samples: int, hop_samples: int) -> int:
-    """Frames that a window has in common with the one before it; 0 where none are the same.
+    """Returns how many frames a window has in common with the one before it; 0 if none.
 
     Args:
-        network: laid out by `frames.lay_out`.
-        window_samples: of each window.
-        hop_samples: from one window's start to the next one's.
+        network: a result of `frames.lay_out`.
+        window_samples: length of a window.
+        hop_samples: distance between the starts of consecutive windows.
     """
-    if isinstance(network, HopScoringNetwork):  # shares whole hops
+    if isinstance(network, HopScoringNetwork):  # it shares whole hops
         return 0
     extractor = network.feature_extractor
     if not isinstance(extractor, FrameExtractor):
@@ -58,19 +58,19 @@ def shared_frames(network: ScoringNetwork, window_samples: int, hop_samples: int
 
 
 class SharedFrames:
-    """Stands for a compiled network, and keeps the last frames of each window for the next.
+    """Wraps a compiled network, and caches the last frames of each window for the next one.
 
     Args:
-        compiled: what computes, on the CPU.
-        hop_samples: from one window's start to the next one's.
-        frames: what `shared_frames` gave, above 0.
+        compiled: the network, on the CPU.
+        hop_samples: distance between the starts of consecutive windows.
+        frames: result of `shared_frames`, above 0.
         stride: samples from one frame to the next.
-        cache_bytes: frames kept at most; the oldest go first.
+        cache_bytes: size of the cache; the oldest frames are removed first.
     """
 
     def __init__(
         self,
-        compiled: TwoSteps,
+        compiled: CompiledFrames,
         *,
         hop_samples: int,
         frames: int,
@@ -87,7 +87,7 @@ class SharedFrames:
         self.reused = 0
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Gives spoof log-odds (B,); short windows are computed as they are."""
+        """Returns spoof log-odds (B,); short windows do not use the cache."""
         if lengths is not None:
             return self._compiled(windows, lengths)
         shared = windows.size(1) - self._hop_samples
@@ -100,7 +100,7 @@ class SharedFrames:
         if rows[False]:
             parts[False] = self._compiled.features(windows[rows[False]], None)
         if rows[True]:
-            # what is not known yet begins with the samples of the first frame beyond
+            # the new part starts with the samples of the first frame that is not cached
             rest = windows[rows[True], self._frames * self._stride :]
             before = torch.stack([frames for frames in known if frames is not None])
             self._bytes -= before.nbytes
@@ -124,29 +124,29 @@ class SharedFrames:
             self._bytes -= self._cache.popitem(last=False)[1].nbytes
 
 
-class Hops(Protocol):
+class CompiledHops(Protocol):
     """A compiled `HopScoringNetwork`."""
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Spoof log-odds (B,) of windows (B, N)."""
+        """Returns spoof log-odds (B,) of windows (B, N)."""
 
     def measure(self, hops: Tensor, counts: Tensor | None) -> Tensor:
-        """Sums (M, S) of parts (M, hop)."""
+        """Returns sums (M, S) of hops (M, hop)."""
 
     def join(self, sums: Tensor) -> Tensor:
-        """Spoof log-odds (B,) of the sums (B, H, S)."""
+        """Returns spoof log-odds (B,) of sums (B, H, S)."""
 
 
 class SharedHops:
-    """Stands for a compiled network that hears hops; a hop heard before is not computed again.
+    """Wraps a compiled network that works hop by hop, and caches the sums of each hop.
 
     Args:
-        compiled: what computes, on the CPU.
-        hop_samples: of a part.
-        kept: hops remembered at most; those unused for longest go first.
+        compiled: the network, on the CPU.
+        hop_samples: length of a hop.
+        kept: number of hops in the cache; the least recently used are removed first.
     """
 
-    def __init__(self, compiled: Hops, *, hop_samples: int, kept: int = _KEPT_HOPS) -> None:
+    def __init__(self, compiled: CompiledHops, *, hop_samples: int, kept: int = _KEPT_HOPS) -> None:
         self._compiled = compiled
         self._hop_samples = hop_samples
         self._kept = kept
@@ -154,18 +154,18 @@ class SharedHops:
         self.reused = 0
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
-        """Gives spoof log-odds (B,); hops that are not whole are computed as they are."""
+        """Returns spoof log-odds (B,); incomplete hops do not use the cache."""
         batch, samples = windows.shape
         if samples % self._hop_samples:
             return self._compiled(windows, lengths)
         hops = windows.reshape(-1, self._hop_samples)
         keys = self._keys(hops, lengths)
-        # a hop without samples has no frames, and adds nothing
+        # a hop without samples has no frames and adds nothing
         sums = self._found(hops, keys, lengths)
         return self._compiled.join(sums.view(batch, -1, sums.size(1)))
 
     def _keys(self, hops: Tensor, lengths: Tensor | None) -> list[bytes | None]:
-        """What a whole hop is known by; None for others."""
+        """Returns the cache keys of complete hops, and None for others."""
         if lengths is None:
             return [_digest(hop) for hop in hops]
         whole = self._counts(hops, lengths) == self._hop_samples
@@ -174,12 +174,12 @@ class SharedHops:
         ]
 
     def _counts(self, hops: Tensor, lengths: Tensor) -> Tensor:
-        """How many samples of each hop (M,) count."""
+        """Returns the number of valid samples of each hop (M,)."""
         starts = torch.arange(len(hops) // len(lengths)) * self._hop_samples
         return (lengths.unsqueeze(1) - starts).clamp(0, self._hop_samples).view(-1)
 
     def _found(self, hops: Tensor, keys: list[bytes | None], lengths: Tensor | None) -> Tensor:
-        """The sums (M, S) of all hops: remembered, or computed and then remembered."""
+        """Returns the sums (M, S) of all hops, from the cache or computed and then cached."""
         missing: dict[bytes, int] = {}
         for row, key in enumerate(keys):
             if key is None:

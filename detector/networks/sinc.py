@@ -1,6 +1,6 @@
-"""Fixed band-pass filters, evenly spaced in mel: the first layer of RawNet2 and its kin.
+"""Fixed band-pass filters, evenly spaced in mel: the first layer of RawNet2 and similar networks.
 
-The filters are no tensors of a checkpoint; their number and width decide all of them.
+A checkpoint does not contain the filters; they follow from their number and width.
 """
 
 import itertools
@@ -15,15 +15,15 @@ _RATE_HZ = 16_000
 
 
 def sinc_filters(count: int, width: int) -> Tensor:
-    """Band-pass filters float32 (count, 1, width).
+    """Returns band-pass filters float32 (count, 1, width).
 
     Args:
-        count: bands between 0 Hz and half of 16 kHz.
-        width: taps, odd.
+        count: number of bands between 0 Hz and half of 16 kHz.
+        width: number of taps, odd.
     """
     top = _MEL_FACTOR * np.log10(1.0 + _RATE_HZ / 2.0 / _MEL_CORNER_HZ)
     edges = _MEL_CORNER_HZ * (10.0 ** (np.linspace(0.0, top, count + 1) / _MEL_FACTOR) - 1.0)
-    # taps and responses in float32, as those who trained with them had them
+    # taps and responses in float32, as they were in training
     taps = np.arange(-(width - 1) / 2, (width - 1) / 2 + 1).astype(np.float32)
     window = np.hamming(width).astype(np.float32)
     rows = []
@@ -39,7 +39,7 @@ def _low_pass(edge: float, taps: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 class SincBands(nn.Module):
-    """Samples through the filters, without padding."""
+    """Filters samples, without padding."""
 
     filters: Tensor
 

@@ -1,12 +1,13 @@
-"""Convolutions of a Wav2Vec2 that compute a spectrogram, as the bundled detector's do.
+"""Convolutions of a Wav2Vec2 that compute a spectrogram, as those of the bundled detector do.
 
-1. Windowed sinusoids, evenly spaced in frequency, three phases 120 degrees apart for each band.
-   GELU at a high gain rectifies them, and the sum of the three half-waves is nearly constant over
-   a period: the magnitude of the band.
-2. A few GELUs per band, whose weighted sum follows the logarithm of the magnitude.
+1. Windowed sinusoids, evenly spaced in frequency, with three phases 120 degrees apart for each
+   band. GELU at a high gain rectifies them, and the sum of the three half-waves is nearly constant
+   over a period: it is the magnitude of the band.
+2. A few GELUs per band, whose weighted sum approximates the logarithm of the magnitude.
 
-`dfd.training.bundled.unroll` writes it out as the convolutions of the transformers format, where
-most weights are zeros; a model whose config.json says so is computed the short way, here.
+`dfd.training.bundled.unroll` writes them out as convolutions of the transformers format, most of
+whose weights are zero. If a model's config.json says that its convolutions are of this kind, they
+are replaced by the direct computation here.
 """
 
 import math
@@ -22,20 +23,21 @@ from dfd.detector.jsonfile import Fields
 SAMPLE_RATE_HZ = 16_000
 PHASES = 3
 RECTIFIER_GAIN = 1000.0
-# So many features of every layer written out carry no signal: a balance, which makes the sum
-# over features a constant, and two references on both sides of it.
+# Features of every unrolled layer that carry no signal: a balance, which makes the sum over
+# features constant, and two references above and below it.
 SPARE_FEATURES = 3
-# What goes through a GELU as it is has to be positive, and is lifted; a power of two.
+# Added to values that must pass a GELU unchanged, for which they have to be large and positive; a
+# power of two.
 LIFT = 2.0**12
 CONFIG_KEY = "spectrogram"
 
 
 @dataclass(frozen=True)
 class SpectrogramOptions:
-    """Sizes of the spectrogram: `bands` of windows of `taps` samples, `hop_samples` apart.
+    """The sizes of a spectrogram: `bands` of windows of `taps` samples, `hop_samples` apart.
 
-    `knots` GELUs of a band follow `log(magnitude + floor)`, where the waveform has unit
-    variance and a filter unit norm.
+    `knots` GELUs per band approximate `log(magnitude + floor)`, for waveforms of unit variance and
+    filters of unit norm.
     """
 
     bands: int = 125
@@ -48,13 +50,13 @@ class SpectrogramOptions:
 
     @property
     def features(self) -> int:
-        """Bands, and the spare ones."""
+        """Number of features: the bands and the spare ones."""
         return self.bands + SPARE_FEATURES
 
 
 @dataclass(frozen=True)
 class Compression:
-    """`weights @ gelu(gains * magnitude + offset) + constant`, near a scaled logarithm."""
+    """An approximation of a scaled log: `weights @ gelu(gains * magnitude + offset) + constant`."""
 
     gains: Tensor
     offset: float
@@ -63,7 +65,7 @@ class Compression:
 
 
 def filter_bank(options: SpectrogramOptions) -> Tensor:
-    """Hann-windowed sinusoids (PHASES * bands, taps) of unit norm; a band's phases lie together."""
+    """Returns Hann-windowed sinusoids (PHASES * bands, taps) of unit norm, band by band."""
     centres = torch.linspace(options.lowest_hz, options.highest_hz, options.bands)
     time = torch.arange(options.taps) - (options.taps - 1) / 2
     window = 0.5 + 0.5 * torch.cos(2 * math.pi * time / options.taps)
@@ -72,7 +74,7 @@ def filter_bank(options: SpectrogramOptions) -> Tensor:
         turn = 2 * math.pi * (centres[:, None] * time / SAMPLE_RATE_HZ + phase / PHASES)
         waves.append(window * torch.cos(turn))
     bank = torch.stack(waves, dim=1)
-    # No band hears a constant.
+    # no band responds to a constant
     bank = bank - bank.sum(2, keepdim=True) * (window / window.sum())
     bank = bank - bank.mean(1, keepdim=True)
     bank = bank / bank.norm(dim=2, keepdim=True)
@@ -81,7 +83,7 @@ def filter_bank(options: SpectrogramOptions) -> Tensor:
 
 
 def compression(knots: int, floor: float, loudest: float = 20.0) -> Compression:
-    """The least-squares fit to `(log(magnitude + floor) + 2) / 2` up to `loudest`."""
+    """Fits `(log(magnitude + floor) + 2) / 2` up to `loudest`, by least squares."""
     gains = torch.exp(torch.linspace(math.log(1.2 / floor), math.log(8 / loudest), knots).double())
     offset = -1.0
     magnitude = torch.exp(
@@ -95,12 +97,12 @@ def compression(knots: int, floor: float, loudest: float = 20.0) -> Compression:
 
 
 class Spectrogram(nn.Module):
-    """Waveforms float32 (B, N), unit variance, to compressed magnitudes (B, frames, features).
+    """Takes waveforms (B, N) of unit variance to compressed magnitudes (B, frames, features).
 
-    They lie between -2 and 3; the last `SPARE_FEATURES` are zero. Nothing in it is learnt.
+    These are between -2 and 3; the last `SPARE_FEATURES` are zero. Nothing is learnt.
 
-    Frames overlap, so each hop of samples is multiplied once with every part of the filters
-    that can lie over it. The last phase of a band follows from the others.
+    Frames overlap, so each hop of samples is multiplied once with every part of the filters that
+    can cover it. The last phase of a band is computed from the other two.
     """
 
     parts: Tensor
@@ -115,12 +117,12 @@ class Spectrogram(nn.Module):
         self.spare = SPARE_FEATURES
         self.overlap = -(-options.taps // options.hop_samples)
         bank = filter_bank(options).view(options.bands, PHASES, options.taps) * RECTIFIER_GAIN
-        # the first phase of every band, then the second: what is added lies together
+        # the first phase of every band, then the second: what is added up is contiguous
         kept = bank[:, :2].transpose(0, 1).reshape(2 * options.bands, options.taps)
         missing = self.overlap * self.hop - self.taps
         parts = nn.functional.pad(kept, [0, missing]).view(-1, self.overlap, self.hop)
         self.register_buffer("parts", parts.transpose(0, 1).contiguous(), persistent=False)
-        # how much of the first and of the second phase the third is, band by band: (2, bands)
+        # the third phase of each band as a combination of the first two: (2, bands)
         phases = bank.double().transpose(1, 2)
         third = torch.linalg.lstsq(phases[:, :, :2], phases[:, :, 2:]).solution[:, :, 0]
         self.register_buffer("third", third.t().float().contiguous(), persistent=False)
@@ -130,12 +132,12 @@ class Spectrogram(nn.Module):
         self.weights: list[float] = curve.weights.tolist()
 
     def forward(self, waves: Tensor) -> Tensor:
-        """Compressed magnitudes (B, frames, features)."""
+        """Returns compressed magnitudes (B, frames, features)."""
         return nn.functional.pad(self.bands(waves), [0, self.spare])
 
     @torch.jit.export
     def bands(self, waves: Tensor) -> Tensor:
-        """Compressed magnitudes (B, frames, bands)."""
+        """Returns compressed magnitudes (B, frames, bands)."""
         samples = waves.size(1)
         frames = (samples - self.taps) // self.hop + 1
         hops = frames + self.overlap - 1
@@ -155,9 +157,9 @@ class Spectrogram(nn.Module):
 
 
 class SpectrogramExtractor(nn.Module):
-    """Stands for the convolutions that `Spectrogram` was written out as.
+    """Replaces the convolutions as which `Spectrogram` was written out.
 
-    Takes and gives what torchaudio's `FeatureExtractor` does.
+    It has the interface of torchaudio's `FeatureExtractor`.
     """
 
     def __init__(self, options: SpectrogramOptions) -> None:
@@ -180,10 +182,10 @@ class SpectrogramExtractor(nn.Module):
 
 
 def read_spectrogram(fields: Fields) -> SpectrogramOptions | None:
-    """Reads config.json's part on the spectrogram; None where the convolutions are none.
+    """Reads the spectrogram's part of config.json; None if there is none.
 
     Raises:
-        UserError: if it is not of this form.
+        UserError: if it does not have the expected form.
     """
     if fields.content.get(CONFIG_KEY) is None:
         return None

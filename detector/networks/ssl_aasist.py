@@ -1,7 +1,7 @@
 """AASIST's graphs on the frames of a self-supervised backbone.
 
 Tak et al., "Automatic speaker verification spoofing and deepfake detection using wav2vec 2.0
-and data augmentation", Odyssey 2022. Parameters carry the published names.
+and data augmentation", Odyssey 2022. Parameters have the published names.
 """
 
 from typing import Optional
@@ -14,13 +14,13 @@ from dfd.detector.networks.residual import encoder
 
 
 class SslAasist(GraphStack):
-    """A head: hidden states to logits.
+    """A head: takes hidden states to logits.
 
     Args:
         hidden: size of the states.
-        projected: of what the first layer makes of them; a third as many bands.
-        widths: channels in and out of each residual block.
-        sizes: of the graphs.
+        projected: outputs of the first layer; there are a third as many bands.
+        widths: channels into and out of each residual block.
+        sizes: sizes of the graphs.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SslAasist(GraphStack):
         )
 
     def forward(self, x: Tensor, frames: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Takes states (B, T, hidden), which all count, to logits (B, 2)."""
+        """Takes states (B, T, hidden), all of which count, to logits (B, 2)."""
         x = self.LL(x).transpose(1, 2).unsqueeze(1)
         x = nn.functional.selu(self.first_bn(nn.functional.max_pool2d(x, [3, 3])))
         x = nn.functional.selu(self.first_bn1(self.encoder(x)))

@@ -1,4 +1,4 @@
-"""A classifier of whole windows as a network: no backbone, no frames that may be hidden."""
+"""Classifiers of whole windows, which have no backbone and cannot mask the end of a window."""
 
 from typing import Optional
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class WindowNetwork(nn.Module):
-    """Takes log-odds of what a classifier gives; has `ScoringNetwork`'s way of being called.
+    """Computes log-odds of a classifier's logits; is called like `ScoringNetwork`.
 
     Args:
         classifier: takes float32 (B, N) to logits (B, 2).
@@ -20,8 +20,8 @@ class WindowNetwork(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    # TorchScript reads this annotation and knows `Optional`, not `|`.
+    # TorchScript reads this annotation and supports `Optional`, not `|`.
     def forward(self, windows: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """Log-odds (B,) of windows (B, N); what lies past a length is seen as it is."""
+        """Returns log-odds (B,) of windows (B, N); samples beyond a length are not masked."""
         logits: Tensor = self.classifier(windows)
         return logits[:, self.spoof_column] - logits[:, 1 - self.spoof_column]

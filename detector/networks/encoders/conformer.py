@@ -25,16 +25,16 @@ RELATIVE, ROTARY, RELATIVE_KEY, NONE = "relative", "rotary", "relative_key", "no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What a conformer has beyond the sizes of other backbones.
+    """The sizes that a conformer has beyond those of other backbones.
 
     Attributes:
-        position: how attention knows where frames are.
-        kernel: of the depthwise convolution.
-        causal: whether that sees the past alone, and has a norm over channels behind it, or sees
-            both sides and has one over the training data.
-        swish: whether its activations are swish, or GELU.
-        left, right: the farthest frames that "relative_key" tells apart.
-        rotary_base: of "rotary".
+        position: kind of position encoding in the attention.
+        kernel: size of the depthwise convolution's kernel.
+        causal: whether that convolution sees only the past and is followed by a layer norm;
+            otherwise it sees both sides and is followed by a batch norm.
+        swish: whether its activations are swish; otherwise GELU.
+        left, right: largest distances that "relative_key" distinguishes.
+        rotary_base: base of the frequencies of "rotary".
     """
 
     position: str
@@ -67,7 +67,7 @@ class Convolution(nn.Module):
         self.pointwise_conv2 = nn.Conv1d(hidden, hidden, 1, bias=False)
 
     def forward(self, x: Tensor, valid: Optional[Tensor]) -> Tensor:  # noqa: UP045 - TorchScript
-        """Takes (B, T, H) to (B, T, H); `valid` (B, 1, T) is 0 for frames past the end."""
+        """Takes (B, T, H) to (B, T, H); `valid` (B, 1, T) is 0 for frames beyond the end."""
         x = self.pointwise_conv1(self.layer_norm(x).transpose(1, 2))
         x = nn.functional.glu(x, dim=1)
         if valid is not None:
@@ -82,9 +82,9 @@ class Convolution(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention that knows where frames are, or how far apart."""
+    """Self-attention with absolute or relative positions."""
 
-    # TorchScript compiles only the branches that are there
+    # `Final`, so that TorchScript compiles only the branches that are used
     relative: Final[bool]
     rotary: Final[bool]
     keyed: Final[bool]
@@ -132,7 +132,7 @@ class Attention(nn.Module):
         return found
 
     def rotated(self, x: Tensor) -> Tensor:
-        """Each head's states (B, T, H) turned by the place of their frame."""
+        """Rotates each head's states (B, T, H) by the position of their frame."""
         batch, frames = x.size(0), x.size(1)
         angles = torch.arange(frames, device=x.device).float().unsqueeze(1) * self.rates.float()
         angles = torch.cat([angles, angles], dim=1).unsqueeze(1)
@@ -143,31 +143,31 @@ class Attention(nn.Module):
         return x.view(batch, frames, -1)
 
     def by_distance(self, query: Tensor) -> Tensor:
-        """Bias (B, heads, T, T) by waves of the distance, as Transformer-XL has it."""
+        """Returns the bias (B, heads, T, T) by sinusoids of the distance, as in Transformer-XL."""
         frames = query.size(2)
         distance = torch.arange(frames - 1, -frames, -1, device=query.device).float()
         angles = distance.unsqueeze(1) * self.rates.float()
         waves = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1).to(query.dtype)
         places = self.linear_pos(waves).view(2 * frames - 1, self.heads, self.width)
         scores = torch.matmul(query, places.permute(1, 2, 0))
-        # row i has distances from T - 1 down: its own begin at T - 1 - i
+        # row i has distances from T - 1 down; those that it needs start at T - 1 - i
         batch, heads = scores.size(0), scores.size(1)
         scores = nn.functional.pad(scores, [1, 0]).view(batch, heads, 2 * frames, frames)
         scores = scores[:, :, 1:].reshape(batch, heads, frames, 2 * frames - 1)
         return scores[:, :, :, :frames] * self.scale
 
     def by_key(self, query: Tensor) -> Tensor:
-        """Bias (B, heads, T, T) by an embedding of each distance."""
+        """Returns the bias (B, heads, T, T) from an embedding of each distance."""
         places = torch.arange(query.size(2), device=query.device)
         distance = (places.unsqueeze(0) - places.unsqueeze(1)).clamp(-self.left, self.right)
-        # by distance (B, heads, T, distances), and of these each key's
+        # scores by distance (B, heads, T, distances), from which each key's are gathered
         scores = torch.matmul(query, self.distance_embedding.weight.t())
         index = (distance + self.left).expand(scores.size(0), scores.size(1), -1, -1)
         return scores.gather(3, index) * self.scale
 
 
 class Layer(nn.Module):
-    """Half a feed-forward, attention, convolution, half a feed-forward."""
+    """One layer: half a feed-forward, attention, convolution, half a feed-forward."""
 
     def __init__(self, config: BackboneConfig, sizes: Sizes, epsilon: float) -> None:
         super().__init__()
@@ -198,10 +198,10 @@ class Layer(nn.Module):
 
 
 def read_sizes(fields: Fields, *, causal: bool) -> Sizes:
-    """Reads what conformers have of their own.
+    """Reads the sizes that only conformers have.
 
     Raises:
-        UserError: if a value is impossible.
+        UserError: if a value is not supported.
     """
     usual = RELATIVE_KEY if causal else RELATIVE
     kinds = (RELATIVE, ROTARY, *([RELATIVE_KEY] if causal else []))
@@ -227,17 +227,17 @@ def read(fields: Fields) -> BackboneConfig:
     """Reads the sizes.
 
     Raises:
-        UserError: if it is not a Wav2Vec2-Conformer, or has a part that is not supported here.
+        UserError: if it is not a Wav2Vec2-Conformer, or has a part that is not supported.
     """
     config = read_config(fields, ("wav2vec2-conformer",), activations=("gelu", "swish", "silu"))
-    # the norm comes after the last layer
+    # the norm follows the last layer
     return replace(config, do_stable_layer_norm=True)
 
 
 def build(config: BackboneConfig, fields: Fields) -> SpeechBackbone:
-    """An empty Wav2Vec2-Conformer.
+    """Builds an empty Wav2Vec2-Conformer.
 
-    It has a convolution that would tell places, as wav2vec 2.0 has, and does not use it.
+    It has wav2vec 2.0's positional convolution, but does not use it.
     """
     sizes = read_sizes(fields, causal=False)
     layers: list[nn.Module] = [Layer(config, sizes, 1e-5) for _ in range(config.num_hidden_layers)]
@@ -246,7 +246,7 @@ def build(config: BackboneConfig, fields: Fields) -> SpeechBackbone:
 
 
 class UnplacedEncoder(Encoder):
-    """An encoder whose file has a convolution for position that is not used."""
+    """An encoder whose file has a positional convolution that is not used."""
 
     def __init__(self, layers: list[nn.Module], config: BackboneConfig, norm: nn.Module) -> None:
         super().__init__(layers, ConvPosition(config), norm, norm_first=False)

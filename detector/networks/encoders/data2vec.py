@@ -1,4 +1,4 @@
-"""data2vec's audio model: wav2vec 2.0 with five small convolutions for position (Baevski, 2022)."""
+"""data2vec's audio model: wav2vec 2.0 with five small positional convolutions (Baevski, 2022)."""
 
 from dataclasses import replace
 from typing import Optional
@@ -35,7 +35,7 @@ class PositionStep(nn.Module):
 
 
 class Position(nn.Module):
-    """The convolutions that tell states where they are."""
+    """The convolutions that encode the position of states."""
 
     def __init__(self, hidden: int, kernel: int, groups: int, steps: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Position(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes (B, T, H) to (B, T, H)."""
-        # states past a window's end are zeros, and have to stay so for the next convolution
+        # states beyond a window's end are zeros, and have to stay zero for the next convolution
         valid = (x != 0).any(dim=2).unsqueeze(1).to(x.dtype)
         x = x.transpose(1, 2)
         for layer in self.layers:
@@ -95,14 +95,14 @@ def read(fields: Fields) -> BackboneConfig:
     """Reads the sizes.
 
     Raises:
-        UserError: if it is not a data2vec audio model, or has a part that is not supported here.
+        UserError: if it is not a data2vec audio model, or has a part that is not supported.
     """
     config = read_config(fields, ("data2vec-audio",))
     return replace(config, feat_extract_norm="layer", do_stable_layer_norm=False)
 
 
 def build(config: BackboneConfig, fields: Fields) -> SpeechBackbone:
-    """An empty data2vec audio model."""
+    """Builds an empty data2vec audio model."""
     position = Position(
         config.hidden_size,
         fields.integer("conv_pos_kernel_size", 19, 1),

@@ -1,4 +1,4 @@
-"""What the backbones here have in common: extractor, projection, encoder, and their filling."""
+"""What the backbones of this package have in common: extractor, projection and encoder."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,17 +11,17 @@ from dfd.detector.networks.backbone import BackboneConfig, empty_backbone
 
 
 class Encoder(nn.Module):
-    """The layers, and what comes before the first.
+    """The layers, and what precedes the first.
 
-    Has those parts of torchaudio's `Transformer` that `ScoringNetwork` uses, and is laid out
-    for speed as it is.
+    It has those parts of torchaudio's `Transformer` that `ScoringNetwork` uses, and already has the
+    fast memory layout.
 
     Args:
-        layers: each takes states (B, T, H) and a mask (B, 1, T, T), or None, that is added to the
-            attention, to states and None.
-        position: takes states to what tells them where they are; None where nothing does.
-        norm: after the last layer or before the first; None for none.
-        norm_first: whether it comes before the first.
+        layers: each takes states (B, T, H) and a mask (B, 1, T, T) that is added to the attention,
+            or None, and returns states and None.
+        position: computes position encodings of states; None if there are none.
+        norm: the norm after the last layer or before the first; None if there is none.
+        norm_first: whether the norm precedes the first layer.
     """
 
     laid_out = True
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
 
     @torch.jit.export
     def _preprocess(self, x: Tensor) -> Tensor:
-        """Takes frames (B, T, H) to what the first layer sees."""
+        """Takes frames (B, T, H) to the input of the first layer."""
         if self.adds_position:
             x = x + self.pos_conv_embed(x)
         if self.layer_norm_first:
@@ -51,11 +51,11 @@ class Encoder(nn.Module):
         return x
 
     def finish(self) -> None:
-        """Called when all tensors are there."""
+        """Called after all tensors have been loaded."""
 
 
 class Projection(nn.Module):
-    """Frames (B, T, C) to states (B, T, H)."""
+    """The projection of frames (B, T, C) to states (B, T, H)."""
 
     def __init__(self, inputs: int, hidden: int, epsilon: float) -> None:
         super().__init__()
@@ -84,11 +84,11 @@ class SpeechBackbone(nn.Module):
         self.encoder = encoder
 
     def shapes(self) -> dict[str, torch.Size]:
-        """Size of every tensor that is wanted, by its name."""
+        """Returns the shape of every tensor that it needs, by name."""
         return {name: value.shape for name, value in self.state_dict().items()}
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes the tensors that `shapes` names."""
+        """Fills it with the tensors that `shapes` names."""
         self.load_state_dict({name: tensors[name] for name in self.state_dict()}, assign=True)
         self.requires_grad_(False)
         self.encoder.finish()
@@ -96,13 +96,13 @@ class SpeechBackbone(nn.Module):
 
 
 def with_convolutions(config: BackboneConfig, encoder: Encoder) -> SpeechBackbone:
-    """A backbone with wav2vec 2.0's convolutions and projection before an encoder."""
+    """Builds a backbone with wav2vec 2.0's convolutions and projection before an encoder."""
     bare = empty_backbone(replace(config, num_hidden_layers=0))
     return SpeechBackbone(bare.feature_extractor, bare.encoder.feature_projection, encoder)
 
 
 class ConvPosition(nn.Module):
-    """wav2vec 2.0's convolution that tells states where they are, with its norm folded in."""
+    """wav2vec 2.0's positional convolution, with its norm folded in."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class FeedForward(nn.Module):
 
 
 def activated(x: Tensor, swish: bool) -> Tensor:
-    """Swish or GELU."""
+    """Applies swish or GELU."""
     return nn.functional.silu(x) if swish else nn.functional.gelu(x)
 
 
@@ -157,7 +157,7 @@ def attended(
     bias: Optional[Tensor],  # noqa: UP045 - TorchScript
     mask: Optional[Tensor],  # noqa: UP045
 ) -> Tensor:
-    """Attention of (B, heads, T, D) with a bias and a mask that are added; (B, T, heads D)."""
+    """Computes attention (B, T, heads D) of (B, heads, T, D), with a bias and a mask added."""
     if bias is not None and mask is not None:
         bias = bias + mask
     elif bias is None:

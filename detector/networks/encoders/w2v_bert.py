@@ -17,9 +17,9 @@ _LOWEST_HZ = 20.0
 
 
 class Filterbanks(nn.Module):
-    """Log-mel filterbanks as Kaldi has them, each band normalised over the window, in pairs.
+    """Log-mel filterbanks as in Kaldi, each band normalised over the window, in pairs of frames.
 
-    They stay in float32 whatever the network runs in.
+    They stay in float32, whatever the precision of the network.
     """
 
     laid_out = True
@@ -38,7 +38,7 @@ class Filterbanks(nn.Module):
         x: Tensor,
         lengths: Optional[Tensor],  # noqa: UP045 - TorchScript
     ) -> tuple[Tensor, Optional[Tensor]]:  # noqa: UP045
-        """Takes samples (B, N), of which `lengths` (B,) count, to (B, T, 160)."""
+        """Takes samples (B, N), with their valid numbers (B,), to (B, T, 160)."""
         frames = x.float().unfold(1, 400, 160) * 32768.0
         frames = frames - frames.mean(dim=2, keepdim=True)
         before = torch.cat([frames[:, :, :1], frames[:, :, :-1]], dim=2)
@@ -52,7 +52,7 @@ class Filterbanks(nn.Module):
         return bands[:, : 2 * pairs].reshape(bands.size(0), pairs, -1), None
 
     def normalised(self, bands: Tensor, lengths: Optional[Tensor]) -> Tensor:  # noqa: UP045
-        """Each band (B, F, 80) at zero mean and unit variance over the frames that count."""
+        """Normalises each band (B, F, 80) to zero mean and unit variance over the valid frames."""
         if lengths is None:
             centred = bands - bands.mean(dim=1, keepdim=True)
             variance = centred.square().sum(dim=1, keepdim=True) / (bands.size(1) - 1)
@@ -67,7 +67,7 @@ class Filterbanks(nn.Module):
 
 
 def _mel_filters() -> Tensor:
-    """Kaldi's triangles, (frequencies, bands)."""
+    """Returns Kaldi's triangular filters (frequencies, bands)."""
 
     def mel(hertz: Tensor) -> Tensor:
         return 1127.0 * torch.log1p(hertz / 700.0)
@@ -83,10 +83,10 @@ def _mel_filters() -> Tensor:
 
 
 def read(fields: Fields) -> BackboneConfig:
-    """Reads the sizes; a frame of samples and a pair of frames stand for the convolutions.
+    """Reads the sizes; a frame of samples and a pair of frames are described as convolutions.
 
     Raises:
-        UserError: if it is not a Wav2Vec2-BERT, or has a part that is not supported here.
+        UserError: if it is not a Wav2Vec2-BERT, or has a part that is not supported.
     """
     fields.text("model_type", "", ("wav2vec2-bert",))
     fields.require(not fields.flag("add_adapter", False), "add_adapter", "false")
@@ -117,7 +117,7 @@ def read(fields: Fields) -> BackboneConfig:
 
 
 def build(config: BackboneConfig, fields: Fields) -> SpeechBackbone:
-    """An empty Wav2Vec2-BERT."""
+    """Builds an empty Wav2Vec2-BERT."""
     sizes = read_sizes(fields, causal=True)
     epsilon = config.layer_norm_eps
     layers: list[nn.Module] = [

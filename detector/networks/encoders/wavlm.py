@@ -1,4 +1,4 @@
-"""WavLM: wav2vec 2.0 whose attention is biased by distance, through a gate (Chen et al., 2022)."""
+"""WavLM: wav2vec 2.0 with a gated relative position bias in its attention (Chen et al., 2022)."""
 
 import math
 from typing import Optional
@@ -20,14 +20,14 @@ from dfd.detector.networks.encoders.speech import (
 
 
 class Attention(nn.Module):
-    """Self-attention with a bias for each distance, weighed by what each head sees.
+    """Self-attention with a bias for each distance, gated by the states of each head.
 
     Args:
         hidden: width of the states.
-        heads: how many.
-        buckets: distances that are told apart, both ways.
-        farthest: distance from which on all are one.
-        first: whether it is the first layer's, which has the table for all.
+        heads: number of heads.
+        buckets: number of distances that are distinguished, in both directions together.
+        farthest: distance beyond which all distances are in one bucket.
+        first: whether it belongs to the first layer, whose table all layers use.
     """
 
     table: Tensor
@@ -68,7 +68,7 @@ class Attention(nn.Module):
         return found
 
     def bias(self, frames: int) -> Tensor:
-        """The bias (heads, T, T) of each frame's attention to each other."""
+        """Returns the bias (heads, T, T) of the attention between each two frames."""
         distance = torch.arange(1 - frames, frames, device=self.table.device)
         half = self.buckets // 2
         exact = half // 2
@@ -76,13 +76,13 @@ class Attention(nn.Module):
         far = torch.log(size.clamp(min=1).float() / exact) / math.log(self.farthest / exact)
         far = (exact + far * (half - exact)).long().clamp(max=half - 1)
         bucket = torch.where(size < exact, size, far) + (distance > 0).long() * half
-        # by distance (heads, 2 T - 1); the row of frame i begins at distance -i
+        # by distance (heads, 2 T - 1); the row of frame i starts at distance -i
         values = self.table[bucket].t()
         return values.unfold(1, frames, 1).flip(1)
 
 
 class Layer(nn.Module):
-    """One layer; its norms come after each part, or before ("stable")."""
+    """One layer; its norms follow each part, or precede it ("stable")."""
 
     def __init__(self, config: BackboneConfig, attention: Attention) -> None:
         super().__init__()
@@ -107,10 +107,10 @@ class Layer(nn.Module):
 
 
 class WavLMEncoder(Encoder):
-    """Gives all layers the first one's table."""
+    """An encoder whose layers all use the table of the first one."""
 
     def finish(self) -> None:
-        """Called when all tensors are there."""
+        """Called after all tensors have been loaded."""
         layers = [layer for layer in self.layers if isinstance(layer, Layer)]
         for layer in layers:
             layer.attention.table = layers[0].attention.rel_attn_embed.weight.detach()
@@ -120,13 +120,13 @@ def read(fields: Fields) -> BackboneConfig:
     """Reads the sizes.
 
     Raises:
-        UserError: if it is not a WavLM, or has a part that is not supported here.
+        UserError: if it is not a WavLM, or has a part that is not supported.
     """
     return read_config(fields, ("wavlm",))
 
 
 def build(config: BackboneConfig, fields: Fields) -> SpeechBackbone:
-    """An empty WavLM."""
+    """Builds an empty WavLM."""
     buckets = fields.integer("num_buckets", 320, 4)
     farthest = fields.integer("max_bucket_distance", 800, 2)
     fields.require(farthest > buckets // 4, "max_bucket_distance", "above a quarter of num_buckets")

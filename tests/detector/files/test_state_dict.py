@@ -248,7 +248,7 @@ def test_a_window_of_less_than_a_frame(copied: Path) -> None:
     config = copied.parent / "config.json"
     strides = {"conv_stride": [800, 20, 2]}
     config.write_text(json.dumps(json.loads(config.read_text()) | strides))
-    with pytest.raises(UserError, match="gives not one frame"):
+    with pytest.raises(UserError, match="gives not a single frame"):
         read(copied, ModelOverrides(window_seconds=0.25))
 
 

@@ -77,7 +77,7 @@ def test_truncated_weights(keep: int, broken: Path) -> None:
         ({"num_hidden_layers": 3}, "lacks wav2vec2.encoder.layers.2.* and 13 more"),
         ({"num_hidden_layers": 1}, "left over: it does not match"),
         ({"use_weighted_layer_sum": True}, "lacks layer_weights"),
-        ({"num_labels": 2, "conv_kernel": [4000, 3, 2]}, "gives not one frame"),
+        ({"num_labels": 2, "conv_kernel": [4000, 3, 2]}, "gives not a single frame"),
     ],
 )
 def test_another_configuration_is_refused(
@@ -113,9 +113,7 @@ def test_weights_that_are_not_finite(broken: Path) -> None:
 
 def test_rates_that_contradict_each_other(broken: Path) -> None:
     edit(broken / "dfd.json", sample_rate_hz=8_000)
-    with pytest.raises(
-        UserError, match=r"says 8000 Hz, but preprocessor_config\.json says 16000 Hz"
-    ):
+    with pytest.raises(UserError, match=r"8000 Hz, but preprocessor_config\.json says 16000 Hz"):
         read(broken)
 
 

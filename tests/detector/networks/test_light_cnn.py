@@ -124,7 +124,7 @@ def test_the_largest_of_neighbours(dimension: int, pool: int) -> None:
         ),
         (
             {"branches": [{"stages": [{"maps": 4, "feature_pool": 13}]}]},
-            "fewer poolings of 12 features",
+            "stages that pool",
         ),
     ],
 )
