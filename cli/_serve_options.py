@@ -69,8 +69,8 @@ OPTIONS = (
     ),
     _option(
         "fuse",
-        "Combine models, a+b: their calibrated LLRs are added, with the weights in their cards"
-        " (fusion_weight), or equally. May be repeated.",
+        "Combine models, a+b: their calibrated LLRs are added, with the weights in a card of"
+        " theirs (dfd calibrate --fuse), or equally. May be repeated.",
         _Words(),
         multiple=True,
         show_default=False,

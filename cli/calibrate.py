@@ -1,21 +1,32 @@
-"""`dfd calibrate`: fits a detector's thresholds and calibration to your own calls."""
+"""`dfd calibrate`: fits a detector, or the weights of a fusion, to your own calls."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dfd.cli._errors import PlainVerb
 from dfd.cli._model import model_options, model_overrides
 from dfd.cli._outputs import OutputFile, json_option, require_folder
-from dfd.cli._waiting import Tick, Waits
+from dfd.cli._waiting import Waits
 from dfd.errors import UserError
 
 if TYPE_CHECKING:
-    from dfd.evaluation.calibrate import Call, Fitted
+    from dfd.detector import Detector
+    from dfd.detector.spec import ModelSpec
+    from dfd.evaluation.calibrate import Fitted
+    from dfd.evaluation.fuse import FittedFusion
+
+    _Load = Callable[[str], Detector]
+
+_Scored = TypeVar("_Scored")
+_Sides = tuple[list[Path], list[Path]]
 
 _SUFFIXES = frozenset(
     (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mka", ".webm", ".au", ".aiff")
@@ -30,6 +41,7 @@ _BATCH_SIZES = tuple(range(1, 17))
     examples=(
         "dfd calibrate --model AASIST.pth --people calls/people",
         "dfd calibrate --model AASIST.pth --people people --machines machines",
+        "dfd calibrate --fuse bundled+AASIST.pth --people people --machines machines",
     ),
     read_on="docs/which-detector.md",
 )
@@ -54,12 +66,19 @@ _BATCH_SIZES = tuple(range(1, 17))
     help="Acceptable number of false alerts per hour of human speech.",
 )
 @model_options
+@click.option(
+    "--fuse",
+    metavar="A+B",
+    help="Fit the weights of these calibrated models together, and the threshold of their sum,"
+    " instead of --model.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--card",
     type=OutputFile(".json"),
     metavar="FILE",
-    help="Where to write the card.  [default: beside the checkpoint]",
+    help="Where to write the card.  [default: beside the checkpoint; of a fusion, the first that"
+    " is a file or folder]",
 )
 @click.option("--dry-run", is_flag=True, help="Write no card.")
 @json_option("what was fitted")
@@ -68,6 +87,7 @@ def command(
     machines: tuple[Path, ...],
     false_alarms_per_hour: float,
     model: str,
+    fuse: str | None,
     device: str,
     card: Path | None,
     dry_run: bool,
@@ -78,42 +98,110 @@ def command(
 
     Recordings of human speech alone give thresholds for the false alarms that you accept. With
     recordings of synthetic speech as well, a calibration is fitted too, so that evidence adds up
-    over a call. The result is written to the model's card and shown with 95 % intervals.
+    over a call. The result is written to the model's card and shown with 95 % intervals. --fuse
+    needs both kinds, and writes the weights of all its models to the card of one of them.
     """
+    import dataclasses
+
     from dfd.detector import load_detector
-    from dfd.evaluation.calibrate import card_fields, fit
 
-    target = None if dry_run else _card_path(model, card)
-    human, synthetic = _files(people), _files(machines)
-    waits = Waits("calibrate")
-    with waits.bar("loading the model"):
-        detector = load_detector(
-            model,
-            device=device,
-            batch_buckets=_BATCH_SIZES,
-            warm=False,
-            overrides=model_overrides(facts),
+    where = model if fuse is None else _own(fuse)
+    target = None if dry_run else _card_path(where, card)
+    files = (_files(people), _files(machines))
+    overrides = model_overrides(facts)
+
+    def load(name: str) -> Detector:
+        return load_detector(
+            name, device=device, batch_buckets=_BATCH_SIZES, warm=False, overrides=overrides
         )
-    with waits.bar("scoring", len(human) + len(synthetic)) as tick:
-        heard = [_hear(files, detector, tick) for files in (human, synthetic)]
-    with waits.bar("fitting"):
-        fitted = fit(heard[0], heard[1], detector.spec, false_alarms_per_hour)
-    fields = card_fields(fitted)
-    if target is not None:
-        _write(target, fields, model)
-    if as_json:
-        import dataclasses
 
-        click.echo(json.dumps(dataclasses.asdict(fitted)))
+    if fuse is None:
+        fitted = _fit_one(model, load, files, false_alarms_per_hour)
+    else:
+        fitted = _fit_fusion(fuse, load, files, false_alarms_per_hour)
+    if target is not None:
+        _write(target, fitted.fields, where)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(fitted.found)))
         return
-    for line in sentences(fitted, false_alarms_per_hour):
+    for line in fitted.lines:
         click.echo(line)
     if target is not None:
         click.echo(f"Written to {target}.")
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What was fitted: as data, as fields of a card, and in words."""
+
+    found: Fitted | FittedFusion
+    fields: dict[str, Any]
+    lines: list[str]
+
+
+def _fit_one(model: str, load: _Load, files: _Sides, wanted: float) -> _Outcome:
+    """Fits thresholds, and a calibration where it can."""
+    from dfd.evaluation.calibrate import card_fields, fit, hear
+
+    waits = Waits("calibrate")
+    with waits.bar("loading the model"):
+        detector = load(model)
+    people, machines = _hear(files, partial(hear, detector=detector, told=_complain), waits)
+    with waits.bar("fitting"):
+        fitted = fit(people, machines, detector.spec, wanted)
+    return _Outcome(fitted, card_fields(fitted), sentences(fitted, wanted))
+
+
+def _fit_fusion(models: str, load: _Load, files: _Sides, wanted: float) -> _Outcome:
+    """Fits the weights of models that are calibrated, and the threshold of their sum."""
+    from dfd.detector.fusion import load_fusion
+    from dfd.evaluation.fuse import fit_weights, fusion_fields, hear_members, require_calibrated
+
+    waits = Waits("calibrate")
+    specs: list[ModelSpec] = []
+
+    def checked(name: str) -> Detector:
+        detector = load(name)
+        specs.append(detector.spec)
+        return detector
+
+    with waits.bar("loading the models"):
+        fused = load_fusion(models, checked)
+        require_calibrated(specs)
+    people, machines = _hear(files, partial(hear_members, detector=fused, told=_complain), waits)
+    with waits.bar("fitting"):
+        fitted = fit_weights(people, machines, fused.spec, wanted)
+    counted = ", ".join(
+        f"{name} {weight:.3g} ({fitted.intervals[name][0]:.3g} to {fitted.intervals[name][1]:.3g})"
+        for name, weight in fitted.weights.items()
+    )
+    lines = [f"Weights: {counted}, 95 %.", *_alarms(fitted.judged, wanted)]
+    return _Outcome(fitted, fusion_fields(fitted), lines)
+
+
 def sentences(fitted: Fitted, wanted: float) -> list[str]:
     """States what was fitted, and what the recordings can and cannot support."""
+    said = _alarms(fitted, wanted)
+    if fitted.calibration is None:
+        kept = "there are none" if not fitted.machines else f"{fitted.machines} are too few"
+        said.append(
+            f"No calibration: it also takes synthetic calls, and {kept}. "
+            "Scores are combined as before."
+        )
+    else:
+        one, other = fitted.scale_interval, fitted.offset_interval
+        assert one is not None
+        assert other is not None
+        said.append(
+            f"Calibration: LLR = {fitted.calibration.scale:.3g} x log-odds "
+            f"{fitted.calibration.offset:+.3g} (scale {one[0]:.3g} to {one[1]:.3g}, offset "
+            f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for synthetic speech like this."
+        )
+    return said
+
+
+def _alarms(fitted: Fitted, wanted: float) -> list[str]:
+    """States the threshold, and how often it is wrong."""
     found = fitted.threshold
     low, high = found.per_hour
     said = [
@@ -131,21 +219,6 @@ def sentences(fitted: Fitted, wanted: float) -> list[str]:
         said.append(
             f"Of {fitted.machines} synthetic calls, {fitted.missed:.0%} raise no alert "
             f"({least:.0%} to {most:.0%}, 95 %)."
-        )
-    if fitted.calibration is None:
-        kept = "there are none" if not fitted.machines else f"{fitted.machines} are too few"
-        said.append(
-            f"No calibration: it also takes synthetic calls, and {kept}. "
-            "Scores are combined as before."
-        )
-    else:
-        one, other = fitted.scale_interval, fitted.offset_interval
-        assert one is not None
-        assert other is not None
-        said.append(
-            f"Calibration: LLR = {fitted.calibration.scale:.3g} x log-odds "
-            f"{fitted.calibration.offset:+.3g} (scale {one[0]:.3g} to {one[1]:.3g}, offset "
-            f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for synthetic speech like this."
         )
     return said
 
@@ -167,15 +240,26 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     return files
 
 
-def _hear(files: list[Path], detector: Any, tick: Tick) -> list[Call]:
-    from dfd.evaluation.calibrate import hear
+def _hear(files: _Sides, hear: Callable[[str], list[_Scored]], waits: Waits) -> list[list[_Scored]]:
+    """Returns the scored calls of people and of machines."""
+    with waits.bar("scoring", sum(map(len, files))) as tick:
+        sides: list[list[_Scored]] = []
+        for side in files:
+            calls: list[_Scored] = []
+            for file in side:
+                tick(0, file.name)
+                calls += hear(str(file))
+                tick(1, file.name)
+            sides.append(calls)
+    return sides
 
-    calls: list[Call] = []
-    for file in files:
-        tick(0, file.name)
-        calls += hear(str(file), detector, _complain)
-        tick(1, file.name)
-    return calls
+
+def _own(fuse: str) -> str:
+    """Returns the model of a fusion whose card gets the weights."""
+    from dfd.detector.fusion import terms
+
+    models = terms(fuse)
+    return next((name for name in models if Path(name).expanduser().exists()), models[0])
 
 
 def _card_path(model: str, card: Path | None) -> Path:

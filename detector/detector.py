@@ -261,7 +261,7 @@ def load_detector(
         utterance_score=card.utterance_score,
         error_rates=card.error_rates,
         card_text=card.text,
-        fusion_weight=card.fusion_weight,
+        fusion=card.fusion,
     )
     detector = Detector(compiled, spec, place_on, checkpoint.least_samples)
     if warm:

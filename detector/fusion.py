@@ -1,19 +1,21 @@
 """Several models as one: a sum of calibrated LLRs, or a cheap model before an expensive one.
 
-The weights are in the members' cards (`fusion_weight` in dfd.json); if a card has none, all weights
-are equal, which makes the sum a mean. If a member has no score for a window, its weight is left out
-and the others are scaled up.
+The weights are in the card of one of the members (`fusion` in dfd.json), because a weight means
+something only beside the others. If no card has weights for exactly these members, all are equal,
+which makes the sum a mean. If a member has no score for a window, its weight is left out and the
+others are scaled up.
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.detector.spec import Calibration, LoadedModel, MemberSpec, ModelSpec
+from dfd.detector.spec import Calibration, FusionSpec, LoadedModel, MemberSpec, ModelSpec
 from dfd.errors import UserError
 
 FUSED, CASCADED = "+", "-then-"
@@ -47,22 +49,25 @@ class Fusion:
     """
 
     def __init__(self, specs: Sequence[ModelSpec]) -> None:
-        given = [spec.fusion_weight for spec in specs]
-        stated = [weight for weight in given if weight is not None]
-        equal = len(stated) < len(specs)
-        self.weights = (1.0 / len(specs),) * len(specs) if equal else tuple(stated)
+        stated = _stated(specs)
+        said = "by equal weights" if stated is None else "by the weights of their cards"
+        self.weights = (1.0 / len(specs),) * len(specs)
+        threshold = None
+        if stated is not None:
+            by_name = {one.name: one.weight for one in stated.weights}
+            self.weights = tuple(by_name[spec.name] for spec in specs)
+            threshold = stated.threshold
         logits = (
             [_logit(spec.rolling_threshold) for spec in specs],
             [_logit(spec.cumulative_threshold) for spec in specs],
         )
         rolling, cumulative = (_probability(self._sum(values)) for values in logits)
-        said = "by equal weights" if equal else "by the weights of their cards"
         self.spec = _together(
             specs,
             FUSED.join(spec.name for spec in specs),
             layout="fusion",
-            rolling_threshold=rolling,
-            cumulative_threshold=cumulative,
+            rolling_threshold=threshold or rolling,
+            cumulative_threshold=threshold or cumulative,
             members=tuple(
                 MemberSpec(spec.name, weight)
                 for spec, weight in zip(specs, self.weights, strict=True)
@@ -121,22 +126,42 @@ class Cascade:
         return llr is None or not math.isfinite(llr) or llr >= self._from_llr
 
 
-class FusedDetector:
-    """Runs the members one after another in this process; for recordings, not for streams."""
+class FusionMember:
+    """A model that scores the windows of a fusion with its own LLRs.
 
-    def __init__(self, members: Sequence[LoadedModel]) -> None:
-        self._members = members
-        self._fusion = Fusion([member.spec for member in members])
-        self.spec = self._fusion.spec
+    Args:
+        model: the model.
+        fused: spec of the fusion.
+    """
+
+    def __init__(self, model: LoadedModel, fused: ModelSpec) -> None:
+        self._model = model
+        self.spec = replace(fused, name=model.spec.name)
 
     def score(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Scores windows (B, N) of the given lengths: spoof LLRs (B,)."""
-        columns = [
-            member.score(_widened(windows, member.spec.window_samples), lengths).tolist()
-            for member in self._members
-        ]
+        return self._model.score(_widened(windows, self._model.spec.window_samples), lengths)
+
+
+class FusedDetector:
+    """Runs the members one after another in this process; for recordings, not for streams.
+
+    Attributes:
+        members: the models, each as it takes part.
+    """
+
+    def __init__(self, members: Sequence[LoadedModel]) -> None:
+        self._fusion = Fusion([member.spec for member in members])
+        self.spec = self._fusion.spec
+        self.members = [FusionMember(member, self.spec) for member in members]
+
+    def score(
+        self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Scores windows (B, N) of the given lengths: spoof LLRs (B,)."""
+        columns = [member.score(windows, lengths).tolist() for member in self.members]
         found = [self._fusion.llr(row) for row in zip(*columns, strict=True)]
         return np.array([np.nan if llr is None else llr for llr in found], np.float32)
 
@@ -152,6 +177,13 @@ def load_fusion(text: str, load: Callable[[str], LoadedModel]) -> FusedDetector:
         UserError: if one cannot be loaded, or they cannot process the same windows.
     """
     return FusedDetector([load(name) for name in terms(text)])
+
+
+def _stated(specs: Sequence[ModelSpec]) -> FusionSpec | None:
+    """Returns the first card's weights that are for exactly these models."""
+    names = {spec.name for spec in specs}
+    stated = (spec.fusion for spec in specs if spec.fusion is not None)
+    return next((one for one in stated if {each.name for each in one.weights} == names), None)
 
 
 def _widened(windows: NDArray[np.float32], size: int) -> NDArray[np.float32]:

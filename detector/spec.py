@@ -52,6 +52,20 @@ class MemberSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FusionSpec:
+    """How much the LLRs of models count that are added up; fitted on calls by `dfd calibrate`.
+
+    Attributes:
+        weights: one for each model; they apply to exactly these models together.
+        threshold: P(spoof) of the sum that raises an alert; None means that it follows from the
+            members' thresholds.
+    """
+
+    weights: tuple[MemberSpec, ...]
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """The properties of a loaded model.
 
@@ -76,7 +90,7 @@ class ModelSpec:
         trained_bandwidth_hz: narrowest audio bandwidth seen in training.
         error_rates: None if the card does not state them.
         card_text: text of the card for people, in Markdown.
-        fusion_weight: weight of its LLRs in a fusion; None if the card does not state one.
+        fusion: weights of a fusion that it belongs to; None if the card does not state them.
         members: members of a fusion or a cascade.
     """
 
@@ -103,7 +117,7 @@ class ModelSpec:
     utterance_score: str = "evidence"
     error_rates: ErrorRates | None = None
     card_text: str = field(default="", repr=False)
-    fusion_weight: float | None = None
+    fusion: FusionSpec | None = None
     members: tuple[MemberSpec, ...] = ()
 
 

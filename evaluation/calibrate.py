@@ -125,6 +125,8 @@ def fit(
     machines: Sequence[Call],
     spec: ModelSpec,
     false_alarms_per_hour: float,
+    *,
+    calibrate: bool = True,
 ) -> Fitted:
     """Fits thresholds, and a calibration if there are enough synthetic calls.
 
@@ -133,6 +135,7 @@ def fit(
         machines: synthetic calls; may be empty.
         spec: spec of the detector.
         false_alarms_per_hour: acceptable false alarms per hour.
+        calibrate: whether to fit a calibration at all.
 
     Raises:
         UserError: if there are too few human calls.
@@ -145,7 +148,7 @@ def fit(
         )
     calibration, model, correlation = spec.calibration, traits(spec), None
     intervals: tuple[Any, Any] = (None, None)
-    fits = len(machines) >= LEAST_MACHINES
+    fits = calibrate and len(machines) >= LEAST_MACHINES
     if fits:
         calibration = _fit(people, machines)
         intervals = _intervals(people, machines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dfd.detector.jsonfile import Fields, read_object
 from dfd.detector.overrides import PADDINGS, UTTERANCE_SCORES, ModelOverrides
-from dfd.detector.spec import Calibration, ErrorRates
+from dfd.detector.spec import Calibration, ErrorRates, FusionSpec, MemberSpec
 from dfd.errors import UserError
 
 FILE_NAME = "dfd.json"
@@ -31,7 +31,7 @@ KEYS = frozenset(
         "trained_bandwidth_hz",
         "error_rates",
         "calibrated_on",
-        "fusion_weight",
+        "fusion",
     }
 )
 
@@ -82,7 +82,7 @@ class ModelCard:
     trained_bandwidth_hz: float
     error_rates: ErrorRates | None = None
     text: str = ""
-    fusion_weight: float | None = None
+    fusion: FusionSpec | None = None
 
 
 def card_path(weights: Path) -> Path:
@@ -156,10 +156,22 @@ def read_card(
         trained_bandwidth_hz=fields.number("trained_bandwidth_hz", 3_400.0, 0.0, rate / 2),
         error_rates=_error_rates(fields),
         text=_text(folder),
-        fusion_weight=fields.number("fusion_weight", 0.0, 0.0, 1e3)
-        if "fusion_weight" in fields.content
-        else None,
+        fusion=_fusion(fields, overrides),
     )
+
+
+def _fusion(fields: Fields, overrides: ModelOverrides) -> FusionSpec | None:
+    fusion = fields.nested("fusion")
+    if not fusion.content:
+        return None
+    weights = fusion.nested("weights")
+    given = [MemberSpec(name, weights.number(name, 0.0, 0.0, 1e3)) for name in weights.content]
+    some = len(given) > 1 and sum(one.weight for one in given) > 0.0
+    fusion.require(some, "weights", "a weight for each of several models, not all of them 0")
+    threshold = overrides.alert_threshold
+    if threshold is None and "threshold" in fusion.content:
+        threshold = fusion.number("threshold", 0.5, 1e-6, 1.0)
+    return FusionSpec(tuple(given), threshold)
 
 
 def _error_rates(fields: Fields) -> ErrorRates | None:

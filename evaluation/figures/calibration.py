@@ -27,12 +27,7 @@ def fit_calibration(
     """
     from scipy.optimize import minimize
 
-    weight = np.ones(len(raw)) if weights is None else np.asarray(weights, np.float64)
-    for label in (0, 1):
-        total = weight[labels == label].sum()
-        if total <= 0:
-            raise ValueError("both bona fide and spoof scores are needed")
-        weight = np.where(labels == label, weight / (2 * total), weight)
+    weight = _balanced(labels, weights)
     sign = np.where(labels == 1, 1.0, -1.0)
 
     def cost(parameters: FloatArray) -> float:
@@ -42,6 +37,40 @@ def fit_calibration(
     found = minimize(cost, np.array([1.0, 0.0]), method="Nelder-Mead", tol=1e-7)
     # A detector that is worse than chance is not inverted, only neutralised.
     return Calibration(scale=max(float(found.x[0]), 1e-4), offset=float(found.x[1]))
+
+
+def fit_fusion(llrs: FloatArray, labels: IntArray, weights: FloatArray) -> FloatArray:
+    """Fits a weight (M,), none below 0, for each column of calibrated LLRs (N, M).
+
+    This is logistic regression without an offset, because each column has its own calibration;
+    labels and weights are as for `fit_calibration`.
+    """
+    from scipy.optimize import minimize
+
+    weight = _balanced(labels, weights)
+    sign = np.where(labels == 1, 1.0, -1.0)
+    count = llrs.shape[1]
+
+    def cost(shares: FloatArray) -> tuple[float, FloatArray]:
+        margin = sign * (llrs @ shares)
+        lost = float((weight * np.logaddexp(0, -margin)).sum() + 1e-5 * (shares**2).sum())
+        slope = -weight * sign * probability(-margin)
+        return lost, slope @ llrs + 2e-5 * shares
+
+    start = np.full(count, 1.0 / count)
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * count)
+    return np.asarray(found.x, np.float64)
+
+
+def _balanced(labels: IntArray, weights: FloatArray | None) -> FloatArray:
+    """Scales weights (N,) so that each class has the same total."""
+    weight = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+    for label in (0, 1):
+        total = weight[labels == label].sum()
+        if total <= 0:
+            raise ValueError("both bona fide and spoof scores are needed")
+        weight = np.where(labels == label, weight / (2 * total), weight)
+    return weight
 
 
 def probability(llrs: FloatArray) -> FloatArray:

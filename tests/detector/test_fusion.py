@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dfd.detector.fusion import Cascade, FusedDetector, Fusion, load_fusion, terms
-from dfd.detector.spec import Calibration, ModelSpec
+from dfd.detector.spec import Calibration, FusionSpec, MemberSpec, ModelSpec
 from dfd.errors import UserError
 from tests.daemon.harness import make_spec
 
@@ -31,22 +31,27 @@ def spec(name: str, **facts: object) -> ModelSpec:
     return make_spec(name=name, calibration=CALIBRATED, **facts)
 
 
-def test_llrs_are_added_by_the_weights_of_the_cards() -> None:
-    fusion = Fusion([spec("a", fusion_weight=0.25), spec("b", fusion_weight=2.0)])
+def fitted(threshold: float | None = None, **weights: float) -> FusionSpec:
+    return FusionSpec(tuple(MemberSpec(*one) for one in weights.items()), threshold)
+
+
+def test_llrs_are_added_by_the_weights_in_a_card() -> None:
+    fusion = Fusion([spec("a"), spec("b", fusion=fitted(b=2.0, a=0.25))])
     assert fusion.weights == (0.25, 2.0)
     assert fusion.llr([4.0, -1.0]) == pytest.approx(-1.0)
     assert [(one.name, one.weight) for one in fusion.spec.members] == [("a", 0.25), ("b", 2.0)]
     assert "by the weights of their cards" in fusion.spec.card_text
 
 
-def test_without_all_weights_the_members_weigh_the_same_and_it_is_said() -> None:
-    fusion = Fusion([spec("a", fusion_weight=0.25), spec("b")])
+def test_weights_for_other_models_do_not_count_and_it_is_said() -> None:
+    for_others = fitted(a=0.25, b=1.0, c=1.0)
+    fusion = Fusion([spec("a", fusion=for_others), spec("b", fusion=fitted(b=1.0, c=2.0))])
     assert fusion.llr([4.0, -1.0]) == pytest.approx(1.5)
     assert "by equal weights" in fusion.spec.card_text
 
 
 def test_who_has_no_score_takes_its_weight_along() -> None:
-    fusion = Fusion([spec("a", fusion_weight=1.0), spec("b", fusion_weight=3.0)])
+    fusion = Fusion([spec("a", fusion=fitted(a=1.0, b=3.0)), spec("b")])
     assert fusion.llr([2.0, None]) == pytest.approx(8.0)
     assert fusion.llr([math.nan, 2.0]) == pytest.approx(8.0)
     assert fusion.llr([None, math.inf]) is None
@@ -62,6 +67,11 @@ def test_members_at_their_thresholds_are_the_fusion_at_its_own() -> None:
     odds = fusion.spec.cumulative_threshold / (1.0 - fusion.spec.cumulative_threshold)
     assert math.log(odds) == pytest.approx(fusion.llr([0.0, math.log(4.0)]))
     assert 0.9 < fusion.spec.rolling_threshold < 1.0
+
+
+def test_a_threshold_that_was_fitted_on_the_sum_comes_before_the_members() -> None:
+    fused = Fusion([spec("a", fusion=fitted(0.97, a=1.0, b=3.0)), spec("b")]).spec
+    assert fused.rolling_threshold == fused.cumulative_threshold == 0.97
 
 
 def test_all_hear_the_windows_of_the_one_with_the_shortest() -> None:

@@ -14,6 +14,7 @@ from dfd.daemon.scheduling.combined import (
 )
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.detector.fusion import Cascade, Fusion
+from dfd.detector.spec import FusionSpec, MemberSpec
 from dfd.streaming.types import Samples, WindowStatus
 from tests.daemon.harness import make_spec
 
@@ -66,9 +67,8 @@ class Two:
 
     def __init__(self, how: str) -> None:
         self.a, self.b, self.metrics = ByHand(), ByHand(), Metrics()
-        specs = [
-            make_spec(name=name, fusion_weight=weight) for name, weight in (("a", 1), ("b", 3))
-        ]
+        fitted = FusionSpec((MemberSpec("a", 1.0), MemberSpec("b", 3.0)))
+        specs = [make_spec(name="a"), make_spec(name="b", fusion=fitted)]
         served = [
             ServedModel(spec, hand, seconds_each=itertools.repeat(cost).__next__)
             for spec, hand, cost in zip(specs, (self.a, self.b), (0.01, 1.0), strict=True)

@@ -7,7 +7,7 @@ import pytest
 
 from dfd.detector.files.card import CardDefaults, ModelCard, read_card
 from dfd.detector.overrides import ModelOverrides
-from dfd.detector.spec import Calibration, ErrorRates
+from dfd.detector.spec import Calibration, ErrorRates, FusionSpec, MemberSpec
 from dfd.errors import UserError
 
 
@@ -198,3 +198,18 @@ def test_error_rates_and_the_card_for_people_are_optional(tmp_path: Path) -> Non
     del rates["miss_rate"]
     with pytest.raises(UserError, match="miss_rate"):
         card(tmp_path, {"error_rates": rates})
+
+
+def test_weights_of_a_fusion(tmp_path: Path) -> None:
+    content = {"fusion": {"weights": {"a": 0.5, "b": 0}, "calls_of_people": 20}}
+    weights = (MemberSpec("a", 0.5), MemberSpec("b", 0.0))
+    assert card(tmp_path, content).fusion == FusionSpec(weights)
+    content["fusion"]["threshold"] = 0.9
+    assert card(tmp_path, content).fusion == FusionSpec(weights, 0.9)
+    assert card(tmp_path, content, alert_threshold=0.7).fusion == FusionSpec(weights, 0.7)
+
+
+@pytest.mark.parametrize("weights", [{}, {"a": 1.0}, {"a": 0, "b": 0}, {"a": 1.0, "b": -1.0}])
+def test_weights_that_weigh_nothing_are_refused(tmp_path: Path, weights: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="must be a"):
+        card(tmp_path, {"fusion": {"weights": weights, "threshold": 0.5}})
