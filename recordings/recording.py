@@ -6,8 +6,6 @@ import contextlib
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from io import BufferedReader
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +19,7 @@ from dfd.recordings.decoder import (
     output_rate,
 )
 from dfd.recordings.findings import Finding, FindingKind
-from dfd.recordings.ogg import MAGIC, OggLinks
+from dfd.recordings.opened import Opened, open_input
 from dfd.recordings.opus import native_rate
 from dfd.recordings.promises import (
     estimated_seconds,
@@ -29,67 +27,11 @@ from dfd.recordings.promises import (
     promised_seconds,
     wav_shortfall,
 )
-from dfd.recordings.source import Counted, Input
-
-_HEAD_BYTES = 4096
-
-
-@dataclass(eq=False)
-class _Opened:
-    """An open input, positioned at its first or only link."""
-
-    file: BufferedReader
-    head: bytes
-    links: OggLinks | None
-    counted: Counted | None
-    container: Any
-    estimate: float | None = None
-
-    @property
-    def tracks(self) -> list[Any]:
-        return list(self.container.streams.audio)
-
-    def close(self) -> None:
-        """Closes everything."""
-        with contextlib.suppress(Exception):
-            self.container.close()
-        self.file.close()
-
-
-def _open(found: Input) -> _Opened:
-    file = found.open()
-    head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
-    links = counted = None
-    try:
-        if head[:4] == MAGIC:
-            links = OggLinks(file)
-            links.next_link()
-            container = open_container(links, found.name)
-            return _Opened(file, head, links, None, container, _whole_ogg(found))
-        if found.again:
-            container = open_container(file, found.name)
-        else:
-            counted = Counted(file)
-            container = open_container(counted, found.name)
-        return _Opened(file, head, links, counted, container)
-    except BaseException:
-        file.close()
-        raise
+from dfd.recordings.source import Input
 
 
 def _joined(blocks: list[Block]) -> Block:
     return blocks[0] if len(blocks) == 1 else cast("Block", np.concatenate(blocks))
-
-
-def _whole_ogg(found: Input) -> float | None:
-    """Returns the length of a single-link file from its last page's position."""
-    if not found.again:
-        return None
-    with found.open() as file, contextlib.suppress(UserError):
-        container = open_container(file, found.name)
-        with contextlib.closing(container):
-            return None if container.duration is None else float(container.duration / 1e6)
-    return None
 
 
 class Recording:
@@ -105,9 +47,7 @@ class Recording:
         others_left: whether there are other tracks that nobody reads.
     """
 
-    def __init__(
-        self, found: Input, opened: _Opened, track: int, others_left: bool = False
-    ) -> None:
+    def __init__(self, found: Input, opened: Opened, track: int, others_left: bool = False) -> None:
         stream = opened.tracks[track]
         codec = stream.codec_context
         name = found.name
@@ -139,7 +79,7 @@ class Recording:
             UserError: if it is a pipe and was read before, or the file is gone.
         """
         if self.again:
-            opened = _open(self._input)
+            opened = open_input(self._input)
         elif self._opened is None:
             raise UserError(f"{self.name} is a pipe, which can be read only once")
         else:
@@ -170,7 +110,7 @@ class Reading:
         findings: problems found in the input; complete once the iterator has ended.
     """
 
-    def __init__(self, recording: Recording, opened: _Opened, frames: int) -> None:
+    def __init__(self, recording: Recording, opened: Opened, frames: int) -> None:
         self._recording = recording
         self._opened = opened
         self._frames = 0
@@ -248,7 +188,7 @@ class Reading:
                 break
         self._weigh(opened)
 
-    def _next_link(self, opened: _Opened) -> bool:
+    def _next_link(self, opened: Opened) -> bool:
         """Opens the next link that has the track; reports what cannot be read."""
         assert opened.links is not None
         while opened.links.next_link():
@@ -284,7 +224,7 @@ class Reading:
                 f" {self._recording.sample_rate_hz} Hz, {self._recording.channel_count} channel(s)",
             )
 
-    def _weigh(self, opened: _Opened) -> None:
+    def _weigh(self, opened: Opened) -> None:
         """Compares what was read with the length in the header."""
         promised = self._recording.promised_seconds
         size = self._recording.size if opened.counted is None else opened.counted.count
@@ -325,7 +265,7 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
 
 def _open_tracks(path: str | os.PathLike[str], *, only_first: bool) -> list[Recording]:
     found = Input(path)
-    opened = _open(found)
+    opened = open_input(found)
     try:
         count = len(opened.tracks)
         if not count:

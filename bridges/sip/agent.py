@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sipmessage import Request, Response
 
-from dfd.bridges.calls import ProtocolError, call_name, printable
+from dfd.bridges.calls import ProtocolError, call_name
 from dfd.bridges.log import logger
 from dfd.bridges.sip import offers
 from dfd.bridges.sip.asked import (
@@ -24,15 +24,12 @@ from dfd.bridges.sip.asked import (
     target_of,
 )
 from dfd.bridges.sip.bodies import bodies_of
-from dfd.bridges.sip.dialogs import Dialog, Incoming, Owner, RefusedError, Way, contact
+from dfd.bridges.sip.dialogs import Dialog, Incoming, Owner, RefusedError, Way
 from dfd.bridges.sip.digest import Authenticator
 from dfd.bridges.sip.messages import Message, new_tag, parse, respond, tag_of
 from dfd.bridges.sip.requests import Requests
+from dfd.bridges.sip.responses import ALLOW, accept, health, refuse_unknown
 from dfd.bridges.sip.transactions import Key, Transaction, Transactions, key_of
-
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
-SUPPORTED = "siprec, timer, record-aware"
-_KNOWN = frozenset({"siprec", "timer", "record-aware"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,36 +149,21 @@ class Agent:
                 dialog.invite = done
 
     def _answer(self, request: Request, key: Key, way: Way, now: float) -> Response:
-        unknown = [one for one in request.require if one and one.lower() not in _KNOWN]
         if request.method == "CANCEL":
             before = self._transactions.find((*key[:4], "INVITE"))
             if before is None:
                 return respond(request, 481, tag=new_tag())
             return respond(request, 200, tag=tag_of(parse(before.data), "To"))
-        if unknown:
-            raise RefusedError(
-                420,
-                "it requires an unknown extension",
-                headers=[("Unsupported", printable(", ".join(unknown)))],
-            )
+        refuse_unknown(request)
         if tag_of(request, "To"):
             return self._within(request, way, now)
         if request.method == "INVITE":
             return self._begin(request, way, now)
         if request.method == "OPTIONS":
-            return self._health(request)
+            return health(request, self.owner.trouble())
         if request.method in ("BYE", "UPDATE", "INFO"):
             return respond(request, 481, tag=new_tag())
         return respond(request, 405, tag=new_tag(), headers=[("Allow", ALLOW)])
-
-    def _health(self, request: Request) -> Response:
-        trouble = self.owner.trouble()
-        headers = [("Allow", ALLOW), ("Accept", "application/sdp, multipart/mixed")]
-        headers.append(("Supported", SUPPORTED))
-        if not trouble:
-            return respond(request, 200, tag=new_tag(), headers=headers)
-        headers += [("Retry-After", "10"), ("Reason", f'SIP;cause=503;text="{trouble}"')]
-        return respond(request, 503, tag=new_tag(), headers=headers)
 
     def _begin(self, request: Request, way: Way, now: float) -> Response:
         """Answers a new call.
@@ -226,7 +208,7 @@ class Agent:
             siprec=siprec,
         )
         self._dialogs[dialog.key] = dialog
-        return self._accept(request, dialog, more, sdp)
+        return accept(request, dialog, more, sdp)
 
     def _within(self, request: Request, way: Way, now: float) -> Response:
         """Answers a request within a call.
@@ -252,7 +234,7 @@ class Agent:
             case "INVITE" | "UPDATE":
                 return self._change(request, dialog, now)
             case "OPTIONS":
-                return self._health(request)
+                return health(request, self.owner.trouble())
             case "INFO":
                 return respond(request, 200)
         return respond(request, 405, headers=[("Allow", ALLOW)])
@@ -273,20 +255,7 @@ class Agent:
         dialog.expires = expires
         if request.contact:
             dialog.target = target_of(request)
-        return self._accept(request, dialog, more, sdp)
-
-    def _accept(
-        self, request: Request, dialog: Dialog, more: list[tuple[str, str]], sdp: bytes
-    ) -> Response:
-        headers = [
-            ("Contact", contact(dialog.way)),
-            ("Allow", ALLOW),
-            ("Supported", SUPPORTED),
-            ("Accept", "application/sdp, application/rs-metadata+xml, multipart/mixed"),
-            *more,
-        ]
-        kind = "application/sdp" if sdp else ""
-        return respond(request, 200, tag=dialog.tag, headers=headers, body=sdp, content_type=kind)
+        return accept(request, dialog, more, sdp)
 
     def _acknowledged(self, request: Request, before: Transaction | None) -> None:
         """Handles an ACK: of a rejection, or of a call, by its dialog."""

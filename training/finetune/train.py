@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dfd.streaming.options import PROVISIONAL_SECONDS
 from dfd.training.finetune.audio import scoring_traits
-from dfd.training.finetune.loop import FitContext, Progress, describe, figures, fit
+from dfd.training.finetune.loop import describe, fit
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.recipe import FinetuneRecipe
+from dfd.training.finetune.stage import FitContext, Progress, figures
 from dfd.training.finetune.state import Standing
 from dfd.training.material.clips import Clips
 from dfd.training.material.scan import scan_splits, tell_unreadable

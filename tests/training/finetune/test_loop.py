@@ -8,17 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from dfd.errors import UserError
-from dfd.training.finetune import loop
-from dfd.training.finetune.loop import (
-    FitContext,
-    Progress,
-    class_weights,
-    describe,
-    fit,
-    make_optimizer,
-)
+from dfd.training.finetune import stage as running
+from dfd.training.finetune.loop import class_weights, describe, fit
 from dfd.training.finetune.network import build_classifier
 from dfd.training.finetune.recipe import TOP4_MLP, TWO_STAGE, FinetuneRecipe, Stage
+from dfd.training.finetune.stage import FitContext, Progress, make_optimizer
 from dfd.training.finetune.state import BEST, CHECKPOINT, Standing
 from dfd.training.material.clips import Clips, scan
 from dfd.training.material.splits import corpus_splits
@@ -76,7 +70,7 @@ def test_a_resumed_run_is_the_unbroken_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_STEPS", 1)
+    monkeypatch.setattr(running, "CHECKPOINT_EVERY_STEPS", 1)
 
     def stop(progress: Progress) -> None:
         if (progress.stage, progress.step) == (stage, step):
@@ -117,7 +111,7 @@ def test_the_best_evaluation_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     figures = iter([0.4, 0.2, 0.3, 0.2, 0.1])
-    monkeypatch.setattr(loop, "figures", lambda *_: {"eer": next(figures), "auc": 0.5})
+    monkeypatch.setattr(running, "figures", lambda *_: {"eer": next(figures), "auc": 0.5})
     stage = dataclasses.replace(
         SMALL.stages[1], epochs=9, patience=2, evaluate_every_steps=1, learning_rate=1e-2
     )
@@ -142,7 +136,7 @@ def test_higher_is_better_for_auc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     figures = iter([0.7, 0.9, 0.8])
-    monkeypatch.setattr(loop, "figures", lambda *_: {"eer": 0.5, "auc": next(figures)})
+    monkeypatch.setattr(running, "figures", lambda *_: {"eer": 0.5, "auc": next(figures)})
     stage = dataclasses.replace(SMALL.stages[0], epochs=3)
     recipe = dataclasses.replace(SMALL, stages=(stage,), best_by="auc")
     standing, seen = run(recipe, base_backbone, clips, tmp_path)
@@ -221,7 +215,7 @@ def test_decay_of_matrices_alone() -> None:
 def test_mixed_precision_trains(
     base_backbone: Path, clips: tuple[Clips, Clips], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "precision_of", lambda *_: torch.bfloat16)
+    monkeypatch.setattr(running, "precision_of", lambda *_: torch.bfloat16)
     recipe = dataclasses.replace(SMALL, stages=(SMALL.stages[1],))
     _, seen = run(recipe, base_backbone, clips, tmp_path)
     assert [one.step for one in seen] == [1, 2, 3, 4, 5, 6]
