@@ -50,7 +50,7 @@ class Vitals:
     async def watch(self, models: Sequence[ServedModel]) -> list[ServedModel]:
         """Gives the models again, watched."""
         self._metrics.oldest_window_seconds.set_function(
-            lambda: max(one.oldest_seconds for one in self._observed)
+            lambda: max((one.oldest_seconds for one in self._observed), default=0.0)
         )
         self._capacity.measured = self._options.admission == "measured"
         watched = [await self._watch(model) for model in models]
