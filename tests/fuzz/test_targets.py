@@ -10,7 +10,10 @@ from tests.fuzz.targets import TARGETS
 
 # what `scripts/fuzz` found worth keeping, by `scripts/keep-corpus.py`
 CORPUS = Path(__file__).parent / "corpus"
-RUNS = {"recording": 60, "ogg": 300, "stream": 300, "detect": 300, "rtp-call": 300, "payloads": 500}
+RUNS = {
+    **{"recording": 60, "recording-pipe": 100, "ogg": 300, "stream": 300, "detect": 300},
+    **{"rtp-call": 300, "payloads": 500},
+}
 
 
 @pytest.mark.parametrize("name", TARGETS)
