@@ -1,7 +1,7 @@
 """What the RPCs of one daemon share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import grpc
@@ -22,6 +22,7 @@ from dfd.daemon.scheduling.contract import Replaceable, ServedModel, WindowSched
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.watch.roster import Roster
 from dfd.daemon.watermarks.reader import WatermarkReader
+from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 
@@ -180,23 +181,29 @@ class Runtime:
         models = self.models.values()
         return next((one for one in models if one.scheduler is served.scheduler), None)
 
-    def replace(self, old: ServedModel, new: ServedModel) -> None:
-        """Replaces a model with one that is served by the same scheduler."""
+    def change(self, scheduler: WindowScheduler, spec: ModelSpec) -> None:
+        """Makes a model that took another's place known to new and running streams.
+
+        Args:
+            scheduler: of both.
+            spec: of the new one.
+        """
+        old = next(one for one in self.models.values() if one.scheduler is scheduler)
+        new = replace(old, spec=spec)
         self.models = {
             (new if one is old else one).spec.name: new if one is old else one
             for one in self.models.values()
         }
         self.metrics.set_models([model.spec for model in self.models.values()])
+        self.warn(
+            "MODEL_CHANGED", f"windows are judged by {spec.name} {spec.version} from now on", new
+        )
 
-    def choose(self, name: str, token: Token | None) -> ServedModel:
-        """Returns the model that an RPC asks for.
-
-        Args:
-            name: name of the model; empty for the first.
-            token: the caller's token; None if none is required.
+    def named(self, name: str) -> ServedModel:
+        """Returns a model, whether or not it scores windows; the first if the name is empty.
 
         Raises:
-            StatusError: with UNKNOWN_MODEL, MODEL_NOT_ALLOWED or ENGINE_FAILING.
+            StatusError: with UNKNOWN_MODEL.
         """
         name = name or next(iter(self.models))
         if name not in self.models:
@@ -206,9 +213,22 @@ class Runtime:
                 "this server has no such model; leave model empty, or ask for "
                 + " or ".join(self.models),
             )
+        return self.models[name]
+
+    def choose(self, name: str, token: Token | None) -> ServedModel:
+        """Returns the model that a stream asks for.
+
+        Args:
+            name: name of the model; empty for the first.
+            token: the caller's token; None if none is required.
+
+        Raises:
+            StatusError: with UNKNOWN_MODEL, MODEL_NOT_ALLOWED or ENGINE_FAILING.
+        """
+        model = self.named(name)
+        name = model.spec.name
         if not allows(token, name):
             raise model_not_allowed(name)
-        model = self.models[name]
         if not model.well():
             others = " or ".join(n for n, other in self.models.items() if other.well())
             raise StatusError(

@@ -1,9 +1,10 @@
 """The daemon's life: bind, warm, serve, drain, end."""
 
 import asyncio
+import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,7 +35,8 @@ from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import ModelSource, ServedModel
 from dfd.daemon.scheduling.lineup import check_lineup, line_up
-from dfd.daemon.scheduling.local import Loader, LocalModels
+from dfd.daemon.scheduling.local import LocalModels
+from dfd.daemon.scheduling.trio import Loader
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.tracing import Tracing
 from dfd.daemon.vitals.capacity import Capacity
@@ -198,19 +200,23 @@ class Server:
         check_lineup(self.options, [model.spec for model in models])
         watched = await self._vitals.watch(models)
         lineup = line_up(self.options, watched, self.metrics)
-        # a source of other processes has none
-        self.runtime.replaceables = {
-            model.scheduler: one
-            for model, one in zip(watched, self._source.replaceables, strict=False)
-        }
         if self.runtime.watermarks is not None:
             await self.runtime.watermarks.until_ready()
         self._has_model = True
         self.runtime.warm(lineup)
+        self._follow_changes(watched)
         self._follow()
         for model in lineup.values():
             log(logging.INFO, "serving", **model_fields(model.spec))
         return True
+
+    def _follow_changes(self, models: Sequence[ServedModel]) -> None:
+        """From now on a model that takes another's place is made known."""
+        for model, one in zip(models, self._source.replaceables, strict=True):
+            self.runtime.replaceables[model.scheduler] = one
+            one.on_change = functools.partial(self.runtime.change, model.scheduler)
+            if one.active != model.spec:  # other processes did that while this one started
+                one.on_change(one.active)
 
     def pause(self) -> None:
         """Accepts no new streams while there is no model; running ones continue."""

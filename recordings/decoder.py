@@ -29,6 +29,9 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 _MP3_HEADERS = (b"Xing", b"Info", b"VBRI")
 _MP3_HEADER_BYTES = 64
 _GAP_SECONDS = 0.05
+# PyAV reads the pointers to a frame's planes up to a null, which beyond this number need not be
+# there: it would read any memory, or crash. Such frames are packed into one plane first.
+_MOST_PLANES = 8
 
 
 def open_container(source: ByteSource, name: str) -> Any:
@@ -171,7 +174,8 @@ class TrackDecoder:
             if self._shape is not None or shape != self._declared:
                 self.changes += 1
             self._shape = shape
-            if shape != (self._rate, self._channels):
+            many = frame.format.is_planar and shape[1] > _MOST_PLANES
+            if many or shape != (self._rate, self._channels):
                 self._resampler = av.AudioResampler(
                     format="s16" if self._integer else "flt",
                     layout=frame.layout if shape[1] == self._channels else _layout(self._channels),

@@ -7,6 +7,8 @@
     worker       one server of the port, with its own sessions but no model
     remote       a worker's scheduler: windows into its slots, records to an instance, scores back
     instance     the process of one device: a local model that scores the windows of all workers
+    changes      replaces a model in all of its instances or in none; `steps` is the part of an
+                 instance in that, `replaced` that of a worker
     memory       slots for windows and shared counts, in memory that all of them map
     records      the messages about a window between a worker and an instance, a few bytes each
     merge        the metrics of all processes on one page
@@ -30,6 +32,9 @@
   retried one by one at another instance while nothing else of their worker is in flight, and only
   the one whose instance dies again is FAILED. While there is no instance, health says NOT_SERVING,
   new streams get WARMING_UP, and live windows are shed when they are late.
+- A model is replaced while streams run: the other one is loaded in every instance of it, then
+  every instance switches, and only then is that recorded and told to the workers. If one instance
+  fails, all go back. A process that starts later begins with what was recorded.
 - The metrics of all processes appear on one page, including what dead processes counted.
   `dfd_ready` is 1 while every process is up.
 """

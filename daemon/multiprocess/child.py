@@ -14,7 +14,7 @@ from dfd.daemon.multiprocess import orphan
 from dfd.daemon.multiprocess.control import Begin, ControlChannel
 from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts
-from dfd.daemon.scheduling.local import Loader
+from dfd.daemon.scheduling.trio import Loader
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ async def _live(connection: socket.socket) -> None:
     if begin.role == "instance":
         from dfd.daemon.multiprocess.instance import run_instance
 
-        end = await run_instance(options.instances[begin.index], _loader(begin.loader), control)
+        end = await run_instance(begin, _loader(begin.loader), control)
     else:
         from dfd.daemon.multiprocess.worker import run_worker
 

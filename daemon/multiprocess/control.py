@@ -7,6 +7,7 @@ import socket
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from dfd.daemon.options import ServeOptions
@@ -17,6 +18,25 @@ _MOST_DESCRIPTORS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """What the instances of a model have loaded, each as `--model` takes it."""
+
+    active: str
+    waiting: str | None = None
+    previous: str | None = None
+
+
+class Verb(Enum):
+    """A step of replacing a model; each of the first three is followed by one of the others."""
+
+    LOAD = "load"
+    ACTIVATE = "activate"
+    ROLL_BACK = "rollback"
+    KEEP = "keep"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """The first message to a process, with the descriptors of the shared counts and ledger.
 
@@ -24,6 +44,8 @@ class Begin:
         role: "worker" or "instance".
         index: its number among those of its role, from 0.
         loader: "module:function" that makes the warm classifier.
+        sources: of an instance whose model was replaced; None means what the options name.
+        replaced: the model that the options name, if another took its place.
     """
 
     role: str
@@ -32,6 +54,8 @@ class Begin:
     loader: str
     workers: int
     instances: int
+    sources: Sources | None = None
+    replaced: ModelSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +89,69 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """To an instance: take a step of replacing its model.
+
+    Attributes:
+        source: what to load.
+    """
+
+    number: int
+    verb: Verb
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The models that instances have warm; to a worker: those of the model of this index."""
+
+    model: int
+    active: ModelSpec
+    waiting: ModelSpec | None = None
+    previous: ModelSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """To a worker: its request to replace a model was done.
+
+    Attributes:
+        mistake: why nothing was changed; None if it was done.
+    """
+
+    number: int
+    model: int
+    mistake: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Warm:
     """From an instance: the model is loaded."""
 
     spec: ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """From an instance: what became of a step.
+
+    Attributes:
+        mistake: why it was not taken; None if it was.
+    """
+
+    number: int
+    mistake: str | None
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Manage:
+    """From a worker: a client asks that a model be replaced."""
+
+    number: int
+    model: int
+    verb: Verb
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +230,11 @@ ControlMessage = (
     | Stop
     | Report
     | Reread
+    | Step
+    | Stepped
+    | Standing
+    | Manage
+    | Managed
     | Warm
     | Bound
     | Serving

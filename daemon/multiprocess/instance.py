@@ -10,11 +10,13 @@ from dfd import __version__
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.control import (
+    Begin,
     Connect,
     ControlChannel,
     Ended,
     Figures,
     Report,
+    Step,
     Stop,
     Warm,
 )
@@ -22,11 +24,12 @@ from dfd.daemon.multiprocess.memory import WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.records import NO_SCORE, REPLY, REQUEST, RecordLink, Verb
 from dfd.daemon.multiprocess.remote import STATUSES
-from dfd.daemon.options import ServeOptions
+from dfd.daemon.multiprocess.steps import Steps
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.scheduling.garbage import settle_memory
-from dfd.daemon.scheduling.local import Loader, LocalModel
+from dfd.daemon.scheduling.local import LocalModel
 from dfd.daemon.scheduling.scheduler import Scheduler
+from dfd.daemon.scheduling.trio import Loader, options_beside
 from dfd.daemon.tracing import Tracing
 from dfd.errors import UserError
 from dfd.streaming.types import WindowStatus
@@ -113,14 +116,21 @@ class WorkerConnection:
             self._scheduler.close_lane(lane)
 
 
-async def run_instance(options: ServeOptions, load: Loader, control: ControlChannel) -> Ended:
+async def run_instance(begin: Begin, load: Loader, control: ControlChannel) -> Ended:
     """Runs as an instance until it is told to stop or the supervisor is gone."""
+    options = begin.options.instances[begin.index]
+    if begin.sources is not None and begin.replaced is not None:
+        # in the place of one that died, whose model may have been replaced
+        options = options_beside(options, begin.sources.active, begin.replaced)
     metrics = Metrics()
     if options.otlp_endpoint is not None:
         metrics.tracing = Tracing(options.otlp_endpoint, __version__)
     source = LocalModel(options, metrics, load, on_hung=_die)
     connections: dict[int, WorkerConnection] = {}
+    steps = Steps(source, metrics, control)
     warming = asyncio.ensure_future(_warm(source, metrics, control))
+    if begin.sources is not None:
+        steps.restore(warming, begin.sources)
     while (got := await control.receive()) is not None:
         message, descriptors = got
         if isinstance(message, Connect):
@@ -133,11 +143,14 @@ async def run_instance(options: ServeOptions, load: Loader, control: ControlChan
             os.close(slots)
             await worker.serve(socket.socket(fileno=connection))
             connections[message.index] = worker
+        elif isinstance(message, Step):
+            steps.take(message)
         elif isinstance(message, Report):
             control.send(Figures(message.number, snapshot(metrics.registry)))
         elif isinstance(message, Stop):
             break
     warming.cancel()
+    steps.stop()
     for worker in connections.values():
         worker.close()
     await source.stop()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
@@ -15,6 +15,7 @@ from dfd.daemon.lifecycle import Ending, ready_line, serve_until_signal
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess import control
+from dfd.daemon.multiprocess.changes import ModelChanges
 from dfd.daemon.multiprocess.gather import Gatherer
 from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts
@@ -64,6 +65,7 @@ class Supervisor:
         self._delays = RestartDelays()
         self._relay = Relay(lambda: self._all("worker"))
         self._gatherer = Gatherer(self.metrics, self._processes.values)
+        self._changes = ModelChanges(options, self._all)
 
     @property
     def ready_line(self) -> str:
@@ -99,10 +101,11 @@ class Supervisor:
         )
         specs = [one.spec for one in self._all("instance") if one.spec is not None]
         check_lineup(options, specs[:: len(options.devices)])
+        self._changes.start(specs[:: len(options.devices)])
         self._started = True
-        watchdog = asyncio.create_task(keep_watch(self._at_work, options.watchdog_seconds))
-        self._watches.add(watchdog)
+        self._until_end(keep_watch(self._at_work, options.watchdog_seconds), "watchdog")
         for worker in self._all("worker"):
+            self._changes.greet(worker)
             for instance in self._all("instance"):
                 self._introduce(worker, instance)
         await self._until(lambda: all(p.serving for p in self._all("worker")))
@@ -168,6 +171,7 @@ class Supervisor:
 
     async def _spawn(self, role: str, index: int) -> None:
         options = self.options
+        sources, replaced = self._changes.begins_with(index) if role == "instance" else (None, None)
         begin = control.Begin(
             role=role,
             index=index,
@@ -175,12 +179,17 @@ class Supervisor:
             loader=self._loader,
             workers=options.workers,
             instances=len(options.instances),
+            sources=sources,
+            replaced=replaced,
         )
         one = await spawn(begin, [self._counts_descriptor, self._ledger_descriptor])
         self._processes[role, index] = one
-        watch = asyncio.create_task(self._watch(one), name=f"watch {one.name}")
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
+        self._until_end(self._watch(one), f"watch {one.name}")
+
+    def _until_end(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
 
     async def _watch(self, one: Process) -> None:
         """Hears a process to its end, and starts another in its place."""
@@ -212,6 +221,7 @@ class Supervisor:
                     self._introduce(worker, one)
         elif isinstance(message, control.Bound):
             one.bound = True
+            self._changes.greet(one)
             if self._started:
                 for instance in self._all("instance"):
                     self._introduce(one, instance)
@@ -221,6 +231,10 @@ class Supervisor:
             self._relay.serving(one)
         elif isinstance(message, control.Figures):
             self._gatherer.heard(one, message)
+        elif isinstance(message, control.Stepped):
+            self._changes.heard(message)
+        elif isinstance(message, control.Manage):
+            self._until_end(self._changes.manage(one, message), "manage")
         elif isinstance(message, control.Watched):
             self._relay.watched(one, message.watched)
         elif isinstance(message, control.Shown):
@@ -250,6 +264,7 @@ class Supervisor:
             self._counts.clear_worker(one.index)
             self._ledger.clear_worker(one.index)
             self._relay.gone(one)
+        self._changes.gone(one)
         for slots in one.slots.values():
             os.close(slots)
         self._gatherer.retire(one)

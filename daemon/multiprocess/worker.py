@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -16,20 +16,23 @@ from dfd.daemon.multiprocess.control import (
     Ended,
     Figures,
     Gone,
+    Managed,
     Report,
     Reread,
     Serving,
     Show,
     Shown,
+    Standing,
     Stop,
 )
 from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.merge import snapshot
 from dfd.daemon.multiprocess.remote import RemoteScheduler
+from dfd.daemon.multiprocess.replaced import RemoteModel
 from dfd.daemon.multiprocess.siblings import Siblings
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.contract import Replaceable, ServedModel
+from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server, Shared
 from dfd.detector.spec import ModelSpec
@@ -63,18 +66,23 @@ class Instances:
     Args:
         models: how many there are.
         schedule: makes the scheduler of a model, before its first instance.
+        control: to the supervisor, which replaces models.
+
+    Attributes:
+        replaceables: the models as replaceable ones, in their order.
     """
 
-    def __init__(self, models: int, schedule: Callable[[WindowSlots], RemoteScheduler]) -> None:
+    def __init__(
+        self,
+        models: int,
+        schedule: Callable[[WindowSlots], RemoteScheduler],
+        control: ControlChannel,
+    ) -> None:
         self._schedule = schedule
+        self.replaceables = [RemoteModel(number, control) for number in range(models)]
         loop = asyncio.get_running_loop()
         self._met: list[asyncio.Future[ServedModel]] = [loop.create_future() for _ in range(models)]
         self._schedulers: dict[int, RemoteScheduler] = {}
-
-    @property
-    def replaceables(self) -> Sequence[Replaceable]:
-        """None: the models are in other processes."""
-        return ()
 
     async def start(self) -> list[ServedModel]:
         """Waits for an instance of each model."""
@@ -128,7 +136,7 @@ class Worker:
         self._counts = counts
         self._control = control
         self._metrics = Metrics()
-        self._instances = Instances(len(options.models), self._schedule)
+        self._instances = Instances(len(options.models), self._schedule, control)
         self._server = Server(
             options,
             shared=Shared(self._instances, SharedQuota(counts, index), ledger, self._metrics),
@@ -151,6 +159,10 @@ class Worker:
                 message, descriptors = got
                 if isinstance(message, Connect):
                     await self._connect(message, *descriptors)
+                elif isinstance(message, Standing):
+                    self._instances.replaceables[message.model].stands(message)
+                elif isinstance(message, Managed):
+                    self._instances.replaceables[message.model].managed(message)
                 elif isinstance(message, Report):
                     self._server.runtime.admission.publish()
                     self._control.send(Figures(message.number, snapshot(self._metrics.registry)))

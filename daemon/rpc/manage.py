@@ -1,7 +1,6 @@
 """One call of `ManageModel`: a model replaced while streams run."""
 
 import logging
-from dataclasses import replace
 
 import grpc
 import grpc.aio
@@ -44,15 +43,15 @@ async def serve(
     runtime.check_warm()
     raw = await read_message(context)
     request = parse(pb.ManageModelRequest, raw or b"")
-    served = runtime.choose(request.model, None)
+    served = runtime.named(request.model)  # also one that fails, to go back from it
     model = runtime.replaceable(served)
     if model is None:
         raise StatusError(
             grpc.StatusCode.FAILED_PRECONDITION,
             "MODEL_FIXED",
-            f"{served.spec.name} cannot be replaced while streams run: it is a combination, part "
-            "of one, or served by several processes; start a daemon with the other model beside "
-            "this one, both with --handover",
+            f"{served.spec.name} cannot be replaced while streams run: it is a combination, or "
+            "part of one; start a daemon with the other model next to this one, both with "
+            "--handover",
         )
     try:
         await _act(runtime, request, served, model, who)
@@ -82,19 +81,13 @@ async def _act(
         waiting = model.waiting
         if waiting is not None:
             runtime.check_name(served, waiting.name)
-        _announce(runtime, served, model.activate(), who)
+        _log_change(await model.activate(), who)
     elif request.action == _Action.ACTION_ROLLBACK:
-        _announce(runtime, served, model.roll_back(), who)
+        _log_change(await model.roll_back(), who)
 
 
-def _announce(runtime: Runtime, served: ServedModel, spec: ModelSpec, who: str | None) -> None:
-    """Makes another model known to new and running streams, the log and the metrics."""
-    new = replace(served, spec=spec)
-    runtime.replace(served, new)
+def _log_change(spec: ModelSpec, who: str | None) -> None:
     log(logging.WARNING, "model activated", token=who, **model_fields(spec))
-    runtime.warn(
-        "MODEL_CHANGED", f"windows are judged by {spec.name} {spec.version} from now on", new
-    )
 
 
 def _message(spec: ModelSpec | None) -> pb.ModelInfo | None:

@@ -58,7 +58,17 @@ class ServedModel:
 
 
 class Replaceable(Protocol):
-    """A model that can be replaced while streams run."""
+    """A model that can be replaced while streams run.
+
+    Attributes:
+        on_change: called with the model that scores windows from now on, whenever that changes.
+    """
+
+    on_change: Callable[[ModelSpec], None]
+
+    @property
+    def active(self) -> ModelSpec:
+        """The model that scores windows."""
 
     @property
     def waiting(self) -> ModelSpec | None:
@@ -69,21 +79,23 @@ class Replaceable(Protocol):
         """The model that `roll_back` would switch to."""
 
     async def load(self, source: str) -> ModelSpec:
-        """Loads another model beside this one.
+        """Loads another model beside this one, and returns it.
 
         Raises:
-            UserError: if it cannot replace this one.
+            UserError: if it cannot replace this one; nothing is changed then.
         """
 
-    def activate(self) -> ModelSpec:
-        """Switches to the model that was loaded.
+    async def activate(self) -> ModelSpec:
+        """Switches to the model that was loaded, from the next batch on, and returns it.
 
         Raises:
             UserError: if none was loaded.
         """
 
-    def roll_back(self) -> ModelSpec:
-        """Switches back to the previous model.
+    async def roll_back(self) -> ModelSpec:
+        """Switches back to the previous model, and returns it.
+
+        The one that it replaces can be activated again.
 
         Raises:
             UserError: if there was none.
@@ -95,7 +107,7 @@ class ModelSource(Protocol):
 
     @property
     def replaceables(self) -> Sequence[Replaceable]:
-        """Its models as replaceable ones, in their order; empty if they cannot be replaced."""
+        """Its models as replaceable ones, in their order."""
 
     async def start(self) -> list[ServedModel]:
         """Waits until all models are warm; returns them in the order of the options.

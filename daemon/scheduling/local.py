@@ -3,9 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -13,29 +11,32 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.device import DeviceThread
 from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
-from dfd.detector.spec import LoadedModel, ModelSpec
+from dfd.daemon.scheduling.trio import (
+    NOTHING_BEFORE,
+    NOTHING_LOADED,
+    Loaded,
+    Loader,
+    Trio,
+    load_beside,
+)
+from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 _DEVICE_JOIN_SECONDS = 1.0
 
-Loader = Callable[[ServeOptions], LoadedModel]
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A warm model, the thread that loaded it, and the options that it was loaded with."""
-
-    detector: LoadedModel
-    device: DeviceThread
-    options: ServeOptions
-
 
 class LocalModel:
-    """Loads a model and schedules its windows.
+    """Loads a model, schedules its windows, and replaces it while they are scored.
+
+    Each of `try_load`, `try_activate` and `try_roll_back` is followed by `keep` or `undo`: until
+    then everything that was warm before stays so.
 
     Args:
         load: creates the warm classifier, in the device's own thread.
         on_hung: called when the model hangs; by default it is reloaded.
+
+    Attributes:
+        on_change: as described at `Replaceable`.
     """
 
     def __init__(
@@ -52,15 +53,20 @@ class LocalModel:
         self._on_hung = on_hung or self._reload_soon
         self._reloading: asyncio.Task[None] | None = None
         self._scheduler: Scheduler | None = None
-        self._current: _Loaded | None = None
-        self._waiting: _Loaded | None = None
-        self._previous: _Loaded | None = None
+        self._trio: Trio | None = None
+        self._before: Trio | None = None
+        self.on_change: Callable[[ModelSpec], None] = lambda _: None
 
     @property
     def scheduler(self) -> Scheduler:
         """The scheduler; available once the model is warm."""
         assert self._scheduler is not None
         return self._scheduler
+
+    @property
+    def _now(self) -> Trio:
+        assert self._trio is not None
+        return self._trio
 
     async def start(self) -> ServedModel:
         """Loads the model and starts the scheduler.
@@ -71,7 +77,7 @@ class LocalModel:
         options = self._options
         detector = await self._device.run(lambda: self._load(options))
         spec = detector.spec
-        self._current = _Loaded(detector, self._device, options)
+        self._trio = Trio(Loaded(detector, self._device, options))
         self._scheduler = scheduler = Scheduler(
             detector,
             SchedulerOptions(
@@ -93,21 +99,60 @@ class LocalModel:
 
     async def _reload(self) -> None:
         """Reloads the model in another thread, since the old one cannot be stopped."""
-        device = DeviceThread()
+        device, hung = DeviceThread(), self._now.active
         try:
-            detector = await device.run(lambda: self._load(self._options))
+            detector = await device.run(lambda: self._load(hung.options))
         except Exception:
             log(logging.ERROR, "the model could not be reloaded", exc_info=True)
             device.close()
             return
+        if self._now.active is not hung:  # another model took its place meanwhile
+            device.close()
+            return
         self._metrics.scheduler_restarts.inc()
-        self._device = device
         self.scheduler.switch_to(detector, device).close()
-        self._current = _Loaded(detector, device, self._options)
+        self._trio = replace(self._now, active=Loaded(detector, device, hung.options))
         log(logging.WARNING, "model reloaded")
 
+    @property
+    def active(self) -> ModelSpec:
+        """The model that scores windows."""
+        return self._now.active.detector.spec
+
+    @property
+    def waiting(self) -> ModelSpec | None:
+        """The model that `activate` would switch to."""
+        return None if self._now.waiting is None else self._now.waiting.detector.spec
+
+    @property
+    def previous(self) -> ModelSpec | None:
+        """The model that `roll_back` would switch to."""
+        return None if self._now.previous is None else self._now.previous.detector.spec
+
     async def load(self, source: str) -> ModelSpec:
-        """Loads another model beside this one, to be activated later.
+        """Loads another model beside this one, as described at `Replaceable`."""
+        await self.try_load(source)
+        self.keep()
+        assert self.waiting is not None
+        return self.waiting
+
+    async def activate(self) -> ModelSpec:
+        """Switches to the model that was loaded, as described at `Replaceable`."""
+        self.try_activate()
+        return self._kept_change()
+
+    async def roll_back(self) -> ModelSpec:
+        """Switches back to the previous model, as described at `Replaceable`."""
+        self.try_roll_back()
+        return self._kept_change()
+
+    def _kept_change(self) -> ModelSpec:
+        self.keep()
+        self.on_change(self.active)
+        return self.active
+
+    async def try_load(self, source: str) -> None:
+        """Loads another model beside this one.
 
         It must take windows of the same length, so that running streams can continue with it.
 
@@ -117,91 +162,91 @@ class LocalModel:
         Raises:
             UserError: if there is no such model, it takes other windows, or gives no finite score.
         """
-        assert self._current is not None
-        spec = self._current.detector.spec
-        rate = spec.sample_rate_hz
-        options = replace(
-            self._options,
-            model=source,
-            window_seconds=spec.window_samples / rate,
-            hop_seconds=spec.hop_samples / rate,
-        )
-        device = DeviceThread()
-        try:
-            detector = await device.run(lambda: self._load(options))
-            _check_fits(detector, spec)
-            noise = np.random.default_rng(0).normal(0.0, 0.05, (1, spec.window_samples))
-            window, length = noise.astype(np.float32), np.array([spec.window_samples])
-            llrs = await device.run(lambda: detector.score(window, length))
-            if not np.isfinite(llrs).all():
-                raise UserError(f"{source} gives no finite score: it is broken, load another")
-        except BaseException:
-            device.close()
-            raise
-        self._let_go(self._waiting)
-        self._waiting = _Loaded(detector, device, options)
-        return detector.spec
+        loaded = await self._load_beside(source)
+        self._change(replace(self._now, waiting=loaded))
 
-    def activate(self) -> ModelSpec:
+    def try_activate(self) -> None:
         """Switches to the model that was loaded, from the next batch on.
 
         Raises:
             UserError: if none was loaded.
         """
-        if self._waiting is None:
-            raise UserError("no model is loaded: load one first, with dfd models load")
-        self._let_go(self._previous)
-        new, self._waiting = self._waiting, None
-        self._previous = self._switch_to(new)
-        return new.detector.spec
+        now = self._now
+        if now.waiting is None:
+            raise UserError(NOTHING_LOADED)
+        self._change(Trio(now.waiting, None, now.active))
 
-    def roll_back(self) -> ModelSpec:
+    def try_roll_back(self) -> None:
         """Switches back to the previous model; the one that it replaces can be activated again.
 
         Raises:
             UserError: if there was none.
         """
-        if self._previous is None:
-            raise UserError("there is no model to go back to: none was activated since the start")
-        self._let_go(self._waiting)
-        old, self._previous = self._previous, None
-        self._waiting = self._switch_to(old)
-        return old.detector.spec
+        now = self._now
+        if now.previous is None:
+            raise UserError(NOTHING_BEFORE)
+        self._change(Trio(now.previous, now.active, None))
 
-    @property
-    def waiting(self) -> ModelSpec | None:
-        """The model that `activate` would switch to."""
-        return None if self._waiting is None else self._waiting.detector.spec
+    async def restore(self, waiting: str | None, previous: str | None) -> None:
+        """Loads what lay beside the model in a process that this one takes the place of.
 
-    @property
-    def previous(self) -> ModelSpec | None:
-        """The model that `roll_back` would switch to."""
-        return None if self._previous is None else self._previous.detector.spec
+        Raises:
+            UserError: as `try_load`.
+        """
+        if previous is not None:
+            self._trio = replace(self._now, previous=await self._load_beside(previous))
+        if waiting is not None:
+            self._trio = replace(self._now, waiting=await self._load_beside(waiting))
 
-    def _switch_to(self, new: _Loaded) -> _Loaded:
-        """Returns the previous one, which stays warm."""
-        assert self._current is not None
-        old, self._current = self._current, new
-        self._options, self._device = new.options, new.device
-        buckets = new.detector.spec.batch_buckets
-        # another thread may have taken the place of one that hung
-        device = self.scheduler.switch_to(new.detector, new.device, buckets)
-        return replace(old, device=device)
+    def keep(self) -> None:
+        """Confirms the last change, and releases the model that it made needless."""
+        if self._before is not None:
+            self._release(self._before, self._now)
+            self._before = None
 
-    def _let_go(self, loaded: _Loaded | None) -> None:
-        if loaded is not None:
-            loaded.device.close()
+    def undo(self) -> None:
+        """Takes the last change back, unless it was confirmed."""
+        if self._before is not None:
+            tried, self._trio, self._before = self._now, self._before, None
+            self._switch(tried.active, self._trio.active)
+            self._release(tried, self._trio)
+
+    def _change(self, to: Trio) -> None:
+        self.keep()
+        self._before, self._trio = self._now, to
+        self._switch(self._before.active, to.active)
+
+    def _switch(self, old: Loaded, new: Loaded) -> None:
+        if new is not old:
+            buckets = new.detector.spec.batch_buckets
+            # another thread may have taken the place of one that hung
+            old.device = self.scheduler.switch_to(new.detector, new.device, buckets)
+
+    @staticmethod
+    def _release(old: Trio, new: Trio) -> None:
+        """Closes the models that are no longer among those to be kept warm."""
+        for one in old.all:
+            if all(one is not other for other in new.all):
+                one.device.close()
+
+    async def _load_beside(self, source: str) -> Loaded:
+        return await load_beside(self._now.active, source, self._load)
 
     async def stop(self) -> bool:
-        """Stops both; returns False if the device is still busy and cannot be stopped."""
+        """Stops everything; returns False if the device is busy and cannot be stopped."""
         if self._reloading is not None:
             self._reloading.cancel()
-        self._let_go(self._waiting)
-        self._let_go(self._previous)
+        self.keep()
+        device = self._device
+        if self._trio is not None:
+            device = self._trio.active.device
+            for one in self._trio.all:
+                if one is not self._trio.active:
+                    one.device.close()
         if self._scheduler is not None:
             await self._scheduler.stop()
-        self._device.close()
-        return await asyncio.to_thread(self._device.join, _DEVICE_JOIN_SECONDS)
+        device.close()
+        return await asyncio.to_thread(device.join, _DEVICE_JOIN_SECONDS)
 
 
 class LocalModels:
@@ -223,17 +268,3 @@ class LocalModels:
     async def stop(self) -> bool:
         """Stops all; returns False if a device is still busy and cannot be stopped."""
         return all(await asyncio.gather(*(model.stop() for model in self.replaceables)))
-
-
-def _check_fits(detector: LoadedModel, spec: ModelSpec) -> None:
-    """Checks that a model can replace another.
-
-    Raises:
-        UserError: if it takes other windows.
-    """
-    new = detector.spec
-    if (new.sample_rate_hz, new.window_samples) != (spec.sample_rate_hz, spec.window_samples):
-        raise UserError(
-            f"{new.name} hears {new.window_samples} samples at {new.sample_rate_hz} Hz, and streams"
-            f" are cut for {spec.window_samples} at {spec.sample_rate_hz} Hz: restart with it"
-        )

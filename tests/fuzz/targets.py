@@ -35,7 +35,6 @@ from dfd.streaming.types import StreamError
 from tests.fuzz import bridged, path
 from tests.recordings.made import encode, tone, wav
 
-
 # what a pipe takes before anyone reads
 _PIPE_BYTES = 65_536
 

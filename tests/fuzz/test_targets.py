@@ -10,10 +10,8 @@ from tests.fuzz.targets import TARGETS
 
 # what `scripts/fuzz` found worth keeping, by `scripts/keep-corpus.py`
 CORPUS = Path(__file__).parent / "corpus"
-RUNS = {
-    **{"recording": 60, "recording-pipe": 100, "ogg": 300, "stream": 300, "detect": 300},
-    **{"rtp-call": 300, "payloads": 500},
-}
+RUNS = dict.fromkeys(("ogg", "stream", "detect", "rtp-call"), 300)
+RUNS |= {"recording": 60, "recording-pipe": 100, "payloads": 500}
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -47,6 +47,20 @@ def encode(path: Path, codec: str, *tracks: npt.NDArray[np.int16], rate: int = R
     return path
 
 
+def many_channels(path: Path, samples: npt.NDArray[np.int16]) -> Path:
+    """WavPack, whose frames have a plane for each channel; samples are (channels, frames)."""
+    layout = f"{len(samples)} channels"
+    with av.open(str(path), "w", format="wv") as container:
+        stream: Any = container.add_stream("wavpack", rate=RATE, layout=layout)
+        stream.codec_context.format = av.AudioFormat("s16p")
+        frame = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1), "s16", layout)
+        frame.sample_rate = RATE
+        for made in av.AudioResampler("s16p", layout, RATE).resample(frame):
+            container.mux(stream.encode(made))
+        container.mux(stream.encode(None))
+    return path
+
+
 def two_tracks(path: Path) -> Path:
     """One second and two seconds."""
     return encode(path, "pcm_s16le", tone(1.0), tone(2.0, hertz=880.0))

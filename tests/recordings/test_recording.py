@@ -18,7 +18,7 @@ from dfd.recordings import (
     open_tracks,
     shown,
 )
-from tests.recordings.made import RATE, encode, noise, tone, two_tracks, wav
+from tests.recordings.made import RATE, encode, many_channels, noise, tone, two_tracks, wav
 
 FOUND = Path(__file__).with_name("found")
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -219,6 +219,14 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, sized: bool) -> None:
     frames, grown = map(int, done.stdout.split())
     assert frames == 3599 * RATE
     assert grown < 20
+
+
+def test_more_channels_than_a_frame_has_planes_for(tmp_path: Path) -> None:
+    made = np.random.default_rng(1).integers(-9000, 9000, (12, 4000)).astype(np.int16)
+    recording = open_recording(many_channels(tmp_path / "a.wv", made))
+    assert recording.channel_count == 12
+    read_back = np.concatenate(list(recording.read(1000))).T
+    np.testing.assert_array_equal(read_back, made)
 
 
 @pytest.mark.parametrize("path", sorted(FOUND.glob("*.bin")), ids=lambda path: path.stem)

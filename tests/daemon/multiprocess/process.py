@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
 from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
 from tests.daemon.harness import FakeDetector, make_spec
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +34,7 @@ import asyncio, json, sys
 from dfd.daemon import logs
 from dfd.daemon.multiprocess.supervisor import run_supervisor
 from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
 options = ServeOptions(**json.loads(sys.argv[1]))
 logs.configure(options.log_level, options.log_format)
 ending = asyncio.run(run_supervisor(options, lambda line: print(line, flush=True), sys.argv[2]))
@@ -52,6 +54,37 @@ class _Watched(FakeDetector):
 
 def load_fake(options: ServeOptions) -> FakeDetector:
     return _Watched(make_spec(device=options.device))
+
+
+class _Named(FakeDetector):
+    """Gives every window one score, by its name; see `load_named`."""
+
+    def __init__(self, name: str, llr: float, device: str, end: Path) -> None:
+        super().__init__(make_spec(name=name, device=device))
+        self._llr, self._end = llr, end
+
+    def score(self, windows: NDArray[np.float32], lengths: NDArray[np.int64]) -> Any:
+        if self.spec.name == "deadly" and self._end.exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().score(windows, lengths)
+        return np.full(len(lengths), self._llr, np.float32)
+
+
+def load_named(options: ServeOptions) -> FakeDetector:
+    """Loads fake, better, or deadly (kills its process when the gate is there).
+
+    The second instance refuses `odd` and dies of `fatal`; `nan` is broken.
+    """
+    (name,) = options.models
+    scores = {"fake": -5.0, "better": 5.0, "deadly": 1.0, "nan": np.nan, "odd": 2.0, "fatal": 3.0}
+    if name not in scores:
+        raise UserError(f"there is no model {name}: name another")
+    if sys.argv[-1] == "dfd-instance-1":
+        if name == "odd":
+            raise UserError("no memory is left for odd")
+        if name == "fatal":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return _Named(name, scores[name], options.device, Path(os.environ[GATE]))
 
 
 class SupervisorProcess:

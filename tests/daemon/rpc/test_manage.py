@@ -13,7 +13,6 @@ from dfd.daemon.scheduling.local import LocalModel
 from dfd.daemon.server import Server
 from dfd.errors import UserError
 from dfd.v1 import detection_pb2 as pb
-from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.daemon.harness import (
     RATE,
     FakeDetector,
@@ -25,7 +24,6 @@ from tests.daemon.harness import (
     read_all,
     unpack,
 )
-from tests.daemon.multiprocess.process import SupervisorProcess
 
 _ACTION = pb.ManageModelRequest.Action
 LOAD, ACTIVATE, ROLLBACK = (
@@ -215,24 +213,9 @@ async def test_a_model_that_is_loaded_again_after_it_hung_is_the_active_one() ->
         (local,) = server.runtime.replaceables.values()
         assert isinstance(local, LocalModel)
         await local.load("b")
-        local.activate()
+        await local.activate()
         await local._reload()
         assert loads == ["a", "b", "b"]
-        assert local.roll_back().name == "a"
+        assert (await local.roll_back()).name == "a"
     finally:
         await server.stop()
-
-
-def test_several_processes_refuse_and_say_what_to_do(tmp_path: Path) -> None:
-    daemon = SupervisorProcess(tmp_path, workers=2, allow_admin=True)
-    assert daemon.ready, "".join(daemon.log)
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{daemon.port}") as channel:
-            stub = DetectionServiceStub(channel)
-            with pytest.raises(grpc.RpcError) as caught:
-                stub.ManageModel(pb.ManageModelRequest(action=LOAD, source="x"), timeout=30)
-        failure = unpack(caught.value)
-        assert failure.reason == "MODEL_FIXED"
-        assert "--handover" in failure.message
-    finally:
-        daemon.end()
