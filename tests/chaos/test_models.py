@@ -1,5 +1,6 @@
 """`dfd models` against `dfd serve --workers 2`, with streams running."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_a_model_is_replaced_in_all_processes_under_streams() -> None:
             changed = [score != 0.0 for score in call.scores()]
             assert changed[0] is changed[-1] is False
             # from one to the other and back, and neither in between
-            assert sum(a != b for a, b in zip(changed, changed[1:], strict=False)) == 2
+            assert sum(a != b for a, b in itertools.pairwise(changed)) == 2
             warned = [one.warning.reason for one in call.told if one.HasField("warning")]
             assert warned.count("MODEL_CHANGED") == 2
             assert call.told[-1].HasField("summary")
