@@ -2,24 +2,21 @@
 
 import asyncio
 import contextlib
-import logging
 import math
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import grpc
 
 from dfd.daemon.errors import StatusError
-from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.rpc.emission import Emission
+from dfd.daemon.rpc.noted import note
 from dfd.daemon.rpc.shedding import ShedWarnings
+from dfd.daemon.rpc.turns import Turn, Turns
 from dfd.daemon.scheduling.batching import Kind, MemberOutcome, Outcome
 from dfd.daemon.scheduling.contract import WindowScheduler
-from dfd.daemon.tracing import StreamTrace, end_window
+from dfd.daemon.tracing import StreamTrace
 from dfd.daemon.watermarks.reader import WatermarkReader
 from dfd.daemon.watermarks.stream import StreamWatermarks
 from dfd.daemon.wire.events import Timing
@@ -38,32 +35,8 @@ from dfd.streaming.types import (
     WindowStatus,
 )
 
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span
-
 # A window that arrives further ahead of real time than this is not live: it is never shed.
 _AHEAD_SECONDS = 0.5
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A window that is waiting for its turn to be resolved."""
-
-    window: Window
-    arrived_at: float
-    outcome: Outcome | None = None
-    span: "Span | None" = None
-
-    def end_span(self, outcome: Outcome) -> None:
-        """Ends the window's span, if it is traced."""
-        if self.span is not None:
-            end_window(
-                self.span,
-                outcome.status,
-                queue_seconds=outcome.queue_seconds,
-                compute_seconds=outcome.compute_seconds,
-                batch_size=outcome.batch_size,
-            )
 
 
 def _nobody(_: Emission) -> None:
@@ -121,9 +94,7 @@ class Pipeline:
             options.windows_in_flight,
             math.ceil(options.deadline_seconds / session.effective_hop_seconds) + 2,
         )
-        self._pending: dict[int, deque[_Entry]] = {
-            channel: deque() for channel in session.effective_channels
-        }
+        self._turns = Turns(session.effective_channels)
         self._shed_warnings = ShedWarnings()
         self._progress = asyncio.Event()
         self._started_at: float | None = None
@@ -140,7 +111,7 @@ class Pipeline:
     @property
     def has_room(self) -> bool:
         """Whether more audio may be fed."""
-        return all(len(entries) < self._in_flight for entries in self._pending.values())
+        return self._turns.longest < self._in_flight
 
     @property
     def fault(self) -> BaseException | None:
@@ -201,9 +172,7 @@ class Pipeline:
         Raises:
             BaseException: with what `fail` was given.
         """
-        while any(self._pending.values()) or not (
-            self._watermarks is None or self._watermarks.settled
-        ):
+        while self._turns.longest or not (self._watermarks is None or self._watermarks.settled):
             await self._step()
         if self._fault is not None:
             raise self._fault
@@ -223,10 +192,7 @@ class Pipeline:
         if self._watermarks is not None:
             self._watermarks.give_up()
             self._watermarks = None
-        for entries in self._pending.values():
-            for entry in entries:
-                entry.end_span(entry.outcome or Outcome(WindowStatus.SHED))
-            entries.clear()
+        self._turns.drop()
 
     async def _step(self) -> None:
         if self._fault is not None:
@@ -241,16 +207,16 @@ class Pipeline:
                 continue
             if self._watermarks is not None:
                 self._watermarks.offer(event, self._progress.set)
-            entry = _Entry(event, now)
-            self._pending[event.channel].append(entry)
+            turn = Turn(event, now)
+            self._turns.add(turn)
             if event.scoreable:
-                self._submit(entry)
+                self._submit(turn)
             else:
-                entry.outcome = Outcome(WindowStatus.INSUFFICIENT_SPEECH)
+                turn.outcome = Outcome(WindowStatus.INSUFFICIENT_SPEECH)
                 self._resolve_ready(event.channel)
 
-    def _submit(self, entry: _Entry) -> None:
-        window, now = entry.window, entry.arrived_at
+    def _submit(self, turn: Turn) -> None:
+        window, now = turn.window, turn.arrived_at
         started_at = now if self._started_at is None else self._started_at
         ends_at = started_at + window.end_seconds
         kind = Kind.PATIENT
@@ -258,7 +224,7 @@ class Pipeline:
             kind = Kind.EARLY if window.provisional else Kind.LIVE
         with contextlib.ExitStack() as stack:
             if self.trace is not None:
-                entry.span = stack.enter_context(self.trace.window(window))
+                turn.span = stack.enter_context(self.trace.window(window))
             future = self._scheduler.submit(
                 self._lane,
                 window.samples,
@@ -271,7 +237,7 @@ class Pipeline:
             if self._closed:
                 return
             try:
-                entry.outcome = future.result()
+                turn.outcome = future.result()
                 self._resolve_ready(window.channel)
             except Exception as error:
                 self.fail(error)
@@ -280,15 +246,12 @@ class Pipeline:
 
     def _resolve_ready(self, channel: int) -> None:
         """Resolves the windows whose turn it is."""
-        entries = self._pending[channel]
-        while entries and (outcome := entries[0].outcome) is not None:
-            entry = entries.popleft()
+        for turn, outcome in self._turns.take(channel):
             timing = None
             if outcome.batch_size:
                 timing = Timing(outcome.queue_seconds, outcome.compute_seconds, outcome.batch_size)
-            entry.end_span(outcome)
             self._metrics.windows.labels(outcome.status.value).inc()
-            resolved = self.session.resolve(entry.window, outcome.status, outcome.spoof_llr)
+            resolved = self.session.resolve(turn.window, outcome.status, outcome.spoof_llr)
             for event in resolved:
                 of_window = isinstance(event, WindowResult)
                 if isinstance(event, WindowResult):
@@ -296,14 +259,14 @@ class Pipeline:
                 self._tell(
                     event,
                     timing if of_window else None,
-                    entry.arrived_at,
+                    turn.arrived_at,
                     settled=event is resolved[-1],
                     members=outcome.members if of_window else (),
                 )
             if outcome.status is WindowStatus.SHED:
-                warning = self._shed_warnings.shed(entry.window)
+                warning = self._shed_warnings.shed(turn.window)
                 if warning is not None:
-                    self._tell(warning, None, entry.arrived_at)
+                    self._tell(warning, None, turn.arrived_at)
         self._count_audio()
         self._progress.set()
 
@@ -316,24 +279,7 @@ class Pipeline:
         settled: bool = False,
         members: tuple[MemberOutcome, ...] = (),
     ) -> None:
-        if isinstance(event, StreamWarning):
-            self._metrics.warnings.labels(event.reason.value).inc()
-        elif isinstance(event, Alert):
-            if self.trace is not None:
-                self.trace.alert(event)
-            if not event.cleared:
-                self._metrics.alerts.labels(event.trigger.value).inc()
-            log(
-                logging.INFO,
-                "alert cleared" if event.cleared else "alert",
-                stream_id=self._stream_id,
-                channel=event.channel,
-                trigger=event.trigger.value,
-                watermark=None if event.watermark is None else event.watermark.scheme,
-                offset_seconds=event.offset_seconds,
-                spoof_probability=event.score.spoof_probability,
-                threshold=event.threshold,
-            )
+        note(event, self._stream_id, self._metrics, self.trace)
         self._emit(Emission(event, timing, arrived_at, settled, members))
 
     def _mark_near_alert(self, result: WindowResult) -> None:
@@ -346,5 +292,7 @@ class Pipeline:
 
     def _count_audio(self) -> None:
         seconds = self.session.audio_seconds
-        self._metrics.audio_seconds.inc((seconds - self._counted_seconds) * len(self._pending))
+        self._metrics.audio_seconds.inc(
+            (seconds - self._counted_seconds) * self._turns.channel_count
+        )
         self._counted_seconds = seconds

@@ -3,19 +3,18 @@
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import Callable, Coroutine
 
 import grpc.aio
 
 from dfd.daemon.endpoint.auth import Token
 from dfd.daemon.errors import StatusError
-from dfd.daemon.logs import log
 from dfd.daemon.resume.checkpoints import REFUSED, Checkpoints
 from dfd.daemon.rpc import ends
 from dfd.daemon.rpc.audio import AudioRpc
 from dfd.daemon.rpc.emission import Emission
 from dfd.daemon.rpc.ends import ClientGoneError, End
+from dfd.daemon.rpc.noted import note_start
 from dfd.daemon.rpc.outbox import Outbox
 from dfd.daemon.rpc.reader import Reader, read_config
 from dfd.daemon.rpc.timers import Timers
@@ -151,7 +150,12 @@ class Stream(AudioRpc):
             before = None
             checkpoints.refuse(str(error))
             pipeline = self._open(session, tell, keep_state=keep)
-        self._log_start(effective, resumed=before is not None)
+        note_start(
+            effective,
+            peer=self._context.peer(),
+            token=self._token_name,
+            resumed=before is not None,
+        )
         started = pb.StreamStarted(
             stream_id=self.stream_id,
             model=describe.model_message(spec),
@@ -275,28 +279,12 @@ class Stream(AudioRpc):
         if isinstance(event, core.Alert) and self._checkpoints is not None:
             self._checkpoints.alerted()
         checkpoint = self._checkpoint() if emission.settled else None
-        written = ready = None
-        if isinstance(event, core.WindowResult):
-            self._keep(event)
-            if not config.window_results:
-                if checkpoint is not None:
-                    self._outbox.put(pb.StreamingDetectResponse(checkpoint=checkpoint))
-                return
-            if event.status is core.WindowStatus.SCORED:
-                written = functools.partial(self._count_latency, emission.arrived_at)
-            result = events.window_result(event, emission.timing, emission.members)
-            message = pb.StreamingDetectResponse(window=result, checkpoint=checkpoint)
-        elif isinstance(event, core.Alert):
-            ready = self._keep(event)
-            told = to_message(pb.Alert, event)
-            message = pb.StreamingDetectResponse(alert=told, checkpoint=checkpoint)
-        elif isinstance(event, core.StreamWarning):
-            message = pb.StreamingDetectResponse(warning=to_message(pb.Warning, event))
-        elif config.vad.activity_events:
-            activity = events.speech_activity(event)
-            message = pb.StreamingDetectResponse(speech_activity=activity)
-        else:
+        ready = self._keep(event) if isinstance(event, core.WindowResult | core.Alert) else None
+        message = emission.response(config, checkpoint)
+        if message is None:
             return
+        timed = emission.scored and message.HasField("window")
+        written = functools.partial(self._count_latency, emission.arrived_at) if timed else None
         self._outbox.put(message, written, ready)
 
     def _checkpoint(self, *, last: bool = False) -> pb.Checkpoint | None:
@@ -308,21 +296,4 @@ class Stream(AudioRpc):
 
     def _count_latency(self, arrived_at: float) -> None:
         assert self.model is not None
-        seconds = self.model.scheduler.clock() - arrived_at
-        self._runtime.metrics.result_seconds.observe(seconds)
-
-    def _log_start(self, config: pb.StreamingDetectConfig, *, resumed: bool) -> None:
-        audio = config.audio_format
-        log(
-            logging.INFO,
-            "stream started",
-            stream_id=self.stream_id,
-            peer=self._context.peer(),
-            token=self._token_name,
-            model=config.model,
-            labels=dict(config.labels),
-            encoding=pb.AudioFormat.Encoding.Name(audio.encoding),
-            sample_rate_hertz=audio.sample_rate_hertz,
-            channels=list(config.channels),
-            resumed=resumed,
-        )
+        self._runtime.metrics.result_seconds.observe(self.model.scheduler.clock() - arrived_at)
