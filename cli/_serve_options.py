@@ -98,10 +98,11 @@ OPTIONS = (
     _option("precision", "Number format of the model's arithmetic.", click.Choice(PRECISIONS)),
     _option(
         "engine",
-        "Backend that runs the model: here, or in a Ray cluster (ray://auto, ray://local or"
-        " ray://HOST:PORT, with /APPLICATION).",
+        "Backend that runs the model: here, in a Ray cluster (ray://auto, ray://local or"
+        " ray://HOST:PORT, with /APPLICATION), or on a Triton server (triton://HOST:PORT/MODEL,"
+        " written by dfd export).",
         _Engine(ENGINES),
-        metavar=f"[{'|'.join(ENGINES)}|ray://CLUSTER]",
+        metavar=f"[{'|'.join(ENGINES)}|ray://CLUSTER|triton://SERVER]",
     ),
     _option(
         "threads",

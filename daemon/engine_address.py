@@ -1,4 +1,4 @@
-"""The address of a remote engine: `ray://CLUSTER[/APPLICATION][?replicas=2]`."""
+"""The address of a remote engine: a Ray cluster or a Triton server."""
 
 import socket
 from collections.abc import Mapping
@@ -8,9 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from dfd.errors import UserError
 
-SCHEMES = ("ray",)
+RAY, TRITON = "ray", "triton"
+SCHEMES = (RAY, TRITON)
 _CONNECT_SECONDS = 5.0
-_ARGUMENTS = ("replicas", "cpus", "gpus")
+# scheme -> arguments that its addresses may have
+_ARGUMENTS = {RAY: ("replicas", "cpus", "gpus"), TRITON: ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,10 @@ class EngineAddress:
 
     Attributes:
         scheme: one of `SCHEMES`.
-        place: "auto" for the cluster that this machine belongs to, "local" for one that is
-            started for this daemon alone, or "HOST:PORT" of its head.
-        name: name of the application.
+        place: "HOST:PORT" of the cluster's head or of the server; or, of a cluster, "auto" for
+            the one that this machine belongs to, "local" for one that is started for this daemon
+            alone.
+        name: name of the application or model.
         arguments: arguments for the application if it has to be deployed first.
     """
 
@@ -42,14 +45,23 @@ class EngineAddress:
         if parts.scheme not in SCHEMES or not parts.netloc:
             raise UserError(
                 f"the engine {text} is not an address: use ray://auto on a node of a Ray cluster, "
-                "ray://local to start one for a try, or ray://HOST:PORT of its head"
+                "ray://local to start one for a try, ray://HOST:PORT of its head, or "
+                "triton://HOST:PORT/MODEL of a Triton server"
             )
-        unknown = next((name for name in arguments if name not in _ARGUMENTS), None)
+        name = parts.path.strip("/")
+        if parts.scheme == TRITON and not (name and parts.netloc.rpartition(":")[0]):
+            raise UserError(
+                f"the engine {text} is not complete: use triton://HOST:PORT/MODEL, with Triton's "
+                "gRPC port, 8001 if nothing else was chosen"
+            )
+        allowed = _ARGUMENTS[parts.scheme]
+        unknown = next((argument for argument in arguments if argument not in allowed), None)
         if unknown is not None:
             raise UserError(
-                f"the engine {text} has the unknown argument {unknown}; use {', '.join(_ARGUMENTS)}"
+                f"the engine {text} has the unknown argument {unknown}; "
+                f"use {', '.join(allowed) or 'none'}"
             )
-        return cls(parts.scheme, parts.netloc, parts.path.strip("/") or "dfd", arguments)
+        return cls(parts.scheme, parts.netloc, name or "dfd", arguments)
 
 
 def check_reachable(place: str) -> None:

@@ -61,7 +61,7 @@ class ModelChoice(ModelOverrides):
         if is_remote(self.engine):
             EngineAddress.parse(self.engine)
         else:
-            require_choice(self, "engine", ENGINES, ", or ray://auto")
+            require_choice(self, "engine", ENGINES, ", ray://auto or triton://HOST:PORT/MODEL")
         require_counts(self, "threads")
 
     @property

@@ -4,6 +4,7 @@
     networks/   tensors -> a network on torchaudio's Wav2Vec2, with a fast memory layout
     engines/    network -> compiled for a device (`devices`) and a `precision` (`agreement`)
     detector    windows -> calibrated spoof LLRs in fixed batch sizes (`buckets`, `transfer`)
+    export/     network -> a file that other servers run
     fusion      several models -> one
     watermarks/ samples -> which watermarks they carry
     catalogue   public detectors that can be fetched and served

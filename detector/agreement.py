@@ -52,7 +52,7 @@ def compile_first_good(
             network, _target(checkpoint, device, FP32, threads=threads), engine
         )
     network.to(device)
-    reference = _probabilities(network, checkpoint, device)
+    reference = probabilities(network, checkpoint, device)
     attempts = [(name, whole) for name in wanted for whole in _forms(name)]
     for name, whole in attempts:
         target = _target(checkpoint, device, name, whole_int8=whole, threads=threads)
@@ -60,7 +60,7 @@ def compile_first_good(
         if name == FP32:
             return name, compiled
         said = name if whole else f"{name} in the transformer only"
-        difference = float(np.abs(_probabilities(compiled, checkpoint, device) - reference).max())
+        difference = float(np.abs(probabilities(compiled, checkpoint, device) - reference).max())
         _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", said, difference)
         if difference <= tolerance:
             return name, compiled
@@ -113,19 +113,25 @@ def _target(
     )
 
 
-def _probabilities(
-    compiled: Compiled, checkpoint: Checkpoint, device: torch.device
-) -> NDArray[np.float64]:
-    """Returns P(spoof) of the synthetic signals, full-length ones apart from short ones."""
+def probe(checkpoint: Checkpoint) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Returns synthetic windows, full-length and short ones, as the model's network gets them."""
     card = checkpoint.card
     windows, lengths = probe_signals(card.window_samples, card.sample_rate_hz)
-    windows, lengths = padded(
+    return padded(
         windows,
         lengths,
         card.padding,
         rows=len(windows),
         least_samples=checkpoint.least_samples,
     )
+
+
+def probabilities(
+    compiled: Compiled, checkpoint: Checkpoint, device: torch.device
+) -> NDArray[np.float64]:
+    """Returns P(spoof) of the synthetic signals, full-length ones apart from short ones."""
+    card = checkpoint.card
+    windows, lengths = probe(checkpoint)
     odds = np.empty(len(windows), np.float32)
     whole = lengths == card.window_samples
     with torch.inference_mode():

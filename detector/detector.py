@@ -236,32 +236,8 @@ def load_detector(
     )
     if chosen != wanted[0]:
         remember(_REFUSED, conditions, [*refused, *wanted[: wanted.index(chosen)]])
-    card = checkpoint.card
-    spec = ModelSpec(
-        name=card.name,
-        version=card.version,
-        weights_sha256=checkpoint.weights_sha256,
-        sample_rate_hz=card.sample_rate_hz,
-        window_samples=card.window_samples,
-        hop_samples=card.hop_samples,
-        device=str(place_on),
-        precision=chosen,
-        engine=runner,
-        batch_buckets=buckets,
-        padding=card.padding,
-        calibration=card.calibration,
-        evidence_correlation=card.evidence_correlation,
-        rolling_threshold=card.rolling_threshold,
-        cumulative_threshold=card.cumulative_threshold,
-        min_speech_seconds=card.min_speech_seconds,
-        trained_bandwidth_hz=card.trained_bandwidth_hz,
-        layout=checkpoint.layout,
-        normalize=card.normalize,
-        spoof_label=checkpoint.spoof_label,
-        utterance_score=card.utterance_score,
-        error_rates=card.error_rates,
-        card_text=card.text,
-        fusion=card.fusion,
+    spec = checkpoint.spec(
+        device=str(place_on), precision=chosen, engine=runner, batch_buckets=buckets
     )
     detector = Detector(compiled, spec, place_on, checkpoint.least_samples)
     if warm:

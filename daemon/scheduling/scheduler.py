@@ -26,6 +26,7 @@ from dfd.daemon.scheduling.batching import (
 from dfd.daemon.scheduling.device import DeviceThread
 from dfd.daemon.scheduling.passes import ForwardPasses
 from dfd.detector.spec import Scorer
+from dfd.errors import UserError
 from dfd.streaming.types import Samples, WindowStatus
 
 _RESTART_DELAY_SECONDS = 0.05
@@ -260,9 +261,9 @@ class Scheduler:
             log(logging.ERROR, "batch given up", windows=len(batch))
             self._metrics.batch_failures.inc()
             self._give_up(batch, WindowStatus.FAILED)
-        except Exception:
+        except Exception as error:
             self._metrics.batch_failures.inc()
-            log(logging.ERROR, "batch failed", exc_info=True, windows=len(batch))
+            _log_failure("batch failed", error, windows=len(batch))
             for task in batch:
                 await self._run_alone(task)
 
@@ -275,9 +276,9 @@ class Scheduler:
             return
         try:
             await self._score([task])
-        except Exception:
+        except Exception as error:
             self._metrics.batch_failures.inc()
-            log(logging.ERROR, "window failed", exc_info=True)
+            _log_failure("window failed", error)
             self._give_up([task], WindowStatus.FAILED)
 
     async def _score(self, batch: list[Task]) -> None:
@@ -313,3 +314,11 @@ class Scheduler:
         task.lane.tasks.discard(task)
         if not task.future.done():
             task.future.set_result(outcome)
+
+
+def _log_failure(event: str, error: Exception, **fields: object) -> None:
+    """Logs why windows failed; what an operator can mend, without a traceback."""
+    if isinstance(error, UserError):
+        log(logging.ERROR, event, why=str(error), **fields)
+    else:
+        log(logging.ERROR, event, exc_info=error, **fields)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dfd.detector.files.card import ModelCard
 from dfd.detector.networks.network import Network
+from dfd.detector.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +26,35 @@ class Checkpoint:
     least_samples: int
     layout: str
     spoof_label: str
+
+    def spec(
+        self, *, device: str, precision: str, engine: str, batch_buckets: tuple[int, ...]
+    ) -> ModelSpec:
+        """Returns the facts of the model, where and how it runs."""
+        card = self.card
+        return ModelSpec(
+            name=card.name,
+            version=card.version,
+            weights_sha256=self.weights_sha256,
+            sample_rate_hz=card.sample_rate_hz,
+            window_samples=card.window_samples,
+            hop_samples=card.hop_samples,
+            device=device,
+            precision=precision,
+            engine=engine,
+            batch_buckets=batch_buckets,
+            padding=card.padding,
+            calibration=card.calibration,
+            evidence_correlation=card.evidence_correlation,
+            rolling_threshold=card.rolling_threshold,
+            cumulative_threshold=card.cumulative_threshold,
+            min_speech_seconds=card.min_speech_seconds,
+            trained_bandwidth_hz=card.trained_bandwidth_hz,
+            layout=self.layout,
+            normalize=card.normalize,
+            spoof_label=self.spoof_label,
+            utterance_score=card.utterance_score,
+            error_rates=card.error_rates,
+            card_text=card.text,
+            fusion=card.fusion,
+        )

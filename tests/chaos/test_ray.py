@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dfd.clients import AsyncDetectionClient, Recording, events, open_recording
+from dfd.clients import Recording, events, open_recording
 from tests.chaos.daemon import Daemon
+from tests.chaos.paced import streamed
 from tests.deploy.proxies import free_port
 
 SENTENCES = (
@@ -113,26 +114,6 @@ def replicas(node_port: str) -> list[psutil.Process]:
 
 def family(one: psutil.Process) -> list[str]:
     return [word for parent in one.parents() for word in parent.cmdline()]
-
-
-async def streamed(address: str, recording: Recording, pace: float) -> list[events.Event]:
-    """One recording, at so many times real time."""
-    told = []
-    async with (
-        AsyncDetectionClient(address) as client,
-        client.stream(recording.audio_format) as stream,
-    ):
-
-        async def talk() -> None:
-            for chunk in recording.chunks(0.1):
-                await stream.send(chunk)
-                await asyncio.sleep(0.1 / pace)
-            await stream.finish()
-
-        talking = asyncio.create_task(talk())
-        told = [event async for event in stream]
-        await talking
-    return told
 
 
 async def test_ten_streams_have_the_same_scores_though_a_replica_dies(

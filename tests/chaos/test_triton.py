@@ -1,0 +1,173 @@
+"""A daemon that scores on a Triton server: the same scores, and what it says where it cannot."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click.testing
+import pytest
+import soundfile
+
+pytest.importorskip("tritonclient", reason="no client of Triton: pip install 'dfd[triton]'")
+
+from dfd.cli.main import cli
+from dfd.clients import Recording, events, open_recording
+from dfd.streaming.types import WindowStatus
+from tests.chaos.daemon import Daemon
+from tests.chaos.paced import streamed
+from tests.chaos.triton import SERVERS, Kserve, ModelServer
+from tests.cli.test_detect import speech
+from tests.deploy.proxies import free_port
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the bundled model."""
+    out = tmp_path_factory.mktemp("exported") / "repository"
+    result = click.testing.CliRunner().invoke(cli, ["export", "bundled", "--out", str(out)])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{out}/bundled/1/model.pt\n"
+    return out
+
+
+@pytest.fixture
+def repository(exported: Path, tmp_path: Path) -> Path:
+    """A copy of it that may be changed."""
+    return Path(shutil.copytree(exported, tmp_path / "repository"))
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Recording:
+    soundfile.write(tmp_path / "call.wav", speech(11.0), 16_000)
+    return open_recording(tmp_path / "call.wav")
+
+
+@pytest.fixture(params=SERVERS, ids=lambda kind: kind.__name__.lower())
+def server(request: pytest.FixtureRequest, repository: Path) -> Iterator[ModelServer]:
+    make: Callable[[Path, int], ModelServer] = request.param
+    with make(repository, free_port()) as made:
+        yield made
+
+
+def front(place: str, *more: str) -> Daemon:
+    return Daemon("--engine", f"triton://{place}/bundled", *more, model="bundled")
+
+
+def windows(told: list[events.Event]) -> list[events.WindowResult]:
+    return [event for event in told if isinstance(event, events.WindowResult)]
+
+
+def llr(window: events.WindowResult) -> float | None:
+    return None if window.window_score is None else window.window_score.spoof_llr
+
+
+async def test_scores_are_those_of_the_local_engine(
+    server: ModelServer, recording: Recording
+) -> None:
+    with Daemon(model="bundled") as local:
+        wanted = await streamed(local.address, recording, pace=10.0)
+    with front(server.place) as remote:
+        found = await asyncio.gather(
+            *(streamed(remote.address, recording, pace=10.0) for _ in range(3))
+        )
+        page = remote.page()
+    assert 'engine="triton/torchscript"' in page
+    for told in found:
+        assert len(windows(told)) == len(windows(wanted)) > 4
+        for mine, other in zip(windows(told), windows(wanted), strict=True):
+            assert mine.status is other.status
+            assert mine.start_seconds == other.start_seconds
+            assert llr(mine) == pytest.approx(llr(other), abs=1e-3)
+        one, other_end = told[-1], wanted[-1]
+        assert isinstance(one, events.Summary)
+        assert isinstance(other_end, events.Summary)
+        assert one.channels[0].verdict is other_end.channels[0].verdict
+
+
+async def test_a_server_that_goes_away_fails_windows_until_it_is_back(
+    server: ModelServer, recording: Recording
+) -> None:
+    with front(server.place, "--deadline-seconds", "1") as remote:
+        ready = f"{remote.metrics_url.rpartition('/')[0]}/readyz"
+        assert status_of(ready) == 200
+        running = asyncio.create_task(streamed(remote.address, recording, pace=1.0))
+        scored = lambda: remote.figure("dfd_windows_total", status="scored")  # noqa: E731
+        await asyncio.to_thread(remote.until, lambda: scored() >= 1)
+        server.kill()
+        await asyncio.to_thread(remote.until, lambda: status_of(ready) == 503)
+        said = remote.until_logged("batch failed")
+        assert f"the Triton server at {server.place} is away" in said
+        before = scored()
+        server.start()
+        await asyncio.to_thread(remote.until, lambda: status_of(ready) == 200)
+        remote.until_logged("the Triton server scores again")
+        told = await running
+        assert scored() > before
+        assert not remote.logged("Traceback")
+    states = [one.status for one in windows(told)]
+    assert WindowStatus.FAILED.name in {state.name for state in states}
+    assert states[-1].name == WindowStatus.SCORED.name
+    assert isinstance(told[-1], events.Summary)
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def refusal(place: str, *more: str, name: str = "bundled") -> str:
+    """What `dfd serve` says, in one line."""
+    command = [sys.executable, "-m", "dfd", "serve", "--port", "0", "--metrics-port", "-1"]
+    ended = subprocess.run(
+        [*command, "--engine", f"triton://{place}/{name}", "--log-level", "error", *more],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_a_server_that_is_away_at_the_start_is_said() -> None:
+    said = refusal(f"127.0.0.1:{free_port()}")
+    assert re.match(r"dfd serve: no Triton server answers at 127\.0\.0\.1:\d+: start ", said)
+
+
+def test_a_model_that_the_server_does_not_have_is_said(server: ModelServer) -> None:
+    said = refusal(server.place, name="other")
+    assert f"the Triton server at {server.place} has no model other that is ready" in said
+    assert "dfd export" in said
+
+
+def test_a_model_of_ones_own_is_not_served_there(exported: Path) -> None:
+    assert "leave out --model" in refusal("127.0.0.1:1", "--model", "noop")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("dims: [ 64000 ]", "dims: [ 32000 ]", r"windows__0 FP32 \(B, 32000\), and its facts want"),
+        ('key: "dfd"', 'key: "other"', "was not written by dfd"),
+        (r"\"window_samples\": 64000", r"\"window_samples\": \"x\"", "export it again"),
+    ],
+    ids=["shape", "facts", "broken"],
+)
+def test_a_model_that_does_not_fit_is_said(old: str, new: str, said: str, repository: Path) -> None:
+    config = repository / "bundled" / "config.pbtxt"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new))
+    with Kserve(repository, free_port()) as served:
+        assert re.search(said, refusal(served.place))
