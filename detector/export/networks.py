@@ -103,7 +103,8 @@ def write(checkpoint: Checkpoint, form: str, path: Path) -> None:
         warnings.simplefilter("ignore")
         if form == TORCHSCRIPT:
             # not frozen, since constants would stay on the CPU when a server moves it to a GPU
-            torch.jit.script(columns).save(str(path))
+            scripted: Any = torch.jit.script(columns)
+            scripted.save(str(path))
         else:
             _write_onnx(columns, checkpoint, path)
 

@@ -30,7 +30,8 @@ class Model:
         assert self.config.name == folder.name
         assert self.config.backend == "pytorch"
         assert self.config.HasField("dynamic_batching")
-        self._network = torch.jit.load(folder / "1" / self.config.default_model_filename)
+        load: Any = torch.jit.load
+        self._network = load(folder / "1" / self.config.default_model_filename)
         self._waiting: queue.SimpleQueue[tuple[Batch, Future[NDArray[Any]]]] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 

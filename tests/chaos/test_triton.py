@@ -22,7 +22,7 @@ from dfd.streaming.types import WindowStatus
 from tests.chaos.daemon import Daemon
 from tests.chaos.paced import streamed
 from tests.chaos.triton import SERVERS, Kserve, ModelServer
-from tests.cli.test_detect import speech
+from tests.cli.detecting import speech
 from tests.deploy.proxies import free_port
 
 
@@ -97,7 +97,10 @@ async def test_a_server_that_goes_away_fails_windows_until_it_is_back(
         ready = f"{remote.metrics_url.rpartition('/')[0]}/readyz"
         assert status_of(ready) == 200
         running = asyncio.create_task(streamed(remote.address, recording, pace=1.0))
-        scored = lambda: remote.figure("dfd_windows_total", status="scored")  # noqa: E731
+
+        def scored() -> float:
+            return remote.figure("dfd_windows_total", status="scored")
+
         await asyncio.to_thread(remote.until, lambda: scored() >= 1)
         server.kill()
         await asyncio.to_thread(remote.until, lambda: status_of(ready) == 503)
