@@ -262,7 +262,7 @@ def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | 
 def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
     """Prints the figures in brief, and the recordings that have none."""
     from dfd.clients.display.tables import result_console
-    from dfd.evaluation.pages.words import lines_of
+    from dfd.evaluation.pages.text import lines_of
 
     unreadable = figures["unreadable"]
     for file in unreadable["files"][:_NAMED]:

@@ -69,15 +69,15 @@ class Fitted:
     missed_interval: tuple[float, float] | None = None
 
 
-def hear(
-    path: str, detector: LoadedModel, told: Callable[[str], None] = lambda words: None
+def score_calls(
+    path: str, detector: LoadedModel, on_finding: Callable[[str], None] = lambda words: None
 ) -> list[Call]:
     """Scores a recording as a live stream, with one call for each channel.
 
     Args:
         path: path of the recording.
         detector: scores the windows.
-        told: called with a sentence about anything cut short, damaged or not read.
+        on_finding: called with a sentence about anything cut short, damaged or not read.
 
     Raises:
         UserError: if it cannot be read.
@@ -107,7 +107,7 @@ def hear(
         finally:
             chunks.close()
         for finding in chunks.findings:
-            told(f"{recording.name}: {finding}")
+            on_finding(f"{recording.name}: {finding}")
         for track in tracks:
             scored = heard.get(track.summary.channel, [])
             calls.append(

@@ -1,8 +1,7 @@
 """Rows of a corpus manifest: a tab-separated file with the columns `file` and `label` at least.
 
-Further columns (`split`, `system`, `source`, `speaker`, `codec`, `transmission`,
-`original_rate_hz`, `edition`, `language`) are read where they are present and default
-otherwise.
+The optional columns are `split`, `system`, `source`, `speaker`, `codec`, `transmission`,
+`original_rate_hz`, `edition` and `language`.
 """
 
 from __future__ import annotations

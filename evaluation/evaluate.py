@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, decode
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.figures import heard
+from dfd.evaluation.figures import by_seconds
 from dfd.evaluation.figures.baselines import ELSEWHERE, published
 from dfd.evaluation.figures.breakdown import METHOD, FigureOptions, bare, evaluate
 from dfd.evaluation.figures.curves import curves
@@ -39,7 +39,7 @@ class RunOptions:
     Attributes:
         condition: condition applied to all recordings.
         conditions: further conditions, each compared with clean audio in a table.
-        by_seconds: whether to compute figures by seconds heard.
+        by_seconds: whether to compute figures by seconds by_seconds.
         join_unknown_speakers: whether to also join recordings without a speaker into streams.
         most_seconds: use only this much of each recording.
         threshold: threshold on P(spoof), overriding the model's own.
@@ -80,7 +80,7 @@ def evaluate_model(
         raise UserError(missing[options.condition])
     seconds = [
         value
-        for value in heard.SECONDS
+        for value in by_seconds.SECONDS
         if options.by_seconds and value * SAMPLE_RATE_HZ < model.traits.window_samples
     ]
     with bar("scoring", len(trials.recordings)) as tick:
@@ -188,9 +188,9 @@ def _by_seconds(
     labels = np.array([one.label for one in trials.recordings], dtype=np.int64)
     windows, lengths = scored.windows[condition], scored.lengths
     made = []
-    for seconds in heard.SECONDS:
-        scores = heard.scores_at(seconds, windows, scored.beginnings, lengths, model.traits)
-        made.append(heard.point(seconds, scores, labels, lengths))
+    for seconds in by_seconds.SECONDS:
+        scores = by_seconds.scores_at(seconds, windows, scored.beginnings, lengths, model.traits)
+        made.append(by_seconds.point(seconds, scores, labels, lengths))
     return made
 
 
@@ -205,8 +205,10 @@ def _streams(
     """Computes figures by seconds, for streams joined from one speaker's recordings."""
     rows = trials.recordings
     readable = ~np.isnan(scored.pooled(model, options.condition))
-    groups = heard.groups_to_join(rows, readable, unknown_speakers=options.join_unknown_speakers)
-    streams = heard.cut_into_streams(groups, scored.lengths)
+    groups = by_seconds.groups_to_join(
+        rows, readable, unknown_speakers=options.join_unknown_speakers
+    )
+    streams = by_seconds.cut_into_streams(groups, scored.lengths)
     points = [s for s in _STREAM_POINTS if s * SAMPLE_RATE_HZ < model.traits.window_samples]
     beginnings = {seconds: np.full(len(streams), np.nan) for seconds in points}
     batches = Batches(model.scorer, model.traits.window_samples, model.batch)
@@ -229,8 +231,8 @@ def _streams(
     labels = np.array([rows[stream[0]].label for stream in streams], dtype=np.int64)
     made = []
     for seconds in _STREAM_POINTS if streams else ():
-        scores = heard.scores_at(seconds, windows, beginnings, lengths, model.traits)
-        point = heard.point(seconds, scores, labels, lengths)
+        scores = by_seconds.scores_at(seconds, windows, beginnings, lengths, model.traits)
+        point = by_seconds.point(seconds, scores, labels, lengths)
         if point["all_there_is"]:
             break
         made.append(point)

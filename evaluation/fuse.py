@@ -12,14 +12,14 @@ import numpy.typing as npt
 from dfd.detector.fusion import FusedDetector
 from dfd.detector.spec import Calibration, ModelSpec
 from dfd.errors import UserError
-from dfd.evaluation.calibrate import LEAST_MACHINES, LEAST_PEOPLE, Call, Fitted, fit, hear
+from dfd.evaluation.calibrate import LEAST_MACHINES, LEAST_PEOPLE, Call, Fitted, fit, score_calls
 from dfd.evaluation.figures.calibration import fit_fusion
 
 _RESAMPLINGS = 100
 _SEED = 1
 
-# one channel of a recording, as each model hears it
-Heard = tuple[Call, ...]
+# one channel of a recording, scored by each model
+MemberCalls = tuple[Call, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +46,33 @@ def require_calibrated(specs: Sequence[ModelSpec]) -> None:
     for spec in specs:
         if spec.calibration == Calibration():
             raise UserError(
-                f"{spec.name} is not calibrated, so its scores cannot be weighed: fit it alone"
+                f"{spec.name} is not calibrated, so its scores cannot be weighted: fit it alone"
                 " first, with dfd calibrate --model"
             )
 
 
-def hear_members(
-    path: str, detector: FusedDetector, told: Callable[[str], None] = lambda words: None
-) -> list[Heard]:
+def score_members(
+    path: str, detector: FusedDetector, on_finding: Callable[[str], None] = lambda words: None
+) -> list[MemberCalls]:
     """Scores a recording by each model of a fusion, with one result for each channel.
 
     Args:
         path: path of the recording.
         detector: the fusion.
-        told: called with a sentence about anything cut short, damaged or not read.
+        on_finding: called with a sentence about anything cut short, damaged or not read.
 
     Raises:
         UserError: if it cannot be read.
     """
     first, *others = detector.members
-    columns = [hear(path, first, told), *(hear(path, member) for member in others)]
+    columns = [score_calls(path, first, on_finding), *(score_calls(path, member) for member in others)]
     rows = zip(*columns, strict=True)
     return [row for row in rows if len({len(call.raw) for call in row}) == 1]
 
 
 def fit_weights(
-    people: Sequence[Heard],
-    machines: Sequence[Heard],
+    people: Sequence[MemberCalls],
+    machines: Sequence[MemberCalls],
     spec: ModelSpec,
     false_alarms_per_hour: float,
 ) -> FittedFusion:
@@ -126,14 +126,14 @@ def fusion_fields(fitted: FittedFusion) -> dict[str, Any]:
     }
 
 
-def _sum(row: Heard, weights: npt.NDArray[np.float64]) -> Call:
-    """Adds what the models say of one channel."""
+def _sum(row: MemberCalls, weights: npt.NDArray[np.float64]) -> Call:
+    """Adds the weighted scores of the models for one channel."""
     columns = np.stack([call.raw for call in row], axis=1)
     return replace(row[0], raw=columns @ weights)
 
 
-def _fit(people: Sequence[Heard], machines: Sequence[Heard]) -> npt.NDArray[np.float64]:
-    """Fits weights with all calls of a class counting the same."""
+def _fit(people: Sequence[MemberCalls], machines: Sequence[MemberCalls]) -> npt.NDArray[np.float64]:
+    """Fits weights, with equal weight for all calls of a class."""
     rows = [*people, *machines]
     llrs = np.concatenate([np.stack([call.raw for call in row], axis=1) for row in rows])
     sizes = [len(row[0].raw) for row in rows]
@@ -142,7 +142,7 @@ def _fit(people: Sequence[Heard], machines: Sequence[Heard]) -> npt.NDArray[np.f
 
 
 def _intervals(
-    people: Sequence[Heard], machines: Sequence[Heard]
+    people: Sequence[MemberCalls], machines: Sequence[MemberCalls]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns both ends of the bootstrap intervals of the weights, resampling calls."""
     generator = np.random.default_rng(_SEED)

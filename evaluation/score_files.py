@@ -1,10 +1,10 @@
-"""Score files in the field's form, where a higher score speaks for bona fide.
+"""Score files in the usual formats, in which a higher score means bona fide.
 
 - ASVspoof 2019: `utterance attack label score`, attack `-` for bona fide
 - ASVspoof 2021: `utterance score`
 
-Inside, higher means spoof: scores are LLRs of spoof over bona fide and change their sign on the
-way, unless `higher_means` says otherwise.
+Elsewhere in this package a higher score means spoof: scores are LLRs of spoof over bona fide. They
+change their sign when they are written or read, unless `higher_means` says otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a score file; attack and label are empty in the form of 2021."""
+    """One line of a score file; attack and label are empty in the format of 2021."""
 
     utterance: str
     score: float
@@ -43,7 +43,7 @@ def write_scores(
     form: str = "2019",
     higher_means: str = "bonafide",
 ) -> None:
-    """Writes a line for each recording that has a score; others (NaN) have none.
+    """Writes a line for each recording that has a score; NaN means that there is none.
 
     Raises:
         UserError: if the file cannot be written.
@@ -66,10 +66,10 @@ def write_scores(
 
 
 def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line]:
-    """Lines by utterance, their scores turned so that higher means spoof; either form.
+    """Reads lines of either format, by utterance, with scores whose higher values mean spoof.
 
     Raises:
-        UserError: if a line is of neither form, a score is not a number, or an utterance is there
+        UserError: if a line has neither format, a score is not a number, or an utterance occurs
             twice.
     """
     sign = -1.0 if higher_means == "bonafide" else 1.0
@@ -81,7 +81,7 @@ def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        # from the right: a file name may hold blanks
+        # from the right, since a file name may contain blanks
         fields = line.strip().rsplit(maxsplit=3)
         if not (len(fields) == 4 and fields[2] in LABELS):
             fields = line.strip().rsplit(maxsplit=1)
@@ -91,22 +91,25 @@ def read_scores(path: Path, *, higher_means: str = "bonafide") -> dict[str, Line
             score = np.nan
         if len(fields) < 2 or not np.isfinite(score):
             raise UserError(
-                f"{path}:{number}: neither 'utterance attack label score' nor 'utterance score',"
-                " the score a number"
+                f"{path}:{number}: a line must be 'utterance attack label score' or 'utterance"
+                " score', where score is a number"
             )
         made = Line(fields[0], sign * score, *(fields[1:3] if len(fields) == 4 else ()))
         if made.utterance in lines:
-            raise UserError(f"{path}:{number}: {made.utterance} has a score already")
+            raise UserError(f"{path}:{number}: {made.utterance} has a score on an earlier line")
         lines[made.utterance] = made
     if not lines:
-        raise UserError(f"{path} holds no scores")
+        raise UserError(f"{path} contains no scores")
     return lines
 
 
 def match(
     lines: dict[str, Line], recordings: Sequence[Recording], path: Path
 ) -> tuple[FloatArray, int]:
-    """Scores (R,) of the recordings, NaN where the file has none, and how many lines are left over.
+    """Matches lines with recordings.
+
+    Returns:
+        Scores (R,) of the recordings, NaN if the file has none, and the number of unused lines.
 
     Raises:
         UserError: if a label of the file differs from the trial list, or no trial has a score.
@@ -118,21 +121,21 @@ def match(
             continue
         if line.label and LABELS[line.label] != one.label:
             raise UserError(
-                f"{path}: {one.name} is {line.label} there and"
+                f"{path}: {one.name} is labelled {line.label}, but"
                 f" {'spoof' if one.label else 'bonafide'} in the list of trials"
             )
         scores[row] = line.score
     found = int((~np.isnan(scores)).sum())
     if not found:
         raise UserError(
-            f"{path} has no score of the listed trials; its first utterance is"
-            f" {next(iter(lines))}, the list's is {recordings[0].name}"
+            f"{path} has no score for any of the listed trials; its first utterance is"
+            f" {next(iter(lines))}, that of the list is {recordings[0].name}"
         )
     return scores, len(lines) - found
 
 
 def recordings_of(lines: dict[str, Line], path: Path) -> list[Recording]:
-    """Trials as the form of 2019 itself tells them.
+    """Returns the trials of a score file in the format of 2019, which states their labels.
 
     Raises:
         UserError: if a line has no label.
@@ -140,7 +143,7 @@ def recordings_of(lines: dict[str, Line], path: Path) -> list[Recording]:
     made = []
     for line in lines.values():
         if not line.label:
-            raise UserError(f"{path} has no labels: name its trials by --protocol or --manifest")
+            raise UserError(f"{path} has no labels: name its trials with --protocol or --manifest")
         label = LABELS[line.label]
         system = line.attack if label else "human"
         made.append(Recording(line.utterance, label, system=system, utterance=line.utterance))

@@ -1,4 +1,4 @@
-"""What is to be scored: the recordings, where their audio lies, and which tables they call for."""
+"""Lists of trials: the recordings to score, where their audio is, and the breakdowns to compute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dfd.evaluation.corpus import Recording, read_manifest, refuse_duplicates
 
 
 class Against(Enum):
-    """Which bona fide recordings the spoofs of a row of a table are set against."""
+    """The bona fide recordings with which the spoofs in a row of a table are compared."""
 
     ALL = "all bona fide recordings"
     SOURCE = "the bona fide recordings of the same source"
@@ -23,7 +23,7 @@ class Against(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A breakdown: its key in the figures, the field of `Recording` it goes by, and how."""
+    """A breakdown: its key in the figures, the field of `Recording`, and the comparison."""
 
     name: str
     field: str
@@ -45,12 +45,16 @@ class TrialSet:
     """A list of trials.
 
     Attributes:
-        name: of the data set; "manifest" for a user's own.
-        subset: which part of it, in words.
-        recordings: the trials, their files relative to `audio_root`.
+        name: name of the data set; "manifest" for a user's own.
+        subset: description of the part of it.
+        recordings: the trials, with files relative to `audio_root`.
+        audio_root: folder of the audio.
         listed_in: the file (or folder) that lists them.
-        tables: breakdowns beside those by source and by system.
-        official_count: how many trials the set is known to have; None where that is not known.
+        tables: breakdowns besides those by source and by system.
+        official_count: published number of trials; None if it is not known.
+
+    Raises:
+        UserError: if an utterance is listed twice, or a label is missing.
     """
 
     name: str
@@ -71,7 +75,7 @@ class TrialSet:
 
     @property
     def sha256(self) -> str:
-        """Digest of the trial list: utterance, label, system, in order."""
+        """Digest of the trial list: utterances, labels and systems, in order."""
         digest = hashlib.sha256()
         for one in self.recordings:
             digest.update(f"{one.name}\t{one.label}\t{one.system}\n".encode())
@@ -79,7 +83,7 @@ class TrialSet:
 
 
 def from_manifest(path: Path, audio_root: Path, split: str | None = None) -> TrialSet:
-    """The trials of a manifest.
+    """Returns the trials of a manifest.
 
     Raises:
         UserError: if it cannot be read, lists a file twice or lacks a label.

@@ -1,8 +1,8 @@
-"""Prints the tables of a model card from what `dfd evaluate --report` wrote, as Markdown.
+"""Prints the tables of a model card as Markdown, from the reports of `dfd evaluate --report`.
 
     python scripts/card-tables.py DEV.json [CONDITIONS.json]
 
-The second file may hold conditions on a part of the trials only.
+The second report may have conditions for only a part of the trials.
 """
 
 import json
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-# tables of spoofs alone, set against all human recordings
+# tables of spoofs only, compared with all human recordings
 AGAINST_ALL = ("by_kind", "by_system")
 
 
 def percent(value: float | None) -> str:
-    """A share in percent; nothing for what cannot be measured."""
+    """Formats a share in percent; empty if there is none."""
     return "" if value is None else f"{100 * value:.1f}"
 
 
 def table(heads: list[str], rows: Iterable[list[str]]) -> None:
-    """Print a table."""
+    """Prints a table."""
     print("\n| " + " | ".join(heads) + " |")
     print("|" + "---|" * len(heads))
     for row in rows:
@@ -29,13 +29,13 @@ def table(heads: list[str], rows: Iterable[list[str]]) -> None:
 
 
 def pooled(figures: dict[str, Any]) -> None:
-    """Print the figures of all recordings together."""
+    """Prints the figures of all recordings together."""
     p = figures["pooled"]
     low, high = p["eer_interval"]
     rows = [
         ["pooled EER", f"{percent(p['eer'])} % (95 % interval {percent(low)} to {percent(high)})"],
         [
-            "mean EER within the sources that hold both labels",
+            "mean EER within the sources that have both labels",
             f"{percent(figures['within_source_mean_eer'])} %",
         ],
         ["AUC", f"{p['auc']:.3f}"],
@@ -56,14 +56,14 @@ def pooled(figures: dict[str, Any]) -> None:
             [
                 "false alerts on long human streams",
                 f"{long['alerts']} in {long['hours']:.2f} h, 95 % interval "
-                "{:.1f} to {:.1f} an hour".format(*long["alerts_per_hour_interval"]),
+                "{:.1f} to {:.1f} per hour".format(*long["alerts_per_hour_interval"]),
             ]
         )
     table(["figure", "dev"], rows)
 
 
 def seconds(figures: dict[str, Any]) -> None:
-    """Print equal error rates by what was heard."""
+    """Prints equal error rates by seconds of audio."""
     rows = [
         [f"{point['seconds']:g}", percent(point["eer"])]
         for point in figures["by_seconds"]
@@ -73,7 +73,7 @@ def seconds(figures: dict[str, Any]) -> None:
 
 
 def groups(figures: dict[str, Any], key: str) -> None:
-    """Print one row a source or system."""
+    """Prints one row for each source or system."""
     found = figures[key].items()
     if key == "by_system":
         found = sorted(found, key=lambda item: item[1]["eer"] or 0.0)
@@ -85,14 +85,14 @@ def groups(figures: dict[str, Any], key: str) -> None:
         if key in AGAINST_ALL:
             rows.append([name, counts[1], rates[0], missed])
         else:
-            rows.append([name or "not told", *counts, *rates, missed])
+            rows.append([name or "not stated", *counts, *rates, missed])
     title = key.removeprefix("by_")
     heads = [title, "human", "spoof", "EER %", "false alarms %", "missed %"]
     table([title, "n", "EER %", "missed %"] if key in AGAINST_ALL else heads, rows)
 
 
 def conditions(figures: dict[str, Any]) -> None:
-    """Print each condition beside clean."""
+    """Prints each condition in comparison with clean audio."""
     found = figures["conditions"]
     clean = found["clean"]["eer"]
     rows = [
@@ -110,7 +110,7 @@ def conditions(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Print all tables."""
+    """Prints all tables."""
     figures = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
     if not figures:
         raise SystemExit(__doc__)

@@ -1,4 +1,4 @@
-"""Draws docs/console-*.png and docs/report.png by a browser before a running daemon.
+"""Draws docs/console-*.png and docs/report.png: a browser's pictures of a running daemon.
 
 Needs dfd[serve,console,report,journal,demo], selenium, chromium, chromedriver and espeak-ng.
 """
@@ -39,7 +39,7 @@ QUEUES = ("sales", "support", "claims", "sales", "support")
 
 @contextlib.contextmanager
 def console(server: str, journal: Path) -> Iterator[str]:
-    """Runs `dfd console`; gives its address."""
+    """Runs `dfd console`; yields its address."""
     command = [sys.executable, "-m", "dfd", "console", "--port", "0", "--server", server]
     command += ["--journal", str(journal)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -52,7 +52,7 @@ def console(server: str, journal: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def calls(server: str, recordings: list[Path]) -> Iterator[None]:
-    """Calls that go on in real time, one with each recording over and over."""
+    """Runs calls in real time, each of which repeats one recording."""
     over = threading.Event()
 
     async def call(client: AsyncDetectionClient, number: int, path: Path) -> None:
@@ -83,7 +83,7 @@ def calls(server: str, recordings: list[Path]) -> Iterator[None]:
 
 
 def browser(microphone: Path) -> Any:
-    """A browser whose microphone plays a recording."""
+    """Starts a browser whose microphone plays a recording."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for word in (
@@ -96,7 +96,7 @@ def browser(microphone: Path) -> Any:
 
 
 class Camera:
-    """Takes pictures of pages when they show what they should."""
+    """Takes pictures of pages after they show the expected text."""
 
     def __init__(self, driver: Any, url: str, folder: Path, model: str) -> None:
         self._driver = driver
@@ -112,12 +112,12 @@ class Camera:
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
 
     def open(self, path: str, *wanted: str) -> None:
-        """Goes to a page and waits for what it says."""
+        """Opens a page and waits until it shows all of `wanted`."""
         self._driver.get(self._url + path)
         self.wait(*wanted)
 
     def wait(self, *wanted: str) -> None:
-        """Waits for what the page says."""
+        """Waits until the page shows all of `wanted`."""
         WebDriverWait(self._driver, 90).until(
             lambda driver: all(word in driver.find_element(By.ID, "main").text for word in wanted)
         )
@@ -128,7 +128,7 @@ class Camera:
         next(button for button in found if button.is_displayed()).click()
 
     def follow(self, name: str, *wanted: str) -> None:
-        """Follows a link of a table, which is drawn anew every second: asked of the page itself."""
+        """Follows a link of a table; the page looks it up, because it redraws it every second."""
         links = "[...document.querySelectorAll('td a')]"
         link = f"return {links}.find(one => one.innerText == arguments[0]).href"
         self.open(self._driver.execute_script(link, name).removeprefix(self._url), *wanted)
@@ -144,7 +144,7 @@ class Camera:
         self._save(name)
 
     def _save(self, name: str) -> None:
-        """Writes the picture with the name of the model, which a test holds against the card."""
+        """Writes the picture with the name of the model, which a test compares with the card."""
         said = PngInfo()
         said.add_text("Description", self._model)
         with Image.open(io.BytesIO(self._driver.get_screenshot_as_png())) as picture:
@@ -152,17 +152,17 @@ class Camera:
 
 
 def join(target: Path, parts: list[Path]) -> None:
-    """Writes recordings of any rates one after the other."""
+    """Writes recordings of any rates into one file, one after the other."""
     rate, samples = 16000, []
     for part in parts:
-        heard, its_rate = soundfile.read(part, dtype="float32")
-        level = 0.1 / max(float(np.sqrt(np.mean(np.square(heard)))), 1e-6)
-        samples.append(soxr.resample(heard * level, its_rate, rate))
+        wave, its_rate = soundfile.read(part, dtype="float32")
+        level = 0.1 / max(float(np.sqrt(np.mean(np.square(wave)))), 1e-6)
+        samples.append(soxr.resample(wave * level, its_rate, rate))
     soundfile.write(target, np.clip(np.concatenate(samples), -0.99, 0.99), rate)
 
 
 def finished_call(server: str, recording: Path) -> None:
-    """A call that ends before the pictures are taken, with a person first and then a machine."""
+    """Runs a call that ends before the pictures are taken: first a person, then a machine."""
 
     async def call() -> None:
         options = StreamOptions(stream_id="call-1038", labels={"queue": "claims"})
@@ -181,14 +181,14 @@ def finished_call(server: str, recording: Path) -> None:
 
 
 def model_of(server: str) -> str:
-    """The name and version of the daemon's model."""
+    """Returns the name and version of the daemon's model."""
     with DetectionClient(server) as client:
         (model,) = client.server_info().models
     return f"{model.name} {model.version}"
 
 
 def report(server: str, journal: Path, page: Path) -> None:
-    """The report of the call that is over."""
+    """Writes the report of the finished call."""
     command = [sys.executable, "-m", "dfd", "report", "call-1038", "--server", server]
     subprocess.run([*command, "--journal", journal, "--output", page], check=True)
 

@@ -1,8 +1,8 @@
-"""Draws docs/meter.svg: the meter of `dfd listen`, as a running daemon fed it.
+"""Draws docs/meter.svg: the meter of `dfd listen` with the answers of a real daemon.
 
-`--record RECORDING...` plays recordings to a daemon, keeps what it said in docs/meter.jsonl, and
-draws; without it the picture is drawn anew from that file, by the program as it is. A test does
-the same, and looks whether the model and its thresholds are still those of the bundled card:
+`--record RECORDING...` streams recordings to a daemon, keeps its answers in docs/meter.jsonl and
+draws the picture; without it, the current program draws the picture again from that file. A test
+does the same, and checks that the model and its thresholds are still those of the bundled card:
 
 dfd serve --port 50051 & python scripts/draw-meter.py --record RECORDING... --server localhost:50051
 """
@@ -28,12 +28,12 @@ from dfd.v1 import detection_pb2 as pb
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 KEPT, PICTURE = DOCS / "meter.jsonl", DOCS / "meter.svg"
 _CHUNK_SECONDS = 0.1
-# the address that the README tells, whichever was taken
+# the address in the README, whatever the real one was
 _SHOWN = "localhost:50051"
 
 
 async def record(recordings: list[Path], server: str) -> list[dict[str, Any]]:
-    """Plays recordings of one rate, one after the other, in real time; returns what was said."""
+    """Streams recordings of one rate in real time, one after the other; returns the answers."""
     state = MeterState(server=server, device="recording")
     lines: list[dict[str, Any]] = []
     opened = [open_recording(path) for path in recordings]
@@ -64,7 +64,7 @@ async def record(recordings: list[Path], server: str) -> list[dict[str, Any]]:
 
 
 def state_of(lines: list[dict[str, Any]]) -> MeterState:
-    """Returns the meter after what was said."""
+    """Returns the meter's state after all answers."""
     state = MeterState(server=_SHOWN, device="recording")
     fields = {one.message_type.name: name for name, one in _answers().items()}
     for line in lines:
@@ -83,17 +83,17 @@ def _answers() -> Any:
 
 
 def draw(state: MeterState) -> str:
-    """Returns the picture, as it stands in the file."""
+    """Returns the picture as SVG."""
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     console.print(render(state))
     drawn = console.export_svg(title="dfd listen")
-    # The picture fetches nothing: whoever looks at it has a monospaced font.
+    # the picture must fetch nothing: every viewer has a monospaced font
     drawn = re.sub(r"\s*@font-face \{.*?\}|\s*<!--.*?-->", "", drawn, flags=re.DOTALL)
     return drawn.replace("Fira Code", "monospace") + "\n"
 
 
 def kept() -> list[dict[str, Any]]:
-    """Returns what a daemon said when the picture was last recorded."""
+    """Returns the daemon's answers in the last recording."""
     return [json.loads(line) for line in KEPT.read_text(encoding="utf-8").splitlines()]
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Takes what `scripts/fuzz` found into the tests: the smallest inputs of each target, a line each.
+"""Copies inputs that `scripts/fuzz` found into the tests: the smallest of each target, one a line.
 
     scripts/keep-corpus.py CORPORA_FOLDER
 
 CORPORA_FOLDER has a folder for each target, as `scripts/fuzz all SECONDS CORPORA_FOLDER` leaves it.
-What is kept is kept small: libFuzzer adds an input for each new branch, so little is lost.
+Only small inputs are kept: libFuzzer adds an input for each new branch, so little is lost.
 """
 
 import base64

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Gives those lines of requirements.lock that an installation needs, with their hashes.
+"""Prints those lines of requirements.lock that an installation needs, with their hashes.
 
     scripts/locked.py REPORT
 
-REPORT is what `pip install --dry-run --report REPORT` says of what it would install. What stands
-behind goes to standard output, for `pip install --require-hashes --no-deps --requirement`. Where
-the lock lacks a package, or has another version of it, one sentence says so.
+REPORT comes from `pip install --dry-run --report REPORT`. The lines are for `pip install
+--require-hashes --no-deps --requirement`. If the lock lacks a package, or has another version of
+it, the script says so and fails.
 """
 
 import json
@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 
 LOCK = Path(__file__).parents[1] / "requirements.lock"
-# builds dfd itself, without an environment that pip would fill from the index unchecked
+# builds dfd itself, without pip's isolated environment, whose packages would not be checked
 _BUILDS = "setuptools"
 _PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
 
 
 def entries(text: str) -> dict[str, list[tuple[str, str]]]:
-    """Each package of a lock: its versions, for they may differ by system, and their lines."""
+    """Returns the versions of each package of a lock, which may differ by system, with lines."""
     found: dict[str, list[tuple[str, str]]] = {}
     for entry in re.split(r"\n(?=\S)", text.strip()):
         pin = _PIN.match(entry)
@@ -30,7 +30,7 @@ def entries(text: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def chosen(report: dict[str, object], lock: dict[str, list[tuple[str, str]]]) -> list[str]:
-    """The lines of what would be installed.
+    """Returns the lines of the packages that would be installed.
 
     Raises:
         ValueError: if the lock lacks one of them.

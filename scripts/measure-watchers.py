@@ -1,6 +1,6 @@
-"""Measures what watching costs a daemon: processor time and latency, without and with watchers.
+"""Measures the cost of watching to a daemon: CPU time and latency, without and with watchers.
 
-In turns, so that what else the machine does falls on both alike.
+The two are measured in turns, so that other load on the machine affects both equally.
 
 python scripts/measure-watchers.py --streams 200 --watchers 10 --turns 5 --seconds 20
 """
@@ -29,7 +29,7 @@ CHUNK_SECONDS = 0.1
 
 
 async def talk(client: AsyncDetectionClient, number: int, late: list[float]) -> None:
-    """One live stream of noise, for as long as it is let; notes how late each result is."""
+    """Sends one live stream of noise until cancelled; records how late each result is."""
     noise = np.random.default_rng(number).normal(0, 0.1, RATE)
     block = (np.clip(noise, -1, 1) * 32767).astype("<i2")[: int(RATE * CHUNK_SECONDS)].tobytes()
     options = StreamOptions(labels={"n": str(number)}, vad=VadOptions(min_speech_seconds=0.0))
@@ -52,10 +52,10 @@ async def talk(client: AsyncDetectionClient, number: int, late: list[float]) -> 
 
 
 async def look(address: str, watchers: int) -> None:
-    """Watches by several watchers at once; runs in a process of its own."""
+    """Runs several watchers at once; called in a process of its own."""
 
     async def one(number: int) -> None:
-        # a connection each, as browsers and terminals have
+        # a connection for each, like separate browsers and terminals
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.primary_user_agent", f"w{number}")]
         async with grpc.aio.insecure_channel(address, options) as channel:
             stub = DetectionServiceStub(channel)
@@ -66,7 +66,7 @@ async def look(address: str, watchers: int) -> None:
 
 
 async def measure(process: psutil.Process, late: list[float], seconds: float) -> dict[str, float]:
-    """A stretch of time: the daemon's share of a processor, and latency in milliseconds."""
+    """Measures for some seconds: the daemon's share of a processor, and latency in milliseconds."""
     late.clear()
     before, began = process.cpu_times(), time.monotonic()
     await asyncio.sleep(seconds)
@@ -78,7 +78,7 @@ async def measure(process: psutil.Process, late: list[float], seconds: float) ->
 
 
 async def run(options: Any) -> None:
-    """Measures without and with watchers, turn and turn about."""
+    """Measures without and with watchers, in turns."""
     command = [f"--model={options.model}", "--max-streams=1000", "--admission=fixed"]
     found: dict[int, list[dict[str, float]]] = {0: [], options.watchers: []}
     with started_daemon([*command, *options.serve]) as daemon:
@@ -100,7 +100,7 @@ async def run(options: Any) -> None:
                 await asyncio.sleep(4.0)
                 turn = await measure(process, late, options.seconds)
                 found[watchers].append(turn)
-                print(f"{options.streams} streams, {watchers} watchers: {_said(turn)}", flush=True)
+                print(f"{options.streams} streams, {watchers} watchers: {_text(turn)}", flush=True)
                 if watchers:
                     looking.terminate()
                 await looking.wait()
@@ -109,22 +109,22 @@ async def run(options: Any) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
     for watchers, turns in found.items():
         medians = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
-        print(f"median of {len(turns)} turns with {watchers} watchers: {_said(medians)}")
+        print(f"median of {len(turns)} turns with {watchers} watchers: {_text(medians)}")
 
 
-def _said(figures: dict[str, float]) -> str:
+def _text(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
 
 
 def main() -> None:
-    """Reads the options."""
+    """Reads the options and measures, or runs watchers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--watchers", type=int, default=10)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--model", default="noop", help="as dfd serve takes it")
-    parser.add_argument("serve", nargs="*", help="options of dfd serve, after --")
+    parser.add_argument("--model", default="noop", help="model, as for dfd serve")
+    parser.add_argument("serve", nargs="*", help="further options of dfd serve, after --")
     parser.add_argument("--look", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     asyncio.run(look(options.look, options.watchers) if options.look else run(options))

@@ -1,10 +1,10 @@
-"""Measures how often a watermark is read where there is none, and how often where there is one.
+"""Measures how often a watermark is detected in recordings without one, and in recordings with one.
 
 PYTHONPATH=. python scripts/measure-watermarks.py CORPUS --count 1000 --marked 200
 
-CORPUS holds a manifest (docs/evaluation.md); people's recordings are drawn at random from it, and
-each is read by its first four seconds, clean and through telephone conditions. Some are marked by
-Perth's own package first.
+CORPUS contains a manifest (docs/evaluation.md). Human recordings are drawn from it at random, and
+the first four seconds of each are read, clean and under telephone conditions. Some are also marked
+by Perth's own package first.
 """
 
 import argparse
@@ -26,12 +26,12 @@ SECONDS = 4.0
 
 
 def main() -> None:
-    """Prints a line a condition."""
+    """Prints a line for each condition."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--count", type=int, default=1000, help="recordings of people")
-    parser.add_argument("--skip", type=int, default=0, help="leave out the first so many of them")
-    parser.add_argument("--marked", type=int, default=200, help="of them, marked as well")
+    parser.add_argument("--count", type=int, default=1000, help="number of human recordings")
+    parser.add_argument("--skip", type=int, default=0, help="skip this many of them first")
+    parser.add_argument("--marked", type=int, default=200, help="mark this many of them too")
     parser.add_argument("--conditions", default="clean,ulaw,opus-24k,loss")
     parser.add_argument("--out", type=Path, help="write every reading here, tab-separated")
     options = parser.parse_args()
@@ -42,7 +42,7 @@ def main() -> None:
     random.Random(0).shuffle(rows)
     rows = rows[options.skip : options.skip + options.count]
     found: dict[tuple[str, bool], list[float]] = {}
-    spent = heard = 0.0
+    cpu_seconds = read_seconds = 0.0
     for number, row in enumerate(rows):
         plain = decode(options.corpus / row.file).samples[: int(SECONDS * SAMPLE_RATE_HZ)]
         kinds = [(False, plain)]
@@ -53,25 +53,25 @@ def main() -> None:
                 generator = np.random.default_rng(zlib.crc32(row.file.encode()))
                 ready = condition(samples, generator)
                 began = time.process_time()
-                said = read(reader, ready)
-                spent += time.process_time() - began
-                heard += len(ready) / SAMPLE_RATE_HZ
-                found.setdefault((name, is_marked), []).append(said)
+                confidence = read(reader, ready)
+                cpu_seconds += time.process_time() - began
+                read_seconds += len(ready) / SAMPLE_RATE_HZ
+                found.setdefault((name, is_marked), []).append(confidence)
                 if options.out is not None:
                     with options.out.open("a", encoding="utf-8") as file:
-                        line = (row.file, len(ready), name, int(is_marked), f"{said:.4f}")
+                        line = (row.file, len(ready), name, int(is_marked), f"{confidence:.4f}")
                         file.write("\t".join(map(str, line)) + "\n")
     for (name, is_marked), values in sorted(found.items()):
         levels = np.quantile(values, (0.0, 0.01, 0.5, 0.99, 0.999, 1.0))
         words = " ".join(f"{level:.3f}" for level in levels)
         kind = "marked" if is_marked else "people"
         print(f"{name:10} {kind} {len(values):5}  min 1 % median 99 % 99.9 % max: {words}")
-    print(f"{1000 * spent / heard:.1f} ms of CPU a second read")
+    print(f"{1000 * cpu_seconds / read_seconds:.1f} ms of CPU per second of audio")
 
 
 @torch.inference_mode()
 def read(reader: torch.nn.Module, samples: FloatArray) -> float:
-    """What one excerpt says."""
+    """Returns the confidence for one excerpt."""
     return float(reader(torch.from_numpy(samples).unsqueeze(0)))
 
 

@@ -1,11 +1,12 @@
-"""Changes every threshold of a room, one at a time, and sees whether a test of the room notices.
+"""Changes every threshold of a room, one at a time, and checks that a test of the room fails.
 
     python scripts/mutate.py                            all of streaming/
     python scripts/mutate.py streaming/judgement        a part of it
 
-A threshold is a number in a constant of a module or in a default of a class. Each is made larger
-and smaller by a third or more, in a copy of the room: first the module's own test runs, then, where
-that passes, all tests of the room. What no test notices is named, and the exit status is 1.
+A threshold is a number in a module's constant or in the default of a class's attribute. Each is
+made larger and smaller by a third or more, in a copy of the room. The module's own test runs first
+and, if it passes, all tests of the room. Changes that no test notices are listed, and the exit
+status is then 1.
 """
 
 import argparse
@@ -23,19 +24,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# what tests import, brought once
+# libraries that the tests import, imported once for all runs
 LIBRARIES = ("numpy", "scipy.signal", "soxr", "webrtcvad")
-# what may change without any test noticing, and why
+# constants whose value makes no difference to results, and why
 EQUIVALENT = {
-    "_BLOCK_SECONDS": "the size of a piece: what comes of the audio is the same for any",
-    "_LEAST_PROBABILITY": "keeps a logarithm finite; nothing depends on where",
-    "_SEGMENTS_PER_SECOND": "how densely a spectrum is sampled: any density gives the same band",
+    "_BLOCK_SECONDS": "size of a block: the results are the same for any",
+    "_LEAST_PROBABILITY": "keeps a logarithm finite; nothing depends on its value",
+    "_SEGMENTS_PER_SECOND": "density of a spectrum's samples: any density gives the same band",
 }
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One number made another."""
+    """One number, changed."""
 
     path: Path
     name: str
@@ -48,7 +49,7 @@ class Mutant:
         return f"{self.path}:{self.line}: {self.name}: {self.old} -> {self.new}"
 
     def applied(self, source: str) -> str:
-        """The module's text with the change."""
+        """Returns the module's source with the change."""
         lines = source.splitlines(keepends=True)
         first, last = self.columns
         line = lines[self.line - 1]
@@ -57,7 +58,7 @@ class Mutant:
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
-    """The mutants of a module."""
+    """Yields the mutants of a module."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     for scope in ast.walk(tree):
         if not isinstance(scope, ast.Module | ast.ClassDef):
@@ -84,14 +85,14 @@ def mutants(path: Path) -> Iterator[Mutant]:
 
 
 def changed(value: float) -> list[float]:
-    """A number made larger and smaller."""
+    """Returns a number made larger and smaller."""
     if isinstance(value, int):
         return [max(value + 1, value * 3 // 2), min(value - 1, value * 2 // 3)]
     return [value * 1.5, value / 1.5]
 
 
 class Copy:
-    """A copy of one room and its tests, beside links to everything else."""
+    """A copy of one room, with links to its tests and to everything else."""
 
     def __init__(self, folder: Path, room: str) -> None:
         self.folder = folder
@@ -109,7 +110,11 @@ class Copy:
             (folder / name).symlink_to(ROOT / name)
 
     def passes(self, tests: Path) -> bool:
-        """Whether these tests pass on the copy; in a child, which has the libraries already."""
+        """Runs tests on the copy in a child process, which has the libraries already.
+
+        Returns:
+            Whether they pass.
+        """
         child = os.fork()
         if child == 0:
             status = 1
@@ -117,7 +122,7 @@ class Copy:
                 status = self._run(tests)
             except BaseException:
                 traceback.print_exc()
-            finally:  # whatever happens, the child ends here
+            finally:  # whatever happens, the child must end here
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
@@ -134,7 +139,7 @@ class Copy:
         return pytest.main(["-q", "-x", "-p", "no:cacheprovider", str(tests)])
 
     def survives(self, mutant: Mutant) -> bool:
-        """Whether no test of the room notices."""
+        """Returns whether all tests of the room pass with a mutant."""
         target = self.folder / mutant.path
         before = target.read_text(encoding="utf-8")
         target.write_text(mutant.applied(before), encoding="utf-8")
@@ -148,7 +153,7 @@ class Copy:
 
 
 def main() -> None:
-    """Runs the mutants of what is named."""
+    """Runs the mutants of a room or a part of one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("path", nargs="?", default="streaming", help="a room, or a part of one")
     path = Path(parser.parse_args().path)
@@ -161,7 +166,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(Path(folder), path.parts[0])
         if not copy.passes(Path("tests") / path.parts[0]):
-            sys.exit(f"{copy.log.read_text()}\nmutate: the tests fail as it is")
+            sys.exit(f"{copy.log.read_text()}\nmutate: the tests fail without any change")
         for mutant in found:
             if copy.survives(mutant):
                 survivors.append(mutant)

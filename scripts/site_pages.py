@@ -1,7 +1,7 @@
-"""A hook of MkDocs: adds pages that lie beside the code to the site, and adapts links to them.
+"""A hook for MkDocs that adds pages from outside docs/ to the site, and rewrites links.
 
-Links in the pages are those that work in the repository. Here a link to a page that the site has
-leads to it there, and a link to any other file of the repository to a copy of that file.
+The pages have links that work in the repository. In the site, a link to one of its pages leads to
+that page, and a link to any other file of the repository to a copy of that file.
 """
 
 import os
@@ -28,7 +28,7 @@ _INLINE_CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
 
 def sources(files: Files) -> dict[str, str]:
-    """Where each page of the site lies in the repository."""
+    """Maps the path of each page in the repository to its place in the site."""
     own = [file.src_uri for file in files if file.generated_by is None]
     return {f"docs/{name}": name for name in own} | PAGES
 
@@ -50,24 +50,24 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, files: Files, **_: Any) -> str:
-    """Turns the links of one page."""
+    """Rewrites the links of one page."""
     known = sources(files)
     by_place = {place: source for source, place in known.items()}
     here = page.file.src_uri
     source = by_place[here]
 
-    def turned(match: re.Match[str]) -> str:
+    def rewritten(match: re.Match[str]) -> str:
         target = os.path.normpath(Path(source).parent / match[1])
         place = known.get(target)
         if place is None and (ROOT / target).is_file():
             place = f"files/{target}"
         return match[1] if place is None else os.path.relpath(place, Path(here).parent)
 
-    return _LINK.sub(turned, markdown)
+    return _LINK.sub(rewritten, markdown)
 
 
 def _links(source: str) -> list[str]:
-    """What a page of the repository links to, from the repository's root."""
+    """Returns the targets of a page's links, relative to the repository's root."""
     path = ROOT / source
     text = _INLINE_CODE.sub("", path.read_text(encoding="utf-8"))
     return [os.path.normpath(path.parent.relative_to(ROOT) / link) for link in _LINK.findall(text)]

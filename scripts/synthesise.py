@@ -1,7 +1,7 @@
-"""Makes synthetic speech, for the demonstration and the tests.
+"""Makes synthetic speech for the demonstration and the tests.
 
-By eSpeak NG, which the bundled detector was trained on, or by hibari, a small neural synthesiser of
-2026 that it was not.
+It uses eSpeak NG, on which the bundled detector was trained, or hibari, a small neural synthesiser
+of 2026 on which it was not.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("text")
     parser.add_argument("--voice", default="en-us")
     parser.add_argument("--pitch", type=int, default=50)
-    parser.add_argument("--neural", action="store_true", help="by hibari, in its own voice")
+    parser.add_argument("--neural", action="store_true", help="use hibari, in its own voice")
     options = parser.parse_args()
     if options.neural:
         from hibari import SAMPLE_RATE, Hibari

@@ -29,7 +29,7 @@ def members(found: Sequence[ModelMember]) -> str:
 def calibration(found: Calibration | None) -> str:
     """Writes the step from raw scores to evidence as a formula."""
     if found is None:
-        return "not told"
+        return "not stated"
     sign = "-" if found.offset < 0 else "+"
     return (
         f"LLR = {found.scale:.3g} * log-odds {sign} {abs(found.offset):.3g};"

@@ -1,4 +1,4 @@
-"""Curves of a set of scores, thinned to what a plot can show."""
+"""Curves of a set of scores, reduced to as many points as a plot can show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CALIBRATION_BINS = 10
 
 
 def curves(llrs: FloatArray, labels: IntArray) -> dict[str, Any]:
-    """The curves of LLRs (N,), both labels among them."""
+    """Computes the curves of LLRs (N,) of both labels."""
     return {
         "roc": error_rates(llrs, labels),
         "histogram": histogram(llrs, labels),
@@ -28,12 +28,12 @@ def curves(llrs: FloatArray, labels: IntArray) -> dict[str, Any]:
 
 
 def error_rates(llrs: FloatArray, labels: IntArray) -> dict[str, list[float]]:
-    """Operating points: threshold on the LLR, false-alarm rate, miss rate; at most some hundred.
+    """Computes up to a few hundred points: LLR threshold, false-alarm rate and miss rate.
 
     The last point, which never alerts, has no finite threshold and is left out.
     """
     thresholds, false_alarm, miss = (part[:-1] for part in metrics.roc(llrs, labels))
-    # as many points as a drawing needs, spaced along the curve rather than along the scores
+    # as many points as a plot needs, spaced along the curve rather than along the scores
     length = np.hypot(np.diff(_stretched(false_alarm)), np.diff(_stretched(miss)))
     way = np.concatenate(([0.0], np.cumsum(length)))
     kept = np.unique(np.searchsorted(way, np.linspace(0, way[-1], _POINTS)))
@@ -45,7 +45,7 @@ def error_rates(llrs: FloatArray, labels: IntArray) -> dict[str, list[float]]:
 
 
 def histogram(llrs: FloatArray, labels: IntArray) -> dict[str, list[float]]:
-    """Counts of each label in bins of equal width; the outermost bins hold what lies beyond."""
+    """Counts each label in bins of equal width; the outermost bins include what is beyond them."""
     low, high = np.quantile(llrs, [0.002, 0.998])
     if low == high:
         low, high = low - 1, high + 1
@@ -59,7 +59,7 @@ def histogram(llrs: FloatArray, labels: IntArray) -> dict[str, list[float]]:
 
 
 def reliability(llrs: FloatArray, labels: IntArray) -> list[dict[str, float]]:
-    """Bins of equal count: mean P(spoof) at the set's own prior, share of spoofs, count."""
+    """Computes mean P(spoof) at the set's own prior and the share of spoofs, in equal bins."""
     probabilities = at_own_prior(llrs, labels)
     order = np.argsort(probabilities, kind="stable")
     return [
@@ -73,7 +73,7 @@ def reliability(llrs: FloatArray, labels: IntArray) -> list[dict[str, float]]:
 
 
 def _stretched(rate: FloatArray) -> FloatArray:
-    """Normal deviates, in which DET curves are drawn."""
+    """Converts rates to normal deviates, the scale of DET curves."""
     from scipy.special import ndtri
 
     return np.asarray(ndtri(np.clip(rate, 1e-5, 1 - 1e-5)), dtype=np.float64)

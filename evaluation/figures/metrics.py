@@ -17,10 +17,12 @@ IntArray = npt.NDArray[np.int64]
 
 
 def roc(scores: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Thresholds and, for "spoof if score >= threshold", false-alarm and miss rates, ascending.
+    """Returns ascending thresholds, with the false-alarm and miss rates of "score >= threshold".
 
-    Ties in score move together. The last point is a threshold above every score. Raises
-    `ValueError` unless both classes are present.
+    Equal scores share one point. The last point is a threshold above every score.
+
+    Raises:
+        ValueError: if a class is missing.
     """
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     spoof, human = int((labels == 1).sum()), int((labels == 0).sum())
@@ -38,13 +40,13 @@ def roc(scores: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray, F
 
 
 def eer(scores: FloatArray, labels: IntArray) -> float:
-    """Equal error rate (0 to 1) by linear interpolation of the ROC curve."""
+    """Returns the equal error rate (0 to 1) by linear interpolation of the ROC curve."""
     _, false_alarm, miss = roc(scores, labels)
     return _crossing(false_alarm, miss)
 
 
 def eer_convex_hull(scores: FloatArray, labels: IntArray) -> float:
-    """Equal error rate (0 to 1) on the lower convex hull of the ROC curve; never above `eer`."""
+    """Returns the equal error rate on the lower convex hull of the ROC curve; at most `eer`."""
     _, false_alarm, miss = roc(scores, labels)
     hull: list[tuple[float, float]] = []
     # from the point that alerts always to the one that never does
@@ -57,12 +59,12 @@ def eer_convex_hull(scores: FloatArray, labels: IntArray) -> float:
 
 
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
-    """Twice the signed area of a triangle, above zero where b lies on or beyond the line a-c."""
+    """Returns twice the signed area of a triangle: 0 or more if b is on or beyond the line a-c."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _crossing(false_alarm: FloatArray, miss: FloatArray) -> float:
-    """Where a curve of falling false alarms and rising misses has both equal."""
+    """Returns the rate at which falling false alarms and rising misses are equal."""
     gap = miss - false_alarm
     after = int(np.argmax(gap >= 0))
     if after == 0:
@@ -73,20 +75,20 @@ def _crossing(false_alarm: FloatArray, miss: FloatArray) -> float:
 
 
 def auc(scores: FloatArray, labels: IntArray) -> float:
-    """Area under the ROC curve, ties counted half."""
+    """Returns the area under the ROC curve; ties count half."""
     _, false_alarm, miss = roc(scores, labels)
     return float(np.trapezoid((1 - miss)[::-1], false_alarm[::-1]))
 
 
 def cllr(llrs: FloatArray, labels: IntArray) -> float:
-    """Cost of natural-log likelihood ratios, in bits; 0 is perfect, 1 is uninformative."""
+    """Returns the cost of natural-log LLRs, in bits; 0 is perfect, 1 is uninformative."""
     spoof = np.logaddexp(0, -llrs[labels == 1]).mean()
     human = np.logaddexp(0, llrs[labels == 0]).mean()
     return float((spoof + human) / 2 / np.log(2))
 
 
 def min_cllr(scores: FloatArray, labels: IntArray) -> float:
-    """Cllr after the best monotone calibration (pool adjacent violators)."""
+    """Returns Cllr after the best monotone calibration (pool adjacent violators)."""
     from scipy.optimize import isotonic_regression
 
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
@@ -108,10 +110,11 @@ def min_dcf(
     rejection_cost: float = 1.0,
     acceptance_cost: float = 10.0,
 ) -> float:
-    """Smallest detection cost over all thresholds, divided by that of the better trivial system.
+    """Returns the minimum detection cost over all thresholds, normalised.
 
-    `rejection_cost` is that of a bona fide recording called spoof (the field's "miss"),
-    `acceptance_cost` that of a spoof called bona fide (the field's "false acceptance").
+    It is divided by the cost of the better trivial system. `rejection_cost` is the cost of a bona
+    fide recording called spoof (the field's "miss"), `acceptance_cost` that of a spoof called bona
+    fide (the field's "false acceptance").
     """
     _, false_alarm, miss = roc(scores, labels)
     rejected, accepted = rejection_cost * (1 - spoof_prior), acceptance_cost * spoof_prior
@@ -122,7 +125,7 @@ def min_dcf(
 def expected_calibration_error(
     probabilities: FloatArray, labels: IntArray, bins: int = 10
 ) -> float:
-    """Mean absolute gap between P(spoof) and the spoof share, in `bins` bins of equal count."""
+    """Returns the mean gap between P(spoof) and the share of spoofs in bins of equal count."""
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     gaps = [abs(probabilities[part].mean() - labels[part].mean()) * len(part) for part in parts]
@@ -137,7 +140,7 @@ def eer_interval(
     seed: int = 0,
     coverage: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `eer`; each class is resampled with replacement."""
+    """Returns a percentile bootstrap interval of `eer`, resampling each class."""
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     generator = np.random.default_rng(seed)
     order = np.argsort(scores, kind="stable")
@@ -157,6 +160,6 @@ def eer_interval(
 def _share_below(
     place: IntArray, ends: IntArray, size: int, generator: np.random.Generator
 ) -> FloatArray:
-    """Share of a resampled class that lies before each of `ends` in the order of scores."""
+    """Returns the share of a resampled class before each of `ends`, in the order of scores."""
     drawn = np.bincount(place[generator.integers(0, place.size, place.size)], minlength=size)
     return np.concatenate(([0], np.cumsum(drawn)))[ends] / place.size

@@ -77,7 +77,7 @@ def read_asv_scores(path: Path) -> AsvScores:
     attacks = []
     for number, (source, kind, text) in columns(path, 3):
         if kind not in by_kind:
-            raise UserError(f"{path}:{number}: {kind!r} is none of {', '.join(_KINDS)}")
+            raise UserError(f"{path}:{number}: {kind!r} is not one of {', '.join(_KINDS)}")
         try:
             score = float(text)
         except ValueError:
@@ -89,17 +89,16 @@ def read_asv_scores(path: Path) -> AsvScores:
             attacks.append(source)
     for kind, scores in by_kind.items():
         if not scores:
-            raise UserError(f"{path}: no {kind} trial, and all three kinds are needed")
+            raise UserError(f"{path}: no {kind} trial, but all three kinds are needed")
     target, nontarget, spoof = (np.array(by_kind[kind]) for kind in _KINDS)
     return AsvScores(target, nontarget, spoof, np.array(attacks))
 
 
 def asv_errors(asv: AsvScores, attack: str | None = None) -> AsvErrors:
-    """Error rates at the EER threshold; spoofs of one attack only, if one is named.
+    """Computes the error rates at the EER threshold, optionally with spoofs of one attack only.
 
     The threshold is the highest score that is rejected at the operating point where misses and
-    acceptances differ least, as in the challenge's own scoring: that score itself is then
-    accepted.
+    acceptances differ least; as in the challenge's own scoring, that score itself is then accepted.
     """
     scores = np.concatenate((asv.target, asv.nontarget))
     is_target = np.repeat([1, 0], [asv.target.size, asv.nontarget.size])
@@ -120,10 +119,10 @@ def asv_errors(asv: AsvScores, attack: str | None = None) -> AsvErrors:
 
 
 def weights(errors: AsvErrors, model: CostModel | None = None) -> tuple[float, float]:
-    """C1 and C2.
+    """Returns C1 and C2.
 
     Raises:
-        UserError: if one of them is not above zero, so that no cost is defined.
+        UserError: if one of them is not above zero, so that the cost is not defined.
     """
     model = model or CostModel()
     first = model.target_prior * (model.cm_miss_cost - model.asv_miss_cost * errors.miss)
@@ -140,13 +139,16 @@ def weights(errors: AsvErrors, model: CostModel | None = None) -> tuple[float, f
 def min_tdcf(
     scores: FloatArray, labels: IntArray, errors: AsvErrors, model: CostModel | None = None
 ) -> float:
-    """Smallest normalised tandem cost over all thresholds.
+    """Returns the minimum normalised tandem cost over all thresholds.
 
     Args:
-        scores: of the detector, (N,), higher: more likely spoof.
-        labels: (N,), 1 for spoof.
-        errors: of the verifier.
+        scores: scores of the detector, (N,), higher: more likely spoof.
+        labels: labels (N,), 1 for spoof.
+        errors: error rates of the verifier.
         model: priors and costs.
+
+    Raises:
+        UserError: if the cost is not defined.
     """
     first, second = weights(errors, model)
     _, false_alarm, miss = metrics.roc(scores, labels)

@@ -1,1 +1,1 @@
-"""Figures shown: in `words`, as `plots` and as one HTML `report`."""
+"""Shows figures: as `text`, as `plots` and as one HTML `report`."""

@@ -1,4 +1,4 @@
-"""Plots of an evaluation as SVG, to stand inside a page."""
+"""Plots of an evaluation as SVG, to be embedded in a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from scipy.special import ndtri
 
 HUMAN, SPOOF, INK, FAINT = "#2a7f9e", "#c8553d", "#26323a", "#9aa7af"
-# Any: matplotlib types its keys by name, in some versions only
+# Any, because only some versions of matplotlib type the keys
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10.0,
@@ -38,7 +38,7 @@ _DET_TICKS = (0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95
 
 
 def _styled(draw: Callable[_P, str]) -> Callable[_P, str]:
-    """Runs a drawing with this module's style, whatever the process has set."""
+    """Draws with this module's style, whatever the process has set."""
 
     @wraps(draw)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> str:
@@ -50,7 +50,7 @@ def _styled(draw: Callable[_P, str]) -> Callable[_P, str]:
 
 @_styled
 def det(roc: dict[str, list[float]], eer: float) -> str:
-    """Miss rate over false-alarm rate, both on the scale of normal deviates."""
+    """Plots the miss rate over the false-alarm rate, both as normal deviates."""
     figure, axes = _new(4.6, 4.3)
     false_alarm, miss = (np.array(roc[key]) for key in ("false_alarm_rate", "miss_rate"))
     drawn = (false_alarm > 0) & (miss > 0) & (false_alarm < 1) & (miss < 1)
@@ -80,7 +80,7 @@ def det(roc: dict[str, list[float]], eer: float) -> str:
 
 @_styled
 def roc_curve(roc: dict[str, list[float]], auc: float) -> str:
-    """Spoofs found over false alarms."""
+    """Plots detected spoofs over false alarms."""
     figure, axes = _new(4.6, 4.3)
     false_alarm, miss = (np.array(roc[key]) for key in ("false_alarm_rate", "miss_rate"))
     # the point that never alerts is not listed
@@ -99,7 +99,7 @@ def roc_curve(roc: dict[str, list[float]], auc: float) -> str:
 
 @_styled
 def histogram(bins: dict[str, list[float]], threshold: float | None) -> str:
-    """Scores of both labels, each by its own share."""
+    """Plots the distribution of scores of each label."""
     figure, axes = _new(9.4, 3.1)
     edges = np.array(bins["edges_llr"])
     for key, name, colour in (("bonafide", "bona fide", HUMAN), ("spoof", "spoof", SPOOF)):
@@ -129,14 +129,14 @@ def histogram(bins: dict[str, list[float]], threshold: float | None) -> str:
 
 @_styled
 def calibration(bins: Sequence[dict[str, float]]) -> str:
-    """Share of spoofs over P(spoof), bins of equal count."""
+    """Plots the share of spoofs over P(spoof), in bins of equal count."""
     figure, axes = _new(4.6, 4.3)
     x, y, count = (
         np.array([entry[key] for entry in bins])
         for key in ("mean_probability", "spoof_share", "count")
     )
     axes.plot([0, 1], [0, 1], color=FAINT, lw=0.8, ls=":")
-    # one deviation of a share of so many recordings
+    # one standard deviation of a share of this many recordings
     spread = np.sqrt(np.maximum(y * (1 - y), 1e-9) / count)
     axes.errorbar(x, y, spread, fmt="o-", color=HUMAN, ecolor=FAINT, ms=5, lw=1.4)
     axes.set_xlabel("P(spoof) given")
@@ -149,7 +149,7 @@ def calibration(bins: Sequence[dict[str, float]]) -> str:
 
 @_styled
 def bars(rows: Sequence[tuple[str, float, tuple[float, float] | None]], name: str) -> str:
-    """EER by group, with its interval where there is one; rates are shares."""
+    """Plots the EER of each group, with its interval if it has one; rates are shares."""
     figure, axes = _new(9.4, 0.9 + 0.26 * len(rows))
     places = np.arange(len(rows))
     axes.barh(places, [100 * eer for _, eer, _ in rows], height=0.66, color=HUMAN, alpha=0.75)
@@ -173,7 +173,7 @@ def bars(rows: Sequence[tuple[str, float, tuple[float, float] | None]], name: st
 
 @_styled
 def evidence(points: Sequence[dict[str, Any]], name: str) -> str:
-    """EER and quartiles of the LLR of both labels, by seconds heard."""
+    """Plots the EER, and the quartiles of the LLR of each label, by seconds of audio."""
     figure = Figure(figsize=(9.4, 3.3), layout="constrained")
     with_eer = [point for point in points if point["eer"] is not None]
     all_axes = figure.subplots(1, 2 if with_eer else 1, squeeze=False)[0]
@@ -211,14 +211,14 @@ def _new(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """An `svg` element; its ids start with `name`, so that a page holds several."""
+    """Returns an `svg` element whose ids start with `name`, so that a page can contain several."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{name}-", text)
-    # as wide as the page lets it be, which may know how wide it was meant to be
+    # as wide as the page allows; the page can use the intended width
     return re.sub(
         r'<svg (.*?)width="([\d.]+)pt" height="[^"]*pt"',
         r'<svg \1role="img" style="--meant: \2px"',

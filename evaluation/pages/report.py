@@ -1,4 +1,4 @@
-"""Figures as one HTML page that needs nothing beside it."""
+"""Figures as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dfd.evaluation.pages import plots
-from dfd.evaluation.pages.words import percent, subset
+from dfd.evaluation.pages.text import percent, subset
 
 _MOST_BARS = 60
 _TITLES = {
@@ -40,7 +40,7 @@ class Breakdown:
 
 
 def report(figures: dict[str, Any]) -> str:
-    """The page of the figures that `run` made."""
+    """Returns the page of the figures of an evaluation."""
     environment = Environment(
         loader=PackageLoader("dfd.evaluation.pages"),
         autoescape=True,
@@ -77,7 +77,7 @@ def _conditions(conditions: dict[str, dict[str, Any]]) -> Markup | None:
 
 def _breakdowns(figures: dict[str, Any]) -> Iterator[Breakdown]:
     shown: set[str] = set()
-    # a set's own word for its systems (attack, vocoder) goes before the general one
+    # a set's own name for its systems (attack, vocoder) takes precedence over the general one
     for name in sorted(figures["tables"], key=lambda name: name == "by_system"):
         table, groups = figures["tables"][name], figures[name]
         if table["by"] in shown or not any(groups):
@@ -102,7 +102,7 @@ def _breakdowns(figures: dict[str, Any]) -> Iterator[Breakdown]:
 
 
 def _published(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    """Published rows and this run's own among them, best first."""
+    """Returns the published rows together with this run's own, best first."""
     rows = list(figures.get("published", ()))
     if not rows:
         return []

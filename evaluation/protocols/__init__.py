@@ -1,4 +1,4 @@
-"""The public data sets, each from its own lists and folders as they are unpacked."""
+"""The public data sets, each read from its own lists and folders as they are unpacked."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _ENDINGS = {"eval": "eval.trl", "dev": "dev.trl", "train": "train.trn"}
 
 
 def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet:
-    """The trials of one partition below `root`.
+    """Returns the trials of one partition below `root`.
 
     Raises:
         UserError: if the protocol or its audio is missing or broken.

@@ -1,7 +1,7 @@
 """ASVspoof 2021, logical access: https://doi.org/10.5281/zenodo.4837263.
 
 The keys have eight columns: speaker, utterance, codec, transmission, attack, label, trim,
-partition (`progress`, `eval`, `hidden`). Published figures are of `eval`.
+partition (`progress`, `eval`, `hidden`). Published figures are for `eval`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEYS = ("LA/CM/trial_metadata.txt", "CM/trial_metadata.txt", "trial_metadata.tx
 
 
 def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet:
-    """The trials of one partition, or of all, below `root`.
+    """Returns the trials of one partition, or of all, below `root`.
 
     Raises:
         UserError: if the keys or the audio are missing or broken, or no row belongs to the
@@ -38,7 +38,7 @@ def read(root: Path, subset: str = "eval", keys: Path | None = None) -> TrialSet
         label = layout.label_of(fields[5], path, number)
         if fields[7] not in SUBSETS[:3]:
             raise UserError(
-                f"{path}:{number}: partition {fields[7]!r} is none of {', '.join(SUBSETS[:3])}"
+                f"{path}:{number}: partition {fields[7]!r} is not one of {', '.join(SUBSETS[:3])}"
             )
         if subset in ("all", fields[7]):
             rows.append((fields, label))

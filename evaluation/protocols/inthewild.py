@@ -1,4 +1,4 @@
-"""In-the-Wild (Müller and others 2022): audio beside a `meta.csv` of file, speaker, label."""
+"""In-the-Wild (Müller and others 2022): audio next to a `meta.csv` of file, speaker, label."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _COLUMNS = ("file", "speaker", "label")
 
 
 def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
-    """Every recording.
+    """Returns every recording as a trial.
 
     Raises:
         UserError: if `meta.csv` is missing or broken.
     """
     path = layout.find_list(root, ("meta.csv",), keys, "meta.csv")
-    # a list that was named apart from the audio
+    # the list may be elsewhere than the audio
     folder = path.parent.relative_to(root) if root in path.parents else Path()
     recordings = []
     try:

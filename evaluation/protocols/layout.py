@@ -1,4 +1,4 @@
-"""Finding the files of a data set below one folder, and reading their columns."""
+"""Finds the files of a data set below one folder, and reads their columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEPTH = 4
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    """The folder itself, then those below it, level by level, in order of name."""
+    """Yields the folder itself, then those below it, level by level, sorted by name."""
     level = [root]
     for _ in range(depth + 1):
         yield from level
@@ -29,10 +29,10 @@ def _children(folder: Path) -> list[Path]:
 
 
 def find_list(root: Path, names: Sequence[str], given: Path | None, what: str) -> Path:
-    """The list of trials: the one given, or the first of `names` that lies below `root`.
+    """Returns the path of the list of trials: `given`, or the first of `names` below `root`.
 
     Raises:
-        UserError: if it is missing; the message says what was looked for.
+        UserError: if it is missing.
     """
     if given is not None:
         if not given.is_file():
@@ -49,7 +49,7 @@ def find_list(root: Path, names: Sequence[str], given: Path | None, what: str) -
 
 
 def find_audio(root: Path, folder_names: Sequence[str], utterances: Sequence[str]) -> Path:
-    """The folder that holds the first utterances as FLAC or WAV, the usual ones looked at first.
+    """Returns the folder of the first utterances as FLAC or WAV; the usual folders are tried first.
 
     Raises:
         UserError: if no folder below `root` contains any of the first hundred.
@@ -60,19 +60,20 @@ def find_audio(root: Path, folder_names: Sequence[str], utterances: Sequence[str
             if any((folder / f"{utterance}{suffix}").is_file() for suffix in AUDIO_SUFFIXES):
                 return folder
     raise UserError(
-        f"no audio of the listed utterances below {root}: looked for {folder_names[0]}/"
-        f"{utterances[0]}.flac, or .wav, {_DEPTH} folders deep"
+        f"there is no audio of the listed utterances below {root} (searched {_DEPTH} levels deep"
+        f" for {folder_names[0]}/{utterances[0]}.flac or .wav): give the folder that the set was"
+        " unpacked into as --audio-root"
     )
 
 
 def audio_file(folder: Path, root: Path, utterance: str) -> str:
-    """The file of an utterance, relative to `root`; FLAC unless only a WAV is there."""
+    """Returns the file of an utterance, relative to `root`: FLAC, unless there is only a WAV."""
     flac, wave = (folder / f"{utterance}{suffix}" for suffix in AUDIO_SUFFIXES)
     return str((wave if not flac.exists() and wave.exists() else flac).relative_to(root))
 
 
 def columns(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a list whose columns are separated by blanks, with their line numbers.
+    """Yields the rows of a list whose columns are separated by blanks, with their line numbers.
 
     Raises:
         UserError: if the file cannot be read, is empty, or a row has another number of columns.
@@ -91,11 +92,11 @@ def columns(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
     if empty:
-        raise UserError(f"{path} lists nothing")
+        raise UserError(f"{path} is empty")
 
 
 def label_of(word: str, path: Path, number: int) -> int:
-    """0 for bona fide, 1 for spoof.
+    """Returns 0 for bona fide, 1 for spoof.
 
     Raises:
         UserError: if the word is unknown.

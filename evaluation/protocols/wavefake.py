@@ -1,7 +1,7 @@
 """WaveFake: https://doi.org/10.5281/zenodo.5642694, folders of generated audio by vocoder.
 
-A folder `ljspeech_melgan` or `..._ljspeech` holds what a vocoder made of LJSpeech. Bona fide
-are LJSpeech and JSUT themselves, which are unpacked beside it (`LJSpeech-1.1/wavs`,
+A folder `ljspeech_melgan` or `..._ljspeech` contains a vocoder's versions of LJSpeech. LJSpeech and
+JSUT themselves are bona fide; they are unpacked next to it (`LJSpeech-1.1/wavs`,
 `jsut_ver1.1/basic5000/wav`).
 """
 
@@ -25,10 +25,10 @@ _BONAFIDE = {
 
 
 def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
-    """All vocoders' folders of one voice, or of both, with its bona fide recordings.
+    """Returns the recordings of all vocoders for one voice, or for both, and the bona fide ones.
 
     Raises:
-        UserError: if a voice has generated audio and no bona fide one, or there is none at all.
+        UserError: if a voice has generated but no bona fide audio, or there is none at all.
     """
     if keys is not None:
         raise UserError("WaveFake is listed by its folders: leave out --keys")
@@ -46,15 +46,15 @@ def read(root: Path, subset: str = "all", keys: Path | None = None) -> TrialSet:
     voices = sorted({recording.source for recording in generated})
     if not voices:
         raise UserError(
-            f"{root} holds no folder of generated audio such as ljspeech_melgan/: name the folder"
-            " that WaveFake was unpacked into as --audio-root"
+            f"{root} contains no folder of generated audio such as ljspeech_melgan/: name the"
+            " folder that WaveFake was unpacked into as --audio-root"
         )
     for voice in wanted:
         if _VOICES[voice] in voices and not human.get(voice):
             where = "LJSpeech-1.1/wavs" if voice == "ljspeech" else "jsut_ver1.1/basic5000/wav"
             raise UserError(
-                f"{root} holds no bona fide recordings of {_VOICES[voice]}: unpack it there, so"
-                f" that {where} lies below, or choose --subset {_other(voice)}"
+                f"{root} contains no bona fide recordings of {_VOICES[voice]}: unpack it there, so"
+                f" that there is a folder {where}, or choose --subset {_other(voice)}"
             )
     bonafide = [one for voice in wanted if _VOICES[voice] in voices for one in human[voice]]
     return TrialSet(

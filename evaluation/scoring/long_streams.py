@@ -1,4 +1,4 @@
-"""False alerts per hour: bona fide recordings joined into long streams, judged as live ones."""
+"""False alerts per hour of bona fide recordings, joined into long streams like live ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dfd.offline.recording import score_recording
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding
 
-# audio of a stream, in pieces, to the alerts it raised
+# takes the audio of a stream, in pieces, to the number of alerts
 CountAlerts = Callable[[Iterator[FloatArray]], int]
 
 
@@ -43,12 +43,12 @@ def false_alerts(
     condition: Condition,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Alerts per hour of human speech, on one stream for each speaker of each source.
+    """Counts alerts per hour of human speech, with one stream for each speaker of each source.
 
-    Every recording goes through `condition` first. The interval of the rate is Garwood's (1936),
-    exact for alerts that come independently of each other.
-    Recordings without a speaker make one stream a source, whose voice then changes within it:
-    they are told apart in `unnamed_speakers`. Unreadable recordings are left out.
+    `condition` is applied to every recording first. The interval of the rate is Garwood's (1936),
+    which is exact for independent alerts. Recordings of a source without a speaker make one stream,
+    whose voice then changes within it; these are reported separately, in `unnamed_speakers`.
+    Unreadable recordings are left out.
     """
     streams: dict[tuple[str, str], list[Recording]] = defaultdict(list)
     for one in recordings:
@@ -81,7 +81,7 @@ def false_alerts(
 
 
 class _Joined:
-    """Audio of some recordings, one after the other; counts what it gave."""
+    """The audio of several recordings, one after the other; counts the samples it has yielded."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The detector as it is served, at the side of an evaluation."""
+"""The detector as it is served, for an evaluation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Model:
     """How recordings are scored.
 
     Attributes:
-        scorer: gives the LLRs of windows.
-        traits: how recordings are cut, and what the scores of their windows say together.
+        scorer: computes the LLRs of windows.
+        traits: how recordings are cut, and how the scores of their windows are combined.
         threshold: P(spoof) from which a recording counts as an alert.
-        batch: windows a call should have.
-        facts: what the figures say of the model.
+        batch: number of windows per call.
+        facts: properties of the model that are reported with the figures.
     """
 
     scorer: Scorer
@@ -31,7 +31,7 @@ class Model:
 
 
 def as_model(detector: LoadedModel) -> Model:
-    """The detector with its own window, hop, least speech, evidence and cumulative threshold.
+    """Returns a detector with its own window, hop, minimum speech, evidence and threshold.
 
     Raises:
         UserError: if it does not work at 16 kHz.
@@ -39,8 +39,8 @@ def as_model(detector: LoadedModel) -> Model:
     spec = detector.spec
     if spec.sample_rate_hz != SAMPLE_RATE_HZ:
         raise UserError(
-            f"{spec.name} works at {spec.sample_rate_hz} Hz; evaluation is made for models that"
-            f" work at {SAMPLE_RATE_HZ}"
+            f"{spec.name} works at {spec.sample_rate_hz} Hz, but only models that work at"
+            f" {SAMPLE_RATE_HZ} Hz can be evaluated"
         )
 
     return Model(

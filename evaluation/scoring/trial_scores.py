@@ -1,4 +1,4 @@
-"""Trials to scores: audio is decoded once, ahead of the detector, and scored in full batches."""
+"""Scores trials: audio is decoded once, ahead of the detector, and scored in full batches."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ NO_SCORE = "the network gave no finite score"
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """A recording under the first condition, and its windows under each."""
+class _Prepared:
+    """A recording under the first condition, and its windows under each condition."""
 
     wave: FloatArray
     windows: dict[str, list[Window]]
@@ -39,11 +39,11 @@ class TrialScores:
     """Scores of R recordings.
 
     Attributes:
-        windows: by condition, the windows of each recording; none where it is unreadable.
-        beginnings: by seconds, LLRs (R,) of the first so many seconds; shorter than a window.
-        lengths: in samples, (R,); 0 where it is unreadable.
-        unreadable: file to reason.
-        incomplete: file to what of it is cut, damaged or left; it has a score all the same.
+        windows: by condition, the windows of each recording; none if it is unreadable.
+        beginnings: by seconds (shorter than a window), LLRs (R,) of the first seconds.
+        lengths: in samples, (R,); 0 if the recording is unreadable.
+        unreadable: reason by file.
+        incomplete: what was cut short, damaged or not read, by file; these still have a score.
     """
 
     windows: dict[str, list[WindowScores]]
@@ -53,7 +53,7 @@ class TrialScores:
     incomplete: dict[str, str] = field(default_factory=dict)
 
     def pooled(self, model: Model, condition: str) -> Scores:
-        """Score of each recording (R,) under a condition; NaN where it is unreadable."""
+        """Returns the score of each recording (R,) under a condition; NaN if it is unreadable."""
         return np.array([scores.score(model.traits) for scores in self.windows[condition]])
 
 
@@ -71,14 +71,14 @@ def score_trials(
     """Scores recordings under each condition.
 
     Args:
-        recordings: what to score.
-        audio_root: where their files lie.
-        model: scores them.
-        conditions: by name, in the order they are applied.
-        beginnings: seconds, shorter than the model's window, to score apart, under the first
-            condition.
-        most_seconds: hear only so much of each recording.
-        jobs: threads that decode and apply the conditions.
+        recordings: the recordings to score.
+        audio_root: folder of their files.
+        model: how to score them.
+        conditions: conditions by name.
+        beginnings: lengths in seconds, shorter than the model's window; the beginnings of these
+            lengths are scored separately, under the first condition.
+        most_seconds: use only this much of each recording.
+        jobs: number of threads that decode and apply the conditions.
         progress: called after each recording.
     """
     found = TrialScores(
@@ -89,7 +89,7 @@ def score_trials(
     batches = Batches(model.scorer, model.traits.window_samples, model.batch)
     first = next(iter(conditions))
 
-    def prepare(recording: Recording) -> _Heard | UserError:
+    def prepare(recording: Recording) -> _Prepared | UserError:
         try:
             decoded = decode(audio_root / recording.file)
         except UserError as error:
@@ -102,7 +102,7 @@ def score_trials(
             for name, condition in conditions.items()
         }
         windows = {name: cut(made, model.traits) for name, made in waves.items()}
-        return _Heard(waves[first], windows)
+        return _Prepared(waves[first], windows)
 
     for row, made in enumerate(_ahead(prepare, recordings, jobs)):
         if isinstance(made, UserError):
@@ -125,17 +125,17 @@ def score_trials(
 
 
 def generator_of(recording: Recording) -> np.random.Generator:
-    """Chance for a recording's conditions, the same each time."""
+    """Returns the random generator for a recording's conditions, seeded by its name."""
     return np.random.default_rng(zlib.crc32(recording.name.encode()))
 
 
 def _ahead(
-    prepare: Callable[[Recording], _Heard | UserError],
+    prepare: Callable[[Recording], _Prepared | UserError],
     recordings: Sequence[Recording],
     jobs: int,
-) -> Iterator[_Heard | UserError]:
-    """Results in order, a bounded number of them made ahead by threads."""
-    waiting: deque[Future[_Heard | UserError]] = deque()
+) -> Iterator[_Prepared | UserError]:
+    """Yields results in order; threads prepare a bounded number of them ahead."""
+    waiting: deque[Future[_Prepared | UserError]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for recording in recordings:

@@ -1,1 +1,1 @@
-"""What a telephone call does to speech: `codecs`, a `room`, and named `conditions`."""
+"""The effects of a telephone call on speech: `codecs`, a `room`, and named `conditions`."""

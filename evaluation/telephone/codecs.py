@@ -1,7 +1,7 @@
-"""Speech through the codecs of telephony and the web, encoded and decoded in memory.
+"""Encodes speech with the codecs of telephony and the web and decodes it again, in memory.
 
-PyAV's FFmpeg does most; GSM 06.10 is libsndfile's; what neither has goes through the program
-`ffmpeg`.
+PyAV's FFmpeg has most codecs, and libsndfile has GSM 06.10; for the rest the program `ffmpeg` is
+run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GSM = "libgsm"
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a codec is used: FFmpeg's encoder, its options, the container, the rate it runs at."""
+    """A codec: FFmpeg's encoder and its options, the container, and the rate it works at."""
 
     name: str
     encoder: str
@@ -35,7 +35,7 @@ def _bit_rate(kilobits: float) -> tuple[tuple[str, str], ...]:
 
 
 def opus(kilobits: int) -> Codec:
-    """Opus in its mode for speech, at so many kbit/s."""
+    """Returns Opus in its speech mode, at a bit rate in kbit/s."""
     options = (*_bit_rate(kilobits), ("application", "voip"))
     return Codec(f"opus-{kilobits}k", "libopus", "ogg", options)
 
@@ -63,7 +63,7 @@ WEB = (
 
 
 def through_codec(samples: FloatArray, codec: Codec, *, ffmpeg: str = "ffmpeg") -> FloatArray:
-    """Encode and decode 16 kHz mono samples (N,); returns float32 (N,), padded or cut to N.
+    """Encodes and decodes 16 kHz mono samples (N,); returns float32 (N,), padded or cut to N.
 
     Raises:
         UserError: if nothing installed supports the codec.
@@ -142,10 +142,10 @@ def _by_program(pcm: npt.NDArray[np.int16], codec: Codec, ffmpeg: str) -> npt.ND
         decoded = subprocess.run(decode, input=encoded, capture_output=True, check=True).stdout
     except FileNotFoundError as error:
         raise UserError(
-            f"this PyAV has no encoder {codec.encoder} and ffmpeg is not installed, so {codec.name}"
-            " is unavailable"
+            f"{codec.name} is unavailable, because this PyAV has no encoder {codec.encoder} and"
+            " there is no ffmpeg: install ffmpeg"
         ) from error
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise UserError(f"ffmpeg cannot do {codec.name}: {''.join(last)}") from error
+        raise UserError(f"ffmpeg cannot encode {codec.name}: {''.join(last)}") from error
     return np.frombuffer(decoded, dtype="<i2").astype(np.int16)

@@ -1,7 +1,7 @@
-"""Named telephone conditions: what happens to a recording before it is scored.
+"""Named telephone conditions, applied to recordings before they are scored.
 
 A condition takes samples (N,) at 16 kHz and a generator seeded by the recording's name, so that a
-recording meets the same loss, noise and room each time, and gives samples (N,).
+recording gets the same loss, noise and room each time, and returns samples (N,).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PACKET_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
 def condition_named(name: str) -> Condition:
-    """A codec by name, `noise-N` (white noise at N dB SNR), `loss` or `room`.
+    """Returns a condition: a codec by name, `noise-N` (white noise, N dB SNR), `loss` or `room`.
 
     Raises:
         UserError: for any other name.
@@ -52,7 +52,9 @@ def condition_named(name: str) -> Condition:
 
 
 def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str]]:
-    """The conditions that work here, tried on a tenth of a second, and why the others do not.
+    """Returns the conditions that work on this machine, and why the others do not.
+
+    Each is tried on a tenth of a second.
 
     Raises:
         UserError: for a name that is not a condition.
@@ -71,7 +73,7 @@ def available(names: Sequence[str]) -> tuple[dict[str, Condition], dict[str, str
 
 
 def white_noise(samples: FloatArray, generator: np.random.Generator, snr_db: float) -> FloatArray:
-    """Samples (N,) in white noise, `snr_db` below their own power."""
+    """Adds white noise to samples (N,), `snr_db` below their own power."""
     noise = generator.normal(size=samples.size)
     power = float(np.sqrt(np.mean(samples**2))) * 10 ** (-snr_db / 20)
     return np.asarray(samples + power * noise, dtype=np.float32)
@@ -80,7 +82,7 @@ def white_noise(samples: FloatArray, generator: np.random.Generator, snr_db: flo
 def packet_loss(
     samples: FloatArray, generator: np.random.Generator, rate: float = 0.05
 ) -> FloatArray:
-    """Samples (N,) with 20 ms packets lost at random and replaced by the one before, halved."""
+    """Replaces random 20 ms packets of samples (N,) by the previous packet at half amplitude."""
     made = samples.copy()
     lost = generator.random(samples.size // _PACKET_SAMPLES) < rate
     for index in np.flatnonzero(lost[1:]) + 1:

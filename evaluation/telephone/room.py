@@ -1,4 +1,4 @@
-"""A small room by the image method (Allen and Berkley 1979)."""
+"""A small room, simulated by the image method (Allen and Berkley 1979)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from dfd.evaluation.audio import SAMPLE_RATE_HZ, FloatArray
 
 ROOM_METRES = (3.5, 3.0, 2.5)
 ABSORPTION = 0.3
-DECAY_SECONDS = 0.34  # what these give, by Schroeder's curve
+DECAY_SECONDS = 0.34  # follows from these, by Schroeder's curve
 _SOUND_METRES_PER_SECOND = 343.0
 _PLACES = 8
 _MARGIN_METRES = 0.4
 
 
 def reverberate(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Samples (N,) as heard in the room, at their own level; one of 8 pairs of places."""
+    """Adds the reverberation of the room to samples (N,), at one of 8 pairs of positions.
+
+    The level stays the same.
+    """
     from scipy.signal import fftconvolve
 
     response = impulse_response(int(generator.integers(_PLACES)))
@@ -28,9 +31,9 @@ def reverberate(samples: FloatArray, generator: np.random.Generator) -> FloatArr
 
 @lru_cache(maxsize=_PLACES)
 def impulse_response(place: int) -> FloatArray:
-    """Response from a mouth to a microphone, float32, its direct sound at sample 0.
+    """Returns the response from a mouth to a microphone, float32; the direct sound is at sample 0.
 
-    Every wall takes `ABSORPTION` of the energy.
+    Every wall absorbs `ABSORPTION` of the energy.
     """
     generator = np.random.default_rng(place)
     room = np.array(ROOM_METRES)
@@ -53,7 +56,7 @@ def impulse_response(place: int) -> FloatArray:
     distance = np.sqrt(squares)
     direct = float(np.linalg.norm(source - microphone))
     delay = np.round((distance - direct) / _SOUND_METRES_PER_SECOND * SAMPLE_RATE_HZ).astype(int)
-    heard = distance < direct + reach
-    left = reflected ** np.arange(count.max() + 1)  # after so many bounces
-    response = np.bincount(delay[heard], weights=left[count[heard]] / distance[heard])
+    near = distance < direct + reach
+    gain = reflected ** np.arange(count.max() + 1)  # by number of reflections
+    response = np.bincount(delay[near], weights=gain[count[near]] / distance[near])
     return np.asarray(response * direct, dtype=np.float32)

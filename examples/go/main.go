@@ -52,7 +52,7 @@ func readWav(path string) (wav, error) {
 		}
 		at += 8 + size + size%2
 	}
-	return found, fmt.Errorf("%s holds no audio", path)
+	return found, fmt.Errorf("%s contains no audio", path)
 }
 
 func send(stream pb.DetectionService_StreamingDetectClient, audio wav) error {
@@ -85,7 +85,7 @@ func run(path, address string) error {
 	if err != nil {
 		return err
 	}
-	// without TLS: every grpc-go 1.x has this one, also Debian's
+	// without TLS; every grpc-go 1.x has this option, Debian's too
 	connection, err := grpc.Dial(address, grpc.WithInsecure())
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func run(path, address string) error {
 	if err != nil {
 		return err
 	}
-	// a refusal is told by Recv, in full
+	// Recv returns the reason of a refusal in full
 	go send(stream, audio)
 	for {
 		response, err := stream.Recv()

@@ -34,7 +34,7 @@ function readWav(file) {
     }
     at += 8 + size + (size % 2);
   }
-  throw new Error(`${file} holds no audio`);
+  throw new Error(`${file} contains no audio`);
 }
 
 async function send(call, wav) {

@@ -1,10 +1,9 @@
-"""Between dataclasses and the messages of the contract, field by field.
+"""Converts between dataclasses and the messages of the contract, field by field.
 
-The contract is written once, in the .proto file. A dataclass that stands for a message has the
-message's own names, with units where Python has plain numbers: `hop_seconds` is the Duration
-`hop_duration` (or `hop_offset`, `hop_delay`, `hop`), `sample_rate_hz` is `sample_rate_hertz`, an
-enum's member has the word of the contract's value without its prefix. What has no value is None
-here and unset there.
+The contract is written only once, in the .proto file. A dataclass for a message has the message's
+own names, with units where Python has plain numbers: `hop_seconds` is the Duration `hop_duration`
+(or `hop_offset`, `hop_delay`, `hop`), and `sample_rate_hz` is `sample_rate_hertz`. An enum's member
+has the name of the contract's value without its prefix. An unset field is None in a dataclass.
 """
 
 import functools
@@ -37,23 +36,22 @@ Read = Callable[[Any], Any]
 
 
 def duration(seconds: float) -> Duration:
-    """Seconds as a message, to the nanosecond."""
+    """Converts seconds to a message, to the nanosecond."""
     whole, nanos = divmod(round(seconds * _NANOS), _NANOS)
     return Duration(seconds=whole, nanos=nanos)
 
 
 def seconds(message: Duration) -> float:
-    """A message as seconds."""
+    """Converts a message to seconds."""
     return float((message.seconds * _NANOS + message.nanos) / 1e9)
 
 
 def to_message(kind: type[_M], /, *sources: object, **given: Any) -> _M:
-    """A message with all that it has in common with some objects.
+    """Makes a message from the attributes of objects that have the names of its fields.
 
     Args:
-        kind: of the message.
-        sources: objects whose attributes are named as the contract's fields are; the first that
-            has an attribute counts.
+        kind: type of the message.
+        sources: the objects; an attribute is taken from the first that has it.
         given: fields that are not taken from the sources, by the contract's names.
     """
     values: dict[str, Any] = {}
@@ -68,11 +66,11 @@ def to_message(kind: type[_M], /, *sources: object, **given: Any) -> _M:
 
 
 def from_message(kind: type[_T], /, *messages: Message, **given: Any) -> _T:
-    """A dataclass with all that it has in common with some messages.
+    """Makes a dataclass from the fields of messages that have the names of its attributes.
 
     Args:
         kind: the dataclass; a field `proto` gets the first message itself.
-        messages: the first that has a field counts.
+        messages: the messages; a field is taken from the first that has it.
         given: fields that are not taken from the messages.
     """
     wanted: Any = kind
@@ -82,7 +80,7 @@ def from_message(kind: type[_T], /, *messages: Message, **given: Any) -> _T:
 
 
 def wire_name(name: str, descriptor: Descriptor) -> str | None:
-    """The field of a message that a Python name stands for; None where there is none."""
+    """Returns the field of a message that belongs to a Python name; None if there is none."""
     known, other = descriptor.fields_by_name, _OTHER_NAMES.get(name, "")
     if name.endswith("_seconds"):
         stem = name.removesuffix("_seconds")
@@ -94,7 +92,7 @@ def wire_name(name: str, descriptor: Descriptor) -> str | None:
 
 
 def words(kind: EnumDescriptor) -> dict[int, str]:
-    """The values of an enum, each by its number as a word without the prefix, in lower case."""
+    """Returns the names of an enum's values by number, without the prefix and in lower case."""
     prefix = kind.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {
         number: value.name.removeprefix(prefix).lower()
@@ -108,7 +106,7 @@ def _is_duration(field: FieldDescriptor) -> bool:
 
 @functools.cache
 def _filled(kind: Descriptor, sources: tuple[type, ...]) -> tuple[tuple[str, int, str, Read], ...]:
-    """Field, number of the source, its attribute, and how the value is put."""
+    """Returns field, number of the source, its attribute, and the converter, for each field."""
     plan: dict[str, tuple[str, int, str, Read]] = {}
     for number, source in enumerate(sources):
         for attribute in dir(source):
@@ -120,7 +118,7 @@ def _filled(kind: Descriptor, sources: tuple[type, ...]) -> tuple[tuple[str, int
 
 @functools.cache
 def _put(kind: Descriptor) -> dict[str, Read]:
-    """How the value of each field is put."""
+    """Returns the converter to the message's type, for each field."""
     return {field.name: _putter(field) for field in kind.fields}
 
 
@@ -165,7 +163,7 @@ def _same(value: object) -> object:
 
 @functools.cache
 def _read(kind: Any, messages: tuple[Descriptor, ...]) -> tuple[tuple[str, int, Read], ...]:
-    """Name, number of the message, and how the value is read from it."""
+    """Returns name, number of the message, and the reader, for each attribute."""
     hints = typing.get_type_hints(kind)
     plan: list[tuple[str, int, Read]] = []
     for one in fields(kind):
@@ -182,7 +180,7 @@ def _read(kind: Any, messages: tuple[Descriptor, ...]) -> tuple[tuple[str, int, 
 
 
 def _reader(field: FieldDescriptor, hint: Any) -> Read:
-    """Reads a field as the type that a dataclass wants."""
+    """Returns a reader of a field as the type that a dataclass declares."""
     name = field.name
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return lambda message: dict(getattr(message, name))
@@ -200,7 +198,7 @@ def _reader(field: FieldDescriptor, hint: Any) -> Read:
 
 
 def _taker(field: FieldDescriptor, wanted: Any) -> Read:
-    """Takes one value of a field."""
+    """Returns the converter of one value of a field."""
     if _is_duration(field):
         return seconds
     if field.message_type is not None:
@@ -211,7 +209,7 @@ def _taker(field: FieldDescriptor, wanted: Any) -> Read:
 
 
 def _word(wanted: type[Enum], words: dict[int, str], number: int) -> Enum:
-    """The member that a value names; `unspecified` for one of a later contract."""
+    """Returns the member with a value's name; `unspecified` for a value of a later contract."""
     try:
         return wanted(words.get(number, ""))
     except ValueError:

@@ -1,7 +1,7 @@
-"""How many processors this process may use: by its affinity, and by its container's quota.
+"""The number of processors that this process may use, from its affinity and its container's quota.
 
-`os.cpu_count()` is that of the machine. With as many threads as that a container which may use
-two of 64 cores is stopped by the kernel for most of each period, in the middle of a window.
+`os.cpu_count()` is the number of the machine. With that many threads, a container that may use two
+of 64 cores is stopped by the kernel for most of each period, in the middle of a window.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ _ROOT = Path("/")
 
 
 def usable(root: Path = _ROOT) -> int:
-    """The processors that this process may keep busy, at least one.
+    """Returns the number of processors that this process may keep busy, at least one.
 
     Args:
-        root: of the file system.
+        root: root of the file system.
     """
     known = hasattr(os, "sched_getaffinity")
     most = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
@@ -26,25 +26,25 @@ def usable(root: Path = _ROOT) -> int:
 
 
 def limit(root: Path = _ROOT) -> int | None:
-    """`usable` where a quota lowers it, for what else chooses well; None: nothing does.
+    """Returns `usable` if there is a quota; None if libraries can choose by themselves.
 
     Args:
-        root: of the file system.
+        root: root of the file system.
     """
     return None if cpu_quota(root) is None else usable(root)
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:
-    """The processors' time a second that the control groups above allow; None: no limit.
+    """Returns the processor time per second that the control groups allow; None if unlimited.
 
-    Groups nest, and each has its own limit: the smallest holds.
+    Groups are nested, and each may have a limit; the smallest applies.
     """
     found = [limit for folder in _folders(root) if (limit := _limit(folder)) is not None]
     return min(found, default=None)
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Where the limits of this process stand, those of its group's ancestors included."""
+    """Yields the folders with the limits of this process's group and of the group's ancestors."""
     mounts = root / "sys/fs/cgroup"
     lines: list[str] = []
     with contextlib.suppress(OSError):

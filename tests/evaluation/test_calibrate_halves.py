@@ -8,7 +8,7 @@ import pytest
 
 from dfd.clients.sources.recording import open_recordings
 from dfd.detector import Detector, load_detector
-from dfd.evaluation.calibrate import fit, hear
+from dfd.evaluation.calibrate import fit, score_calls
 from dfd.offline.recording import score_recording
 from dfd.streaming.options import AudioFormat
 from dfd.streaming.types import Encoding
@@ -67,7 +67,7 @@ def test_the_other_half_alarms_as_often_as_was_stated() -> None:
     half = len(people) // 2
     ours, others = people[:half], people[half:]
     detector = load_detector(device="cpu", warm=False, batch_buckets=(1, 2, 4))
-    calls = [call for path in ours for call in hear(path, detector)]
+    calls = [call for path in ours for call in score_calls(path, detector)]
     threshold = fit(calls, [], detector.spec, PER_HOUR).threshold
     judge = Rethresholded(detector, threshold.value)
     count = sum(alarms(path, judge) for path in others)

@@ -58,7 +58,7 @@ def test_2019_finds_a_protocol_that_lies_elsewhere(tmp_path: Path) -> None:
         ("LA_0039 LA_E_1 - A11", ":1: 4 columns instead of 5"),
         ("LA_0039 LA_E_1 - A11 fake", "'fake' is neither bonafide nor spoof"),
         ("LA_0039 LA_E_1 - A11 bonafide", "attack 'A11' does not fit label 'bonafide'"),
-        ("", "lists nothing"),
+        ("", "is empty"),
     ],
 )
 def test_2019_mistakes_are_one_line(tmp_path: Path, line: str, message: str) -> None:
@@ -106,7 +106,7 @@ def test_2021_keeps_the_channel(tmp_path: Path) -> None:
 def test_2021_refuses_another_partition(tmp_path: Path) -> None:
     path = tmp_path / "trial_metadata.txt"
     path.write_text("LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim train\n")
-    with pytest.raises(UserError, match="partition 'train' is none of"):
+    with pytest.raises(UserError, match="partition 'train' is not one of"):
         asvspoof2021.read(tmp_path)
 
 

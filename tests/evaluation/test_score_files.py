@@ -72,11 +72,11 @@ def test_a_file_may_tell_its_own_trials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("LA_E_1 1.0\nLA_E_1 1.0\n", ":2: LA_E_1 has a score already"),
-        ("LA_E_1\n", ":1: neither"),
-        ("LA_E_1 high\n", ":1: neither"),
-        ("LA_E_1 inf\n", ":1: neither"),
-        ("\n", "holds no scores"),
+        ("LA_E_1 1.0\nLA_E_1 1.0\n", ":2: LA_E_1 has a score on an earlier line"),
+        ("LA_E_1\n", ":1: a line must be"),
+        ("LA_E_1 high\n", ":1: a line must be"),
+        ("LA_E_1 inf\n", ":1: a line must be"),
+        ("\n", "contains no scores"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -89,7 +89,7 @@ def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
 def test_files_that_do_not_fit_the_trials(tmp_path: Path) -> None:
     path = tmp_path / "scores.txt"
     path.write_text("LA_E_1 - bonafide 1.0\n")
-    with pytest.raises(UserError, match="LA_E_1 is bonafide there and spoof in the list"):
+    with pytest.raises(UserError, match="LA_E_1 is labelled bonafide, but spoof in the list"):
         match(read_scores(path), ROWS, path)
     path.write_text("DF_E_1 1.0\n")
     with pytest.raises(UserError, match="no score of the listed trials"):

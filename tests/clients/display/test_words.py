@@ -20,4 +20,4 @@ def test_percentiles() -> None:
 def test_a_calibration_is_a_formula() -> None:
     found = words.calibration(Calibration(0.6, -0.154, 0.3))
     assert found == "LLR = 0.6 * log-odds - 0.154; n windows weigh as n / (1 + 0.3 (n - 1))"
-    assert words.calibration(None) == "not told"
+    assert words.calibration(None) == "not stated"

@@ -140,7 +140,7 @@ def test_reads_the_published_form(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("A07 spoof\n", "2 columns"),
-        ("A07 fake 1.0\n", "'fake' is none of target, nontarget, spoof"),
+        ("A07 fake 1.0\n", "'fake' is not one of target, nontarget, spoof"),
         ("A07 spoof high\n", "'high' is not a number"),
         ("A07 spoof nan\n", "'nan' is not a number"),
         ("bonafide target 1.0\nbonafide nontarget 0.0\n", "no spoof trial"),

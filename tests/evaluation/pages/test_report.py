@@ -9,7 +9,7 @@ from dfd.evaluation.evaluate import RunOptions, evaluate_scores
 from dfd.evaluation.figures.curves import curves
 from dfd.evaluation.pages import plots
 from dfd.evaluation.pages.report import report
-from dfd.evaluation.pages.words import lines_of
+from dfd.evaluation.pages.text import lines_of
 from dfd.evaluation.trials import from_manifest
 
 LABELS = np.repeat([0, 1], 400)

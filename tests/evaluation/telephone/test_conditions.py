@@ -58,7 +58,7 @@ def test_the_telephones_band(name: str) -> None:
 
 def test_what_cannot_be_had_is_named() -> None:
     absent = Codec("none", "no-such-encoder", "wav")
-    with pytest.raises(UserError, match="no encoder no-such-encoder and ffmpeg is not"):
+    with pytest.raises(UserError, match="no encoder no-such-encoder and there is no ffmpeg"):
         through_codec(WAVE, absent, ffmpeg="no-such-ffmpeg")
     with pytest.raises(UserError, match="no condition 'fax'; choose from: clean, ulaw"):
         condition_named("fax")
@@ -66,13 +66,13 @@ def test_what_cannot_be_had_is_named() -> None:
 
 def test_missing_codecs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise UserError("ffmpeg cannot do it")
+        raise UserError("ffmpeg cannot encode it")
 
     monkeypatch.setattr(codecs, "_pyav_has", lambda _: False)
     monkeypatch.setattr(codecs, "_by_program", refuse)
     working, missing = available(["gsm", "g722", "loss"])
     assert list(working) == ["gsm", "loss"]
-    assert missing == {"g722": "ffmpeg cannot do it"}
+    assert missing == {"g722": "ffmpeg cannot encode it"}
 
 
 def test_noise_has_its_level() -> None:

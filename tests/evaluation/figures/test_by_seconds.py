@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dfd.evaluation.corpus import Recording
-from dfd.evaluation.figures.heard import cut_into_streams, groups_to_join, point, scores_at
+from dfd.evaluation.figures.by_seconds import cut_into_streams, groups_to_join, point, scores_at
 from dfd.streaming.options import ModelTraits
 from tests.offline.test_scores import scores as window_scores
 

@@ -1,4 +1,4 @@
-"""Evidence as it arrives: figures by seconds heard, of recordings and of streams made of them."""
+"""Figures by seconds of audio: of recordings, and of streams joined from them."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ def scores_at(
     lengths: IntArray,
     model: ModelTraits,
 ) -> Scores:
-    """Score of each recording (R,) after so many seconds; one that is shorter is heard whole.
+    """Returns the score of each recording (R,) after a time; shorter ones are used whole.
 
-    NaN stands where no window with enough speech has ended by then, as a stream has no score.
+    The score is NaN if no window with enough speech has ended by then, as a stream has no score.
 
     Args:
-        seconds: shorter than a window only where `beginnings` has them.
-        windows: of each recording, scored.
+        seconds: the time; it may be shorter than a window only if `beginnings` has it.
+        windows: scored windows of each recording.
         beginnings: LLRs (R,) of the first seconds, by seconds.
-        lengths: of the recordings, in samples.
-        model: how they were cut, and what they say together.
+        lengths: lengths of the recordings, in samples.
+        model: how they were cut, and how their scores are combined.
     """
-    heard = int(seconds * SAMPLE_RATE_HZ)
+    end_sample = int(seconds * SAMPLE_RATE_HZ)
     made = np.full(len(windows), np.nan)
     for row, scores in enumerate(windows):
-        if seconds in beginnings and lengths[row] > heard:
+        if seconds in beginnings and lengths[row] > end_sample:
             made[row] = beginnings[seconds][row]
         else:
-            made[row] = scores.until(heard).score(model)
+            made[row] = scores.until(end_sample).score(model)
     return made
 
 
 def point(seconds: float, scores: Scores, labels: IntArray, lengths: IntArray) -> dict[str, Any]:
-    """Figures of one moment; scores NaN are left out.
+    """Computes the figures after a time; scores that are NaN are left out.
 
-    `heard_whole` counts recordings shorter than `seconds`. Where that is all of them,
-    `all_there_is` is true: the point says nothing of more speech than there is.
+    `heard_whole` counts recordings shorter than `seconds`. If all are, `all_there_is` is true: the
+    point says nothing about more speech.
     """
     usable = ~np.isnan(scores) & (lengths > 0)
     scores, labels, lengths = scores[usable], labels[usable], lengths[usable]
@@ -78,9 +78,10 @@ def point(seconds: float, scores: Scores, labels: IntArray, lengths: IntArray) -
 def groups_to_join(
     recordings: Sequence[Recording], usable: npt.NDArray[np.bool_], *, unknown_speakers: bool
 ) -> list[list[int]]:
-    """Rows that may be heard as one stream: same speaker, label, source and system, two or more.
+    """Returns groups of two or more rows with the same speaker, label, source and system.
 
-    Recordings without a speaker are joined only by `unknown_speakers`.
+    Each group can be joined into one stream. Recordings without a speaker are included only with
+    `unknown_speakers`.
     """
     groups: dict[tuple[str, int, str, str], list[int]] = defaultdict(list)
     for row, one in enumerate(recordings):
@@ -92,7 +93,7 @@ def groups_to_join(
 def cut_into_streams(
     groups: Sequence[Sequence[int]], lengths: IntArray, seconds: float = STREAM_SECONDS
 ) -> list[list[int]]:
-    """Rows of each stream: recordings of one group in order, until they last so many seconds."""
+    """Returns the rows of each stream: recordings of a group in order, up to a length."""
     streams = []
     for rows in groups:
         stream: list[int] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def lines_of(figures: dict[str, Any]) -> Iterator[str]:
-    """What stands on the terminal after an evaluation."""
+    """Yields the lines that are shown on the terminal after an evaluation."""
     pooled, trials = figures["pooled"], figures["trials"]
     low_high = pooled.get("eer_interval")
     interval = f" ({percent(low_high[0])} to {percent(low_high[1])})" if low_high else ""
@@ -58,7 +58,7 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def subset(trials: dict[str, Any]) -> str:
-    """Which trials these are, and whether they are as many as published figures are of."""
+    """Describes the trials, and whether they are as many as those of published figures."""
     known = trials["official_count"]
     if known is None:
         size = f"{trials['listed']:,} trials"
@@ -70,5 +70,5 @@ def subset(trials: dict[str, Any]) -> str:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage of two decimals, without the sign."""
+    """Formats a share as a percentage with two decimals, without the sign."""
     return f"{100 * value:.2f}"
