@@ -146,7 +146,9 @@ def _fit_one(model: str, load: _Load, files: _Sides, wanted: float) -> _Outcome:
     waits = Waits("calibrate")
     with waits.bar("loading the model"):
         detector = load(model)
-    people, machines = _score(files, partial(score_calls, detector=detector, on_finding=_complain), waits)
+    people, machines = _score(
+        files, partial(score_calls, detector=detector, on_finding=_complain), waits
+    )
     with waits.bar("fitting"):
         fitted = fit(people, machines, detector.spec, wanted)
     return _Outcome(fitted, card_fields(fitted), sentences(fitted, wanted))
@@ -155,7 +157,7 @@ def _fit_one(model: str, load: _Load, files: _Sides, wanted: float) -> _Outcome:
 def _fit_fusion(models: str, load: _Load, files: _Sides, wanted: float) -> _Outcome:
     """Fits the weights of models that are calibrated, and the threshold of their sum."""
     from dfd.detector.fusion import load_fusion
-    from dfd.evaluation.fuse import fit_weights, fusion_fields, score_members, require_calibrated
+    from dfd.evaluation.fuse import fit_weights, fusion_fields, require_calibrated, score_members
 
     waits = Waits("calibrate")
     specs: list[ModelSpec] = []
@@ -168,7 +170,9 @@ def _fit_fusion(models: str, load: _Load, files: _Sides, wanted: float) -> _Outc
     with waits.bar("loading the models"):
         fused = load_fusion(models, checked)
         require_calibrated(specs)
-    people, machines = _score(files, partial(score_members, detector=fused, on_finding=_complain), waits)
+    people, machines = _score(
+        files, partial(score_members, detector=fused, on_finding=_complain), waits
+    )
     with waits.bar("fitting"):
         fitted = fit_weights(people, machines, fused.spec, wanted)
     counted = ", ".join(
@@ -240,7 +244,9 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     return files
 
 
-def _score(files: _Sides, score: Callable[[str], list[_Scored]], waits: Waits) -> list[list[_Scored]]:
+def _score(
+    files: _Sides, score: Callable[[str], list[_Scored]], waits: Waits
+) -> list[list[_Scored]]:
     """Returns the scored calls of people and of machines."""
     with waits.bar("scoring", sum(map(len, files))) as tick:
         sides: list[list[_Scored]] = []

@@ -65,7 +65,10 @@ def score_members(
         UserError: if it cannot be read.
     """
     first, *others = detector.members
-    columns = [score_calls(path, first, on_finding), *(score_calls(path, member) for member in others)]
+    columns = [
+        score_calls(path, first, on_finding),
+        *(score_calls(path, member) for member in others),
+    ]
     rows = zip(*columns, strict=True)
     return [row for row in rows if len({len(call.raw) for call in row}) == 1]
 

@@ -41,7 +41,9 @@ def test_the_informative_model_gets_the_weight() -> None:
 
 def test_two_that_say_the_same_of_a_call_share_the_weight_of_one() -> None:
     people, machines = calls(60, -2.0, 1), calls(60, 2.0, 2)
-    once = fit_weights(member_calls(60, -2.0, 1), member_calls(60, 2.0, 2), FUSED, 1.0).weights["good"]
+    once = fit_weights(member_calls(60, -2.0, 1), member_calls(60, 2.0, 2), FUSED, 1.0).weights[
+        "good"
+    ]
     shared = fit_weights(doubled(people), doubled(machines), FUSED, 1.0).weights
     assert sum(shared.values()) == pytest.approx(once, rel=0.1)
 

@@ -92,7 +92,7 @@ def test_files_that_do_not_fit_the_trials(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="LA_E_1 is labelled bonafide, but spoof in the list"):
         match(read_scores(path), ROWS, path)
     path.write_text("DF_E_1 1.0\n")
-    with pytest.raises(UserError, match="no score of the listed trials"):
+    with pytest.raises(UserError, match="no score for any of the listed trials"):
         match(read_scores(path), ROWS, path)
     with pytest.raises(UserError, match="cannot read"):
         read_scores(tmp_path / "none.txt")
