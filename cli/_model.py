@@ -19,7 +19,8 @@ MODEL_HELP = (
     " organisation/model@revision), or the name of a model fetched with dfd models pull."
 )
 WATERMARKS_HELP = (
-    "Also look for these watermarks, separated by commas: perth (needs dfd[watermark])."
+    "Also look for these watermarks, separated by commas: perth (needs dfd[watermark]),"
+    " audioseal=FILE (its authors' detector_base.pth)."
     "  [default: none]"
 )
 OVERRIDE_NAMES = tuple(field.name for field in fields(ModelOverrides))

@@ -141,6 +141,9 @@ class Server:
                 None if journal is None else journal.put_clip,
             )
         if schemes := named(options.watermarks):
+            from dfd.detector.watermarks.readers import check_weights  # imports torch
+
+            check_weights(schemes)
             self.runtime.watermarks = WatermarkReader(schemes, self.metrics)
             self.runtime.watermarks.start()
         server = grpc.aio.server(

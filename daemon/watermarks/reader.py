@@ -111,7 +111,7 @@ class WatermarkReader:
 
     async def _begin_process(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _CODE, *(scheme.name for scheme in self.schemes)),
+            *(sys.executable, "-c", _CODE, ",".join(map(str, self.schemes))),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -24,6 +24,8 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
 _HARMLESS = (
     "_codecs.encode",
     "argparse.Namespace",
+    *(f"builtins.{kind}" for kind in ("bool", "dict", "float", "int", "list", "str")),
+    "collections.defaultdict",
     "datetime.datetime",
     "numpy.bool",
     "numpy.bool_",
@@ -36,12 +38,20 @@ _HARMLESS = (
         for core in ("core", "_core")
         for name in ("scalar", "_reconstruct")
     ),
+    *(f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata")),
+    "omegaconf.dictconfig.DictConfig",
+    "omegaconf.listconfig.ListConfig",
+    *(
+        f"omegaconf.nodes.{kind}Node"
+        for kind in ("Any", "Boolean", "Enum", "Float", "Integer", "Path", "String")
+    ),
     *(
         f"{module}.{kind}Path"
         for module in ("pathlib", "pathlib._local")
         for kind in ("Posix", "PurePosix", "PureWindows", "Windows")
     ),
     "types.SimpleNamespace",
+    "typing.Any",
 )
 # how the weights-only reader reports a name or a call that it refuses
 _CODE = re.compile(r"Unsupported global|Trying to |not an allowed")
@@ -59,6 +69,9 @@ class _StandIn:
 
     def __setstate__(self, _: Any) -> None:
         """Ignores its state."""
+
+    def __setitem__(self, _: Any, __: Any) -> None:
+        """Ignores an item."""
 
     def __hash__(self) -> int:
         return id(self)

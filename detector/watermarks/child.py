@@ -1,4 +1,4 @@
-"""The process that reads watermarks for a daemon: `python -c "... main()" SCHEME...`.
+"""The process that reads watermarks for a daemon: `python -c "... main()" SCHEME,...`.
 
 It reads windows from standard input and writes confidences to standard output, one after the other,
 in the form that `records` defines. It has a low priority, and ends with its parent.
@@ -32,7 +32,7 @@ def main() -> None:
     from dfd.detector.watermarks.readers import Readers
 
     torch.set_num_threads(1)
-    schemes = named(",".join(sys.argv[1:]))
+    schemes = named(sys.argv[1])
     readers = Readers(schemes)
     source, target = sys.stdin.buffer, sys.stdout.buffer
     # The first forward pass takes longer, so one is run on silence: its reply says that the process

@@ -9,7 +9,6 @@ since it reads only bands that all these rates have.
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import torch
@@ -18,10 +17,9 @@ from torch.nn import functional
 
 from dfd.detector.files.pickled import read_pickled, state_of
 from dfd.detector.files.tensors import match_tensors
-from dfd.detector.watermarks.schemes import PACKAGES, PERTH
+from dfd.detector.watermarks.schemes import PERTH, weights_of
 from dfd.errors import UserError
 
-_WEIGHTS = Path("perth_net", "pretrained", "implicit", "perth_net_250000.pth.tar")
 _RATE_HZ, _FRAME, _HOP = 32_000, 2048, 320
 # bands below 2 kHz, whose magnitudes the network sees
 _BANDS, _WIDTH, _TAPS, _DEEP = 128, 256, 7, 5
@@ -31,20 +29,6 @@ _FLOOR_DB = -180.0
 _QUIET = 0.05
 # the network sees the frames stretched, unchanged and squeezed
 _SPEEDS = {"slow": 1.25, "normal": 1.0, "fast": 0.75}
-
-
-def weights_path() -> Path:
-    """Returns the path of the weights in the installed package.
-
-    Raises:
-        UserError: if the package is not installed.
-    """
-    found = importlib.util.find_spec(PACKAGES[PERTH])
-    if found is None or found.origin is None:
-        raise UserError(
-            "Perth's watermark cannot be read without resemble-perth: pip install 'dfd[watermark]'"
-        )
-    return Path(found.origin).parent / _WEIGHTS
 
 
 class _Branch(nn.Sequential):
@@ -131,7 +115,7 @@ def load_perth(sample_rate_hz: int, path: Path | None = None) -> PerthReader:
     Raises:
         UserError: if the weights are missing, or belong to something else.
     """
-    path = path or weights_path()
+    path = path or weights_of(PERTH)
     tensors, _ = state_of(read_pickled(path), path)
     reader = PerthReader(sample_rate_hz)
     renamed = {_name(name): value for name, value in tensors.items()}

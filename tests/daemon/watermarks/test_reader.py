@@ -11,11 +11,11 @@ from dfd.benchmarks.speech import speech
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.watermarks import reader as readers
 from dfd.daemon.watermarks.reader import WatermarkReader
-from dfd.detector.watermarks.schemes import Scheme
+from dfd.detector.watermarks.schemes import named
 from tests import perth
 
 RATE = 16_000
-SCHEMES = (Scheme("perth", 0.9),)
+SCHEMES = named("perth") if perth.INSTALLED else ()
 
 
 async def test_what_is_too_much_is_left_unread_and_counted() -> None:

@@ -1,6 +1,9 @@
+import collections
 import os
 import pickle
 import random
+import sys
+import types
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,22 @@ def test_code_is_named_and_not_run(zipped: bool, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is a pickle that contains code \(posix\.system\)"):
         read_pickled(path)
     assert not trace.exists()
+
+
+def test_the_options_of_omegaconf_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("omegaconf.dictconfig")
+    options = type("DictConfig", (), {"__module__": module.__name__})
+    monkeypatch.setitem(sys.modules, "omegaconf", types.ModuleType("omegaconf"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(module, "DictConfig", options, raising=False)
+    given = options()
+    given.content = {"kind": int, "any": Any, "more": collections.defaultdict(dict, a={"b": 1})}
+    path = tmp_path / "best.pt"
+    torch.save({"model": ONE, "xp.cfg": given}, path)
+    state, _ = state_of(read_pickled(path), path)
+    torch.testing.assert_close(state, ONE)
 
 
 @pytest.mark.parametrize("content", [torch.nn.Linear(2, 2), {"config": Settings()}])

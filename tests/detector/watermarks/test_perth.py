@@ -15,7 +15,7 @@ from tests import perth
 
 torch = pytest.importorskip("torch", reason="pip install 'dfd[serve]'")
 
-from dfd.detector.watermarks.perth import load_perth, weights_path  # noqa: E402
+from dfd.detector.watermarks.perth import load_perth  # noqa: E402
 from dfd.detector.watermarks.readers import Readers  # noqa: E402
 
 RATE = 16_000
@@ -71,4 +71,4 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_weights_come_with_the_package() -> None:
-    assert zipfile.is_zipfile(weights_path())
+    assert zipfile.is_zipfile(named("perth")[0].weights)
