@@ -70,9 +70,6 @@ class _StandIn:
     def __setstate__(self, _: Any) -> None:
         """Ignores its state."""
 
-    def __setitem__(self, _: Any, __: Any) -> None:
-        """Ignores an item."""
-
     def __hash__(self) -> int:
         return id(self)
 

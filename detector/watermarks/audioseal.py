@@ -106,7 +106,8 @@ class AudioSealReader(nn.Module):
         count = samples.shape[1]
         spread = self.spread(self.encoder(samples.unsqueeze(1)))
         logits = self.head(spread[:, :, :count])[:, :2]
-        return logits.softmax(dim=1)[:, 1]
+        probabilities: Tensor = logits.softmax(dim=1)[:, 1]
+        return probabilities
 
 
 def load_audioseal(sample_rate_hz: int, path: Path | None = None) -> AudioSealReader:
