@@ -100,7 +100,7 @@ def _serve(options: ServeOptions, origins: dict[str, str]) -> int:
         sys.stdout.flush()
 
     if options.multiprocess:
-        from dfd.daemon.multiprocess.supervisor import run_supervisor
+        from dfd.daemon.multiprocess.run import run_supervisor
 
         ending = asyncio.run(run_supervisor(options, announce))
     else:

@@ -2,8 +2,8 @@
 
 From the port to the device and back:
 
-    run, server  bind, warm, serve, drain, end; `lifecycle` has what they share with the
-                 supervisor, `systemd` the notifications
+    run, server  bind, warm, serve, drain, end; `readiness` says whether streams are accepted,
+                 `lifecycle` has what they share with the supervisor, `systemd` the notifications
     endpoint/    `bind` opens the port; `doors` and `secrets` (`tls`, `auth`, `jwt`) decide who may
                  connect, `admission`, `shares` and `uploads` how much; `health`, `reflection`
     service      dispatches RPCs and reports how they failed (`errors`)

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,6 +31,7 @@ from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
+from dfd.daemon.readiness import Readiness
 from dfd.daemon.rpc.rehearse import rehearse
 from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import ModelSource, ServedModel
@@ -68,7 +69,7 @@ class Server:
         shared: given if the model is in another process; `load` is not used then.
 
     Attributes:
-        on_serving: called when streams are accepted, or not for the time being.
+        readiness: whether streams are accepted.
     """
 
     def __init__(
@@ -111,9 +112,8 @@ class Server:
         )
         self._health = HealthServicer((SERVICE,))
         self._grpc: grpc.aio.Server | None = None
-        self._vitals = Vitals(options, metrics, self.runtime.capacity, self._pulse_changed)
-        self._has_model = False
-        self.on_serving: Callable[[bool], None] | None = None
+        self.readiness = Readiness(self.runtime, self._health, lambda: self.well)
+        self._vitals = Vitals(options, metrics, self.runtime.capacity, self.readiness.pulse_changed)
 
     @property
     def ready_line(self) -> str:
@@ -205,10 +205,9 @@ class Server:
         lineup = line_up(self.options, watched, self.metrics)
         if self.runtime.watermarks is not None:
             await self.runtime.watermarks.until_ready()
-        self._has_model = True
         self.runtime.warm(lineup)
         self._follow_changes(watched)
-        self._follow()
+        self.readiness.set_model(True)
         for model in lineup.values():
             log(logging.INFO, "serving", **model_fields(model.spec))
         return True
@@ -223,50 +222,11 @@ class Server:
 
     def pause(self) -> None:
         """Accepts no new streams while there is no model; running ones continue."""
-        self._has_model = False
-        self._follow()
+        self.readiness.set_model(False)
 
     def resume(self) -> None:
         """Accepts streams again."""
-        self._has_model = self._vitals.watching
-        self._follow()
-
-    def _pulse_changed(self, model: ServedModel, well: bool) -> None:
-        """Reports the state of a model to new and running streams."""
-        model = self.runtime.current(model) or model
-        several = len(self.options.models) > 1
-        which = f"the classifier {model.spec.name}" if several else "the classifier"
-        if well:
-            log(logging.WARNING, "windows are being scored again", model=model.spec.name)
-            self.runtime.warn("ENGINE_RECOVERED", f"{which} is scoring windows again", model)
-        else:
-            log(
-                logging.ERROR,
-                "no windows are being scored; no streams are accepted until they are",
-                model=model.spec.name,
-            )
-            self.runtime.warn(
-                "ENGINE_FAILING",
-                f"{which} is not scoring windows at present; what is said meanwhile may stay"
-                " unscored",
-                model,
-            )
-        self._follow()
-
-    def _follow(self) -> None:
-        """Sets admission and health to the known state of the model."""
-        admission = self.runtime.admission
-        if admission.phase is Phase.DRAINING:
-            return
-        if not self._has_model:
-            phase = Phase.WARMING
-        else:
-            phase = Phase.SERVING if self.well else Phase.FAILING
-        serving = phase is Phase.SERVING
-        admission.enter(phase)
-        self._health.set_serving(serving)
-        if self.on_serving is not None:
-            self.on_serving(serving)
+        self.readiness.set_model(self._vitals.watching)
 
     async def drain(self) -> bool:
         """Accepts no new streams and waits for running ones; returns False if some did not end."""

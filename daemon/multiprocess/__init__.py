@@ -1,9 +1,11 @@
 """Several processes that share a port, all feeding one instance per model and device.
 
+    run          such a daemon, from start to end
     supervisor   starts the processes, watches them, restarts dead ones, drains and stops
     process      one of them, as the supervisor sees it; `gather` collects the metrics of all,
                  `relay` shows the streams of each worker to the watchers of the others
-    child        the entry point of such a process; `control` has the messages to and from it
+    child        the entry point of such a process; `control` has the messages to and from it,
+                 `channel` the socket they travel on
     worker       one server of the port, with its own sessions but no model
     remote       a worker's scheduler: windows into its slots, records to an instance, scores back
     instance     the process of one device: a local model that scores the windows of all workers

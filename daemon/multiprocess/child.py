@@ -11,7 +11,8 @@ from typing import cast
 
 from dfd.daemon import logs
 from dfd.daemon.multiprocess import orphan
-from dfd.daemon.multiprocess.control import Begin, ControlChannel
+from dfd.daemon.multiprocess.channel import ControlChannel
+from dfd.daemon.multiprocess.control import Begin
 from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts
 from dfd.daemon.scheduling.trio import Loader

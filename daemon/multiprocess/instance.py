@@ -9,10 +9,10 @@ import socket
 from dfd import __version__
 from dfd.daemon.logs import log, model_fields
 from dfd.daemon.metrics import Metrics
+from dfd.daemon.multiprocess.channel import ControlChannel
 from dfd.daemon.multiprocess.control import (
     Begin,
     Connect,
-    ControlChannel,
     Ended,
     Figures,
     Report,

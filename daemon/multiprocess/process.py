@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dfd.daemon.logs import log
-from dfd.daemon.multiprocess.control import Begin, Connect, ControlChannel, Ended, Report
+from dfd.daemon.multiprocess.channel import ControlChannel
+from dfd.daemon.multiprocess.control import Begin, Connect, Ended, Report
 from dfd.daemon.multiprocess.memory import WindowSlots
 from dfd.daemon.multiprocess.merge import Families
 from dfd.detector.spec import ModelSpec

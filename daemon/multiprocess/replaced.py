@@ -4,7 +4,8 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
-from dfd.daemon.multiprocess.control import ControlChannel, Manage, Managed, Standing, Verb
+from dfd.daemon.multiprocess.channel import ControlChannel
+from dfd.daemon.multiprocess.control import Manage, Managed, Standing, Verb
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from dfd.daemon.multiprocess.control import ControlChannel, Shown, Watched
+from dfd.daemon.multiprocess.channel import ControlChannel
+from dfd.daemon.multiprocess.control import Shown, Watched
 from dfd.daemon.watch.roster import Roster, Watcher
 from dfd.v1 import detection_pb2 as pb
 

@@ -5,7 +5,8 @@ import logging
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.multiprocess.control import ControlChannel, Sources, Standing, Step, Stepped, Verb
+from dfd.daemon.multiprocess.channel import ControlChannel
+from dfd.daemon.multiprocess.control import Sources, Standing, Step, Stepped, Verb
 from dfd.daemon.scheduling.local import LocalModel
 from dfd.errors import UserError
 

@@ -10,8 +10,7 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry
 
 from dfd.daemon.endpoint.address import address, reserved
-from dfd.daemon.endpoint.doors import check_doors
-from dfd.daemon.lifecycle import Ending, ready_line, serve_until_signal
+from dfd.daemon.lifecycle import ready_line
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess import control
@@ -25,11 +24,8 @@ from dfd.daemon.multiprocess.relay import Relay
 from dfd.daemon.multiprocess.watchdog import keep_watch
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.page import MetricsPage
-from dfd.daemon.resume.keys import share_with_children
 from dfd.daemon.scheduling.lineup import check_lineup
 from dfd.errors import UserError
-
-LOAD_MODEL = "dfd.daemon.load:load_model"
 
 _STOP_SECONDS = 5.0
 
@@ -41,7 +37,7 @@ class Supervisor:
         loader: "module:function" that makes the warm classifier of an instance.
     """
 
-    def __init__(self, options: ServeOptions, loader: str = LOAD_MODEL) -> None:
+    def __init__(self, options: ServeOptions, loader: str) -> None:
         self.options = options
         self.port = 0
         self.page: MetricsPage | None = None
@@ -289,31 +285,3 @@ class Supervisor:
                 raise UserError(self._mistake)
             self._changed.clear()
             await self._changed.wait()
-
-
-async def run_supervisor(
-    options: ServeOptions, announce: Callable[[str], None], loader: str = LOAD_MODEL
-) -> Ending:
-    """Serves with several processes until SIGTERM or SIGINT; a second signal stops at once.
-
-    Args:
-        options: how to serve.
-        announce: called with the ready line.
-        loader: "module:function" that makes the warm classifier of an instance.
-
-    Raises:
-        UserError: if an option is wrong.
-    """
-    if not hasattr(os, "memfd_create"):
-        raise UserError("several workers or devices need Linux; use --workers 1 and one device")
-    check_doors(options)
-    if options.resume_key is None:
-        share_with_children()
-    supervisor = Supervisor(options, loader)
-    drained = True
-    try:
-        # processes that hang are its own to replace: it need only be there itself
-        drained = await serve_until_signal(supervisor, announce, lambda: True)
-    finally:
-        await supervisor.stop()
-    return Ending(drained, device_idle=True)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
+from dfd.daemon.multiprocess.channel import ControlChannel
 from dfd.daemon.multiprocess.control import (
     Bound,
     Connect,
-    ControlChannel,
     Drain,
     Ended,
     Figures,
@@ -188,7 +188,7 @@ class Worker:
         return Ended(drained=self._drained and not busy)
 
     async def _warm(self) -> None:
-        self._server.on_serving = lambda serving: self._control.send(Serving(serving))
+        self._server.readiness.on_serving = lambda serving: self._control.send(Serving(serving))
         await self._server.warm()
         settle_memory()
 

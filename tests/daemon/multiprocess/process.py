@@ -32,7 +32,7 @@ FATAL = 32700 / 32768
 _MAIN = """
 import asyncio, json, sys
 from dfd.daemon import logs
-from dfd.daemon.multiprocess.supervisor import run_supervisor
+from dfd.daemon.multiprocess.run import run_supervisor
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 options = ServeOptions(**json.loads(sys.argv[1]))
