@@ -1,4 +1,4 @@
-"""Certificates for tests: good ones, and each kind of bad one."""
+"""Certificates for tests: valid ones, and every kind of invalid one."""
 
 import datetime
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def issue(
     host: str = "localhost",
     days: float = 1.0,
 ) -> Issued:
-    """Makes one; without an authority it is one.
+    """Makes a certificate; without an authority it makes an authority.
 
     Args:
         folder: where the files go.

@@ -27,12 +27,12 @@ def names(path: Path) -> set[str]:
     return found
 
 
-def test_there_are_steps() -> None:
+def test_the_page_has_steps() -> None:
     assert len(STEPS) > 15
 
 
 @pytest.mark.parametrize(("path", "name"), STEPS)
-def test_a_step_is_there(path: str, name: str) -> None:
+def test_each_step_exists(path: str, name: str) -> None:
     assert name in names(ROOT / path)
 
 
@@ -47,12 +47,12 @@ def folders() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("room", "name"), folders())
-def test_a_folder_is_there(room: str, name: str) -> None:
+def test_each_folder_exists(room: str, name: str) -> None:
     assert (ROOT / room / name).is_dir()
 
 
 @pytest.mark.parametrize("room", ["daemon", "clients"])
-def test_no_folder_is_left_out(room: str) -> None:
+def test_no_folder_is_missing(room: str) -> None:
     there = {one.parent.name for one in (ROOT / room).glob("*/__init__.py")}
     assert there == {name for of, name in folders() if of == room}
 

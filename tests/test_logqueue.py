@@ -10,7 +10,7 @@ def record(event: str) -> logging.LogRecord:
     return logging.LogRecord("dfd", logging.INFO, "", 0, event, None, None)
 
 
-def test_a_full_pipe_makes_nobody_wait_and_what_is_lost_is_counted() -> None:
+def test_a_full_pipe_blocks_nothing_and_lost_lines_are_counted() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as read_end, os.fdopen(writing, "w") as write_end:
         queue = LineQueue(write_end, capacity=10)
@@ -43,7 +43,7 @@ def test_a_full_pipe_makes_nobody_wait_and_what_is_lost_is_counted() -> None:
     assert len(lines) - len(told) == 201 - queue.dropped
 
 
-def test_who_closes_does_not_wait_for_a_full_pipe() -> None:
+def test_closing_does_not_wait_for_a_full_pipe() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb"), os.fdopen(writing, "w") as write_end:
         queue = LineQueue(write_end)

@@ -64,7 +64,7 @@ PAIRS: list[tuple[type, type[Message], set[str], set[str]]] = [
 
 
 @pytest.mark.parametrize(("kind", "message", "ours", "theirs"), PAIRS)
-def test_each_field_has_one_of_its_own_on_the_other_side(
+def test_each_field_has_its_counterpart(
     kind: type[Any], message: type[Message], ours: set[str], theirs: set[str]
 ) -> None:
     contract: Any = message.DESCRIPTOR
@@ -75,7 +75,7 @@ def test_each_field_has_one_of_its_own_on_the_other_side(
     assert set(contract.fields_by_name) - set(known) == theirs
 
 
-def test_the_words_of_enums_are_the_contracts() -> None:
+def test_enum_names_match_the_contract() -> None:
     for kind, message in (
         (core.WindowStatus, pb.WindowResult.Status),
         (core.Trigger, pb.Alert.Trigger),
@@ -94,13 +94,13 @@ def test_durations(value: float) -> None:
     assert seconds(message) == pytest.approx(value, abs=1e-9)
 
 
-def test_what_has_no_value_is_not_set() -> None:
+def test_none_leaves_fields_unset() -> None:
     unset = to_message(pb.AlertPolicy, asked.AlertPolicy(hysteresis=0.0))
     assert [field.name for field, _ in unset.ListFields()] == ["hysteresis"]
     assert from_message(asked.AlertPolicy, unset) == asked.AlertPolicy(hysteresis=0.0)
 
 
-def test_what_is_given_counts_before_what_is_found() -> None:
+def test_given_fields_take_precedence() -> None:
     alert = core.Alert(core.Trigger.ROLLING, 1, 4.0, core.Score(2.0, 3.0), 0.5, False)
     message = to_message(pb.Alert, alert, offset=9.5, cleared=True)
     read = from_message(ev.Alert, message, channel=7)

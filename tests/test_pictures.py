@@ -22,7 +22,7 @@ def script() -> ModuleType:
     return module
 
 
-def test_the_meter_is_drawn_as_the_program_draws_it(script: ModuleType) -> None:
+def test_the_picture_of_the_meter_is_current(script: ModuleType) -> None:
     drawn = script.draw(script.state_of(script.kept()))
     assert drawn == script.PICTURE.read_text(encoding="utf-8"), "run scripts/draw-meter.py"
 

@@ -58,7 +58,7 @@ def tree(root: Path, groups: str, files: dict[str, str]) -> Path:
         ("1:cpu:/\nnonsense\n", {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "what\n"}, None),
     ],
 )
-def test_the_smallest_quota_above_holds(
+def test_the_smallest_quota_of_all_ancestors_applies(
     tmp_path: Path, groups: str, files: dict[str, str], quota: float | None
 ) -> None:
     root = tree(tmp_path, groups, files)
@@ -96,7 +96,7 @@ def test_torch_takes_no_more_threads_than_a_real_group_has_processors(group: Pat
     assert done.stdout == "1\n"
 
 
-def test_workers_0_are_as_many_as_the_processors_that_may_be_used() -> None:
+def test_workers_0_means_all_usable_processors() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:

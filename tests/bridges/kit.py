@@ -1,4 +1,4 @@
-"""What several tests of the bridges need: speech, G.711 encoders, a daemon that listens."""
+"""Helpers for tests of the bridges: speech, G.711 encoders, a scripted daemon."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ Samples = NDArray[np.int16]
 
 
 class MemorySink:
-    """Keeps what it is told."""
+    """Keeps all events."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Event, dict[str, object]]] = []
@@ -37,7 +37,7 @@ class MemorySink:
 
 
 def voice(seconds: float, rate: int = 8000, seed: int = 1) -> Samples:
-    """Something like a voice: harmonics that wander, loud and soft in turn."""
+    """Makes something like a voice: gliding harmonics, alternately loud and soft."""
     draw = np.random.default_rng(seed)
     time_line = np.arange(round(seconds * rate)) / rate
     pitch = 120 + 25 * np.sin(2 * np.pi * 0.7 * time_line + draw.uniform(0, 6))
@@ -67,7 +67,7 @@ alaw = _encoder(alaw_samples)
 
 
 def heard(server: ScriptedServer, stream_id: str) -> bytes:
-    """All audio of one stream on its time line; what was lost is zeros."""
+    """Returns all audio of one stream on its time line, with zeros for lost audio."""
     line = bytearray()
     for connection in server.connections:
         if connection.config.stream_id != stream_id:
@@ -86,7 +86,7 @@ def heard(server: ScriptedServer, stream_id: str) -> bytes:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
-    """What was logged: each event with its fields."""
+    """Returns the logged events with their fields."""
     return [
         {"event": one.getMessage(), **getattr(one, "fields", {})}
         for one in caplog.records
@@ -95,7 +95,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
 
 
 async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Waits for something to become true; generous, for slow machines."""
+    """Waits for a condition, with a long limit for slow machines."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never happened"
@@ -106,7 +106,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 async def exchange_to(
     server: ScriptedServer | str, **options: object
 ) -> AsyncIterator[tuple[Exchange, MemorySink]]:
-    """An exchange whose calls go to a daemon, scripted or real."""
+    """Makes an exchange whose calls go to a daemon, scripted or real."""
     sink = MemorySink()
     address = server if isinstance(server, str) else server.address
     async with AsyncDetectionClient(address, retry=LIVE_RETRY) as client:

@@ -1,4 +1,4 @@
-"""What so many calls cost a bridge: CPU and memory, by protocol.
+"""Measures the CPU and memory that calls cost a bridge, by protocol.
 
     python -m tests.bridges.load --protocol rtp --calls 100 --seconds 30
 
@@ -30,7 +30,7 @@ Send = Callable[[int], Awaitable[None]]
 
 
 async def rtp_callers(address: str, calls: int, payload_type: int) -> Send:
-    """RTP of PCMU (0) or Opus (97), 20 ms a packet."""
+    """Sends RTP of PCMU (0) or Opus (97), 20 ms per packet."""
     host, _, port = address.rpartition(":")
     if payload_type == 97:
         payloads, ticks = encoded("libopus", voice(10.0, 48000), 48000, 960), 960
@@ -51,7 +51,7 @@ async def rtp_callers(address: str, calls: int, payload_type: int) -> Send:
 
 
 async def twilio_callers(address: str, calls: int) -> Send:
-    """Twilio's stream of both tracks, 20 ms a message."""
+    """Sends Twilio's stream of both tracks, 20 ms per message."""
     peers: list[ClientConnection] = []
     for call in range(calls):
         peers.append(await connect(f"ws://{address}/", compression=None))
@@ -69,7 +69,7 @@ async def twilio_callers(address: str, calls: int) -> Send:
 
 
 async def run(protocol: str, calls: int, seconds: float, folder: Path) -> dict[str, object]:
-    """Plays for so long; gives the figures."""
+    """Plays calls for some time; returns the figures."""
     log = folder / "log"
     stand_in = (sys.executable, "-m", "tests.bridges.soak", "--serve-scripted")
     verb: tuple[str, ...] = ("rtp", "--payload", "97=opus/48000")

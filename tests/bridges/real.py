@@ -1,4 +1,4 @@
-"""The real daemon and the real verb, for tests with programs that others wrote."""
+"""The real daemon and the real command, for tests with other programs."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.sources.recording import open_recording
 from tests.clients.command import clean
 
-# The bridge's verb, whether or not `dfd` lists it
+# the bridge's command, whether or not `dfd` lists it
 BRIDGE = (sys.executable, "-m", "dfd", "bridge")
 SENTENCE = (
     "Hello, this is your bank calling. We have seen an unusual payment on your account today,"
@@ -28,7 +28,7 @@ SENTENCE = (
 )
 
 
-# Debian's packages of other names than the programs in them.
+# Debian's packages whose names differ from those of their programs.
 _PACKAGES = {
     "baresip": "baresip-core",
     "gst-inspect-1.0": "gstreamer1.0-tools",
@@ -77,7 +77,7 @@ def need_encoder(name: str) -> None:
 
 
 def run(*words: object) -> None:
-    """Runs a program to its end."""
+    """Runs a program until it ends."""
     done = subprocess.run(
         [str(word) for word in words],
         stdin=subprocess.DEVNULL,
@@ -90,7 +90,7 @@ def run(*words: object) -> None:
 
 
 def speak(folder: Path, rate: int = 16000) -> Path:
-    """Synthetic speech, in 16 bits and mono."""
+    """Makes synthetic speech, 16-bit mono."""
     need("espeak-ng", "ffmpeg")
     raw, path = folder / "raw.wav", folder / f"speech-{rate}.wav"
     run("espeak-ng", "-w", raw, SENTENCE)
@@ -122,7 +122,7 @@ class Bridge:
         return [json.loads(line) for line in lines if line.endswith("}")]
 
     async def summaries(self, count: int, seconds: float = 90.0) -> list[dict[str, Any]]:
-        """Waits for so many summaries; each with its labels."""
+        """Waits for a number of summaries, and returns them with their labels."""
         end = time.monotonic() + seconds
         while True:
             found = [event for event in self.told() if "summary" in event]
@@ -159,7 +159,7 @@ def bridge(folder: Path, server: str, *words: object) -> Iterator[Bridge]:
 
 @contextlib.contextmanager
 def programs(commands: Sequence[Sequence[object]]) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Runs programs beside each other; those that still run are ended with the block."""
+    """Runs programs together; ends those that are still running with the block."""
     started: list[subprocess.Popen[bytes]] = []
     try:
         for words in commands:
@@ -180,7 +180,7 @@ def programs(commands: Sequence[Sequence[object]]) -> Iterator[list[subprocess.P
 
 
 async def judged(server: str, path: Path) -> ev.ChannelSummary:
-    """The same daemon's word on a file, streamed to it as it lies there."""
+    """Returns the same daemon's result for a file that is streamed to it directly."""
     recording = open_recording(path)
     async with AsyncDetectionClient(server) as client:
         stream = client.stream_events(recording.chunks(0.1), recording.audio_format)
@@ -190,5 +190,5 @@ async def judged(server: str, path: Path) -> ev.ChannelSummary:
 
 
 def seconds(text: str) -> float:
-    """A duration of the contract's JSON."""
+    """Reads a duration of the contract's JSON."""
     return float(text.removesuffix("s"))

@@ -34,7 +34,7 @@ from tests.bridges.kit import voice
 from tests.clients.command import DFD, clean
 from tests.clients.scripted import ScriptedServer
 
-# The bridge's verb, whether or not `dfd` lists it
+# the bridge's command, whether or not `dfd` lists it
 BRIDGE = (sys.executable, "-m", "dfd", "bridge")
 FRAME_SECONDS = 0.02
 RATE = 8000
@@ -42,7 +42,7 @@ RATE = 8000
 
 @dataclass
 class Soak:
-    """What is asked for, and what came of it."""
+    """The request, and its result."""
 
     calls: int = 100
     seconds: float = 600.0
@@ -58,7 +58,7 @@ class Soak:
 
 
 class Caller(asyncio.Protocol):
-    """One call: Asterisk's side of AudioSocket."""
+    """One call, from Asterisk's side of AudioSocket."""
 
     def __init__(self) -> None:
         self.name = str(uuid.uuid4())
@@ -92,7 +92,7 @@ class Caller(asyncio.Protocol):
 
 @contextlib.asynccontextmanager
 async def program(*words: str, log: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Runs a program until it says that it is ready; gives it and the address it names."""
+    """Runs a program until it is ready; yields it and the address that it prints."""
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             *words, env=clean(), stdout=asyncio.subprocess.PIPE, stderr=file
@@ -115,7 +115,7 @@ async def program(*words: str, log: Path) -> AsyncIterator[tuple[asyncio.subproc
 
 
 async def play(callers: list[Caller], seconds: float) -> None:
-    """Sends every call's frames on one clock that does not drift."""
+    """Sends every call's frames by one clock, without drift."""
     samples = voice(20.0).tobytes()
     frames = [Frame(0x10, samples[at : at + 320]).encode() for at in range(0, len(samples), 320)]
     loop = asyncio.get_running_loop()
@@ -137,7 +137,7 @@ async def watch(process: psutil.Process, memory: list[float], every: float) -> N
 
 
 async def run(soak: Soak, folder: Path) -> None:
-    """The whole of it; faults and figures go into `soak`."""
+    """Runs everything; faults and figures go into `soak`."""
     events, log = folder / "events.jsonl", folder / "log"
     serve: tuple[str, ...] = (
         *DFD,
@@ -209,7 +209,7 @@ async def run(soak: Soak, folder: Path) -> None:
 
 
 def finished(events: Path, calls: int) -> None:
-    """Waits until every call has its summary, or no more come."""
+    """Waits until every call has its summary, or no more arrive."""
     for _ in range(150):
         if events.read_text().count('"summary"') >= calls:
             return
@@ -217,7 +217,7 @@ def finished(events: Path, calls: int) -> None:
 
 
 def scrape(log: Path) -> dict[str, float]:
-    """The bridge's own metrics, those that are not nothing."""
+    """Returns the bridge's own metrics that are not zero."""
     found = re.search(r"http://127\.0\.0\.1:\d+/metrics", log.read_text())
     assert found is not None
     url = found[0]
@@ -233,7 +233,7 @@ def seconds(text: str) -> float:
 
 
 def account(soak: Soak, callers: list[Caller], events: Path) -> None:
-    """Each call: the whole time line in its summary, each gap of it told."""
+    """Checks that each summary covers the whole time line, and that each gap was reported."""
     told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in events.read_text().splitlines():
         event = json.loads(line)
@@ -260,7 +260,7 @@ def account(soak: Soak, callers: list[Caller], events: Path) -> None:
             if kind in event
         )
         lost_in_all += lost
-        # A daemon that begins in the middle sees all before as a gap; the rest was told.
+        # A daemon that starts in the middle sees everything before as a gap; the rest was reported.
         begun = seconds(again[-1]["offset"]) if again else 0.0
         gap = seconds(channel["gap_duration"])
         soak.want(
@@ -282,7 +282,7 @@ def account(soak: Soak, callers: list[Caller], events: Path) -> None:
 
 
 async def stand_in(port: int) -> None:
-    """A daemon in its own process that scores nothing."""
+    """Runs a daemon in its own process that scores nothing."""
     server = ScriptedServer()
     server.port = port
     async with server:

@@ -1,4 +1,4 @@
-"""An operator sees at once that no daemon judges: in the log, at /health, in the metrics."""
+"""A missing daemon is visible at once: in the log, at /health and in the metrics."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ def closed_port() -> int:
         return int(one.getsockname()[1])
 
 
-async def test_a_change_is_told_once(
+async def test_a_change_is_reported_once(
     daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dfd")
@@ -84,7 +84,7 @@ def page(port: int, path: str = "health") -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-async def test_a_bridge_without_a_daemon_says_so_everywhere() -> None:
+async def test_a_bridge_without_a_daemon_reports_it_everywhere() -> None:
     with running("--server", f"127.0.0.1:{closed_port()}") as (process, port):
         assert process.stderr is not None
         first: dict[str, Any] = {}
@@ -102,7 +102,7 @@ async def test_a_bridge_without_a_daemon_says_so_everywhere() -> None:
         assert 'dfd_bridge_daemon_failures_total{reason="refused"}' in counted
 
 
-async def test_a_bridge_with_a_daemon_is_well(daemon: ScriptedServer) -> None:
+async def test_a_bridge_with_a_daemon_is_healthy(daemon: ScriptedServer) -> None:
     with running("--server", daemon.address) as (_, port):
         status, text = 0, ""
         for _ in range(100):
@@ -115,7 +115,7 @@ async def test_a_bridge_with_a_daemon_is_well(daemon: ScriptedServer) -> None:
 
 @contextlib.contextmanager
 def serving(*words: object) -> Iterator[str]:
-    """A real daemon; its model judges nothing, for no window is sent to it."""
+    """A real daemon whose model has nothing to do, since no window is sent to it."""
     command = [sys.executable, "-m", "dfd", "serve", "--port", "0", "--no-metrics"]
     command += ["--model", "noop", "--log-level", "warning", *(str(word) for word in words)]
     with subprocess.Popen(command, env=clean(), stdout=subprocess.PIPE, text=True) as process:
@@ -127,7 +127,7 @@ def serving(*words: object) -> Iterator[str]:
 
 
 def told_everywhere(server: str, advice: str, *words: object) -> None:
-    """The reason is tls in the log, at /health and in the metrics, and the advice is right."""
+    """Checks that the log, /health and the metrics give the reason tls, and the right advice."""
     with running("--server", server, *words) as (process, port):
         assert process.stderr is not None
         first: dict[str, Any] = {}
@@ -139,14 +139,14 @@ def told_everywhere(server: str, advice: str, *words: object) -> None:
         assert json.loads(text)["daemon"]["advice"] == first["advice"]
         counted = page(port, "metrics")[1]
         assert 'dfd_bridge_daemon_failures_total{reason="tls"}' in counted
-    # and the same words at every other client
+    # every other client uses the same words
     asked = [sys.executable, "-m", "dfd", "info", "--server", server, *map(str, words)]
     done = subprocess.run(asked, env=clean(), capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (2, f"dfd info: {first['advice']}\n")
 
 
-def test_a_bridge_says_what_is_wrong_with_tls(tmp_path: Path) -> None:
-    """Plain text at a TLS port, the other way round, a strange authority, an old certificate."""
+def test_a_bridge_reports_what_is_wrong_with_tls(tmp_path: Path) -> None:
+    """Plain text at a TLS port, the reverse, an unknown authority, an expired certificate."""
     ours, strange = issue(tmp_path, "ours"), issue(tmp_path, "strange")
     good = issue(tmp_path, "good", authority=ours)
     old = issue(tmp_path, "old", authority=ours, days=-1)

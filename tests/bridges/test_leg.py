@@ -54,7 +54,7 @@ async def test_gaps_are_marked(daemon: ScriptedServer) -> None:
         assert exchange.metrics.get("gap_seconds") == pytest.approx(0.1)
 
 
-async def test_what_one_leg_lacked_is_counted(daemon: ScriptedServer) -> None:
+async def test_missing_audio_of_one_leg_is_counted(daemon: ScriptedServer) -> None:
     async with exchange_to(daemon) as (exchange, _):
         call = exchange.enter("test", "here")
         assert call is not None
@@ -64,7 +64,7 @@ async def test_what_one_leg_lacked_is_counted(daemon: ScriptedServer) -> None:
 
 
 async def test_a_daemon_that_restarts(daemon: ScriptedServer) -> None:
-    """The call goes on, nothing that fits the buffer is lost, the id stays."""
+    """The call continues, nothing that fits the buffer is lost, and the id stays the same."""
     async with exchange_to(daemon, buffer_seconds=30.0) as (exchange, sink):
         call = exchange.enter("test", "here")
         assert call is not None
@@ -110,7 +110,7 @@ async def test_a_daemon_that_is_away_too_long_leaves_a_marked_gap(
         assert summary.channels[0].audio_seconds == pytest.approx(11.0)
 
 
-async def test_a_daemon_that_is_not_there_yet(
+async def test_a_daemon_that_is_not_running_yet(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "dfd")
@@ -132,7 +132,7 @@ async def test_a_daemon_that_is_not_there_yet(
     await daemon.kill()
 
 
-async def test_a_full_daemon_is_waited_for(daemon: ScriptedServer) -> None:
+async def test_a_call_waits_for_a_full_daemon(daemon: ScriptedServer) -> None:
     daemon.script.full_times = 3
     async with exchange_to(daemon) as (exchange, sink):
         call = exchange.enter("test", "here")
@@ -194,7 +194,7 @@ async def test_a_refused_token_leaves_the_call_alone(
     assert daemon.connections == []
 
 
-async def test_a_slow_daemon_is_told_of_once_in_a_while(
+async def test_a_slow_daemon_is_reported_now_and_then(
     daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     daemon.script.read_delay = 0.05
@@ -226,7 +226,7 @@ async def test_a_draining_daemon(daemon: ScriptedServer) -> None:
         assert exchange.metrics.get("gap_seconds") == 0.0
 
 
-async def test_taking_audio_never_waits(daemon: ScriptedServer) -> None:
+async def test_accepting_audio_never_blocks(daemon: ScriptedServer) -> None:
     daemon.script.mute = True
     async with exchange_to(daemon, buffer_seconds=1.0, drain_seconds=0.1) as (exchange, _):
         call = exchange.enter("test", "here")
@@ -256,7 +256,7 @@ async def test_a_sink_that_fails_harms_nothing(daemon: ScriptedServer) -> None:
         assert exchange.metrics.get("sink_failures") == len(broken.told)
 
 
-async def test_two_calls_of_one_name_are_two_streams(daemon: ScriptedServer) -> None:
+async def test_two_calls_with_one_name_are_two_streams(daemon: ScriptedServer) -> None:
     async with exchange_to(daemon) as (exchange, sink):
         for _ in range(2):
             call = exchange.enter("test", "here")

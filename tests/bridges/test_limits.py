@@ -19,7 +19,7 @@ def test_a_budget_fills_up_again() -> None:
     assert budget.take(200)
 
 
-def test_a_flood_is_a_few_lines_a_second(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flood_makes_a_few_lines_per_second(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "dfd")
     now = [0.0]
     log = RefusalLog(3, lambda: now[0])

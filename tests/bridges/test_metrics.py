@@ -33,7 +33,7 @@ def test_sums() -> None:
     assert metrics.get("calls", "rtp") == 0
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(UserError, match="metrics"):

@@ -8,7 +8,7 @@ from dfd.errors import UserError
 from tests.bridges.rtp.test_sdp import FFMPEG
 
 
-def test_a_session_description_says_where_and_what(tmp_path: Path) -> None:
+def test_a_session_description_gives_address_and_format(tmp_path: Path) -> None:
     path = tmp_path / "a.sdp"
     path.write_text(FFMPEG.replace("127.0.0.1", "127.0.0.3"))
     options = plan_rtp(listen=None, ports=None, sdp_path=path, payloads=()).options
@@ -18,7 +18,7 @@ def test_a_session_description_says_where_and_what(tmp_path: Path) -> None:
     assert dict(options.labels) == {"session": "No Name"}
 
 
-def test_nobody_listens_to_the_world_unasked(tmp_path: Path) -> None:
+def test_listening_is_limited_to_loopback_by_default(tmp_path: Path) -> None:
     path = tmp_path / "a.sdp"
     path.write_text(FFMPEG.replace("127.0.0.1", "0.0.0.0"))
     assert plan_rtp(listen=None, ports=None, sdp_path=path, payloads=()).options.host == "127.0.0.1"

@@ -40,7 +40,7 @@ CODECS: list[tuple[str, int, list[object], str, str]] = [
     ("OPUS", 97, ["-c:a", "libopus", "-ar", 48000], "rate=48000 ! opusenc bitrate=32000", "opus"),
 ]
 DECODERS = {"PCMU": "mulawdec", "PCMA": "alawdec", "G722": "avdec_g722", "OPUS": "opusdec"}
-# Of RTP every sample is heard, of a file not those that Opus needs to begin (RFC 7587).
+# In RTP every sample counts, in a file not the pre-skip of Opus (RFC 7587).
 WHOLE = {"OPUS": ["-c:a", "libopus", "-flags2", "skip_manual"]}
 PAYLOADS = ("--payload", "96=L16/16000", "--payload", "97=opus/48000/2")
 
@@ -61,11 +61,11 @@ def by_codec(summaries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 async def compare(daemon: str, channel: dict[str, Any], direct: Path) -> None:
-    """Right length on the time line, no gap, and the score of the same audio sent directly."""
+    """Checks length and gaps, and compares scores with those of the same audio sent directly."""
     expected = await judged(daemon, direct)
     minutes = expected.audio_seconds / 60
     length = seconds(channel["audio_duration"])
-    # the last packet may be filled up
+    # the last packet may be padded
     assert length == pytest.approx(expected.audio_seconds, abs=0.04 + 0.02 * minutes)
     assert seconds(channel["gap_duration"]) == 0
     assert expected.cumulative_score is not None
@@ -122,8 +122,10 @@ async def test_every_codec_from_gstreamer(daemon: str, speech: Path, tmp_path: P
         await compare(daemon, channels[name], direct)
 
 
-async def test_a_session_description_of_ffmpegs(daemon: str, speech: Path, tmp_path: Path) -> None:
-    """The file that ffmpeg writes says where to listen and what comes."""
+async def test_a_session_description_written_by_ffmpeg(
+    daemon: str, speech: Path, tmp_path: Path
+) -> None:
+    """The file that ffmpeg writes gives the address and the format."""
     need_encoder("libopus")
     port, description = free_port(), tmp_path / "call.sdp"
     sender = ["ffmpeg", "-v", "error", "-re", "-i", speech, "-t", 3, "-ac", 1, "-c:a", "libopus",
@@ -142,7 +144,7 @@ async def test_a_session_description_of_ffmpegs(daemon: str, speech: Path, tmp_p
 
 
 class Network(asyncio.DatagramProtocol):
-    """A bad network between ffmpeg and the bridge: loss, jitter, reordering, doubles.
+    """A bad network between ffmpeg and the bridge: loss, jitter, reordering, duplicates.
 
     Attributes:
         passed: what got through, in the order of the sender.
@@ -173,7 +175,7 @@ class Network(asyncio.DatagramProtocol):
 
 
 async def test_a_bad_network(daemon: str, speech: Path, tmp_path: Path) -> None:
-    """The time line is right to the sample, each loss a gap of its length, and so the score."""
+    """The time line is exact to the sample, each loss is a gap of its length, and scores match."""
     loop = asyncio.get_running_loop()
     port = free_port()
     words = ("rtp", "--listen", f"127.0.0.1:{port}", "--idle-seconds", 2)
@@ -207,7 +209,7 @@ async def test_a_bad_network(daemon: str, speech: Path, tmp_path: Path) -> None:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many even ports in a row that, with the odd ones between, are free."""
+    """Returns the first of several even ports that are free together with the odd ones between."""
     while True:
         first = free_port()
         with contextlib.ExitStack() as stack:

@@ -42,13 +42,13 @@ def daemon() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Samples]:
-    """The same speech at the rates of telephony."""
+    """Returns the same speech at the rates of telephony."""
     folder = tmp_path_factory.mktemp("speech")
     return {rate: soundfile.read(speak(folder, rate), dtype="int16")[0] for rate in (8000, 16000)}
 
 
 async def compare(daemon: str, sink: MemorySink, samples: Samples, rate: int, path: Path) -> None:
-    """The bridge's summary against the same samples streamed directly, track by track."""
+    """Compares the bridge's summary with that of the same samples streamed directly, by track."""
     await until(lambda: sink.of(ev.Summary), seconds=60)
     (summary,) = sink.of(ev.Summary)
     assert isinstance(summary, ev.Summary)
@@ -85,7 +85,7 @@ async def test_audiosocket(
 
 
 def two(samples: Samples) -> Samples:
-    """Two legs: the speech, and the speech half as loud and a second later."""
+    """Makes two legs: the speech, and the speech half as loud and a second later."""
     later = np.concatenate([np.zeros(8000, np.int16), samples[:-8000] // 2])
     return np.stack([samples, later], axis=1)
 

@@ -120,7 +120,7 @@ def capture(
     packets: list[tuple[float, RtpPacket]],
     port: Callable[[RtpPacket], int] = lambda packet: 20000,
 ) -> None:
-    """Writes RTP as tcpdump would have caught it on an Ethernet."""
+    """Writes RTP as tcpdump would capture it on Ethernet."""
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for when, packet in packets:
@@ -133,7 +133,7 @@ def capture(
 
 
 def spoken_with_a_digit(content: bytes) -> list[tuple[float, RtpPacket]]:
-    """A-law in packets of 30 ms, and in the middle a key pressed for a tenth of a second."""
+    """Makes A-law in packets of 30 ms, with a key pressed for a tenth of a second in the middle."""
     packets: list[tuple[float, RtpPacket]] = []
     sequence, ticks = 500, 160_000
 
@@ -147,7 +147,7 @@ def spoken_with_a_digit(content: bytes) -> list[tuple[float, RtpPacket]]:
     for at in range(0, len(content), 240):
         if at == half:
             began = ticks
-            for number in range(8):  # the last three say that it is over (RFC 4733)
+            for number in range(8):  # the last three mark the end (RFC 4733)
                 lasted = min(800, 160 * (number + 1))
                 over = 0x80 if number > 4 else 0
                 put(struct.pack(">BBH", 5, over | 10, lasted), 101, began, number == 0)
@@ -217,7 +217,7 @@ MODULES = Path("/usr/lib/baresip/modules")
 
 
 def agent(folder: Path, name: str, port: int, speech: Path) -> Path:
-    """A folder that makes baresip one end of a call."""
+    """Makes a folder of settings that make baresip one end of a call."""
     home = folder / name
     home.mkdir()
     words = {"port": port, "name": name, "speech": speech, "modules": MODULES}
@@ -229,7 +229,7 @@ def agent(folder: Path, name: str, port: int, speech: Path) -> Path:
 
 
 class Socket(asyncio.DatagramProtocol):
-    """A port that hands on what it gets."""
+    """A port that forwards what it receives."""
 
     def __init__(self, got: Callable[["Socket", bytes, Any], None]) -> None:
         self.got = got
@@ -354,5 +354,5 @@ async def test_a_call_between_two_baresips(daemon: str, tmp_path: Path) -> None:
         assert seconds(channel["audio_duration"]) >= length - 0.04
         assert seconds(channel["gap_duration"]) < 0.2
         score = channel["cumulative_score"]["spoof_probability"]
-        # a busy machine makes baresip pad what its file source was late with
+        # on a busy machine baresip pads late audio of its file source
         assert score == pytest.approx(expected.spoof_probability, abs=0.05)

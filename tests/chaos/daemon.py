@@ -1,4 +1,4 @@
-"""The real `dfd serve` in a process of its own, to be harmed and watched."""
+"""The real `dfd serve` in a process of its own, for tests that disturb it."""
 
 import os
 import re
@@ -27,7 +27,7 @@ _READY = re.compile(r"dfd ready on (\S+):(\d+)(?: \(metrics (\S+)\))?")
 
 
 class Daemon:
-    """Started when it is entered, and ended with it.
+    """A daemon that starts and ends with the context.
 
     Args:
         arguments: over those that a test needs.
@@ -98,16 +98,16 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address on which it listens."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def resident_mib(self) -> float:
-        """Memory of the process."""
+        """Resident memory of the process."""
         return float(psutil.Process(self.process.pid).memory_info().rss) / (1 << 20)
 
     def until_logged(self, pattern: str, seconds: float = 30.0) -> str:
-        """Waits for a line of the log and gives it."""
+        """Waits for a line of the log and returns it."""
         end = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -119,17 +119,17 @@ class Daemon:
                 self._changed.wait(left)
 
     def logged(self, pattern: str) -> list[str]:
-        """The lines of the log so far that match."""
+        """Returns the lines of the log so far that match."""
         with self._changed:
             return [line for line in self.log if re.search(pattern, line)]
 
     def page(self) -> str:
-        """The metrics page."""
+        """Returns the metrics page."""
         with urllib.request.urlopen(self.metrics_url, timeout=20) as answer:
             return str(answer.read().decode())
 
     def figure(self, name: str, **labels: str) -> float:
-        """One figure of the page, all labels that are not given added up."""
+        """Returns one figure of the page, summed over all labels that are not given."""
         return sum(
             sample.value
             for family in text_string_to_metric_families(self.page())
@@ -138,7 +138,7 @@ class Daemon:
         )
 
     def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Waits for what only asking tells."""
+        """Waits for a condition by polling."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "".join(self.log[-30:])
@@ -146,7 +146,7 @@ class Daemon:
 
     @contextmanager
     def stub(self) -> Iterator[Any]:
-        """A client on a connection of its own."""
+        """Makes a client with its own connection."""
         with grpc.insecure_channel(
             self.address, [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
         ) as channel:
@@ -154,7 +154,7 @@ class Daemon:
 
 
 def config(**changes: Any) -> pb.StreamingDetectRequest:
-    """A stream that scores whatever it is given."""
+    """Makes the configuration of a stream that scores all windows."""
     message = pb.StreamingDetectConfig(
         audio_format=pb.AudioFormat(
             encoding=pb.AudioFormat.ENCODING_LINEAR16, sample_rate_hertz=RATE, channel_count=1
@@ -167,7 +167,7 @@ def config(**changes: Any) -> pb.StreamingDetectRequest:
 
 
 def audio(seconds: float) -> pb.StreamingDetectRequest:
-    """A hum that no window is too silent for."""
+    """Makes a hum that is loud enough for every window."""
     frames = round(seconds * RATE)
     return pb.StreamingDetectRequest(
         audio=pb.AudioChunk(content=b"\x00\x08\x00\xf8" * (frames // 2))
@@ -175,14 +175,14 @@ def audio(seconds: float) -> pb.StreamingDetectRequest:
 
 
 def judged(daemon: Daemon, **how: Any) -> list[pb.StreamingDetectResponse]:
-    """What an ordinary stream of five seconds is told."""
+    """Returns the responses to an ordinary stream of five seconds."""
     with daemon.stub() as stub:
         requests = [config(), *(audio(1.0) for _ in range(5))]
         return list(stub.StreamingDetect(iter(requests), timeout=30, **how))
 
 
 def served(daemon: Daemon) -> bool:
-    """Whether an ordinary stream is judged to its end, now."""
+    """Returns whether an ordinary stream is judged to its end now."""
     try:
         return judged(daemon)[-1].HasField("summary")
     except grpc.RpcError:

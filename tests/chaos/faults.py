@@ -12,7 +12,7 @@ FAULT = "DFD_TEST_FAULT"
 
 
 def main() -> None:
-    """Runs `dfd` with the model that judges nothing, and has faults."""
+    """Runs `dfd` with the no-op model and injected faults."""
     from dfd.cli.main import main as dfd
     from dfd.daemon.scheduling.noop import NoopDetector
 
@@ -27,7 +27,7 @@ def main() -> None:
         began = path.stat().st_mtime_ns if fault else 0
         while fault == "hangs" and path.exists() and path.stat().st_mtime_ns == began:
             time.sleep(0.01)
-        # a machine that has something else to do
+        # a machine that is busy with something else
         time.sleep(slow * len(windows) * (2 if fault == "slower" else 1))
         return score(self, windows, lengths)
 

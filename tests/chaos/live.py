@@ -1,4 +1,4 @@
-"""A stream that talks in real time while a test does something else."""
+"""A real-time stream in the background of a test."""
 
 import queue
 import threading
@@ -12,7 +12,7 @@ from tests.chaos.daemon import Daemon, audio, config
 
 
 class Live:
-    """A stream in real time until it is left, with what it was told."""
+    """A real-time stream until the context ends, with its responses."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.channel = grpc.insecure_channel(daemon.address)

@@ -6,7 +6,7 @@ from dfd.clients import AsyncDetectionClient, Recording, events
 
 
 async def streamed(address: str, recording: Recording, pace: float) -> list[events.Event]:
-    """One recording, at so many times real time."""
+    """Streams one recording at a multiple of real time."""
     told = []
     async with (
         AsyncDetectionClient(address) as client,

@@ -1,4 +1,4 @@
-"""A client that speaks HTTP/2 by hand, and need not behave."""
+"""A client that speaks HTTP/2 by hand and can misbehave."""
 
 import socket
 import struct
@@ -15,7 +15,7 @@ DETECT = "/dfd.v1.DetectionService/Detect"
 
 
 def frame(message: bytes, length: int | None = None) -> bytes:
-    """A gRPC message, which may claim another length than it has."""
+    """Makes a gRPC message, whose declared length may be wrong."""
     return struct.pack(">BI", 0, len(message) if length is None else length) + message
 
 
@@ -46,11 +46,11 @@ class RawClient:
         self.socket.close()
 
     def flush(self) -> None:
-        """Sends what waits to be sent."""
+        """Sends pending data."""
         self.socket.sendall(self.http.data_to_send())
 
     def call(self, path: str = STREAMING, **metadata: str) -> int:
-        """Opens a call and gives its stream."""
+        """Opens a call and returns its stream."""
         stream = self.http.get_next_available_stream_id()
         self.http.send_headers(
             stream,
@@ -68,7 +68,7 @@ class RawClient:
         return stream
 
     def send(self, stream: int, data: bytes, end: bool = False) -> int:
-        """Sends as much as the server has room for and gives how much that was."""
+        """Sends as much as the window allows, and returns how much that was."""
         room = self.http.local_flow_control_window(stream)
         sent = data[:room]
         most = self.http.max_outbound_frame_size
@@ -80,7 +80,7 @@ class RawClient:
         return len(sent)
 
     def receive(self, seconds: float) -> list[h2.events.Event]:
-        """What comes within this time, at least something; empty where nothing does."""
+        """Receives what arrives within this time; empty if nothing does."""
         self.socket.settimeout(seconds)
         try:
             data = self.socket.recv(1 << 16)
@@ -91,7 +91,7 @@ class RawClient:
         return events
 
     def push(self, stream: int, data: bytes, seconds: float) -> int:
-        """Sends as long as the server takes it, for at most this long; gives how much."""
+        """Sends as long as the server reads, for at most this long; returns how much."""
         sent, end = 0, time.monotonic() + seconds
         while sent < len(data) and time.monotonic() < end:
             sent += self.send(stream, data[sent:])

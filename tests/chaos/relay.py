@@ -1,11 +1,11 @@
-"""A TCP relay that can stop passing anything on, with both connections open."""
+"""A TCP relay that can stop forwarding while both connections stay open."""
 
 import asyncio
 from typing import Self
 
 
 class Relay:
-    """Between a client and a port of this machine."""
+    """A relay between a client and a local port."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -29,7 +29,7 @@ class Relay:
             writer.close()
 
     def hold(self) -> None:
-        """Passes nothing on from here on."""
+        """Stops forwarding."""
         self._passes.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

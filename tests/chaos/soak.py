@@ -1,4 +1,4 @@
-"""Streams that come, go and die against one daemon, and what it holds meanwhile.
+"""Streams that start, end and die against one daemon, and the resources that it holds.
 
     python -m tests.chaos.soak --minutes 30 --streams 100 [--model bundled]
 
@@ -38,14 +38,14 @@ from tests.chaos.raw import RawClient, frame
 _CHUNK_SECONDS = 0.5
 _TICK_SECONDS = 10.0
 _WARM_SECONDS = 20.0
-# the daemon's own patience with those who are silent or do not read
+# the daemon's timeouts for clients that are silent or do not read
 _PATIENCE_SECONDS = 5.0
 _OWN_CHANNEL = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
 
 
 @dataclass(frozen=True)
 class Held:
-    """What the daemon holds."""
+    """The resources that the daemon holds."""
 
     mib: float
     descriptors: int
@@ -54,7 +54,7 @@ class Held:
 
     @classmethod
     def by(cls, daemon: Daemon) -> Held:
-        """Asks the system, and the daemon for its tasks."""
+        """Reads them from the system, and the tasks from the daemon."""
         one = psutil.Process(daemon.process.pid)
         processes = [one, *one.children(recursive=True)]
         return cls(
@@ -72,7 +72,7 @@ class Held:
 
 
 class Soak:
-    """The callers.
+    """Runs the callers.
 
     Args:
         daemon: that they call.
@@ -85,12 +85,14 @@ class Soak:
         self._chance = random.Random(seed)
         self._scored = scored
         self._streams = streams
-        self._threads = ThreadPoolExecutor(streams)  # a caller each, for those that speak by hand
+        self._threads = ThreadPoolExecutor(
+            streams
+        )  # one thread for each caller that speaks by hand
         self._shared: Any = None
         self.ended: collections.Counter[str] = collections.Counter()
 
     async def run(self, seconds: float) -> None:
-        """Lets all call until the time is over, then ends what still runs."""
+        """Runs all callers until the time is over, then ends what is still running."""
         async with grpc.aio.insecure_channel(self._daemon.address, _OWN_CHANNEL) as self._shared:
             callers = [asyncio.create_task(self._call_again()) for _ in range(self._streams)]
             await asyncio.wait(callers, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
@@ -111,7 +113,7 @@ class Soak:
                 await ENDS[name][1](self, self._chance.uniform(1.0, 20.0))
             except grpc.aio.AioRpcError as error:
                 name = f"{name}: {error.code().name}"
-            except asyncio.InvalidStateError:  # what gRPC says to who writes on
+            except asyncio.InvalidStateError:  # gRPC's error for writing to an ended call
                 name = f"{name}: ended by the daemon before"
             except (OSError, ConnectionError):
                 name = f"{name}: connection"
@@ -120,7 +122,7 @@ class Soak:
 
     @contextlib.asynccontextmanager
     async def _stub(self) -> AsyncIterator[Any]:
-        """One of a connection that all share, or of one that ends with the stream."""
+        """Makes a client on a shared connection, or on one that ends with the stream."""
         if self._chance.random() < 0.5:
             yield DetectionServiceStub(self._shared)
             return
@@ -141,7 +143,7 @@ class Soak:
             await asyncio.sleep(_CHUNK_SECONDS)
 
     async def finish(self, seconds: float) -> None:
-        """Ends as a stream should."""
+        """Ends properly."""
         async with self._stub() as stub:
             call = stub.StreamingDetect(timeout=seconds + 60)
             reading = asyncio.create_task(_read(call))
@@ -155,7 +157,7 @@ class Soak:
                 await asyncio.wait([reading])
 
     async def cancel(self, seconds: float) -> None:
-        """Cancels in the middle."""
+        """Cancels in the middle of the stream."""
         async with self._stub() as stub:
             call = stub.StreamingDetect(timeout=seconds + 60)
             await self._talk(call, seconds)
@@ -172,18 +174,18 @@ class Soak:
             await _read(call)
 
     async def fall_silent(self, seconds: float) -> None:
-        """Sends nothing any more, until the daemon ends it."""
+        """Stops sending, until the daemon ends the stream."""
         async with self._stub() as stub:
             call = stub.StreamingDetect(timeout=seconds + 60)
             await self._talk(call, min(seconds, 2.0))
             await _read(call)
 
     async def vanish(self, seconds: float) -> None:
-        """Loses the connection without a word."""
+        """Closes the connection without notice."""
         await self._in_thread(65_535, min(seconds, 3.0))
 
     async def go_deaf(self, seconds: float) -> None:
-        """Reads nothing, though it sends all, until the daemon ends it."""
+        """Sends everything but reads nothing, until the daemon ends the stream."""
         await self._in_thread(0, _PATIENCE_SECONDS + min(seconds, 3.0))
 
     async def _in_thread(self, window: int, seconds: float) -> None:
@@ -218,11 +220,11 @@ def _raw(port: int, window: int, seconds: float) -> None:
 
 
 def at_rest(daemon: Daemon) -> Held:
-    """What it holds when the last stream is over and what was freed is given back."""
+    """Returns what it holds after the last stream has ended and memory has been released."""
     daemon.until(lambda: daemon.figure("dfd_streams_active") == 0, 90.0)
     time.sleep(_PATIENCE_SECONDS)
     found = Held.by(daemon)
-    for _ in range(20):  # connections that were closed take a moment
+    for _ in range(20):  # closing connections takes a moment
         time.sleep(1.0)
         last, found = found, Held.by(daemon)
         if (last.descriptors, last.threads, last.tasks) == (
@@ -239,10 +241,10 @@ def soak(
     warm_seconds: float = _WARM_SECONDS,
     tick: float = _TICK_SECONDS,
 ) -> tuple[Held, Held, collections.Counter[str]]:
-    """Runs it all; gives what the daemon held at rest before and after, and how streams ended."""
+    """Returns what the daemon held at rest before and after, and how streams ended."""
     with tempfile.TemporaryDirectory(prefix="dfd-soak-") as folder:
         patience = str(_PATIENCE_SECONDS)
-        # all are let in: what is looked for is what they leave, not whether they are too many
+        # all are admitted: the test is about what they leave behind, not about admission
         options = [*("--admission", "fixed"), *("--journal", str(Path(folder, "journal.db")))]
         options += ["--idle-timeout-seconds", patience, "--write-timeout-seconds", patience]
         options += ["--log-level", "warning"]
@@ -277,7 +279,7 @@ def soak(
 
 
 def main() -> None:
-    """Runs it by hand."""
+    """Runs it from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--streams", type=int, default=100)

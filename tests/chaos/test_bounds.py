@@ -1,4 +1,4 @@
-"""What one caller may take of the daemon beside places: connections, speed, reflection."""
+"""Limits of one caller besides slots: connections, speed, reflection."""
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ from tests.chaos.raw import RawClient
 _REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 
 
-def test_connections_beyond_the_bound_are_closed_and_the_others_go_on() -> None:
+def test_excess_connections_are_closed_and_the_others_continue() -> None:
     with Daemon("--max-connections", "4") as daemon, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(RawClient(daemon.port)) for _ in range(3)]
         for client in clients:
@@ -28,7 +28,7 @@ def test_connections_beyond_the_bound_are_closed_and_the_others_go_on() -> None:
         daemon.until(lambda: served(daemon))
 
 
-def test_who_sends_too_fast_is_read_more_slowly_and_loses_nothing() -> None:
+def test_fast_senders_are_read_more_slowly_without_loss() -> None:
     with Daemon("--max-stream-bytes-per-second", "64000") as daemon, daemon.stub() as stub:
         requests = [config(), *(audio(0.5) for _ in range(12))]  # 192,000 bytes
         began = time.monotonic()
@@ -39,7 +39,7 @@ def test_who_sends_too_fast_is_read_more_slowly_and_loses_nothing() -> None:
     assert channel.windows_shed == 0
 
 
-def test_one_address_cannot_hold_all_of_reflection() -> None:
+def test_one_address_cannot_occupy_all_of_reflection() -> None:
     with Daemon() as daemon, RawClient(daemon.port) as greedy:
 
         def refused(client: RawClient, seconds: float) -> bool:

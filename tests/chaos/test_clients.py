@@ -1,4 +1,4 @@
-"""A client is told in time that its link is gone, and speaks to this machine by no proxy."""
+"""A client notices a lost link in time, and reaches this machine without a proxy."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ SECOND = (np.random.default_rng(0).normal(0, 3000, RATE)).astype("<i2").tobytes(
 
 
 async def finish_on_a_held_link(relay: Relay, retry: RetryPolicy) -> DetectionError:
-    """Loses the link just before the end of the audio."""
+    """Drops the link just before the end of the audio."""
     async with (
         AsyncDetectionClient(f"localhost:{relay.port}", retry=retry) as client,
         client.stream() as stream,
@@ -41,7 +41,7 @@ async def everything(stream: DetectionStream) -> None:
         pass
 
 
-async def test_a_summary_is_not_waited_for_for_ever() -> None:
+async def test_waiting_for_a_summary_has_a_limit() -> None:
     with Daemon("--grace-seconds", "1") as daemon:
         async with Relay(daemon.port) as relay:
             retry = RetryPolicy(summary_seconds=1.0, reconnect_seconds=0.0)
@@ -49,7 +49,7 @@ async def test_a_summary_is_not_waited_for_for_ever() -> None:
     assert error.reason == "NO_SUMMARY"
 
 
-async def test_a_link_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_link_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {"grpc.keepalive_time_ms": 6000, "grpc.http2.ping_timeout_ms": 1000}
     options = dict(connection._CHANNEL_OPTIONS)
     assert quick.keys() <= options.keys()
@@ -62,7 +62,7 @@ async def test_a_link_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "https_proxy", "grpc_proxy"])
-def test_no_proxy_comes_between_this_machine_and_itself(variable: str, tmp_path: Path) -> None:
+def test_loopback_bypasses_the_proxy(variable: str, tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
     soundfile.write(path, np.frombuffer(SECOND * 3, "<i2"), RATE)
     with Daemon() as daemon, socket.create_server(("127.0.0.1", 0)) as proxy:

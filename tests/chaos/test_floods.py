@@ -1,4 +1,4 @@
-"""What one client does without a token is little to the others."""
+"""Floods from a client without a token hardly affect the others."""
 
 import contextlib
 import threading
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def slowest_answer(daemon: Daemon, over: threading.Event) -> list[float]:
-    """Asks until told otherwise; how long each answer took."""
+    """Asks until stopped; returns the slowest answer."""
     took = []
     with daemon.stub() as stub:
         while not over.is_set():
@@ -44,7 +44,7 @@ def test_a_flood_of_calls_on_one_connection(reset: bool, tmp_path: Path) -> None
         made = 0
         until = time.monotonic() + 5.0
         while time.monotonic() < until:
-            # hung up on or told to go, it comes again
+            # it reconnects when it is disconnected
             with (
                 contextlib.suppress(OSError, h2.exceptions.ProtocolError),
                 RawClient(daemon.port) as client,
@@ -70,7 +70,7 @@ def test_a_flood_of_calls_on_one_connection(reset: bool, tmp_path: Path) -> None
         assert judged(daemon, metadata=[("authorization", "Bearer right")])[-1].HasField("summary")
 
 
-def test_watchers_of_health_are_so_many() -> None:
+def test_watchers_of_health_are_limited() -> None:
     with (
         Daemon() as daemon,
         grpc.insecure_channel(daemon.address, [("grpc.use_local_subchannel_pool", 1)]) as channel,
@@ -100,7 +100,7 @@ def watch_once(stub: Any) -> bool:
         call.cancel()
 
 
-def test_large_messages_to_health_are_few_and_short() -> None:
+def test_large_messages_to_health_are_refused() -> None:
     with Daemon() as daemon, contextlib.ExitStack() as stack:
         before = daemon.resident_mib
         message = frame(b"\x0a" + bytes(8 * MIB), 60 * MIB)

@@ -1,4 +1,4 @@
-"""A rolling restart on one port, and what systemd is told."""
+"""A rolling restart on one port, and systemd's notifications."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ SECOND = b"\x00\x08\x00\xf8" * (RATE // 2)
 
 
 async def call(port: int, seconds: float) -> list[events.Event]:
-    """A call in real time, by the client that everyone uses, on a connection of its own."""
+    """A call in real time by the public client, on its own connection."""
     async with AsyncDetectionClient(f"127.0.0.1:{port}") as client, client.stream() as stream:
 
         async def talk() -> None:
@@ -32,7 +32,7 @@ async def call(port: int, seconds: float) -> list[events.Event]:
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "two workers"])
-async def test_no_stream_is_lost_when_another_takes_over(more: tuple[str, ...]) -> None:
+async def test_no_stream_is_lost_in_a_handover(more: tuple[str, ...]) -> None:
     options = ("--handover", "--grace-seconds", "5", *more)
     with Daemon(*options) as old:
         port = old.port
@@ -51,13 +51,13 @@ async def test_no_stream_is_lost_when_another_takes_over(more: tuple[str, ...]) 
             ends = [end for one in told if isinstance(end := one[-1], events.Summary)]
             assert len(ends) == len(told)
             assert {end.end_reason for end in ends} == {events.EndReason.CLIENT_DONE}
-            # those that outlived the grace of the old one went on at the new one
+            # those that outlasted the old daemon's grace continued at the new one
             lost = [e for one in told for e in one if isinstance(e, events.ConnectionLost)]
             assert lost
             assert await asyncio.to_thread(served, new)
 
 
-def test_systemd_is_told(tmp_path: Path) -> None:
+def test_systemd_is_notified(tmp_path: Path) -> None:
     path, fault = tmp_path / "notify", tmp_path / "fault"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
@@ -76,13 +76,13 @@ def test_systemd_is_told(tmp_path: Path) -> None:
             until("RELOADING=1")
             until("READY=1")
             fault.write_text("fails")
-            served(daemon)  # windows that meet the fault
+            served(daemon)  # windows that hit the fault
             daemon.until(lambda: daemon.figure("dfd_ready") == 0)
             manager.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 while manager.recv(1000):
                     pass
-            manager.settimeout(1.0)  # ten times as long as it takes while all is well
+            manager.settimeout(1.0)  # ten times as long as it normally takes
             with pytest.raises(TimeoutError):
                 manager.recv(1000)
             manager.settimeout(20)

@@ -1,4 +1,4 @@
-"""What a client was told is in the journal, however the daemon ends."""
+"""What a client has received is in the journal, however the daemon ends."""
 
 import hashlib
 import os
@@ -21,19 +21,19 @@ from dfd.daemon.journal.store import Query, Store
 from dfd.v1 import detection_pb2 as pb
 from tests.chaos.daemon import RATE, Daemon, audio, config, judged
 
-# by hand: DFD_TEST_KILLS=100
+# for a longer run: DFD_TEST_KILLS=100
 KILLS = int(os.environ.get("DFD_TEST_KILLS", "3"))
 STREAMS = 4
 
 
 def alarming() -> pb.StreamingDetectRequest:
-    """The odds of a model that judges nothing are even, and that is enough to alert."""
+    """The no-op model gives even odds, which is enough for this policy to alert."""
     policy = pb.AlertPolicy(rolling_threshold=0.4, cumulative_threshold=0.45)
     return config(alert_policy=policy)
 
 
 def journal(path: Path) -> dict[str, dict[str, Any]]:
-    """The calls by their stream ids."""
+    """Returns the calls by their stream ids."""
     store = Store(str(path), create=False)
     found = {call["stream_id"]: call for call in store.calls(Query())}
     store.close()
@@ -41,7 +41,7 @@ def journal(path: Path) -> dict[str, dict[str, Any]]:
 
 
 class Caller(threading.Thread):
-    """One stream after another, with what they were told, until the daemon is gone."""
+    """Runs one stream after another, and keeps their responses, until the daemon is gone."""
 
     def __init__(self, daemon: Daemon) -> None:
         super().__init__(daemon=True)
@@ -64,7 +64,7 @@ class Caller(threading.Thread):
 
 
 def missing(told: list[tuple[str, Any]], kept: dict[str, dict[str, Any]]) -> list[Any]:
-    """What clients were told and the journal does not hold."""
+    """Returns what clients received that is not in the journal."""
     lost: list[Any] = []
     for name, answer in told:
         call = kept.get(name, {"alerts": [], "channels": []})
@@ -90,7 +90,7 @@ def missing(told: list[tuple[str, Any]], kept: dict[str, dict[str, Any]]) -> lis
 
 @pytest.mark.timeout(300 + 60 * KILLS)
 @pytest.mark.parametrize("processes", [(), ("--workers", "2")], ids=["one process", "two workers"])
-def test_whatever_a_client_saw_outlives_a_kill(tmp_path: Path, processes: tuple[str, ...]) -> None:
+def test_what_a_client_received_survives_a_kill(tmp_path: Path, processes: tuple[str, ...]) -> None:
     path = tmp_path / "journal.db"
     chance = random.Random(7)
     alerts = 0
@@ -103,7 +103,7 @@ def test_whatever_a_client_saw_outlives_a_kill(tmp_path: Path, processes: tuple[
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()
             for caller in callers:
-                # workers that hang are ended 10 s after their supervisor; the call's own
+                # hung workers are ended 10 s after their supervisor; the call's own
                 # deadline is far later
                 caller.join(40)
                 assert not caller.is_alive()
@@ -113,7 +113,7 @@ def test_whatever_a_client_saw_outlives_a_kill(tmp_path: Path, processes: tuple[
     assert alerts > 2 * KILLS
 
 
-def test_a_call_is_kept_with_all_that_belongs_to_it(tmp_path: Path) -> None:
+def test_a_call_is_recorded_with_everything_that_belongs_to_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Daemon("--journal", str(path)) as daemon:
         requests = [alarming(), *(audio(1.0) for _ in range(5))]
@@ -146,7 +146,7 @@ def test_without_a_journal_nothing_is_written(tmp_path: Path) -> None:
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Any:
-    """A journal, and a way to take it from the daemon: a writer that does not let go."""
+    """A journal, and a writer that locks the daemon out of it."""
     import sqlite3
 
     path = tmp_path / "journal.db"
@@ -156,7 +156,7 @@ def locked(tmp_path: Path) -> Any:
     connection.close()
 
 
-def test_a_journal_that_is_down_is_said_and_made_good(locked: Any) -> None:
+def test_a_failing_journal_is_reported_and_catches_up(locked: Any) -> None:
     path, connection = locked
     with Daemon("--journal", str(path)) as daemon:
         connection.execute("BEGIN IMMEDIATE")
@@ -173,7 +173,7 @@ def test_a_journal_that_is_down_is_said_and_made_good(locked: Any) -> None:
     assert len(call["channels"]) == 1
 
 
-def test_a_daemon_that_stops_tells_nothing_that_it_cannot_keep(locked: Any) -> None:
+def test_a_stopping_daemon_sends_nothing_that_it_cannot_record(locked: Any) -> None:
     path, connection = locked
     with Daemon("--journal", str(path), "--journal-failure", "stop") as daemon:
         connection.execute("BEGIN IMMEDIATE")
@@ -196,7 +196,7 @@ def test_an_unusable_journal_is_one_sentence(tmp_path: Path, processes: tuple[st
     assert "Traceback" not in done.stderr
 
 
-def test_evidence_clips_lie_where_the_journal_says_until_they_are_purged(tmp_path: Path) -> None:
+def test_evidence_clips_exist_until_they_are_purged(tmp_path: Path) -> None:
     path, clips = tmp_path / "journal.db", tmp_path / "clips"
     with Daemon("--journal", str(path), "--evidence-clips", str(clips)) as daemon:
         with daemon.stub() as stub:

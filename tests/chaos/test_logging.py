@@ -1,4 +1,4 @@
-"""Whoever reads the log, or does not, holds up nothing."""
+"""Logging blocks nothing, whether the log is read or not."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from dfd.v1 import detection_pb2 as pb
 from tests.chaos.daemon import Daemon, judged
 
 
-def test_standard_error_that_nobody_reads() -> None:
+def test_nobody_reads_standard_error() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     while True:
@@ -30,7 +30,7 @@ def test_standard_error_that_nobody_reads() -> None:
     os.close(reading)
 
 
-def test_a_flood_of_wrong_tokens_is_told_at_a_bounded_rate(tmp_path: Path) -> None:
+def test_a_flood_of_wrong_tokens_is_logged_at_a_bounded_rate(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text('[[tokens]]\nname = "a"\ntoken = "right"\n')
     with Daemon("--token-file", str(tokens)) as daemon, daemon.stub() as stub:

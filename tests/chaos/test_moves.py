@@ -1,4 +1,4 @@
-"""A stream whose daemon is killed goes on at the next with all that was heard."""
+"""A stream whose daemon is killed continues at the next one with all its evidence."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ SENTENCE = "Please confirm the transfer of the whole amount to the new account b
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, AudioFormat]:
-    """A machine speaks for ten seconds, and then the line is as good as silent."""
+    """Makes ten seconds of synthetic speech, followed by near silence."""
     pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
     if shutil.which("espeak-ng") is None:
         pytest.skip("nothing to speak with: apt-get install espeak-ng")
@@ -38,7 +38,7 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, AudioFormat]:
 async def test_evidence_survives_a_killed_daemon(
     call: tuple[bytes, AudioFormat], more: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Score, alerts and summary are those of a call that never broke."""
+    """Score, alerts and summary are those of an unbroken call."""
     content, audio = call
     tenth = audio.bytes_per_frame * (audio.sample_rate_hz // 10)
     chunks = [content[at : at + tenth] for at in range(0, len(content), tenth)]
@@ -97,7 +97,7 @@ async def test_evidence_survives_a_killed_daemon(
 
 
 def kill(daemon: Daemon) -> None:
-    """As the kernel does when there is no memory left: with all its processes."""
+    """Kills it with all its processes, as the kernel does when memory runs out."""
     import psutil
 
     whole = [daemon.process.pid, *(p.pid for p in psutil.Process(daemon.process.pid).children())]

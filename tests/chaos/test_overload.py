@@ -1,4 +1,4 @@
-"""More streams than the machine holds: those that were let in lose nothing."""
+"""More streams than the machine can handle: admitted ones lose nothing."""
 
 import asyncio
 import os
@@ -17,15 +17,15 @@ from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.chaos.daemon import RATE, Daemon, audio, config
 
-# the device of this test takes 50 ms for a window whatever the batch: 20 windows a second,
-# which are 40 streams with a hop of 2 s
+# the device of this test takes 50 ms for each window in any batch: 20 windows per second,
+# which is enough for 40 streams with a hop of 2 s
 WINDOW_SECONDS = 0.05
 HELD = 40
 
 
 @dataclass
 class Told:
-    """What one caller was told, over all of its tries."""
+    """The responses to one caller, over all its attempts."""
 
     refusals: set[grpc.StatusCode] = field(default_factory=set)
     without_time: int = 0
@@ -40,7 +40,7 @@ class Told:
 
 
 async def caller(stub: Any, told: Told, until: float) -> None:
-    """Talks in real time until the end; refused, it waits as it was told and tries again."""
+    """Streams in real time until the end; if refused, waits as requested and tries again."""
     while time.monotonic() < until:
         call = stub.StreamingDetect()
         try:
@@ -74,7 +74,7 @@ async def talk(call: Any, began: float, until: float) -> None:
     sent = 0
     chunk, noise = audio(0.2), np.random.default_rng(id(call))
     while (now := time.monotonic()) < until:
-        # nobody's audio is another's: hops that streams share would be computed once
+        # all streams have different audio, since shared hops would be computed only once
         chunk.audio.content = noise.integers(-3000, 3000, RATE // 5, np.int16).tobytes()
         await call.write(chunk)
         sent += 1
@@ -92,7 +92,7 @@ async def offer(port: int, callers: int, seconds: float) -> list[Told]:
 
 
 @pytest.mark.parametrize("times", [2, 5])
-async def test_streams_that_are_let_in_lose_nothing(times: int, tmp_path: Path) -> None:
+async def test_admitted_streams_lose_nothing(times: int, tmp_path: Path) -> None:
     environment = {"DFD_TEST_WINDOW_SECONDS": str(WINDOW_SECONDS)}
     with Daemon(fault=tmp_path / "fault", environment=environment) as daemon:
         told = await offer(daemon.port, times * HELD, 20.0)
@@ -105,7 +105,7 @@ async def test_streams_that_are_let_in_lose_nothing(times: int, tmp_path: Path) 
     assert {code for one in told for code in one.refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert sum(one.without_time for one in told) == 0
     assert sum(one.failed for one in told) == 0
-    # most of what the device holds is used
+    # most of the device's capacity is used
     assert len(admitted) >= 0.5 * HELD
     assert shed <= 0.01 * windows
     assert p99 < 3.0
@@ -132,7 +132,7 @@ async def test_streams_of_the_bundled_model_lose_little() -> None:
     assert p99 < 3.0
 
 
-async def test_where_too_many_were_let_in_all_lose_alike(tmp_path: Path) -> None:
+async def test_if_too_many_are_admitted_all_lose_equally(tmp_path: Path) -> None:
     environment = {"DFD_TEST_WINDOW_SECONDS": str(WINDOW_SECONDS)}
     more = ("--admission", "fixed")
     with Daemon(*more, fault=tmp_path / "fault", environment=environment) as daemon:
@@ -141,5 +141,5 @@ async def test_where_too_many_were_let_in_all_lose_alike(tmp_path: Path) -> None
     late = sorted(seconds for one in told for seconds in one.late)
     print(min(shares), max(shares), statistics.mean(shares), late[int(0.99 * len(late))])
     assert max(shares) - min(shares) < 0.4
-    # what is told is told in time, give or take the pass that a window is in
+    # results come in time, within the pass that a window is in
     assert late[int(0.99 * len(late))] < 3.0 + 3.0

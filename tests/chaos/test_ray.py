@@ -1,4 +1,4 @@
-"""A daemon that scores on a Ray cluster: the same scores, and none is lost with a replica."""
+"""A daemon that scores on a Ray cluster has the same scores, and loses none with a replica."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ ATTEMPTS = 3
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
-    """Ten of them, of some seconds each."""
+    """Makes ten recordings of some seconds each."""
     if shutil.which("espeak-ng") is None:
         pytest.skip("nothing to speak with: apt-get install espeak-ng")
     folder = tmp_path_factory.mktemp("speech")
@@ -42,7 +42,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Ray cluster of one node; gives the environment in which it is found."""
+    """Starts a Ray cluster of one node; yields the environment in which it is found."""
     pytest.importorskip("ray", reason="no cluster to score on: pip install 'dfd[ray]'")
     quick = tmp_path_factory.mktemp("quick")
     # jsonschema would import a grammar that takes seconds, and Ray's agent has fifteen
@@ -89,7 +89,7 @@ def started(node: subprocess.Popen[bytes], log: Path) -> bool:
 
 
 def end(node: subprocess.Popen[bytes]) -> None:
-    """The node with all that it has started."""
+    """Ends the node with all processes that it has started."""
     with contextlib.suppress(psutil.NoSuchProcess):
         family = psutil.Process(node.pid).children(recursive=True)
         node.terminate()
@@ -101,7 +101,7 @@ def end(node: subprocess.Popen[bytes]) -> None:
 
 
 def replicas(node_port: str) -> list[psutil.Process]:
-    """Processes of the engine in the cluster of this port."""
+    """Returns the processes of the engine in the cluster of this port."""
     found = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -116,7 +116,7 @@ def family(one: psutil.Process) -> list[str]:
     return [word for parent in one.parents() for word in parent.cmdline()]
 
 
-async def test_ten_streams_have_the_same_scores_though_a_replica_dies(
+async def test_ten_streams_have_the_same_scores_although_a_replica_dies(
     recordings: list[Recording], cluster: dict[str, str]
 ) -> None:
     with Daemon(model="bundled") as local:

@@ -1,4 +1,4 @@
-"""A short soak: what the daemon holds is the same before and after streams that die in every way.
+"""A short soak: the daemon holds the same before and after streams that die in every way.
 
 By hand, for long: python -m tests.chaos.soak --minutes 30 --streams 100
 """
@@ -6,7 +6,7 @@ By hand, for long: python -m tests.chaos.soak --minutes 30 --streams 100
 from tests.chaos.soak import ENDS, soak
 
 
-def test_nothing_is_left_of_streams_that_come_go_and_die() -> None:
+def test_nothing_is_left_behind_by_streams_that_die() -> None:
     before, after, ended = soak(12, 15.0, "noop", warm_seconds=10.0, tick=5.0)
     assert after.descriptors <= before.descriptors
     assert after.threads <= before.threads

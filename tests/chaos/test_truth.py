@@ -1,4 +1,4 @@
-"""Health, readiness and running streams are told what becomes of windows, within two deadlines."""
+"""Health, readiness and running streams reflect the state of scoring within two deadlines."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.mark.parametrize("fault", ["fails", "hangs"])
-def test_a_model_that_judges_nothing(fault: str, tmp_path: Path) -> None:
+def test_a_model_that_scores_nothing(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "fault"
     with (
         Daemon("--deadline-seconds", "1", fault=path) as daemon,
@@ -31,7 +31,7 @@ def test_a_model_that_judges_nothing(fault: str, tmp_path: Path) -> None:
         path.write_text(fault)
         began = time.monotonic()
         assert next(health).status == NOT_SERVING
-        # two deadlines, after at most one hop until a window meets the fault
+        # two deadlines, after at most one hop until a window hits the fault
         assert time.monotonic() - began < 2.0 + 2 * 1.0 + 0.5
         live.until_told("ENGINE_FAILING", 5.0)
         assert daemon.figure("dfd_ready") == 0
@@ -46,7 +46,7 @@ def test_a_model_that_judges_nothing(fault: str, tmp_path: Path) -> None:
         health.cancel()
 
 
-def test_a_model_that_hangs_for_good_is_loaded_again(tmp_path: Path) -> None:
+def test_a_hung_model_is_loaded_again(tmp_path: Path) -> None:
     path = tmp_path / "fault"
     limits = ("--deadline-seconds", "1", "--batch-timeout-seconds", "0.5")
     with Daemon(*limits, fault=path) as daemon, Live(daemon) as live:
@@ -60,7 +60,7 @@ def test_a_model_that_hangs_for_good_is_loaded_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["instance", "worker"])
-def test_a_process_that_stands_still_is_replaced(role: str) -> None:
+def test_a_stopped_process_is_replaced(role: str) -> None:
     with Daemon("--workers", "2", "--watchdog-seconds", "2") as daemon:
         children = psutil.Process(daemon.process.pid).children()
         still = next(p for p in children if p.cmdline()[-1].startswith(f"dfd-{role}-"))

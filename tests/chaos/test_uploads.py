@@ -1,4 +1,4 @@
-"""Nothing large is taken before it is known who sends it, and that there is room."""
+"""Large messages are read only after authentication, and if there is room."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def recording(size: int) -> pb.DetectRequest:
     return pb.DetectRequest(audio_format=config().config.audio_format, audio=bytes(size))
 
 
-def test_a_recording_without_a_token_is_refused_before_it_is_taken(tokens: Path) -> None:
+def test_a_recording_without_a_token_is_refused_before_it_is_read(tokens: Path) -> None:
     message = recording(64 * MIB - 100)
     with Daemon("--token-file", str(tokens)) as daemon, daemon.stub() as stub:
         before = daemon.resident_mib
@@ -35,14 +35,14 @@ def test_a_recording_without_a_token_is_refused_before_it_is_taken(tokens: Path)
         assert daemon.resident_mib - before < 120
 
 
-def test_recordings_beyond_the_room_wait_and_are_not_taken() -> None:
+def test_recordings_beyond_the_memory_limit_wait_unread() -> None:
     limits = ("--max-recording-bytes", str(8 * MIB), "--upload-bytes", str(8 * MIB))
     data = frame(recording(8 * MIB - 100).SerializeToString())
     with Daemon(*limits, "--upload-timeout-seconds", "6") as daemon:
         with RawClient(daemon.port) as first, RawClient(daemon.port) as second:
             taken = first.push(first.call(DETECT), data[: 6 * MIB], 10.0)
             assert taken == 6 * MIB
-            # there is room for one: of the other no more than the connection itself holds
+            # there is room for one; of the other only what the connection itself buffers is read
             assert second.push(second.call(DETECT), data, 0.5) < 5 * MIB
             daemon.until(lambda: daemon.figure("dfd_errors_total", reason="UPLOAD_TIMEOUT") == 2)
         daemon.until(lambda: daemon.figure("dfd_streams_active") == 0)

@@ -1,4 +1,4 @@
-"""Who may speak is decided by files that change while the daemon runs."""
+"""Access is controlled by files that may change while the daemon runs."""
 
 import contextlib
 import datetime
@@ -37,7 +37,7 @@ def bearer(secret: str) -> list[tuple[str, str]]:
 
 
 def reason(call: Callable[[], Any]) -> str:
-    """Why a call is refused; empty where it is not."""
+    """Returns why a call is refused; empty if it is not."""
     try:
         call()
     except grpc.RpcError as error:
@@ -80,7 +80,7 @@ def test_tokens_are_reread_at_sighup_and_a_wrong_file_changes_nothing(
         assert ask("first") == "TOKEN_UNKNOWN"
 
 
-def test_a_changed_file_is_seen_without_a_signal(tmp_path: Path) -> None:
+def test_a_changed_file_is_noticed_without_a_signal(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text(entry("a", "first"))
     options = ("--token-file", str(tokens), "--reload-seconds", "0.1")
@@ -111,7 +111,7 @@ def test_a_token_has_its_limits(tmp_path: Path, more: tuple[str, ...]) -> None:
 
         held = stub.StreamingDetect(hold(), metadata=bearer("one"))
         assert next(held).HasField("started")
-        # each on a connection of its own, which any worker may take
+        # each has its own connection, which any worker may accept
         assert {stream("one") for _ in range(6)} == {"TOKEN_FULL"}
         held.cancel()
         daemon.until(lambda: stream("one") == "")
@@ -121,7 +121,7 @@ def test_a_token_has_its_limits(tmp_path: Path, more: tuple[str, ...]) -> None:
 
 
 def certificate(folder: Path, name: str) -> x509.Certificate:
-    """Writes a certificate signed by itself, and its key, over those that are there."""
+    """Writes a self-signed certificate and its key, replacing existing ones."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -210,7 +210,7 @@ def test_signed_tokens(tmp_path: Path) -> None:
         (["--jwt-keys", "keys.json"], "needs --jwt-issuer"),
     ],
 )
-def test_it_does_not_start_with_an_open_door(options: list[str], words: str) -> None:
+def test_it_does_not_start_without_access_control(options: list[str], words: str) -> None:
     command = [sys.executable, "-m", "dfd", "serve", "--model", "noop", "--port", "0"]
     ended = subprocess.run(
         [*command, "--no-metrics", *options],
@@ -225,7 +225,7 @@ def test_it_does_not_start_with_an_open_door(options: list[str], words: str) -> 
     assert "Traceback" not in ended.stderr
 
 
-def test_what_is_closed_is_not_there() -> None:
+def test_disabled_services_do_not_exist() -> None:
     with (
         Daemon("--no-reflection", "--no-health") as daemon,
         grpc.insecure_channel(daemon.address) as channel,
@@ -242,7 +242,7 @@ def test_what_is_closed_is_not_there() -> None:
 
 
 def own_address() -> str:
-    """An address of this machine that is no loopback; nothing is sent to find it."""
+    """Returns an address of this machine other than loopback, without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         try:
             one.connect(("192.0.2.1", 9))
@@ -252,10 +252,10 @@ def own_address() -> str:
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "two workers"])
-def test_one_address_does_not_take_every_place(more: tuple[str, ...]) -> None:
+def test_one_address_cannot_take_all_slots(more: tuple[str, ...]) -> None:
     host = own_address()
     limits = ("--host", "0.0.0.0", "--allow-open", "--max-streams-per-peer", "2")
-    # each on a connection of its own, which any worker may take
+    # each has its own connection, which any worker may accept
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
     with Daemon(*limits, *more) as daemon, contextlib.ExitStack() as stack:
 
@@ -278,9 +278,9 @@ def test_one_address_does_not_take_every_place(more: tuple[str, ...]) -> None:
         assert {reason(open_stream) for _ in range(6)} == {"PEER_FULL"}
         held[0].cancel()
         daemon.until(lambda: reason(open_stream) == "")
-        assert judged(daemon)[-1].HasField("summary")  # this machine's loopback is another
+        assert judged(daemon)[-1].HasField("summary")  # loopback counts as another address
 
 
-def test_an_open_metrics_page_is_told() -> None:
+def test_an_open_metrics_page_is_reported() -> None:
     with Daemon("--metrics-host", "0.0.0.0") as daemon:
         daemon.until_logged("metrics page.*host=0.0.0.0")

@@ -57,7 +57,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("line", "said"), MISTAKES)
-def test_a_mistake_is_told_before_the_work(line: str, said: str, folder: Path) -> None:
+def test_a_mistake_is_reported_before_the_work_starts(line: str, said: str, folder: Path) -> None:
     before = left(folder)
     done = dfd_here(*line.split())
     assert done.is_one_line(), done
@@ -90,7 +90,7 @@ FULL = [
 
 
 @pytest.mark.parametrize("line", FULL)
-def test_a_full_disk_is_told_before_the_work(
+def test_a_full_disk_is_reported_before_the_work_starts(
     line: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No test can fill a disk; the system's answer is the one thing that is made up here."""
@@ -105,7 +105,7 @@ def test_a_full_disk_is_told_before_the_work(
     assert left(folder) == before
 
 
-def test_a_tool_of_the_recipe_is_looked_for_first(
+def test_a_missing_tool_of_the_recipe_is_reported_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus, out = tmp_path / "corpus", tmp_path / "out"
@@ -119,7 +119,7 @@ def test_a_tool_of_the_recipe_is_looked_for_first(
     assert rendered == []
 
 
-def test_a_model_that_the_server_lacks(folder: Path) -> None:
+def test_a_model_that_the_server_does_not_have(folder: Path) -> None:
     async def ask() -> tuple[list[str], int]:
         async with ScriptedServer() as server:
             done = await dfd("replay", "call.wav", "--server", server.address, "--model", "other")

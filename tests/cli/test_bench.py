@@ -15,7 +15,7 @@ def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return run_dfd("bench", *arguments)
 
 
-def test_core_gives_json_a_table_and_a_picture(tmp_path: Path) -> None:
+def test_core_writes_json_a_table_and_a_plot(tmp_path: Path) -> None:
     found = bench("core", "--quick", "--report", tmp_path / "r.json", "--plot", tmp_path / "p.png")
     assert found.returncode == 0, found.stderr
     assert "streams a core" in found.stdout
@@ -25,7 +25,7 @@ def test_core_gives_json_a_table_and_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "p.png").stat().st_size > 1000
 
 
-def test_model_gives_results_and_names_what_is_missing() -> None:
+def test_model_reports_results_and_what_is_missing() -> None:
     found = bench("model", "--quick", "--batch=2", "--threads=1", "--json", "--peer=transformers")
     assert found.returncode == 0, found.stderr
     report: dict[str, Any] = json.loads(found.stdout)
@@ -36,7 +36,7 @@ def test_model_gives_results_and_names_what_is_missing() -> None:
     assert report["operations_per_window"] > 1e8
 
 
-def test_a_model_run_that_is_stopped_leaves_its_figures(tmp_path: Path) -> None:
+def test_an_interrupted_model_run_keeps_its_figures(tmp_path: Path) -> None:
     """It is stopped when a second figure of each is shown."""
     path = tmp_path / "model.json"
     command = [DFD, "bench", "model", "--peer=none", "--batch=1,2", "--threads=1"]
@@ -70,7 +70,7 @@ def test_two_reports_are_compared(tmp_path: Path) -> None:
     assert len(json.loads(found.stdout)["rows"]) == 3
 
 
-def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
+def test_serve_handles_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("dfd bench serve reads what processes use from /proc, which only Linux has")
     picture = tmp_path / "p.svg"
@@ -99,7 +99,7 @@ def test_serve_holds_a_few_streams_without_a_classifier(tmp_path: Path) -> None:
         (("core", "--quick", "--report=/nowhere/r.json"), "cannot write /nowhere/r.json"),
     ],
 )
-def test_mistakes_are_told_in_one_line(arguments: tuple[str, ...], said: str) -> None:
+def test_mistakes_are_one_line(arguments: tuple[str, ...], said: str) -> None:
     found = bench(*arguments)
     assert found.returncode == 2
     assert said in found.stderr.splitlines()[-1]

@@ -96,7 +96,7 @@ def hook() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
     thread.join()
 
 
-async def test_an_alert_goes_everywhere(
+async def test_an_alert_reaches_every_action(
     tmp_path: Path, hook: tuple[str, list[tuple[str, bytes]]]
 ) -> None:
     url, got = hook
@@ -178,7 +178,7 @@ def test_help(verb: str) -> None:
         assert option in text
 
 
-def test_the_dialects_are_the_servers() -> None:
+def test_the_dialects_match_the_servers() -> None:
     from dfd.bridges.websocket.server import DIALECTS
     from dfd.cli.bridge import _DIALECTS
 
@@ -217,7 +217,7 @@ def test_mistakes_are_one_line(words: tuple[str, ...], says: str) -> None:
     assert "Traceback" not in text
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -99,7 +99,7 @@ def test_a_dry_run_writes_nothing(people: Path, tmp_path: Path) -> None:
         (["--fuse", "bundled+noop"], "bundled is not a file or folder of yours: copy it"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_an_impossible_request_is_one_sentence(
     arguments: list[str], message: str, people: Path
 ) -> None:
     result = run("--people", people / "3.wav", "--min-speech-seconds", "0", *arguments)

@@ -44,7 +44,7 @@ def test_a_mistake_in_a_file(text: str, words: str, tmp_path: Path) -> None:
     assert words in said(text, tmp_path)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     done = CliRunner().invoke(verb, ["--config", str(tmp_path / "none.toml")])
     assert "cannot read the configuration" in done.output
     assert done.exit_code == 2

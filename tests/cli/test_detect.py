@@ -77,7 +77,7 @@ def test_no_file_is_a_usage_error() -> None:
     assert "FILE" in result.stderr
 
 
-def test_windows_are_not_kept(
+def test_windows_are_not_kept_in_memory(
     tmp_path: Path, loudness: LoudnessDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score = loudness.score

@@ -72,7 +72,7 @@ def test_a_recording_that_is_not_whole_is_scored_and_is_status_3(tmp_path: Path)
     assert first["spoof_probability"] is not None
 
 
-def test_a_batch_outlives_odd_names_and_an_ascii_terminal(tmp_path: Path) -> None:
+def test_a_batch_survives_odd_names_and_an_ascii_terminal(tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     samples = write(tmp_path / "caf\u00e9.wav", speech(5.0)).read_bytes()
     Path(os.fsdecode(odd)).write_bytes(samples)

@@ -31,7 +31,7 @@ def test_json_has_the_fields_of_file_based_systems(
     assert max(loudness.batches) > 1
 
 
-def test_without_being_asked_window_scores_stay_out(tmp_path: Path) -> None:
+def test_window_scores_are_only_written_on_request(tmp_path: Path) -> None:
     (found,) = objects(write(tmp_path / "a.wav", speech(5.0)))
     assert "window_scores" not in found
 

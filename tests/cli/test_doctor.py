@@ -37,7 +37,7 @@ def certificate(folder: Path, days: int) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_the_whole_round_with_the_bundled_model() -> None:
+def test_all_checks_with_the_bundled_model() -> None:
     pytest.importorskip("torch", reason="pip install 'dfd[serve]'")
     done = dfd_here("doctor", "--json", "--server", "127.0.0.1:1", "--device", "cpu")
     found = {one["subject"]: one for one in map(json.loads, done.out.splitlines())}
@@ -58,7 +58,7 @@ def test_a_fault_is_the_exit_status() -> None:
     assert "-> choose another" in done.out
 
 
-def test_ports_that_are_taken() -> None:
+def test_ports_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
         (found,) = serving.ports(wanted(ports={"daemon": number}))
@@ -103,7 +103,7 @@ def test_a_certificate_of_another_key(tmp_path: Path) -> None:
     assert found.level is Level.FAULT
 
 
-def test_limits_are_told() -> None:
+def test_limits_are_reported() -> None:
     subjects = [finding.subject for finding in machine.limits(wanted())]
     assert subjects[-1] == "disk"
     assert "memory" in subjects
@@ -134,7 +134,7 @@ def test_a_package_of_a_missing_package_is_missing(monkeypatch: pytest.MonkeyPat
         (OSError("cannot load library 'libpango-1.0-0'"), "apt-get install libpango-1.0-0"),
     ],
 )
-def test_what_writing_pdf_lacks(
+def test_missing_libraries_for_pdf(
     monkeypatch: pytest.MonkeyPatch, fault: Exception, remedy: str
 ) -> None:
     class Broken:

@@ -145,7 +145,7 @@ def human_hours(corpus: Path) -> float:
     return float(sum(soundfile.info(str(path)).duration for path in human)) / 3600
 
 
-def test_progress_is_told_in_a_pipe_too(
+def test_progress_is_shown_in_a_pipe_too(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dfd.cli._waiting._FIRST_SECONDS", 0.02)
@@ -184,7 +184,7 @@ def test_one_condition_changes_the_figures(corpus: Path, tmp_path: Path) -> None
     assert not np.allclose(found["clean"], found["noise-10"], atol=1e-3)
 
 
-def test_facts_of_the_model_may_be_set(corpus: Path, tmp_path: Path) -> None:
+def test_properties_of_the_model_can_be_set(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.json"
     result = run(
         *("--manifest", corpus / "manifest.tsv", "--audio-root", corpus, "--split", "dev"),
@@ -203,7 +203,7 @@ def test_facts_of_the_model_may_be_set(corpus: Path, tmp_path: Path) -> None:
     assert figures["long_streams"]["alerts_per_hour"] > 100
 
 
-def test_what_cannot_be_read_is_named(corpus: Path, tmp_path: Path) -> None:
+def test_unreadable_recordings_are_named(corpus: Path, tmp_path: Path) -> None:
     manifest, out, page = tmp_path / "m.tsv", tmp_path / "f.json", tmp_path / "r.html"
     lines = [f"{corpus}/dev-{index}.flac\t{('bonafide', 'spoof')[index % 2]}" for index in range(4)]
     (tmp_path / "junk.flac").write_bytes(b"not audio")
@@ -236,7 +236,7 @@ def test_scores_alone(tmp_path: Path) -> None:
     assert figures["by_system"]["A08"]["eer"] == 0.5
 
 
-def test_scores_that_look_turned_round(tmp_path: Path) -> None:
+def test_scores_that_look_inverted(tmp_path: Path) -> None:
     scores = tmp_path / "scores.txt"
     scores.write_text("LA_E_1 - bonafide -1.0\nLA_E_2 A07 spoof 2.0\n")
     assert "use --higher-means spoof" in run("--scores-in", scores).output

@@ -246,7 +246,7 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicr
     virtual.close()
 
 
-def test_the_table_names_examples_that_are_there() -> None:
+def test_the_table_names_existing_examples() -> None:
     assert set(RUNS) <= set(EXAMPLES)
 
 

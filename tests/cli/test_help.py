@@ -32,7 +32,7 @@ EXAMPLES = [line for command in VERBS.values() for line in getattr(command, "exa
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_each_verb_has_examples_and_a_page_to_read_on(name: str) -> None:
+def test_each_verb_has_examples_and_a_page_to_read_next(name: str) -> None:
     lines = dfd_here(*name.split(), "--help").out.splitlines()
     start = lines.index("Examples:")
     assert start < lines.index("Options:")
@@ -74,7 +74,7 @@ def test_options_mean_one_thing(name: str) -> None:
         (("detect",), "dfd detect: Missing argument"),
     ],
 )
-def test_a_near_miss_is_told(words: tuple[str, ...], said: str) -> None:
+def test_a_near_miss_gets_a_suggestion(words: tuple[str, ...], said: str) -> None:
     done = dfd_here(*words)
     assert done.is_one_line()
     assert said in done.err

@@ -37,7 +37,7 @@ def run(*arguments: object, **more: object) -> click.testing.Result:
     return click.testing.CliRunner().invoke(cli, words, **more)  # type: ignore[arg-type]
 
 
-def test_json_has_a_call_a_line(journal: Path) -> None:
+def test_json_has_one_call_per_line(journal: Path) -> None:
     result = run("list", "--journal", journal, "--json")
     assert result.exit_code == 0
     calls = [json.loads(line) for line in result.stdout.splitlines()]
@@ -46,7 +46,7 @@ def test_json_has_a_call_a_line(journal: Path) -> None:
     assert calls[1]["alerts"][0]["spoof_probability"] == 0.9
 
 
-def test_csv_has_a_channel_a_line_and_no_formulas(journal: Path) -> None:
+def test_csv_has_one_channel_per_line_and_no_formulas(journal: Path) -> None:
     result = run("list", "--journal", journal, "--csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert [row["verdict"] for row in rows] == ["", "spoof", "inconclusive", "bonafide"]
@@ -55,7 +55,7 @@ def test_csv_has_a_channel_a_line_and_no_formulas(journal: Path) -> None:
     assert rows[1]["labels"] == "queue==1+1"
 
 
-def test_a_watermark_stands_beside_the_verdict(journal: Path) -> None:
+def test_a_watermark_is_shown_next_to_the_verdict(journal: Path) -> None:
     assert "watermark" not in run("list", "--journal", journal).stdout
     store = Store(str(journal), create=False)
     store.write([alert("2", "b", trigger="mark:perth")])

@@ -49,7 +49,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         assert done.is_one_line(), (words, done)
 
 
-async def test_tls_asked_of_a_server_that_has_none(tmp_path: Path) -> None:
+async def test_tls_is_requested_from_a_server_without_it(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
     words = [*command.split(), "-keyout", str(tmp_path / "key.pem"), "-out", str(authority)]

@@ -44,7 +44,7 @@ def tone(tmp_path: Path) -> Path:
     return path
 
 
-async def test_what_is_played_is_heard(
+async def test_played_audio_is_analysed(
     microphone: VirtualMicrophone, tone: Path, tmp_path: Path
 ) -> None:
     events, alert = tmp_path / "events.jsonl", tmp_path / "alert.json"
@@ -122,7 +122,9 @@ async def test_a_terminal_gets_the_meter(microphone: VirtualMicrophone) -> None:
         assert word in screen
 
 
-async def test_ctrl_c_at_the_keyboard_tears_no_border(microphone: VirtualMicrophone) -> None:
+async def test_ctrl_c_at_the_keyboard_leaves_the_border_intact(
+    microphone: VirtualMicrophone,
+) -> None:
     controller, terminal = pty.openpty()
     before = termios.tcgetattr(terminal)
     async with ScriptedServer() as server:

@@ -12,7 +12,7 @@ from tests.clients.command import dfd, dfd_here
 from tests.clients.scripted import ScriptedServer
 
 
-def test_the_daemon_has_an_option_for_every_fact() -> None:
+def test_the_daemon_has_an_option_for_every_property() -> None:
     values = {
         "spoof_label": "fake",
         "window_seconds": 2.0,
@@ -28,7 +28,7 @@ def test_the_daemon_has_an_option_for_every_fact() -> None:
     assert ServeOptions(**values).overrides == ModelOverrides(**values)  # type: ignore[arg-type]
 
 
-def test_a_daemon_of_ones_own_gets_the_facts() -> None:
+def test_a_daemon_started_by_a_client_gets_the_properties() -> None:
     values = {
         "spoof_label": "fake",
         "normalize": False,
@@ -60,19 +60,21 @@ def test_a_daemon_of_ones_own_gets_the_facts() -> None:
     ],
 )
 @pytest.mark.parametrize("verb", ["serve", "info"])
-def test_an_impossible_fact_is_one_line(verb: str, option: str, value: str, message: str) -> None:
+def test_an_impossible_property_is_one_line(
+    verb: str, option: str, value: str, message: str
+) -> None:
     done = dfd_here(verb, option, value)
     assert done.is_one_line(), done
     assert message in done.err
 
 
-def test_facts_are_set_where_a_model_is_loaded() -> None:
+def test_properties_are_set_when_a_model_is_loaded() -> None:
     done = dfd_here("info", "--spoof-label", "fake")
     assert done.is_one_line(), done
     assert "need --model" in done.err
 
 
-def test_a_model_is_looked_into_without_a_daemon() -> None:
+def test_a_model_is_inspected_without_a_daemon() -> None:
     done = dfd_here("info", "--model", "bundled", "--window-seconds", "2", "--json")
     assert done.status == 0, done
     facts = json.loads(done.out)
@@ -88,7 +90,7 @@ def test_a_model_is_looked_into_without_a_daemon() -> None:
         assert words in shown.out
 
 
-def test_a_model_that_is_not_there() -> None:
+def test_a_missing_model() -> None:
     done = dfd_here("info", "--model", "/nowhere/best.pt")
     assert done.is_one_line(), done
     assert "there is no model folder or file /nowhere/best.pt" in done.err

@@ -18,7 +18,7 @@ def models(daemon: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def test_a_running_call_goes_on_with_another_model(
+def test_a_running_call_continues_with_another_model(
     start: Start, model: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"

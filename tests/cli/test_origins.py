@@ -61,7 +61,7 @@ def test_an_impossible_value_of_a_file(toml: Path) -> None:
     assert "set by" not in told
 
 
-def test_a_file_that_a_file_names(toml: Path) -> None:
+def test_a_file_named_in_a_file(toml: Path) -> None:
     toml.write_text('token_file = "/no/such.tokens"\nport = 0\nlog_level = "error"\n')
     done = asyncio.run(dfd("serve", "--config", toml, "--no-metrics", "--model", "noop"))
     assert done.is_one_line(), done

@@ -82,7 +82,7 @@ async def test_several_at_once(recordings: list[Path]) -> None:
         assert done.out.count("Sounds synthetic") == 3
 
 
-async def test_an_alert_can_be_the_status(recordings: list[Path]) -> None:
+async def test_an_alert_can_set_the_exit_status(recordings: list[Path]) -> None:
     words = ["--speed", "max", "--fail-on-alert"]
     async with ScriptedServer(Script(alert_after=1.0)) as server:
         assert (await dfd("replay", recordings[0], "--server", server.address, *words)).status == 1
@@ -100,7 +100,7 @@ async def test_a_stream_that_fails_does_not_stop_the_others(recordings: list[Pat
     assert "1.wav" in done.out
 
 
-async def test_a_broken_connection_is_told(recordings: list[Path]) -> None:
+async def test_a_broken_connection_is_reported(recordings: list[Path]) -> None:
     async with ScriptedServer(Script(abort_after=1.0)) as server:
         done = await dfd("replay", recordings[0], "--server", server.address, "--speed", "max")
     assert done.status == 0
@@ -135,7 +135,7 @@ def test_mistakes_are_one_line(recordings: list[Path], tmp_path: Path) -> None:
     assert soundfile.info(recordings[1]).frames == 52800
 
 
-async def test_a_pipe_and_a_recording_that_is_cut(recordings: list[Path]) -> None:
+async def test_a_pipe_and_a_truncated_recording(recordings: list[Path]) -> None:
     content = recordings[0].read_bytes()
     async with ScriptedServer() as server:
         words = [*DFD, "replay", "-", "--server", server.address, "--speed", "max", "--json"]
@@ -150,7 +150,7 @@ async def test_a_pipe_and_a_recording_that_is_cut(recordings: list[Path]) -> Non
     assert b"cut: the header promises 2.0 s" in done.stdout + done.stderr
 
 
-async def test_each_track_is_a_stream_and_one_bad_file_ends_nothing(tmp_path: Path) -> None:
+async def test_each_track_is_a_stream_and_a_bad_file_does_not_stop_others(tmp_path: Path) -> None:
     tracks, bad = two_tracks(tmp_path / "two.mka"), tmp_path / "bad.wav"
     bad.write_text("no audio")
     report = tmp_path / "report.json"

@@ -74,7 +74,7 @@ async def test_a_running_stream(serve: Serve) -> None:
     assert "neither a file nor a running stream" in unknown.err
 
 
-async def test_a_stream_that_is_over(serve: Serve, tmp_path: Path) -> None:
+async def test_a_finished_stream(serve: Serve, tmp_path: Path) -> None:
     journal, clips = tmp_path / "journal.db", tmp_path / "clips"
     h = await serve(journal=str(journal), evidence_clips=clips)
     # what this detector gives noise is above
@@ -135,7 +135,7 @@ def of_journal(journal: Path, stream_id: str) -> str:
     return done.out
 
 
-def test_a_call_that_was_cut_off(older_journal: Path) -> None:
+def test_an_interrupted_call(older_journal: Path) -> None:
     text = of_journal(older_journal, "cut-off")
     for word in (
         "Not summed up",
@@ -179,7 +179,7 @@ def test_as_pdf(
         assert word in text
 
 
-def test_a_title_stays_a_title(older_journal: Path) -> None:
+def test_a_title_is_escaped(older_journal: Path) -> None:
     store = Store(str(older_journal), create=False)
     store.write([call("d", stream_id='x"}</style><script>alert(1)</script>')])
     store.close()

@@ -39,7 +39,7 @@ def one_line(*arguments: str) -> str:
         (["--config", "{tmp}/wrong.toml"], "'x' is not a valid"),
     ],
 )
-def test_wrong_options_are_told_in_one_line(
+def test_wrong_options_are_reported_in_one_line(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "unknown.toml").write_text("colour = 3")
@@ -65,7 +65,7 @@ def test_wrong_options_are_told_in_one_line(
         (["--model", "{model}", "--device", "toaster"], "toaster"),
     ],
 )
-def test_mistakes_are_told_in_one_line(model: Path, arguments: list[str], message: str) -> None:
+def test_mistakes_are_one_line(model: Path, arguments: list[str], message: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

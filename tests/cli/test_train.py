@@ -28,7 +28,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def test_recipes_named_here_are_those_that_there_are() -> None:
+def test_the_recipes_match_those_of_the_package() -> None:
     from dfd.training.reference import PUBLISHED_BACKBONES
 
     assert set(REFERENCE) == set(PUBLISHED_BACKBONES)

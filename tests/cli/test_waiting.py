@@ -37,7 +37,7 @@ class Pipe(io.StringIO):
 
 
 @pytest.mark.usefixtures("quick")
-def test_in_a_pipe_a_wait_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_pipe_a_wait_is_reported_repeatedly(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = Pipe()
     monkeypatch.setattr(sys, "stderr", pipe)
     waits = Waits("detect")
@@ -49,7 +49,7 @@ def test_in_a_pipe_a_wait_is_told_again_and_again(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("quick")
-def test_in_a_pipe_the_innermost_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_pipe_the_innermost_wait_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = Pipe()
     monkeypatch.setattr(sys, "stderr", pipe)
     waits = Waits("detect")
@@ -59,7 +59,7 @@ def test_in_a_pipe_the_innermost_wait_is_told(monkeypatch: pytest.MonkeyPatch) -
         assert "scoring" not in pipe.getvalue()[begun:]
 
 
-def test_a_short_wait_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_wait_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with Waits("detect").bar("loading the model"):
         pass
     assert capsys.readouterr() == ("", "")

@@ -10,7 +10,7 @@ from tests.daemon.harness import Serve
 __all__ = ["serve"]
 
 
-async def test_what_runs_now_as_a_table_and_as_json(serve: Serve) -> None:
+async def test_running_streams_as_a_table_and_as_json(serve: Serve) -> None:
     h = await serve()
     where = f"127.0.0.1:{h.server.port}"
     async with AsyncDetectionClient(where) as client:
@@ -49,7 +49,7 @@ async def test_several_daemons_are_one_list(serve: Serve) -> None:
     assert [told[place]["streams"][0]["stream_id"] for place in places] == ["a", "b"]
 
 
-async def test_one_daemon_of_several_that_is_not_there_is_said(serve: Serve) -> None:
+async def test_a_missing_daemon_among_several_is_reported(serve: Serve) -> None:
     place = f"127.0.0.1:{(await serve()).server.port}"
     done = await dfd("watch", "--once", "--server", place, "--server", "127.0.0.1:1")
     assert done.is_one_line()
@@ -62,7 +62,7 @@ def test_without_a_server() -> None:
     assert "no server answers at 127.0.0.1:1" in done.err
 
 
-def test_orders_are_those_that_there_are() -> None:
+def test_the_orders_match_those_of_the_display() -> None:
     from dfd.cli.watch import SORTS
     from dfd.clients.display import watch
 

@@ -54,7 +54,7 @@ async def test_ten_lines_are_enough() -> None:
     assert not connection.chunks[0].HasField("sample_offset")
 
 
-async def test_a_pump_sends_and_tells_in_one() -> None:
+async def test_a_pump_sends_and_receives_together() -> None:
     async def source() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield SECOND
@@ -78,7 +78,7 @@ async def test_a_source_that_fails_ends_the_pump() -> None:
             await rest(client.stream_events(failing(), FORMAT))
 
 
-async def test_chunks_are_cut_to_what_the_server_takes() -> None:
+async def test_chunks_are_limited_to_the_servers_maximum() -> None:
     async with (
         ScriptedServer(Script(max_chunk_bytes=1001)) as server,
         AsyncDetectionClient(server.address) as client,
@@ -111,7 +111,7 @@ async def test_audio_lost_upstream_is_a_gap() -> None:
     assert stream.position_seconds == 2.5
 
 
-async def test_a_server_that_dies_is_found_again_and_nothing_is_lost() -> None:
+async def test_nothing_is_lost_when_a_server_restarts() -> None:
     """What was sent and not judged is sent again; the time line goes on."""
     async with (
         ScriptedServer() as server,
@@ -145,7 +145,7 @@ async def test_a_server_that_dies_is_found_again_and_nothing_is_lost() -> None:
     assert summary.channels[0].gap_seconds == 3.0
 
 
-async def test_what_the_buffer_cannot_hold_is_a_gap_of_the_right_length() -> None:
+async def test_audio_beyond_the_buffer_becomes_a_gap_of_its_length() -> None:
     async with (
         ScriptedServer() as server,
         AsyncDetectionClient(server.address, retry=QUICK) as client,
@@ -171,7 +171,7 @@ async def test_what_the_buffer_cannot_hold_is_a_gap_of_the_right_length() -> Non
     assert heard == 2 * len(SECOND)
 
 
-async def test_a_call_that_breaks_in_the_middle_goes_on() -> None:
+async def test_a_broken_call_continues() -> None:
     script = Script(abort_after=2.0)
     async with ScriptedServer(script) as server, AsyncDetectionClient(server.address) as client:
         events = [event async for event in client.stream_events([TENTH] * 40, FORMAT)]
@@ -187,7 +187,7 @@ async def test_a_call_that_breaks_in_the_middle_goes_on() -> None:
     assert events[-1].channels[0].audio_seconds == 4.0
 
 
-async def test_a_draining_server_is_followed_by_the_next() -> None:
+async def test_the_stream_moves_from_a_draining_server_to_the_next() -> None:
     script = Script(drain_after=2.0)
     async with (
         ScriptedServer(script) as server,
@@ -207,7 +207,7 @@ async def test_a_draining_server_is_followed_by_the_next() -> None:
     assert [event for event in later if isinstance(event, ev.Summary)] == later[-1:]
 
 
-async def test_a_full_server_is_asked_again_as_it_wishes() -> None:
+async def test_a_full_server_is_retried_after_the_requested_delay() -> None:
     script = Script(full_times=2, retry_seconds=0.2)
     async with ScriptedServer(script) as server, AsyncDetectionClient(server.address) as client:
         began = asyncio.get_running_loop().time()
@@ -217,7 +217,7 @@ async def test_a_full_server_is_asked_again_as_it_wishes() -> None:
         assert server.service.attempts == 3
 
 
-async def test_patience_ends() -> None:
+async def test_retrying_has_a_limit() -> None:
     script = Script(full_times=100, retry_seconds=0.05)
     retry = RetryPolicy(connect_seconds=0.3, first_delay_seconds=0.02)
     async with (
@@ -232,7 +232,7 @@ async def test_patience_ends() -> None:
     assert caught.value.retry_after_seconds == pytest.approx(0.05)
 
 
-async def test_a_server_that_stays_away_ends_the_stream_with_its_reason() -> None:
+async def test_a_permanently_lost_server_ends_the_stream_with_a_reason() -> None:
     retry = RetryPolicy(reconnect_seconds=0.5, first_delay_seconds=0.05, max_delay_seconds=0.2)
     async with (
         ScriptedServer() as server,
@@ -271,7 +271,7 @@ async def test_a_server_that_never_answers() -> None:
                 pass
 
 
-async def test_a_wrong_token_is_not_tried_again() -> None:
+async def test_a_wrong_token_is_not_retried() -> None:
     async with ScriptedServer(Script(token="right")) as server:
         async with AsyncDetectionClient(server.address, token="wrong") as client:
             with pytest.raises(DetectionError, match="BAD_TOKEN"):
@@ -284,7 +284,7 @@ async def test_a_wrong_token_is_not_tried_again() -> None:
     assert server.service.attempts == 1
 
 
-async def test_a_fault_in_the_middle_is_final_and_told() -> None:
+async def test_an_internal_error_is_final_and_reported() -> None:
     script = Script(abort_after=1.0, abort_code=grpc.StatusCode.INTERNAL)
     async with ScriptedServer(script) as server, AsyncDetectionClient(server.address) as client:
         with pytest.raises(DetectionError, match="SCRIPTED") as caught:
@@ -293,7 +293,7 @@ async def test_a_fault_in_the_middle_is_final_and_told() -> None:
     assert len(server.connections) == 1
 
 
-async def test_a_slow_server_never_holds_up_a_live_source() -> None:
+async def test_a_slow_server_never_blocks_a_live_source() -> None:
     """The source goes on at once; what did not fit is told and marked."""
     chunk = bytes(1 << 19)  # so much that flow control bites
     script = Script(read_delay=0.3)
@@ -331,7 +331,7 @@ async def test_a_slow_server_makes_a_file_wait() -> None:
     assert not any(isinstance(event, ev.AudioLost) for event in events)
 
 
-async def test_a_stream_left_early_leaves_nothing_behind() -> None:
+async def test_an_abandoned_stream_leaves_nothing_behind() -> None:
     async with ScriptedServer() as server, AsyncDetectionClient(server.address) as client:
         before = len(asyncio.all_tasks())
         for _ in range(20):
@@ -363,7 +363,7 @@ async def test_an_address_that_makes_no_sense(server: str) -> None:
         AsyncDetectionClient(server)
 
 
-async def test_bad_options_are_the_users_to_mend(tmp_path: Path) -> None:
+async def test_invalid_options_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         AsyncDetectionClient(Connection(tls_ca=tmp_path / "none.pem"))
     with pytest.raises(UserError, match="printable"):

@@ -4,7 +4,7 @@ from dfd.clients import history
 from dfd.clients.events import Trigger
 
 
-def test_a_watermark_comes_back_out_of_the_journal() -> None:
+def test_a_watermark_is_read_from_the_journal() -> None:
     alert = {
         "channel": 0,
         "trigger": "mark:perth",

@@ -44,7 +44,7 @@ with started_daemon(["--model=noop"]) as daemon:
 """
 
 
-def test_a_daemon_of_ones_own_ends_with_the_one_that_is_terminated() -> None:
+def test_a_local_daemon_ends_when_its_client_is_terminated() -> None:
     command = [sys.executable, "-c", _HOLD]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -55,7 +55,7 @@ def test_a_daemon_of_ones_own_ends_with_the_one_that_is_terminated() -> None:
     assert not answers(address)
 
 
-async def test_a_stream_outlives_its_daemon(speech: Recording) -> None:
+async def test_a_stream_survives_its_daemon(speech: Recording) -> None:
     """Streamed and whole, the same scores; then it drains, and another takes its port."""
     chunks = list(speech.chunks(0.1))
     half = len(chunks) // 2

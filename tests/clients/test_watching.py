@@ -56,7 +56,7 @@ async def test_a_list_of_streams_follows_the_server(serve: Serve) -> None:
     assert ends[-1] == pytest.approx(80.0)
 
 
-async def test_following_goes_on_when_the_server_is_back(serve: Serve) -> None:
+async def test_watching_continues_when_the_server_is_back(serve: Serve) -> None:
     h = await serve()
     updates: asyncio.Queue[StreamsUpdate] = asyncio.Queue()
     lost: asyncio.Queue[DetectionError] = asyncio.Queue()
@@ -73,7 +73,7 @@ async def test_following_goes_on_when_the_server_is_back(serve: Serve) -> None:
             await following
 
 
-async def test_a_server_that_was_never_there_is_told_at_once() -> None:
+async def test_a_missing_server_is_reported_at_once() -> None:
     async with AsyncDetectionClient("127.0.0.1:1") as client:
         with pytest.raises(DetectionError, match="UNAVAILABLE"):
             await follow(client, lambda update: None)
@@ -94,7 +94,7 @@ async def test_filtering(serve: Serve, text: str, found: bool) -> None:
     assert stream.matches(text) is found
 
 
-async def test_a_daemon_that_starts_anew_takes_away_its_own_streams_only(serve: Serve) -> None:
+async def test_a_restarted_daemon_removes_only_its_own_streams(serve: Serve) -> None:
     h, everything, several = await serve(), StreamList(keep_ended=5), Several()
     async with (
         AsyncDetectionClient(f"127.0.0.1:{h.server.port}") as client,

@@ -14,7 +14,7 @@ def guarded(needs: None) -> object:
         yield url
 
 
-def test_a_token_opens_the_door_once_and_leaves_the_address(guarded: str) -> None:
+def test_a_token_is_accepted_once_and_removed_from_the_address(guarded: str) -> None:
     with httpx.Client(base_url=guarded) as viewer:
         asked = viewer.get("/calls")
         assert asked.status_code == 401
@@ -32,7 +32,7 @@ def test_a_token_opens_the_door_once_and_leaves_the_address(guarded: str) -> Non
         assert viewer.get("/calls").status_code == 200
 
 
-def test_web_sockets_ask_for_it_too(guarded: str) -> None:
+def test_web_sockets_require_it_too(guarded: str) -> None:
     key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version": "13"}
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"} | key
     for path in ("/microphone/any", "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"):
@@ -44,19 +44,19 @@ def test_web_sockets_ask_for_it_too(guarded: str) -> None:
     [{"host": "evil.example"}, {"origin": "https://evil.example"}],
     ids=["a name of its own", "another page"],
 )
-def test_other_pages_do_not_reach_a_console_of_this_machine(
+def test_other_web_pages_cannot_reach_a_local_console(
     console: Console, headers: dict[str, str]
 ) -> None:
     assert httpx.get(console.url + "/calls", headers=headers).status_code == 403
 
 
-def test_nothing_is_left_where_it_was_started(needs: None, tmp_path: Path) -> None:
+def test_no_files_are_left_in_the_working_folder(needs: None, tmp_path: Path) -> None:
     with started_console("--server", "127.0.0.1:1", folder=tmp_path) as url:
         assert httpx.get(url + "/calls").status_code == 200
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_daemon_it_says_so(guarded: str) -> None:
+def test_a_missing_daemon_is_reported(guarded: str) -> None:
     with httpx.Client(base_url=guarded, follow_redirects=True) as viewer:
         page = viewer.get("/model", params={"token": TOKEN})
         assert page.status_code == 200

@@ -101,7 +101,7 @@ def test_a_recording_that_is_uploaded(browser: Any, console: Console, speech: Pa
     assert "Probably synthetic" in report.read_text()
 
 
-def test_a_file_that_holds_no_audio_is_told(browser: Any, console: Console, tmp_path: Path) -> None:
+def test_a_file_without_audio_is_reported(browser: Any, console: Console, tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir or Madam")
     show(browser, console.url + "/file", "Any audio file")
@@ -121,7 +121,9 @@ def test_an_example_that_is_synthesised_here(
     until(browser, sees(f"Judged {judged}", "P(spoof)"))
 
 
-def test_calls_with_alerts_first_and_one_closely(browser: Any, console: Console, call: str) -> None:
+def test_calls_with_alerts_first_and_one_call_in_detail(
+    browser: Any, console: Console, call: str
+) -> None:
     show(browser, console.url + "/calls", "call-7", "queue=sales", "ALERT")
     search = browser.find_element(By.CSS_SELECTOR, "input[type=search]")
     search.send_keys("nobody")
@@ -133,7 +135,7 @@ def test_calls_with_alerts_first_and_one_closely(browser: Any, console: Console,
     until(browser, sees("Time line", "queue: sales", "windows scored"))
 
 
-def test_calls_that_are_over(browser: Any, console: Console, speech: Path) -> None:
+def test_finished_calls(browser: Any, console: Console, speech: Path) -> None:
     with DetectionClient(console.server) as client:
         recording = open_recording(speech)
         options = StreamOptions(stream_id="call-over", labels={"queue": "claims"})
@@ -161,7 +163,7 @@ def test_the_model_s_card(browser: Any, console: Console) -> None:
     assert len(browser.find_elements(By.CSS_SELECTOR, "canvas")) >= 3
 
 
-def test_the_theme_is_kept(browser: Any, console: Console) -> None:
+def test_the_theme_is_remembered(browser: Any, console: Console) -> None:
     show(browser, console.url + "/model", "bundled")
     button = browser.find_element(By.CSS_SELECTOR, "button[aria-label^=Theme]")
     button.click()
@@ -175,7 +177,7 @@ def test_the_theme_is_kept(browser: Any, console: Console) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/file", "/calls", "/calls/history", "/model"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_everyone_can_use_it(
+def test_the_pages_are_accessible(
     browser: Any, console: Console, call: str, path: str, dark: bool
 ) -> None:
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -201,6 +203,6 @@ def test_a_telephone_s_width(browser: Any, console: Console, path: str) -> None:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_the_browser_had_nothing_to_complain_of(browser: Any, console: Console) -> None:
+def test_the_browser_logged_no_errors(browser: Any, console: Console) -> None:
     show(browser, console.url + "/", "Nothing heard yet")
     assert browser.get_log("browser") == []

@@ -23,7 +23,7 @@ def network_of(folder: Path) -> ScoringNetwork:
     return network
 
 
-def test_a_recorded_pass_scores_as_the_pass_itself(card: torch.device) -> None:
+def test_a_recorded_pass_scores_like_the_original(card: torch.device) -> None:
     def double(windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         scores = 2.0 * windows.sum(dim=1)
         return scores if lengths is None else scores * lengths
@@ -38,7 +38,7 @@ def test_a_recorded_pass_scores_as_the_pass_itself(card: torch.device) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("laid_out", [True, False], ids=["laid out", "plain"])
-def test_a_network_scores_as_without_graphs(
+def test_a_network_scores_the_same_with_graphs(
     folder: Path, windows: Windows, card: torch.device, dtype: torch.dtype, laid_out: bool
 ) -> None:
     network = network_of(folder)
@@ -59,7 +59,7 @@ def test_a_network_scores_as_without_graphs(
                 )
 
 
-def test_results_outlive_the_next_call(folder: Path, card: torch.device) -> None:
+def test_results_survive_the_next_call(folder: Path, card: torch.device) -> None:
     network = network_of(folder)
     place(network, card, torch.float32)
     recorded = CudaGraphs(network)

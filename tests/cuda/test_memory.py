@@ -22,7 +22,7 @@ def used() -> int:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_batch_that_does_not_fit_is_an_error_and_the_next_is_scored(
+def test_a_batch_too_large_for_memory_fails_and_the_next_is_scored(
     folder: Path, windows: Windows, card: torch.device, precision: str
 ) -> None:
     detector = load_detector(
@@ -44,7 +44,7 @@ def test_a_batch_that_does_not_fit_is_an_error_and_the_next_is_scored(
     )
 
 
-def test_a_detector_that_goes_gives_its_memory_back(folder: Path, card: torch.device) -> None:
+def test_a_deleted_detector_frees_its_memory(folder: Path, card: torch.device) -> None:
     before = used()
     detector = load_detector(str(folder), device=DEVICE, batch_buckets=(1, 8))
     assert used() > before

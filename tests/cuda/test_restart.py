@@ -45,7 +45,7 @@ def test_a_second_detector_scores_the_same(folder: Path, windows: Windows) -> No
     np.testing.assert_array_equal(load(folder).score(*windows), expected)
 
 
-def test_the_scheduler_goes_on_with_another_device_thread(folder: Path, windows: Windows) -> None:
+def test_the_scheduler_continues_with_another_device_thread(folder: Path, windows: Windows) -> None:
     samples, lengths = windows
     whole = [row for row, length in zip(samples, lengths, strict=True) if length == len(row)]
 

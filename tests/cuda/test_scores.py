@@ -27,7 +27,7 @@ def on_cpu(model: str) -> Detector:
     return load_detector(model, device="cpu", precision="fp32", batch_buckets=BUCKETS, warm=False)
 
 
-def test_fp32_is_that_of_the_cpu(folder: Path, windows: Windows) -> None:
+def test_fp32_agrees_with_the_cpu(folder: Path, windows: Windows) -> None:
     here = load_detector(str(folder), device=DEVICE, precision="fp32", batch_buckets=BUCKETS)
     expected = on_cpu(str(folder)).score(*windows)
     np.testing.assert_allclose(here.score(*windows), expected, atol=2e-3)

@@ -9,7 +9,7 @@ from dfd.detector.transfer import Transfer
 pytestmark = pytest.mark.cuda
 
 
-def test_what_is_sent_comes_back(device: torch.device) -> None:
+def test_uploads_and_downloads_are_lossless(device: torch.device) -> None:
     transfer = Transfer(device)
     generator = np.random.default_rng(0)
     for shape in ((1,), (3, 64_000), (64, 64_000)):
@@ -18,7 +18,7 @@ def test_what_is_sent_comes_back(device: torch.device) -> None:
         np.testing.assert_array_equal(back, sent)
 
 
-def test_many_under_way_do_not_mix(device: torch.device) -> None:
+def test_concurrent_transfers_do_not_mix(device: torch.device) -> None:
     transfer = Transfer(device)
     batches = [np.full((32, 64_000), float(number), np.float32) for number in range(12)]
     under_way = []
@@ -30,7 +30,7 @@ def test_many_under_way_do_not_mix(device: torch.device) -> None:
         np.testing.assert_allclose(download.wait(), float(number), rtol=1e-3)
 
 
-def test_what_is_written_after_the_upload_is_not_seen(card: torch.device) -> None:
+def test_writes_after_an_upload_have_no_effect(card: torch.device) -> None:
     transfer = Transfer(card)
     batch = np.ones((64, 64_000), np.float32)
     arrived = transfer.upload(batch)
@@ -38,7 +38,7 @@ def test_what_is_written_after_the_upload_is_not_seen(card: torch.device) -> Non
     assert float(arrived.max()) == 1.0
 
 
-def test_uploads_are_page_locked_and_come_by_another_stream(card: torch.device) -> None:
+def test_uploads_are_page_locked_and_use_another_stream(card: torch.device) -> None:
     transfer = Transfer(card)
     torch.cuda.synchronize()
     busy = torch.randn(8192, 8192, device=card)

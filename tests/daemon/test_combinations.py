@@ -45,7 +45,7 @@ def cheap() -> FakeDetector:
     return FakeDetector(make_spec(**FACTS))
 
 
-def test_what_is_put_together_is_loaded() -> None:
+def test_combinations_are_loaded() -> None:
     assert ServeOptions(fuse=("a+b",)).models == ("a", "b")
     options = ServeOptions(model=("bundled", "/models/AASIST.pth"), fuse=("AASIST+bundled+c",))
     assert options.models == ("bundled", "/models/AASIST.pth", "c")
@@ -61,12 +61,12 @@ def test_what_is_put_together_is_loaded() -> None:
         ({"cascade_from": 1.5}, "use a probability between 0 and 1"),
     ],
 )
-def test_what_cannot_be_put_together_is_refused(options: dict[str, Any], message: str) -> None:
+def test_incompatible_models_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         ServeOptions(**options)
 
 
-async def test_a_fusion_is_a_model_that_streams_ask_for(serve: Serve) -> None:
+async def test_a_fusion_is_a_model_that_streams_can_choose(serve: Serve) -> None:
     h = await serve(cheap(), beside={"dear": dear()}, fuse=("fake+dear",))
     info = await h.stub.GetServerInfo(pb.GetServerInfoRequest())
     assert [one.name for one in info.models] == ["fake", "dear", "fake+dear"]
@@ -103,7 +103,7 @@ async def test_without_a_named_model_the_combination_is_the_default(serve: Serve
     assert found.responses[0].started.model.name == "fake+dear"
 
 
-async def test_a_member_that_stands_still_leaves_the_window_to_the_other(serve: Serve) -> None:
+async def test_the_other_member_scores_windows_of_a_stalled_one(serve: Serve) -> None:
     other = dear()
     h = await serve(cheap(), beside={"dear": other}, fuse=("fake+dear",), deadline_seconds=0.5)
     other.gate.clear()
@@ -128,7 +128,7 @@ async def test_a_member_that_stands_still_leaves_the_window_to_the_other(serve: 
     assert (await read_all(call)).failure is None
 
 
-async def test_a_cascade_asks_the_dear_model_about_few_windows(serve: Serve) -> None:
+async def test_a_cascade_runs_the_expensive_model_on_few_windows(serve: Serve) -> None:
     other = dear()
     h = await serve(cheap(), beside={"dear": other}, cascade=("fake+dear",), cascade_from=0.3)
     quiet, loud = noise(8.0, level=0.01), noise(8.0, level=0.15)
@@ -146,7 +146,7 @@ async def test_a_cascade_asks_the_dear_model_about_few_windows(serve: Serve) -> 
         assert h.figure("dfd_cascade_windows_total", **labels) == count
 
 
-async def test_once_an_alert_stands_quiet_windows_go_on_too(serve: Serve) -> None:
+async def test_during_an_alert_all_windows_are_escalated(serve: Serve) -> None:
     h = await serve(cheap(), beside={"dear": dear()}, cascade=("fake+dear",), cascade_from=0.3)
     loud, quiet = noise(8.0, level=0.2), noise(6.0, level=0.01)
     # sent in two parts: whether a window goes on is asked after those before it are judged
@@ -201,7 +201,7 @@ def test_several_processes_serve_combinations(tmp_path: Path) -> None:
     assert status == 0
 
 
-def test_what_cannot_be_put_together_ends_the_start_of_several_processes(tmp_path: Path) -> None:
+def test_incompatible_models_end_the_start_of_several_processes(tmp_path: Path) -> None:
     daemon = SupervisorProcess(
         tmp_path, f"{__name__}:load_other_rate", workers=2, fuse=["fake+dear"]
     )

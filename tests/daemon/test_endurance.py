@@ -76,7 +76,7 @@ async def cancelled_clients(h: Harness, count: int) -> None:
     await h.until(lambda: h.active == 0)
 
 
-async def test_a_hundred_clients_that_leave_in_mid_stream(serve: Serve) -> None:
+async def test_a_hundred_clients_that_leave_during_a_stream(serve: Serve) -> None:
     h = await serve(max_streams=20)
     await cancelled_clients(h, 30)
     gc.collect()
@@ -97,7 +97,7 @@ async def test_a_hundred_clients_that_leave_in_mid_stream(serve: Serve) -> None:
     assert (await h.converse([config_request(), *chunks(noise(3.0))])).failure is None
 
 
-async def test_the_audio_of_a_stream_goes_with_it(
+async def test_the_audio_of_a_stream_is_freed_with_it(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once, without waiting for the garbage collector."""

@@ -32,18 +32,18 @@ def test_an_address_names_cluster_and_application(text: str, expected: EngineAdd
         ("ray://auto?replica=2", "unknown argument replica; use replicas, cpus, gpus"),
     ],
 )
-def test_what_is_no_address_is_refused_with_what_to_do(text: str, why: str) -> None:
+def test_an_invalid_address_is_refused_with_advice(text: str, why: str) -> None:
     with pytest.raises(UserError, match=why):
         ServeOptions(engine=text)
 
 
-def test_an_engine_of_this_machine_is_not_one() -> None:
+def test_a_local_engine_is_not_an_address() -> None:
     assert not is_remote("auto")
     with pytest.raises(UserError, match="ray://auto"):
         ServeOptions(engine="steam")
 
 
-def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
+def test_a_missing_cluster_is_reported_at_once() -> None:
     with pytest.raises(UserError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: start one"):
         check_reachable("127.0.0.1:1")
     with pytest.raises(UserError, match="head is not HOST:PORT"):

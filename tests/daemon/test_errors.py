@@ -30,13 +30,13 @@ def test_without_a_time_to_retry() -> None:
     assert len(internal("s-1").status().details) == 1
 
 
-def test_the_core_names_the_reason() -> None:
+def test_the_core_determines_the_reason() -> None:
     error = from_stream_error(StreamError("PARTIAL_FRAME", "send whole frames"))
     assert error.code == grpc.StatusCode.INVALID_ARGUMENT
     assert (error.reason, error.message) == ("PARTIAL_FRAME", "send whole frames")
 
 
-def test_whose_fault_it_is() -> None:
+def test_statuses_separate_client_and_server_errors() -> None:
     assert raised(StreamError("A", "b")).name == "client_error"
     fault = KeyError("x")
     end = raised(fault)

@@ -5,7 +5,7 @@ import pytest
 from dfd.daemon.lograte import BoundedLog
 
 
-def test_a_flood_is_a_few_lines_and_a_number(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flood_makes_a_few_lines_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
     now = 10.0
     refused = BoundedLog(per_second=2, clock=lambda: now)
     with caplog.at_level(logging.INFO):

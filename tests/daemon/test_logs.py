@@ -18,7 +18,7 @@ def record(event: str, exc_info: bool = False, **fields: object) -> logging.LogR
     return made
 
 
-def test_text_is_one_line_whatever_a_caller_writes() -> None:
+def test_text_is_one_line_whatever_a_caller_sends() -> None:
     line = TextFormatter().format(
         record(
             "stream started",
@@ -37,7 +37,7 @@ def test_text_is_one_line_whatever_a_caller_writes() -> None:
     assert line[23] == "Z"
 
 
-def test_json_is_one_object_a_line() -> None:
+def test_json_is_one_object_per_line() -> None:
     line = JsonFormatter().format(record("x", exc_info=True, stream_id="é\n", port=3))
     assert "\n" not in line
     read = json.loads(line)

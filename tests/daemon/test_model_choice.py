@@ -12,7 +12,7 @@ def test_without_a_name_the_bundled_model_is_served() -> None:
     assert ModelChoice().models == ("bundled",)
 
 
-def test_members_are_loaded_once_and_may_be_named_without_their_path() -> None:
+def test_members_are_loaded_once_and_can_be_named_without_their_path() -> None:
     choice = ModelChoice(model=("nets/a.pt", "b.safetensors"), fuse=("a+b",), cascade=("b+c",))
     assert choice.members_of("a+b") == ("nets/a.pt", "b.safetensors")
     assert choice.models == ("nets/a.pt", "b.safetensors", "c")
@@ -41,6 +41,6 @@ def test_every_model_has_an_instance_on_every_device() -> None:
         ({"window_seconds": 0.1}, "the model's window is 0.1 s"),
     ],
 )
-def test_what_is_impossible(values: dict[str, Any], message: str) -> None:
+def test_impossible_options_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         ModelChoice(**values)

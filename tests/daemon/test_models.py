@@ -67,7 +67,7 @@ async def test_streams_choose_by_name(serve: Serve) -> None:
     assert {size for sizes in h.detector.batches for size in sizes} <= set(range(2 * RATE + 1))
 
 
-async def test_a_model_that_is_not_there_is_refused_with_those_that_are(serve: Serve) -> None:
+async def test_a_missing_model_is_refused_with_the_available_ones(serve: Serve) -> None:
     h = await serve(beside={"second": FakeDetector(OTHER)})
     failure = (await h.converse([config_request(model="third")])).failure
     assert failure is not None
@@ -75,7 +75,7 @@ async def test_a_model_that_is_not_there_is_refused_with_those_that_are(serve: S
     assert "fake or other" in failure.message
 
 
-async def test_the_server_tells_of_all_its_models(serve: Serve) -> None:
+async def test_the_server_describes_all_its_models(serve: Serve) -> None:
     h = await serve(beside={"second": FakeDetector(OTHER)})
     info = await h.stub.GetServerInfo(pb.GetServerInfoRequest())
     assert [(one.name, one.version) for one in info.models] == [("fake", "1"), ("other", "7")]
@@ -99,7 +99,7 @@ async def test_recordings_choose_too(serve: Serve) -> None:
     assert (await h.stub.Detect(request)).model.name == "other"
 
 
-async def test_a_token_is_for_the_models_that_it_names(serve: Serve, tmp_path: Path) -> None:
+async def test_a_token_is_limited_to_the_models_that_it_names(serve: Serve, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text(
         '[[tokens]]\nname = "a"\ntoken = "secret-of-a"\nallow = ["detect"]\nmodels = ["other"]\n'
@@ -113,7 +113,7 @@ async def test_a_token_is_for_the_models_that_it_names(serve: Serve, tmp_path: P
     assert (await h.converse([config_request(model="other")], **how)).failure is None
 
 
-async def test_a_model_that_hangs_harms_no_stream_of_another(serve: Serve) -> None:
+async def test_a_hanging_model_affects_no_stream_of_another(serve: Serve) -> None:
     other = FakeDetector(make_spec(name="other", window_samples=RATE, hop_samples=RATE // 4))
     h = await serve(beside={"second": other}, deadline_seconds=0.5)
     other.gate.clear()
@@ -139,7 +139,7 @@ async def test_a_model_that_hangs_harms_no_stream_of_another(serve: Serve) -> No
     await h.until(h.server.runtime.models["other"].well)
 
 
-async def test_each_model_batches_for_itself(serve: Serve) -> None:
+async def test_each_model_has_its_own_batches(serve: Serve) -> None:
     other = FakeDetector(OTHER)
     h = await serve(beside={"second": other})
     h.detector.gate.clear()
@@ -181,7 +181,7 @@ def test_several_processes_serve_several_models(tmp_path: Path) -> None:
     assert status == 0
 
 
-async def test_a_name_twice_ends_the_start(serve: Serve) -> None:
+async def test_a_duplicate_name_ends_the_start(serve: Serve) -> None:
     server = Server(
         ServeOptions(port=0, metrics_port=-1, model=("a", "b"), admission="fixed"),
         lambda _: FakeDetector(make_spec()),

@@ -8,7 +8,7 @@ from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 
 
-def test_the_defaults_are_possible() -> None:
+def test_the_defaults_are_valid() -> None:
     options = ServeOptions()
     assert options.host == "127.0.0.1"
     assert options.serves_metrics
@@ -45,13 +45,13 @@ def test_buckets_are_powers_of_two_and_the_largest(size: int, buckets: tuple[int
         ({"log_format": "xml"}, "log format is xml"),
     ],
 )
-def test_what_is_impossible(values: dict[str, Any], message: str) -> None:
+def test_impossible_options_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         ServeOptions(**values)
     assert "\n" not in str(caught.value)
 
 
-def test_the_effective_configuration_tells_where_it_came_from() -> None:
+def test_the_effective_configuration_states_its_sources() -> None:
     options = ServeOptions(port=0, token_file=Path("/etc/dfd/tokens.toml"))
     shown = effective_fields(options, {"port": "flag", "token_file": "file"})
     assert shown["port"] == "0 (flag)"
@@ -61,7 +61,7 @@ def test_the_effective_configuration_tells_where_it_came_from() -> None:
     assert shown["threads"] == "none (default)"
 
 
-def test_the_first_line_of_the_log_has_what_differs_and_no_more() -> None:
+def test_the_first_log_line_has_only_what_differs() -> None:
     options = ServeOptions(port=0, host="127.0.0.1", log_format="json")
     origins = {"port": "flag", "host": "file", "log_format": "environment"}
     assert changed_fields(options, origins) == {

@@ -33,7 +33,7 @@ def test_figures_and_probes() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HT"])
-def test_half_sent_requests_are_few_threads_and_end(
+def test_incomplete_requests_use_few_threads_and_end(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dfd.daemon.page._SECONDS", 3.0)

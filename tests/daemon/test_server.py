@@ -55,7 +55,7 @@ async def test_health_follows_the_life_of_the_server(serve: Serve) -> None:
     stays.cancel()
 
 
-async def test_health_of_a_service_that_is_not_here(serve: Serve) -> None:
+async def test_health_of_an_unknown_service(serve: Serve) -> None:
     h = await serve()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await health(h, "other")
@@ -129,7 +129,7 @@ async def test_draining_lets_a_client_finish(serve: Serve) -> None:
     assert await draining
 
 
-async def test_draining_ends_what_goes_on(serve: Serve) -> None:
+async def test_draining_ends_running_streams(serve: Serve) -> None:
     h = await serve(grace_seconds=1.0)
     call = h.stub.StreamingDetect()
     await call.write(config_request())
@@ -146,7 +146,7 @@ async def test_draining_ends_what_goes_on(serve: Serve) -> None:
     assert len(got.llrs()) >= 2
 
 
-async def test_draining_turns_away_who_has_not_configured(serve: Serve) -> None:
+async def test_draining_refuses_streams_without_a_configuration(serve: Serve) -> None:
     h = await serve(grace_seconds=20.0)
     call = h.stub.StreamingDetect()
     reading = asyncio.create_task(read_all(call))
@@ -157,7 +157,7 @@ async def test_draining_turns_away_who_has_not_configured(serve: Serve) -> None:
     assert got.failure.reason == "SERVER_DRAINING"
 
 
-async def test_draining_does_not_wait_for_a_device_that_hangs(serve: Serve) -> None:
+async def test_draining_does_not_wait_for_a_hanging_device(serve: Serve) -> None:
     h = await serve(grace_seconds=1.0)
     h.detector.gate.clear()
     call = h.stub.StreamingDetect()
@@ -243,7 +243,7 @@ def taken_port() -> tuple[socket.socket, int]:
         ),
     ],
 )
-async def test_a_port_that_cannot_be_had(options: dict[str, Any], message: str) -> None:
+async def test_an_unavailable_port(options: dict[str, Any], message: str) -> None:
     holder, port = taken_port()
     with holder:
         values = {"port": 0, "metrics_port": -1} | {
@@ -265,7 +265,7 @@ async def test_other_addresses(serve: Serve, host: str) -> None:
         assert answer.status == Status.SERVING
 
 
-async def test_an_open_door_needs_an_explicit_word(
+async def test_open_access_must_be_allowed_explicitly(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(UserError, match=r"without TLS .* and without tokens .*--allow-open"):

@@ -102,7 +102,7 @@ async def test_a_refused_window_is_an_error(serve: Serve, collector: Collector) 
     assert {(one.status.code, one.status.message) for one in windows} == {(2, "failed")}
 
 
-async def test_a_collector_that_is_away_holds_up_nothing(serve: Serve) -> None:
+async def test_a_missing_collector_blocks_nothing(serve: Serve) -> None:
     h = await serve(otlp_endpoint="http://127.0.0.1:1")
     outcome = await h.converse([config_request(), *chunks(noise(2.5))])
     assert outcome.failure is None
@@ -110,9 +110,7 @@ async def test_a_collector_that_is_away_holds_up_nothing(serve: Serve) -> None:
         await h.server.stop()
 
 
-async def test_several_processes_tell_a_collector_each(
-    collector: Collector, tmp_path: Path
-) -> None:
+async def test_each_process_sends_its_traces(collector: Collector, tmp_path: Path) -> None:
     """The workers their streams and windows, the instance its batches."""
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.options import StreamOptions, VadOptions
@@ -147,7 +145,7 @@ def test_an_endpoint_is_a_url() -> None:
         ServeOptions(otlp_endpoint="localhost:4317")
 
 
-def test_without_the_option_nothing_of_it_is_imported() -> None:
+def test_without_the_option_nothing_is_imported() -> None:
     import subprocess
 
     code = "import sys, dfd.daemon.server; sys.exit('opentelemetry' in sys.modules)"

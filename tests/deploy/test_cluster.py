@@ -166,9 +166,7 @@ def ends(journal: str) -> dict[str, list[str]]:
     return found
 
 
-async def test_a_node_that_dies_takes_no_stream_with_it(
-    journal: str, key: Path, tmp_path: Path
-) -> None:
+async def test_a_dying_node_loses_no_stream(journal: str, key: Path, tmp_path: Path) -> None:
     """Its streams are back within 5 s with all that was heard; those of others never notice."""
     calls = [Call(f"call-{number}") for number in range(6)]
     with contextlib.ExitStack() as stack:
@@ -199,7 +197,7 @@ async def test_a_node_that_dies_takes_no_stream_with_it(
         }
 
 
-async def test_a_node_that_drains_hands_its_streams_over(
+async def test_a_draining_node_hands_over_its_streams(
     journal: str, key: Path, tmp_path: Path
 ) -> None:
     calls = [Call(f"call-{number}") for number in range(4)]

@@ -164,7 +164,7 @@ def test_the_compose_file_s_console(tmp_path: Path) -> None:
         assert url.startswith("http://0.0.0.0:")
 
 
-def test_everything_that_the_image_needs_is_sent_to_it() -> None:
+def test_the_build_context_has_everything_that_the_image_needs() -> None:
     ignore = (ROOT / ".dockerignore").read_text().splitlines()
     sent = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     rooms = {link.resolve().relative_to(ROOT).parts[0] for link in (ROOT / "src/dfd").iterdir()}

@@ -31,7 +31,7 @@ def needs(command: str) -> str:
     return found
 
 
-def test_promtool_finds_no_fault() -> None:
+def test_promtool_finds_no_error() -> None:
     promtool = needs("promtool")
     for words in (
         ["check", "rules", RULES.name],
@@ -118,7 +118,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_machine_s_voice_fires_an_alert_in_prometheus(speech: Path, tmp_path: Path) -> None:
+def test_a_synthetic_voice_fires_an_alert_in_prometheus(speech: Path, tmp_path: Path) -> None:
     needs("prometheus")
     with daemon() as (address, metrics):
         prometheus = Prometheus(metrics, tmp_path)

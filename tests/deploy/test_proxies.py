@@ -55,7 +55,7 @@ def answers(stub: Any) -> bool:
         return False
 
 
-def test_a_stream_longer_than_any_body_goes_through_and_is_answered_as_it_goes(stub: Any) -> None:
+def test_a_long_stream_passes_and_results_arrive_meanwhile(stub: Any) -> None:
     heard: list[pb.StreamingDetectResponse] = []
     first: list[float] = []
 
@@ -76,14 +76,14 @@ def test_a_stream_longer_than_any_body_goes_through_and_is_answered_as_it_goes(s
     assert channel.windows_shed == 0
 
 
-def test_a_large_recording_goes_through(stub: Any) -> None:
+def test_a_large_recording_passes(stub: Any) -> None:
     sound = config().config.audio_format
     recording = pb.DetectRequest(audio_format=sound, audio=b"\0\x08\0\xf8" * (RATE // 2 * 120))
     answer = stub.Detect(recording, timeout=120)  # 3.8 MB
     assert answer.summary.channels[0].audio_duration.ToSeconds() == 120
 
 
-def test_a_pause_is_the_daemons_to_judge_and_its_reason_comes_through(stub: Any) -> None:
+def test_a_pause_ends_by_the_daemons_timeout_with_its_reason(stub: Any) -> None:
     def requests() -> Iterator[pb.StreamingDetectRequest]:
         yield config()
         yield audio(1.0)
@@ -100,7 +100,7 @@ def test_a_pause_is_the_daemons_to_judge_and_its_reason_comes_through(stub: Any)
     assert told_details(caught.value)
 
 
-def test_a_refusal_reaches_a_client_that_goes_on_sending(stub: Any) -> None:
+def test_a_refusal_reaches_a_client_that_is_still_sending(stub: Any) -> None:
     def requests() -> Iterator[pb.StreamingDetectRequest]:
         yield config(model="another")
         for _ in range(100):
@@ -114,7 +114,7 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending(stub: Any) -> None:
 
 
 @pytest.mark.parametrize("channel", ["nginx"], indirect=True)
-def test_what_is_not_meant_for_strangers_stays_inside(channel: grpc.Channel) -> None:
+def test_internal_services_are_not_exposed(channel: grpc.Channel) -> None:
     reflect: Any = channel.stream_stream(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
     )
@@ -127,7 +127,7 @@ def test_what_is_not_meant_for_strangers_stays_inside(channel: grpc.Channel) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_programs_own_check_takes_the_files(name: str, tmp_path: Path) -> None:
+def test_the_proxies_accept_the_files(name: str, tmp_path: Path) -> None:
     certificate = issue(tmp_path, "proxy")
     make, flag = (nginx, "-t") if name == "nginx" else (haproxy, "-c")
     done = subprocess.run(
@@ -137,7 +137,7 @@ def test_the_programs_own_check_takes_the_files(name: str, tmp_path: Path) -> No
     assert "warn" not in done.stderr.lower(), done.stderr
 
 
-def test_no_proxy_ends_what_the_daemon_would_let_go_on() -> None:
+def test_no_proxy_ends_a_call_before_the_daemon() -> None:
     options = ServeOptions()
     text = (DEPLOY / "nginx" / "dfd.conf").read_text()
     assert seconds(text, "client_body_timeout") > options.idle_timeout_seconds

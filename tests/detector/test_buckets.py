@@ -24,7 +24,7 @@ def test_examples() -> None:
 
 
 @given(st.integers(0, 200), st.lists(st.integers(1, 64), min_size=1))
-def test_every_window_goes_once_in_the_smallest_bucket(count: int, sizes: list[int]) -> None:
+def test_every_window_is_in_one_batch_of_the_smallest_bucket(count: int, sizes: list[int]) -> None:
     buckets = check_buckets(sizes)
     position = 0
     for start, stop, bucket in split(count, buckets):

@@ -8,7 +8,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "which-detector.md"
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda one: one.name)
-def test_the_page_says_what_the_catalogue_says(detector: PublicDetector) -> None:
+def test_the_page_matches_the_catalogue(detector: PublicDetector) -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     [row] = [line for line in lines if line.startswith(f"| {detector.name} | ")]
     cells = [cell.strip() for cell in row.split("|")[1:-1]]

@@ -72,7 +72,7 @@ def test_the_card_decides_on_padding(
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
-def test_samples_past_the_length_are_not_read(folder: Path, windows: NDArray[np.float32]) -> None:
+def test_samples_beyond_the_length_are_not_read(folder: Path, windows: NDArray[np.float32]) -> None:
     detector = load(folder)
     lengths = np.array(LENGTHS, np.int64)
     spoiled = windows.copy()
@@ -95,7 +95,7 @@ def test_calibration_is_affine_and_named_in_the_spec(
     np.testing.assert_allclose(scores, 0.5 * raw - 1.25, atol=1e-5)
 
 
-def test_spec_says_what_was_loaded(folder: Path) -> None:
+def test_the_spec_describes_what_was_loaded(folder: Path) -> None:
     spec = load(folder, device="cpu", precision="fp32", batch_buckets=(4, 1, 1)).spec
     assert (spec.device, spec.precision, spec.engine) == ("cpu", "fp32", "torchscript")
     assert spec.batch_buckets == (1, 4)
@@ -115,7 +115,7 @@ def test_without_a_card_a_clip_is_scored_whole(make_folder: MakeFolder) -> None:
     assert detector.score(np.zeros((1, 208_000), np.float32), np.array([208_000])).shape == (1,)
 
 
-def test_the_operator_s_word_reaches_the_network(
+def test_the_operators_settings_reach_the_network(
     make_folder: MakeFolder, windows: NDArray[np.float32]
 ) -> None:
     labels = {"id2label": {0: "A", 1: "B"}, "label2id": {"A": 0, "B": 1}}
@@ -256,7 +256,7 @@ class TestPrecision:
         np.testing.assert_allclose(scores, expected, atol=0.5)
         assert not np.array_equal(scores, expected)
 
-    def test_auto_falls_back_where_it_differs(
+    def test_auto_falls_back_if_scores_differ(
         self, folder: Path, windows: NDArray[np.float32], caplog: pytest.LogCaptureFixture
     ) -> None:
         lengths = np.array(LENGTHS, np.int64)
@@ -267,7 +267,7 @@ class TestPrecision:
         assert "more than 0.0000: not used" in warning.getMessage()
         np.testing.assert_array_equal(detector.score(windows, lengths), expected)
 
-    def test_auto_falls_back_where_activations_overflow(
+    def test_auto_falls_back_if_activations_overflow(
         self,
         make_folder: MakeFolder,
         monkeypatch: pytest.MonkeyPatch,
@@ -280,7 +280,7 @@ class TestPrecision:
         with pytest.raises(UserError, match="fp16 gives no finite score with this model"):
             load(folder, precision="fp16")
 
-    def test_a_precision_that_was_asked_for_is_kept_with_a_warning(
+    def test_a_requested_precision_is_kept_with_a_warning(
         self, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         detector = load(folder, precision="bf16", tolerance=1e-7)
@@ -328,7 +328,7 @@ def test_bundled_weights_score() -> None:
     assert np.isfinite(detector.score(windows, lengths)).all()
 
 
-def test_batches_that_do_not_fit_into_memory_are_given_up(
+def test_batches_that_do_not_fit_into_memory_are_dropped(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     detector = load_detector(

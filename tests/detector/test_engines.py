@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("engine", [engines.OPENVINO, engines.ONNX])
 @pytest.mark.parametrize("norm", ["group", "layer"])
-def test_every_engine_scores_as_torchscript(
+def test_every_engine_scores_like_torchscript(
     engine: str, norm: str, make_folder: MakeFolder, windows: NDArray[np.float32]
 ) -> None:
     if not engines.is_installed(engine):

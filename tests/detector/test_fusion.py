@@ -43,14 +43,14 @@ def test_llrs_are_added_by_the_weights_in_a_card() -> None:
     assert "by the weights of their cards" in fusion.spec.card_text
 
 
-def test_weights_for_other_models_do_not_count_and_it_is_said() -> None:
+def test_weights_for_other_models_are_ignored_and_reported() -> None:
     for_others = fitted(a=0.25, b=1.0, c=1.0)
     fusion = Fusion([spec("a", fusion=for_others), spec("b", fusion=fitted(b=1.0, c=2.0))])
     assert fusion.llr([4.0, -1.0]) == pytest.approx(1.5)
     assert "by equal weights" in fusion.spec.card_text
 
 
-def test_who_has_no_score_takes_its_weight_along() -> None:
+def test_a_member_without_a_score_has_no_weight() -> None:
     fusion = Fusion([spec("a", fusion=fitted(a=1.0, b=3.0)), spec("b")])
     assert fusion.llr([2.0, None]) == pytest.approx(8.0)
     assert fusion.llr([math.nan, 2.0]) == pytest.approx(8.0)
@@ -74,7 +74,7 @@ def test_a_threshold_that_was_fitted_on_the_sum_comes_before_the_members() -> No
     assert fused.rolling_threshold == fused.cumulative_threshold == 0.97
 
 
-def test_all_hear_the_windows_of_the_one_with_the_shortest() -> None:
+def test_all_members_get_the_shortest_window() -> None:
     long = spec("long", window_samples=64_600, hop_samples=32_300, batch_buckets=(1, 2))
     short = spec("short", window_samples=64_000, hop_samples=16_000, min_speech_seconds=0.0)
     fused = Fusion([long, short]).spec
@@ -85,7 +85,7 @@ def test_all_hear_the_windows_of_the_one_with_the_shortest() -> None:
     assert fused.weights_sha256 != long.weights_sha256
 
 
-def test_evidence_is_added_up_only_where_all_members_are_calibrated_for_it() -> None:
+def test_evidence_is_added_up_only_if_all_members_are_calibrated() -> None:
     assert Fusion([spec("a"), spec("b")]).spec.utterance_score == "evidence"
     first = make_spec(name="b", utterance_score="first")
     fused = Fusion([spec("a"), first]).spec

@@ -21,7 +21,7 @@ def test_whole_windows_that_fill_a_batch_are_not_copied(windows: NDArray[np.floa
 
 
 @pytest.mark.parametrize("padding", ["mask", "zero"])
-def test_what_lies_past_a_length_is_zeros(padding: str, windows: NDArray[np.float32]) -> None:
+def test_samples_beyond_a_length_are_zeros(padding: str, windows: NDArray[np.float32]) -> None:
     before = windows.copy()
     batch, valid = padded(windows, np.array([SIZE, 2]), padding, rows=3, least_samples=3)
     assert batch[1].tolist() == [9, 10, 0, 0, 0, 0, 0, 0]

@@ -40,7 +40,7 @@ def test_auto_on_a_gpu(
     assert precision.candidates("auto", GPU) == expected
 
 
-def test_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requested_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"amx_bf16"}))
     assert precision.candidates("fp32", CPU) == ("fp32",)
     assert precision.candidates("bf16", CPU) == ("bf16",)

@@ -14,7 +14,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_what_was_found_is_known_under_the_same_conditions_alone() -> None:
+def test_results_are_recalled_only_under_the_same_conditions() -> None:
     assert recall("speed", {"cpu": "a"}) is None
     remember("speed", {"cpu": "a"}, [1, 2])
     remember("size", {"cpu": "a"}, 3)
@@ -31,9 +31,7 @@ def test_a_broken_file_is_forgotten(content: str, cache: Path) -> None:
     assert recall("speed", {}) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_folder_is_not_an_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.write_text("a file where the folder should be")
     remember("speed", {}, 1)
     assert recall("speed", {}) is None
@@ -46,7 +44,7 @@ def test_the_file_does_not_grow_without_end() -> None:
     assert recall("speed", {"number": start_cache._MOST_ENTRIES}) == start_cache._MOST_ENTRIES
 
 
-def test_a_refused_precision_is_not_tried_again(
+def test_a_rejected_precision_is_not_tried_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"avx512_bf16"}))

@@ -74,7 +74,7 @@ def test_an_alert_reaches_the_webhook(
     assert "P(spoof)" in told
 
 
-def test_the_receiver_refuses_what_is_not_signed() -> None:
+def test_the_receiver_refuses_unsigned_requests() -> None:
     with receiver() as (url, _):
         import urllib.error
         import urllib.request
@@ -145,7 +145,7 @@ def test_the_node_client(daemon: Daemon, synthetic: list[Path]) -> None:
     assert events[-1]["summary"]["channels"][0]["verdict"] == "VERDICT_SPOOF"
 
 
-def test_the_node_client_says_what_is_wrong(synthetic: list[Path]) -> None:
+def test_the_node_client_reports_what_is_wrong(synthetic: list[Path]) -> None:
     if not (EXAMPLES / "node" / "node_modules").is_dir() or shutil.which("node") is None:
         pytest.skip("node and grpc-js are not installed: .ci/install")
     done = run("node", EXAMPLES / "node/client.js", __file__, "localhost:1")

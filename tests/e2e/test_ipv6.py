@@ -59,7 +59,7 @@ def test_the_daemon_its_page_and_its_client(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "two workers"])
-def test_all_addresses_are_those_of_both_families(more: tuple[str, ...]) -> None:
+def test_all_addresses_includes_both_families(more: tuple[str, ...]) -> None:
     with Daemon("--host", "::", "--allow-open", *more) as both:
         for host in ("127.0.0.1", "[::1]"):
             with grpc.insecure_channel(f"{host}:{both.port}") as channel:

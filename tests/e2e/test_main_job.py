@@ -87,7 +87,7 @@ def test_twenty_recordings_of_the_corpus(daemon: Daemon, corpus: Path) -> None:
     assert_same({key: s[-2:] for key, s in scores(fast).items()}, detected(files))
 
 
-def test_channels_of_a_recording_are_judged_apart(
+def test_channels_of_a_recording_are_judged_separately(
     daemon: Daemon, synthetic: list[Path], tmp_path: Path
 ) -> None:
     samples, rate = soundfile.read(synthetic[0], dtype="int16")

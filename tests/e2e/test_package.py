@@ -54,7 +54,7 @@ def without_checkout(target: Path | None = None) -> dict[str, str]:
     return environment if target is None else environment | {"PYTHONPATH": str(target)}
 
 
-def test_both_hold_every_module_and_what_it_reads(built: tuple[Path, Path]) -> None:
+def test_both_contain_every_module_and_its_data(built: tuple[Path, Path]) -> None:
     rooms = [room for room in (ROOT / "src" / "dfd").iterdir() if room.is_dir()]
     wanted = {
         f"dfd/{room.name}/{path.relative_to(room.resolve())}"

@@ -37,7 +37,7 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_no_page_names_somebody_s_own_folder() -> None:
+def test_no_page_names_a_private_folder() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *Path(ROOT).glob("*/README.md")]
     for page in pages:
         assert not re.search(r"(?<!\w)/(home|root|Users)/", page.read_text()), page.name

@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_site_holds_every_page_and_the_api(site: Path) -> None:
+def test_the_site_contains_every_page_and_the_api(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         assert (site / page.relative_to(ROOT / "docs").with_suffix(".html")).is_file(), page
     assert "scripts/demo" in (site / "index.html").read_text()
@@ -48,7 +48,7 @@ def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
                 assert (page.parent / link).exists(), f"{page.relative_to(site)}: {link}"
 
 
-def test_the_page_of_the_command_line_is_what_help_says(tmp_path: Path) -> None:
+def test_the_command_line_page_matches_the_help(tmp_path: Path) -> None:
     written = tmp_path / "cli.md"
     script = ROOT / "scripts" / "generate-cli-page"
     subprocess.run([sys.executable, script, written], check=True, timeout=120)
@@ -65,7 +65,7 @@ def test_paths_named_in_the_guide_exist() -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_what_a_hosting_site_reads_is_valid() -> None:
+def test_files_for_the_hosting_site_are_valid() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pre_commit", "validate-config", ROOT / ".pre-commit-config.yaml"],
         capture_output=True,

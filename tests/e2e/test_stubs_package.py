@@ -40,7 +40,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_it_holds_the_contract_and_typed_stubs(target: Path) -> None:
+def test_it_contains_the_contract_and_typed_stubs(target: Path) -> None:
     wanted = {path.name for path in (ROOT / "proto" / "dfd" / "v1").glob("*.*")}
     assert {path.name for path in (target / "dfd" / "v1").glob("*.*")} == wanted
     assert not (target / "dfd" / "__init__.py").exists()

@@ -47,7 +47,7 @@ def run(*words: object) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["marked", "opus"])
-def test_a_marked_recording_raises_the_finding_live(
+def test_a_marked_recording_raises_an_alert_live(
     daemon: str, recordings: dict[str, Path], name: str
 ) -> None:
     lines = run("replay", "--json", "--speed", "max", "--server", daemon, recordings[name])
@@ -61,7 +61,7 @@ def test_a_marked_recording_raises_the_finding_live(
     assert entry["watermarks"] == ["perth"]
 
 
-def test_the_same_speech_without_the_mark_raises_none(
+def test_the_same_speech_without_the_mark_raises_no_alert(
     daemon: str, recordings: dict[str, Path]
 ) -> None:
     lines = run("replay", "--json", "--speed", "max", "--server", daemon, recordings["plain"])
@@ -70,7 +70,7 @@ def test_the_same_speech_without_the_mark_raises_none(
     assert lines[-1]["report"]["files"][0]["watermarks"] == []
 
 
-def test_the_server_says_what_it_reads(daemon: str) -> None:
+def test_the_server_lists_the_schemes_that_it_reads(daemon: str) -> None:
     command = [*DFD, "info", "--server", daemon]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "read for Perth" in done.stdout

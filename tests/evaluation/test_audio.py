@@ -23,7 +23,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
         decode(tmp_path / "e.wav")
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_parts_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 64_000), 16_000)
     assert decode(path).missing == ""

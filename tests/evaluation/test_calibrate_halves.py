@@ -55,7 +55,7 @@ def alarms(path: str, detector: Rethresholded) -> bool:
     return raised
 
 
-def test_the_other_half_alarms_as_often_as_was_stated() -> None:
+def test_the_other_half_alarms_as_often_as_stated() -> None:
     with (CORPUS / "manifest.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     people = [

@@ -40,7 +40,7 @@ def test_2019_is_the_eval_partition(tmp_path: Path) -> None:
     assert {table.name for table in trials.tables} == {"by_attack", "by_speaker"}
 
 
-def test_2019_finds_a_protocol_that_lies_elsewhere(tmp_path: Path) -> None:
+def test_2019_finds_a_protocol_elsewhere(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path / "set")
     (protocol,) = (tmp_path / "set").rglob("*.trl.txt")
     moved = protocol.rename(tmp_path / "mine.txt")
@@ -68,7 +68,7 @@ def test_2019_mistakes_are_one_line(tmp_path: Path, line: str, message: str) -> 
         asvspoof2019.read(tmp_path, "eval", path)
 
 
-def test_a_missing_audio_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_audio_folder_is_reported(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path)
     for file in tmp_path.rglob("*.flac"):
         file.unlink()
@@ -76,13 +76,13 @@ def test_a_missing_audio_folder_is_told(tmp_path: Path) -> None:
         asvspoof2019.read(tmp_path)
 
 
-def test_one_class_is_told(tmp_path: Path) -> None:
+def test_a_single_class_is_reported(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path, sets.LA19[:3])
     with pytest.raises(UserError, match="no bona fide recording"):
         asvspoof2019.read(tmp_path)
 
 
-def test_an_utterance_listed_twice_is_told(tmp_path: Path) -> None:
+def test_an_utterance_listed_twice_is_reported(tmp_path: Path) -> None:
     sets.asvspoof2019(tmp_path, [*sets.LA19, sets.LA19[0]])
     with pytest.raises(UserError, match="LA_E_2834763 is listed twice"):
         asvspoof2019.read(tmp_path)
@@ -110,7 +110,7 @@ def test_2021_refuses_another_partition(tmp_path: Path) -> None:
         asvspoof2021.read(tmp_path)
 
 
-def test_wavefake_sets_each_voice_against_itself(tmp_path: Path) -> None:
+def test_wavefake_compares_each_voice_with_itself(tmp_path: Path) -> None:
     trials = wavefake.read(sets.wavefake(tmp_path))
     assert [one.source for one in trials.recordings if one.label == 0] == [
         "LJSpeech",
@@ -131,7 +131,7 @@ def test_wavefake_of_one_voice(tmp_path: Path) -> None:
     assert len(trials.recordings) == 2
 
 
-def test_wavefake_needs_the_voices_themselves(tmp_path: Path) -> None:
+def test_wavefake_needs_the_bona_fide_voices(tmp_path: Path) -> None:
     sets.wavefake(tmp_path)
     (tmp_path / "jsut_ver1.1").rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="no bona fide recordings of JSUT"):
@@ -161,7 +161,7 @@ def test_in_the_wild_mistakes_are_one_line(tmp_path: Path, text: str, message: s
         inthewild.read(tmp_path)
 
 
-def test_the_digest_is_of_the_list(tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_list(tmp_path: Path) -> None:
     trials = asvspoof2019.read(sets.asvspoof2019(tmp_path))
     shorter = TrialSet("x", "x", trials.recordings[1:], tmp_path, tmp_path)
     assert trials.sha256 != shorter.sha256

@@ -22,7 +22,7 @@ LLRS = np.array([2.5, -1.25, np.nan])
         ("2021", "LA_E_1 -2.500000\nLA_E_2 1.250000\n"),
     ],
 )
-def test_the_fields_form_higher_is_bona_fide(tmp_path: Path, form: str, text: str) -> None:
+def test_higher_is_bona_fide_by_default(tmp_path: Path, form: str, text: str) -> None:
     path = tmp_path / "new" / "scores.txt"
     write_scores(path, ROWS, LLRS, form=form)
     assert path.read_text() == text
@@ -40,7 +40,7 @@ def test_the_other_sign(tmp_path: Path) -> None:
     assert read_scores(path)["LA_E_1"].score == -2.5
 
 
-def test_names_may_hold_blanks(tmp_path: Path) -> None:
+def test_names_may_contain_blanks(tmp_path: Path) -> None:
     rows = [Recording("a b.wav", 1, system="tts: x"), Recording("c d e.wav", 0)]
     for form in ("2019", "2021"):
         path = tmp_path / form
@@ -48,7 +48,7 @@ def test_names_may_hold_blanks(tmp_path: Path) -> None:
         assert match(read_scores(path), rows, path)[0].tolist() == [1.0, -1.0]
 
 
-def test_lines_of_no_trial_are_counted(tmp_path: Path) -> None:
+def test_lines_without_a_trial_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "scores.txt"
     path.write_text("LA_E_1 1.0\nLA_E_9 2.0\n\n")
     scores, left_over = match(read_scores(path), ROWS, path)
@@ -56,7 +56,7 @@ def test_lines_of_no_trial_are_counted(tmp_path: Path) -> None:
     assert np.isnan(scores).tolist() == [False, True, True]
 
 
-def test_a_file_may_tell_its_own_trials(tmp_path: Path) -> None:
+def test_a_file_may_list_its_own_trials(tmp_path: Path) -> None:
     path = tmp_path / "scores.txt"
     write_scores(path, ROWS[:2], LLRS[:2])
     rows = recordings_of(read_scores(path), path)

@@ -15,13 +15,13 @@ RUNS |= {"recording": 60, "recording-pipe": 100, "payloads": 500}
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_is_right_is_taken(name: str) -> None:
+def test_valid_input_is_accepted(name: str) -> None:
     for seed in TARGETS[name].seeds():
         TARGETS[name].run(seed)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_a_search_found_is_taken_or_refused(name: str) -> None:
+def test_found_input_is_accepted_or_refused(name: str) -> None:
     target = TARGETS[name]
     kept = (CORPUS / f"{name}.txt").read_text().split("\n")
     for line in kept:
@@ -34,7 +34,7 @@ def test_what_a_search_found_is_taken_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_is_spoilt_is_taken_or_refused(name: str) -> None:
+def test_damaged_input_is_accepted_or_refused(name: str) -> None:
     target, chance = TARGETS[name], random.Random(name)
     seeds = target.seeds()
     for _ in range(RUNS.get(name, 2000)):

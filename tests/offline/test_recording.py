@@ -28,7 +28,7 @@ def chunks(wave: Samples) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("utterance_score", ["evidence", "mean", "first"])
-def test_what_is_measured_is_what_a_stream_is_told(call: str, utterance_score: str) -> None:
+def test_offline_scores_match_those_of_a_stream(call: str, utterance_score: str) -> None:
     wave = CALLS[call]
     detector = LoudnessDetector(utterance_score=utterance_score)
     (track,) = score_recording(chunks(wave), AudioFormat(Encoding.FLOAT32, 16_000), detector)

@@ -36,7 +36,7 @@ def test_a_mean_of_probabilities() -> None:
     assert scores(0.0, math.log(3)).score(mean) == pytest.approx(math.log(0.625 / 0.375))
 
 
-def test_what_has_ended_by_then() -> None:
+def test_scores_of_windows_that_ended_by_then() -> None:
     heard = scores(1.0, 2.0, 3.0)
     assert heard.until(64_000).llrs.tolist() == [1.0]
     assert heard.until(96_001).llrs.tolist() == [1.0, 2.0]

@@ -21,7 +21,7 @@ def spans(wave: np.ndarray, model: ModelTraits = MODEL) -> list[tuple[float, flo
         (8.0, [(0.0, 4.0), (2.0, 6.0), (4.0, 8.0)]),
     ],
 )
-def test_all_is_heard(seconds: float, expected: list[tuple[float, float]]) -> None:
+def test_all_audio_is_covered(seconds: float, expected: list[tuple[float, float]]) -> None:
     assert spans(speech_like(seconds)) == expected
 
 
@@ -46,5 +46,5 @@ def test_the_first_window_alone() -> None:
     assert spans(np.concatenate([silence(4.0), speech_like(6.0)]), model) == [(2.0, 6.0)]
 
 
-def test_nothing_of_nothing() -> None:
+def test_no_audio_gives_no_windows() -> None:
     assert spans(silence(0.0)) == []

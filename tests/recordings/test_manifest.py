@@ -39,7 +39,7 @@ def test_a_signed_recording_says_that_a_machine_made_it(tmp_path: Path, kind: st
 
 
 @needs_c2pa
-def test_a_microphone_is_no_machine(plain: Path, tmp_path: Path) -> None:
+def test_a_microphone_is_not_a_machine(plain: Path, tmp_path: Path) -> None:
     found = read_manifest(signed.sign(plain, tmp_path / "signed.wav", signed.MICROPHONE))
     assert found is not None
     assert (found.sources, found.synthetic) == (("digitalCapture",), False)
@@ -59,7 +59,7 @@ def test_a_recording_that_was_changed_after_it_was_signed(plain: Path, tmp_path:
 
 
 @needs_c2pa
-def test_words_of_the_file_are_made_printable(plain: Path, tmp_path: Path) -> None:
+def test_text_from_the_file_is_made_printable(plain: Path, tmp_path: Path) -> None:
     path = signed.sign(plain, tmp_path / "signed.wav", program="\x1b[31mTTS\n" + "x" * 500)
     found = read_manifest(path)
     assert found is not None
@@ -67,7 +67,7 @@ def test_words_of_the_file_are_made_printable(plain: Path, tmp_path: Path) -> No
     assert len(found.generator) == 200
 
 
-def test_a_file_without_one_says_nothing(plain: Path, tmp_path: Path) -> None:
+def test_a_file_without_a_manifest_reports_nothing(plain: Path, tmp_path: Path) -> None:
     assert read_manifest(plain) is None
     other = tmp_path / "call.ogg"
     soundfile.write(other, np.zeros(16_000), 16_000)

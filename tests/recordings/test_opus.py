@@ -36,7 +36,7 @@ def test_samples_are_those_of_libsndfile(tmp_path: Path, rate: int, channels: in
 
 
 @needs_libopus
-def test_a_header_that_says_less_hides_no_band(tmp_path: Path) -> None:
+def test_a_header_with_a_lower_rate_hides_no_band(tmp_path: Path) -> None:
     path = encode(tmp_path / "narrow.ogg", "libopus", tone(1.0, 8000), rate=8000)
     assert open_recording(path).sample_rate_hz == 16_000
 

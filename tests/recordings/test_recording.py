@@ -42,7 +42,7 @@ def kinds(findings: list[Finding]) -> set[FindingKind]:
     [("ogg", "vorbis"), ("ogg", "libopus"), ("ogg", "flac"), ("mp3", "libmp3lame"),
      ("flac", "flac"), ("aac", "aac")],
 )  # fmt: skip
-def test_all_links_of_a_chain_are_heard(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_all_links_of_a_chain_are_read(tmp_path: Path, suffix: str, codec: str) -> None:
     first = encode(tmp_path / f"a.{suffix}", codec, tone(2.0)).read_bytes()
     second = encode(tmp_path / f"b.{suffix}", codec, tone(3.0, hertz=880.0)).read_bytes()
     path = tmp_path / f"both.{suffix}"
@@ -91,7 +91,7 @@ def test_a_track_that_is_not_read_is_named(tmp_path: Path) -> None:
     [("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "vorbis"),
      ("ogg", "libopus"), ("mka", "aac"), ("aiff", "pcm_s16be"), ("au", "pcm_s16be")],
 )  # fmt: skip
-def test_a_cut_recording_says_so(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_a_truncated_recording_is_reported(tmp_path: Path, suffix: str, codec: str) -> None:
     path = encode(tmp_path / f"a.{suffix}", codec, noise(4.0))
     assert read(path)[1] == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -105,7 +105,7 @@ def test_a_cut_recording_says_so(tmp_path: Path, suffix: str, codec: str) -> Non
     [("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "vorbis"), ("ogg", "libopus"),
      ("m4a", "aac")],
 )  # fmt: skip
-def test_damage_in_the_middle_says_so(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_damage_in_the_middle_is_reported(tmp_path: Path, suffix: str, codec: str) -> None:
     path = encode(tmp_path / f"a.{suffix}", codec, noise(8.0))
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
@@ -161,7 +161,7 @@ def test_a_fifo_is_read_once(tmp_path: Path, content: bytes) -> None:
         recording.read(RATE)
 
 
-def test_a_cut_file_through_a_pipe_says_so(tmp_path: Path) -> None:
+def test_a_truncated_file_through_a_pipe_is_reported(tmp_path: Path) -> None:
     content = wav(tone(2.0), data=2 * 4 * RATE)
     program = "import sys; from dfd.recordings import open_recording\n"
     program += "reading = open_recording(sys.argv[1]).read(8000)\n"
@@ -241,7 +241,7 @@ def test_what_fuzzing_found_is_read_or_refused(path: Path) -> None:
     assert said.isprintable()
 
 
-def test_spoilt_files_are_read_or_refused(tmp_path: Path) -> None:
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     chance = random.Random(5)
     made = [
         encode(tmp_path / f"a.{suffix}", codec, noise(0.5)).read_bytes()

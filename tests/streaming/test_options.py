@@ -96,7 +96,7 @@ def test_windows_are_checked(options: dict[str, Any], reason: str) -> None:
     assert caught.value.reason == reason
 
 
-def test_the_model_decides_what_is_left_out() -> None:
+def test_the_model_supplies_unset_options() -> None:
     model = ModelTraits(window_samples=32_000, hop_samples=8_000, min_speech_seconds=0.7)
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, 8_000, 3), model)
     assert options.effective_window_seconds == 2.0
@@ -105,7 +105,7 @@ def test_the_model_decides_what_is_left_out() -> None:
     assert options.effective_channels == (0, 1, 2)
 
 
-def test_the_stream_decides_what_it_sets() -> None:
+def test_the_streams_options_take_precedence() -> None:
     options = SessionOptions(
         AudioFormat(Encoding.LINEAR16, 8_000, 3),
         channels=(2, 0),
@@ -127,7 +127,7 @@ def test_a_shorter_window_keeps_the_model_s_overlap() -> None:
     ("window_seconds", "expected"),
     [(2.0, (1.0, 2.0)), (4.0, (1.0, 2.0)), (4.5, (1.0, 2.0, 4.0)), (13.0, (1.0, 2.0, 4.0, 8.0))],
 )
-def test_early_windows_grow_up_to_the_whole_one(
+def test_early_windows_grow_up_to_the_full_window(
     window_seconds: float, expected: tuple[float, ...]
 ) -> None:
     traits = ModelTraits(window_samples=13 * 16_000)
@@ -148,7 +148,7 @@ def test_the_limits_themselves_are_allowed(rate: int, channels: int) -> None:
     assert (options.effective_window_seconds, options.effective_hop_seconds) == (1.0, 0.25)
 
 
-def test_what_a_stream_gets_that_asks_for_nothing() -> None:
+def test_the_defaults_of_a_stream() -> None:
     # docs/protocol.md and the command's help promise these
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, 16_000))
     assert options.audio_format.channel_count == 1
@@ -161,7 +161,7 @@ def test_what_a_stream_gets_that_asks_for_nothing() -> None:
     assert policy.cooldown_seconds == 10.0
 
 
-def test_a_model_that_says_nothing_is_of_the_usual_kind() -> None:
+def test_the_default_traits_of_a_model() -> None:
     traits = ModelTraits()
     assert (traits.sample_rate_hz, traits.window_samples, traits.hop_samples) == (
         *(16_000, 64_000),

@@ -131,7 +131,7 @@ def test_the_time_line_is_as_long_as_the_audio(rate: int, seconds: float) -> Non
     assert session.summary()[0].audio_seconds == pytest.approx(seconds, abs=2 / rate)
 
 
-def test_channels_are_tracks_of_their_own() -> None:
+def test_each_channel_is_a_track() -> None:
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, RATE, 2))
     session = loudness_session(options)
     frames = np.stack([tone(8.0), silence(8.0)], axis=1)
@@ -165,7 +165,7 @@ def test_an_offset_ahead_is_a_gap() -> None:
     assert summary.gap_seconds == 1.0
 
 
-def test_a_reconnected_stream_goes_on_where_the_time_line_stands() -> None:
+def test_a_reconnected_stream_continues_on_its_time_line() -> None:
     session = loudness_session()
     events = session.feed(linear16(tone(4.0)), 60 * RATE) + session.finish()
     cuts = [w for w in windows_of(events) if w.scoreable and not w.provisional]
@@ -173,7 +173,7 @@ def test_a_reconnected_stream_goes_on_where_the_time_line_stands() -> None:
     assert cuts[-1].end_seconds == 64.0
 
 
-def test_the_client_is_told_of_gaps_now_and_then() -> None:
+def test_gaps_are_reported_now_and_then() -> None:
     session = loudness_session()
     events: list[FeedEvent] = []
     for second in range(0, 30, 2):
@@ -205,7 +205,7 @@ def test_a_bad_chunk_changes_nothing() -> None:
     assert session.audio_seconds == 0.0
 
 
-def test_finish_is_taken_once() -> None:
+def test_finish_is_accepted_once() -> None:
     session = loudness_session()
     session.feed(linear16(tone(1.0)))
     assert session.finish()
@@ -222,7 +222,7 @@ def test_scores_come_back_as_results_and_alerts() -> None:
     assert summary.first_alert_seconds == 2.0
 
 
-def test_silence_for_an_hour_is_legal_and_inconclusive() -> None:
+def test_an_hour_of_silence_is_allowed_and_inconclusive() -> None:
     session = loudness_session(mono(model=SHORT_MODEL))
     content = linear16(silence(60.0))
     events = [event for _ in range(60) for event in session.feed(content)] + session.finish()
@@ -246,7 +246,7 @@ def test_gaps_are_cleaner_than_splices() -> None:
     assert np.abs(difference[1_000:]).max() < 1e-4
 
 
-def test_the_default_detector_hears_a_voice() -> None:
+def test_the_default_detector_detects_a_voice() -> None:
     session = StreamSession(mono(vad=VadOptions(aggressiveness=3)))
     session.feed(linear16(speech_like(5.0)))
     assert session.summary()[0].speech_seconds > 2.0

@@ -97,7 +97,7 @@ def whole(options: SessionOptions, content: bytes) -> tuple[Told, list[ChannelSu
     channels=st.integers(1, 2),
     talk=st.lists(st.sampled_from([0.4, 0.9, 2.5]), min_size=2, max_size=5),
 )
-def test_a_stream_moved_to_other_sessions_comes_to_the_same(
+def test_a_stream_moved_between_sessions_has_the_same_results(
     breaks: list[int], utterance: UtteranceScore, channels: int, talk: list[float]
 ) -> None:
     """However often it is moved: windows, scores, alerts and summary are those of one session."""
@@ -131,7 +131,7 @@ def test_a_stream_moved_to_other_sessions_comes_to_the_same(
         assert one == other
 
 
-def test_channels_go_on_from_where_all_have_come() -> None:
+def test_channels_resume_from_their_common_position() -> None:
     """One channel is judged far behind the other: what is ahead is judged again, not doubled."""
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, RATE, 2), MODEL)
     content = linear16(np.stack([speech_like(6.0), speech_like(6.0, seed=4)], axis=1))
@@ -153,7 +153,7 @@ def test_channels_go_on_from_where_all_have_come() -> None:
     assert session.summary() == summary
 
 
-def test_audio_lost_on_the_way_is_the_gap_and_no_more() -> None:
+def test_only_audio_lost_in_between_is_a_gap() -> None:
     options = mono(8_000, model=MODEL)
     session = start(options)
     content = linear16(speech_like(8.0, 8_000))
@@ -170,7 +170,7 @@ def test_audio_lost_on_the_way_is_the_gap_and_no_more() -> None:
     assert found.windows_scored > heard
 
 
-def test_an_alert_that_stands_is_not_raised_again() -> None:
+def test_an_active_alert_is_not_raised_again() -> None:
     """It is known to stand, with its place and score, and it can be cleared."""
     options = mono(model=MODEL, alert_policy=AlertPolicy(cumulative_threshold=1.0, hysteresis=0.3))
     session = start(options)
@@ -197,7 +197,7 @@ def test_an_alert_that_stands_is_not_raised_again() -> None:
     assert again.summary()[0].first_alert_seconds == raised[0].offset_seconds
 
 
-def test_no_state_is_kept_unasked() -> None:
+def test_no_state_is_kept_by_default() -> None:
     session = StreamSession(mono(model=MODEL), LoudnessVad)
     Told().take(session, session.feed(linear16(tone(3.0))), always)
     assert session.state is None

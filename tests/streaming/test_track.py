@@ -21,7 +21,7 @@ def written(subject: Track, samples: Samples) -> list[FeedEvent]:
     return subject.write(samples) + subject.finish()
 
 
-def test_windows_lie_on_the_grid_of_hops() -> None:
+def test_windows_are_on_the_grid_of_hops() -> None:
     events = written(track(), tone(10.0))
     assert spans(events) == [(0, 4), (2, 6), (4, 8), (6, 10)]
     assert [w.sequence for w in windows_of(events)] == [0, 1, 2, 3]
@@ -35,7 +35,7 @@ def test_a_window_holds_its_samples() -> None:
         assert cut.speech_seconds == pytest.approx(4.0)
 
 
-def test_the_rest_is_a_last_partial_window() -> None:
+def test_the_remainder_is_a_last_partial_window() -> None:
     events = written(track(), tone(6.7))
     assert spans(events) == [(0, 4), (2, 6), (4, pytest.approx(6.7))]
     assert [w.final for w in windows_of(events)] == [False, False, True]
@@ -48,7 +48,7 @@ def test_a_short_stream_is_one_partial_window() -> None:
     assert cut.speech_seconds == pytest.approx(1.5)
 
 
-def test_a_stream_that_ends_with_a_window_has_no_rest() -> None:
+def test_a_stream_that_ends_with_a_window_has_no_partial_window() -> None:
     assert spans(written(track(), tone(4.0))) == [(0, 4)]
 
 
@@ -63,7 +63,7 @@ def test_hop_as_long_as_the_window() -> None:
     assert spans(written(track(options), tone(9.0))) == [(0, 4), (4, 8), (8, 9)]
 
 
-def test_window_and_hop_off_the_frames_of_the_detector() -> None:
+def test_window_and_hop_need_not_match_vad_frames() -> None:
     options = mono(window_seconds=1.111, hop_seconds=0.5, provisional_seconds=())
     samples = tone(3.0)
     cuts = windows_of(written(track(options), samples))
@@ -86,7 +86,7 @@ def test_a_window_with_too_little_speech_is_not_worth_scoring() -> None:
     assert [w.speech_seconds for w in cuts] == pytest.approx([0.4, 0.4, 0.0])
 
 
-def test_silence_makes_windows_all_the_same() -> None:
+def test_silence_makes_windows_too() -> None:
     assert len(spans(written(track(), silence(60.0)))) == 29
 
 
@@ -161,7 +161,7 @@ def test_a_window_that_is_mostly_gap_is_not_worth_scoring() -> None:
 
 
 @pytest.mark.parametrize(("gap_seconds", "scoreable"), [(1.95, True), (2.05, False)])
-def test_half_of_a_window_may_be_lost(gap_seconds: float, scoreable: bool) -> None:
+def test_half_of_a_window_may_be_missing(gap_seconds: float, scoreable: bool) -> None:
     subject = track()
     events = subject.write(tone(1.5)) + subject.skip(round(gap_seconds * RATE))
     events += written(subject, tone(2.5 - gap_seconds))
@@ -169,7 +169,7 @@ def test_half_of_a_window_may_be_lost(gap_seconds: float, scoreable: bool) -> No
     assert cut.scoreable is scoreable
 
 
-def test_no_speech_is_heard_in_a_gap() -> None:
+def test_gaps_contain_no_speech() -> None:
     subject = Track(0, mono(vad=VadOptions(hangover_seconds=1.0)), LoudnessVad())
     subject.write(tone(1.0))
     subject.skip(RATE)
@@ -178,7 +178,7 @@ def test_no_speech_is_heard_in_a_gap() -> None:
 
 
 @pytest.mark.parametrize("gap_seconds", [4.1, 7.0, 10.0, 3_600.0])
-def test_windows_whole_in_a_gap_are_left_out(gap_seconds: float) -> None:
+def test_windows_entirely_in_a_gap_are_skipped(gap_seconds: float) -> None:
     subject = track()
     gap = round(gap_seconds * RATE)
     events = subject.write(tone(5.0)) + subject.skip(gap) + written(subject, tone(5.0))
@@ -211,13 +211,13 @@ def test_a_long_gap_ends_activity_and_resets_the_detector() -> None:
     assert vad.resets == 1
 
 
-def test_a_stream_that_ends_in_a_gap_has_no_window_of_gap_alone() -> None:
+def test_no_window_consists_only_of_the_final_gap() -> None:
     subject = track()
     events = subject.write(tone(4.0)) + subject.skip(4 * RATE) + subject.finish()
     assert spans(events) == [(0, 4), (2, 6)]
 
 
-def test_a_gap_of_nothing_changes_nothing() -> None:
+def test_an_empty_gap_changes_nothing() -> None:
     subject = track()
     assert subject.skip(0) == []
     assert subject.gap_seconds == 0.0

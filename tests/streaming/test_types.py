@@ -12,7 +12,7 @@ def test_probability_of_an_llr(llr: float, probability: float) -> None:
 
 
 @given(st.floats(-1e300, 1e300))
-def test_probability_never_leaves_its_range(llr: float) -> None:
+def test_probability_stays_in_its_range(llr: float) -> None:
     assert 0.0 <= Score(llr, 1.0).spoof_probability <= 1.0
 
 

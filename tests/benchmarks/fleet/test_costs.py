@@ -20,20 +20,20 @@ def test_a_line_through_passes_of_several_sizes() -> None:
     assert cost.seconds(4) == pytest.approx(0.023)
 
 
-def test_noise_makes_no_pass_free() -> None:
+def test_noise_never_gives_a_cost_of_zero() -> None:
     assert fit_pass_cost([(1, 0.001), (2, 0.01)]).fixed_seconds == 0.0
     with pytest.raises(ValueError, match="at least two batch sizes"):
         fit_pass_cost([(4, 0.1), (4, 0.2)])
 
 
-def test_what_is_full_first_limits_a_node() -> None:
+def test_the_scarcest_resource_limits_a_node() -> None:
     assert (kind().streams(2.0, 1.0), kind().limit(2.0)) == (200, "scoring")
     fast = kind(windows_per_second=1000.0)
     assert (fast.streams(2.0, 1.0), fast.limit(2.0)) == (500, "front")
     assert kind().streams(2.0, 0.5) == 100
 
 
-def test_a_plan_has_nodes_to_spare() -> None:
+def test_a_plan_includes_spare_nodes() -> None:
     found = plan(kind(), 1001, hop_seconds=2.0, utilisation=0.5, spare_nodes=2)
     assert (found.streams_each, found.nodes) == (100, 13)
     assert found.price_per_hour == pytest.approx(1.3)
@@ -41,5 +41,5 @@ def test_a_plan_has_nodes_to_spare() -> None:
         plan(kind(windows_per_second=0.1), 10, hop_seconds=2.0, utilisation=0.5, spare_nodes=0)
 
 
-def test_a_pass_costs_by_its_windows() -> None:
+def test_the_cost_of_a_pass_depends_on_its_windows() -> None:
     assert PassCost(0.001, 0.002).seconds(3) == pytest.approx(0.007)

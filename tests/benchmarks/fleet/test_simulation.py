@@ -8,12 +8,12 @@ from dfd.benchmarks.fleet.costs import PassCost
 from dfd.benchmarks.fleet.node import NodeOptions, Tally
 from dfd.benchmarks.fleet.simulation import FleetOptions, simulate
 
-# a scorer that does 125 windows a second in full batches, so 250 streams at most
+# a scorer with 125 windows per second in full batches, so 250 streams at most
 NODE = NodeOptions(pass_cost=PassCost(0.0, 0.008), jitter=0.0)
 ONE = FleetOptions(nodes=1, streams=100, node=NODE, seconds=20.0)
 
 
-def test_below_its_capacity_a_node_is_prompt_and_above_it_sheds() -> None:
+def test_a_node_is_fast_below_its_capacity_and_sheds_above_it() -> None:
     light = simulate(ONE)
     assert light.tally.percentile(0.99) < 0.2
     assert light.tally.shed == 0
@@ -23,12 +23,12 @@ def test_below_its_capacity_a_node_is_prompt_and_above_it_sheds() -> None:
     assert heavy.tally.shed_share == pytest.approx(1 - 250 / 350, abs=0.12)
 
 
-def test_two_nodes_hold_what_two_nodes_do() -> None:
+def test_two_nodes_have_twice_the_capacity_of_one() -> None:
     assert simulate(replace(ONE, nodes=2, streams=400)).tally.shed == 0
     assert simulate(replace(ONE, streams=400)).tally.shed > 0
 
 
-def test_streams_of_a_node_that_is_killed_come_back_to_the_others() -> None:
+def test_streams_of_a_killed_node_reconnect_to_the_others() -> None:
     options = replace(ONE, nodes=4, streams=400, kill_at=10.0)
     result = simulate(options)
     assert len(result.away) == 100
@@ -39,13 +39,13 @@ def test_streams_of_a_node_that_is_killed_come_back_to_the_others() -> None:
     assert full.after.percentile(0.99) > 2 * result.after.percentile(0.99)
 
 
-def test_the_same_seed_gives_the_same() -> None:
+def test_the_same_seed_gives_the_same_result() -> None:
     one, other = simulate(ONE), simulate(ONE)
     assert one.tally.latencies == other.tally.latencies
     assert simulate(replace(ONE, seed=1)).tally.latencies != one.tally.latencies
 
 
-def test_a_tally_without_windows_says_nothing() -> None:
+def test_a_tally_without_windows_has_no_percentiles() -> None:
     assert Tally().percentile(0.99) == 0.0
     assert Tally().shed_share == 0.0
 

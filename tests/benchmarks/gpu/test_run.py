@@ -9,7 +9,7 @@ from dfd.benchmarks.gpu import page, run
 from dfd.benchmarks.gpu.notes import Notes, read
 
 
-def test_a_part_runs_and_is_written(tmp_path: Path) -> None:
+def test_a_part_runs_and_its_results_are_written(tmp_path: Path) -> None:
     options = ["--device=cpu", "--quick", "--part=environment", f"--out={tmp_path}"]
     assert run.main(options) == 0
     report = json.loads((tmp_path / "gpu-check.json").read_text())
@@ -19,7 +19,7 @@ def test_a_part_runs_and_is_written(tmp_path: Path) -> None:
     assert "| environment | done |" in (tmp_path / "gpu-check.md").read_text()
 
 
-def test_parts_that_do_not_fit_are_left_out_and_said(tmp_path: Path) -> None:
+def test_parts_that_exceed_the_budget_are_skipped_and_reported(tmp_path: Path) -> None:
     options = ["--device=cpu", "--budget-seconds=1", f"--out={tmp_path}"]
     assert run.main(options) == 1
     parts = json.loads((tmp_path / "gpu-check.json").read_text())["parts"]
@@ -27,7 +27,9 @@ def test_parts_that_do_not_fit_are_left_out_and_said(tmp_path: Path) -> None:
     assert {part["status"] for part in parts.values()} == {"left out"}
 
 
-def test_a_part_past_its_limit_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_beyond_its_time_limit_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endless = run.Kind("daemon", 1.0, 1e9)
     monkeypatch.setattr(run, "PARTS", (run.Kind("environment", 0.01, 0.0), endless))
     assert run.main(["--device=cpu", "--quick", f"--out={tmp_path}"]) == 1
@@ -36,7 +38,7 @@ def test_a_part_past_its_limit_is_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     assert part["seconds"] < 60
 
 
-def test_a_device_that_is_not_there_fails_with_what_was_said(tmp_path: Path) -> None:
+def test_a_missing_device_fails_with_the_error_message(tmp_path: Path) -> None:
     options = ["--device=cuda:99", "--quick", "--part=environment", f"--out={tmp_path}"]
     assert run.main(options) == 1
     part = json.loads((tmp_path / "gpu-check.json").read_text())["parts"]["environment"]
@@ -45,7 +47,7 @@ def test_a_device_that_is_not_there_fails_with_what_was_said(tmp_path: Path) -> 
     assert "cuda:99 was requested" in part["said"]
 
 
-def test_notes_are_whole_after_every_figure(tmp_path: Path) -> None:
+def test_notes_are_complete_after_every_figure(tmp_path: Path) -> None:
     notes = Notes(tmp_path / "notes.json")
     notes.put("one", 1)
     notes.add("rows", {"a": 1})
@@ -55,7 +57,7 @@ def test_notes_are_whole_after_every_figure(tmp_path: Path) -> None:
     assert read(tmp_path / "none.json") == {}
 
 
-def test_the_page_of_nothing_is_a_page() -> None:
+def test_a_page_without_results_is_valid() -> None:
     assert page.made({"command": ["scripts/gpu-check"], "parts": {}}).startswith("# gpu-check\n")
 
 

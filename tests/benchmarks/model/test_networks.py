@@ -31,7 +31,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return networks.write_random("tiny", tmp_path / "tiny")
 
 
-def test_a_random_model_loads_and_tells_windows_apart(tiny: Path) -> None:
+def test_a_random_model_loads_and_distinguishes_windows(tiny: Path) -> None:
     detector = load_detector(str(tiny), precision="fp32", batch_buckets=(2,), warm=False)
     windows = np.zeros((2, 64_000), np.float32)
     windows[1] = np.random.default_rng(0).standard_normal(64_000)
@@ -57,7 +57,7 @@ def test_transformers_loads_the_same_model(tiny: Path) -> None:
 
 
 def test_operations_are_counted(tiny: Path) -> None:
-    """The convolutions are counted by hand, and are most of it."""
+    """The convolutions, which dominate, are counted by hand."""
     first = (64_000 - 400) // 160 + 1
     second = (first - 2) // 2 + 1
     convolutions = 2 * (first * 8 * 400 + second * 8 * 8 * 2)

@@ -13,21 +13,21 @@ from tests.clients.command import dfd_here
 @pytest.mark.parametrize(
     ("name", "thousands"), [("aasist", 297), ("aasist-l", 85), ("rawgat-st", 437)]
 )
-def test_a_small_one_has_the_published_size(name: str, thousands: int, tmp_path: Path) -> None:
+def test_a_small_network_has_its_published_size(name: str, thousands: int, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(str(write_published(name, tmp_path)))
     assert checkpoint.layout == name.removesuffix("-l")
     count = sum(value.numel() for value in checkpoint.network.parameters())
     assert count // 1000 == thousands
 
 
-def test_all_that_the_command_names_are_there() -> None:
+def test_every_layout_that_the_command_names_exists() -> None:
     shown = "".join(dfd_here("bench", "model", "--help").out.split())  # folded at hyphens too
     for name in PUBLISHED:
         assert name in shown
 
 
 @pytest.mark.slow
-def test_it_is_measured_beside_its_plain_eager_form(tmp_path: Path) -> None:
+def test_it_is_measured_together_with_its_eager_form(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = dfd_here(
         *("bench", "model", "--quick", "--model", "aasist-l", "--peer", "eager"),

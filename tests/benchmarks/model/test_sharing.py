@@ -16,7 +16,9 @@ TINY = {
 }
 
 
-def test_both_ways_give_the_same_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_the_same_with_and_without_sharing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(SIZES, "tiny", TINY)
     report = measure(write_random("tiny", tmp_path / "tiny"), rounds=2, threads=1)
     assert report["ratio"] > 0

@@ -18,7 +18,7 @@ def test_cpu_and_instruction_sets_are_named(
     assert found["instruction_sets"] == ["avx2", "avx512f", "amx_int8"]
 
 
-def test_a_system_that_does_not_tell_is_no_error(
+def test_a_system_without_this_information_is_not_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "none")

@@ -33,11 +33,11 @@ def test_a_figure_beyond_the_spread_is_better_or_worse(
     assert found["same_machine"]
 
 
-def test_another_machine_is_said() -> None:
+def test_another_machine_is_reported() -> None:
     assert not ratios(core(1, 1, 1), core(1, 1, 1, cores=4))["same_machine"]
 
 
-def test_more_windows_a_second_are_better() -> None:
+def test_more_windows_per_second_are_better() -> None:
     def model(rate: float) -> dict[str, Any]:
         row = {"engine": "torchscript", "precision": "fp32", "batch": 1}
         rates = {f"windows_per_second{end}": rate for end in ("", "_low", "_high")}

@@ -34,7 +34,7 @@ def test_short_calls_are_repeated_within_a_measurement() -> None:
     assert now == 0.25 * (2 + 2 * 4)
 
 
-def test_what_was_found_is_told_after_each_round_and_rounds_end_when_it_is_enough() -> None:
+def test_results_are_reported_after_each_round_until_they_suffice() -> None:
     told: list[int] = []
     found = measure_in_turns(
         {"one": lambda: None},
@@ -48,7 +48,7 @@ def test_what_was_found_is_told_after_each_round_and_rounds_end_when_it_is_enoug
     assert len(found["one"]) == 3
 
 
-def test_what_has_no_measurement_when_it_is_enough_keeps_its_first_one() -> None:
+def test_a_call_without_a_further_measurement_keeps_its_first() -> None:
     found = measure_in_turns(
         {"one": lambda: None}, 5, 0.0, before={"one": 2.0}, enough=lambda: True
     )

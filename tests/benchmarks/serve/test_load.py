@@ -14,8 +14,8 @@ from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import FakeDetector, make_spec
 
 
-async def test_streams_over_several_connections(tmp_path: Path) -> None:
-    """Every stream comes to its end, and every window is counted."""
+async def test_streams_use_several_connections(tmp_path: Path) -> None:
+    """Every stream ends, and every window is counted."""
     path = tmp_path / "noise.wav"
     noise = np.random.default_rng(0).normal(0.0, 0.1, 32_000).astype(np.float32)
     soundfile.write(path, noise, 16_000)

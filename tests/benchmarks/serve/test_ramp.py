@@ -17,7 +17,7 @@ def test_the_largest_number_that_holds_is_found(capacity: int) -> None:
     assert all(steps.count(streams) == (1 if streams <= capacity else 2) for streams in steps)
 
 
-def test_a_step_that_breaks_once_is_tried_again() -> None:
+def test_a_step_that_fails_once_is_tried_again() -> None:
     seen: list[int] = []
 
     def attempt(streams: int) -> bool:

@@ -3,7 +3,7 @@ from typing import Any
 from dfd.benchmarks.serve.capacity import holds, said
 
 
-def test_a_budget_breaks_by_latency_shedding_or_failure() -> None:
+def test_a_budget_is_exceeded_by_latency_shedding_or_failures() -> None:
     good: dict[str, Any] = {"streams": 3, "shed": 0, "failed": 0, "latency_ms": {"p99": 499.0}}
     assert holds(good, 500.0)
     assert said(good, 500.0) == "3 streams: p99 499 ms, 0 shed, held"

@@ -48,7 +48,7 @@ def test_chunking_does_not_matter(sent: list[Frame], cuts: list[int]) -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=10))
-def test_any_bytes_are_frames_or_a_protocol_error(chunks: list[bytes]) -> None:
+def test_any_bytes_give_frames_or_a_protocol_error(chunks: list[bytes]) -> None:
     reader = FrameReader()
     with contextlib.suppress(ProtocolError):
         for chunk in chunks:
@@ -69,12 +69,12 @@ def test_any_bytes_are_frames_or_a_protocol_error(chunks: list[bytes]) -> None:
         (HELLO.encode() + b"\x03\x10\x00", "4096"),
     ],
 )
-def test_what_is_refused(data: bytes, words: str) -> None:
+def test_invalid_input_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ProtocolError, match=words):
         FrameReader().feed(data)
 
 
-def test_half_a_frame_is_pending() -> None:
+def test_half_a_frame_stays_pending() -> None:
     reader = FrameReader()
     assert reader.feed(HELLO.encode() + Frame(0x10, bytes(320)).encode()[:100]) == [HELLO]
     assert reader.pending == 100
@@ -85,5 +85,5 @@ def test_silence_has_the_length_of_its_rate(kind: int, size: int) -> None:
     assert silent_frame(kind) == bytes([kind]) + size.to_bytes(2) + bytes(size)
 
 
-def test_the_hang_up_is_three_zero_bytes() -> None:
+def test_hanging_up_is_three_zero_bytes() -> None:
     assert bytes(3) == HANGUP_FRAME

@@ -18,7 +18,7 @@ RATES = [(0x10, 8000), (0x11, 12000), (0x12, 16000), (0x13, 24000), (0x14, 32000
 
 
 class Asterisk:
-    """The other end, laid by hand as Asterisk lays it."""
+    """The other end, encoded by hand as Asterisk does it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -92,7 +92,7 @@ async def test_a_call_at_every_rate(daemon: ScriptedServer, kind: int, rate: int
 
 
 @pytest.mark.parametrize(("kind", "rate"), [(0x16, 48000), (0x17, 96000), (0x18, 192000)])
-async def test_rates_above_the_wires_are_resampled(
+async def test_rates_above_the_contracts_maximum_are_resampled(
     daemon: ScriptedServer, kind: int, rate: int
 ) -> None:
     async with bridge(daemon) as (_, sink, port):
@@ -106,7 +106,7 @@ async def test_rates_above_the_wires_are_resampled(
         asterisk.close()
 
 
-async def test_silence_comes_back_at_the_calls_own_rate(daemon: ScriptedServer) -> None:
+async def test_silence_is_sent_back_at_the_rate_of_the_call(daemon: ScriptedServer) -> None:
     async with bridge(daemon) as (_, _, port):
         asterisk = await dial(port)
         asterisk.hello()
@@ -134,7 +134,7 @@ async def test_a_hang_up_frame_ends_the_call_at_once(daemon: ScriptedServer) -> 
         asterisk.close()
 
 
-async def test_digits_are_counted_and_never_told(
+async def test_digits_are_counted_but_never_revealed(
     daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dfd")
@@ -195,7 +195,7 @@ async def test_bad_input_closes_one_connection(
     assert "turned away" in caplog.text
 
 
-async def test_a_connection_that_says_nothing_is_closed(daemon: ScriptedServer) -> None:
+async def test_a_silent_connection_is_closed(daemon: ScriptedServer) -> None:
     async with bridge(daemon, handshake_seconds=0.1, idle_seconds=0.1) as (exchange, sink, port):
         mute, named = await dial(port), await dial(port)
         named.hello()
@@ -212,7 +212,7 @@ async def test_a_connection_that_says_nothing_is_closed(daemon: ScriptedServer) 
         named.close()
 
 
-async def test_half_a_frame_at_the_end_is_told(daemon: ScriptedServer) -> None:
+async def test_half_a_frame_at_the_end_is_reported(daemon: ScriptedServer) -> None:
     async with bridge(daemon) as (exchange, sink, port):
         asterisk = await dial(port)
         asterisk.hello()
@@ -223,7 +223,7 @@ async def test_half_a_frame_at_the_end_is_told(daemon: ScriptedServer) -> None:
         assert exchange.metrics.get("warnings", "HALF_FRAME") == 1
 
 
-async def test_a_flood_of_connections_is_turned_away(
+async def test_a_flood_of_connections_is_refused(
     daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bridge(daemon, max_calls=2) as (exchange, sink, port):
@@ -253,7 +253,7 @@ async def test_a_flood_of_bytes_is_cut_off(daemon: ScriptedServer) -> None:
         asterisk.close()
 
 
-async def test_a_change_of_rate_is_another_leg(daemon: ScriptedServer) -> None:
+async def test_a_change_of_rate_starts_another_leg(daemon: ScriptedServer) -> None:
     async with bridge(daemon) as (_, sink, port):
         asterisk = await dial(port)
         asterisk.hello()
@@ -265,7 +265,7 @@ async def test_a_change_of_rate_is_another_leg(daemon: ScriptedServer) -> None:
         assert len(heard(daemon, f"{asterisk.call}-2")) == 6400
 
 
-async def test_closing_the_bridge_lets_the_dialplan_go_on(daemon: ScriptedServer) -> None:
+async def test_the_dialplan_continues_when_the_bridge_is_closed(daemon: ScriptedServer) -> None:
     async with bridge(daemon) as (_, sink, port):
         asterisk = await dial(port)
         asterisk.hello()

@@ -12,7 +12,7 @@ from tests.bridges.kit import Samples, mulaw, voice
 
 
 def encoded(name: str, samples: Samples, rate: int, size: int) -> list[bytes]:
-    """Packets of an encoder of FFmpeg's."""
+    """Encodes packets with FFmpeg."""
     context: Any = av.CodecContext.create(name, "w")
     context.sample_rate, context.layout, context.format = rate, "mono", "s16"
     packets: list[bytes] = []
@@ -24,7 +24,7 @@ def encoded(name: str, samples: Samples, rate: int, size: int) -> list[bytes]:
 
 
 def likeness(one: Samples, other: Samples) -> float:
-    """Largest correlation over a few milliseconds of delay."""
+    """Returns the largest correlation over a few milliseconds of delay."""
     count = min(len(one), len(other)) - 2000
     reference = one[1000 : 1000 + count].astype(float)
     best = 0.0
@@ -34,14 +34,14 @@ def likeness(one: Samples, other: Samples) -> float:
     return best
 
 
-def test_g711_is_the_table() -> None:
+def test_g711_is_decoded_by_the_table() -> None:
     decoder = make_decoder(STATIC_CODECS[0])
     content = mulaw(voice(0.1))
     assert decoder.decode(content) == mulaw_samples(content).tobytes()
     assert decoder.audio_format.sample_rate_hz == 8000
 
 
-def test_l16_is_big_endian_and_whole() -> None:
+def test_l16_is_big_endian_in_whole_samples() -> None:
     decoder = make_decoder(Codec("L16", 16000, 2))
     assert decoder.decode(b"\x01\x02\x03\x04") == b"\x02\x01\x04\x03"
     assert decoder.audio_format.channel_count == 2
@@ -49,7 +49,7 @@ def test_l16_is_big_endian_and_whole() -> None:
         decoder.decode(b"\x01\x02")
 
 
-def test_g722_has_twice_its_clock() -> None:
+def test_g722_samples_at_twice_its_clock_rate() -> None:
     decoder = make_decoder(STATIC_CODECS[9])
     assert (decoder.ticks_per_second, decoder.audio_format.sample_rate_hz) == (8000, 16000)
     samples = voice(1.0, 16000)
@@ -77,7 +77,7 @@ def test_an_empty_payload_does_not_end_the_decoder(codec: Codec) -> None:
     assert decoder.decode(good)
 
 
-def test_a_broken_payload_breaks_nothing_else() -> None:
+def test_a_broken_payload_affects_nothing_else() -> None:
     decoder = make_decoder(Codec("OPUS", 48000))
     good = encoded("libopus", voice(0.1, 48000), 48000, 960)[1]
     with pytest.raises(ProtocolError, match="cannot decode"):

@@ -20,8 +20,10 @@ EVERY = bytes(range(256))
         ("pcm_alaw", alaw_samples(EVERY), Encoding.ALAW),
     ],
 )
-def test_every_code_is_as_others_decode_it(name: str, samples: Samples, encoding: Encoding) -> None:
-    """As FFmpeg decodes it, and as the daemon would."""
+def test_every_code_is_decoded_as_elsewhere(
+    name: str, samples: Samples, encoding: Encoding
+) -> None:
+    """As FFmpeg and the daemon decode it."""
     context: Any = av.CodecContext.create(name, "r")
     context.sample_rate, context.layout = 8000, "mono"
     (frame,) = context.decode(av.Packet(EVERY))

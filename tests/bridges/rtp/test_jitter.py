@@ -15,7 +15,7 @@ def numbers(released: list[Released]) -> list[int]:
     return [one.packet.sequence for one in released]
 
 
-def test_order_is_kept_without_waiting_once_it_began() -> None:
+def test_packets_in_order_are_not_delayed_after_the_start() -> None:
     buffer = JitterBuffer(0.2)
     assert buffer.push(packet(10), 0.0) == []
     assert numbers(buffer.poll(0.2)) == [10]
@@ -24,7 +24,7 @@ def test_order_is_kept_without_waiting_once_it_began() -> None:
     assert not buffer.waiting
 
 
-def test_the_earliest_of_the_first_packets_begins() -> None:
+def test_the_call_starts_with_the_earliest_of_the_first_packets() -> None:
     buffer = JitterBuffer(0.2)
     for number in (11, 10, 12):
         buffer.push(packet(number), 0.0)
@@ -63,7 +63,7 @@ def test_held_packets_are_bounded() -> None:
     assert numbers(buffer.push(packet(8), 0.0)) == [3, 4, 5, 6, 7, 8]
 
 
-def test_a_sender_that_begins_anew_is_believed_at_its_second_packet() -> None:
+def test_a_restarted_sender_is_accepted_from_its_second_packet() -> None:
     buffer = JitterBuffer(0.0)
     buffer.push(packet(5), 0.0)
     assert buffer.push(packet(40000), 0.1) == []
@@ -73,7 +73,7 @@ def test_a_sender_that_begins_anew_is_believed_at_its_second_packet() -> None:
     assert buffer.counts.restarts == 1
 
 
-def test_one_stray_packet_changes_nothing() -> None:
+def test_one_stray_packet_has_no_effect() -> None:
     buffer = JitterBuffer(0.0)
     buffer.push(packet(5), 0.0)
     buffer.push(packet(40000), 0.1)
@@ -88,10 +88,10 @@ def test_one_stray_packet_changes_nothing() -> None:
     doubled=st.floats(0, 0.3),
     jitter=st.floats(0, 0.15),
 )
-def test_whatever_the_network_does(
+def test_any_loss_order_and_duplication(
     start: int, count: int, seed: int, lost: float, doubled: float, jitter: float
 ) -> None:
-    """Everything that arrives within the hold comes once, in order, and the rest is counted."""
+    """Packets that arrive within the hold time come out once and in order; the rest is counted."""
     draw = random.Random(seed)
     sent = [number for number in range(count) if draw.random() >= lost]
     arrivals = [(0.02 * number + jitter * draw.random(), number) for number in sent]

@@ -19,12 +19,12 @@ packets = st.builds(
 
 
 @given(packets)
-def test_a_packet_survives_its_bytes(packet: RtpPacket) -> None:
+def test_a_packet_survives_encoding(packet: RtpPacket) -> None:
     assert parse(packet.encode()) == packet
 
 
 @given(packets, st.integers(1, 60), st.lists(st.integers(0, 9), max_size=15), st.binary(max_size=8))
-def test_padding_sources_and_extensions_are_left_out(
+def test_padding_sources_and_extensions_are_removed(
     packet: RtpPacket, padding: int, sources: list[int], extension: bytes
 ) -> None:
     plain = packet.encode()
@@ -37,7 +37,7 @@ def test_padding_sources_and_extensions_are_left_out(
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_packet_or_a_protocol_error(data: bytes) -> None:
+def test_any_bytes_give_a_packet_or_a_protocol_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
         parse(data)
 
@@ -55,12 +55,12 @@ def test_any_bytes_are_a_packet_or_a_protocol_error(data: bytes) -> None:
         (b"\x80" + bytes(MAX_PACKET_BYTES), "exceeds"),
     ],
 )
-def test_headers_that_lie(data: bytes, words: str) -> None:
+def test_inconsistent_headers_are_refused(data: bytes, words: str) -> None:
     with pytest.raises(ProtocolError, match=words):
         parse(data)
 
 
-def test_rtcp_is_told_from_rtp() -> None:
+def test_rtcp_is_distinguished_from_rtp() -> None:
     assert is_rtcp(bytes([0x80, 200, 0, 1]) + bytes(4))
     assert not is_rtcp(RtpPacket(0, 1, 1, 1, True, b"x").encode())
 

@@ -34,12 +34,12 @@ def test_a_compound_packet() -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 9))
-def test_names_of_every_alignment(length: int) -> None:
+def test_names_with_every_alignment(length: int) -> None:
     assert parse(description(5, b"n" * length)).names == {5: "n" * length}
 
 
 @given(st.binary(max_size=120))
-def test_any_bytes_are_rtcp_or_a_protocol_error(data: bytes) -> None:
+def test_any_bytes_give_rtcp_or_a_protocol_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
         parse(data)
 
@@ -50,5 +50,5 @@ def test_any_body(kind: int, count: int, body: bytes) -> None:
         parse(packet(kind, count, body + bytes(-len(body) % 4)))
 
 
-def test_other_packets_are_passed_over() -> None:
+def test_other_packets_are_skipped() -> None:
     assert parse(packet(201, 1, bytes(28))).left == ()

@@ -47,7 +47,7 @@ def test_what_ffmpeg_writes() -> None:
     assert media.session == "No Name"
 
 
-def test_the_first_audio_section_counts() -> None:
+def test_the_first_audio_section_is_used() -> None:
     media = parse(BARESIP.replace("\n", "\r\n"))
     assert (media.host, media.port, media.rtcp_port) == ("127.0.0.9", 20000, 20005)
     assert {number: codec.name for number, codec in media.codecs.items()} == {
@@ -79,7 +79,7 @@ def test_rtcp_on_the_same_port() -> None:
         ("m=audio 5004 RTP/AVP 96\na=rtpmap:96 opus/8000\n", "48000"),
     ],
 )
-def test_what_is_refused(text: str, words: str) -> None:
+def test_invalid_input_is_refused(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         parse(text)
 

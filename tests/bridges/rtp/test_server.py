@@ -22,7 +22,7 @@ from tests.clients.scripted import ScriptedServer
 
 
 class Phone:
-    """Sends RTP from a port of its own."""
+    """Sends RTP from its own port."""
 
     def __init__(self, port: int, ssrc: int = 0xABCD) -> None:
         self.port, self.ssrc = port, ssrc
@@ -79,7 +79,7 @@ def only_stream(daemon: ScriptedServer) -> bytes:
     return heard(daemon, connection.config.stream_id)
 
 
-async def test_a_call_until_its_goodbye(
+async def test_a_call_ends_with_its_goodbye(
     daemon: ScriptedServer, phones: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dfd")
@@ -104,7 +104,7 @@ async def test_a_call_until_its_goodbye(
         assert "ann@phone" in [one.get("cname") for one in logged(caplog)]
 
 
-async def test_loss_reordering_and_doubles_keep_the_time_line(
+async def test_the_time_line_survives_loss_reordering_and_duplicates(
     daemon: ScriptedServer, phones: Any
 ) -> None:
     async with bridge(daemon, idle_seconds=0.5) as (exchange, sink, (port,)):
@@ -130,7 +130,7 @@ async def test_loss_reordering_and_doubles_keep_the_time_line(
         assert summary.channels[0].gap_seconds == pytest.approx(0.02 * len(lost))
 
 
-async def test_one_port_tells_calls_apart(daemon: ScriptedServer, phones: Any) -> None:
+async def test_one_port_separates_calls(daemon: ScriptedServer, phones: Any) -> None:
     async with bridge(daemon) as (_, sink, (port,)):
         one, other, third = phones(port), phones(port), phones(port)
         third.socket.close()
@@ -168,7 +168,7 @@ async def test_a_port_is_locked_to_its_first_source(daemon: ScriptedServer, phon
         await until(lambda: exchange.calls_active)
 
 
-async def test_a_new_source_from_the_same_place_goes_on(
+async def test_a_new_source_from_the_same_address_continues_the_call(
     daemon: ScriptedServer, phones: Any
 ) -> None:
     first = free_port()
@@ -199,7 +199,7 @@ async def test_l16_in_stereo_is_two_channels(daemon: ScriptedServer, phones: Any
         assert daemon.connections[0].config.audio_format.channel_count == 2
 
 
-async def test_noise_on_the_port_is_no_call(
+async def test_noise_on_the_port_does_not_start_a_call(
     daemon: ScriptedServer, phones: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bridge(daemon) as (exchange, _, (port,)):
@@ -237,7 +237,7 @@ async def test_a_flood_of_bytes_is_cut_off(daemon: ScriptedServer, phones: Any) 
 
 
 def free_port() -> int:
-    """An even port that, with its neighbours, is free now."""
+    """Returns an even port that is free together with its neighbours."""
     while True:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             probes = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
@@ -251,7 +251,7 @@ def free_port() -> int:
                 return port
 
 
-async def test_a_port_that_is_taken(
+async def test_a_port_in_use_is_reported(
     daemon: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()

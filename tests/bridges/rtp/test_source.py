@@ -16,7 +16,7 @@ def audio(events: list[CallEvent]) -> list[CallAudio]:
     return [event for event in events if isinstance(event, CallAudio)]
 
 
-def test_a_call_begins_with_its_first_audio() -> None:
+def test_a_call_starts_with_its_first_audio() -> None:
     rtp = call()
     assert rtp.push(packet(1, 101), 0.0) == [CallNote("dtmf")]
     started, first = rtp.push(packet(2), 0.02)
@@ -25,20 +25,20 @@ def test_a_call_begins_with_its_first_audio() -> None:
     assert first == CallAudio(bytes(320))
 
 
-def test_one_digit_is_one_note() -> None:
+def test_each_digit_is_noted_once() -> None:
     rtp = call()
     events = [event for number in range(5) for event in rtp.push(packet(number, 101, at=0), 0.0)]
     events += [event for number in range(5, 8) for event in rtp.push(packet(number, 101, at=9), 0)]
     assert events == [CallNote("dtmf"), CallNote("dtmf")]
 
 
-def test_payload_types_without_meaning_are_counted() -> None:
+def test_unknown_payload_types_are_counted() -> None:
     rtp = call()
     assert rtp.push(packet(1, 96), 0.0) == []
     assert rtp.unknown_payloads == 1
 
 
-def test_another_source_is_believed_at_its_second_packet() -> None:
+def test_another_source_is_accepted_from_its_second_packet() -> None:
     rtp = call()
     rtp.push(packet(1), 0.0)
     assert rtp.push(packet(900, ssrc=8), 0.02) == []
@@ -52,7 +52,7 @@ def test_another_source_is_believed_at_its_second_packet() -> None:
     assert rtp.push(packet(3), 0.54) == []
 
 
-def test_pcmu_and_pcma_are_one_leg_and_g722_another() -> None:
+def test_g722_starts_another_leg_but_pcma_does_not() -> None:
     rtp = call()
     rtp.push(packet(1), 0.0)
     assert audio(rtp.push(packet(2, 8), 0.02))[0].gap_frames == 0
@@ -61,7 +61,7 @@ def test_pcmu_and_pcma_are_one_leg_and_g722_another() -> None:
     assert started.audio_format.sample_rate_hz == 16000
 
 
-def test_comfort_noise_is_left_out() -> None:
+def test_comfort_noise_is_skipped() -> None:
     rtp = call()
     rtp.push(packet(1), 0.0)
     assert rtp.push(packet(2, 13), 0.02) == []
@@ -69,7 +69,7 @@ def test_comfort_noise_is_left_out() -> None:
     assert (pause.gap_frames, len(pause.content)) == (0, 2 * 9 * 160)
 
 
-def test_the_end_gives_what_was_held() -> None:
+def test_held_packets_are_released_at_the_end() -> None:
     rtp = RtpCall("c", STATIC_CODECS, {}, hold_seconds=9.0)
     rtp.push(packet(1), 0.0)
     assert rtp.waiting

@@ -12,7 +12,7 @@ from dfd.bridges.rtp.packets import RtpPacket
 from dfd.bridges.rtp.timeline import Timeline
 
 PCMU = Codec("PCMU", 8000)
-LOUD = 0x80  # mu-law for the largest positive sample: 32124
+LOUD = 0x80  # mu-law code of the largest positive sample, 32124
 
 
 def released(
@@ -26,7 +26,7 @@ def length(audio: list[CallAudio]) -> int:
     return sum(len(one.content) // 2 + one.gap_frames for one in audio)
 
 
-def test_packets_of_any_size_follow_each_other() -> None:
+def test_packets_of_any_size_are_contiguous() -> None:
     line = Timeline(PCMU)
     audio = line.push(released(1000, 160, arrival=0.0))
     audio += line.push(released(1160, 128, arrival=0.02))
@@ -62,7 +62,7 @@ def test_a_long_pause_is_a_gap() -> None:
     assert audio.gap_frames == 80000
 
 
-def test_telephone_events_take_time_and_are_no_loss() -> None:
+def test_telephone_events_take_time_and_do_not_count_as_loss() -> None:
     line = Timeline(PCMU)
     line.push(released(0, arrival=0.0))
     line.skip(released(160, arrival=0.02))
@@ -96,7 +96,7 @@ def test_overlap_is_cut_off() -> None:
     assert line.counts.overlapping_packets == 1
 
 
-def test_a_lying_timestamp_is_no_gap_of_days() -> None:
+def test_a_wrong_timestamp_does_not_make_a_gap_of_days() -> None:
     line = Timeline(PCMU)
     line.push(released(0, arrival=0.0))
     (audio,) = line.push(released(1 << 30, arrival=0.02, lost=1))
@@ -106,14 +106,14 @@ def test_a_lying_timestamp_is_no_gap_of_days() -> None:
     assert line.counts.resets == 1
 
 
-def test_a_restart_goes_by_the_clock() -> None:
+def test_a_restart_is_placed_by_the_clock() -> None:
     line = Timeline(PCMU)
     line.push(released(0, arrival=0.0))
     (audio,) = line.push(released(999_999, arrival=0.52, restarted=True))
     assert audio.gap_frames == 4160 - 160
 
 
-def test_another_source_goes_by_the_clock() -> None:
+def test_another_source_is_placed_by_the_clock() -> None:
     line = Timeline(PCMU)
     line.push(released(0, arrival=0.0))
     line.restart()
@@ -121,7 +121,7 @@ def test_another_source_goes_by_the_clock() -> None:
     assert audio.gap_frames == 0
 
 
-def test_an_undecodable_payload_is_a_gap() -> None:
+def test_an_undecodable_payload_becomes_a_gap() -> None:
     line = Timeline(Codec("L16", 16000))
     whole = RtpPacket(0, 0, 0, 1, False, bytes(640))
     line.push(Released(whole, 0.0))

@@ -1,4 +1,4 @@
-"""A SIP caller in a few lines, for tests: requests as text, and what comes back."""
+"""A minimal SIP caller for tests: sends requests as text and reads the answers."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ def offer(*lines: list[str], host: str = "127.0.0.1") -> str:
 
 
 def multipart(sdp: str, metadata: str = METADATA) -> tuple[str, str]:
-    """SIPREC's body, and its type."""
+    """Makes SIPREC's body, and its type."""
     body = (
         f"--part\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--part\r\n"
         "Content-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n"
@@ -94,7 +94,7 @@ def _branch() -> str:
 
 
 def ports(answer: Response) -> list[int]:
-    """The ports of the lines m= of an answer."""
+    """Returns the ports of the m= lines of an answer."""
     rows = answer.body.decode().splitlines()
     return [int(row.split()[1]) for row in rows if row.startswith("m=")]
 
@@ -104,7 +104,7 @@ def tag(answer: Response) -> str:
 
 
 class Caller:
-    """A UDP socket that speaks SIP, and others that speak RTP."""
+    """A UDP socket for SIP, and others for RTP."""
 
     def __init__(self, port: int) -> None:
         self.loop = asyncio.get_running_loop()
@@ -127,7 +127,7 @@ class Caller:
         return Message.parse(data)
 
     async def ask(self, data: bytes) -> Response:
-        """Sends a request; gives its answer."""
+        """Sends a request; returns its answer."""
         self.send(data)
         answer = await self.receive()
         assert isinstance(answer, Response)
@@ -144,7 +144,7 @@ class Caller:
     async def speak(
         self, port: int, payloads: list[bytes], *, kind: int = 0, ticks: int = 160, ssrc: int = 7
     ) -> None:
-        """Sends RTP, faster than it is spoken but within the jitter buffer's order."""
+        """Sends RTP, faster than real time but in an order that the jitter buffer handles."""
         for number, payload in enumerate(payloads):
             packet = RtpPacket(kind, number, number * ticks, ssrc, False, payload)
             self.media.sendto(packet.encode(), ("127.0.0.1", port))
@@ -156,7 +156,7 @@ class Caller:
 async def serving(
     daemon: Any, rules: AgentRules | None = None, trouble: str = "", **more: Any
 ) -> AsyncIterator[tuple[SipServer, Caller, MemorySink]]:
-    """A server on ports of the system's choice, and a caller."""
+    """Starts a server on free ports, and a caller."""
     options = {name: more.pop(name) for name in ("allowed", "tls", "media_ports") if name in more}
     async with exchange_to(daemon, **more) as (exchange, sink):
         chosen = SipOptions(port=0, rules=rules or AgentRules(), **options)

@@ -32,7 +32,7 @@ LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 
 
 def recorded(seconds: float) -> tuple[Samples, Samples]:
-    """Two voices of people, or what is like voices where no recordings are installed."""
+    """Returns two human voices, or substitutes if no recordings are installed."""
     files = sorted(LIBRIVOX.glob("*.wav")) if LIBRIVOX.is_dir() else []
     if not files:
         return voice(seconds, seed=1), voice(seconds, seed=2)
@@ -49,7 +49,7 @@ def metrics(port: int) -> dict[str, float]:
 
 
 async def run(calls: int, seconds: float, core: int | None, folder: Path) -> dict[str, object]:
-    """Plays for so long; gives the figures."""
+    """Plays calls for some time; returns the figures."""
     log, events, page = folder / "log", folder / "events.jsonl", free_port()
     first, second = recorded(seconds)
     sipp.two_voices(folder / "voices.pcap", payloads(mulaw(first)), payloads(mulaw(second)))

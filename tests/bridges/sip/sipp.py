@@ -1,4 +1,4 @@
-"""Scenarios for sipp: SIPREC's recording client, and callers with odd manners."""
+"""Scenarios for sipp: SIPREC's recording client, and callers with unusual behaviour."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _TO = "To: <sip:dfd@[remote_ip]:[remote_port]>"
 def send(
     method: str, cseq: int, body: str = "", kind: str = "", more: str = "", branch: str = "[branch]"
 ) -> str:
-    """One request; all but the first INVITE are of the call."""
+    """One request; all but the first INVITE belong to the call."""
     to = _TO if cseq == 1 and method in ("INVITE", "CANCEL") else "[last_To:]"
     head = _HEAD.format(method=method, cseq=cseq, to=to, branch=branch).strip()
     rows = [*head.splitlines(), *([more] if more else [])]

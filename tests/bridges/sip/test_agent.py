@@ -1,4 +1,4 @@
-"""The user agent server by its answers: requests and the time in, messages out."""
+"""The user agent server, tested by its answers: requests and the time in, messages out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class FakeMedia:
 
 @dataclass
 class Bench:
-    """An agent, its owner, and the way to it, all in one."""
+    """An agent, its owner and its transport in one object."""
 
     rules: AgentRules = field(default_factory=AgentRules)
     full: bool = False
@@ -101,7 +101,7 @@ class Bench:
             self.agent.poll(self.now)
 
 
-def test_an_answer_is_sent_again_until_its_ack() -> None:
+def test_an_answer_is_retransmitted_until_its_ack() -> None:
     bench = Bench()
     answer = bench.ask(request("INVITE", body=OFFER))
     bench.later(4.0)
@@ -113,7 +113,7 @@ def test_an_answer_is_sent_again_until_its_ack() -> None:
     assert bench.agent.calls == 1
 
 
-def test_a_call_whose_ack_never_comes_is_ended() -> None:
+def test_a_call_without_an_ack_is_ended() -> None:
     bench = Bench()
     bench.ask(request("INVITE", body=OFFER))
     bench.later(33.0)
@@ -124,7 +124,7 @@ def test_a_call_whose_ack_never_comes_is_ended() -> None:
     assert bye.method == "BYE"
 
 
-def test_a_repeated_invite_is_answered_again_and_is_no_other_call() -> None:
+def test_a_repeated_invite_is_answered_again_without_a_second_call() -> None:
     bench = Bench()
     data = request("INVITE", body=OFFER, branch="z9hG4bKsame")
     first = bench.ask(data)
@@ -132,13 +132,13 @@ def test_a_repeated_invite_is_answered_again_and_is_no_other_call() -> None:
     assert len(bench.calls) == 1
 
 
-def test_a_call_that_comes_by_two_ways_is_answered_once() -> None:
+def test_a_call_that_arrives_on_two_paths_is_answered_once() -> None:
     bench = Bench()
     bench.ask(request("INVITE", body=OFFER))
     assert bench.ask(request("INVITE", body=OFFER)).code == 482
 
 
-def test_a_refusal_is_sent_again_until_its_ack() -> None:
+def test_a_refusal_is_retransmitted_until_its_ack() -> None:
     bench = Bench(full=True)
     answer = bench.ask(request("INVITE", body=OFFER, branch="z9hG4bKfull"))
     assert answer.code == 503
@@ -149,16 +149,16 @@ def test_a_refusal_is_sent_again_until_its_ack() -> None:
     assert len(bench.sent) == 2
 
 
-def test_cancel_finds_its_invite_or_none() -> None:
+def test_cancel_is_matched_with_its_invite() -> None:
     bench = Bench()
     answer = bench.ask(request("INVITE", body=OFFER, branch="z9hG4bKone"))
     cancelled = bench.ask(request("CANCEL", branch="z9hG4bKone"))
     assert (cancelled.code, tag(cancelled)) == (200, tag(answer))
     assert bench.ask(request("CANCEL", branch="z9hG4bKother")).code == 481
-    assert not bench.calls[0][1].ended  # it was answered before
+    assert not bench.calls[0][1].ended  # it has been answered already
 
 
-def test_bye_ends_the_call_and_comes_twice() -> None:
+def test_bye_ends_the_call_and_may_be_repeated() -> None:
     bench = Bench()
     answer = bench.call()
     data = request("BYE", to_tag=tag(answer), cseq=2)
@@ -180,13 +180,13 @@ def test_hold_and_resume() -> None:
     assert bench.calls[0][1].changes == [["sendonly"], ["inactive"], ["sendonly"]]
 
 
-def test_an_old_number_is_refused() -> None:
+def test_an_old_sequence_number_is_refused() -> None:
     bench = Bench()
     answer = bench.call(call="call-1")
     assert bench.ask(request("INVITE", body=OFFER, to_tag=tag(answer), cseq=1)).code == 500
 
 
-def test_another_party_is_told_to_the_media() -> None:
+def test_the_media_learn_of_another_party() -> None:
     bench = Bench()
     answer = bench.call()
     body, kind = multipart(offer(line(label="97")))
@@ -222,7 +222,7 @@ def test_a_call_without_an_offer_gets_one() -> None:
         (request("SUBSCRIBE"), 405),
     ],
 )
-def test_what_cannot_be_granted_has_its_code(data: bytes, code: int) -> None:
+def test_each_refusal_has_its_status_code(data: bytes, code: int) -> None:
     bench = Bench()
     answer = bench.ask(data)
     assert answer.code == code
@@ -231,7 +231,7 @@ def test_what_cannot_be_granted_has_its_code(data: bytes, code: int) -> None:
     assert all(media.ended for _, media in bench.calls)
 
 
-def test_a_session_timer_that_is_not_refreshed_ends_the_call() -> None:
+def test_an_expired_session_timer_ends_the_call() -> None:
     bench = Bench()
     more = ("Session-Expires: 90;refresher=uac", "Supported: timer")
     answer = bench.ask(request("INVITE", body=OFFER, headers=more))
@@ -246,7 +246,7 @@ def test_a_session_timer_that_is_not_refreshed_ends_the_call() -> None:
     assert bench.calls[0][1].ended == "session timer"
 
 
-def test_our_bye_follows_the_routes_and_is_sent_until_answered() -> None:
+def test_our_bye_follows_the_routes_and_is_retransmitted() -> None:
     bench = Bench()
     routes = ("Record-Route: <sip:192.0.2.5;lr>",)
     answer = bench.ask(request("INVITE", body=OFFER, headers=routes))
@@ -269,7 +269,7 @@ def test_our_bye_follows_the_routes_and_is_sent_until_answered() -> None:
     assert len(bench.sent) == count
 
 
-def test_options_say_how_the_bridge_is() -> None:
+def test_options_report_the_state_of_the_bridge() -> None:
     bench = Bench()
     assert bench.ask(request("OPTIONS")).code == 200
     bench.unwell = "the daemon refuses connections"
@@ -278,7 +278,7 @@ def test_options_say_how_the_bridge_is() -> None:
     assert "the daemon refuses connections" in answer.headers["Reason"]
 
 
-def test_a_body_that_is_no_metadata_ends_nothing_else() -> None:
+def test_a_body_without_metadata_affects_nothing_else() -> None:
     bench = Bench()
     body, kind = multipart(OFFER, "<recording")
     assert bench.ask(request("INVITE", body=body, kind=kind)).code == 400

@@ -18,7 +18,7 @@ def answer_to(
     qop: bool = True,
     count: str = "00000001",
 ) -> str:
-    """What an agent answers, by the formulas of RFC 7616, section 3.4."""
+    """Computes an agent's response by the formulas of RFC 7616, section 3.4."""
     fields = dict(one.partition("=")[::2] for one in challenge.removeprefix("Digest ").split(", "))
     fields = {name: value.strip('"') for name, value in fields.items()}
     name = fields["algorithm"]
@@ -44,19 +44,19 @@ def checks() -> Authenticator:
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("qop", [True, False])
-def test_a_right_answer_is_accepted_once(checks: Authenticator, number: int, qop: bool) -> None:
+def test_a_correct_response_is_accepted_once(checks: Authenticator, number: int, qop: bool) -> None:
     header = answer_to(checks.challenges(5.0)[number], qop=qop)
     assert checks.check(header, "INVITE", 6.0).user == "ann"
     assert checks.check(header, "INVITE", 6.0).stale
 
 
-def test_a_count_that_goes_on_is_accepted(checks: Authenticator) -> None:
+def test_an_increasing_nonce_count_is_accepted(checks: Authenticator) -> None:
     challenge = checks.challenges(5.0)[0]
     assert checks.check(answer_to(challenge), "INVITE", 6.0).user
     assert checks.check(answer_to(challenge, count="00000002"), "INVITE", 6.0).user
 
 
-def test_wrong_answers_are_not(checks: Authenticator) -> None:
+def test_wrong_responses_are_refused(checks: Authenticator) -> None:
     challenge = checks.challenges(5.0)[0]
     for header in (
         answer_to(challenge, password="guess"),
@@ -72,19 +72,19 @@ def test_wrong_answers_are_not(checks: Authenticator) -> None:
     assert checks.check("Basic YTpi", "INVITE", 6.0).user is None
 
 
-def test_an_old_or_foreign_nonce_is_stale(checks: Authenticator) -> None:
+def test_an_old_or_unknown_nonce_is_stale(checks: Authenticator) -> None:
     header = answer_to(checks.challenges(5.0)[0])
     assert checks.check(header, "INVITE", 400.0).stale
     foreign = answer_to(Authenticator({"ann": "secret"}).challenges(5.0)[0])
     assert checks.check(foreign, "INVITE", 6.0).stale
 
 
-def test_quotes_without_end_take_no_time(checks: Authenticator) -> None:
+def test_unterminated_quotes_are_parsed_quickly(checks: Authenticator) -> None:
     header = "Digest " + ",".join(['a=""'] * 1000) + "!"
     assert checks.check(header[:4000], "INVITE", 6.0).user is None
 
 
-def test_a_call_is_challenged_and_then_taken(checks: Authenticator) -> None:
+def test_a_call_is_challenged_and_then_accepted(checks: Authenticator) -> None:
     bench = Bench(AgentRules(authenticator=checks))
     refused = bench.ask(request("INVITE", body=OFFER))
     assert refused.code == 401
@@ -94,7 +94,7 @@ def test_a_call_is_challenged_and_then_taken(checks: Authenticator) -> None:
         "MD5",
     ]
     bench.later(40.0)
-    assert len(bench.sent) == 1  # a challenge is kept nowhere
+    assert len(bench.sent) == 1  # no state is kept for a challenge
     bench.now = 101.0
     bench.tell(request("ACK", to_tag=tag(refused)))
     header = f"Authorization: {answer_to(challenges[1])}"
@@ -102,9 +102,9 @@ def test_a_call_is_challenged_and_then_taken(checks: Authenticator) -> None:
     assert taken.code == 200
     assert bench.calls[0][0].labels["auth_user"] == "ann"
     assert [word for word, _ in bench.refusals] == ["challenged"]
-    # what belongs to a call is not challenged again
+    # requests within a call are not challenged again
     assert bench.ask(request("BYE", to_tag=tag(taken), cseq=3)).code == 200
 
 
-def test_passwords_stand_in_no_repr(checks: Authenticator) -> None:
+def test_passwords_are_not_in_any_repr(checks: Authenticator) -> None:
     assert "secret" not in repr(AgentRules(authenticator=checks))

@@ -1,4 +1,4 @@
-"""Who is let in, how many, for how long; and what one caller's mistake costs another: nothing."""
+"""Limits on callers and calls, and isolation of one caller's mistakes from the others."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ from tests.clients.scripted import ScriptedServer
 OFFER = offer(line())
 
 
-async def test_a_peer_that_is_not_allowed_gets_no_answer(daemon: ScriptedServer) -> None:
+async def test_a_disallowed_peer_gets_no_answer(daemon: ScriptedServer) -> None:
     async with serving(daemon, allowed=networks(["192.0.2.0/24"])) as (_, caller, _sink):
         caller.send(request("OPTIONS"))
         with pytest.raises(TimeoutError):
@@ -41,7 +41,7 @@ def test_networks() -> None:
         networks(["everybody"])
 
 
-async def test_a_full_bridge_says_so(daemon: ScriptedServer) -> None:
+async def test_a_full_bridge_reports_it(daemon: ScriptedServer) -> None:
     async with serving(daemon, max_calls=1) as (_, caller, _sink):
         await caller.call(OFFER)
         refused = await caller.ask(request("INVITE", body=OFFER, call="call-2"))
@@ -49,7 +49,7 @@ async def test_a_full_bridge_says_so(daemon: ScriptedServer) -> None:
         assert (await caller.ask(request("OPTIONS", call="ping"))).code == 503
 
 
-async def test_no_port_is_left(daemon: ScriptedServer) -> None:
+async def test_no_free_port_is_left(daemon: ScriptedServer) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         number = taken.getsockname()[1] // 2 * 2

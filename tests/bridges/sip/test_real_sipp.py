@@ -1,4 +1,4 @@
-"""sipp calls `dfd bridge sip`: SIPREC with losses, hold, late media, CANCEL, wrong offers."""
+"""sipp calls `dfd bridge sip`: SIPREC with loss, hold, late media, CANCEL and wrong offers."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ def voices(tmp_path: Path) -> Path:
 
 
 async def call(running: Bridge, file: Path, *words: object) -> None:
-    """Runs one scenario to its good end."""
+    """Runs one scenario, which must succeed."""
     await asyncio.to_thread(
         run,
         *("sipp", running.address, "-sf", file, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
@@ -52,14 +52,14 @@ def both(daemon: ScriptedServer, stream_id: str) -> np.ndarray:
 
 
 def holds(track: np.ndarray, content: bytes) -> bool:
-    """Whether a voice is on a track, whole and in order."""
+    """Returns whether a voice is on a track, complete and in order."""
     said = mulaw_samples(content)
     places = np.flatnonzero(track[: len(track) - 400] == said[0])
     return any(np.array_equal(track[at : at + len(said)], said) for at in places)
 
 
 def listening(folder: Path, daemon: ScriptedServer) -> AbstractContextManager[Bridge]:
-    """A bridge with a range of ports, of which a call's two lines get neighbours."""
+    """A bridge with a range of ports, so that a call's two lines get adjacent ones."""
     first = free_port() // 4 * 4
     ports = ("--media-ports", f"{first}-{first + 79}")
     return bridge(folder, daemon.address, "sip", "--listen", "127.0.0.1:0", *ports)
@@ -95,10 +95,10 @@ async def test_siprec_with_hold_and_resume(
     for channel, (before, after) in enumerate(((ONE, TWO), (TWO, ONE))):
         assert holds(tracks[:middle, channel], before)
         assert holds(tracks[middle:, channel], after)
-    assert len(tracks) / 8000 > 5  # what passed on hold is on the time line
+    assert len(tracks) / 8000 > 5  # the time on hold is on the time line
 
 
-async def test_lost_messages_lose_no_call(
+async def test_lost_messages_do_not_lose_calls(
     daemon: ScriptedServer, tmp_path: Path, voices: Path
 ) -> None:
     steps = (sipp.invite(), sipp.play(voices), sipp.pause(2400), sipp.bye(2))
@@ -110,7 +110,7 @@ async def test_lost_messages_lose_no_call(
         assert both(daemon, one["stream_id"]).any()
 
 
-async def test_late_media_and_a_cancel_that_comes_too_late(
+async def test_late_media_and_a_late_cancel(
     daemon: ScriptedServer, tmp_path: Path, voices: Path
 ) -> None:
     body, kind = sipp.described()
@@ -135,7 +135,7 @@ async def test_late_media_and_a_cancel_that_comes_too_late(
     assert holds(tracks[:, 1], TWO)
 
 
-async def test_wrong_offers_are_refused_and_harm_nobody(
+async def test_wrong_offers_are_refused_without_affecting_others(
     daemon: ScriptedServer, tmp_path: Path, voices: Path
 ) -> None:
     wrong = offer(line(4000, "18"))

@@ -130,7 +130,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def human(folder: Path) -> Path:
-    """A person's voice, at a telephone's rate."""
+    """Returns a human voice at a telephone's rate."""
     if not LIBRIVOX.is_dir():
         pytest.skip("no human recordings: apt-get install pocketsphinx-testdata")
     need("ffmpeg")
@@ -141,7 +141,7 @@ def human(folder: Path) -> Path:
 
 
 async def recorded(engine: RtpEngine, running: Bridge) -> tuple[Caller, str]:
-    """Has both voices of the one call copied; gives who called the recorder, and its tag."""
+    """Has both voices of the call copied; returns the caller of the recorder, and its tag."""
     end = time.monotonic() + 20
     while True:
         calls = engine.ask("list")["calls"]

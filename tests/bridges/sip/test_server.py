@@ -1,4 +1,4 @@
-"""The whole server over real sockets: calls with media, to a daemon that keeps the contract."""
+"""The whole server over real sockets: calls with media, to a scripted daemon."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ from tests.bridges.sip.kit import (
 from tests.clients.scripted import ScriptedServer
 
 
-async def test_a_plain_call_is_heard_to_the_sample(daemon: ScriptedServer) -> None:
+async def test_a_plain_call_is_received_to_the_sample(daemon: ScriptedServer) -> None:
     content = mulaw(voice(1.0))
     async with serving(daemon) as (_, caller, sink):
         answer = await caller.call(offer(line(formats="0", direction="sendrecv")))

@@ -1,4 +1,4 @@
-"""SRTP with keys in the description: a call by libsrtp's own hand, and what is not accepted."""
+"""SRTP with keys in the description: a call encrypted by libsrtp, and what is not accepted."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ async def test_a_call_in_srtp(daemon: ScriptedServer) -> None:
         (port,) = ports(answer)
         for number, payload in enumerate(payloads(content)):
             packet = RtpPacket(0, number, number * 160, 7, False, payload).encode()
-            caller.media.sendto(packet, ("127.0.0.1", port))  # in the clear: it is not believed
+            caller.media.sendto(packet, ("127.0.0.1", port))  # not encrypted, so it is dropped
             caller.media.sendto(session.protect(packet), ("127.0.0.1", port))
         await asyncio.sleep(0.3)
         await caller.ask(request("BYE", to_tag=tag(answer), cseq=2))
@@ -39,7 +39,7 @@ async def test_a_call_in_srtp(daemon: ScriptedServer) -> None:
     assert heard(daemon, "call-1") == mulaw_samples(content).tobytes()
 
 
-async def test_audio_in_the_clear_is_declined_where_only_srtp_is_wanted(
+async def test_unencrypted_audio_is_declined_if_srtp_is_required(
     daemon: ScriptedServer,
 ) -> None:
     async with serving(daemon, AgentRules(srtp_only=True)) as (_, caller, _sink):
@@ -48,7 +48,7 @@ async def test_audio_in_the_clear_is_declined_where_only_srtp_is_wanted(
         assert "only SRTP" in answer.headers["Warning"]
 
 
-def test_the_first_line_that_is_spoken_is_chosen() -> None:
+def test_the_first_supported_line_is_chosen() -> None:
     key = base64.b64encode(bytes(28)).decode()
     keys = choose(
         [
@@ -73,5 +73,5 @@ def test_the_first_line_that_is_spoken_is_chosen() -> None:
         "1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.b64encode(KEY).decode() + " UNENCRYPTED_SRTP",
     ],
 )
-def test_what_is_not_spoken_is_not_chosen(wrong: str) -> None:
+def test_unsupported_lines_are_not_chosen(wrong: str) -> None:
     assert choose([wrong]) is None

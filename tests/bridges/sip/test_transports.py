@@ -1,4 +1,4 @@
-"""IPv6, and TLS that asks its peers for certificates."""
+"""IPv6, and TLS that requires certificates of its peers."""
 
 import asyncio
 import socket
@@ -71,7 +71,9 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return cert, key
 
 
-async def test_tls_that_wants_a_certificate(daemon: ScriptedServer, tmp_path: Path) -> None:
+async def test_tls_that_requires_a_client_certificate(
+    daemon: ScriptedServer, tmp_path: Path
+) -> None:
     need("openssl")
     cert, key = certificate(tmp_path, "bridge")
     mine, my_key = certificate(tmp_path, "peer")

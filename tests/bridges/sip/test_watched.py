@@ -1,4 +1,4 @@
-"""The lines of one call on one time line: stalls pass, clocks that differ are mended."""
+"""The lines of one call on one time line: stalls have no effect, differing clocks are corrected."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def packet(number: int, payload: bytes, ssrc: int = 1) -> RtpPacket:
 
 
 def frames(events: list[CallEvent]) -> tuple[int, int, int]:
-    """Frames in all, of gaps, and of silence in place of a line's."""
+    """Returns the numbers of frames in all, in gaps, and of silence in place of a line's audio."""
     audio = [one for one in events if isinstance(one, CallAudio)]
     return (
         sum(len(one.content) // 4 + one.gap_frames for one in audio),
@@ -31,7 +31,7 @@ def frames(events: list[CallEvent]) -> tuple[int, int, int]:
     )
 
 
-def test_a_machine_that_stalls_loses_nothing() -> None:
+def test_a_stalled_machine_loses_nothing() -> None:
     """Three stalls of 1.5 s, after each of which everything comes at once."""
     call = watched()
     content = payloads(mulaw(voice(12.0)))
@@ -53,7 +53,7 @@ def test_a_machine_that_stalls_loses_nothing() -> None:
     assert np.array_equal(both[:, 0], both[:, 1])
 
 
-def test_a_line_that_begins_later_has_its_place() -> None:
+def test_a_line_that_starts_later_has_its_position() -> None:
     call = watched()
     content = payloads(mulaw(voice(2.0)))
     events: list[CallEvent] = []
@@ -65,11 +65,11 @@ def test_a_line_that_begins_later_has_its_place() -> None:
     total, gaps, filled = frames(events)
     assert gaps == 0
     assert abs(total - 16000) <= 160
-    assert abs(filled - 8000) <= 2 * 160  # its place is known to a packet
+    assert abs(filled - 8000) <= 2 * 160  # its position is known to a packet
 
 
-def test_a_pause_without_timestamps_is_time_that_passed() -> None:
-    """On hold a sender may count on where it stopped: the other line did not stop."""
+def test_a_pause_without_timestamps_takes_time() -> None:
+    """On hold a sender may continue its timestamps where it stopped; the other does not stop."""
     call = watched()
     content = payloads(mulaw(voice(2.0)))
     events: list[CallEvent] = []
@@ -86,7 +86,7 @@ def test_a_pause_without_timestamps_is_time_that_passed() -> None:
     assert abs(filled - 48000) <= 1600 + 160
 
 
-def test_drift_that_lasts_is_mended_and_no_other() -> None:
+def test_only_lasting_drift_is_corrected() -> None:
     drift = Drift()
     moved = [drift.correction(0.7 if number % 50 else 0.1, number * 0.1) for number in range(200)]
     assert not any(moved)

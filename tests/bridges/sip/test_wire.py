@@ -1,4 +1,4 @@
-"""What strangers send, from messages to metadata: whole, in pieces, in ruins."""
+"""Untrusted input, from messages to metadata: complete, in pieces, and damaged."""
 
 import pytest
 from hypothesis import given, settings
@@ -24,17 +24,17 @@ def read(data: bytes) -> Request:
     return message
 
 
-def test_a_header_that_goes_on_in_the_next_line() -> None:
+def test_a_header_continued_on_the_next_line() -> None:
     folded = INVITE.replace(b"Max-Forwards: 70", b"Subject: a long\r\n  story\r\nMax-Forwards: 70")
     assert read(folded).subject == "a long story"
 
 
-def test_compact_names_are_known() -> None:
+def test_compact_names_are_understood() -> None:
     short = INVITE.replace(b"Call-ID:", b"i:").replace(b"Via:", b"v:").replace(b"From:", b"f:")
     assert read(short).call_id == "call-1"
 
 
-def test_vias_as_they_come() -> None:
+def test_vias_in_every_form() -> None:
     for text, host, port, branch in (
         ("SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKa;rport", "192.0.2.1", 5070, "z9hG4bKa"),
         ("SIP / 2.0 / TCP Host.example ;branch=x, SIP/2.0/UDP b", "host.example", None, "x"),
@@ -61,12 +61,12 @@ def test_vias_as_they_come() -> None:
         b"x" * (MAX_MESSAGE_BYTES + 1),
     ],
 )
-def test_what_is_no_message_is_said_to_be_none(wrong: bytes) -> None:
+def test_other_bytes_are_not_a_message(wrong: bytes) -> None:
     with pytest.raises(ProtocolError):
         parse(wrong)
 
 
-def test_an_answer_carries_what_must_be_carried_back() -> None:
+def test_an_answer_copies_the_required_headers() -> None:
     text = bytes(respond(read(INVITE), 200, tag="mine")).decode()
     assert ";tag=mine\r\n" in text
     assert "Call-ID: call-1\r\n" in text
@@ -74,7 +74,7 @@ def test_an_answer_carries_what_must_be_carried_back() -> None:
 
 
 @given(st.lists(st.integers(1, 400), max_size=40))
-def test_a_stream_is_cut_the_same_in_any_pieces(cuts: list[int]) -> None:
+def test_a_stream_is_split_the_same_in_any_pieces(cuts: list[int]) -> None:
     other = request("OPTIONS")
     whole = b"\r\n" + INVITE + b"\r\n\r\n" + other
     framer, found, at = Framer(), [], 0
@@ -85,7 +85,7 @@ def test_a_stream_is_cut_the_same_in_any_pieces(cuts: list[int]) -> None:
     assert framer.pings == 1
 
 
-def test_a_stream_without_an_end_is_given_up() -> None:
+def test_an_endless_message_is_abandoned() -> None:
     with pytest.raises(ProtocolError):
         Framer().feed(b"x" * (MAX_MESSAGE_BYTES + 1))
     with pytest.raises(ProtocolError):
@@ -94,7 +94,7 @@ def test_a_stream_without_an_end_is_given_up() -> None:
         Framer().feed(INVITE.replace(b"Content-Length: ", b"Content-Length: 9999999"))
 
 
-def test_siprecs_body_is_taken_apart() -> None:
+def test_the_body_of_siprec_is_parsed() -> None:
     found = bodies_of(read(INVITE))
     assert found.sdp is not None
     assert [one.label for one in offers.parse(found.sdp)] == ["96", "97"]
@@ -110,7 +110,7 @@ def test_siprecs_body_is_taken_apart() -> None:
     "text",
     ["", "<a", METADATA.replace("<recording", "<!DOCTYPE r [<!ENTITY a 'b'>]><recording", 1), "\0"],
 )
-def test_metadata_that_is_none(text: str) -> None:
+def test_invalid_metadata_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         metadata.parse(text.encode())
 
@@ -133,7 +133,7 @@ OFFERED = [
 
 
 @pytest.mark.parametrize(("formats", "mapped", "number", "name"), OFFERED)
-def test_the_first_codec_that_is_spoken_is_taken(
+def test_the_first_supported_codec_is_chosen(
     formats: str, mapped: str, number: int, name: str
 ) -> None:
     lines = offers.parse(offer(line(40000, formats, mapped)))
@@ -149,7 +149,7 @@ def test_both_lines_get_one_rate() -> None:
     assert [one.codec.name for one in select(lines)] == ["PCMU", "PCMA"]
 
 
-def test_every_line_has_its_line_in_the_answer() -> None:
+def test_the_answer_has_a_line_for_every_line_of_the_offer() -> None:
     video = ["m=video 5000 RTP/AVP 31"]
     lines = offers.parse(offer(video, line(40000, "0 101", "a=rtpmap:101 telephone-event/8000")))
     (heard,) = select(lines)
@@ -162,7 +162,7 @@ def test_every_line_has_its_line_in_the_answer() -> None:
     assert "a=rtpmap:101 telephone-event/8000" in rows
 
 
-def test_hold_as_it_was_said_of_old() -> None:
+def test_hold_in_the_old_form() -> None:
     (one,) = offers.parse(offer(line(direction="sendrecv"), host="0.0.0.0"))
     assert not one.sends
 
@@ -172,8 +172,8 @@ ruins = st.binary(max_size=30)
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_ruin_of_a_call_is_a_surprise(data: st.DataObject) -> None:
-    """Whatever a stranger sends: an answer or none, never an exception, never a call left over."""
+def test_no_damaged_message_raises_an_exception(data: st.DataObject) -> None:
+    """Any input gives an answer or none, but never an exception or a leftover call."""
     chosen = data.draw(st.sampled_from([INVITE, request("OPTIONS"), request("BYE", to_tag="x")]))
     at = data.draw(st.integers(0, len(chosen)))
     to = data.draw(st.integers(at, min(len(chosen), at + 200)))
@@ -195,7 +195,7 @@ def test_no_ruin_of_a_call_is_a_surprise(data: st.DataObject) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(st.sampled_from("vmac=:0 1audioRTP/AVSrtpmcy\r\n-.|"), max_size=300))
-def test_no_description_is_a_surprise(text: str) -> None:
+def test_no_description_raises_an_exception(text: str) -> None:
     try:
         select(offers.parse("v=0\r\n" + text))
     except ProtocolError:

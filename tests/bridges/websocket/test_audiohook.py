@@ -23,7 +23,7 @@ LINEAR = {"type": "audio", "format": "L16", "channels": ["external", "internal"]
 
 
 class Genesys:
-    """Counts messages as Genesys does."""
+    """Numbers messages as Genesys does."""
 
     def __init__(self) -> None:
         self.hook = AudioHook({"region": "eu"})
@@ -99,7 +99,7 @@ def test_a_session() -> None:
 
 
 @pytest.mark.parametrize("kind", ["discarded", "resumed"])
-def test_what_was_discarded_is_a_gap(kind: str) -> None:
+def test_discarded_audio_becomes_a_gap(kind: str) -> None:
     genesys = Genesys()
     genesys.open()
     genesys.hook.receive(b"ab")
@@ -108,13 +108,13 @@ def test_what_was_discarded_is_a_gap(kind: str) -> None:
     assert genesys.hook.receive(b"ab") == [CallAudio(b"ab")]
 
 
-def test_linear_audio_where_nothing_else_is_offered() -> None:
+def test_linear_audio_is_used_if_nothing_else_is_offered() -> None:
     _, started = Genesys().open(LINEAR)
     assert isinstance(started, CallStarted)
     assert started.audio_format.encoding is Encoding.LINEAR16
 
 
-def test_the_connection_probe_is_no_call() -> None:
+def test_the_connection_probe_is_not_a_call() -> None:
     genesys = Genesys()
     opened, note = genesys.open(conversation="00000000-0000-0000-0000-000000000000")
     assert reply(opened)["type"] == "opened"
@@ -133,12 +133,12 @@ def test_the_connection_probe_is_no_call() -> None:
         "PCMU",
     ],
 )
-def test_offers_that_cannot_be_taken(media: Any) -> None:
+def test_unsupported_offers_are_refused(media: Any) -> None:
     with pytest.raises(ProtocolError):
         Genesys().open(media)
 
 
-def test_what_is_refused() -> None:
+def test_invalid_input_is_refused() -> None:
     genesys = Genesys()
     with pytest.raises(ProtocolError, match="before open"):
         genesys.say("ping")
@@ -163,7 +163,7 @@ def test_what_is_refused() -> None:
 
 
 @given(st.dictionaries(st.text(max_size=9), st.none() | st.integers() | st.text(max_size=9)))
-def test_any_json_is_refused_or_read(body: dict[str, Any]) -> None:
+def test_any_json_is_read_or_refused(body: dict[str, Any]) -> None:
     for message in (body, {"version": "2", "id": "s", "seq": 1, "type": "open", **body}):
         with pytest.raises(ProtocolError):
             AudioHook().receive(json.dumps(message))

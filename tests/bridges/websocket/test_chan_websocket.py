@@ -28,7 +28,7 @@ JSON = json.dumps(
 
 
 @pytest.mark.parametrize("text", [PLAIN, JSON])
-def test_both_forms_of_control_messages(text: str) -> None:
+def test_both_formats_of_control_messages(text: str) -> None:
     channel = ChanWebsocket({"queue": "7"})
     (started,) = channel.receive(text)
     assert isinstance(started, CallStarted)
@@ -48,7 +48,7 @@ def test_both_forms_of_control_messages(text: str) -> None:
     assert channel.end() == []
 
 
-def test_the_first_releases_gave_no_channel_id() -> None:
+def test_the_first_releases_sent_no_channel_id() -> None:
     text = "MEDIA_START connection_id:e226 channel:WebSocket/x format:ulaw optimal_frame_size:160"
     (started,) = ChanWebsocket().receive(text)
     assert isinstance(started, CallStarted)
@@ -94,7 +94,7 @@ def test_notes(text: str, note: CallNote) -> None:
         (['{"event":'], "not JSON"),
     ],
 )
-def test_what_is_refused(messages: list[str | bytes], words: str) -> None:
+def test_invalid_input_is_refused(messages: list[str | bytes], words: str) -> None:
     channel = ChanWebsocket()
     with pytest.raises(ProtocolError, match=words):
         [channel.receive(message) for message in messages]

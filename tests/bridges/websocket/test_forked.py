@@ -25,7 +25,7 @@ JAMBONZ = {
 }
 
 
-def test_jambonz_says_rate_and_mix() -> None:
+def test_jambonz_states_rate_and_mix() -> None:
     call = forked()
     (started,) = call.receive(json.dumps(JAMBONZ))
     assert isinstance(started, CallStarted)
@@ -41,7 +41,7 @@ def test_jambonz_says_rate_and_mix() -> None:
     assert call.receive(b"") == []
 
 
-def test_mod_audio_fork_is_told_by_the_url() -> None:
+def test_mod_audio_fork_is_configured_by_the_url() -> None:
     call = forked(labels={"rate": "16k", "mix": "stereo"})
     (started,) = call.receive('{"callid":"abc","to":"1"}')
     assert isinstance(started, CallStarted)
@@ -49,7 +49,7 @@ def test_mod_audio_fork_is_told_by_the_url() -> None:
     assert (started.audio_format.sample_rate_hz, started.audio_format.channel_count) == (16000, 2)
 
 
-def test_mod_audio_stream_may_say_nothing() -> None:
+def test_mod_audio_stream_may_send_no_metadata() -> None:
     call = forked(metadata=False, rate_hz=16000, labels={"call_id": "u-1"})
     started, audio = call.receive(bytes(640))
     assert isinstance(started, CallStarted)
@@ -57,13 +57,13 @@ def test_mod_audio_stream_may_say_nothing() -> None:
     assert audio == CallAudio(bytes(640))
 
 
-def test_mod_audio_stream_may_say_any_text() -> None:
+def test_mod_audio_stream_may_send_any_text() -> None:
     (started,) = forked(metadata=False).receive("just words")
     assert isinstance(started, CallStarted)
     assert (started.call_id, dict(started.labels)) == ("f-1", {"text": "just words"})
 
 
-def test_rates_above_the_wires_are_resampled() -> None:
+def test_rates_above_the_contracts_maximum_are_resampled() -> None:
     call = forked()
     (started,) = call.receive(json.dumps(JAMBONZ | {"sampleRate": 64000, "mixType": "mono"}))
     assert isinstance(started, CallStarted)
@@ -88,7 +88,7 @@ def test_rates_above_the_wires_are_resampled() -> None:
         (['{"mixType":"stereo"}', bytes(2)], "whole number of frames"),
     ],
 )
-def test_what_is_refused(messages: list[str | bytes], words: str) -> None:
+def test_invalid_input_is_refused(messages: list[str | bytes], words: str) -> None:
     call = forked()
     with pytest.raises(ProtocolError, match=words):
         [call.receive(message) for message in messages]

@@ -38,7 +38,7 @@ async def bridge(
 
 
 async def rest(peer: ClientConnection) -> int | None:
-    """Reads until the bridge closes; its code."""
+    """Reads until the bridge closes; returns its code."""
     with contextlib.suppress(ConnectionClosed):
         async with asyncio.timeout(20):
             while True:
@@ -128,7 +128,7 @@ async def test_audiohook(daemon: ScriptedServer) -> None:
         assert heard(daemon, "conv-1") == audio
 
 
-async def test_twilios_signature_is_wanted_where_a_token_is_set(daemon: ScriptedServer) -> None:
+async def test_twilios_signature_is_required_if_a_token_is_set(daemon: ScriptedServer) -> None:
     chosen = {"twilio_token": "secret", "public_urls": ("wss://bridge.example/media",)}
     async with bridge(daemon, "twilio", chosen) as (exchange, _, url):
         for given in ("", signature("wrong", "wss://bridge.example/media")):
@@ -140,7 +140,7 @@ async def test_twilios_signature_is_wanted_where_a_token_is_set(daemon: Scripted
         assert exchange.metrics.get("refused", "unauthorized") == 2
 
 
-async def test_the_signature_of_a_url_that_no_proxy_changed(daemon: ScriptedServer) -> None:
+async def test_the_signature_of_an_unchanged_url(daemon: ScriptedServer) -> None:
     async with bridge(daemon, "twilio", {"twilio_token": "secret"}) as (_, _, url):
         right = signature("secret", url.replace("ws://", "wss://") + "/m?x=1")
         async with connect(f"{url}/m?x=1", additional_headers={"X-Twilio-Signature": right}):
@@ -172,7 +172,7 @@ async def test_a_user_and_password(daemon: ScriptedServer) -> None:
     ],
     ids=["Authorization", "key", "bytes", "signature", "Host"],
 )
-async def test_odd_headers_are_refused_and_no_fault(
+async def test_odd_headers_are_refused_without_an_internal_error(
     daemon: ScriptedServer, chosen: dict[str, str], odd: bytes
 ) -> None:
     async with bridge(daemon, "jambonz", chosen) as (_, _, url):
@@ -188,7 +188,7 @@ async def test_odd_headers_are_refused_and_no_fault(
     assert status == (b"403" if chosen else b"101")
 
 
-async def test_an_endless_query_takes_no_place(daemon: ScriptedServer) -> None:
+async def test_an_endless_query_does_not_occupy_a_slot(daemon: ScriptedServer) -> None:
     async with bridge(daemon, "jambonz", max_calls=1) as (_, _, url):
         for _ in range(3):
             async with connect(url + "/?" + "&".join(f"a{n}=1" for n in range(65))) as peer:
@@ -237,7 +237,7 @@ async def test_a_full_bridge(daemon: ScriptedServer) -> None:
         await until(lambda: exchange.calls_active == 0)
 
 
-async def test_silence_is_not_for_ever(daemon: ScriptedServer) -> None:
+async def test_a_silent_connection_ends(daemon: ScriptedServer) -> None:
     async with bridge(daemon, "jambonz", handshake_seconds=0.1, idle_seconds=0.2) as found:
         exchange, sink, url = found
         async with connect(url) as mute, connect(url) as stopped:
@@ -259,8 +259,8 @@ async def test_a_flood_of_bytes(daemon: ScriptedServer) -> None:
         assert exchange.metrics.get("refused", "protocol") == 1
 
 
-async def test_a_slow_daemon_never_stalls_the_reader(daemon: ScriptedServer) -> None:
-    """The daemon takes a second for every message: all audio is read, what is lost is told."""
+async def test_a_slow_daemon_never_blocks_the_reader(daemon: ScriptedServer) -> None:
+    """The daemon takes a second for every message: all audio is read, and losses are reported."""
     daemon.script.read_delay = 1.0
     async with bridge(daemon, "jambonz", buffer_seconds=2.0, drain_seconds=1.0) as found:
         exchange, _, url = found

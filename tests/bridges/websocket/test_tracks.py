@@ -10,7 +10,7 @@ STEREO = AudioFormat(Encoding.MULAW, 8000, 2)
 
 
 def joined(audio: list[CallAudio]) -> bytes:
-    """The channels as they lie on the time line; gaps are '__'."""
+    """Returns the channels on the time line, with '__' for gaps."""
     return b"".join(b"__" * one.gap_frames + one.content for one in audio)
 
 
@@ -21,7 +21,7 @@ def test_two_tracks_are_interleaved() -> None:
     assert joined(tracks.push(1, b"bb")) == b"abab"
 
 
-def test_a_track_that_falls_behind_is_silent() -> None:
+def test_a_track_that_falls_behind_is_filled_with_silence() -> None:
     tracks = Tracks(STEREO, skew_seconds=2 / 8000)
     (audio,) = tracks.push(0, b"aaaaa")
     assert audio.content == b"a\xffa\xffa\xff"
@@ -30,14 +30,14 @@ def test_a_track_that_falls_behind_is_silent() -> None:
     assert tracks.late_frames == 3
 
 
-def test_late_audio_is_left_out() -> None:
+def test_late_audio_is_dropped() -> None:
     tracks = Tracks(STEREO, skew_seconds=0.0)
     assert joined(tracks.push(0, b"aaaa")) == b"a\xff" * 4
     assert joined(tracks.push(1, b"bbbbbb", position=0)) == b"\xffb" * 2
     assert tracks.late_frames == 4
 
 
-def test_where_no_track_has_audio_there_is_a_gap() -> None:
+def test_there_is_a_gap_if_no_track_has_audio() -> None:
     tracks = Tracks(STEREO)
     tracks.push(0, b"a", position=0)
     tracks.push(1, b"b", position=0)
@@ -45,13 +45,13 @@ def test_where_no_track_has_audio_there_is_a_gap() -> None:
     assert joined(tracks.push(1, b"bb", position=4)) == b"__" * 3 + b"abab"
 
 
-def test_a_gap_is_not_lost_when_nothing_follows_at_once() -> None:
+def test_a_gap_is_kept_until_audio_follows() -> None:
     tracks = Tracks(STEREO, skew_seconds=2 / 8000)
     assert tracks.push(0, b"aa", position=6) == []
     assert joined(tracks.push(1, b"bb", position=6)) == b"__" * 6 + b"abab"
 
 
-def test_flush_gives_what_one_track_had_ahead() -> None:
+def test_flush_releases_the_audio_of_a_track_that_is_ahead() -> None:
     tracks = Tracks(STEREO)
     tracks.push(0, b"aa")
     assert joined(tracks.flush()) == b"a\xffa\xff"
@@ -63,8 +63,8 @@ pieces = st.lists(
 
 
 @given(pieces, st.integers(0, 30))
-def test_every_sample_lies_where_it_belongs(sent: list[tuple[int, int, int]], skew: int) -> None:
-    """Against a plain array: each frame holds each track's own sample, silence or a gap."""
+def test_every_sample_is_at_its_position(sent: list[tuple[int, int, int]], skew: int) -> None:
+    """Compared with a plain array: each frame has each track's own sample, silence or a gap."""
     tracks = Tracks(STEREO, skew_seconds=skew / 8000)
     expected = np.zeros((2, 1000), np.uint8)
     ends = [0, 0]

@@ -77,7 +77,7 @@ def test_two_tracks_are_two_channels() -> None:
     assert twilio.end() == []
 
 
-def test_what_twilio_dropped_is_a_gap() -> None:
+def test_media_dropped_by_twilio_becomes_a_gap() -> None:
     twilio = Twilio()
     twilio.receive(start(("inbound",)))
     twilio.receive(media(b"a" * 160, 40))
@@ -85,7 +85,7 @@ def test_what_twilio_dropped_is_a_gap() -> None:
     assert audio(twilio.receive(media(b"c" * 160, 185))) == [CallAudio(b"c" * 160)]
 
 
-def test_a_track_that_came_late_begins_where_it_belongs() -> None:
+def test_a_late_track_starts_at_its_position() -> None:
     twilio = Twilio()
     twilio.receive(start())
     twilio.receive(media(b"a" * 320, 0))
@@ -111,7 +111,7 @@ def test_a_track_that_came_late_begins_where_it_belongs() -> None:
         (media(b"a", 0), "before start"),
     ],
 )
-def test_what_is_refused(message: str | bytes, words: str) -> None:
+def test_invalid_input_is_refused(message: str | bytes, words: str) -> None:
     with pytest.raises(ProtocolError, match=words):
         Twilio().receive(message)
 
@@ -128,7 +128,7 @@ def test_what_is_refused(message: str | bytes, words: str) -> None:
         ({"payload": "YQ==", "timestamp": "9" * 5000}, "timestamp"),
     ],
 )
-def test_media_that_lies(body: dict[str, Any], words: str) -> None:
+def test_inconsistent_media_is_refused(body: dict[str, Any], words: str) -> None:
     twilio = Twilio()
     twilio.receive(start())
     with pytest.raises(ProtocolError, match=words):
@@ -172,8 +172,8 @@ def test_any_json_is_read_or_refused(event: str, body: dict[str, Any], other: An
             twilio.receive(json.dumps(message))
 
 
-def test_the_signature_is_twilios() -> None:
-    """HMAC-SHA1 in base64, as `openssl dgst -sha1 -hmac` gives it."""
+def test_the_signature_matches_twilios() -> None:
+    """HMAC-SHA1 in base64, as `openssl dgst -sha1 -hmac` computes it."""
     url = "wss://example.com/media?a=1"
     right = signature("12345", url)
     assert right == "q+sKv/1qbTrg8wedftU5R+ZZ2ts="

@@ -22,17 +22,17 @@ def acted(
     return [(one.trigger, one.cleared, one.channel) for one in told]
 
 
-def test_two_thresholds_of_one_moment_are_one_action() -> None:
+def test_two_simultaneous_alerts_are_one_action() -> None:
     assert acted([alert(ROLLING), alert(CUMULATIVE)]) == [(ROLLING, False, 0)]
 
 
-def test_a_watermark_is_an_action_of_its_own_and_told_once() -> None:
+def test_a_watermark_is_a_separate_action_reported_once() -> None:
     told = [alert(ROLLING), alert(WATERMARK), alert(ROLLING, cleared=True), alert(WATERMARK)]
     assert acted(told) == [(ROLLING, False, 0), (WATERMARK, False, 0), (ROLLING, True, 0)]
     assert acted(told[:2], per="call") == [(ROLLING, False, 0)]
 
 
-def test_it_is_over_when_both_are_back() -> None:
+def test_it_clears_when_both_are_below() -> None:
     told = [
         alert(ROLLING),
         alert(CUMULATIVE),
@@ -45,11 +45,11 @@ def test_it_is_over_when_both_are_back() -> None:
     assert acted(told) == [(ROLLING, False, 0), (CUMULATIVE, True, 0), (ROLLING, False, 0)]
 
 
-def test_what_is_raised_again_after_a_reconnection_is_none() -> None:
+def test_an_alert_repeated_after_a_reconnection_is_no_new_action() -> None:
     assert acted([alert(ROLLING), alert(ROLLING), alert(CUMULATIVE)]) == [(ROLLING, False, 0)]
 
 
-def test_channels_and_calls_are_apart() -> None:
+def test_channels_and_calls_are_separate() -> None:
     told = [alert(ROLLING), alert(ROLLING, channel=1), alert(ROLLING)]
     assert acted(told, calls=["a", "a", "b"]) == [
         (ROLLING, False, 0),
@@ -68,11 +68,11 @@ def test_once_a_call() -> None:
     assert acted(told, "call", ["a", "a", "a", "b"]) == [(ROLLING, False, 1), (ROLLING, False, 0)]
 
 
-def test_a_clearing_of_what_was_never_raised_is_none() -> None:
+def test_clearing_an_unraised_alert_is_no_action() -> None:
     assert acted([alert(ROLLING, cleared=True)]) == []
 
 
-def test_summaries_go_their_own_way() -> None:
+def test_summaries_are_handled_separately() -> None:
     sink = MemorySink()
     only = SummariesOnly(sink)
     only.emit("s", alert(ROLLING))

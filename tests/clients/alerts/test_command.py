@@ -31,7 +31,7 @@ def test_each_event_runs_the_command(tmp_path: Path) -> None:
         ("sleep 60", "took more than 0.2 s"),
     ],
 )
-def test_a_command_that_fails_is_told(command: str, complaint: str) -> None:
+def test_a_failing_command_is_reported(command: str, complaint: str) -> None:
     said: list[str] = []
     sink = CommandSink(command, said.append, timeout_seconds=0.2 if "sleep" in command else 30)
     sink.emit("s", ALERT)
@@ -40,7 +40,7 @@ def test_a_command_that_fails_is_told(command: str, complaint: str) -> None:
     assert complaint in said[0]
 
 
-def test_a_slow_command_holds_up_nothing() -> None:
+def test_a_slow_command_blocks_nothing() -> None:
     said: list[str] = []
     sink = CommandSink("sleep 0.05", said.append)
     for _ in range(300):

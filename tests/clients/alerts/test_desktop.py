@@ -41,7 +41,7 @@ def test_an_alert_is_shown_and_its_end_is_not(said: Path) -> None:
     ]
 
 
-def test_a_desktop_that_fails_is_no_reason_to_stop(said: Path) -> None:
+def test_a_failing_desktop_does_not_stop_the_run(said: Path) -> None:
     sink = DesktopSink()
     (said.parent / "notify-send").unlink()
     sink.emit("s", alert())

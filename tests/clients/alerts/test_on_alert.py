@@ -101,7 +101,7 @@ def test_a_webhook_is_tried_again(receiver: Receiver, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 302])
-def test_what_will_not_mend_is_not_tried_again(
+def test_permanent_failures_are_not_retried(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     receiver.statuses = [status]
@@ -114,7 +114,7 @@ def test_what_will_not_mend_is_not_tried_again(
     assert "/hook" not in caplog.text
 
 
-def test_nobody_there_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_webhook_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
@@ -125,7 +125,7 @@ def test_nobody_there_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     assert "in 3 attempts" in caplog.text
 
 
-def test_a_slow_webhook_holds_nobody_up(receiver: Receiver) -> None:
+def test_a_slow_webhook_blocks_nothing(receiver: Receiver) -> None:
     receiver.delay = 0.3
     sink = WebhookSink(receiver.url, "secret")
     began = time.monotonic()
@@ -135,7 +135,7 @@ def test_a_slow_webhook_holds_nobody_up(receiver: Receiver) -> None:
     sink.close()
 
 
-def test_closing_does_not_wait_for_the_next_try(receiver: Receiver) -> None:
+def test_closing_does_not_wait_for_the_next_attempt(receiver: Receiver) -> None:
     receiver.statuses = [500] * 9
     sink = WebhookSink(receiver.url, "secret", first_delay_seconds=30.0)
     sink.emit("s-1", ALERT)
@@ -145,7 +145,7 @@ def test_closing_does_not_wait_for_the_next_try(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://a/", "http://", "https:///x", "words"])
-def test_urls_that_are_none(url: str) -> None:
+def test_invalid_urls_are_refused(url: str) -> None:
     with pytest.raises(UserError, match="webhook"):
         WebhookSink(url, "secret")
 
@@ -167,7 +167,7 @@ def test_a_command_reads_json(tmp_path: Path) -> None:
     assert line["alert"]["cleared"] is False
 
 
-def test_a_command_that_fails_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_command_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sink = on_alert("false", None)
     sink.emit("s-1", ALERT)
     sink.close()
@@ -178,12 +178,12 @@ def test_a_command_that_fails_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
     ("command", "words"),
     [("", "empty"), ("'half", "cannot be parsed"), ("/no/such/program -x", "no program")],
 )
-def test_commands_that_are_none(command: str, words: str) -> None:
+def test_invalid_commands_are_refused(command: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         on_alert(command, None)
 
 
-def test_a_full_queue_drops_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_queue_drops_events_and_reports_it(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
 
     def wait(_: str) -> None:
@@ -240,7 +240,7 @@ def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_secret(None) == "env"
 
 
-def test_a_webhook_of_this_machine_is_reached_by_no_proxy(
+def test_a_webhook_on_loopback_bypasses_the_proxy(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("no_proxy", raising=False)

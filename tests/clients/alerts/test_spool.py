@@ -28,7 +28,7 @@ def streams(receiver: Receiver) -> list[str]:
     return [json.loads(body)["stream_id"] for _, body in receiver.got]
 
 
-def test_what_waits_is_delivered_by_the_next_run(
+def test_waiting_events_are_delivered_by_the_next_run(
     receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.statuses = [503, 503]
@@ -50,7 +50,7 @@ def test_what_waits_is_delivered_by_the_next_run(
     spool.close()
 
 
-def test_it_is_tried_again_until_it_is_taken(receiver: Receiver, tmp_path: Path) -> None:
+def test_delivery_is_retried_until_it_succeeds(receiver: Receiver, tmp_path: Path) -> None:
     receiver.statuses = [500, 429]
     sink = WebhookSink(receiver.url, "secret", spool=Spool(tmp_path, receiver.url))
     sink.emit("s-1", ALERT)
@@ -60,7 +60,7 @@ def test_it_is_tried_again_until_it_is_taken(receiver: Receiver, tmp_path: Path)
     assert len(receiver.got) == 3
 
 
-def test_what_will_not_mend_is_given_up(
+def test_permanent_failures_are_given_up(
     receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.statuses = [404]
@@ -113,7 +113,7 @@ def test_a_kill_loses_nothing(receiver: Receiver, tmp_path: Path) -> None:
         receiver.delay = 0.0
 
 
-def test_processes_do_not_share_a_file_and_the_next_takes_over_all(tmp_path: Path) -> None:
+def test_processes_have_separate_files_and_the_next_one_takes_over(tmp_path: Path) -> None:
     first, second = Spool(tmp_path, "x"), Spool(tmp_path, "x")
     first.add("1")
     second.add("2")
@@ -141,7 +141,7 @@ def test_a_command_is_run_by_the_next_run(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_others_may_not_look(tmp_path: Path) -> None:
+def test_other_users_cannot_read_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "a" / "b", "https://u:secret@host/")
     spool.add("{}")
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
@@ -151,7 +151,7 @@ def test_others_may_not_look(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_a_spool_that_takes_nothing_is_told_and_memory_stands_in(
+def test_an_unusable_spool_is_reported_and_replaced_by_memory(
     receiver: Receiver,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -171,7 +171,7 @@ def test_a_spool_that_takes_nothing_is_told_and_memory_stands_in(
     assert ": database or disk is full" in caplog.text
 
 
-def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"the spool .*file cannot be used: (File exists|Not a)"):
         on_alert("https://host/", "secret", spool=tmp_path / "file")

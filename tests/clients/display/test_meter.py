@@ -43,7 +43,7 @@ def test_level() -> None:
     assert state.level == pytest.approx(-8.02, abs=0.01)  # the needle falls slowly
 
 
-def test_what_is_said_before_there_is_evidence() -> None:
+def test_the_display_before_there_is_evidence() -> None:
     state = MeterState("localhost:1", "mic")
     assert "Cannot tell yet" in shown(state)
     state.take(said.window(ev.WindowStatus.INSUFFICIENT_SPEECH, None))

@@ -34,7 +34,7 @@ def test_the_envelope_follows_the_audio_of_its_channel(recording: Recording) -> 
     assert (np.diff(lowest) <= 0).all()
 
 
-def test_spans_of_speech_are_a_channel_s_own(recording: Recording) -> None:
+def test_each_channel_has_its_own_spans_of_speech(recording: Recording) -> None:
     replay = Replay(0, recording, sent_seconds=2.0)
     replay.activity = [
         said.activity(0, True, 0.2),
@@ -46,7 +46,7 @@ def test_spans_of_speech_are_a_channel_s_own(recording: Recording) -> None:
     assert plot.speech_spans(replay, 1) == [(0.3, 2.0)]
 
 
-def test_nothing_judged_is_nothing_to_draw(recording: Recording, tmp_path: Path) -> None:
+def test_without_results_there_is_nothing_to_draw(recording: Recording, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to plot"):
         plot.draw([Replay(0, recording)], tmp_path / "plot.png")
 
@@ -69,7 +69,7 @@ def judged(recording: Recording) -> Replay:
     return replay
 
 
-def test_the_legend_stands_beside_the_data_and_names_every_line(judged: Replay) -> None:
+def test_the_legend_is_next_to_the_data_and_names_every_line(judged: Replay) -> None:
     figure = plot.picture([judged])
     figure.canvas.draw()
     scores = figure.axes[1]
@@ -82,7 +82,7 @@ def test_the_legend_stands_beside_the_data_and_names_every_line(judged: Replay) 
     ]
 
 
-def test_no_line_is_hidden_where_two_are_the_same(judged: Replay) -> None:
+def test_identical_lines_are_both_visible(judged: Replay) -> None:
     figure = plot.picture([judged])
     figure.canvas.draw()
     drawn = np.asarray(figure.canvas.buffer_rgba())[:, :, :3].astype(int)

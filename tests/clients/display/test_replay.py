@@ -1,7 +1,7 @@
 from dfd.clients.display.replay import short_names
 
 
-def test_a_file_s_name_is_enough_where_it_is_the_only_one() -> None:
+def test_a_unique_file_name_is_enough() -> None:
     paths = ["/calls/one.wav", "/calls/two.wav"]
     assert short_names(paths) == {"/calls/one.wav": "one.wav", "/calls/two.wav": "two.wav"}
 
@@ -15,5 +15,5 @@ def test_files_of_the_same_name_keep_their_folders() -> None:
     }
 
 
-def test_a_file_replayed_often_is_one_file() -> None:
+def test_a_file_replayed_several_times_is_one_file() -> None:
     assert short_names(["/calls/one.wav"] * 3) == {"/calls/one.wav": "one.wav"}

@@ -46,7 +46,7 @@ def test_no_number_and_no_verdict_is_cut_at_any_width(width: int) -> None:
     assert "new reason" in text
 
 
-def test_what_is_left_out_for_the_width_is_said() -> None:
+def test_columns_omitted_for_the_width_are_listed() -> None:
     assert "left out" not in drawn(80)
     assert "columns left out to fit: windows" in drawn(54)
     narrow = drawn(44)
@@ -54,7 +54,7 @@ def test_what_is_left_out_for_the_width_is_said() -> None:
     assert "61.5" not in narrow
 
 
-def test_a_verdict_is_in_one_set_of_words() -> None:
+def test_verdicts_use_one_set_of_words() -> None:
     assert verdict_text("spoof").plain == "synthetic"
     assert verdict_text("bonafide").plain == "human"
     assert verdict_text("inconclusive").plain == "cannot tell"

@@ -18,7 +18,7 @@ USELESS = ErrorRates(0.85, 0.3, 0.3, 4.0)
         (USELESS, "Possibly synthetic", "No sign of a synthetic voice"),
     ],
 )
-def test_words_are_as_sure_as_the_model_was_measured_to_be(
+def test_wording_is_as_certain_as_the_measured_error_rates(
     rates: ErrorRates | None, machine: str, person: str
 ) -> None:
     # however sure the score is of itself
@@ -39,11 +39,11 @@ def test_words_are_as_sure_as_the_model_was_measured_to_be(
         (0.85, "Sounds synthetic"),
     ],
 )
-def test_between_the_thresholds_nobody_can_tell(probability: float, said: str) -> None:
+def test_between_the_thresholds_it_cannot_tell(probability: float, said: str) -> None:
     assert verdicts.so_far(probability, None, 0.85) == said
 
 
-def test_the_threshold_for_a_person_is_the_verdict_s() -> None:
+def test_the_threshold_for_human_is_that_of_the_verdict() -> None:
     core = pytest.importorskip("dfd.streaming.judgement.verdict", reason="pip install 'dfd[serve]'")
     assert verdicts._PERSON == core.BONAFIDE_PROBABILITY
 
@@ -53,7 +53,7 @@ def summary(verdict: Verdict, *reasons: str) -> ChannelSummary:
     return ChannelSummary(0, verdict, reasons, score, score, 0.9, 5, 4, 0, None, 3, 0, 0, 0)
 
 
-def test_an_inconclusive_verdict_says_why() -> None:
+def test_an_inconclusive_verdict_states_the_reasons() -> None:
     said = verdicts.verdict(summary(Verdict.INCONCLUSIVE, "TOO_LITTLE_SPEECH", "GAPS"))
     assert said == "Cannot tell: too little speech was heard and too much audio was lost in transit"
     assert "later word" in verdicts.verdict(summary(Verdict.INCONCLUSIVE, "LATER_WORD"))
@@ -75,5 +75,5 @@ def test_an_inconclusive_verdict_says_why() -> None:
         (None, "not known"),
     ],
 )
-def test_error_rates_are_counted_in_people(rates: ErrorRates | None, said: str) -> None:
+def test_error_rates_are_stated_as_counts(rates: ErrorRates | None, said: str) -> None:
     assert said in verdicts.rates_sentence(rates)

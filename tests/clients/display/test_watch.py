@@ -78,7 +78,7 @@ def test_alerts_come_first_and_then_the_highest_score() -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_every_order_holds_every_stream(sort: str) -> None:
+def test_every_order_contains_every_stream(sort: str) -> None:
     shown = state(stream("a", 0.2), stream("b"), stream("c", alert=True), sort=sort)
     assert sorted(names(shown)) == ["a", "b", "c"]
     assert names(shown)[0] == "c"
@@ -95,12 +95,12 @@ def test_keys() -> None:
     assert not shown.press("q")
 
 
-def test_what_does_not_fit_is_counted() -> None:
+def test_streams_that_do_not_fit_are_counted() -> None:
     shown = state(*(stream(f"s{number}") for number in range(50)))
     assert "38 more below" in drawn(shown, height=20)
 
 
-def test_a_lost_server_is_said() -> None:
+def test_a_lost_server_is_reported() -> None:
     shown = state(stream("a"))
     shown.lost = "connection refused"
     assert "no server, reconnecting: connection refused" in drawn(shown)
@@ -126,6 +126,6 @@ def test_plain_lines(before: WatchedStream | None, after: WatchedStream, lines: 
     assert list(plain_lines(state(*known), StreamsUpdate(False, (after,)))) == lines
 
 
-def test_plain_lines_of_streams_that_nobody_asked_for() -> None:
+def test_plain_lines_of_filtered_streams() -> None:
     shown = state(text="sales")
     assert not list(plain_lines(shown, StreamsUpdate(False, (stream("a"),))))

@@ -18,7 +18,7 @@ def alert(**changes: object) -> ev.Alert:
     return ev.Alert(**(values | changes), proto=pb.Alert())  # type: ignore[arg-type]
 
 
-def test_an_alert_says_what_raised_it() -> None:
+def test_an_alert_names_its_trigger() -> None:
     assert words.alert(alert()) == "rolling score 0.93 reached 0.88"
     assert words.alert(alert(cleared=True)) == "rolling score 0.93, threshold 0.88"
     found = alert(trigger=ev.Trigger.WATERMARK, watermark=MARK)
@@ -30,7 +30,7 @@ def test_several_schemes_and_unknown_ones_are_named() -> None:
     assert words.carries(["perth", "newer"]) == "carries the Perth and newer watermarks"
 
 
-def test_a_verdict_names_the_mark_beside_itself() -> None:
+def test_a_verdict_is_shown_with_the_watermark() -> None:
     summary = ev.ChannelSummary(
         0, ev.Verdict.BONAFIDE, (), None, None, None, 4.0, 4.0, 0.0, None, 1, 0, 0, 0, (MARK,)
     )

@@ -26,7 +26,7 @@ def told(message: pb.StreamingDetectResponse) -> ev.ServerEvent | None:
 
 @settings(max_examples=200, deadline=None)
 @given(responses)
-def test_a_json_line_is_the_servers_message_whole(message: pb.StreamingDetectResponse) -> None:
+def test_a_json_line_is_the_servers_complete_message(message: pb.StreamingDetectResponse) -> None:
     event = told(message)
     if event is None:
         assert message.WhichOneof("response") is None
@@ -53,7 +53,7 @@ def field_of(message: Any, name: str) -> Any:
 
 @settings(max_examples=100, deadline=None)
 @given(made.messages(pb.WindowResult.DESCRIPTOR), made.messages(pb.ChannelSummary.DESCRIPTOR))
-def test_an_event_says_what_its_message_says(
+def test_an_event_has_the_values_of_its_message(
     window: pb.WindowResult, channel: pb.ChannelSummary
 ) -> None:
     event, summary = wire.window(window), from_message(ev.ChannelSummary, channel)
@@ -78,7 +78,7 @@ def test_an_event_says_what_its_message_says(
         (ev.EndReason, pb.StreamSummary.EndReason, "END_REASON_"),
     ],
 )
-def test_the_words_are_the_contracts(
+def test_the_enum_names_match_the_contract(
     words: type[StrEnum], contract: EnumTypeWrapper, prefix: str
 ) -> None:
     assert [prefix + word.name for word in words] == contract.keys()
@@ -90,7 +90,7 @@ def test_each_status_is_known(status: ev.WindowStatus) -> None:
     assert said.window(status, None).status is status
 
 
-def test_what_the_client_says_has_the_same_shape() -> None:
+def test_the_clients_own_events_have_the_same_form() -> None:
     lost = ev.ConnectionLost(
         "UNAVAILABLE", "SERVER_DRAINING", "bye", 0.25, said.summary(ev.EndReason.SERVER_DRAINING)
     )
@@ -110,7 +110,7 @@ def test_what_the_client_says_has_the_same_shape() -> None:
     }
 
 
-def test_an_answer_of_a_later_contract_does_no_harm() -> None:
+def test_a_message_of_a_later_contract_is_accepted() -> None:
     assert wire.event(pb.StreamingDetectResponse()) is None
     late = pb.WindowResult.FromString(b"\x38\x63")  # status 99
     assert wire.window(late).status is ev.WindowStatus.UNSPECIFIED
@@ -121,7 +121,7 @@ def config(audio_format: AudioFormat, options: StreamOptions) -> pb.StreamingDet
     return to_message(pb.StreamingDetectConfig, options, audio_format=audio_format)
 
 
-def test_a_configuration_carries_nothing_that_was_not_asked() -> None:
+def test_a_configuration_contains_only_what_was_set() -> None:
     plain = config(AudioFormat(), StreamOptions())
     assert {field.name for field, _ in plain.ListFields()} == {"audio_format", "window_results"}
     full = config(

@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "step.wav"
 
 
-async def test_all_that_was_said_of_a_recording(path: Path) -> None:
+async def test_everything_reported_about_a_recording(path: Path) -> None:
     shares: list[float] = []
     async with (
         ScriptedServer(Script(alert_after=2.0)) as server,

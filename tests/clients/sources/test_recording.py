@@ -64,7 +64,7 @@ def test_nothing_is_lost(tmp_path: Path, suffix: str, subtype: str, encoding: st
     frames=st.integers(1, 3000),
     chunk_seconds=st.floats(1e-6, 0.5),
 )
-def test_chunks_are_whole_and_add_up(
+def test_chunks_are_whole_frames_and_complete(
     tmp_path_factory: pytest.TempPathFactory,
     channels: int,
     rate: int,
@@ -84,7 +84,7 @@ def test_chunks_are_whole_and_add_up(
     assert b"".join(recording.chunks(chunk_seconds)) == samples.tobytes()  # and again
 
 
-def test_tracks_are_recordings_of_their_own(tmp_path: Path) -> None:
+def test_each_track_is_a_recording(tmp_path: Path) -> None:
     path = two_tracks(tmp_path / "a.mka")
     first, second = open_recordings(path)
     assert (first.name, second.name) == (f"{path}, track 1 of 2", f"{path}, track 2 of 2")
@@ -150,7 +150,7 @@ def nobody() -> Iterator[None]:
     os.seteuid(before)
 
 
-def test_a_file_that_may_not_be_read(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_a_file_without_read_permission(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(16000, 0.1), 16000)
     path.chmod(0)

@@ -12,7 +12,7 @@ def frames(count: int) -> bytes:
     return bytes(2 * count)
 
 
-def test_a_live_buffer_drops_its_oldest_and_says_how_much() -> None:
+def test_a_live_buffer_drops_its_oldest_audio_and_counts_it() -> None:
     buffer = AudioBuffer(FORMAT, 1.0, live=True)
     for _ in range(30):
         buffer.append(frames(800))
@@ -23,7 +23,7 @@ def test_a_live_buffer_drops_its_oldest_and_says_how_much() -> None:
     assert (piece.start, piece.frames) == (16000, 800)
 
 
-def test_sent_audio_comes_back_unless_it_was_judged() -> None:
+def test_sent_audio_is_sent_again_unless_it_was_judged() -> None:
     buffer = AudioBuffer(FORMAT, 10.0, live=True)
     for _ in range(10):
         buffer.append(frames(800))
@@ -34,7 +34,7 @@ def test_sent_audio_comes_back_unless_it_was_judged() -> None:
     assert (buffer.start, len(buffer), buffer.dropped) == (4000, 4000, 0)
 
 
-def test_audio_that_a_reconnection_cannot_hold_is_counted() -> None:
+def test_audio_lost_in_a_reconnection_is_counted() -> None:
     buffer = AudioBuffer(FORMAT, 1.0, live=True)
     for _ in range(10):
         buffer.append(frames(800))
@@ -45,7 +45,7 @@ def test_audio_that_a_reconnection_cannot_hold_is_counted() -> None:
     assert (buffer.start, len(buffer), buffer.dropped) == (4000, 8000, 4000)
 
 
-def test_a_source_that_waits_loses_nothing() -> None:
+def test_a_waiting_source_loses_nothing() -> None:
     buffer = AudioBuffer(FORMAT, 1.0, live=False)
     before = []
     for _ in range(10):
@@ -112,7 +112,7 @@ def test_time_never_runs_backwards_and_every_frame_is_accounted_for(
             assert buffer.dropped == 0
 
 
-def test_audio_that_another_server_needs_is_kept_beyond_the_bound() -> None:
+def test_audio_that_another_server_needs_is_kept_beyond_the_limit() -> None:
     buffer = AudioBuffer(FORMAT, 1.0, live=True)
     buffer.keep(4.0)
     for _ in range(60):
@@ -124,7 +124,7 @@ def test_audio_that_another_server_needs_is_kept_beyond_the_bound() -> None:
     assert buffer.dropped == 0
 
 
-def test_a_stream_goes_on_at_the_very_frame() -> None:
+def test_a_stream_continues_at_the_exact_frame() -> None:
     buffer = AudioBuffer(FORMAT, 10.0, live=True)
     for value in range(10):
         buffer.append(bytes([value, 0]) * 800)

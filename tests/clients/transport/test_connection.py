@@ -18,7 +18,7 @@ from dfd.clients.transport.route import is_loopback
         ("localhost.example:1", False),
     ],
 )
-def test_only_loopback_is_spoken_to_in_the_clear(server: str, loopback: bool) -> None:
+def test_only_loopback_is_contacted_without_encryption(server: str, loopback: bool) -> None:
     assert is_loopback(server) is loopback
     assert uses_tls(Connection(server=server)) is not loopback
     assert not uses_tls(Connection(server=server, insecure=True))

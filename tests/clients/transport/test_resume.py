@@ -33,7 +33,7 @@ def after_two_windows() -> Resumption:
     return resumption
 
 
-def test_what_was_told_is_not_told_again() -> None:
+def test_reported_events_are_not_repeated() -> None:
     resumption = after_two_windows()
     told = replace(ALERT, cleared=True, offset_seconds=8.0)
     assert resumption.is_news(told)  # after the checkpoint
@@ -46,7 +46,7 @@ def test_what_was_told_is_not_told_again() -> None:
     assert resumption.is_news(window(3))
 
 
-def test_a_window_that_a_leaving_server_shed_is_told_when_it_is_scored() -> None:
+def test_a_window_shed_by_a_draining_server_is_reported_when_scored() -> None:
     resumption = after_two_windows()
     assert resumption.is_news(window(2, ev.WindowStatus.SHED))
     resumption.begin(RESUMED)
@@ -54,7 +54,7 @@ def test_a_window_that_a_leaving_server_shed_is_told_when_it_is_scored() -> None
     assert resumption.is_news(window(2))
 
 
-def test_speech_that_goes_on_does_not_begin_again() -> None:
+def test_continuing_speech_is_not_reported_as_a_new_start() -> None:
     resumption = after_two_windows()
     began = ev.SpeechActivity(0, True, 1.0, proto=pb.SpeechActivity())
     assert resumption.is_news(began)
@@ -64,7 +64,7 @@ def test_speech_that_goes_on_does_not_begin_again() -> None:
     assert resumption.is_news(replace(began, began=False, offset_seconds=5.0))
 
 
-def test_a_server_that_does_not_go_on_starts_everything_anew() -> None:
+def test_a_server_that_does_not_resume_starts_over() -> None:
     resumption = after_two_windows()
     assert not resumption.begin(STARTED)
     assert resumption.state == b""
@@ -72,7 +72,7 @@ def test_a_server_that_does_not_go_on_starts_everything_anew() -> None:
     assert resumption.is_news(ALERT)
 
 
-def test_nothing_is_lost_where_nothing_was_judged() -> None:
+def test_nothing_is_lost_if_nothing_was_judged() -> None:
     resumption = Resumption()
     resumption.begin(STARTED)
     assert resumption.begin(STARTED)

@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_delays_double_up_to_the_longest() -> None:
+def test_delays_double_up_to_the_maximum() -> None:
     backoff = Backoff(RetryPolicy(), 1000.0, Clock(), lambda: 1.0)
     delays = [backoff.next_delay(GONE) for _ in range(7)]
     assert delays == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
@@ -22,7 +22,7 @@ def test_delays_double_up_to_the_longest() -> None:
     assert backoff.next_delay(GONE) == pytest.approx(0.1)
 
 
-def test_the_servers_wish_is_honoured() -> None:
+def test_the_servers_requested_delay_is_respected() -> None:
     full = DetectionError("RESOURCE_EXHAUSTED", retry_after_seconds=3.0)
     assert Backoff(RetryPolicy(), 10.0, Clock(), lambda: 0.0).next_delay(full) == 3.0
 

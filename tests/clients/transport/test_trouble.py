@@ -87,7 +87,7 @@ async def test_each_way_that_tls_fails_has_its_own_advice(tmp_path: Path) -> Non
         assert "--tls-cert and --tls-key" in found.advice
 
 
-async def test_nobody_and_somebody_else() -> None:
+async def test_no_listener_and_another_service() -> None:
     server = f"127.0.0.1:{closed_port()}"
     found = await trouble(Connection(server=server))
     assert found.reason == "refused"
@@ -114,7 +114,7 @@ def test_the_reason_is_named(code: str, reason: str, message: str, word: str) ->
     assert "there:1" in found.advice
 
 
-def test_a_listener_that_is_no_daemon() -> None:
+def test_a_listener_that_is_not_a_daemon() -> None:
     error = DetectionError("UNAVAILABLE", "", "ipv4:127.0.0.1:9: Socket closed")
     found = diagnose(error, Connection(server=f"127.0.0.1:{closed_port()}"))
     assert found.reason == "closed"

@@ -71,7 +71,9 @@ def test_tokens_are_kept_as_digests(token_file: Path) -> None:
         (GOOD + GOOD, "two tokens have the same name"),
     ],
 )
-def test_a_wrong_file_is_told_without_its_secrets(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_file_is_reported_without_its_secrets(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "tokens.toml"
     path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
@@ -109,7 +111,7 @@ def test_who_is_unauthenticated(token_file: Path, metadata: Any, reason: str) ->
     assert SECRET not in caught.value.message
 
 
-def test_without_tokens_everyone_may_in() -> None:
+def test_without_tokens_everyone_has_access() -> None:
     assert Authenticator(None).check((), Right.DETECT) is None
 
 

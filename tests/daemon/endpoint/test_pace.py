@@ -25,7 +25,7 @@ def paces(clock: Clock, by_stream: int = 1000, by_peer: int = 3000) -> Paces:
     )
 
 
-def test_a_stream_is_held_to_its_rate_after_a_burst(clock: Clock) -> None:
+def test_a_stream_is_limited_to_its_rate_after_a_burst(clock: Clock) -> None:
     take = paces(clock).of_stream("ipv4:127.0.0.1:5", 0.0)
     assert take(936) == 0.0  # a second's worth, with what the message costs
     assert take(936) == pytest.approx(1.0)
@@ -41,7 +41,7 @@ def test_messages_without_audio_count_too(clock: Clock) -> None:
     assert max(take(0) for _ in range(100)) > 5.0
 
 
-def test_no_live_format_is_held_up(clock: Clock) -> None:
+def test_no_live_format_is_slowed_down(clock: Clock) -> None:
     take = paces(clock).of_stream("ipv4:127.0.0.1:5", 64_000.0)
     for _ in range(100):
         assert take(6400) == 0.0

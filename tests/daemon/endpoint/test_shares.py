@@ -28,7 +28,7 @@ def refused(shares: Shares, peer: str, token: Token | None = None) -> str:
         return error.reason if error.retry_seconds else "no time to come back"
 
 
-def test_one_address_does_not_take_every_place() -> None:
+def test_one_address_cannot_take_all_slots() -> None:
     shares = Shares(ServeOptions(max_streams=4))
     with (
         shares.hold("ipv4:10.0.0.7:1", None),
@@ -42,7 +42,7 @@ def test_one_address_does_not_take_every_place() -> None:
         assert refused(shares, f"ipv4:127.0.0.1:{number}") == ""
 
 
-def test_minutes_are_those_of_a_day() -> None:
+def test_minutes_are_counted_per_day() -> None:
     now = 86_400.0 * 100 + 80_000
     shares = Shares(ServeOptions(), None, lambda: now)
     token = Token("a", b"", frozenset({Right.DETECT}), minutes=1.0)

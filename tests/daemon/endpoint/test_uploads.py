@@ -11,7 +11,7 @@ async def enter(uploads: Uploads, size: int, held: asyncio.Event, done: asyncio.
         await done.wait()
 
 
-async def test_first_come_first_served() -> None:
+async def test_uploads_are_admitted_in_order() -> None:
     uploads, order = Uploads(10), []
     one, done = asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(enter(uploads, 6, one, done))
@@ -29,7 +29,7 @@ async def test_first_come_first_served() -> None:
     assert order == ["large", "small"]
 
 
-async def test_what_is_not_needed_goes_to_the_next_at_once() -> None:
+async def test_unneeded_memory_goes_to_the_next_upload_at_once() -> None:
     uploads = Uploads(10)
     async with uploads.room(10) as shrink:
         shrink(4)
@@ -43,7 +43,7 @@ async def test_what_is_not_needed_goes_to_the_next_at_once() -> None:
         pass
 
 
-async def test_who_gives_up_waiting_lets_the_next_pass() -> None:
+async def test_giving_up_waiting_lets_the_next_upload_pass() -> None:
     uploads = Uploads(10)
     async with uploads.room(5):
         large = asyncio.create_task(enter(uploads, 10, asyncio.Event(), asyncio.Event()))

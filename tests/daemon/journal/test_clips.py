@@ -34,7 +34,7 @@ def seconds_of(clip: Clip) -> tuple[float, float]:
     return clip.samples[0] / 32767 * 60, clip.samples[-1] / 32767 * 60
 
 
-def test_a_clip_is_what_was_before_and_what_follows(tmp_path: Path) -> None:
+def test_a_clip_has_the_audio_before_and_after_the_alert(tmp_path: Path) -> None:
     made: list[Clip] = []
     clips = CallClips(tmp_path, made.append)
     for start in range(0, 18, 2):
@@ -52,7 +52,7 @@ def test_a_clip_is_what_was_before_and_what_follows(tmp_path: Path) -> None:
     assert seconds_of(clip) == pytest.approx((12.0, 24.0), abs=0.02)
 
 
-def test_an_early_alert_and_an_early_end(tmp_path: Path) -> None:
+def test_an_alert_near_the_start_or_the_end(tmp_path: Path) -> None:
     made: list[Clip] = []
     clips = CallClips(tmp_path, made.append)
     clips.window(window(0, 1.0))
@@ -64,7 +64,7 @@ def test_an_early_alert_and_an_early_end(tmp_path: Path) -> None:
     assert seconds_of(clip) == pytest.approx((0.0, 4.0), abs=0.01)
 
 
-def test_no_clip_of_a_clearing_nor_of_another_channel(tmp_path: Path) -> None:
+def test_clearings_and_other_channels_make_no_clip(tmp_path: Path) -> None:
     made: list[Clip] = []
     clips = CallClips(tmp_path, made.append)
     clips.window(window(0, 4.0))
@@ -74,7 +74,7 @@ def test_no_clip_of_a_clearing_nor_of_another_channel(tmp_path: Path) -> None:
     assert made == []
 
 
-def test_what_is_held_is_bounded(tmp_path: Path) -> None:
+def test_held_audio_is_bounded(tmp_path: Path) -> None:
     clips = CallClips(tmp_path, lambda clip: None)
     for start in range(0, 56, 2):
         clips.window(window(start, start + 4))
@@ -86,7 +86,7 @@ def clip_at(folder: Path, name: str, seconds: float = 1.0) -> Clip:
     return Clip(folder / name, noise.astype(np.int16), 16_000)
 
 
-def test_clips_are_flac_for_their_owner_alone(tmp_path: Path) -> None:
+def test_clips_are_flac_and_readable_only_by_their_owner(tmp_path: Path) -> None:
     folder = ClipFolder(tmp_path / "clips", 30, 1 << 30)
     clip = clip_at(tmp_path / "clips", "a.flac")
     folder._put(clip)
@@ -99,7 +99,7 @@ def test_clips_are_flac_for_their_owner_alone(tmp_path: Path) -> None:
     assert list(tmp_path.glob("clips/*")) == [clip.path]
 
 
-def test_what_is_old_or_too_much_goes(tmp_path: Path) -> None:
+def test_old_or_excess_clips_are_deleted(tmp_path: Path) -> None:
     now = time.time()
     for name, age in (("old", 40), ("a", 3), ("b", 2), ("c", 1)):
         path = tmp_path / f"{name}.flac"
@@ -112,7 +112,7 @@ def test_what_is_old_or_too_much_goes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.flac", "c.flac", "mine.txt"]
 
 
-def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"evidence clips cannot be written to .*: File exists"):
         ClipFolder(tmp_path / "file", 30, 1 << 30)

@@ -44,14 +44,14 @@ def keys(path: Path) -> set[str]:
     return found
 
 
-async def test_true_means_that_it_is_there(store: FailingStore, tmp_path: Path) -> None:
+async def test_true_means_that_it_is_stored(store: FailingStore, tmp_path: Path) -> None:
     journal = Journal(store, Metrics(), stops=False)
     assert await journal.kept(journal.put([call("a")]))
     assert keys(tmp_path / "journal.db") == {"a"}
     await journal.close()
 
 
-async def test_what_waits_shares_a_commit(store: FailingStore, tmp_path: Path) -> None:
+async def test_waiting_records_share_a_commit(store: FailingStore, tmp_path: Path) -> None:
     journal = Journal(store, Metrics(), stops=False)
     store.gate.clear()
     futures = [journal.put([call(str(number))]) for number in range(100)]
@@ -63,7 +63,7 @@ async def test_what_waits_shares_a_commit(store: FailingStore, tmp_path: Path) -
     assert len(keys(tmp_path / "journal.db")) == 100
 
 
-async def test_what_the_database_did_not_take_is_written_later(
+async def test_records_that_the_database_rejected_are_written_later(
     store: FailingStore, tmp_path: Path
 ) -> None:
     metrics = Metrics()
@@ -102,7 +102,7 @@ async def test_the_backlog_is_bounded(store: FailingStore, tmp_path: Path) -> No
     assert len(keys(tmp_path / "journal.db")) == 10
 
 
-async def test_a_commit_that_hangs_counts_as_not_made(store: FailingStore) -> None:
+async def test_a_hanging_commit_counts_as_failed(store: FailingStore) -> None:
     journal = Journal(store, Metrics(), stops=False, answer_seconds=0.05)
     store.gate.clear()
     assert not await journal.kept(journal.put([call("a")]))

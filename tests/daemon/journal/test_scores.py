@@ -21,7 +21,7 @@ def result(end: float, probability: float | None, channel: int = 0) -> WindowRes
     return WindowResult(window, status, score, score, score)
 
 
-def test_windows_are_kept_as_they_were_a_channel_apart() -> None:
+def test_windows_are_stored_per_channel() -> None:
     scores = CallScores()
     for said in (result(1.0, 0.25), result(1.0, 0.5, channel=1), result(2.5, None)):
         scores.window(said)
@@ -31,12 +31,12 @@ def test_windows_are_kept_as_they_were_a_channel_apart() -> None:
     ]
 
 
-def test_nothing_heard_is_nothing_kept() -> None:
+def test_no_windows_give_no_scores() -> None:
     assert CallScores().rows() == []
 
 
 @pytest.mark.parametrize("windows", [8, 9, 10, 1000, 1001])
-def test_a_long_call_is_thinned_evenly_from_its_first_window_to_its_last(windows: int) -> None:
+def test_a_long_call_is_thinned_evenly(windows: int) -> None:
     scores = CallScores(most=8)
     for at in range(windows):
         scores.window(result(at + 1.0, 0.5))

@@ -60,7 +60,7 @@ def summary(of: str, verdict: str = "spoof", channel: int = 0) -> Entry:
     return Entry("dfd_summaries", values | counts | lengths)
 
 
-def test_what_is_written_is_read_and_written_once(journal: str) -> None:
+def test_records_are_written_once_and_read_back(journal: str) -> None:
     store = Store(journal, create=True)
     entries = [
         call("a", labels={"queue": "7"}, token="bank"),
@@ -96,7 +96,7 @@ def detail(of: str) -> list[Entry]:
     ]
 
 
-def test_a_call_is_told_whole_where_that_is_wanted(journal: str) -> None:
+def test_a_call_is_returned_in_full_on_request(journal: str) -> None:
     store = Store(journal, create=True)
     store.write([call("a"), *detail("a"), call("b"), *detail("b")])
     (found,) = store.calls(Query(call="a", whole=True))
@@ -129,7 +129,7 @@ def test_a_journal_of_an_older_daemon_is_read_and_purged(journal: str) -> None:
     older.close()
 
 
-def test_queries_choose(journal: str) -> None:
+def test_queries_filter(journal: str) -> None:
     store = Store(journal, create=True)
     store.write(
         [
@@ -163,7 +163,7 @@ def test_queries_choose(journal: str) -> None:
     store.close()
 
 
-def test_several_processes_may_begin_and_write_at_once(journal: str) -> None:
+def test_several_processes_can_start_and_write_together(journal: str) -> None:
     def work(name: str) -> None:
         store = Store(journal, create=True)
         for number in range(20):
@@ -180,7 +180,7 @@ def test_several_processes_may_begin_and_write_at_once(journal: str) -> None:
     store.close()
 
 
-def test_a_batch_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_batch_is_written_atomically(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "journal.db"), create=True)
     with pytest.raises(JournalError, match="NOT NULL"):
         store.write([call("a"), alert("1", "a", channel=None)])
@@ -188,7 +188,7 @@ def test_a_batch_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     store.close()
 
 
-def test_others_may_not_read_the_file(tmp_path: Path) -> None:
+def test_other_users_cannot_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     Store(str(path), create=True).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -26,7 +26,7 @@ def descriptor() -> Iterator[int]:
     os.close(made)
 
 
-def test_places_are_those_of_all_workers(descriptor: int) -> None:
+def test_slots_are_shared_by_all_workers(descriptor: int) -> None:
     one, other = (SharedLedger(descriptor, 2, worker) for worker in (0, 1))
     assert [one.take("a", 2), other.take("a", 2), one.take("a", 2)] == [True, True, False]
     assert other.take("b", 1)  # another name has its own
@@ -36,7 +36,7 @@ def test_places_are_those_of_all_workers(descriptor: int) -> None:
     assert [other.take("a", 2), other.take("a", 2), other.take("a", 2)] == [True, True, False]
 
 
-def test_what_is_spent_is_that_of_one_day(descriptor: int) -> None:
+def test_usage_is_counted_per_day(descriptor: int) -> None:
     one, other = (SharedLedger(descriptor, 2, worker) for worker in (0, 1))
     one.spend("a", 40, 5)
     other.spend("a", 30, 5)
@@ -46,7 +46,7 @@ def test_what_is_spent_is_that_of_one_day(descriptor: int) -> None:
     assert one.spent("a", 6) == 3
 
 
-def test_processes_that_race_take_no_place_twice(descriptor: int) -> None:
+def test_racing_processes_never_take_a_slot_twice(descriptor: int) -> None:
     both = [
         subprocess.Popen(
             [sys.executable, "-c", TAKE, str(descriptor), worker],
@@ -61,7 +61,7 @@ def test_processes_that_race_take_no_place_twice(descriptor: int) -> None:
     assert SharedLedger(descriptor, 2, 0).spent("token a", 7) == 200
 
 
-def test_names_beyond_all_rows_are_counted_in_the_process(descriptor: int) -> None:
+def test_names_beyond_the_table_are_counted_in_the_process(descriptor: int) -> None:
     ledger = SharedLedger(descriptor, 2, 0)
     names = [f"jwt:{number}" for number in range(9000)]
     assert all(ledger.take(name, 1) for name in names)

@@ -14,7 +14,7 @@ print(sum(counts.acquire_stream(int(sys.argv[2]), 500) for _ in range(400)))
 """
 
 
-def test_windows_are_seen_by_all_who_map_them() -> None:
+def test_windows_are_visible_in_every_mapping() -> None:
     descriptor = WindowSlots.allocate(3, 5)
     ours, theirs = WindowSlots(descriptor, 5), WindowSlots(descriptor, 5)
     os.close(descriptor)
@@ -24,7 +24,7 @@ def test_windows_are_seen_by_all_who_map_them() -> None:
     assert theirs.rows[1].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_places_are_counted_over_all_workers() -> None:
+def test_slots_are_counted_over_all_workers() -> None:
     counts = SharedCounts(SharedCounts.allocate(2, 1), 2, 1)
     assert [counts.acquire_stream(worker, 3) for worker in (0, 1, 1, 0)] == [
         True,
@@ -39,7 +39,7 @@ def test_places_are_counted_over_all_workers() -> None:
     assert counts.streams == 1
 
 
-def test_no_place_is_given_twice_to_processes_that_race() -> None:
+def test_racing_processes_never_get_the_same_slot() -> None:
     descriptor = SharedCounts.allocate(2, 1)
     both = [
         subprocess.Popen(
@@ -56,7 +56,7 @@ def test_no_place_is_given_twice_to_processes_that_race() -> None:
     os.close(descriptor)
 
 
-def test_the_load_of_an_instance_is_that_of_all_workers() -> None:
+def test_the_load_of_an_instance_includes_all_workers() -> None:
     descriptor = SharedCounts.allocate(3, 2)
     counts = SharedCounts(descriptor, 3, 2)
     counts.add_load(1, 0, 2)

@@ -11,7 +11,7 @@ def page(*parts: Metrics) -> list[str]:
     return generate_latest(registry).decode().splitlines()
 
 
-def test_counts_are_added_and_states_are_not() -> None:
+def test_counters_are_added_and_states_are_not() -> None:
     first, second = Metrics(), Metrics()
     for metrics, streams in ((first, 2), (second, 3)):
         metrics.streams_active.set(streams)
@@ -38,7 +38,7 @@ def test_counts_are_added_and_states_are_not() -> None:
     assert "dfd_ready 0.0" in page(first, second)
 
 
-def test_one_page_says_what_each_process_would() -> None:
+def test_the_merged_page_has_the_metrics_of_each_process() -> None:
     """Each metric once, with its help and its type."""
     metrics = Metrics()
     alone = generate_latest(metrics.registry).decode().splitlines()
@@ -48,7 +48,7 @@ def test_one_page_says_what_each_process_would() -> None:
     assert len(merged) == len(set(merged))
 
 
-def test_what_a_process_counted_stays_when_it_is_gone() -> None:
+def test_counts_of_an_ended_process_are_kept() -> None:
     gone = Metrics()
     gone.streams_active.set(4)
     gone.streams.labels("cancelled").inc(4)

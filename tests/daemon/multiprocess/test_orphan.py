@@ -13,7 +13,7 @@ time.sleep(60)  # as an event loop that stands still
 """
 
 
-def test_it_ends_though_it_hangs_and_not_before() -> None:
+def test_a_hung_process_ends_after_its_supervisor() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         hung = subprocess.Popen(

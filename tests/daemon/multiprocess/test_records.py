@@ -16,7 +16,7 @@ async def linked(records: list[Any], lost: list[bool]) -> tuple[RecordLink, sock
     return link, theirs
 
 
-async def test_records_come_whole_however_they_are_cut() -> None:
+async def test_records_are_complete_however_they_are_split() -> None:
     records: list[Any] = []
     lost: list[bool] = []
     link, theirs = await linked(records, lost)
@@ -34,7 +34,7 @@ async def test_records_come_whole_however_they_are_cut() -> None:
     link.close()
 
 
-async def test_what_is_said_in_one_turn_is_one_write() -> None:
+async def test_records_of_one_loop_iteration_are_one_write() -> None:
     link, theirs = await linked([], [])
     with theirs:
         for number in range(3):

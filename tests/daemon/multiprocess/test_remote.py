@@ -127,7 +127,7 @@ def statuses(outcomes: Sequence[Outcome]) -> list[WindowStatus]:
     return [outcome.status for outcome in outcomes]
 
 
-async def test_a_window_is_scored_by_another_process_as_by_this_one(bench: Make) -> None:
+async def test_another_process_scores_windows_the_same(bench: Make) -> None:
     b = bench()
     await b.add()
     outcome = await b.submit()
@@ -157,7 +157,7 @@ async def test_a_poisonous_window_fails_alone(bench: Make) -> None:
     assert outcomes[3].spoof_llr is None
 
 
-async def test_windows_beyond_the_slots_wait_for_one(bench: Make) -> None:
+async def test_windows_beyond_the_slots_wait(bench: Make) -> None:
     b = bench(slots=3)
     instance = await b.add(closed=True)
     futures = [b.submit(10 + at, due=60.0 - at) for at in range(8)]
@@ -181,7 +181,7 @@ async def test_a_full_queue_sheds_live_windows(bench: Make) -> None:
     assert statuses(await asyncio.gather(*futures)) == [SCORED, SCORED, SHED, SCORED]
 
 
-async def test_early_windows_that_wait_are_needless_once_the_next_one_comes(bench: Make) -> None:
+async def test_waiting_early_windows_are_dropped_when_the_next_one_comes(bench: Make) -> None:
     b = bench(slots=1)
     instance = await b.add(closed=True)
     first, early, whole = b.submit(10), b.submit(11, kind=Kind.EARLY), b.submit(12)
@@ -190,7 +190,7 @@ async def test_early_windows_that_wait_are_needless_once_the_next_one_comes(benc
     assert statuses(await asyncio.gather(first, whole)) == [SCORED] * 2
 
 
-async def test_windows_go_to_the_instance_that_has_the_least_to_do(bench: Make) -> None:
+async def test_windows_go_to_the_least_loaded_instance(bench: Make) -> None:
     b = bench()
     slow, quick = await b.add(0, closed=True), await b.add(1)
     futures = [b.submit(10)]
@@ -204,7 +204,7 @@ async def test_windows_go_to_the_instance_that_has_the_least_to_do(bench: Make) 
     assert slow.lengths == [10]
 
 
-async def test_windows_of_an_instance_that_dies_go_to_another(bench: Make) -> None:
+async def test_windows_of_a_dead_instance_go_to_another(bench: Make) -> None:
     b = bench()
     await b.add(0, closed=True)
     futures = [b.submit(10 + at) for at in range(3)]
@@ -216,7 +216,7 @@ async def test_windows_of_an_instance_that_dies_go_to_another(bench: Make) -> No
     assert (b.shared.load(0), b.shared.load(1)) == (0, 0)
 
 
-async def test_only_what_was_alone_with_a_dying_instance_has_failed(bench: Make) -> None:
+async def test_only_a_window_alone_in_a_dying_instance_fails(bench: Make) -> None:
     b = bench()
     await b.add(0, closed=True)
     suspects = [b.submit(10 + at, lane=at) for at in range(3)]
@@ -234,7 +234,7 @@ async def test_only_what_was_alone_with_a_dying_instance_has_failed(bench: Make)
     assert (await b.submit(14)).status is SCORED
 
 
-async def test_a_suspect_is_tried_when_nothing_else_is_out(bench: Make) -> None:
+async def test_a_suspect_window_is_tried_alone(bench: Make) -> None:
     b = bench()
     await b.add(0, closed=True)
     busy = await b.add(1, closed=True)
@@ -246,7 +246,7 @@ async def test_a_suspect_is_tried_when_nothing_else_is_out(bench: Make) -> None:
     assert busy.lengths == [11, 10]
 
 
-async def test_windows_wait_for_the_next_instance_while_there_is_none(bench: Make) -> None:
+async def test_windows_wait_while_there_is_no_instance(bench: Make) -> None:
     b = bench()
     before = b.submit(10)
     await b.add(0, closed=True)
@@ -274,7 +274,7 @@ async def test_live_windows_are_shed_when_no_instance_comes_in_time(bench: Make)
     assert after.lengths == [12]
 
 
-async def test_an_instance_that_is_replaced_under_its_number(bench: Make) -> None:
+async def test_an_instance_is_replaced_under_its_number(bench: Make) -> None:
     b = bench()
     old = await b.add(0, closed=True)
     future = b.submit(10)
@@ -300,7 +300,7 @@ async def test_a_closed_stream_is_never_run(bench: Make) -> None:
     assert instance.lengths == [10, 12]
 
 
-async def test_a_stream_in_a_hurry_goes_on(bench: Make) -> None:
+async def test_a_fast_stream_continues(bench: Make) -> None:
     b = bench()
     instance = await b.add(closed=True)
     shed = b.submit(10)
@@ -310,7 +310,7 @@ async def test_a_stream_in_a_hurry_goes_on(bench: Make) -> None:
     assert (await b.submit(11)).status is SCORED
 
 
-async def test_an_instance_forgets_a_worker_that_is_gone(bench: Make) -> None:
+async def test_an_instance_forgets_a_lost_worker(bench: Make) -> None:
     b = bench()
     instance = await b.add(closed=True, batch_buckets=(1,))
     futures = [b.submit(10 + at) for at in range(3)]
@@ -322,7 +322,7 @@ async def test_an_instance_forgets_a_worker_that_is_gone(bench: Make) -> None:
     assert instance.lengths in ([], [10])
 
 
-async def test_a_lane_that_an_instance_does_not_know_is_not_run(bench: Make) -> None:
+async def test_windows_of_an_unknown_lane_are_not_run(bench: Make) -> None:
     b = bench()
     await b.add()
     stranger = type(b.lanes[0])(number=99)  # type: ignore[call-arg]
@@ -331,7 +331,7 @@ async def test_a_lane_that_an_instance_does_not_know_is_not_run(bench: Make) -> 
     assert (await b.submit()).status is SHED
 
 
-async def test_the_end_leaves_nobody_waiting(bench: Make) -> None:
+async def test_closing_resolves_all_waiting_windows(bench: Make) -> None:
     b = bench(slots=1)
     await b.add(closed=True)
     futures = [b.submit(), b.submit()]

@@ -120,7 +120,7 @@ def health(daemon: SupervisorProcess) -> int:
         return int(answer.status)
 
 
-def test_the_front_serves_as_long_as_it_is_asked_to(start: Start) -> None:
+def test_the_front_serves_until_it_is_told_to_end(start: Start) -> None:
     """Two workers, two instances; signals, drain, log, and nothing left behind."""
     daemon = start(workers=2, device="cpu,cpu", grace_seconds=20.0)
     assert len(daemon.children("worker")) == len(daemon.children("instance")) == 2
@@ -158,7 +158,7 @@ def test_two_instances_share_the_windows(start: Start) -> None:
     assert daemon.figure("dfd_batch_size_sum") == len(call.windows)
 
 
-def test_places_and_metrics_are_those_of_all_workers(start: Start) -> None:
+def test_slots_and_metrics_cover_all_workers(start: Start) -> None:
     daemon = start(workers=3, max_streams=5)
     calls = [Call(daemon) for _ in range(8)]
     refused = [call for call in calls if call.failure is not None]
@@ -179,7 +179,7 @@ def test_places_and_metrics_are_those_of_all_workers(start: Start) -> None:
     assert daemon.figure("dfd_errors_total", code="RESOURCE_EXHAUSTED", reason="SERVER_FULL") == 3
 
 
-def test_a_worker_that_dies_takes_its_own_streams_only(start: Start) -> None:
+def test_a_dying_worker_loses_only_its_own_streams(start: Start) -> None:
     daemon = start(workers=2, max_streams=10)
     calls = [Call(daemon) for _ in range(8)]
     for call in calls:
@@ -205,7 +205,7 @@ def test_a_worker_that_dies_takes_its_own_streams_only(start: Start) -> None:
         call.finish()
 
 
-def test_an_instance_that_dies_is_replaced(start: Start) -> None:
+def test_a_dead_instance_is_replaced(start: Start) -> None:
     daemon = start(workers=2)
     daemon.gate.touch()
     calls = [Call(daemon) for _ in range(4)]
@@ -247,7 +247,7 @@ def test_a_window_that_kills_instances_fails_alone_in_the_end(start: Start) -> N
     )
 
 
-def test_a_supervisor_that_is_killed_leaves_nothing(start: Start) -> None:
+def test_a_killed_supervisor_leaves_no_processes(start: Start) -> None:
     daemon = start(workers=2)
     children = daemon.children()
     assert len(children) == 3
@@ -265,7 +265,7 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
     assert daemon.end(signal.SIGINT) == 1
 
 
-def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     daemon = SupervisorProcess(
         tmp_path, loader="dfd.daemon.load:load_model", model=str(tmp_path / "nowhere")
     )
@@ -288,7 +288,7 @@ def test_the_same_window_gives_the_same_score_in_any_process(start: Start) -> No
     assert len(scores[0]) >= 6
 
 
-async def test_clients_go_on_when_every_worker_dies(start: Start) -> None:
+async def test_clients_continue_when_every_worker_dies(start: Start) -> None:
     daemon = await asyncio.to_thread(start, workers=2)
     samples = noise(8.0)
     half = len(samples) // 2

@@ -18,7 +18,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def test_a_file_holds_keys_a_line_each(tmp_path: Path) -> None:
+def test_a_file_has_one_key_per_line(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"# of May\n{ONE}\n\n{OTHER}\n")
     one, other = read_keys(path)
@@ -36,12 +36,12 @@ def test_a_file_without_a_proper_key_is_refused(tmp_path: Path, content: str) ->
     assert "short" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read the resume key"):
         read_keys(tmp_path / "missing")
 
 
-def test_the_environment_holds_the_secret_itself(
+def test_the_environment_contains_the_secret_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "keys"
@@ -50,7 +50,7 @@ def test_the_environment_holds_the_secret_itself(
     assert read_keys(None) == read_keys(path)
 
 
-def test_a_key_is_made_once_and_nobody_else_may_read_it(state: Path) -> None:
+def test_a_key_is_made_once_and_readable_only_by_its_owner(state: Path) -> None:
     made = read_keys(None)
     path = state / "dfd" / "resume.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -58,12 +58,12 @@ def test_a_key_is_made_once_and_nobody_else_may_read_it(state: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["resume.key"]
 
 
-def test_systemd_says_where_state_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_names_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "var"))
     assert read_keys(None) == read_keys(tmp_path / "var" / "resume.key")
 
 
-def test_a_user_without_a_place_for_state_has_a_key_for_the_time_being(
+def test_without_a_state_folder_there_is_a_temporary_key(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")

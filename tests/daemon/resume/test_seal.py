@@ -30,7 +30,7 @@ STATE = judged()
 SEALED = Seal((KEY,), AGE).sign(BINDING, "d00d", STATE)
 
 
-def test_what_was_closed_is_opened_to_the_last_bit() -> None:
+def test_a_sealed_state_is_opened_unchanged() -> None:
     opened = Seal((KEY,), AGE).open(SEALED, BINDING)
     assert opened.state == STATE
     assert opened.call == "d00d"
@@ -40,7 +40,7 @@ def test_a_state_is_small() -> None:
     assert len(SEALED) < 1200
 
 
-def test_keys_are_changed_without_a_break() -> None:
+def test_keys_are_rotated_without_interruption() -> None:
     both = Seal((OTHER_KEY, KEY), AGE)
     assert both.open(SEALED, BINDING).state == STATE
     with pytest.raises(RefusedStateError, match="--resume-key"):
@@ -48,7 +48,7 @@ def test_keys_are_changed_without_a_break() -> None:
 
 
 @given(at=st.integers(0, len(SEALED) - 1), flip=st.integers(1, 255))
-def test_no_byte_may_be_changed(at: int, flip: int) -> None:
+def test_any_changed_byte_is_refused(at: int, flip: int) -> None:
     forged = bytearray(SEALED)
     forged[at] ^= flip
     with pytest.raises(RefusedStateError):
@@ -56,7 +56,7 @@ def test_no_byte_may_be_changed(at: int, flip: int) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
+def test_forged_states_are_refused(raw: bytes) -> None:
     for start in (b"", SEALED[:5], SEALED[:37]):
         with pytest.raises(RefusedStateError):
             Seal((KEY,), AGE).open(start + raw, BINDING)
@@ -71,12 +71,12 @@ def test_what_anyone_makes_up_is_refused(raw: bytes) -> None:
         ({"configuration": "beef"}, "another configuration"),
     ],
 )
-def test_it_serves_nothing_but_what_it_belongs_to(change: dict[str, str], why: str) -> None:
+def test_a_state_is_bound_to_its_stream(change: dict[str, str], why: str) -> None:
     with pytest.raises(RefusedStateError, match=why):
         Seal((KEY,), AGE).open(SEALED, replace(BINDING, **change))
 
 
-def test_it_does_not_last_for_ever() -> None:
+def test_a_state_expires() -> None:
     closed = Seal((KEY,), 60.0, lambda: 1000.0).sign(BINDING, "", STATE)
     assert Seal((KEY,), 60.0, lambda: 1059.0).open(closed, BINDING).at == 1000.0
     for now in (1061.0, 960.0):  # or its maker's clock is wrong
@@ -84,7 +84,7 @@ def test_it_does_not_last_for_ever() -> None:
             Seal((KEY,), 60.0, functools.partial(float, now)).open(closed, BINDING)
 
 
-def test_what_is_signed_and_yet_no_state_is_refused() -> None:
+def test_signed_content_that_is_no_state_is_refused() -> None:
     """Another version of dfd, that has the key too."""
     import hmac
     import zlib

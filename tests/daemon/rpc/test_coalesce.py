@@ -14,7 +14,7 @@ def test_small_chunks_are_joined() -> None:
     assert list(c.flush()) == []
 
 
-def test_a_large_chunk_goes_on_at_once() -> None:
+def test_a_large_chunk_is_passed_on_at_once() -> None:
     content = bytes(100)
     ((got, offset),) = Coalescer(2, 8).push(content, None)
     assert got is content
@@ -29,7 +29,7 @@ def test_a_gap_is_kept() -> None:
     assert list(c.flush()) == [(b"ef", None)]
 
 
-def test_what_is_not_whole_goes_on_by_itself() -> None:
+def test_partial_frames_are_passed_on_separately() -> None:
     c = Coalescer(2, 8)
     assert list(c.push(b"ab", None)) == []
     assert list(c.push(b"cde", None)) == [(b"ab", None), (b"cde", None)]

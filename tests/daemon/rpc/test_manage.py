@@ -77,7 +77,7 @@ async def windows_of(h: Any, seconds: float = 4.0) -> list[float]:
     return [window.window_score.spoof_llr for window in found.windows]
 
 
-async def test_a_model_is_loaded_activated_and_taken_back(serve: Serve) -> None:
+async def test_a_model_is_loaded_activated_and_rolled_back(serve: Serve) -> None:
     h = await start(serve)
     loaded = await manage(h, LOAD, source="better")
     assert (loaded.active.name, loaded.waiting.name) == ("fake", "better")
@@ -97,7 +97,7 @@ async def test_a_model_is_loaded_activated_and_taken_back(serve: Serve) -> None:
     assert (told.active.name, told.previous.name) == ("better", "fake")
 
 
-async def test_running_streams_go_on_with_the_new_model_and_are_told(serve: Serve) -> None:
+async def test_running_streams_continue_with_the_new_model_and_are_notified(serve: Serve) -> None:
     h = await start(serve)
     call = h.stub.StreamingDetect()
     await call.write(config_request())
@@ -159,7 +159,7 @@ async def test_what_cannot_be_loaded_is_refused_with_the_reason(serve: Serve) ->
     )
 
 
-async def test_without_a_loaded_one_there_is_nothing_to_activate(serve: Serve) -> None:
+async def test_without_a_loaded_model_there_is_nothing_to_activate(serve: Serve) -> None:
     h = await start(serve)
     assert "load one first" in (await refusal(h, ACTIVATE))[1]
     assert "no model to go back to" in (await refusal(h, ROLLBACK))[1]
@@ -172,7 +172,7 @@ async def test_it_is_off_unless_allowed(serve: Serve) -> None:
     assert "--allow-admin" in message
 
 
-async def test_with_tokens_the_right_is_asked_for(serve: Serve, tmp_path: Path) -> None:
+async def test_with_tokens_the_right_is_required(serve: Serve, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text(
         '[[tokens]]\nname = "a"\ntoken = "secret-of-a"\nallow = ["admin"]\n'
@@ -187,7 +187,7 @@ async def test_with_tokens_the_right_is_asked_for(serve: Serve, tmp_path: Path) 
     assert (await manage(h, LOAD, source="better", **allowed)).waiting.name == "better"
 
 
-async def test_part_of_a_fusion_stays(serve: Serve) -> None:
+async def test_a_member_of_a_fusion_is_not_replaced(serve: Serve) -> None:
     h = await start(serve, model=("fake", "better"), fuse=("fake+better",))
     for name in ("fake", "fake+better"):
         assert (await refusal(h, LOAD, model=name, source="nan"))[0] == "MODEL_FIXED"

@@ -20,7 +20,7 @@ class Wire:
         self.names.append(pb.StreamingDetectResponse.FromString(raw).warning.reason)
 
 
-async def test_in_order_with_what_is_urgent_before_all_but_the_first() -> None:
+async def test_urgent_messages_precede_all_but_the_first() -> None:
     box, wire, written = Outbox(), Wire(), []
     wire.open.set()
     box.put(message("started"), lambda: written.append("started"))
@@ -40,7 +40,7 @@ async def test_in_order_with_what_is_urgent_before_all_but_the_first() -> None:
     assert written == ["started"]
 
 
-async def test_it_tells_since_when_a_message_is_not_taken() -> None:
+async def test_it_knows_how_long_a_message_has_been_waiting() -> None:
     box, wire = Outbox(), Wire()
     before = asyncio.get_running_loop().time()
     writing = asyncio.create_task(box.write_all(wire.write))
@@ -56,7 +56,7 @@ async def test_it_tells_since_when_a_message_is_not_taken() -> None:
     assert box.writing_since is None
 
 
-async def test_it_says_when_it_is_full() -> None:
+async def test_it_reports_when_it_is_full() -> None:
     box, wire = Outbox(capacity=2), Wire()
     writing = asyncio.create_task(box.write_all(wire.write))
     for name in "abc":
@@ -73,7 +73,7 @@ async def test_it_says_when_it_is_full() -> None:
     assert wire.names == ["a", "b", "c"]
 
 
-async def test_what_is_abandoned_is_forgotten() -> None:
+async def test_abandoned_messages_are_dropped() -> None:
     box, wire = Outbox(), Wire()
     wire.open.set()
     box.put(message("a"))

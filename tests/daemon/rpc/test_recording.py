@@ -32,7 +32,7 @@ async def refused(h: Client, message: pb.DetectRequest) -> Failure:
     return unpack(caught.value)
 
 
-async def test_a_recording_is_scored_as_its_stream_is(connect: Connect) -> None:
+async def test_a_recording_is_scored_like_its_stream(connect: Connect) -> None:
     h = await connect()
     samples = noise(9.7, level=0.3)
     streamed = await h.converse([config_request(), *chunks(samples)])
@@ -52,7 +52,7 @@ async def test_an_empty_recording(connect: Connect) -> None:
     assert list(got.windows) == []
 
 
-async def test_a_long_recording_lets_streams_go_on(connect: Connect) -> None:
+async def test_a_long_recording_does_not_block_streams(connect: Connect) -> None:
     h = await connect()
     long = asyncio.ensure_future(h.stub.Detect(request(noise(1.0).tobytes() * 300)))
     got = await h.converse([config_request(), *chunks(noise(3.0))])
@@ -70,7 +70,7 @@ async def test_a_long_recording_lets_streams_go_on(connect: Connect) -> None:
         (pb.DetectRequest(audio=b"ab"), "INVALID_ARGUMENT", "INVALID_ENCODING"),
     ],
 )
-async def test_what_is_refused(
+async def test_invalid_input_is_refused(
     serve: Serve, message: pb.DetectRequest, code: str, reason: str
 ) -> None:
     h = await serve(max_recording_bytes=2000)

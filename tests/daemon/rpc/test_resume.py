@@ -53,14 +53,14 @@ def facts(got: Outcome) -> dict[int, tuple[Any, ...]]:
     }
 
 
-async def test_no_checkpoints_come_unasked(connect: Connect) -> None:
+async def test_checkpoints_are_sent_only_on_request(connect: Connect) -> None:
     h = await connect()
     got = await h.converse([config_request(), *chunks(SPEECH)])
     assert not checkpoints(got)
     assert not got.responses[0].started.effective_config.checkpoints
 
 
-async def test_a_stream_goes_on_from_any_checkpoint_as_if_it_had_not_broken(
+async def test_a_stream_resumes_from_any_checkpoint_as_if_unbroken(
     connect: Connect,
 ) -> None:
     h = await connect()
@@ -77,7 +77,7 @@ async def test_a_stream_goes_on_from_any_checkpoint_as_if_it_had_not_broken(
         assert not again.of("alert") or at is found[0]
 
 
-async def test_alerts_and_summaries_alone_come_with_checkpoints_too(connect: Connect) -> None:
+async def test_checkpoints_come_without_window_results_too(connect: Connect) -> None:
     h = await connect()
     first = ask()
     first.config.window_results = False
@@ -90,7 +90,7 @@ async def test_alerts_and_summaries_alone_come_with_checkpoints_too(connect: Con
     assert again.summary == got.summary
 
 
-async def test_what_is_lost_between_two_servers_is_the_gap(serve: Serve) -> None:
+async def test_audio_lost_between_two_servers_is_the_gap(serve: Serve) -> None:
     h = await serve()
     at = checkpoints(await h.converse([ask(), *chunks(SPEECH)]))[4]
     begin = at.resume_offset + 2 * RATE
@@ -101,7 +101,7 @@ async def test_what_is_lost_between_two_servers_is_the_gap(serve: Serve) -> None
     assert channel.audio_duration.ToMilliseconds() == 9400
 
 
-async def test_watchers_see_the_alert_that_stands(serve: Serve) -> None:
+async def test_watchers_see_the_active_alert(serve: Serve) -> None:
     h = await serve(FakeDetector(make_spec(cumulative_threshold=0.1, rolling_threshold=0.1)))
     loud = noise(9.4, level=0.3)
     whole = await h.converse([ask(), *chunks(loud)])
@@ -139,7 +139,7 @@ def turned(state: bytes, at: int) -> bytes:
         (lambda s: s, {"alert_policy": pb.AlertPolicy(hysteresis=0.3)}, "another configuration"),
     ],
 )
-async def test_a_state_that_is_not_the_servers_own_is_refused_and_harms_nobody(
+async def test_a_foreign_state_is_refused_without_side_effects(
     serve: Serve, spoil: Any, config: dict[str, Any], why: str
 ) -> None:
     h = await serve()
@@ -174,7 +174,7 @@ async def test_a_state_of_another_model_key_or_time_is_refused(
         assert why in got.of("warning")[0].message
 
 
-async def test_a_draining_server_hands_the_stream_over_whole(serve: Serve) -> None:
+async def test_a_draining_server_hands_over_the_whole_stream(serve: Serve) -> None:
     """It cuts no last window, for there is another server that will."""
     h = await serve(grace_seconds=1.0)
     whole = await h.converse([ask(), *chunks(SPEECH)])

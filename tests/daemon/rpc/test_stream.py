@@ -52,7 +52,7 @@ async def test_started_results_and_summary(connect: Connect) -> None:
     assert h.active == 0
 
 
-async def test_the_server_names_a_stream_that_has_no_name(connect: Connect) -> None:
+async def test_the_server_assigns_an_id_to_a_stream_without_one(connect: Connect) -> None:
     h = await connect()
     first, second = [(await h.converse([config_request()])).responses[0] for _ in range(2)]
     assert first.started.stream_id
@@ -93,7 +93,7 @@ async def test_results_come_while_the_client_waits(connect: Connect) -> None:
     assert (await read_all(call)).failure is None
 
 
-async def test_channels_are_tracks_of_their_own(connect: Connect) -> None:
+async def test_each_channel_is_a_track(connect: Connect) -> None:
     h = await connect()
     quiet, loud = noise(4.0, 1, 0.05), noise(4.0, 2, 0.25)
     stereo = np.column_stack([quiet, loud]).ravel()
@@ -132,7 +132,7 @@ async def test_without_window_results_alerts_and_warnings_remain(connect: Connec
     assert h.figure("dfd_warnings_total", reason="AUDIO_GAP") == 1
 
 
-async def test_offsets_that_follow_are_no_gaps(connect: Connect) -> None:
+async def test_contiguous_offsets_are_not_gaps(connect: Connect) -> None:
     h = await connect()
     samples = noise(3.0)
     requests = [
@@ -167,7 +167,7 @@ async def test_small_chunks_reach_the_core_in_few_pieces(
     assert max(sizes) == round(2 * RATE * longest)
 
 
-async def test_audio_that_is_held_is_judged_when_the_server_ends_the_stream(serve: Serve) -> None:
+async def test_held_audio_is_judged_when_the_server_ends_the_stream(serve: Serve) -> None:
     h = await serve(max_stream_seconds=0.3)
     call = h.stub.StreamingDetect()
     await call.write(config_request())

@@ -42,7 +42,7 @@ async def test_a_window_that_cannot_be_scored_fails_alone(connect: Connect) -> N
     assert both[0].summary.channels[0].windows_failed == 2
 
 
-async def test_a_fault_ends_its_stream_and_no_other(
+async def test_an_internal_error_ends_only_its_own_stream(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from dfd.streaming.session import StreamSession
@@ -90,7 +90,7 @@ async def test_a_fault_while_resolving(serve: Serve, monkeypatch: pytest.MonkeyP
     assert got.failure.code == grpc.StatusCode.INTERNAL
 
 
-async def test_a_live_stream_is_shed_and_told(serve: Serve) -> None:
+async def test_a_live_stream_is_shed_and_warned(serve: Serve) -> None:
     """The device stands still while audio comes in real time."""
     spec = make_spec(window_samples=RATE, hop_samples=RATE // 4)
     h = await serve(FakeDetector(spec), deadline_seconds=0.3)

@@ -71,7 +71,7 @@ async def test_a_broken_contract_ends_with_a_summary(
     assert h.active == 0
 
 
-async def test_what_was_sent_before_a_mistake_is_judged(connect: Connect) -> None:
+async def test_audio_sent_before_a_mistake_is_judged(connect: Connect) -> None:
     h = await connect()
     got = await h.converse([config_request(), *chunks(noise(3.0)), config_request()])
     assert got.failure is not None
@@ -96,7 +96,7 @@ async def test_the_config_comes_first(connect: Connect, first: str) -> None:
     assert h.figure("dfd_streams_total", end="refused") == 1
 
 
-async def test_garbage_in_mid_stream(connect: Connect) -> None:
+async def test_garbage_in_the_middle_of_a_stream(connect: Connect) -> None:
     h = await connect()
     raw: Any = h.channel.stream_stream("/dfd.v1.DetectionService/StreamingDetect")
     got = await read_all(raw(iter([config_request().SerializeToString(), b"\xff\xff"])))

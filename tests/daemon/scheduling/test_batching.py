@@ -17,11 +17,11 @@ from dfd.daemon.scheduling.batching import (
     ("waiting", "size"),
     [(1, 1), (2, 2), (3, 4), (4, 4), (5, 4), (6, 8), (7, 8), (8, 8), (11, 8), (12, 16), (99, 16)],
 )
-def test_a_bucket_is_filled_or_nearly(waiting: int, size: int) -> None:
+def test_a_bucket_is_filled_or_nearly_full(waiting: int, size: int) -> None:
     assert choose_bucket(waiting, (1, 2, 4, 8, 16)) == size
 
 
-def test_the_smallest_bucket_takes_what_fills_none() -> None:
+def test_the_smallest_bucket_takes_the_remainder() -> None:
     assert choose_bucket(1, (4, 8)) == 4
 
 
@@ -54,7 +54,7 @@ def waiting(lane: Lane, due_at: float, kind: Kind = Kind.LIVE) -> Task:
     return Task(lane, np.zeros(1, np.float32), 0.0, due_at, kind, 0, future)
 
 
-async def test_who_lost_least_gives_way_first() -> None:
+async def test_the_stream_that_lost_least_gives_way_first() -> None:
     queue = DueQueue()
     lanes = [Lane(judged=8, shed=8), Lane(judged=8, shed=4), Lane(judged=8, shed=0)]
     for lane in lanes:
@@ -66,7 +66,7 @@ async def test_who_lost_least_gives_way_first() -> None:
     assert queue.pop_hopeless(0.0, 1.0) == []
 
 
-async def test_nothing_is_given_up_that_can_be_in_time() -> None:
+async def test_nothing_is_shed_that_can_be_in_time() -> None:
     queue = DueQueue()
     for place in range(1, 9):
         queue.push(waiting(Lane(), float(place)))
@@ -74,7 +74,7 @@ async def test_nothing_is_given_up_that_can_be_in_time() -> None:
     assert len(queue.pop_hopeless(0.5, 1.0)) == 1
 
 
-async def test_patient_windows_are_not_given_up_and_one_is_always_left() -> None:
+async def test_patient_windows_are_not_shed_and_one_is_always_left() -> None:
     queue = DueQueue()
     for _ in range(3):
         queue.push(waiting(Lane(), 1.0, Kind.PATIENT))

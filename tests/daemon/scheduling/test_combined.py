@@ -117,7 +117,7 @@ async def test_every_member_scores_and_their_llrs_are_added() -> None:
     assert two.metrics.value("dfd_member_windows_total", model="b", status="scored") == 1.0
 
 
-async def test_a_late_member_holds_up_nobody_past_the_deadline() -> None:
+async def test_a_late_member_delays_nothing_past_the_deadline() -> None:
     two = Two("fusion")
     future = two.submit(due_in=0.05)
     two.a.say(scored(-2.0))
@@ -128,7 +128,7 @@ async def test_a_late_member_holds_up_nobody_past_the_deadline() -> None:
     await settle()
 
 
-async def test_past_the_deadline_the_first_that_comes_decides() -> None:
+async def test_past_the_deadline_the_first_result_decides() -> None:
     two = Two("fusion")
     future = two.submit(due_in=0.0)
     await asyncio.sleep(0.01)
@@ -153,7 +153,7 @@ async def test_a_patient_window_waits_for_all() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "together"), [(FAILED, FAILED, FAILED), (SHED, FAILED, FAILED), (SHED, SHED, SHED)]
 )
-async def test_without_a_score_there_is_none(
+async def test_without_scores_there_is_no_score(
     a: WindowStatus, b: WindowStatus, together: WindowStatus
 ) -> None:
     two = Two("fusion")
@@ -164,7 +164,7 @@ async def test_without_a_score_there_is_none(
     assert (outcome.status, outcome.spoof_llr) == (together, None)
 
 
-async def test_a_member_that_raises_has_failed() -> None:
+async def test_an_exception_of_a_member_is_a_failure() -> None:
     two = Two("fusion")
     future = two.submit()
     two.a.asked[0][0].set_exception(ValueError("a fault"))
@@ -173,7 +173,7 @@ async def test_a_member_that_raises_has_failed() -> None:
 
 
 @pytest.mark.parametrize("how", ["fusion", "cascade"])
-async def test_a_stream_is_known_to_all_members_until_it_ends(how: str) -> None:
+async def test_a_stream_has_a_lane_in_every_member_until_it_ends(how: str) -> None:
     two = Two(how)
     assert len(two.a.open) == len(two.b.open) == 1
     future = two.submit()
@@ -183,7 +183,7 @@ async def test_a_stream_is_known_to_all_members_until_it_ends(how: str) -> None:
     assert two.a.open == two.b.open == []
 
 
-async def test_what_is_clearly_human_stays_with_the_cheap_model() -> None:
+async def test_clearly_human_windows_stay_with_the_cheap_model() -> None:
     two = Two("cascade")
     future = two.submit()
     two.a.say(scored(-2.0))
@@ -196,7 +196,7 @@ async def test_what_is_clearly_human_stays_with_the_cheap_model() -> None:
 
 
 @pytest.mark.parametrize("first", [scored(-1.0), scored(7.0), Outcome(FAILED)])
-async def test_what_is_not_goes_on_and_the_dear_model_decides(first: Outcome) -> None:
+async def test_other_windows_are_escalated_and_the_expensive_model_decides(first: Outcome) -> None:
     two = Two("cascade")
     future = two.submit(channel=1)
     assert two.b.asked == []
@@ -211,7 +211,7 @@ async def test_what_is_not_goes_on_and_the_dear_model_decides(first: Outcome) ->
     assert two.metrics.value("dfd_cascade_windows_total", **on) == 1.0
 
 
-async def test_near_an_alert_all_windows_of_that_channel_go_on() -> None:
+async def test_near_an_alert_all_windows_of_the_channel_are_escalated() -> None:
     two = Two("cascade")
     two.lane.near_alert.add(1)
     two.submit(channel=0)
@@ -225,7 +225,7 @@ async def test_near_an_alert_all_windows_of_that_channel_go_on() -> None:
 
 
 @pytest.mark.parametrize("late", [Outcome(SHED), Outcome(FAILED), None])
-async def test_where_the_dear_one_has_no_score_the_cheap_one_stands(late: Outcome | None) -> None:
+async def test_without_an_expensive_score_the_cheap_one_counts(late: Outcome | None) -> None:
     two = Two("cascade")
     future = two.submit(due_in=0.05)
     two.a.say(scored(2.0))
@@ -237,7 +237,7 @@ async def test_where_the_dear_one_has_no_score_the_cheap_one_stands(late: Outcom
     assert outcome.members[1].status is (SHED if late is None else late.status)
 
 
-async def test_nothing_goes_on_for_a_stream_that_has_ended() -> None:
+async def test_nothing_is_escalated_for_an_ended_stream() -> None:
     two = Two("cascade")
     future = two.submit()
     two.scheduler.close_lane(two.lane)
@@ -246,7 +246,7 @@ async def test_nothing_goes_on_for_a_stream_that_has_ended() -> None:
     assert two.b.asked == []
 
 
-async def test_a_cascade_costs_what_goes_on() -> None:
+async def test_the_cost_of_a_cascade_includes_escalated_windows() -> None:
     two = Two("cascade")
     assert isinstance(two.scheduler, CascadeScheduler)
     assert two.scheduler.seconds_each() == pytest.approx(1.01)

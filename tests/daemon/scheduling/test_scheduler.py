@@ -92,14 +92,14 @@ async def test_windows_of_several_streams_share_a_pass(bench: Any) -> None:
     assert {outcome.batch_size for outcome in outcomes} == {8}
 
 
-async def test_an_incomplete_batch_waits_only_so_long(bench: Any) -> None:
+async def test_an_incomplete_batch_waits_a_limited_time(bench: Any) -> None:
     b = bench(max_queue_delay_seconds=0.05)
     outcomes = await asyncio.gather(b.submit(10, lane=0), b.submit(11, lane=1))
     assert b.detector.batches == [[10, 11]]
     assert outcomes[0].queue_seconds >= 0.04
 
 
-async def test_nothing_is_waited_for_when_every_stream_has_its_window_in(bench: Any) -> None:
+async def test_a_batch_does_not_wait_if_every_stream_has_a_window_in_it(bench: Any) -> None:
     b = bench(max_queue_delay_seconds=30.0)
     for lane in b.lanes[2:]:
         b.scheduler.close_lane(lane)
@@ -108,7 +108,7 @@ async def test_nothing_is_waited_for_when_every_stream_has_its_window_in(bench: 
     assert b.detector.batches == [[10, 11]]
 
 
-async def test_a_stream_that_leaves_is_not_waited_for(bench: Any) -> None:
+async def test_a_batch_does_not_wait_for_an_ended_stream(bench: Any) -> None:
     b = bench(max_queue_delay_seconds=30.0)
     future = b.submit(10, lane=0)
     for lane in b.lanes[1:]:
@@ -171,7 +171,7 @@ async def test_a_poisonous_window_fails_alone(bench: Any) -> None:
     assert (await b.submit()).status is WindowStatus.SCORED
 
 
-async def test_a_passing_fault_is_survived(bench: Any) -> None:
+async def test_a_transient_error_is_survived(bench: Any) -> None:
     b = bench()
     faults = [RuntimeError("once")]
 
@@ -183,7 +183,7 @@ async def test_a_passing_fault_is_survived(bench: Any) -> None:
     assert (await b.submit()).status is WindowStatus.SCORED
 
 
-async def test_a_score_that_is_no_number_fails_its_window(bench: Any) -> None:
+async def test_a_score_that_is_not_a_number_fails_its_window(bench: Any) -> None:
     b = bench(max_queue_delay_seconds=5.0)
     futures = [b.submit(10 + lane, lane=lane) for lane in range(7)]
     futures.append(b.submit(samples=np.full(20, np.nan, np.float32), lane=7))
@@ -230,7 +230,7 @@ async def test_a_dead_device_thread_is_replaced(bench: Any) -> None:
     assert b.metrics.value("dfd_scheduler_restarts_total") == 1
 
 
-async def test_a_pass_that_hangs_is_given_up(bench: Any) -> None:
+async def test_a_hanging_pass_is_abandoned(bench: Any) -> None:
     b = bench(batch_timeout_seconds=0.2)
     hang = threading.Event()
 
@@ -262,7 +262,7 @@ async def test_a_closed_stream_is_never_run(bench: Any) -> None:
     assert b.detector.batches == [[1], [11]]
 
 
-async def test_the_end_leaves_nobody_waiting(bench: Any) -> None:
+async def test_closing_resolves_all_waiting_windows(bench: Any) -> None:
     b = bench()
     first = await b.hold()
     waits = b.submit(10)
@@ -295,7 +295,7 @@ async def test_early_windows_go_after_all_others(bench: Any) -> None:
     assert all(outcome.status is WindowStatus.SCORED for outcome in outcomes)
 
 
-async def test_the_next_window_of_a_channel_makes_a_waiting_early_one_needless(
+async def test_the_next_window_of_a_channel_replaces_a_waiting_early_one(
     bench: Any,
 ) -> None:
     b = bench()
@@ -311,7 +311,7 @@ async def test_the_next_window_of_a_channel_makes_a_waiting_early_one_needless(
     assert sorted(b.detector.batches[1][:3]) == [11, 12, 13]
 
 
-async def test_an_early_window_in_its_pass_is_not_given_up(bench: Any) -> None:
+async def test_an_early_window_in_a_pass_is_not_dropped(bench: Any) -> None:
     b = bench()
     b.detector.gate.clear()
     early = b.submit(10, kind=Kind.EARLY)

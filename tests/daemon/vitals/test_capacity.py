@@ -37,7 +37,7 @@ def scored(queue_seconds: float = 0.0, size: int = 10, seconds: float = 0.5) -> 
     return Outcome(WindowStatus.SCORED, 0.0, queue_seconds, seconds, size)
 
 
-def test_streams_that_begin_count_for_more() -> None:
+def test_starting_streams_count_for_more() -> None:
     held = Held()
     assert held.fill() == 15  # of a window a second each, three quarters of 20
     held.now += 4.0
@@ -65,7 +65,7 @@ def test_channels_and_short_hops_count() -> None:
     assert held.fill() == 5
 
 
-def test_who_leaves_makes_room_once() -> None:
+def test_a_leaving_stream_frees_its_capacity_once() -> None:
     held = Held()
     hold = held.enter(1, 0.1)
     held.now += 4.0
@@ -74,7 +74,7 @@ def test_who_leaves_makes_room_once() -> None:
     assert held.capacity.demand == 0.0
 
 
-def test_a_slower_device_holds_less() -> None:
+def test_a_slower_device_has_less_capacity() -> None:
     held = Held()
     for _ in range(60):
         held.rate.take(Kind.LIVE, scored(seconds=1.0))
@@ -85,7 +85,7 @@ def test_a_slower_device_holds_less() -> None:
     assert held.fill() == 7
 
 
-def test_a_long_wait_lets_nobody_in_for_one_deadline() -> None:
+def test_a_long_wait_blocks_admission_for_one_deadline() -> None:
     held = Held()
     held.enter(1, 2.0)
     held.capacity.observe(Kind.PATIENT, scored(queue_seconds=60.0))
@@ -96,7 +96,7 @@ def test_a_long_wait_lets_nobody_in_for_one_deadline() -> None:
     assert held.capacity.why_not(0.025) is None
 
 
-def test_a_busy_loop_lets_nobody_in() -> None:
+def test_a_busy_loop_blocks_admission() -> None:
     held = Held()
     for _ in range(7):
         held.enter(1, 2.0)
@@ -111,7 +111,7 @@ def test_a_busy_loop_lets_nobody_in() -> None:
     assert held.capacity.why_not(0.0) == "this server is behind with all its work"
 
 
-def test_nobody_is_refused_where_nobody_would_suffer() -> None:
+def test_nothing_is_refused_if_no_stream_would_suffer() -> None:
     held = Held()
     held.capacity.observe(Kind.LIVE, scored(queue_seconds=9.0))
     held.enter(8, 0.1)
@@ -124,7 +124,7 @@ def test_streams_of_other_processes_count() -> None:
     assert held.capacity.demand == pytest.approx(0.5)
 
 
-def test_nothing_is_known_before_it_was_measured() -> None:
+def test_nothing_is_known_before_the_measurement() -> None:
     capacity = Capacity(lambda: 0.0, 3.0, 1.0)
     rate = ServiceRate()
     rate.take(Kind.LIVE, scored())
@@ -141,7 +141,7 @@ def test_models_share_the_devices() -> None:
     assert held.fill() == 10  # of a twentieth each, where fifteen would be let in alone
 
 
-def test_small_passes_that_are_fast_say_little_of_large_ones() -> None:
+def test_fast_small_passes_say_little_about_large_ones() -> None:
     rate = ServiceRate()
     rate.calibrate(0.05, 10, 0.5)  # while the machine was busy
     for _ in range(100):

@@ -60,7 +60,7 @@ class Patient:
         self.pulse.look()
 
 
-async def test_nothing_is_tried_while_windows_come_back() -> None:
+async def test_no_probe_runs_while_windows_are_scored() -> None:
     patient = Patient()
     for _ in range(5):
         window = patient.window()
@@ -71,7 +71,7 @@ async def test_nothing_is_tried_while_windows_come_back() -> None:
     assert patient.told == []
 
 
-async def test_a_window_at_fault_is_not_the_models() -> None:
+async def test_a_faulty_window_is_not_blamed_on_the_model() -> None:
     patient = Patient()
     patient.window().set_result(FAILED)
     await patient.after(0.1)
@@ -97,7 +97,7 @@ async def test_a_model_that_fails_and_recovers() -> None:
     assert patient.told == [False, True]
 
 
-async def test_a_model_that_hangs_is_known_within_two_deadlines() -> None:
+async def test_a_hanging_model_is_detected_within_two_deadlines() -> None:
     patient = Patient()
     patient.window()
     for _ in range(17):
@@ -114,7 +114,7 @@ async def test_a_model_that_hangs_is_known_within_two_deadlines() -> None:
     assert patient.observed.oldest_seconds == 0.0
 
 
-async def test_who_is_sent_faster_than_real_time_may_wait() -> None:
+async def test_streams_faster_than_real_time_may_wait() -> None:
     patient = Patient()
     patient.window(Kind.PATIENT)
     await patient.after(30.0)

@@ -51,7 +51,7 @@ def speech(began: bool) -> core.SpeechActivity:
     return core.SpeechActivity(0, began, 1.0)
 
 
-async def test_many_changes_of_a_stream_are_told_as_one() -> None:
+async def test_many_changes_of_a_stream_are_sent_as_one() -> None:
     roster, one = Roster(), sight("one")
     roster.enter(one)
     with roster.watch() as watcher:
@@ -64,7 +64,7 @@ async def test_many_changes_of_a_stream_are_told_as_one() -> None:
     assert answer.streams[0].channels[0].speaking
 
 
-async def test_whoever_falls_far_behind_starts_anew(monkeypatch: Any) -> None:
+async def test_a_watcher_far_behind_starts_over(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_MAX_BACKLOG", 3)
     roster = Roster()
     with roster.watch() as watcher:
@@ -79,7 +79,7 @@ async def test_whoever_falls_far_behind_starts_anew(monkeypatch: Any) -> None:
     assert ids(answers) == ["running"]
 
 
-async def test_a_large_snapshot_comes_in_parts() -> None:
+async def test_a_large_snapshot_is_sent_in_parts() -> None:
     roster = Roster()
     for number in range(150):
         roster.enter(sight(str(number)))
@@ -89,7 +89,7 @@ async def test_a_large_snapshot_comes_in_parts() -> None:
     assert len(ids(answers)) == 150
 
 
-async def test_streams_of_a_process_that_died_are_lost() -> None:
+async def test_streams_of_a_dead_process_are_lost() -> None:
     roster = Roster()
     with roster.watch() as watcher:
         list(watcher.take())

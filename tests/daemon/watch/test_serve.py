@@ -69,7 +69,7 @@ async def open_stream(client: Client, stream_id: str) -> AsyncIterator[Any]:
         call.cancel()
 
 
-async def test_a_watcher_sees_streams_begin_go_on_and_end(connect: Connect) -> None:
+async def test_a_watcher_sees_streams_from_start_to_end(connect: Connect) -> None:
     client = await connect()
     watch = Watch(client)
     await watch.until(lambda: True)
@@ -94,7 +94,7 @@ async def test_a_watcher_sees_streams_begin_go_on_and_end(connect: Connect) -> N
     watch.leave()
 
 
-async def test_the_snapshot_holds_what_runs_and_nothing_that_ended(connect: Connect) -> None:
+async def test_the_snapshot_has_only_running_streams(connect: Connect) -> None:
     client = await connect()
     await client.converse([config_request(stream_id="over"), *chunks(noise(1.0))])
     async with open_stream(client, "running"):
@@ -111,7 +111,7 @@ async def test_the_snapshot_holds_what_runs_and_nothing_that_ended(connect: Conn
     late.leave()
 
 
-async def test_a_watcher_that_does_not_read_holds_up_nobody(serve: Serve) -> None:
+async def test_a_watcher_that_does_not_read_blocks_nothing(serve: Serve) -> None:
     h = await serve()
     stalled = h.stub.WatchStreams(FAST)
     await stalled.read()
@@ -130,7 +130,7 @@ async def test_a_watcher_that_does_not_read_holds_up_nobody(serve: Serve) -> Non
     watch.leave()
 
 
-async def test_watchers_are_gone_with_their_connection(serve: Serve) -> None:
+async def test_watchers_end_with_their_connection(serve: Serve) -> None:
     h = await serve()
     for _ in range(3):
         watch = Watch(h)
@@ -140,7 +140,7 @@ async def test_watchers_are_gone_with_their_connection(serve: Serve) -> None:
     await h.until(lambda: not roster._watchers)
 
 
-async def test_there_are_only_so_many(serve: Serve) -> None:
+async def test_the_number_of_watchers_is_limited(serve: Serve) -> None:
     h = await serve()
     watches = [Watch(h) for _ in range(MAX_WATCHERS)]
     for watch in watches:
@@ -153,7 +153,7 @@ async def test_there_are_only_so_many(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 61])
-async def test_an_interval_that_makes_no_sense(serve: Serve, seconds: int) -> None:
+async def test_an_invalid_interval(serve: Serve, seconds: int) -> None:
     h = await serve()
     request = pb.WatchStreamsRequest(min_interval=Duration(seconds=seconds))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -161,7 +161,7 @@ async def test_an_interval_that_makes_no_sense(serve: Serve, seconds: int) -> No
     assert unpack(caught.value).reason == "INVALID_DURATION"
 
 
-async def test_watching_asks_for_a_right_of_its_own(serve: Serve, tmp_path: Path) -> None:
+async def test_watching_requires_its_own_right(serve: Serve, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text(
         '[[tokens]]\nname = "caller"\ntoken = "calls"\n'
@@ -176,7 +176,7 @@ async def test_watching_asks_for_a_right_of_its_own(serve: Serve, tmp_path: Path
     watch.leave()
 
 
-async def test_a_server_that_ends_tells_its_watchers(serve: Serve) -> None:
+async def test_a_stopping_server_notifies_its_watchers(serve: Serve) -> None:
     h = await serve()
     call = h.stub.WatchStreams(FAST)
     await call.read()

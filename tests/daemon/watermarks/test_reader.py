@@ -18,7 +18,7 @@ RATE = 16_000
 SCHEMES = named("perth") if perth.INSTALLED else ()
 
 
-async def test_what_is_too_much_is_left_unread_and_counted() -> None:
+async def test_excess_windows_are_left_unread_and_counted() -> None:
     metrics = Metrics()
     reader = WatermarkReader(SCHEMES, metrics)  # nothing reads yet
     first = reader.submit(speech(RATE, 1.0), RATE, rank=0)
@@ -43,7 +43,7 @@ async def reader() -> AsyncIterator[WatermarkReader]:
 
 
 @pytest.mark.slow
-async def test_a_process_that_dies_is_started_anew(
+async def test_a_dead_process_is_restarted(
     reader: WatermarkReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readers, "_AGAIN_SECONDS", 0.0)

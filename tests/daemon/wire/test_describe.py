@@ -7,7 +7,7 @@ from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import make_spec
 
 
-def test_a_model_is_told_as_it_is() -> None:
+def test_a_model_is_described_completely() -> None:
     spec = make_spec(
         calibration=Calibration(0.6, -0.15),
         evidence_correlation=0.3,
@@ -21,7 +21,7 @@ def test_a_model_is_told_as_it_is() -> None:
     assert (told.name, told.weights_sha256) == (spec.name, spec.weights_sha256)
 
 
-def test_limits_are_the_servers_options() -> None:
+def test_limits_come_from_the_servers_options() -> None:
     options = ServeOptions(idle_timeout_seconds=0.0, max_stream_seconds=2.5)
     limits = from_message(client.Limits, describe.limits_message(options))
     assert limits.idle_timeout_seconds is None
@@ -29,6 +29,6 @@ def test_limits_are_the_servers_options() -> None:
     assert limits.max_channel_count == 8
 
 
-def test_what_an_older_server_does_not_say_is_not_made_up() -> None:
+def test_fields_that_an_older_server_lacks_stay_unset() -> None:
     told = from_message(client.ModelInfo, pb.ModelInfo(name="old"))
     assert (told.calibration, told.error_rates) == (None, None)

@@ -121,7 +121,7 @@ def _format(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_is_refused(changes: dict[str, Any], reason: str) -> None:
+def test_invalid_input_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(StatusError) as caught:
         requests.session_options(pb.StreamingDetectConfig(**changes), SPEC, 2)
     assert caught.value.reason == reason
@@ -135,18 +135,18 @@ def test_what_is_refused(changes: dict[str, Any], reason: str) -> None:
         pb.StreamingDetectConfig(labels={"a": "x" * 1000}),
     ],
 )
-def test_what_goes_to_the_log_is_bounded(config: pb.StreamingDetectConfig) -> None:
+def test_logged_text_is_bounded(config: pb.StreamingDetectConfig) -> None:
     with pytest.raises(StatusError, match=r"at most|above"):
         requests.check_identity(config)
 
 
-def test_every_value_that_is_asked_for_is_known() -> None:
+def test_every_requested_value_is_supported() -> None:
     assert set(requests.ENCODINGS.values()) == set(core.Encoding)
     assert set(requests.ENCODINGS) == set(pb.AudioFormat.Encoding.values()) - {0}
     assert set(requests._ENGINES) == set(pb.VadConfig.Engine.values())
 
 
-def test_a_summary_keeps_what_is_unset_unset() -> None:
+def test_unset_fields_of_a_summary_stay_unset() -> None:
     summary = core.ChannelSummary(
         channel=2,
         verdict=core.Verdict.INCONCLUSIVE,

@@ -106,7 +106,7 @@ def test_a_wrong_field_is_named(key: str, value: object, tmp_path: Path) -> None
         card(tmp_path, {key: value})
 
 
-def test_what_a_card_does_not_say_is_the_layout_s(tmp_path: Path) -> None:
+def test_the_layout_supplies_what_a_card_does_not_state(tmp_path: Path) -> None:
     defaults = CardDefaults(
         window_seconds=13.0,
         normalize=True,
@@ -122,7 +122,7 @@ def test_what_a_card_does_not_say_is_the_layout_s(tmp_path: Path) -> None:
     assert read.min_speech_seconds == 0.5
 
 
-def test_evidence_adds_up_only_where_it_is_calibrated(tmp_path: Path) -> None:
+def test_evidence_adds_up_only_if_calibrated(tmp_path: Path) -> None:
     calibrated = {"calibration": {"scale": 0.8, "offset": 0.1}}
     assert card(tmp_path, calibrated).utterance_score == "evidence"
     assert card(tmp_path, calibrated | {"utterance_score": "mean"}).utterance_score == "mean"
@@ -148,7 +148,7 @@ def test_evidence_adds_up_only_where_it_is_calibrated(tmp_path: Path) -> None:
         ({"min_speech_seconds": 0.0}, {"min_speech_seconds": 0.0}),
     ],
 )
-def test_the_operator_s_word_is_stronger(
+def test_the_operators_settings_take_precedence(
     overrides: dict[str, Any], expected: dict[str, Any], tmp_path: Path
 ) -> None:
     content = {
@@ -174,7 +174,7 @@ def test_the_operator_s_word_is_stronger(
         ({"min_speech_seconds": 5.0}, r"minimum speech of a window is 5 s; use at most the window"),
     ],
 )
-def test_an_impossible_word_is_refused(
+def test_an_impossible_setting_is_refused(
     overrides: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=message):
@@ -210,6 +210,6 @@ def test_weights_of_a_fusion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", [{}, {"a": 1.0}, {"a": 0, "b": 0}, {"a": 1.0, "b": -1.0}])
-def test_weights_that_weigh_nothing_are_refused(tmp_path: Path, weights: dict[str, float]) -> None:
+def test_weights_of_zero_are_refused(tmp_path: Path, weights: dict[str, float]) -> None:
     with pytest.raises(UserError, match="must be a"):
         card(tmp_path, {"fusion": {"weights": weights, "threshold": 0.5}})

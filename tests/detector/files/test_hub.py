@@ -43,7 +43,7 @@ def lay_out(cache: Path, folder: Path, names: tuple[str, ...] = FILES) -> Path:
 
 
 @pytest.mark.parametrize("model", ["org/model", "org/model@main", f"org/model@{COMMIT}"])
-def test_what_the_cache_holds_needs_no_network(model: str, cache: Path, folder: Path) -> None:
+def test_cached_files_need_no_network(model: str, cache: Path, folder: Path) -> None:
     lay_out(cache, folder)
     read = read_checkpoint(model)
     assert read.card.name == "org/model"
@@ -51,13 +51,13 @@ def test_what_the_cache_holds_needs_no_network(model: str, cache: Path, folder: 
     assert read.weights_sha256 == read_checkpoint(str(folder)).weights_sha256
 
 
-def test_the_card_need_not_be_there(cache: Path, folder: Path) -> None:
+def test_the_card_is_optional(cache: Path, folder: Path) -> None:
     lay_out(cache, folder, FILES[:3])
     assert read_checkpoint("org/model").card.window_samples == 208_000
 
 
 @pytest.mark.parametrize("missing", FILES[:3])
-def test_without_network_the_way_to_bring_the_folder_is_told(
+def test_without_network_the_message_says_how_to_copy_the_folder(
     missing: str, cache: Path, folder: Path
 ) -> None:
     lay_out(cache, folder, tuple(name for name in FILES if name != missing))
@@ -83,7 +83,7 @@ def test_hub_ids(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bundled", "a/b/c", "/a/b", "./a", "../a", "a/..", "a b/c", "a/"])
-def test_names_that_are_none(name: str) -> None:
+def test_invalid_ids(name: str) -> None:
     assert not is_hub_id(name)
 
 
@@ -160,7 +160,7 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server.server_close()
 
 
-def test_only_the_files_that_are_needed_are_fetched_and_once(
+def test_only_needed_files_are_fetched_once(
     hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = read_checkpoint("org/model")
@@ -188,7 +188,7 @@ def test_refusals_of_the_hub(status: int, code: str, message: str, hub: Hub) -> 
         read_checkpoint("org/model")
 
 
-def test_a_hub_that_is_away_is_not_waited_for(
+def test_an_unreachable_hub_is_not_waited_for(
     cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_from("http://127.0.0.1:9", monkeypatch)

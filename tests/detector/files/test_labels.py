@@ -48,13 +48,13 @@ def test_everything_else_is_refused(labels: dict[str, str]) -> None:
         (("1", "0"), "0", (1, "1 (0)")),
     ],
 )
-def test_somebody_says_which_it_is(
+def test_the_spoof_label_can_be_named(
     labels: tuple[str, str], wanted: str, found: tuple[int, str]
 ) -> None:
     assert spoof_column(dict(zip("01", labels, strict=True)), "c", wanted) == found
 
 
-def test_without_names_a_number_says_it() -> None:
+def test_without_labels_a_number_is_accepted() -> None:
     assert spoof_column({}, "best.pt", "0") == (0, "0")
 
 
@@ -68,6 +68,6 @@ def test_without_names_a_number_says_it() -> None:
         ({"0": "a", "1": "b", "2": "c"}, "a", "must have exactly two outputs, 0 and 1"),
     ],
 )
-def test_a_label_that_is_not_there(labels: dict[str, str], wanted: str, message: str) -> None:
+def test_a_missing_label(labels: dict[str, str], wanted: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         spoof_column(labels, "best.pt", wanted)

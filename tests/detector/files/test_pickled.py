@@ -32,7 +32,7 @@ class Settings:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_tensors_and_the_books_of_a_training_script(
+def test_tensors_and_the_records_of_a_training_script(
     zipped: bool, two_stage: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "again.pt"
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"{}", pickle.dumps({}, protocol=5)])
-def test_a_file_that_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "voice.pt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"voice\.pt is not a checkpoint: name a file"):
@@ -139,7 +139,7 @@ def test_other_content(content: object, message: str) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_whatever_is_damaged_is_one_sentence(zipped: bool, tmp_path: Path) -> None:
+def test_any_damage_is_one_sentence(zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
     content = {"model_state_dict": {"a.weight": torch.randn(8, 8)}, "epoch": 3}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)

@@ -69,7 +69,7 @@ def test_a_detector_is_fetched_once_and_found_by_name(
     assert not told
 
 
-def test_another_file_than_published_is_thrown_away(
+def test_a_file_that_differs_from_the_published_one_is_deleted(
     server: str, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, f"{server}/AASIST.pth", "0" * 64)
@@ -91,14 +91,14 @@ def test_without_a_network_it_says_what_to_do(
     assert not list((models / "aasist").iterdir())
 
 
-def test_what_is_given_out_by_hand(models: Path) -> None:
+def test_a_detector_to_download_by_hand(models: Path) -> None:
     with pytest.raises(UserError, match=r"by hand: get it from https://github\.com/TakHem"):
         pulled.pull("ssl-aasist")
     with pytest.raises(UserError, match="there is no public detector foo: name a hub id or one of"):
         pulled.pull("foo")
 
 
-def test_names_are_names_and_nothing_else() -> None:
+def test_names_cannot_be_paths() -> None:
     names = [one.name for one in catalogue.DETECTORS]
     assert len(set(names)) == len(names)
     assert all("/" not in name and name == name.lower() for name in names)

@@ -17,7 +17,7 @@ def test_bundled_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         read.read_checkpoint("bundled")
 
 
-def test_bundled_folder_is_the_package_own() -> None:
+def test_the_bundled_folder_belongs_to_the_package() -> None:
     assert bundled_folder().name == "bundled"
 
 
@@ -42,7 +42,7 @@ def test_a_folder_with_one_checkpoint_means_it(two_stage: Path) -> None:
     assert (found.layout, found.card.name) == ("two-stage", two_stage.stem)
 
 
-def test_a_folder_with_several_asks_for_one(two_stage: Path, tmp_path: Path) -> None:
+def test_a_folder_with_several_checkpoints_is_refused(two_stage: Path, tmp_path: Path) -> None:
     for name in ("stage1_best.pt", "stage2_best.pt"):
         shutil.copy(two_stage, tmp_path / name)
     with pytest.raises(UserError, match=r"name one of stage1_best\.pt, stage2_best\.pt"):
@@ -60,7 +60,7 @@ def tampered(folder: Path) -> Path:
     return copy
 
 
-def test_the_record_is_of_the_weights_that_are_bundled() -> None:
+def test_the_recorded_digest_is_that_of_the_bundled_weights() -> None:
     found = digest(bundled_folder() / "model.safetensors")
     assert found == WEIGHTS_SHA256, "write this into detector/files/bundled.py"
 
@@ -74,7 +74,7 @@ def test_bundled_weights_that_were_changed_are_refused(
         read.read_checkpoint("bundled")
 
 
-def test_other_weights_do_not_go_by_the_bundled_name(
+def test_other_weights_are_not_served_under_the_bundled_name(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = read.read_checkpoint(str(tampered(tmp_path)))
@@ -84,6 +84,6 @@ def test_other_weights_do_not_go_by_the_bundled_name(
     assert bundled.card.name == "bundled"
 
 
-def test_pooling_is_for_classifiers_of_transformers_alone() -> None:
+def test_pooling_is_only_for_classifiers_of_transformers() -> None:
     with pytest.raises(UserError, match="leave out --pooling"):
         read.read_checkpoint("bundled", ModelOverrides(pooling="max"))

@@ -97,7 +97,7 @@ def test_a_short_window_is_padded_with_zeros(two_stage: Path, seconds: NDArray[n
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "net.frontend.model."])
-def test_any_prefix_is_found_and_said(
+def test_any_prefix_is_found_and_logged(
     prefix: str, top_four: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = {
@@ -116,7 +116,7 @@ def test_any_prefix_is_found_and_said(
     )
 
 
-def test_safetensors_hold_a_state_dict_too(top_four: Path, tmp_path: Path) -> None:
+def test_safetensors_can_contain_a_state_dict(top_four: Path, tmp_path: Path) -> None:
     shutil.copy(top_four.parent / "config.json", tmp_path)
     save_file(torch.load(top_four), tmp_path / "best.safetensors")
     windows = 0.1 * torch.randn(2, 8_000)
@@ -191,7 +191,7 @@ def test_half_precision_is_widened(copied: Path, two_stage: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_named(
+def test_mismatches_are_named(
     change: Callable[[Tensors], object], message: str, copied: Path
 ) -> None:
     edit(copied, change)
@@ -204,7 +204,7 @@ def test_training_tensors_may_be_missing(copied: Path) -> None:
     assert read(copied).layout == "two-stage"
 
 
-def test_another_mixture_asks_which_output_is_spoof(two_stage: Path, tmp_path: Path) -> None:
+def test_other_combinations_need_the_spoof_label(two_stage: Path, tmp_path: Path) -> None:
     shutil.copy(two_stage.parent / "config.json", tmp_path)
     path = tmp_path / "best.pt"
     torch.save(torch.load(two_stage, weights_only=False)["model_state_dict"], path)
@@ -221,7 +221,7 @@ def test_another_mixture_asks_which_output_is_spoof(two_stage: Path, tmp_path: P
         read(path, ModelOverrides(spoof_label="fake"))
 
 
-def test_the_card_beside_it_is_heard(copied: Path) -> None:
+def test_the_card_next_to_it_is_used(copied: Path) -> None:
     card = {"name": "ours", "hop_samples": 64_000, "normalize": True, "utterance_score": "first"}
     (copied.parent / "dfd.json").write_text(json.dumps(card))
     spec = load(copied, alert_threshold=0.7, padding="mask").spec
@@ -266,7 +266,7 @@ def linear(name: str, inputs: int, outputs: int) -> Tensors:
         (linear("m.projector", 32, 8) | linear("m.classifier", 8, 2), ProjectedMeanHead),
     ],
 )
-def test_heads_are_known_by_their_sizes(tensors: Tensors, kind: type) -> None:
+def test_heads_are_recognised_by_their_shapes(tensors: Tensors, kind: type) -> None:
     head = find_head(tensors, 32, Path("best.pt"))
     assert type(head.module) is kind
     assert sorted(head.names.values()) == sorted(tensors)
@@ -285,7 +285,7 @@ def test_other_heads_are_refused(tensors: Tensors) -> None:
         find_head(tensors, 32, Path("best.pt"))
 
 
-def test_what_training_left_is_dropped_and_named(
+def test_leftovers_of_training_are_ignored_and_named(
     copied: Path, two_stage: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def leave(state: Tensors) -> None:

@@ -41,7 +41,7 @@ def test_a_missing_file_is_named(name: str, broken: Path) -> None:
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "dfd.json"])
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
-def test_a_file_that_is_no_json_object(name: str, content: bytes, broken: Path) -> None:
+def test_a_file_that_is_not_a_json_object(name: str, content: bytes, broken: Path) -> None:
     (broken / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{name} is not .*: copy it again"):
         read(broken)
@@ -169,7 +169,7 @@ def test_weights_in_parts(folder: Path, broken: Path) -> None:
         read(broken)
 
 
-def test_pickled_weights_where_there_are_no_others(folder: Path, broken: Path) -> None:
+def test_pickled_weights_are_read_if_there_are_no_others(folder: Path, broken: Path) -> None:
     torch.save(load_file(broken / "model.safetensors"), broken / "pytorch_model.bin")
     (broken / "model.safetensors").unlink()
     same_scores(broken, folder)
@@ -178,6 +178,6 @@ def test_pickled_weights_where_there_are_no_others(folder: Path, broken: Path) -
         read(broken)
 
 
-def test_safetensors_come_before_a_pickle(folder: Path, broken: Path) -> None:
+def test_safetensors_take_precedence_over_a_pickle(folder: Path, broken: Path) -> None:
     (broken / "pytorch_model.bin").write_bytes(b"no pickle")
     same_scores(broken, folder)

@@ -146,7 +146,7 @@ def test_scores_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wavlm", "data2vec", "conformer", "w2v-bert"])
-def test_half_precision_says_nearly_the_same(kind: str, tmp_path: Path) -> None:
+def test_half_precision_scores_nearly_the_same(kind: str, tmp_path: Path) -> None:
     model = save(tmp_path, kind)
     windows = noise()
     detector = load_detector(

@@ -38,7 +38,7 @@ def test_a_laid_out_network_scores_as_before(
             np.testing.assert_allclose(laid_out(batch, lengths), expected, atol=1e-4)
 
 
-def test_a_channel_that_passes_little_is_normalised_all_the_same(
+def test_a_channel_with_little_energy_is_normalised_exactly(
     make_folder: MakeFolder,
 ) -> None:
     """A filter for high tones, on a loud low one: float32 statistics would be wrong."""
@@ -54,7 +54,7 @@ def test_a_channel_that_passes_little_is_normalised_all_the_same(
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (10, 5), (9, 4), (1, 3), (5, 1)])
-def test_patches_are_what_a_convolution_sees(kernel: int, stride: int) -> None:
+def test_patches_are_the_inputs_of_a_convolution(kernel: int, stride: int) -> None:
     x = torch.arange(2 * 60 * 3, dtype=torch.float32).reshape(2, 60, 3)
     found = patches(x, kernel, stride)
     assert found.shape == (2, 60 // stride, kernel * 3)

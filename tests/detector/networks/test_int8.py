@@ -14,7 +14,7 @@ from dfd.errors import UserError
 from tests.detector.conftest import WINDOW, MakeFolder, needs_int8, scoring_network
 
 
-def test_a_grid_holds_its_range_and_zero() -> None:
+def test_a_grid_covers_its_range_and_zero() -> None:
     for low, high in ((-1.0, 3.0), (0.5, 2.0), (-4.0, -1.0), (0.0, 0.0)):
         grid = Grid.over(low, high)
         assert 0 <= grid.zero <= 255
@@ -28,7 +28,7 @@ def test_values_are_rounded_to_the_nearest_code() -> None:
 
 
 @needs_int8
-def test_a_quiet_place_is_as_exact_as_a_loud_one(make_folder: MakeFolder) -> None:
+def test_a_quiet_position_is_as_exact_as_a_loud_one(make_folder: MakeFolder) -> None:
     folder = make_folder(feat_extract_norm="group")
     step = lay_out(scoring_network(folder)).feature_extractor.steps[0]
     frames = torch.nn.functional.gelu(
@@ -64,7 +64,7 @@ def test_an_int8_network_scores_nearly_as_before(
 
 
 @needs_int8
-def test_a_model_without_products_for_it_is_refused() -> None:
+def test_a_model_that_cannot_run_in_int8_is_refused() -> None:
     with pytest.raises(UserError, match="cannot run in int8"):
         load_detector(precision="int8", warm=False)
 

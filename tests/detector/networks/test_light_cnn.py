@@ -60,9 +60,7 @@ def test_scores_as_transformers_does(
     np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 
-def test_a_position_that_adds_nothing_is_left_out(
-    tmp_path: Path, windows: NDArray[np.float32]
-) -> None:
+def test_a_zero_position_encoding_is_skipped(tmp_path: Path, windows: NDArray[np.float32]) -> None:
     folder = saved(tmp_path)
     network = read(folder).network
     transformer: Any = network.transformer
@@ -128,13 +126,13 @@ def test_the_largest_of_neighbours(dimension: int, pool: int) -> None:
         ),
     ],
 )
-def test_sizes_that_are_none(light_cnn: Any, said: str) -> None:
+def test_invalid_sizes(light_cnn: Any, said: str) -> None:
     fields = Fields(Path("config.json"), {"light_cnn": light_cnn})
     with pytest.raises(UserError, match=said):
         read_light_cnn(fields, 12)
 
 
-def test_hops_heard_before_are_not_computed_again(tmp_path: Path) -> None:
+def test_cached_hops_are_not_computed_again(tmp_path: Path) -> None:
     folder = saved(tmp_path, BY_HOPS)
     detector = load_detector(str(folder), precision="fp32", batch_buckets=(1, 2), warm=False)
     shared = detector._compiled
@@ -151,7 +149,7 @@ def test_hops_heard_before_are_not_computed_again(tmp_path: Path) -> None:
         assert shared.reused == 2 * at
 
 
-def test_what_is_remembered_of_hops_is_bounded(tmp_path: Path) -> None:
+def test_the_cache_of_hops_is_bounded(tmp_path: Path) -> None:
     detector = load_detector(
         str(saved(tmp_path, BY_HOPS)), precision="fp32", batch_buckets=(1,), warm=False
     )
@@ -176,7 +174,7 @@ def test_a_window_shorter_than_its_last_hop(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_short_windows_beside_whole_ones_leave_whole_hops_shared(tmp_path: Path) -> None:
+def test_short_windows_still_share_whole_hops(tmp_path: Path) -> None:
     folder = saved(tmp_path, BY_HOPS)
     detector = load_detector(str(folder), precision="fp32", batch_buckets=(3,), warm=False)
     shared = detector._compiled

@@ -29,7 +29,7 @@ def stream(windows: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
-def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) -> None:
+def test_sharing_does_not_change_scores(precision: str, make_folder: MakeFolder) -> None:
     folder = make_folder(**RAW)
     alone = load_detector(
         str(folder), precision=precision, batch_buckets=(1,), warm=False, tolerance=1.0
@@ -55,7 +55,7 @@ def test_shared_work_scores_as_without(precision: str, make_folder: MakeFolder) 
         assert shared.reused == 2 * index
 
 
-def test_a_stream_that_begins_among_others_is_computed_whole(make_folder: MakeFolder) -> None:
+def test_a_new_stream_among_others_is_computed_completely(make_folder: MakeFolder) -> None:
     detector = load_detector(
         str(make_folder(**RAW)), precision="fp32", batch_buckets=(1, 2), warm=False
     )
@@ -67,7 +67,7 @@ def test_a_stream_that_begins_among_others_is_computed_whole(make_folder: MakeFo
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_what_is_kept_is_bounded(make_folder: MakeFolder) -> None:
+def test_the_cache_is_bounded(make_folder: MakeFolder) -> None:
     network = lay_out(scoring_network(make_folder(**RAW)))
     frames = shared_frames(network, WINDOW, HOP)
     work = SharedFrames(
@@ -92,14 +92,14 @@ def test_what_is_kept_is_bounded(make_folder: MakeFolder) -> None:
         {"card": {**CARD, "window_samples": WINDOW, "hop_samples": WINDOW}},
     ],
 )
-def test_it_is_off_where_it_would_not_be_exact(
+def test_sharing_is_off_if_it_would_not_be_exact(
     change: dict[str, Any], make_folder: MakeFolder
 ) -> None:
     detector = load_detector(str(make_folder(**(RAW | change))), precision="fp32", warm=False)
     assert not isinstance(detector._compiled, SharedFrames)
 
 
-def test_frames_in_common_are_counted(make_folder: MakeFolder) -> None:
+def test_common_frames_are_counted(make_folder: MakeFolder) -> None:
     network = lay_out(copy.deepcopy(scoring_network(make_folder(**RAW))))
     with torch.inference_mode():
         before, after = (network.features(one[None], None) for one in stream(2, 9))

@@ -53,7 +53,7 @@ def test_it_is_the_sum_of_rectified_filters(taps: int, hop_samples: int, samples
     assert (made - wanted).abs().max() < 1e-3
 
 
-def test_compression_is_near_a_logarithm() -> None:
+def test_compression_approximates_a_logarithm() -> None:
     curve = compression(4, 2e-3)
     magnitude = torch.logspace(-3.5, 1, 46)
     knees = torch.nn.functional.gelu(magnitude[:, None] * curve.gains + curve.offset)

@@ -28,7 +28,7 @@ EXPECTED = [0.5349, 0.55752, 0.57992, 0.59611, 0.54819, 0.52697, 0.61972, 0.5728
 
 @pytest.mark.skipif(not audioseal.INSTALLED, reason=audioseal.REASON)
 @pytest.mark.parametrize("samples", [320, 16_123, 64_000])
-def test_it_reads_what_its_own_package_reads(samples: int, tmp_path: Path) -> None:
+def test_readings_match_the_original_package(samples: int, tmp_path: Path) -> None:
     ours = load_audioseal(RATE, audioseal.write(tmp_path / "detector_base.pth"))
     heard = torch.from_numpy(speech(RATE, 4.0)[:samples]).unsqueeze(0)
     theirs = audioseal.own_detector()

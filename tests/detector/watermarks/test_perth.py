@@ -28,14 +28,14 @@ def read(samples: perth.Samples, rate: int = RATE) -> float:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 4.0])
-def test_it_reads_what_its_own_package_reads(seconds: float) -> None:
+def test_readings_match_the_original_package(seconds: float) -> None:
     plain = speech(RATE, seconds)
     for samples in (plain, perth.marked(plain, RATE)):
         assert read(samples) == pytest.approx(perth.read_by_its_own(samples, RATE), abs=0.01)
 
 
 @pytest.mark.parametrize("condition", ["clean", "ulaw", "opus-24k", "loss"])
-def test_a_mark_survives_a_telephone(condition: str) -> None:
+def test_a_watermark_survives_a_telephone_line(condition: str) -> None:
     plain = speech(RATE, 4.0)
     (scheme,) = named("perth")
     through = condition_named(condition)
@@ -59,7 +59,7 @@ def test_too_little_is_not_read() -> None:
     assert Readers(named("perth")).read(np.zeros(500, np.float32), RATE) == []
 
 
-def test_silence_carries_no_mark() -> None:
+def test_silence_has_no_watermark() -> None:
     assert read(np.zeros(RATE, np.float32)) < 0.5
 
 

@@ -16,7 +16,7 @@ def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_no_words_name_none() -> None:
+def test_an_empty_list_names_no_scheme() -> None:
     assert schemes.named("") == schemes.named(" , ") == ()
 
 

@@ -49,7 +49,7 @@ def test_rates_at_the_threshold() -> None:
     assert "eer_interval" not in figures["pooled"]
 
 
-def test_what_a_group_is_set_against() -> None:
+def test_what_a_group_is_compared_with() -> None:
     tables = (BY_CODEC, Table("by_vocoder", "system", Against.SOURCE))
     figures = evaluate(LLRS, ROWS, FigureOptions(bootstrap_repeats=0, tables=tables))
     gsm = np.array([row.codec == "gsm" for row in ROWS])

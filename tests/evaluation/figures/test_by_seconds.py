@@ -10,7 +10,7 @@ MODEL = ModelTraits(evidence_correlation=1.0)  # the score is the mean, weighted
 SECOND = 16_000
 
 
-def test_windows_that_were_heard_by_then() -> None:
+def test_windows_that_ended_by_then() -> None:
     windows = [window_scores(1.0, 2.0, 6.0), window_scores(4.0), window_scores()]
     lengths = np.array([8, 4, 0]) * SECOND
     beginnings = {1.0: np.array([0.5, 0.25, np.nan])}
@@ -26,7 +26,7 @@ def test_windows_that_were_heard_by_then() -> None:
     assert np.isnan(scores_at(4.0, windows, beginnings, lengths, MODEL)[2])
 
 
-def test_a_point_says_what_was_heard() -> None:
+def test_a_point_counts_what_was_used() -> None:
     scores = np.array([-1.0, 1.0, -2.0, 2.0, np.nan])
     labels = np.array([0, 1, 0, 1, 1])
     lengths = np.array([4, 4, 2, 2, 0]) * SECOND

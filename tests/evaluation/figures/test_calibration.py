@@ -39,7 +39,7 @@ def test_finds_the_correlation(correlation: float) -> None:
     assert intra_stream_correlation(streams) == pytest.approx(correlation, abs=0.05)
 
 
-def test_single_windows_say_nothing() -> None:
+def test_single_windows_carry_no_information() -> None:
     with pytest.raises(ValueError, match="two"):
         intra_stream_correlation([np.zeros(1)] * 5)
 

@@ -8,7 +8,7 @@ from dfd.streaming.types import Score, Trigger
 
 
 @pytest.mark.parametrize("consecutive", [1, 2, 3])
-def test_an_alarm_level_is_where_the_policy_begins_to_alert(consecutive: int) -> None:
+def test_the_alarm_level_is_where_the_policy_starts_to_alert(consecutive: int) -> None:
     generator = np.random.default_rng(consecutive)
     for _ in range(20):
         llrs = generator.normal(0.0, 2.0, 12)
@@ -25,7 +25,7 @@ def test_a_call_shorter_than_the_run_cannot_alarm() -> None:
     assert alarm_level([0.9], 2) == 0.0
 
 
-def test_no_more_calls_alarm_than_are_put_up_with() -> None:
+def test_no_more_calls_alarm_than_accepted() -> None:
     levels = np.linspace(0.01, 0.8, 80)
     found = choose_threshold(levels, hours=2.0, wanted_per_hour=2.0)
     assert found.alarms == 4
@@ -38,7 +38,7 @@ def test_no_more_calls_alarm_than_are_put_up_with() -> None:
 
 
 @pytest.mark.parametrize("wanted", [0.0, 1.0, 3.0])
-def test_new_calls_keep_what_was_promised(wanted: float) -> None:
+def test_intervals_hold_for_new_calls(wanted: float) -> None:
     """Over many draws of a skewed kind of calls the intervals hold as often as they say."""
     generator = np.random.default_rng(7)
     draws, kept_share, kept_again = 1_000, 0, 0

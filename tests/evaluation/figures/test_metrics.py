@@ -28,7 +28,7 @@ def test_perfect_and_inverted(scores: list[float], expected: float) -> None:
     assert metrics.auc(np.array(scores, float), labels) == pytest.approx(1 - expected)
 
 
-def test_ties_say_nothing() -> None:
+def test_ties_carry_no_information() -> None:
     labels = np.array([0, 1, 0, 1])
     assert metrics.eer(np.zeros(4), labels) == pytest.approx(0.5)
     assert metrics.auc(np.zeros(4), labels) == pytest.approx(0.5)
@@ -55,7 +55,7 @@ def test_eer_ignores_monotone_maps(pairs: list[tuple[int, int]]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 1)), min_size=2, max_size=40))
-def test_the_hull_lies_below(pairs: list[tuple[int, int]]) -> None:
+def test_the_hull_lies_below_the_curve(pairs: list[tuple[int, int]]) -> None:
     scores = np.array([score for score, _ in pairs], float)
     labels = np.array([label for _, label in pairs])
     if len(set(labels.tolist())) < 2:
@@ -73,7 +73,7 @@ def test_the_hull_by_hand() -> None:
     assert metrics.eer_convex_hull(scores, labels) == pytest.approx(1 / 3)
 
 
-def test_the_interval_is_that_of_resampling() -> None:
+def test_the_interval_matches_plain_resampling() -> None:
     generator = np.random.default_rng(3)
     labels = np.repeat([0, 1], 60)
     scores = (generator.normal(size=120) + labels).round(1)
@@ -101,7 +101,7 @@ def test_calibration_error() -> None:
     assert metrics.expected_calibration_error(1.0 - LABELS, LABELS) == pytest.approx(1)
 
 
-def test_interval_holds_the_estimate() -> None:
+def test_the_interval_contains_the_estimate() -> None:
     low, high = metrics.eer_interval(SCORES, LABELS, repeats=50)
     assert low < metrics.eer(SCORES, LABELS) < high
     assert high - low < 0.08

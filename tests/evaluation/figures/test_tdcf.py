@@ -130,7 +130,7 @@ def test_min_dcf_agrees_with_counting(seed: int) -> None:
     assert metrics.min_dcf(scores, labels) == pytest.approx(min(costs))
 
 
-def test_reads_the_published_form(tmp_path: Path) -> None:
+def test_reads_the_published_format(tmp_path: Path) -> None:
     asv = read_asv_scores(sets.asv_scores(tmp_path))
     assert (asv.target.size, asv.nontarget.size, asv.spoof.size) == (4, 4, 4)
     assert asv.attacks.tolist() == ["A11", "A11", "A14", "A14"]
@@ -153,6 +153,6 @@ def test_mistakes_are_one_line(tmp_path: Path, text: str, message: str) -> None:
         read_asv_scores(path)
 
 
-def test_a_verifier_that_turns_every_spoof_away_leaves_no_cost() -> None:
+def test_a_verifier_that_rejects_every_spoof_has_no_cost() -> None:
     with pytest.raises(UserError, match="no tandem cost"):
         weights(AsvErrors(0.0, 0.0, 0.0, 1.0))

@@ -30,7 +30,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return evaluate_scores(trials, llrs, RunOptions(bootstrap_repeats=20, compare=True))
 
 
-def test_the_page_holds_what_it_draws(figures: dict[str, Any]) -> None:
+def test_the_page_contains_its_plots(figures: dict[str, Any]) -> None:
     page = report(figures)
     assert page.count("<svg ") == 6
     ids = re.findall(r'\bid="([^"]+)"', page)
@@ -47,7 +47,7 @@ def test_names_are_not_markup(figures: dict[str, Any]) -> None:
     assert "&lt;b&gt;0&lt;/b&gt;" in page
 
 
-def test_a_drawing_leaves_matplotlib_as_it_was() -> None:
+def test_plotting_does_not_change_matplotlibs_settings() -> None:
     import matplotlib
 
     before = matplotlib.rcParams["font.size"]
@@ -70,7 +70,7 @@ def test_curves_keep_the_shape() -> None:
     assert sum(e["count"] * e["spoof_share"] for e in made["calibration"]) == pytest.approx(400)
 
 
-def test_equal_scores_can_be_drawn() -> None:
+def test_equal_scores_can_be_plotted() -> None:
     made = curves(np.zeros(4), np.array([0, 0, 1, 1]))
     assert sum(made["histogram"]["spoof"]) == 2
     assert plots.histogram(made["histogram"], 0.5).startswith("<svg ")
@@ -87,7 +87,7 @@ def test_words(figures: dict[str, Any]) -> None:
     assert "published: no figures are known for manifest" in lines
 
 
-def test_the_size_of_a_published_set_is_told(figures: dict[str, Any]) -> None:
+def test_the_size_of_a_published_set_is_stated(figures: dict[str, Any]) -> None:
     figures["trials"]["official_count"] = 71_237
     assert "800 trials, where the published set has 71,237" in list(lines_of(figures))[1]
     figures["trials"]["official_count"] = 800

@@ -25,7 +25,7 @@ def louder(samples: FloatArray, _: np.random.Generator) -> FloatArray:
     return samples + np.float32(0.5)
 
 
-def test_one_stream_a_speaker(rows: list[Recording], tmp_path: Path) -> None:
+def test_each_speaker_is_one_stream(rows: list[Recording], tmp_path: Path) -> None:
     streams: list[list[float]] = []
 
     def count(audio: Iterator[FloatArray]) -> int:

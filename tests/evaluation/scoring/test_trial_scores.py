@@ -63,7 +63,7 @@ def test_each_recording_keeps_its_scores(tmp_path: Path, jobs: int) -> None:
     assert seen.count(4) > 20
 
 
-def test_conditions_meet_a_recording_the_same_each_time(tmp_path: Path) -> None:
+def test_conditions_are_reproducible_for_each_recording(tmp_path: Path) -> None:
     rows = [write(tmp_path, "a.wav", 0.1), write(tmp_path, "b.wav", 0.1)]
 
     def chance(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
@@ -78,7 +78,7 @@ def test_conditions_meet_a_recording_the_same_each_time(tmp_path: Path) -> None:
     assert scores(rows[::-1]) == [second, first]
 
 
-def test_what_has_no_score_is_named(tmp_path: Path) -> None:
+def test_recordings_without_a_score_are_named(tmp_path: Path) -> None:
     (tmp_path / "junk.flac").write_bytes(b"fLaC but no more")
     (tmp_path / "short.flac").write_bytes(b"")
     rows = [
@@ -102,7 +102,7 @@ def test_only_the_beginning(tmp_path: Path) -> None:
     assert found.pooled(peak_model([]), "clean") == pytest.approx([0.1])
 
 
-def test_decoding_does_not_run_away(tmp_path: Path) -> None:
+def test_decoding_ahead_is_bounded(tmp_path: Path) -> None:
     rows = [write(tmp_path, f"{i}.wav", 0.1) for i in range(40)]
     made, lock = [0], threading.Lock()
     most = [0]

@@ -56,7 +56,7 @@ def test_the_telephones_band(name: str) -> None:
     assert power[8500:].sum() < 0.01 * power[:8000].sum()
 
 
-def test_what_cannot_be_had_is_named() -> None:
+def test_unavailable_codecs_are_named() -> None:
     absent = Codec("none", "no-such-encoder", "wav")
     with pytest.raises(UserError, match="no encoder no-such-encoder and there is no ffmpeg"):
         through_codec(WAVE, absent, ffmpeg="no-such-ffmpeg")
@@ -64,7 +64,7 @@ def test_what_cannot_be_had_is_named() -> None:
         condition_named("fax")
 
 
-def test_missing_codecs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_codecs_are_listed_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise UserError("ffmpeg cannot encode it")
 

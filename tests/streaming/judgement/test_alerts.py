@@ -50,7 +50,7 @@ def test_it_takes_consecutive_windows_to_clear() -> None:
     assert run(policy(consecutive_windows=2), probabilities) == [(1, False), (5, True)]
 
 
-def test_no_new_alert_while_it_cools_down() -> None:
+def test_no_new_alert_during_the_cooldown() -> None:
     probabilities = [0.9, 0.1] + [0.9] * 6
     assert run(policy(cooldown_seconds=7.0), probabilities) == [
         (0, False),
@@ -59,7 +59,7 @@ def test_no_new_alert_while_it_cools_down() -> None:
     ]
 
 
-def test_an_alert_says_what_it_is() -> None:
+def test_an_alert_has_its_trigger_and_score() -> None:
     state = AlertState(Trigger.CUMULATIVE, 3, AlertPolicy(0.5, 0.7, consecutive_windows=1))
     assert state.update(score(0.6), 4.0) is None
     high = score(0.9)

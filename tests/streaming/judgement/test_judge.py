@@ -45,7 +45,7 @@ def test_a_window_without_a_score_keeps_the_others(status: WindowStatus) -> None
 
 
 @pytest.mark.parametrize("llr", [None, float("nan"), float("inf")])
-def test_a_score_that_is_no_number_is_a_failure(llr: float | None) -> None:
+def test_a_score_that_is_not_a_number_is_a_failure(llr: float | None) -> None:
     (result,) = judge().resolve(window(), WindowStatus.SCORED, llr)
     assert isinstance(result, WindowResult)
     assert (result.status, result.cumulative_score) == (WindowStatus.FAILED, None)
@@ -105,7 +105,7 @@ def test_a_track_without_audio() -> None:
     assert summary.mean_spoof_probability is None
 
 
-def test_signs_of_quality_are_taken_from_each_sample_once() -> None:
+def test_quality_is_measured_on_each_sample_once() -> None:
     """The half that clips is in both windows, and the quiet ends are each in one."""
     clipped, clean = np.full(2 * 16_000, 1.0, np.float32), tone(2.0)
     subject = judge()

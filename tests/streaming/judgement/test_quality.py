@@ -14,7 +14,7 @@ def observed(*windows: Samples) -> SignalQuality:
     return quality
 
 
-def test_nothing_seen_is_no_complaint() -> None:
+def test_without_audio_there_is_no_complaint() -> None:
     quality = observed()
     assert quality.clipped_fraction == 0.0
     assert quality.bandwidth_hz == RATE / 2
@@ -42,12 +42,12 @@ def test_bandwidth_of_a_voice_is_not_narrow() -> None:
 
 
 @pytest.mark.parametrize("samples", [silence(4.0), tone(0.05)])
-def test_bandwidth_that_cannot_be_told_is_the_whole(samples: Samples) -> None:
+def test_an_unknown_bandwidth_is_the_whole_band(samples: Samples) -> None:
     assert observed(samples).bandwidth_hz == RATE / 2
 
 
 @pytest.mark.parametrize(("level_db", "bandwidth_hz"), [(-50.0, 6_250.0), (-60.0, 1_250.0)])
-def test_what_lies_55_db_below_is_no_part_of_the_band(level_db: float, bandwidth_hz: float) -> None:
+def test_levels_55_db_below_are_outside_the_band(level_db: float, bandwidth_hz: float) -> None:
     time = np.arange(4 * RATE) / RATE
     high = 10 ** (level_db / 20) * np.sin(2 * np.pi * 6_125 * time)
     samples = 0.5 * (np.sin(2 * np.pi * 1_125 * time) + high)
@@ -58,7 +58,7 @@ def test_bands_are_a_quarter_of_a_kilohertz() -> None:
     assert observed(tone(4.0)).bandwidth_hz == 3_500.0
 
 
-def test_a_fourteenth_of_a_second_tells_the_bandwidth() -> None:
+def test_a_fourteenth_of_a_second_determines_the_bandwidth() -> None:
     assert observed(tone(0.07)).bandwidth_hz == 3_500.0
 
 

@@ -45,7 +45,7 @@ def test_no_score_is_too_little_speech() -> None:
     )
 
 
-def test_an_alert_that_the_whole_does_not_bear_out_is_mixed() -> None:
+def test_an_alert_not_confirmed_by_the_whole_is_mixed() -> None:
     assert decide(facts(0.1, alerted=True)) == (Verdict.INCONCLUSIVE, (Reason.MIXED_EVIDENCE,))
 
 
@@ -60,7 +60,7 @@ def test_an_alert_that_the_whole_does_not_bear_out_is_mixed() -> None:
     ],
 )
 @pytest.mark.parametrize("probability", [0.05, 0.95])
-def test_a_poor_signal_is_no_verdict(
+def test_a_poor_signal_is_inconclusive(
     changes: dict[str, float], reason: Reason, probability: float
 ) -> None:
     assert decide(facts(probability, **changes)) == (Verdict.INCONCLUSIVE, (reason,))

@@ -20,7 +20,7 @@ def test_the_first_windows_are_read_and_then_one_in_twenty_seconds() -> None:
     assert wanted == [0, 4, 8, 12, 32, 52, 72]
 
 
-def test_what_is_no_speech_and_what_comes_early_is_not_read() -> None:
+def test_provisional_windows_and_windows_without_speech_are_not_read() -> None:
     readings = WatermarkReadings(RATE)
     assert not readings.wants(replace(window(0.0, 4.0), scoreable=False))
     assert not readings.wants(replace(window(0.0, 2.0), provisional=True))
@@ -47,20 +47,20 @@ def test_a_mark_is_found_once() -> None:
     assert readings.found == (found,)
 
 
-def test_one_sure_reading_among_others_is_no_finding() -> None:
+def test_one_confident_reading_among_others_is_not_a_detection() -> None:
     readings = WatermarkReadings(RATE)
     said = [NONE, MARK, MARK, MARK, MARK]
     found = [readings.add(window(4.0 * at, 4.0 * at + 4.0), one) for at, one in enumerate(said)]
     assert [one is not None for one in found] == [False, False, False, False, True]
 
 
-def test_readings_beyond_their_scale_weigh_no_more() -> None:
+def test_readings_beyond_the_scale_are_limited() -> None:
     readings = WatermarkReadings(RATE)
     readings.add(window(0.0, 4.0), NONE)
     assert readings.add(window(4.0, 8.0), replace(MARK, confidence=5.0)) is None
 
 
-def test_a_finding_is_an_alert_of_its_own_and_leaves_scores_and_verdict_alone() -> None:
+def test_a_detection_is_a_separate_alert_without_effect_on_scores() -> None:
     with_mark, without = Judge(0, mono()), Judge(0, mono())
     for judge in (with_mark, without):
         judge.resolve(window(), WindowStatus.SCORED, -3.0)

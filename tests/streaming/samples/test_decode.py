@@ -35,7 +35,7 @@ def test_float32_far_over_full_scale_is_limited() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_float32_that_is_no_number_is_refused(value: float) -> None:
+def test_float32_that_is_not_a_number_is_refused(value: float) -> None:
     with pytest.raises(StreamError, match="finite") as caught:
         decode(struct.pack("<2f", 0.0, value), mono(Encoding.FLOAT32))
     assert caught.value.reason == "NON_FINITE_SAMPLES"

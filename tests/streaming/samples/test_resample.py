@@ -33,7 +33,7 @@ def test_chunking_changes_no_bit(rate: int, channels: int, sizes: list[int]) -> 
 
 
 @pytest.mark.parametrize("rate", [8_000, 24_000, 44_100, 48_000])
-def test_tone_stays_where_it_was(rate: int) -> None:
+def test_a_tone_keeps_its_position(rate: int) -> None:
     resampled = resample(tone(1.0, rate)[:, None], rate, [rate // 50])[:, 0]
     middle = slice(2_000, 14_000)
     assert np.abs(resampled[middle] - tone(1.0)[middle]).max() < 1e-3

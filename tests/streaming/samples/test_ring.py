@@ -32,7 +32,7 @@ def test_reads_what_a_plain_array_holds(
     assert np.array_equal(ring.read(start, end), plain[start:end])
 
 
-def test_read_is_a_copy_that_cannot_be_written() -> None:
+def test_read_returns_a_read_only_copy() -> None:
     ring = RingBuffer(4)
     ring.write(np.ones(4, np.float32))
     kept = ring.read(0, 4)
@@ -43,7 +43,7 @@ def test_read_is_a_copy_that_cannot_be_written() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 2), (3, 7), (5, 4), (-1, 3)])
-def test_range_that_is_not_held_is_refused(start: int, end: int) -> None:
+def test_a_range_that_is_not_buffered_is_refused(start: int, end: int) -> None:
     ring = RingBuffer(4)
     ring.write(np.arange(6, dtype=np.float32))
     with pytest.raises(ValueError, match="not within"):

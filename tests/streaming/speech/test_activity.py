@@ -31,7 +31,7 @@ def test_speech_of_any_range_is_counted(
     assert profile.end == len(samples)
 
 
-def test_old_frames_give_way() -> None:
+def test_old_frames_are_overwritten() -> None:
     profile = SpeechProfile(frame_samples=10, hangover_frames=0, capacity_frames=3)
     for flag in (True, True, False, True):
         profile.append(speech=flag)
@@ -46,7 +46,7 @@ def test_cut_ends_the_hangover() -> None:
     assert not profile.active
 
 
-def test_jump_goes_on_in_silence() -> None:
+def test_a_jump_continues_in_silence() -> None:
     profile = SpeechProfile(frame_samples=10, hangover_frames=5, capacity_frames=9)
     profile.append(speech=True)
     profile.jump(1_000)

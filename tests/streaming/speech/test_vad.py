@@ -30,7 +30,7 @@ def whole_frames(vad: Vad, seconds: float) -> int:
     return round(seconds * 16_000) // vad.frame_samples * vad.frame_samples
 
 
-def test_silence_is_no_speech(vad: Vad) -> None:
+def test_silence_is_not_speech(vad: Vad) -> None:
     assert not vad.speech(silence(2.0)[: whole_frames(vad, 2.0)]).any()
 
 
@@ -42,7 +42,7 @@ def test_a_voice_is_speech() -> None:
 @settings(max_examples=10)
 @given(pieces=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 @pytest.mark.parametrize("engine", engines())
-def test_pieces_change_nothing(engine: VadEngine, pieces: list[int]) -> None:
+def test_chunking_changes_nothing(engine: VadEngine, pieces: list[int]) -> None:
     options = VadOptions(engine=engine)
     whole, piecewise = make_vad(options, 16_000), make_vad(options, 16_000)
     samples = speech_like(3.0)[: whole_frames(whole, 3.0)]
@@ -63,7 +63,7 @@ def test_reset_forgets(vad: Vad) -> None:
     assert np.array_equal(vad.speech(samples), first)
 
 
-def test_state_is_a_track_s_own(vad: Vad) -> None:
+def test_each_track_has_its_own_state(vad: Vad) -> None:
     options = VadOptions(
         engine=VadEngine.WEBRTC if isinstance(vad, WebRtcVad) else VadEngine.SILERO
     )
@@ -90,7 +90,7 @@ def test_silero_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
         make_vad(VadOptions(engine=VadEngine.SILERO), 16_000)
 
 
-def test_webrtc_hears_samples_of_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webrtc_gets_16_bit_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[bytes] = []
 
     class Listening:
@@ -114,7 +114,7 @@ def test_frames_are_those_of_the_detector(engine: VadEngine, samples: int) -> No
     assert make_vad(VadOptions(engine=engine), 16_000).frame_samples == samples
 
 
-def test_silero_hears_64_samples_before_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silero_gets_64_samples_before_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         vad = make_vad(VadOptions(engine=VadEngine.SILERO), 16_000)
     except ModuleNotFoundError:

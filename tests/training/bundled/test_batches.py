@@ -19,7 +19,7 @@ def bank(fill: int, label: int, kind: str, length: int = 100) -> Bank:
     return Bank(kind, [Recording("f", label)] * 4, samples, np.full(4, length))
 
 
-def test_draws_both_labels_and_the_shares() -> None:
+def test_draws_both_labels_in_the_given_shares() -> None:
     sampler = Sampler([bank(1, 0, "a"), bank(2, 1, "b"), bank(3, 1, "c"), bank(4, 1, "c")], 0)
     sampler.share({"a": (1, 0), "b": (0, 0.75), "c": (0, 0.25)})
     waves, clean, lengths, labels, taught, paired = sampler.draw(2000, 50)
@@ -64,7 +64,7 @@ def test_pairs_come_from_one_source() -> None:
     assert {"people", "machines"} <= {bank.recordings[row].source for row in rows}
 
 
-def test_sources_and_systems_are_drawn_by_their_roots() -> None:
+def test_sources_and_systems_are_drawn_by_square_roots() -> None:
     large = [("large", 1, "often")] * 14 + [("large", 1, "seldom")] * 2
     bank = sources(("x", 0, ""), *large, *[("small", 1, "s")] * 4)
     drawn = Sampler([bank], 0, Drawing(root_sources=True)).draw(6000, 50)
@@ -137,7 +137,7 @@ def test_copies_are_spoofs_of_the_same_source(
     assert np.array_equal(made.samples, again.samples)
 
 
-def test_other_options_or_recordings_are_rendered_anew(
+def test_other_options_or_recordings_are_rendered_again(
     rows: list[Recording], cache: AudioCache, tmp_path: Path
 ) -> None:
     ticks: list[int] = []

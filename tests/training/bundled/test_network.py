@@ -48,7 +48,7 @@ def test_level_changes_nothing() -> None:
         assert torch.allclose(network(wave, lengths), network(wave * 0.1, lengths), atol=1e-3)
 
 
-def test_training_changes_the_spectrogram_only_then() -> None:
+def test_the_spectrogram_is_augmented_only_in_training() -> None:
     options = NetworkOptions(
         SMALL.spectrogram,
         SMALL.branch,
@@ -73,7 +73,7 @@ def test_the_spectrogram_is_not_learnt() -> None:
     assert not any(name.startswith("spectrogram") for name in names)
 
 
-def test_a_norm_never_turns_maps_over() -> None:
+def test_a_norm_never_inverts_maps() -> None:
     network = trained()
     rising = torch.linspace(-3.0, 3.0, 20).expand(1, 4, 1, 20)
     for norm, maps in zip(network.norms, (4, 6), strict=True):
@@ -82,7 +82,7 @@ def test_a_norm_never_turns_maps_over() -> None:
         assert (out.diff(dim=3) >= 0).all()
 
 
-def test_hops_are_heard_one_by_one() -> None:
+def test_hops_are_processed_one_by_one() -> None:
     network = trained(BY_HOPS)
     waves = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(1))
     louder = torch.cat([waves[:, :8_000] * 7.0, waves[:, 8_000:]], dim=1)

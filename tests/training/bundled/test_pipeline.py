@@ -147,7 +147,7 @@ def test_teachers_share_the_target() -> None:
     assert spoof_targets(one, (Sure(),), options).tolist() == pytest.approx([0.1, 0.95])
 
 
-def test_teachers_hear_clean_crops() -> None:
+def test_teachers_get_clean_crops() -> None:
     class Level(torch.nn.Module):
         def forward(self, waves: torch.Tensor, _lengths: torch.Tensor) -> torch.Tensor:
             return waves.mean(dim=1)

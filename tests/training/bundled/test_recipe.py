@@ -8,7 +8,7 @@ from dfd.training.bundled.loop import batch_shape, learning_rate_factor
 from dfd.training.bundled.recipe import RECIPES, TAUGHT, FitOptions, Phase
 
 
-def test_phases_follow_each_other() -> None:
+def test_phases_are_consecutive() -> None:
     recipe = dataclasses.replace(
         TAUGHT, phases=(Phase(10, copy_share=0.0), Phase(20, copy_share=0.5))
     )
@@ -34,7 +34,7 @@ def test_learning_rate() -> None:
     assert factors[-1] == pytest.approx(0.02, abs=0.01)
 
 
-def test_batches_hold_the_same_audio() -> None:
+def test_batches_have_the_same_amount_of_audio() -> None:
     options = FitOptions(batch_seconds=36.0)
     generator = np.random.default_rng(0)
     for _ in range(50):

@@ -74,7 +74,7 @@ def by_transformers(model: Any) -> torch.Tensor:
     return odds
 
 
-def test_gives_the_same_as_in_training(model: Any, kind: str) -> None:
+def test_scores_match_those_of_training(model: Any, kind: str) -> None:
     wanted = wanted_odds(kind)
     assert wanted.std() > 1e-3
     assert torch.allclose(by_transformers(model), wanted, atol=2e-3)
@@ -94,7 +94,7 @@ def test_the_detector_reads_it(folder: Path, model: Any) -> None:
         assert torch.allclose(network(WAVES, LENGTHS), by_transformers(model), atol=1e-3)
 
 
-def test_the_short_way_gives_the_same(folder: Path) -> None:
+def test_the_shortcut_gives_the_same_scores(folder: Path) -> None:
     network = scoring_network(folder)
     with torch.no_grad():
         wanted = network(WAVES, LENGTHS)
@@ -103,7 +103,9 @@ def test_the_short_way_gives_the_same(folder: Path) -> None:
         assert torch.allclose(short(WAVES, LENGTHS), wanted, atol=2e-3)
 
 
-def test_another_spectrogram_than_the_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_spectrogram_that_differs_from_the_weights_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(folder, tmp_path / "model")
     config = tmp_path / "model" / "config.json"
     content = json.loads(config.read_text())
@@ -133,7 +135,7 @@ def test_sizes_are_written_down(model: Any) -> None:
         assert [stage["maps"] for stage in branch["stages"]] == [4, 6]
 
 
-def test_what_is_joined_hears_one_spectrogram() -> None:
+def test_joined_networks_share_one_spectrogram() -> None:
     other = dataclasses.replace(SMALL, spectrogram=SpectrogramOptions(bands=14))
     with pytest.raises(ValueError, match="the same spectrogram"):
         written_out([trained(), trained(other)], [0.5, 0.5], 0)

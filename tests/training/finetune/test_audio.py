@@ -73,7 +73,7 @@ def test_the_same_generator_gives_the_same_batch(clips: Clips) -> None:
     assert not one.waves.equal(other.waves)
 
 
-def test_broken_files_are_left_out(clips: Clips, tmp_path: Path) -> None:
+def test_broken_files_are_skipped(clips: Clips, tmp_path: Path) -> None:
     gone = Clips(clips.recordings[:2], tmp_path, clips.lengths[:2])
     assert training_batch(gone, np.array([0, 1]), TWO_STAGE, np.random.default_rng(0)) is None
     assert len(gone.unreadable) == 2

@@ -17,7 +17,7 @@ def with_stages(recipe: FinetuneRecipe, *stages: Stage) -> FinetuneRecipe:
     return dataclasses.replace(recipe, stages=stages)
 
 
-def test_a_step_changes_what_is_named_and_nothing_else(base_backbone: Path) -> None:
+def test_a_step_changes_only_the_named_parameters(base_backbone: Path) -> None:
     recipe = with_stages(TWO_STAGE, TOP)
     model = build_classifier(load_backbone(str(base_backbone)), recipe, 0)
     trained = freeze(model, TOP)
@@ -35,7 +35,7 @@ def test_a_step_changes_what_is_named_and_nothing_else(base_backbone: Path) -> N
     assert set(trained_names(model, TOP)) == wanted
 
 
-def test_what_differs_in_the_end_is_of_any_stage(base_backbone: Path) -> None:
+def test_the_final_differences_come_from_any_stage(base_backbone: Path) -> None:
     head = Stage("head", epochs=1, batch=2, learning_rate=1e-2)
     recipe = with_stages(TWO_STAGE, TOP, head)
     model = build_classifier(load_backbone(str(base_backbone)), recipe, 0)
@@ -55,7 +55,7 @@ def test_all_but_the_extractor_and_the_bottom(xlsr_backbone: Path) -> None:
     assert frozen == {name for name, _ in model.named_parameters() if name.startswith(starts)}
 
 
-def test_a_backbone_frozen_whole_is_heard_as_in_inference(base_backbone: Path) -> None:
+def test_a_frozen_backbone_runs_as_in_inference(base_backbone: Path) -> None:
     head = Stage("head", epochs=1, batch=2, learning_rate=1e-2)
     model = build_classifier(load_backbone(str(base_backbone)), with_stages(TWO_STAGE, head), 0)
     waves, lengths = torch.randn(2, 16_000), torch.tensor([16_000, 16_000])

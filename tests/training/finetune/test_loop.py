@@ -62,7 +62,7 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize(("stage", "step"), [("head", 2), ("top", 1), ("top", 4)])
-def test_a_resumed_run_is_the_unbroken_one(
+def test_a_resumed_run_equals_an_unbroken_one(
     stage: str,
     step: int,
     base_backbone: Path,
@@ -156,7 +156,7 @@ def test_class_weights(clips: tuple[Clips, Clips]) -> None:
     assert class_weights(dataclasses.replace(TWO_STAGE, class_weights="none"), uneven) is None
 
 
-def test_class_weights_weigh_the_loss(
+def test_class_weights_weight_the_loss(
     base_backbone: Path, clips: tuple[Clips, Clips], tmp_path: Path
 ) -> None:
     stage = dataclasses.replace(SMALL.stages[0], epochs=1, batch=12)
@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(
         run(recipe, base_backbone, clips, tmp_path)
 
 
-def test_decay_of_matrices_alone() -> None:
+def test_weight_decay_applies_only_to_matrices() -> None:
     parameters = [torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(2))]
     stage = Stage("top", epochs=1, batch=1, learning_rate=1.0, decay="matrices")
     groups = make_optimizer(parameters, stage).param_groups

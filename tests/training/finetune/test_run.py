@@ -50,7 +50,7 @@ def options(out: Path, *, checkpoint: bool = False) -> RunOptions:
 
 
 @pytest.mark.parametrize("name", list(FINETUNE_RECIPES))
-def test_what_is_written_scores_as_what_was_trained(
+def test_the_written_model_scores_like_the_trained_one(
     name: str, corpus: Path, base_backbone: Path, xlsr_backbone: Path, tmp_path: Path
 ) -> None:
     recipe = shortened(name)
@@ -86,7 +86,7 @@ def test_what_is_written_scores_as_what_was_trained(
         assert np.allclose(detector.score(windows, lengths), wanted, atol=2e-4), place
 
 
-def test_the_card_tells_data_figures_and_options(
+def test_the_card_states_data_figures_and_options(
     corpus: Path, base_backbone: Path, tmp_path: Path
 ) -> None:
     splits = corpus_splits(corpus)

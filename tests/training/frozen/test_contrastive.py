@@ -42,7 +42,7 @@ def test_a_lone_recording_is_its_own_positive() -> None:
     assert positive.tolist() == [0]
 
 
-def test_labels_lie_apart_in_the_projection() -> None:
+def test_labels_are_separated_in_the_projection() -> None:
     rows, labels = embeddings(400, 0)
     losses: list[float] = []
     made = fit_projection(rows, labels, OPTIONS, 1, lambda _epoch, loss: losses.append(loss))

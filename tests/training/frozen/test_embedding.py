@@ -32,7 +32,7 @@ def batch() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["base_backbone", "xlsr_backbone"])
-def test_a_batch_gives_what_each_recording_gives_alone(
+def test_a_batch_gives_the_same_as_single_recordings(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     folder: Path = request.getfixturevalue(kind)
@@ -44,7 +44,7 @@ def test_a_batch_gives_what_each_recording_gives_alone(
         assert torch.allclose(together[row], wanted, atol=1e-5), row
 
 
-def test_less_than_a_frame_is_heard_as_one(base_backbone: Path) -> None:
+def test_less_than_a_frame_is_processed_as_one(base_backbone: Path) -> None:
     embedder = Embedder(load_backbone(str(base_backbone)))
     assert embedder.least_samples == 10 + 10 * (8 - 1) + 80 * (4 - 1)
     made = embedder(0.1 * torch.randn(2, 20), torch.tensor([20, 3]))
@@ -73,7 +73,7 @@ def test_threads_do_not_mix_their_batches(base_backbone: Path) -> None:
             assert torch.allclose(one, wanted[row], atol=1e-6)
 
 
-def test_release_gives_the_backbone_back(base_backbone: Path) -> None:
+def test_release_restores_the_backbone(base_backbone: Path) -> None:
     backbone = load_backbone(str(base_backbone))
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     embedder = Embedder(backbone)

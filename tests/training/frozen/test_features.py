@@ -42,13 +42,13 @@ def test_rows_are_the_recordings_own(clips: Clips, embedder: Embedder, workers: 
         assert np.allclose(made.embeddings[row], embedder(alone, length)[0].numpy(), atol=1e-5)
 
 
-def test_torch_has_its_threads_back(clips: Clips, embedder: Embedder) -> None:
+def test_torchs_threads_are_restored(clips: Clips, embedder: Embedder) -> None:
     before = torch.get_num_threads()
     extract(clips, embedder, RECIPE, device=CPU, workers=2)
     assert torch.get_num_threads() == before
 
 
-def test_what_was_done_is_not_done_again(
+def test_finished_work_is_not_repeated(
     clips: Clips, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PART_RECORDINGS", 5)
@@ -90,7 +90,7 @@ def test_broken_files_have_no_features(
     assert np.isnan(made.embeddings[4]).all()
 
 
-def test_batches_hold_every_place_once_and_so_much_audio() -> None:
+def test_batches_have_every_recording_once_and_limited_audio() -> None:
     lengths = np.random.default_rng(0).integers(8_000, 200_000, 100)
     batches = batches_of(lengths, 20.0)
     assert sorted(np.concatenate(batches).tolist()) == list(range(100))

@@ -11,7 +11,7 @@ FEATURES = DRAWS.normal(size=(400, 6)) * [1000, 0.01, 1, 1, 1, 1]
 FEATURES[:, 0] += 1500 * LABELS + 5000
 
 
-def test_the_log_odds_are_scikit_learns_own() -> None:
+def test_log_odds_match_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 

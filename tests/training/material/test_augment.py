@@ -25,7 +25,7 @@ def chances(value: float) -> AugmentOptions:
     return AugmentOptions(**dict.fromkeys(names, value))  # type: ignore[arg-type]
 
 
-def test_everything_off_keeps_the_waveform() -> None:
+def test_without_augmentation_the_waveform_is_unchanged() -> None:
     before, after = normalise(waves(), LENGTHS), normalise(run(0, chances(0.0)), LENGTHS)
     assert torch.allclose(before, after, atol=1e-3)
 
@@ -46,7 +46,7 @@ def test_untouched_waveforms_pass() -> None:
     assert torch.allclose(normalise(made, LENGTHS), normalise(waves(), LENGTHS), atol=1e-5)
 
 
-def test_measured_rooms_and_noises_are_heard() -> None:
+def test_measured_rooms_and_noises_are_applied() -> None:
     echo = torch.zeros(1, 800)
     echo[0, [0, 700]] = 1.0
     humming = torch.sin(torch.arange(8_000) * 0.3).unsqueeze(0)
@@ -62,7 +62,7 @@ def test_measured_rooms_and_noises_are_heard() -> None:
         assert (made.abs() > 1e-5).sum().item() == pytest.approx(heard, rel=0.2)
 
 
-def test_the_second_of_a_pair_goes_through_the_same() -> None:
+def test_both_of_a_pair_get_the_same_augmentation() -> None:
     options = dataclasses.replace(chances(0.0), narrow_band_chance=0.5, equaliser_chance=1.0)
     twice = waves()[:1].repeat(8, 1)
     alike = torch.tensor([False, True] * 4)

@@ -11,7 +11,7 @@ from dfd.training.material.clips import batches_by_length, collate, prefetch, sc
 from dfd.training.material.splits import corpus_splits
 
 
-def test_scan_measures_at_16_khz_and_names_what_it_leaves_out(corpus: Path, tmp_path: Path) -> None:
+def test_scan_measures_at_16_khz_and_names_skipped_files(corpus: Path, tmp_path: Path) -> None:
     soundfile.write(str(tmp_path / "slow.wav"), np.zeros(4_000, np.float32), 8_000)
     soundfile.write(str(tmp_path / "human.wav"), np.zeros(100, np.float32), 16_000)
     soundfile.write(str(tmp_path / "empty.wav"), np.zeros(0, np.float32), 16_000)
@@ -62,7 +62,7 @@ def test_a_file_that_is_cut_is_used_and_noted(tmp_path: Path) -> None:
     assert set(clips.incomplete) == {"a.flac"}
 
 
-def test_batches_hold_every_row_once_and_neighbours_in_length() -> None:
+def test_batches_have_every_row_once_with_similar_lengths() -> None:
     generator = np.random.default_rng(0)
     lengths = generator.integers(1_000, 200_000, 390)
     batches = batches_by_length(lengths, 8, generator)

@@ -39,7 +39,7 @@ def test_noises_are_repeated_and_rooms_begin_at_the_direct_sound(tmp_path: Path)
     assert around.rooms.norm().item() == pytest.approx(1.0, abs=1e-4)
 
 
-def test_another_form_is_one_sentence(tmp_path: Path) -> None:
+def test_an_invalid_format_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "extras.tsv").write_text("path\nx\n")
     with pytest.raises(UserError, match="cannot read"):
         read_surroundings(tmp_path)

@@ -49,7 +49,7 @@ def test_impossible_changes_are_one_line(changes: dict[str, object], message: st
     assert "\n" not in str(caught.value)
 
 
-def test_settings_go_over_the_file(tmp_path: Path) -> None:
+def test_settings_take_precedence_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "o.toml"
     file.write_text("best_by = 'eer'\n[stages.top]\nepochs = 2\nbatch = 8\n")
     changes = read_changes(file, ["stages.top.epochs=4", "start=random", "normalise=false"])

@@ -18,14 +18,14 @@ def scalars(folder: Path, name: str) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars(name)]
 
 
-def test_curves_for_tensorboard_go_on_in_the_same_folder(tmp_path: Path) -> None:
+def test_curves_for_tensorboard_continue_in_the_same_folder(tmp_path: Path) -> None:
     for clips, value in ((16, 0.5), (32, 0.25)):
         with open_tracker(tmp_path) as tracker:
             tracker.add({"dev/eer": value}, clips)
     assert scalars(tmp_path / "tensorboard", "dev/eer") == [(16, 0.5), (32, 0.25)]
 
 
-def test_none_wanted_writes_nothing(tmp_path: Path) -> None:
+def test_without_trackers_nothing_is_written(tmp_path: Path) -> None:
     with open_tracker(tmp_path, tensorboard=False) as tracker:
         tracker.add({"a": 1.0}, 1)
     assert list(tmp_path.iterdir()) == []

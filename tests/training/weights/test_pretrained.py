@@ -11,7 +11,7 @@ from dfd.training.weights.pretrained import load_backbone
 from tests.training.backbones import LAYER_NORM, TINY, make_backbone
 
 
-def test_facts_of_a_folder(base_backbone: Path, xlsr_backbone: Path, tmp_path: Path) -> None:
+def test_properties_of_a_folder(base_backbone: Path, xlsr_backbone: Path, tmp_path: Path) -> None:
     base, xlsr = load_backbone(str(base_backbone)), load_backbone(str(xlsr_backbone))
     assert (base.masks, xlsr.masks) == (False, True)
     assert (base.normalises, xlsr.normalises) == (True, True)
@@ -20,7 +20,7 @@ def test_facts_of_a_folder(base_backbone: Path, xlsr_backbone: Path, tmp_path: P
     assert base.sha256 == raw.sha256 != xlsr.sha256
 
 
-def test_whatever_head_was_saved_with_it(tmp_path: Path) -> None:
+def test_any_saved_head_is_ignored(tmp_path: Path) -> None:
     from transformers import Wav2Vec2Config, Wav2Vec2ForSequenceClassification
 
     make: Any = Wav2Vec2ForSequenceClassification
@@ -42,7 +42,7 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
         load_backbone(str(tmp_path))
 
 
-def test_a_hub_id_without_network_says_to_bring_the_folder(
+def test_a_hub_id_without_network_says_to_copy_the_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -38,7 +38,7 @@ def facts_of(whole: list[WindowScores], rows: list[Recording]) -> dict[str, Any]
     return serving_facts(whole, [first(whole)] * 2, in_a_row(rows, whole), rows, SERVED)
 
 
-def test_facts_are_measured_on_what_is_served() -> None:
+def test_properties_are_measured_on_the_served_model() -> None:
     rows = recordings(400)
     whole = scores(rows, shift=5.0)
     facts = facts_of(whole, rows)
@@ -74,7 +74,7 @@ def test_recordings_without_scores_do_not_count() -> None:
     assert facts == gap
 
 
-def test_too_little_for_streams_takes_the_usual_correlation() -> None:
+def test_too_little_data_uses_the_default_correlation() -> None:
     rows = [Recording("a", 0, speaker="a"), Recording("b", 1, speaker="b")]
     whole = [window_scores(-1.0), window_scores(1.0)]
     facts = facts_of(whole, rows)

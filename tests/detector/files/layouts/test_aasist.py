@@ -46,7 +46,7 @@ def save(state: dict[str, Tensor], folder: Path, **card: Any) -> Path:
     return folder / "net.pth"
 
 
-def test_logits_are_those_of_a_plain_forward_pass(state: dict[str, Tensor], tmp_path: Path) -> None:
+def test_logits_match_a_plain_forward_pass(state: dict[str, Tensor], tmp_path: Path) -> None:
     samples = torch.randn(2, SHORT, generator=torch.Generator().manual_seed(2))
     samples *= torch.tensor([[0.02], [1.0]])
     network: Any = read(save(state, tmp_path)).network
@@ -57,7 +57,7 @@ def test_logits_are_those_of_a_plain_forward_pass(state: dict[str, Tensor], tmp_
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_facts(state: dict[str, Tensor], tmp_path: Path) -> None:
+def test_properties(state: dict[str, Tensor], tmp_path: Path) -> None:
     checkpoint = read(save(state, tmp_path))
     card = checkpoint.card
     assert (checkpoint.layout, checkpoint.spoof_label) == ("aasist", "0")
@@ -81,7 +81,7 @@ def test_a_short_window_is_repeated(state: dict[str, Tensor], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.detector."])
-def test_what_training_left_is_dropped_and_named(
+def test_leftovers_of_training_are_ignored_and_named(
     prefix: str, state: dict[str, Tensor], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tensors = {prefix + name: value for name, value in state.items()}
@@ -122,7 +122,7 @@ def test_other_sizes_need_their_configuration(tmp_path: Path) -> None:
     torch.testing.assert_close(found, (logits[0] - logits[1])[None], atol=1e-4, rtol=1e-4)
 
 
-def test_what_it_cannot_do_is_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+def test_unsupported_settings_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = save(state, tmp_path)
     with pytest.raises(UserError, match="sees whole windows: set its padding to repeat or"):
         read(path, ModelOverrides(padding="mask"))
@@ -150,7 +150,9 @@ def rows(name: str) -> list[dict[str, str]]:
 
 @needs_checkpoints
 @pytest.mark.parametrize("name", ["AASIST", "AASIST-L"], scope="module")
-def test_published_in_a_batch_and_singly(detector: Detector, rows: list[dict[str, str]]) -> None:
+def test_published_scores_in_a_batch_and_singly(
+    detector: Detector, rows: list[dict[str, str]]
+) -> None:
     windows, lengths = np.zeros((len(rows), 64_600), np.float32), []
     for row, window in zip(rows, windows, strict=True):
         samples, _ = soundfile.read(CORPUS / row["file"], dtype="float32", frames=64_600)
@@ -165,7 +167,7 @@ def test_published_in_a_batch_and_singly(detector: Detector, rows: list[dict[str
 
 @needs_checkpoints
 @pytest.mark.parametrize("name", ["AASIST", "AASIST-L"], scope="module")
-def test_published_through_the_stream(detector: Detector, rows: list[dict[str, str]]) -> None:
+def test_published_scores_through_a_stream(detector: Detector, rows: list[dict[str, str]]) -> None:
     row = rows[-1]
     samples, rate = soundfile.read(CORPUS / row["file"], dtype="float32")
     chunks = [part.tobytes() for part in np.array_split(samples[:66_000], 7)]

@@ -9,7 +9,7 @@ from dfd.detector.files.state_dict import read
 from tests.detector.files.layouts.test_raw_waveform import rawnet2_state
 
 
-def test_a_file_s_own_card_comes_before_the_folder_s(tmp_path: Path) -> None:
+def test_a_files_own_card_precedes_the_folders(tmp_path: Path) -> None:
     for name in ("one.pth", "two.pth"):
         torch.save(rawnet2_state(), tmp_path / name)
     (tmp_path / "dfd.json").write_text(json.dumps({"rolling_threshold": 0.7}))

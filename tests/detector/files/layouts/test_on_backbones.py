@@ -83,7 +83,7 @@ def test_names(public: str, grouped: bool, name: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, GROUPED])
-def test_every_tensor_goes_to_its_place(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_every_tensor_is_loaded_into_its_place(changes: dict[str, Any], tmp_path: Path) -> None:
     model = make_backbone(tmp_path, **changes)
     state = fairseq_state(model, "m_ssl.model.")
     state |= {"proj_fc.weight": torch.randn(2, HIDDEN), "proj_fc.bias": torch.randn(2)}
@@ -215,7 +215,7 @@ def test_nes2net_x(attentive: int, samples: Tensor, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_named(
+def test_mismatches_are_named(
     change: Callable[[Tensors], object], message: str, tmp_path: Path
 ) -> None:
     state = fairseq_state(make_backbone(tmp_path), "m_ssl.model.")

@@ -40,7 +40,7 @@ def odds(logits: Tensor) -> Tensor:
     return (logits[0] - logits[1])[None]
 
 
-def test_rawnet2_is_its_plain_forward_pass(tmp_path: Path) -> None:
+def test_rawnet2_matches_its_plain_forward_pass(tmp_path: Path) -> None:
     torch.save(state := rawnet2_state(), tmp_path / "pre_trained.pth")
     checkpoint = read(tmp_path / "pre_trained.pth")
     assert (checkpoint.layout, checkpoint.spoof_label) == ("rawnet2", "0")
@@ -52,7 +52,7 @@ def test_rawnet2_is_its_plain_forward_pass(tmp_path: Path) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_rawgat_st_is_its_plain_forward_pass(tmp_path: Path) -> None:
+def test_rawgat_st_matches_its_plain_forward_pass(tmp_path: Path) -> None:
     torch.save(state := rawgat_state(), tmp_path / "Best_epoch.pth")
     checkpoint = read(tmp_path / "Best_epoch.pth")
     assert checkpoint.layout == "rawgat-st"
