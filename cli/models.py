@@ -223,10 +223,10 @@ def _print_table(rows: list[dict[str, Any]], bundled: float | None) -> None:
     columns = (
         Column("name"),
         Column("parameters", right=True, rank=3),
-        Column("EER %", least=16, rank=1),
+        Column("EER %", least=18, rank=1),
         Column("licence", least=12, rank=2),
         Column("tried here", least=14, rank=4),
-        Column("get it", least=18),
+        Column("get it", least=15),
     )
     speeds = Column("windows/s", right=True)
     first = ["bundled", "", "see its card", "as dfd's", "trained and measured here", "is here"]
@@ -253,11 +253,26 @@ def _print_table(rows: list[dict[str, Any]], bundled: float | None) -> None:
         " in its card"
     )
     console.print(fitted(shown, console.width, caption=caption))
+    for line in _sources(rows):
+        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+
+def _sources(rows: list[dict[str, Any]]) -> list[str]:
+    """Says where detectors and their figures come from, a line for all that share them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        # those of one organisation on the hub share its page
+        page = row["page"] if row["hub_id"] is None else row["page"].rpartition("/")[0]
+        groups.setdefault((page, row["eer_source"]), []).append(row["name"])
+    return [
+        f"{', '.join(names)}: from {page}; figures: {source}"
+        for (page, source), names in groups.items()
+    ]
 
 
 def _where(row: dict[str, Any]) -> str:
     if row["here"] is not None:
         return "is here"
     if row["url"] is None and row["hub_id"] is None:
-        return str(row["page"])
+        return "by hand, see below"
     return f"dfd models pull {row['name']}"

@@ -18,8 +18,8 @@ from dfd.clients.display.words import carries
 _STYLES = {"spoof": "bold red", "bonafide": "bold green"}
 _PIPE_WIDTH = 160
 _ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
-# padding between two columns and at both ends of `box.SIMPLE_HEAD`
-_PADDING = 2
+# what `box.SIMPLE_HEAD` puts between two columns, and at both ends together
+_BETWEEN, _ENDS = 3, 2
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ def plain_table(*, title: str = "", caption: str = "") -> Table:
 def fitted(columns: Sequence[Column], width: int, *, title: str = "", caption: str = "") -> Table:
     """Returns a table that fits this many terminal columns."""
     shown, left_out = list(columns), []
-    while sum(column.width + _PADDING for column in shown) > width:
+    while sum(column.width + _BETWEEN for column in shown) - _BETWEEN + _ENDS > width:
         least = max(shown, key=lambda column: column.rank)
         if least.rank == 0:
             break

@@ -24,6 +24,8 @@ def test_list() -> None:
     assert result.exit_code == 0
     for words in ("aasist-l", "antideepfake-mms-300m", "CC BY-NC-SA 4.0", "In-the-Wild 5.15"):
         assert words in result.output
+    first = "aasist: from https://github.com/clovaai/aasist; figures: Jung et al., ICASSP 2022"
+    assert first in result.output
     rows = [json.loads(line) for line in run("list", "--json").output.splitlines()]
     assert {"name", "page", "licence", "parameters", "eer", "eer_source", "tried"} <= set(rows[0])
     assert rows[0]["name"] == "aasist"

@@ -1,4 +1,5 @@
 import io
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -44,6 +45,23 @@ def test_no_number_and_no_verdict_is_cut_at_any_width(width: int) -> None:
         assert word in text
     assert "…" not in text
     assert "new reason" in text
+
+
+@pytest.mark.parametrize("width", range(68, 90))
+def test_no_letter_of_a_folded_word_is_lost(width: int) -> None:
+    words = [
+        "antideepfake-w2v-small",
+        "In-the-Wild",
+        "CC-BY-NC-SA-4.0",
+        "https://example.org/ab/cd",
+    ]
+    made = [Column("name"), *(Column(name, least=12) for name in ("EER", "licence", "page"))]
+    for column, word in zip(made, words, strict=True):
+        column.add(word)
+    console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
+    console.print(fitted(made, width))
+    assert isinstance(console.file, io.StringIO)
+    assert not Counter("".join(words)) - Counter(console.file.getvalue())
 
 
 def test_columns_omitted_for_the_width_are_listed() -> None:
