@@ -50,7 +50,7 @@ def start(model: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def loudness(monkeypatch: pytest.MonkeyPatch) -> LoudnessDetector:
-    """A detector by loudness, which takes the place of whatever a verb would load."""
+    """A detector by loudness, which replaces the one that a command would load."""
     detector = LoudnessDetector(min_speech_seconds=0.5)
     monkeypatch.setattr("dfd.detector.load_detector", lambda model, **options: detector)
     return detector

@@ -1,4 +1,4 @@
-"""Made-up speech in a file, and `dfd detect` on it."""
+"""Synthetic signals in files, and `dfd detect` on them."""
 
 import json
 from pathlib import Path

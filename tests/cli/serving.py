@@ -16,7 +16,7 @@ from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
 RATE = 16_000
-# compiles little, and keeps to one of the cores that other tests share
+# compiles little, and uses one core, since other tests run too
 QUICK = [
     "--port",
     "0",
@@ -52,7 +52,7 @@ class Daemon:
         self.errors.extend(iter(self.process.stderr.readline, ""))
 
     def ready(self) -> str:
-        """The ready line; also finds the port."""
+        """Waits for the ready line, and reads the port from it."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "".join(self.errors)

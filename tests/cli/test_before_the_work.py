@@ -1,4 +1,4 @@
-"""What can be known before the work is said before it, and nothing is left behind."""
+"""Mistakes that can be found before the work are reported before it, without leftovers."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ def left(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-# what is wrong, and what is said of it
+# a mistake, and the message
 MISTAKES = [
     ("replay --plot x.docx call.wav", "must end in .png"),
     ("replay --plot no/x.png call.wav", "there is no folder no"),
@@ -63,7 +63,7 @@ def test_a_mistake_is_reported_before_the_work_starts(line: str, said: str, fold
     assert done.is_one_line(), done
     assert said in done.err
     verb = " ".join(line.split()[: 2 if line.startswith(("bridge", "bench")) else 1])
-    # one form for every verb, training's errors included
+    # one form for every command, training included
     assert done.err.startswith(f"dfd {verb}: ")
     assert "Error" not in done.err
     assert left(folder) == before
@@ -93,7 +93,7 @@ FULL = [
 def test_a_full_disk_is_reported_before_the_work_starts(
     line: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No test can fill a disk; the system's answer is the one thing that is made up here."""
+    """A test cannot fill a disk, so the system's answer is simulated."""
     (folder / "corpus").mkdir()
     (folder / "corpus" / "manifest.tsv").write_text("file\tlabel\tsplit\n")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 30, (1 << 30) - 1000, 1000))

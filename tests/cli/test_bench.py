@@ -37,7 +37,7 @@ def test_model_reports_results_and_what_is_missing() -> None:
 
 
 def test_an_interrupted_model_run_keeps_its_figures(tmp_path: Path) -> None:
-    """It is stopped when a second figure of each is shown."""
+    """It is stopped after the second figure of each has been shown."""
     path = tmp_path / "model.json"
     command = [DFD, "bench", "model", "--peer=none", "--batch=1,2", "--threads=1"]
     process = subprocess.Popen(

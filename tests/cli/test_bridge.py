@@ -27,7 +27,7 @@ from tests.clients.scripted import Script, ScriptedServer
 
 
 def bridge_here(*words: object) -> tuple[int, str]:
-    """Runs the verb in this process, for what ends before anything is served."""
+    """Runs the command in this process, for runs that end before anything is served."""
     result = CliRunner(env={"DFD_SERVER": None, "COLUMNS": "120"}).invoke(
         command, [str(word) for word in words], prog_name="dfd bridge"
     )

@@ -17,13 +17,13 @@ from dfd.evaluation.calibrate import LEAST_PEOPLE
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Calls of 2 s, each a buzz of its own in noise."""
+    """Makes calls of 2 s, each a different buzz in noise."""
     return buzzes(tmp_path_factory.mktemp("people"), 0.01)
 
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same almost without noise."""
+    """Makes the same almost without noise."""
     return buzzes(tmp_path_factory.mktemp("machines"), 0.0001)
 
 
@@ -60,7 +60,7 @@ def test_a_card_is_written_and_read(people: Path, tmp_path: Path) -> None:
 def test_weights_of_a_fusion_are_written_and_read(
     model: Path, people: Path, machines: Path, tmp_path: Path
 ) -> None:
-    """Two models whose calibrations differ, weighed by the command and used by another."""
+    """Two models with different calibrations: one command fits weights, another one uses them."""
     ours, other = tmp_path / "ours", tmp_path / "other"
     for folder, scale in ((ours, 0.5), (other, 0.25)):
         shutil.copytree(model, folder)
@@ -70,7 +70,7 @@ def test_weights_of_a_fusion_are_written_and_read(
         path.write_text(json.dumps(card))
     both = f"{ours}+{other}"
     plain = ("--min-speech-seconds", "0", "--device", "cpu")
-    # random weights hear a difference, and either sign will do
+    # random weights see some difference, of either sign
     sides = [("--people", people, "--machines", machines)]
     sides.append(("--people", machines, "--machines", people))
     results = (run("--fuse", both, *side, *plain) for side in sides)
@@ -104,6 +104,6 @@ def test_an_impossible_request_is_one_sentence(
 ) -> None:
     result = run("--people", people / "3.wav", "--min-speech-seconds", "0", *arguments)
     assert result.exit_code == 2
-    # on a busy machine what is waited for is told before
+    # on a busy machine lines about waiting precede it
     told = [line for line in result.stderr.splitlines() if not line.endswith(" s so far")]
     assert told[0].startswith(f"dfd calibrate: {message}")

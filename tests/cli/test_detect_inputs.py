@@ -90,7 +90,7 @@ def test_a_batch_survives_odd_names_and_an_ascii_terminal(tmp_path: Path) -> Non
         assert b"plain.wav" in done.stdout
 
 
-# everything read-only, no folder for temporary files among it
+# everything is read-only, including the folders for temporary files
 _READ_ONLY = """
 mount --make-rprivate / || exit 77
 for folder in /dev/shm /var/tmp /tmp /; do

@@ -34,7 +34,7 @@ def test_a_bad_model_is_one_line(options: list[str], message: str, tmp_path: Pat
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A tiny checkpoint with random weights, written without transformers."""
+    """Makes a tiny checkpoint with random weights, without transformers."""
     folder = tmp_path / "model"
     folder.mkdir()
     config = {

@@ -46,7 +46,7 @@ def test_all_checks_with_the_bundled_model() -> None:
     assert "a window of 4 s in" in found["model"]["found"]
     assert found["daemon at 127.0.0.1:1"]["found"] == "none answers"
     assert "dfd serve" in found["daemon at 127.0.0.1:1"]["remedy"]
-    # whatever is not good says what mends it
+    # every fault comes with its remedy
     assert all(one["remedy"] for one in found.values() if one["level"] != "good")
 
 

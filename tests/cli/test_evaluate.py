@@ -1,4 +1,4 @@
-"""`dfd evaluate` with the bundled model, on a handful of made-up recordings."""
+"""`dfd evaluate` with the bundled model, on a few synthetic recordings."""
 
 import html.parser
 import json
@@ -48,7 +48,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class _Page(html.parser.HTMLParser):
-    """Text, headings and what a page would load."""
+    """Text, headings and external resources of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ def test_a_manifest_through_conditions_and_time(corpus: Path, tmp_path: Path) ->
     assert [point["seconds"] for point in figures["by_seconds"]] == [1, 2, 4, 8]
     assert [point["all_there_is"] for point in figures["by_seconds"]] == [False, False, True, True]
     assert figures["by_seconds"][-1]["eer"] == figures["pooled"]["eer"]
-    assert figures["streams_by_seconds"]["streams"] == 2  # the people of two sources
+    assert figures["streams_by_seconds"]["streams"] == 2  # human recordings of two sources
     streams = figures["long_streams"]
     assert streams["stream_count"] == 2
     assert streams["hours"] == pytest.approx(human_hours(corpus))
@@ -197,7 +197,7 @@ def test_properties_of_the_model_can_be_set(corpus: Path, tmp_path: Path) -> Non
     assert figures["model"]["utterance_score"] == "mean"
     assert figures["pooled"]["threshold"] == 0.001
     assert "by_seconds" not in figures
-    # at such a threshold every voice is an alert
+    # at this threshold every voice raises an alert
     assert figures["long_streams"]["alerts"] >= 2
     assert figures["long_streams"]["streams_that_alerted"] == 2
     assert figures["long_streams"]["alerts_per_hour"] > 100

@@ -1,4 +1,4 @@
-"""Every example of every help text runs: with a daemon, a call and a microphone where it wants one.
+"""Every example of every help text runs, with a daemon, a call or a microphone if it needs one.
 
 What an example names lies in one folder. Addresses of others are this machine's, and fixed ports
 free ones; nothing else of a line is changed but what `How` says.
@@ -35,7 +35,7 @@ _SECONDS = 240.0
 
 
 def extra(module: str, brings: str) -> Callable[[], None]:
-    """Skips where a package is missing."""
+    """Skips if a package is missing."""
     return lambda: pytest.importorskip(module, reason=f"pip install 'dfd[{brings}]'")
 
 
@@ -46,7 +46,7 @@ def checkpoint() -> None:
 
 @dataclass(frozen=True)
 class How:
-    """How an example runs.
+    """Settings for running an example.
 
     Attributes:
         until: it ends by a signal, once it has said this; empty where it ends by itself.
@@ -134,14 +134,14 @@ RUNS: dict[str, How] = {
     "dfd bench core": _LONG,
     "dfd bench model": _LONG,
     "dfd bench serve": _LONG,
-    # the peers take minutes to load on a busy machine
+    # the reference models take minutes to load on a busy machine
     "dfd bench model --quick --batch 1,4 --report model.json": How(more=("--peer", "none")),
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the examples name."""
+    """A folder with the files that the examples name."""
     made = tmp_path_factory.mktemp("examples")
     spoken = speech(6.0)
     for name in ("audio", "people", "machines", "calls/people", "corpus"):
@@ -201,7 +201,7 @@ def server(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def call(request: pytest.FixtureRequest, server: str, folder: Path) -> Iterator[None]:
-    """The stream call-1041, for as long as the test lasts."""
+    """Runs the stream call-1041 during the test."""
     over, begun = threading.Event(), threading.Event()
 
     async def stream() -> None:
@@ -305,11 +305,11 @@ def test_an_example_runs(
 
 
 def words_of(line: str, server: str) -> list[str]:
-    """The command of an example, without what it is piped into."""
+    """Returns the command of an example, without what it is piped into."""
     words = shlex.split(line.partition(" | ")[0])
     if words[0] == "dfd":
         words[:1] = DFD
-    # no test opens a port to others, or asks them
+    # tests neither listen beyond loopback nor contact other machines
     here = {"0.0.0.0": "127.0.0.1", "node-1:50051": server, "node-2:50051": server}
     here["10.0.0.5:50051"] = server
     return [here.get(word, word) for word in words]

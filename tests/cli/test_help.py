@@ -1,4 +1,4 @@
-"""Help texts teach: two examples for each verb, which run, and a page to read on."""
+"""Help texts have two examples for each command, which run, and a page to read next."""
 
 import re
 import shlex
@@ -82,7 +82,7 @@ def test_a_near_miss_gets_a_suggestion(words: tuple[str, ...], said: str) -> Non
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the examples name."""
+    """A folder with the files that the examples name."""
     rng = np.random.default_rng(5)
     (tmp_path / "audio").mkdir()
     rows = ["file\tlabel"]
@@ -96,7 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_example_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parsed to the last option; test_examples.py runs them."""
+    """All options are parsed; test_examples.py runs the examples."""
     monkeypatch.chdir(folder)
     for name in ("corpus", "people", "machines", "calls/people"):
         Path(name).mkdir(parents=True)

@@ -111,7 +111,7 @@ async def test_a_terminal_gets_the_meter(microphone: VirtualMicrophone) -> None:
             while True:
                 try:
                     seen += os.read(controller, 65536)
-                except OSError:  # the other end is closed
+                except OSError:  # the other end has been closed
                     return seen
 
         screen = (await asyncio.to_thread(drain)).decode()
@@ -140,7 +140,7 @@ async def test_ctrl_c_at_the_keyboard_leaves_the_border_intact(
             while True:
                 try:
                     seen += os.read(controller, 65536)
-                except OSError:  # the other end is closed
+                except OSError:  # the other end has been closed
                     return seen
                 if not pressed and b"0.900" in seen:
                     pressed = True
@@ -156,7 +156,7 @@ async def test_ctrl_c_at_the_keyboard_leaves_the_border_intact(
     os.close(controller)
     assert (process.returncode, err) == (0, b"")
     assert "^C" not in screen
-    # the last picture is whole: its lower border is followed by the verdict
+    # the last frame is complete: the verdict follows its lower border
     text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", screen)
     assert re.search(r"Ctrl-C ends ─+╯\s+Sounds synthetic", text)
     assert after == before

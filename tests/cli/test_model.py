@@ -1,4 +1,4 @@
-"""The options that name a model and set facts of it."""
+"""The options that name a model and set its properties."""
 
 import json
 from pathlib import Path

@@ -24,7 +24,7 @@ def test_a_running_call_continues_with_another_model(
     other = tmp_path / "other"
     shutil.copytree(model, other)
     card = json.loads((other / "dfd.json").read_text())
-    # the same network, two units of LLR further to spoof
+    # the same network with an LLR offset of two towards spoof
     shifted = card | {"name": "shifted", "calibration": {"scale": 1.0, "offset": 2.0}}
     (other / "dfd.json").write_text(json.dumps(shifted))
     broken = tmp_path / "broken.pt"
@@ -33,7 +33,7 @@ def test_a_running_call_continues_with_another_model(
     daemon = start("--allow-admin")
     daemon.ready()
     asked = requests(6.0)
-    window = asked[1:21]  # the same two seconds again and again
+    window = asked[1:21]  # the same two seconds repeated
     more = threading.Semaphore(0)
 
     def sent() -> Iterator[pb.StreamingDetectRequest]:
@@ -47,7 +47,7 @@ def test_a_running_call_continues_with_another_model(
     assert next(answers).HasField("started")
 
     def whole() -> float:
-        """The score of the next two seconds."""
+        """Returns the score of the next two seconds."""
         more.release()
         while True:
             answer = next(answers)

@@ -1,4 +1,4 @@
-"""A message names a thing by the name its user gave it, and says where it came from."""
+"""A message names a value as the user gave it, and says where it came from."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.clients.command import dfd
 
 
 def said(*words: object, **environment: str) -> str:
-    """The one line of a mistake."""
+    """Returns the single line of the message."""
     done = CliRunner(env=environment).invoke(cli, [str(word) for word in words])
     assert done.exit_code == 2, done.output
     assert done.stderr.count("\n") == 1
@@ -56,7 +56,7 @@ def test_an_impossible_value_of_a_file(toml: Path) -> None:
     assert told == (
         f"dfd serve: deadline seconds is 0.0; use more than 0 (set by deadline_seconds in {toml})"
     )
-    # what the command line says wins, and is not blamed on the file
+    # the command line takes precedence, and the file is not blamed
     told = said("serve", "--config", toml, "--deadline-seconds", "-1")
     assert "set by" not in told
 

@@ -38,7 +38,7 @@ async def test_files_become_streams(recordings: list[Path], tmp_path: Path) -> N
     assert all({"stream_id", "file"} < line.keys() for line in lines)
     kinds = {kind for line in lines for kind in line} - {"stream_id", "file"}
     assert kinds == {"started", "window", "alert", "summary"}
-    # one entry a channel, one latency a scored window
+    # one entry per channel, one latency per scored window
     files = [(Path(entry["file"]).name, entry["channel"]) for entry in report["files"]]
     assert files == [("0.wav", 0), ("1.wav", 0), ("1.wav", 1)]
     first = report["files"][0]
@@ -51,7 +51,7 @@ async def test_files_become_streams(recordings: list[Path], tmp_path: Path) -> N
     assert report["latency_ms"]["p50"] <= report["latency_ms"]["p99"] <= report["latency_ms"]["max"]
     assert report["queue_ms"]["p50"] == pytest.approx(2.0)
     assert report["compute_ms"]["p99"] == pytest.approx(10.0)
-    # everything was sent, and nothing twice
+    # everything was sent once
     sent = [sum(len(chunk.content) for chunk in one.chunks) for one in server.connections]
     assert sent == [32000, 211200]
     assert server.connections[0].config.labels == {"call": "7"}
@@ -67,7 +67,7 @@ async def test_real_time_takes_its_time(recordings: list[Path]) -> None:
     assert report["wall_seconds"] >= 1.0
     # a window's result comes soon after its last sample was sent
     assert report["latency_ms"]["max"] < 1000
-    assert "p99" in done.err  # the tables, as standard output is taken
+    assert "p99" in done.err  # the tables, since standard output has the JSON
 
 
 async def test_several_at_once(recordings: list[Path]) -> None:

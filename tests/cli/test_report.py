@@ -22,7 +22,7 @@ pytest.importorskip("sqlalchemy", reason="no journal: pip install 'dfd[journal]'
 
 
 class Fetched(HTMLParser):
-    """What a page would fetch from elsewhere."""
+    """The resources that a page would fetch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ async def test_a_running_stream(serve: Serve) -> None:
 async def test_a_finished_stream(serve: Serve, tmp_path: Path) -> None:
     journal, clips = tmp_path / "journal.db", tmp_path / "clips"
     h = await serve(journal=str(journal), evidence_clips=clips)
-    # what this detector gives noise is above
+    # this detector's score of noise is above it
     policy = AlertPolicy(rolling_threshold=0.4, cumulative_threshold=0.45)
     options = StreamOptions(
         stream_id="call-9",
@@ -111,7 +111,7 @@ async def test_a_finished_stream(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.fixture
 def older_journal(tmp_path: Path) -> Path:
-    """A call whose daemon was killed, and a newer one of the same id by an older dfd."""
+    """A call whose daemon was killed, and a newer one with the same id from an older dfd."""
     path = tmp_path / "older.db"
     store = Store(str(path), create=True)
     store.write(

@@ -1,4 +1,4 @@
-"""What verbs show at 60, 80 and 140 columns, in a pipe, without colours, and in ASCII."""
+"""The output of commands at 60, 80 and 140 columns, in a pipe, without colours, and in ASCII."""
 
 import asyncio
 import io
@@ -28,17 +28,17 @@ WIDTHS = (60, 80, 140)
 KEPT = Path(__file__).parent / "snapshots"
 _STYLE = re.compile(r"\x1b\[([\d;]*)m")
 _COLOUR = re.compile(r"(^|;)(3[0-9]|4[0-9]|9[0-7]|10[0-7])(;|$)")
-# the field's words are for JSON and research output
+# the research terms are for JSON and research output
 _FIELD = re.compile(r"spoof|bona ?fide", re.IGNORECASE)
 
-# a screen's width, None for a pipe; its encoding; whether it has colours -> the screen
+# width (None for a pipe), encoding, whether it has colours -> the screen
 Draw = Callable[[int | None, str, bool], str]
 
 
 def screens(
     draw: Draw, *, research: bool = False, styled: bool = True, tidy: Callable[[str], str] = str
 ) -> dict[str, str]:
-    """Draws on every kind of terminal, and holds what is true on all of them."""
+    """Draws on every kind of terminal, and checks what is true on all of them."""
     drawn = {f"{width} columns": draw(width, "utf-8", True) for width in WIDTHS}
     drawn["a pipe"] = draw(None, "utf-8", True)
     drawn["80 columns, ASCII"] = draw(80, "ascii", True)
@@ -62,7 +62,7 @@ def screens(
 
 
 def run(*words: str) -> Draw:
-    """The screen of a verb, by the variables that terminals set."""
+    """Returns the output of a command, with the variables that terminals set."""
 
     def draw(width: int | None, encoding: str, colours: bool) -> str:
         environment: dict[str, str | None] = {"COLUMNS": str(width or 80), "NO_COLOR": None}
@@ -108,7 +108,7 @@ async def test_replay(folder: Path, request: pytest.FixtureRequest) -> None:
 
 
 def untimed(screen: str) -> str:
-    """Without addresses, and without times and the widths that follow from them."""
+    """Removes addresses, times and the widths that depend on them."""
     screen = re.sub(r"127\.0\.0\.1:\d+", "localhost:50051", screen)
     lines, timed = [], False
     for line in screen.splitlines():
@@ -137,7 +137,7 @@ def test_evaluate(folder: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_listen(request: pytest.FixtureRequest) -> None:
-    """The view that the verb draws, fed with events; the microphone is in test_listen.py."""
+    """The view that the command draws, fed with events; test_listen.py tests the microphone."""
     snapshots.check(request, KEPT / "listen.txt", screens(meter))
 
 

@@ -121,7 +121,7 @@ def test_a_signal_while_the_model_is_loaded(start: Start) -> None:
 
 
 def test_a_client_waits_while_the_model_is_loaded(start: Start) -> None:
-    """As `dfd replay` does, in place of giving up."""
+    """As `dfd replay` does, instead of giving up."""
     daemon = start("--no-metrics")
     while not (said := [line for line in daemon.errors if "listening" in line]):
         assert daemon.process.poll() is None, daemon.errors
@@ -139,7 +139,7 @@ def test_a_client_waits_while_the_model_is_loaded(start: Start) -> None:
 
 
 def test_several_workers_and_instances() -> None:
-    """The command itself; what the supervisor promises is in tests/daemon/multiprocess."""
+    """Tests the command itself; tests/daemon/multiprocess tests the supervisor."""
     daemon = Daemon("--model", "noop", "--workers", "2", "--device", "cpu,cpu", "--no-metrics")
     try:
         daemon.ready()

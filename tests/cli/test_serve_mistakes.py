@@ -1,4 +1,4 @@
-"""What `dfd serve` says of a mistake: one line, and status 2."""
+"""Mistakes in the options of `dfd serve`: one line, and status 2."""
 
 import socket
 import subprocess
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def one_line(*arguments: str) -> str:
-    """The one line of a mistake."""
+    """Returns the single line of the message."""
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False
     )

@@ -1,4 +1,4 @@
-"""Every wait over a second shows what is waited for, in a pipe as lines."""
+"""Every wait over a second shows its reason, in a pipe as lines."""
 
 import io
 import re
@@ -14,13 +14,13 @@ from dfd.cli._waiting import Waits
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test takes the seconds that a user waits."""
+    """Shortens the delays, so that tests need not wait seconds."""
     monkeypatch.setattr(_waiting, "_FIRST_SECONDS", 0.01)
     monkeypatch.setattr(_waiting, "_EVERY_SECONDS", 0.01)
 
 
 class Pipe(io.StringIO):
-    """Standard error that somebody reads: `wait` until a line says something."""
+    """Standard error whose lines a test can wait for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,5 +84,5 @@ def test_on_a_terminal_it_is_drawn_in_place_and_leaves_nothing() -> None:
     seen = screen.getvalue()
     for word in ("loading the model", "scoring", "2 of 3", "a.wav", "one line that stays"):
         assert word in seen
-    # both lines are wiped, and the cursor is there again
+    # both lines are cleared, and the cursor is visible again
     assert seen.endswith("\r\x1b[2K\x1b[1A\x1b[2K\x1b[?25h\r")

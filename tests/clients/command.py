@@ -1,4 +1,4 @@
-"""Runs `dfd` as a user does: a process of its own, beside a server in this one."""
+"""Runs `dfd` as a user does, in a process of its own, with a server in this one."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ DFD = (sys.executable, "-m", "dfd")
 
 
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment that names no server and no token."""
+    """Returns an environment that names no server and no token."""
     base = dict(os.environ if environment is None else environment)
     return {k: v for k, v in base.items() if not k.startswith("DFD_")} | {"COLUMNS": "120"}
 
@@ -23,7 +23,7 @@ _WAIT = re.compile(r"^dfd .*, \d+ s so far\n", re.MULTILINE)
 
 @dataclass
 class Done:
-    """How it ended; of what it waited for on a busy machine, nothing is in `err`."""
+    """The result; lines about waiting on a busy machine are removed from `err`."""
 
     status: int
     out: str
@@ -33,12 +33,12 @@ class Done:
         self.err = _WAIT.sub("", self.err)
 
     def is_one_line(self) -> bool:
-        """A mistake told as it should be."""
+        """Returns whether a mistake was reported in one line."""
         return self.status == 2 and self.err.count("\n") == 1 and "Traceback" not in self.err
 
 
 def dfd_here(*words: object) -> Done:
-    """Runs a verb in this process: quicker, for what ends before anything is streamed."""
+    """Runs a command in this process, which is quicker, for runs that end before streaming."""
     from dfd.cli.main import cli
 
     environment = {key: None for key in os.environ if key.startswith("DFD_")}

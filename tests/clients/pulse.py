@@ -10,7 +10,7 @@ import pytest
 
 
 class VirtualMicrophone:
-    """What `play` plays, the default ALSA and PortAudio input hears.
+    """The default ALSA and PortAudio input records what `play` plays.
 
     Attributes:
         environment: for the processes that shall hear it.

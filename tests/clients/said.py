@@ -1,4 +1,4 @@
-"""Events for tests, made as the client makes them: of the server's messages."""
+"""Events for tests, made from the server's messages as the client makes them."""
 
 from dfd.clients import events as ev
 from dfd.clients.protocol import wire
@@ -7,7 +7,7 @@ from dfd.v1 import detection_pb2 as pb
 
 
 def score(probability: float = 0.9, llr: float = 2.0, speech: float = 3.0) -> pb.Score:
-    """Evidence."""
+    """Makes a score."""
     return pb.Score(spoof_probability=probability, spoof_llr=llr, speech_duration=duration(speech))
 
 
@@ -19,7 +19,7 @@ def alert(
     probability: float = 0.9,
     cleared: bool = False,
 ) -> ev.Alert:
-    """A threshold of 0.8 crossed."""
+    """Makes an alert at a threshold of 0.8."""
     return from_message(
         ev.Alert,
         pb.Alert(
@@ -34,7 +34,7 @@ def alert(
 
 
 def warning(reason: str = "CLIPPED", seconds: float = 1.0) -> ev.StreamWarning:
-    """A warning about the first channel."""
+    """Makes a warning about the first channel."""
     return from_message(
         ev.StreamWarning,
         pb.Warning(reason=reason, message=reason.lower(), channel=0, offset=duration(seconds)),
@@ -42,7 +42,7 @@ def warning(reason: str = "CLIPPED", seconds: float = 1.0) -> ev.StreamWarning:
 
 
 def activity(channel: int, began: bool, seconds: float) -> ev.SpeechActivity:
-    """Speech began or ended."""
+    """Makes an event of starting or ending speech."""
     kind = pb.SpeechActivity.TYPE_BEGIN if began else pb.SpeechActivity.TYPE_END
     message = pb.SpeechActivity(type=kind, channel=channel, offset=duration(seconds))
     said = wire.event(pb.StreamingDetectResponse(speech_activity=message))
@@ -51,7 +51,7 @@ def activity(channel: int, began: bool, seconds: float) -> ev.SpeechActivity:
 
 
 def window(status: ev.WindowStatus, evidence: pb.Score | None) -> ev.WindowResult:
-    """The first window, its three scores alike."""
+    """Makes the first window, with three equal scores."""
     return wire.window(
         pb.WindowResult(
             end_offset=duration(4.0),
@@ -65,7 +65,7 @@ def window(status: ev.WindowStatus, evidence: pb.Score | None) -> ev.WindowResul
 
 
 def summary(reason: ev.EndReason = ev.EndReason.CLIENT_DONE) -> ev.Summary:
-    """A last word about no channel."""
+    """Makes a summary without channels."""
     return from_message(
         ev.Summary,
         pb.StreamSummary(end_reason=pb.StreamSummary.EndReason.Value(f"END_REASON_{reason.name}")),
@@ -73,7 +73,7 @@ def summary(reason: ev.EndReason = ev.EndReason.CLIENT_DONE) -> ev.Summary:
 
 
 def started(rolling: float = 0.95, cumulative: float = 0.91, **model: object) -> ev.Started:
-    """The first word of a server, on a model whose error rates are known."""
+    """Makes a server's first message, for a model with known error rates."""
     facts = {"name": "bundled", "version": "2026.1", "device": "cpu", "precision": "fp32"}
     rates = pb.ErrorRates(
         threshold=cumulative, false_alarm_rate=0.008, miss_rate=0.69, heard_duration=duration(4.0)

@@ -1,4 +1,4 @@
-"""A small server that keeps the contract, and breaks it on request."""
+"""A small scripted server that follows the contract, or breaks it on request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ WINDOW, HOP = 1.0, 0.5
 
 @dataclass
 class Connection:
-    """What one stream sent."""
+    """The messages of one stream."""
 
     config: pb.StreamingDetectConfig
     chunks: list[pb.AudioChunk] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Connection:
 
 @dataclass
 class Script:
-    """How the server behaves."""
+    """The server's behaviour."""
 
     token: str = ""
     full_times: int = 0
@@ -128,7 +128,7 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
         self.connections.append(connection)
         effective = pb.StreamingDetectConfig()
         effective.CopyFrom(config)
-        effective.checkpoints = False  # it gives none
+        effective.checkpoints = False  # it issues no checkpoints
         effective.window_duration.CopyFrom(duration(WINDOW))
         effective.hop_duration.CopyFrom(duration(HOP))
         effective.alert_policy.rolling_threshold = 0.8
@@ -199,7 +199,7 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
 
 
 class Judge:
-    """Windows of a second every half second; the score hangs on nothing but the script."""
+    """Windows of a second every half second, with scores from the script."""
 
     def __init__(self, config: pb.StreamingDetectConfig, script: Script) -> None:
         self.config = config
@@ -290,7 +290,7 @@ class Judge:
 
 
 class ScriptedServer:
-    """The service on a loopback port; the port outlives `kill`."""
+    """The service on a loopback port, which stays the same after `kill`."""
 
     def __init__(self, script: Script | None = None) -> None:
         self.script = script or Script()
@@ -313,7 +313,7 @@ class ScriptedServer:
         await self._server.start()
 
     async def kill(self) -> None:
-        """Stops at once: calls in flight break as if the process had died."""
+        """Stops at once; running calls break as if the process had died."""
         if self._server is not None:
             await self._server.stop(None)
             self._server = None

@@ -29,7 +29,7 @@ def serve(pipe: Pipe, token: str) -> None:
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """A scripted server in a process of its own."""
+    """Starts a scripted server in a process of its own."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, "right"))
     process.start()

@@ -112,7 +112,7 @@ async def test_audio_lost_upstream_is_a_gap() -> None:
 
 
 async def test_nothing_is_lost_when_a_server_restarts() -> None:
-    """What was sent and not judged is sent again; the time line goes on."""
+    """Audio that was sent but not judged is sent again, and the time line continues."""
     async with (
         ScriptedServer() as server,
         AsyncDetectionClient(server.address, retry=QUICK) as c,
@@ -157,7 +157,7 @@ async def test_audio_beyond_the_buffer_becomes_a_gap_of_its_length() -> None:
             pass
         await server.kill()
         assert isinstance(await anext(events), ev.ConnectionLost)
-        for _ in range(50):  # five seconds, of which two fit
+        for _ in range(50):  # five seconds, of which two fit into the buffer
             await stream.send(TENTH)
         assert stream.lost_seconds == 3.0
         await server.start()
@@ -294,8 +294,8 @@ async def test_an_internal_error_is_final_and_reported() -> None:
 
 
 async def test_a_slow_server_never_blocks_a_live_source() -> None:
-    """The source goes on at once; what did not fit is told and marked."""
-    chunk = bytes(1 << 19)  # so much that flow control bites
+    """The source continues at once; what did not fit is reported and marked as a gap."""
+    chunk = bytes(1 << 19)  # so much that flow control takes effect
     script = Script(read_delay=0.3)
     async with ScriptedServer(script) as server, AsyncDetectionClient(server.address) as client:
         async with client.stream(FORMAT, buffer_seconds=100.0) as stream:

@@ -56,7 +56,7 @@ def test_a_local_daemon_ends_when_its_client_is_terminated() -> None:
 
 
 async def test_a_stream_survives_its_daemon(speech: Recording) -> None:
-    """Streamed and whole, the same scores; then it drains, and another takes its port."""
+    """Scores are the same streamed and whole; the daemon drains, and another takes its port."""
     chunks = list(speech.chunks(0.1))
     half = len(chunks) // 2
     with contextlib.ExitStack() as first:

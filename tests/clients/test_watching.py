@@ -50,7 +50,7 @@ async def test_a_list_of_streams_follows_the_server(serve: Serve) -> None:
     assert over.end_reason == "CLIENT_DONE"
     assert over.alerted
     assert over.audio_seconds == pytest.approx(80.0)
-    # nothing is told twice, and the windows are in order
+    # nothing is reported twice, and the windows are in order
     ends = [point.end_seconds for point in over.channels[0].recent]
     assert ends == sorted(set(ends))
     assert ends[-1] == pytest.approx(80.0)

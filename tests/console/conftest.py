@@ -1,4 +1,4 @@
-"""A real daemon, a console before it, and a browser with a microphone that plays a recording."""
+"""A real daemon, a console for it, and a browser whose microphone plays a recording."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ class Console:
 
 @contextlib.contextmanager
 def started_console(*words: str, folder: Path | None = None, **environment: str) -> Iterator[str]:
-    """Runs `dfd console` on a free port; gives its address."""
+    """Runs `dfd console` on a free port; yields its address."""
     process = subprocess.Popen(
         [*DFD, "console", "--port", "0", *words],
         stdout=subprocess.PIPE,

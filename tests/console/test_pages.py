@@ -1,4 +1,4 @@
-"""The console as its users meet it: in a browser, before a real daemon."""
+"""The console as users see it: in a browser, with a real daemon."""
 
 import asyncio
 import threading
@@ -42,7 +42,7 @@ def show(browser: Any, url: str, *wanted: str) -> None:
 
 
 def serious_faults(browser: Any) -> list[Any]:
-    """What axe finds on the page that is shown."""
+    """Returns axe's findings on the current page."""
     axe_core = pytest.importorskip("axe_core_python.selenium", reason="pip install axe-core-python")
     return [
         (fault["id"], fault["help"], [node["html"][:200] for node in fault["nodes"]])
@@ -53,7 +53,7 @@ def serious_faults(browser: Any) -> list[Any]:
 
 @pytest.fixture
 def call(console: Console, speech: Path) -> Iterator[str]:
-    """A call that goes on until the test is over."""
+    """Runs a call until the test is over."""
     over, alerted = threading.Event(), threading.Event()
 
     async def talk() -> None:

@@ -1,4 +1,4 @@
-"""What a graphics card does and a CPU does not, or does otherwise.
+"""What is different on a graphics card from a CPU.
 
 scripts/gpu-check runs this folder by itself on machines that have pytest and no plugin of it,
 so nothing here, nor what it imports, needs more than torch, torchaudio, safetensors and
@@ -32,13 +32,13 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def device() -> torch.device:
-    """Where to run."""
+    """Returns the device to run on."""
     return torch.device(DEVICE)
 
 
 @pytest.fixture
 def card(device: torch.device) -> Iterator[torch.device]:
-    """A graphics card, given back as it was found."""
+    """Returns a graphics card, and restores its state afterwards."""
     if device.type != "cuda" or not torch.cuda.is_available():
         pytest.skip("this needs a graphics card that torch sees: run scripts/gpu-check on one")
     yield device
@@ -48,7 +48,7 @@ def card(device: torch.device) -> Iterator[torch.device]:
 
 @pytest.fixture(scope="session", params=["wav2vec2-base", "wav2vec2-xls-r-300m"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of each kind of norm, of few layers."""
+    """Makes a model of each kind of norm, with few layers."""
     folder = write_random(request.param, tmp_path_factory.mktemp("model") / "small", **SMALL)
     card = {"window_samples": WINDOW, "hop_samples": WINDOW // 2}
     (folder / "dfd.json").write_text(json.dumps(card))
@@ -57,7 +57,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def windows() -> Windows:
-    """Seven windows of noise, whole and short, each of another loudness."""
+    """Makes seven windows of noise, full and short, of different loudness."""
     generator = np.random.default_rng(5)
     noise = generator.standard_normal((7, WINDOW)) * np.geomspace(1e-3, 0.3, 7)[:, None]
     lengths = np.full(7, WINDOW, np.int64)

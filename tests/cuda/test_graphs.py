@@ -1,4 +1,4 @@
-"""A forward pass played back from a CUDA graph is the pass itself."""
+"""A forward pass replayed from a CUDA graph equals the original."""
 
 from pathlib import Path
 

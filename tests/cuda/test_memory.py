@@ -1,4 +1,4 @@
-"""A batch that does not fit costs that batch and no more."""
+"""A batch that does not fit into memory fails alone."""
 
 import gc
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The engine starts again: another thread, another detector, the same scores."""
+"""After a restart in another thread, another detector has the same scores."""
 
 import asyncio
 import threading

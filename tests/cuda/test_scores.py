@@ -1,4 +1,4 @@
-"""A detector on the card says what it says on the CPU."""
+"""A detector on the card scores as on the CPU."""
 
 from pathlib import Path
 

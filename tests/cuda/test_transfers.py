@@ -1,4 +1,4 @@
-"""Batches and scores arrive whole, also when several are on their way."""
+"""Batches and scores arrive unchanged, even with several in transfer."""
 
 import numpy as np
 import pytest

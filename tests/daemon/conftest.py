@@ -23,7 +23,7 @@ from tests.daemon.multiprocess.process import SupervisorProcess
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Starts servers that end with the test, whatever it did."""
+    """Starts servers that end with the test in any case."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
@@ -62,7 +62,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture(scope="session")
 def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupervisorProcess]:
-    """A daemon of four workers and an instance that tests share."""
+    """A daemon of four workers and one instance that several tests share."""
     supervised = SupervisorProcess(tmp_path_factory.mktemp("supervised"))
     assert supervised.ready, "".join(supervised.log)
     yield supervised
@@ -71,7 +71,7 @@ def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superviso
 
 @dataclass
 class _Since:
-    """Counts from here on what others have counted on."""
+    """Counts only from now on."""
 
     supervised: SupervisorProcess
     before: dict[tuple[str, str], float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A server in the test's own loop, with a classifier that does as it is bid."""
+"""A server in the test's own event loop, with a classifier that the test controls."""
 
 import asyncio
 import threading
@@ -18,13 +18,13 @@ from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 
 RATE = 16_000
-# a window that holds this sample cannot be scored, and takes its whole batch with it
+# a window that contains this sample makes its whole batch fail
 POISON = 0.8125
 
 
 @dataclass
 class FakeDetector:
-    """Scores a window by its content alone, at once, and does as the test bids."""
+    """Scores a window by its content, at once or as the test controls it."""
 
     spec: ModelSpec
     batches: list[list[int]] = field(default_factory=list)
@@ -81,7 +81,7 @@ def noise(seconds: float, seed: int = 0, level: float = 0.1) -> NDArray[np.int16
 
 
 def stream_config(**changes: Any) -> pb.StreamingDetectConfig:
-    """Scores whatever it is given: no speech is asked for."""
+    """Makes a configuration that scores windows without speech too."""
     config = pb.StreamingDetectConfig(
         audio_format=pb.AudioFormat(
             encoding=pb.AudioFormat.ENCODING_LINEAR16, sample_rate_hertz=RATE, channel_count=1
@@ -133,7 +133,7 @@ def unpack(error: Any) -> Failure:
 
 @dataclass
 class Outcome:
-    """All answers of a stream, sorted, and how it ended."""
+    """All responses of a stream by kind, and how it ended."""
 
     responses: list[pb.StreamingDetectResponse]
     failure: Failure | None = None
@@ -147,7 +147,7 @@ class Outcome:
 
     @property
     def summary(self) -> pb.StreamSummary:
-        """There is exactly one, and it comes last."""
+        """Returns the summary, of which there is exactly one, at the end."""
         assert [r.WhichOneof("response") for r in self.responses].count("summary") == 1
         return self.responses[-1].summary
 
@@ -166,7 +166,7 @@ async def read_all(call: Any) -> Outcome:
 
 
 class Served(Protocol):
-    """What is served, in this loop or by processes of its own."""
+    """A server, in this loop or in processes of its own."""
 
     @property
     def port(self) -> int: ...
@@ -176,7 +176,7 @@ class Served(Protocol):
 
 @dataclass
 class Client:
-    """A client of what is served."""
+    """A client of a server."""
 
     served: Served
     channel: grpc.aio.Channel
@@ -187,7 +187,7 @@ class Client:
         return int(self.figure("dfd_streams_active"))
 
     async def converse(self, requests: Iterable[pb.StreamingDetectRequest], **how: Any) -> Outcome:
-        """Sends everything and reads everything.
+        """Sends everything and reads all responses.
 
         By gRPC's threaded client: the asyncio one may put a status of its own in the place
         of one that comes while it writes (grpc issue 36066).
@@ -218,7 +218,7 @@ class Client:
 
 @dataclass
 class InLoop:
-    """A server in this loop."""
+    """A server in this event loop."""
 
     server: Server
 
@@ -232,12 +232,12 @@ class InLoop:
 
 @dataclass
 class Harness(Client):
-    """A server in this loop and a client to it."""
+    """A server in this event loop, and a client of it."""
 
     server: Server
     detector: FakeDetector
 
 
 Serve = Callable[..., Awaitable[Harness]]
-# by one process, in this loop, or by a supervisor and four workers: what a client sees is the same
+# one process in this loop, or a supervisor and four workers: clients see no difference
 Connect = Callable[[], Awaitable[Client]]

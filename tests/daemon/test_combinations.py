@@ -1,4 +1,4 @@
-"""Fusions and cascades as streams see them."""
+"""Fusions and cascades from the point of view of streams."""
 
 import asyncio
 from pathlib import Path
@@ -31,7 +31,7 @@ FACTS: dict[str, Any] = {"calibration": Calibration(1.0, 0.5)}
 
 
 class Louder(FakeDetector):
-    """Says thrice what the other one does."""
+    """Gives three times the LLR of the other model."""
 
     def score(self, windows: Any, lengths: Any) -> Any:
         return 3.0 * super().score(windows, lengths)
@@ -114,7 +114,7 @@ async def test_the_other_member_scores_windows_of_a_stalled_one(serve: Serve) ->
         await asyncio.sleep(0.1)
     windows: list[pb.WindowResult] = []
     while not any(not window.provisional for window in windows):
-        answer = await asyncio.wait_for(call.read(), 10.0)  # and the other never answered
+        answer = await asyncio.wait_for(call.read(), 10.0)  # and the other one never answered
         if answer.HasField("window"):
             windows.append(answer.window)
     assert [(one.model, one.status) for one in windows[-1].members] == [
@@ -149,7 +149,7 @@ async def test_a_cascade_runs_the_expensive_model_on_few_windows(serve: Serve) -
 async def test_during_an_alert_all_windows_are_escalated(serve: Serve) -> None:
     h = await serve(cheap(), beside={"dear": dear()}, cascade=("fake+dear",), cascade_from=0.3)
     loud, quiet = noise(8.0, level=0.2), noise(6.0, level=0.01)
-    # sent in two parts: whether a window goes on is asked after those before it are judged
+    # sent in two parts, since escalation depends on whether earlier windows have been judged
     call = h.stub.StreamingDetect()
     await call.write(config_request(model="fake-then-dear"))
     for request in chunks(loud):

@@ -1,4 +1,4 @@
-"""Clients that die, and clients that send whatever they like."""
+"""Clients that die, and clients that send random messages."""
 
 import asyncio
 import gc
@@ -100,7 +100,7 @@ async def test_a_hundred_clients_that_leave_during_a_stream(serve: Serve) -> Non
 async def test_the_audio_of_a_stream_is_freed_with_it(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once, without waiting for the garbage collector."""
+    """It is freed at once, without waiting for the garbage collector."""
     sessions: list[weakref.ref[StreamSession]] = []
     init = StreamSession.__init__
 
@@ -204,7 +204,7 @@ def any_request(rng: random.Random) -> bytes:
 
 
 def fuzz(port: int, seed: int) -> grpc.StatusCode | None:
-    """One stream of whatever comes to mind; its status, None for OK."""
+    """Sends one stream of random messages; returns its status, None for OK."""
     rng = random.Random(seed)
     first = config_request().SerializeToString() if rng.random() < 0.7 else any_request(rng)
     requests = [first, *(any_request(rng) for _ in range(rng.randrange(8)))]

@@ -1,4 +1,4 @@
-"""Several models at once: each stream is judged by the one that it asks for."""
+"""Several models at once: each stream is judged by the one that it names."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.daemon.harness import (
 )
 from tests.daemon.multiprocess.process import SupervisorProcess
 
-# twice the window of the other one
+# twice the window of the other model
 OTHER = make_spec(name="other", version="7", window_samples=4 * RATE, hop_samples=2 * RATE)
 
 
@@ -121,7 +121,7 @@ async def test_a_hanging_model_affects_no_stream_of_another(serve: Serve) -> Non
     await hanging.write(config_request(model="other"))
     for request in chunks(noise(2.0)):
         await hanging.write(request)
-        await asyncio.sleep(0.09)  # nearly real time, or nothing would be late
+        await asyncio.sleep(0.09)  # nearly real time, since otherwise nothing would be late
     await h.until(lambda: not h.server.runtime.models["other"].well())
     assert h.server.well
     first = await h.converse([config_request(), *chunks(noise(6.0))])

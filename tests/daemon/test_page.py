@@ -43,7 +43,7 @@ def test_incomplete_requests_use_few_threads_and_end(
         address = ("127.0.0.1", page.port)
         held = [stack.enter_context(socket.create_connection(address)) for _ in range(14)]
         for one in held:
-            with contextlib.suppress(ConnectionError):  # hung up on already
+            with contextlib.suppress(ConnectionError):  # closed already
                 one.sendall(sent)
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             get(page.url)

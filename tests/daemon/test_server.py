@@ -43,7 +43,7 @@ async def test_health_follows_the_life_of_the_server(serve: Serve) -> None:
     assert (await leaves.read()).status == Status.NOT_SERVING
     assert (await stays.read()).status == Status.NOT_SERVING
     assert [await health(h, name) for name in NAMES] == [Status.NOT_SERVING] * 2
-    leaves.cancel()  # the other one must be told all the same
+    leaves.cancel()  # the other one must still be notified
     await h.server.warm()
     assert [await health(h, name) for name in NAMES] == [Status.SERVING] * 2
     assert (await stays.read()).status == Status.SERVING

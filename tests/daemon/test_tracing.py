@@ -111,7 +111,7 @@ async def test_a_missing_collector_blocks_nothing(serve: Serve) -> None:
 
 
 async def test_each_process_sends_its_traces(collector: Collector, tmp_path: Path) -> None:
-    """The workers their streams and windows, the instance its batches."""
+    """Workers trace streams and windows, and the instance traces batches."""
     from dfd.clients.client import AsyncDetectionClient
     from dfd.clients.options import StreamOptions, VadOptions
 

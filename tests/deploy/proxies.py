@@ -1,4 +1,4 @@
-"""Debian's nginx and HAProxy by the configurations that are shipped, in front of a real daemon."""
+"""Debian's nginx and HAProxy with the shipped configurations, in front of a real daemon."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 def command(name: str) -> str:
-    # Debian keeps them out of a user's path
+    # Debian installs them outside a user's path
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if found is None:
         pytest.skip(
@@ -34,7 +34,7 @@ def command(name: str) -> str:
 
 
 def nginx(folder: Path, certificate: Issued, port: int, daemon: int) -> list[str]:
-    """The shipped server within the least that nginx needs around it; gives the command."""
+    """Writes the shipped server with a minimal nginx configuration; returns the command."""
     text = (DEPLOY / "nginx" / "dfd.conf").read_text()
     text = text.replace("/etc/dfd/cert.pem", str(certificate.cert_path))
     text = text.replace("/etc/dfd/key.pem", str(certificate.key_path))
@@ -57,7 +57,7 @@ def nginx(folder: Path, certificate: Issued, port: int, daemon: int) -> list[str
 def haproxy(
     folder: Path, certificate: Issued, port: int, daemon: int, metrics: int = 9464
 ) -> list[str]:
-    """The shipped file with other ports; gives the command."""
+    """Writes the shipped file with other ports; returns the command."""
     text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text()
     both = certificate.cert_path.read_text() + certificate.key_path.read_text()
     (folder / "haproxy.pem").write_text(both)
@@ -74,7 +74,7 @@ def haproxy(
 def in_front(
     name: str, folder: Path, daemon: int, metrics: int
 ) -> Iterator[tuple[int, Issued, subprocess.Popen[bytes]]]:
-    """A proxy that runs until the test is over; gives its port and its certificate."""
+    """Runs a proxy until the test is over; yields its port and its certificate."""
     certificate, port = issue(folder, "proxy"), free_port()
     if name == "nginx":
         words = nginx(folder, certificate, port, daemon)
@@ -98,7 +98,7 @@ def in_front(
 
 
 def seconds(text: str, name: str) -> float:
-    """A time that a configuration sets."""
+    """Returns a time from a configuration."""
     found = re.search(rf"^\s*{name}\s+(\d+)(s|m|h)\b", text, re.MULTILINE)
     assert found is not None, name
     return float(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]

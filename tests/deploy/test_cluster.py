@@ -1,4 +1,4 @@
-"""Several daemons behind Debian's HAProxy, with one journal: nodes go, no stream does."""
+"""Several daemons behind Debian's HAProxy, with one journal: nodes end without losing streams."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Call:
-    """One call in real time through the balancer, and when it was told what."""
+    """One call in real time through the balancer, and its events with their times."""
 
     stream_id: str
     told: list[events.Event] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Call:
 
     @property
     def away_seconds(self) -> float:
-        """From the loss of its daemon until another took it."""
+        """Seconds from the loss of its daemon until another one took over."""
         lost = next(
             at
             for at, event in zip(self.times, self.told, strict=True)
@@ -97,7 +97,7 @@ def node(journal: str, key: Path, port: int = 0) -> Daemon:
 
 @contextlib.contextmanager
 def balancer(folder: Path, nodes: list[Daemon]) -> Iterator[Connection]:
-    """The shipped file of HAProxy with a line for each node; gives how clients reach it."""
+    """Runs HAProxy with the shipped file and a line for each node; yields its address."""
     certificate, port = issue(folder, "proxy"), free_port()
     command = haproxy(folder, certificate, port, 0)
     path = folder / "haproxy.cfg"
@@ -137,7 +137,7 @@ async def started(calls: list[Call], place: Connection) -> list[asyncio.Task[Non
 
 
 def whole(calls: list[Call], like: Call) -> None:
-    """Each summary is of the whole call, and each window was told once."""
+    """Checks that each summary covers the whole call, and that each window was reported once."""
     for call in calls:
         summary, wanted = call.told[-1], like.told[-1]
         assert isinstance(summary, events.Summary)
@@ -153,7 +153,7 @@ def whole(calls: list[Call], like: Call) -> None:
 
 
 def ends(journal: str) -> dict[str, list[str]]:
-    """How the journal says that the calls of each stream ended, the last one last."""
+    """Returns how the calls of each stream ended according to the journal, in order."""
     done = subprocess.run(
         [sys.executable, "-m", "dfd", "history", "list", "--journal", journal, "--json"],
         check=True,
@@ -167,7 +167,7 @@ def ends(journal: str) -> dict[str, list[str]]:
 
 
 async def test_a_dying_node_loses_no_stream(journal: str, key: Path, tmp_path: Path) -> None:
-    """Its streams are back within 5 s with all that was heard; those of others never notice."""
+    """Its streams are back within 5 s with all evidence; those of other nodes are not affected."""
     calls = [Call(f"call-{number}") for number in range(6)]
     with contextlib.ExitStack() as stack:
         one, other = [stack.enter_context(node(journal, key)) for _ in range(2)]
@@ -175,7 +175,7 @@ async def test_a_dying_node_loses_no_stream(journal: str, key: Path, tmp_path: P
         await until_ready(place)
         tasks = await started(calls, place)
         on_one, on_other = streams(one), streams(other)
-        assert (on_one, on_other) == (3, 3)  # by the fewest connections
+        assert (on_one, on_other) == (3, 3)  # balanced by the fewest connections
         watched = await asyncio.to_thread(watch, [one, other])
         assert {shown["server"]: len(shown["streams"]) for shown in watched} == {
             one.address: 3,
@@ -209,7 +209,7 @@ async def test_a_draining_node_hands_over_its_streams(
         assert (streams(one), streams(other)) == (2, 2)
         one.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(one.process.wait, 20) == 0
-        late = Call("late")  # a node that drains takes no new stream
+        late = Call("late")  # a draining node accepts no new stream
         await asyncio.gather(*tasks, late.run(place))
         moved = [call for call in calls if call.of(events.ConnectionLost)]
         assert len(moved) == 2
@@ -221,7 +221,7 @@ async def test_a_draining_node_hands_over_its_streams(
 
 
 async def until_ready(place: Connection) -> None:
-    """Waits until both nodes are known to take streams."""
+    """Waits until both nodes are known to accept streams."""
     await asyncio.sleep(0.5)
     async with AsyncDetectionClient(place) as client:
         assert (await client.server_info()).version

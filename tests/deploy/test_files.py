@@ -1,4 +1,4 @@
-"""What is shipped for containers, systemd and Kubernetes: by each one's own tool, and run here."""
+"""The files for containers, systemd and Kubernetes, checked by their own tools and run here."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ DEPLOY = ROOT / "deploy"
 
 
 def checked(*words: str | Path, package: str) -> str:
-    """What a tool says; the test skips where it is not installed."""
+    """Returns a tool's output; the test is skipped if it is not installed."""
     tool = shutil.which(str(words[0]), path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if tool is None:
         pytest.skip(f"{words[0]} is missing: {package}")
@@ -53,7 +53,7 @@ def test_the_manifests(tmp_path: Path) -> None:
 
 def test_the_unit(tmp_path: Path) -> None:
     unit = (DEPLOY / "systemd" / "dfd.service").read_text()
-    # verify wants the command to be there
+    # verify requires that the command exists
     here = unit.replace("/opt/dfd/bin/dfd", sys.executable)
     (tmp_path / "dfd.service").write_text(here)
     checked(
@@ -71,14 +71,14 @@ def compose_command(service: str) -> list[str]:
 
 
 def image_environment() -> dict[str, str]:
-    """What the image sets for the daemon."""
+    """Returns the environment that the image sets for the daemon."""
     text = (DEPLOY / "Dockerfile").read_text()
     return dict(re.findall(r"\b(DFD_SERVE_[A-Z_]+)=(\S+)", text.partition("AS cpu")[0]))
 
 
 @contextlib.contextmanager
 def running(arguments: list[str], **environment: str) -> Iterator[re.Match[str]]:
-    """A daemon of free ports and no model, which must end well; gives its ready line."""
+    """Runs a daemon on free ports without a model, which must end well; yields its ready line."""
     pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
     command = [*DFD, *arguments, "--port=0", "--metrics-port=0", "--model=noop"]
     process = subprocess.Popen(

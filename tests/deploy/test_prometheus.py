@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Grafana, by a real Prometheus before a real daemon."""
+"""The files for Prometheus and Grafana, with a real Prometheus that scrapes a real daemon."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ def test_promtool_finds_no_error() -> None:
 
 @contextlib.contextmanager
 def daemon() -> Iterator[tuple[str, str]]:
-    """A daemon's address, and its metrics page's."""
+    """Returns the address of a daemon, and that of its metrics page."""
     pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
     command = [*DFD, "serve", "--port", "0", "--metrics-port", "0", "--deadline-seconds", "60"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean())
@@ -64,7 +64,7 @@ def daemon() -> Iterator[tuple[str, str]]:
 
 
 class Prometheus:
-    """A Prometheus that scrapes one target every half second, by the shipped rules."""
+    """A Prometheus that scrapes one target every half second, with the shipped rules."""
 
     def __init__(self, target: str, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -74,7 +74,7 @@ class Prometheus:
         text = shipped.replace("15s", "500ms").replace("localhost:9464", target)
         assert target in text
         config.write_text(text)
-        # the alert that is waited for has no delay of its own
+        # the expected alert has no delay of its own
         shutil.copy(RULES, folder)
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(
@@ -133,7 +133,7 @@ def test_a_synthetic_voice_fires_an_alert_in_prometheus(speech: Path, tmp_path: 
                 stream.send_all(recording.chunks(0.5))
                 events = list(stream)
             assert any(type(event).__name__ == "Alert" for event in events)
-            # counters that were never scraped at 0 do not increase: one more call shows it
+            # a counter that was never scraped at 0 shows no increase, so one more call is needed
             prometheus.until(lambda: prometheus.value("sum(dfd_alerts_total)"))
             with DetectionClient(address) as client:
                 client.detect(open_recording(speech))
@@ -149,7 +149,7 @@ def test_a_synthetic_voice_fires_an_alert_in_prometheus(speech: Path, tmp_path: 
             for panel in _panels():
                 for target in panel["targets"]:
                     query = target["expr"].replace("$job", ".*").replace("$instance", ".*")
-                    prometheus.ask("query", query=query)  # an error where it is malformed
+                    prometheus.ask("query", query=query)  # raises an error if it is malformed
                     for name in re.findall(r"\b(?:dfd|process)_\w+", query):
                         assert name in names | _ONLY_AFTER_A_FAULT, f"{name} in {panel['title']}"
         finally:
@@ -157,7 +157,7 @@ def test_a_synthetic_voice_fires_an_alert_in_prometheus(speech: Path, tmp_path: 
             prometheus.process.wait(20)
 
 
-# counters with labels show up with their first count
+# counters with labels appear with their first count
 _ONLY_AFTER_A_FAULT = {"dfd_errors_total"}
 
 

@@ -1,4 +1,4 @@
-"""A stream comes through a proxy as it is: its length, its pauses, its answers, its end."""
+"""A proxy does not change a stream: its length, its pauses, its responses, its end."""
 
 import subprocess
 import time
@@ -27,14 +27,14 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture(params=NAMES)
 def channel(request: Any, daemon: Daemon, tmp_path: Path) -> Iterator[grpc.Channel]:
-    """Speaks TLS to the proxy."""
+    """Opens a TLS channel to the proxy."""
     metrics = int(daemon.metrics_url.split(":")[2].split("/")[0])
     with in_front(request.param, tmp_path, daemon.port, metrics) as (port, certificate, _):
         trusted = grpc.ssl_channel_credentials(certificate.cert_path.read_bytes())
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
         with grpc.secure_channel(f"localhost:{port}", trusted, options) as channel:
             made = DetectionServiceStub(channel)
-            daemon.until(lambda: answers(made))  # HAProxy asks first whether the daemon is ready
+            daemon.until(lambda: answers(made))  # HAProxy first checks whether the daemon is ready
             yield channel
 
 
@@ -44,7 +44,7 @@ def stub(channel: grpc.Channel) -> Any:
 
 
 def told_details(error: Any) -> bool:
-    """Whether the status came with its reason."""
+    """Returns whether the status came with its reason."""
     return any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata())
 
 
@@ -61,10 +61,10 @@ def test_a_long_stream_passes_and_results_arrive_meanwhile(stub: Any) -> None:
 
     def requests() -> Iterator[pb.StreamingDetectRequest]:
         yield config()
-        for _ in range(70):  # 2.2 MB; nginx takes one by default
+        for _ in range(70):  # 2.2 MB; nginx accepts 1 MB by default
             yield audio(1.0)
         while not any(one.HasField("window") for one in heard):
-            time.sleep(0.01)  # results come while the request goes on
+            time.sleep(0.01)  # results arrive during the request
         first.append(time.monotonic())
         yield audio(1.0)
 
@@ -145,6 +145,6 @@ def test_no_proxy_ends_a_call_before_the_daemon() -> None:
     assert seconds(text, "grpc_read_timeout") > options.max_stream_seconds
     assert seconds(text, "send_timeout") > options.write_timeout_seconds
     text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text()
-    # of connections, on which the daemon's keepalive asks every 30 s and waits 10 s
+    # of connections, on which the daemon sends a keepalive every 30 s and waits 10 s for the answer
     assert seconds(text, "timeout client") > 2 * 40.0
     assert seconds(text, "timeout server") > 2 * 40.0

@@ -1,4 +1,4 @@
-"""The reference systems as their authors built, saved and scored them, on transformers alone.
+"""The reference systems as their authors built, saved and scored them, with transformers only.
 
 Weights are random; layouts, sizes and arithmetic are theirs (docs/reference-systems.md).
 """
@@ -39,7 +39,7 @@ SMALL_CLASSIFIER: dict[str, Any] = SMALL | {
 
 
 def shaken(model: Any, spread: float = 0.1) -> Any:
-    """Random norms and biases, and logits of a size that shows differences."""
+    """Sets random norms and biases, and logits large enough to show differences."""
     with torch.no_grad():
         for name, value in model.named_parameters():
             if "original" not in name:
@@ -66,7 +66,7 @@ class TwoStage(nn.Module):
         return logits
 
     def save(self, path: Path) -> None:
-        """As the training script did at the end of stage 2: the top two layers had moved."""
+        """Saves as the training script does at the end of stage 2, which trains two layers."""
         trained = [*self.backbone.encoder.layers[-2:].parameters(), *self.classifier.parameters()]
         optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0.01)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 - step / 100)
@@ -93,7 +93,7 @@ class TwoStage(nn.Module):
         )
 
     def windows(self, samples: Samples) -> list[float]:
-        """P(spoof) of each window; the last is zero-padded, and covers what the others do not."""
+        """Returns P(spoof) of each window; the last one is zero-padded and covers the remainder."""
         scores: list[float] = []
         start = 0
         while True:
@@ -108,7 +108,7 @@ class TwoStage(nn.Module):
             start += HOP
 
     def utterance(self, samples: Samples) -> float:
-        """The mean of the windows' P(spoof)."""
+        """Returns the mean P(spoof) of the windows."""
         return float(np.mean(self.windows(samples)))
 
 
@@ -134,7 +134,7 @@ class TopFour(nn.Module):
         torch.save(self.state_dict(), path)
 
     def utterance(self, samples: Samples) -> float:
-        """P(spoof) of the first four seconds, zero-padded where there are fewer."""
+        """Returns P(spoof) of the first four seconds, zero-padded if there are fewer."""
         window = np.zeros(WINDOW, np.float32)
         window[: min(WINDOW, len(samples))] = samples[:WINDOW]
         with torch.no_grad():
@@ -142,7 +142,7 @@ class TopFour(nn.Module):
 
 
 def transformers_utterance(folder: Path, samples: Samples, *, spoof: int = 1) -> float:
-    """System B's family: P(spoof) of a whole clip, as the folder's own files say."""
+    """Returns P(spoof) of a whole clip as system B's family scores it, by the folder's files."""
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
     build: Any = Wav2Vec2ForSequenceClassification
@@ -154,13 +154,13 @@ def transformers_utterance(folder: Path, samples: Samples, *, spoof: int = 1) ->
 
 
 def save_small_two_stage(folder: Path) -> Path:
-    """System A's checkpoint, tiny, with the backbone's config.json beside it."""
+    """Makes a tiny checkpoint of system A, with the backbone's config.json next to it."""
     torch.manual_seed(8)
     return _save_small(TwoStage(**SMALL), folder / "stage2_best.pt")
 
 
 def save_small_top_four(folder: Path) -> Path:
-    """System C's checkpoint, likewise."""
+    """Makes a tiny checkpoint of system C, likewise."""
     torch.manual_seed(8)
     return _save_small(TopFour(inner=12, **SMALL), folder / "best.pt")
 
@@ -181,7 +181,7 @@ def save_transformers(
     model_type: str = "wav2vec2",
     **sizes: Any,
 ) -> Path:
-    """A folder of system B's family, or of a model that transformers calls otherwise."""
+    """Makes a folder of system B's family, or of another class of transformers."""
     from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
     torch.manual_seed(7)
@@ -194,7 +194,7 @@ def save_transformers(
 
 
 def save_light_cnn(folder: Path, sizes: LightCnnConfig) -> Path:
-    """A Wav2Vec2 with a light CNN behind it, tiny, as the bundled detector's recipe saves it."""
+    """Makes a tiny Wav2Vec2 with a light CNN, as the bundled detector's recipe saves it."""
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
     from dfd.detector.with_transformers import Wav2Vec2LightCnn

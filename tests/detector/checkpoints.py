@@ -1,4 +1,4 @@
-"""Checkpoints of published layouts: real ones where they are at hand, else random tensors."""
+"""Checkpoints of published layouts: real ones if available, otherwise random tensors."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ needs_checkpoints = pytest.mark.skipif(
 
 
 def random_state(network: nn.Module, seed: int = 1, spread: float = 1.0) -> dict[str, Tensor]:
-    """Tensors for a network's names that let its activations live."""
+    """Makes random tensors for a network that keep its activations in a sensible range."""
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, value in network.state_dict().items():

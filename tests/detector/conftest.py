@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights, in the form that transformers writes."""
+"""Tiny checkpoints with random weights, in transformers' format."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ needs_int8 = pytest.mark.skipif(
 
 
 def scoring_network(folder: Path) -> ScoringNetwork:
-    """The network of a checkpoint with a backbone."""
+    """Returns the network of a checkpoint with a backbone."""
     network = read_checkpoint(str(folder)).network
     assert isinstance(network, ScoringNetwork)
     return network
@@ -65,25 +65,25 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
 
 @pytest.fixture(scope="session")
 def folder(make_folder: MakeFolder) -> Path:
-    """One checkpoint to read and not to change."""
+    """A checkpoint that tests must not change."""
     return make_folder(feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True)
 
 
 @pytest.fixture(scope="session")
 def two_stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """System A's checkpoint, tiny, with the backbone's config.json beside it."""
+    """Makes a tiny checkpoint of system A, with the backbone's config.json next to it."""
     return save_small_two_stage(tmp_path_factory.mktemp("a"))
 
 
 @pytest.fixture(scope="session")
 def top_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """System C's checkpoint, likewise."""
+    """Makes a tiny checkpoint of system C, likewise."""
     return save_small_top_four(tmp_path_factory.mktemp("c"))
 
 
 @pytest.fixture
 def windows() -> NDArray[np.float32]:
-    """Seven windows of different loudness, with an offset."""
+    """Makes seven windows of different loudness, with an offset."""
     generator = np.random.default_rng(3)
     loudness = np.geomspace(1e-3, 1.0, 7)[:, None]
     noise = np.cumsum(generator.standard_normal((7, WINDOW)), axis=1)

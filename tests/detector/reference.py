@@ -1,4 +1,4 @@
-"""What transformers makes of a window, by its plain forward pass."""
+"""The score of a window by transformers' plain forward pass."""
 
 from pathlib import Path
 

@@ -237,7 +237,7 @@ def test_another_engine_is_refused(folder: Path) -> None:
 
 
 class TestPrecision:
-    """bf16 computes on any CPU, only slowly: enough to see what is done with its scores."""
+    """bf16 works on any CPU, although slowly, which is enough to test how its scores are used."""
 
     @pytest.fixture(autouse=True)
     def _offers_bf16(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ class TestPrecision:
 
 
 def overflowing(make_folder: MakeFolder) -> Path:
-    """A model that float32 scores and whose activations fp16 cannot hold."""
+    """A model that works in float32, but whose activations overflow in fp16."""
     from safetensors.torch import load_file, save_file
 
     folder = make_folder(feat_extract_norm="layer", conv_bias=True)

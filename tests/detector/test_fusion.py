@@ -13,7 +13,7 @@ CALIBRATED = Calibration(0.5, -1.0)
 
 
 class Fixed:
-    """Gives all windows one score, and keeps what it heard."""
+    """Gives all windows the same score, and records them."""
 
     def __init__(self, llr: float, **facts: object) -> None:
         self.spec = make_spec(**facts)

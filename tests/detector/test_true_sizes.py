@@ -38,7 +38,7 @@ DEPTH: dict[str, Any] = {} if WHOLE else {"num_hidden_layers": 3}
 RECORDINGS = 4 if WHOLE else 2
 _SPREAD = 0.01
 
-# on a machine that does other things too
+# on a machine that is busy with other things
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
@@ -49,7 +49,7 @@ def _all_threads(_one_thread: None) -> None:
 
 @pytest.fixture(scope="module")
 def recordings() -> list[Samples]:
-    """Recordings of 2.5 to 4 s: noise, a tone, speech-like sound, clicks, and mixtures."""
+    """Makes recordings of 2.5 to 4 s: noise, a tone, speech-like sound, clicks, and mixtures."""
     signals, _ = probe_signals(WINDOW, 16_000)
     voiced = signals[[0, 1, 2, 3, 4, 6]]
     mixed = [0.5 * (voiced[i] + voiced[i + 1]) for i in (0, 2)]
@@ -59,7 +59,7 @@ def recordings() -> list[Samples]:
 
 
 def scores(detector: Detector, recordings: list[Samples], batch: int) -> NDArray[np.float32]:
-    """Log-odds of the recordings, so many at a time."""
+    """Returns log-odds of the recordings, in batches of the given size."""
     windows = np.zeros((len(recordings), WINDOW), np.float32)
     for row, samples in zip(windows, recordings, strict=True):
         row[: len(samples)] = samples
@@ -93,7 +93,7 @@ def assert_equal(
 
 
 def padded(model: Any) -> Callable[[Samples], torch.Tensor]:
-    """The forward pass of a window of 4 s with zeros at its end."""
+    """Returns the forward pass of a window of 4 s, padded with zeros."""
 
     def plain(samples: Samples) -> torch.Tensor:
         window = np.zeros(WINDOW, np.float32)
@@ -111,7 +111,7 @@ def test_systems_a_and_c(
 ) -> None:
     torch.manual_seed(5)
     model = shaken(build(), _SPREAD)
-    model.save(tmp_path / "best.pt")  # and no config.json: its sizes are known
+    model.save(tmp_path / "best.pt")  # and no config.json, since its sizes are known
     detector = assert_equal(tmp_path / "best.pt", padded(model), recordings)
     assert detector.spec.layout == layout
 

@@ -19,7 +19,7 @@ def alert(*, cleared: bool = False) -> ev.Alert:
 
 @pytest.fixture
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a desktop's program is given: there is no desktop where tests run."""
+    """Returns the arguments of the desktop's program, since tests run without a desktop."""
     program, said = tmp_path / "notify-send", tmp_path / "said"
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {said}\n')
     program.chmod(0o755)

@@ -29,7 +29,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 class Receiver:
-    """A webhook's other end; answers with the statuses given, then 200."""
+    """A webhook's receiver; answers with the given statuses, then 200."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
@@ -254,7 +254,7 @@ def test_a_webhook_on_loopback_bypasses_the_proxy(
         elsewhere = WebhookSink("http://dfd.example/", "s", attempts=1, timeout_seconds=3.0)
         elsewhere.emit("s-1", ALERT)
         proxy.settimeout(20)
-        connection, _ = proxy.accept()  # the first that comes is for elsewhere
+        connection, _ = proxy.accept()  # the first request is for another address
         with connection:
             assert connection.recv(100).startswith(b"POST http://dfd.example/")
         elsewhere.close()

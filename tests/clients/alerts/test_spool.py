@@ -91,7 +91,7 @@ time.sleep(60)
 
 
 def test_a_kill_loses_nothing(receiver: Receiver, tmp_path: Path) -> None:
-    receiver.delay = 5.0  # a webhook that hangs
+    receiver.delay = 5.0  # a webhook that never answers
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, receiver.url, str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -119,7 +119,7 @@ def test_processes_have_separate_files_and_the_next_one_takes_over(tmp_path: Pat
     second.add("2")
     assert [one.line for one in first.waiting()] == ["1"]
     third = Spool(tmp_path, "x")
-    assert third.waiting() == []  # the others live
+    assert third.waiting() == []  # the other processes are running
     for spool in (first, second, third):
         spool.close()
     after = Spool(tmp_path, "x")

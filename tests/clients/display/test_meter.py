@@ -76,7 +76,7 @@ def test_a_lost_connection_is_never_hidden() -> None:
     screen = shown(state)
     assert "no server at localhost:1" in screen
     assert "reconnecting" in screen
-    assert "ALERT" not in screen  # the evidence is gone with the server
+    assert "ALERT" not in screen  # the evidence is lost with the server
     state.take(ev.Reconnected(9.0, 1.5, 2))
     state.take(ev.AudioLost(12.0, 0.5))
     assert "2.0 s lost" in shown(state)

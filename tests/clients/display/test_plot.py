@@ -53,7 +53,7 @@ def test_without_results_there_is_nothing_to_draw(recording: Recording, tmp_path
 
 @pytest.fixture
 def judged(recording: Recording) -> Replay:
-    """Three windows, in which rolling and cumulative score are the same."""
+    """Three windows with equal rolling and cumulative scores."""
     replay = Replay(0, recording, sent_seconds=2.0)
     replay.started = said.started()
     for end in (0.5, 1.0, 2.0):
@@ -91,6 +91,6 @@ def test_identical_lines_are_both_visible(judged: Replay) -> None:
     inside = drawn[height - int(box.y1) : height - int(box.y0), int(box.x0) : int(box.x1)]
     for colour in ("#d68910", "#c0392b"):
         wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
-        # more than the dashes of a threshold: the line itself
+        # more than the dashes of a threshold, so the line itself
         rows = (np.abs(inside - wanted).max(axis=2) < 25).any(axis=1)
         assert rows.mean() > 0.5, colour

@@ -21,7 +21,7 @@ USELESS = ErrorRates(0.85, 0.3, 0.3, 4.0)
 def test_wording_is_as_certain_as_the_measured_error_rates(
     rates: ErrorRates | None, machine: str, person: str
 ) -> None:
-    # however sure the score is of itself
+    # however extreme the score is
     assert verdicts.so_far(0.999999, rates, 0.85) == machine
     assert verdicts.so_far(0.000001, rates, 0.85) == person
     assert verdicts.verdict(summary(Verdict.SPOOF), rates) == machine

@@ -106,7 +106,7 @@ def test_a_lost_server_is_reported() -> None:
     assert "no server, reconnecting: connection refused" in drawn(shown)
 
 
-# before, after, what is said of it
+# before, after, the line about it
 CASES: list[tuple[WatchedStream | None, WatchedStream, list[str]]] = [
     (None, stream("a", queue="sales"), ["a: began queue=sales"]),
     (stream("a"), stream("a", 0.9, alert=True), ["a: ALERT at 1:05"]),

@@ -1,4 +1,4 @@
-"""Any message of the contract, made by its descriptor."""
+"""Generates any message of the contract from its descriptor."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _DURATIONS = st.builds(Duration, seconds=st.integers(0, 10**5), nanos=st.integer
 
 
 def messages(descriptor: Descriptor) -> st.SearchStrategy[Any]:
-    """Messages with any of their fields set, one of each oneof."""
+    """Generates messages with any of their fields set, and one field of each oneof."""
     if descriptor.full_name == "google.protobuf.Duration":
         return _DURATIONS
     values = {field.name: _values(field) for field in descriptor.fields}

@@ -36,12 +36,12 @@ def test_a_json_line_is_the_servers_complete_message(message: pb.StreamingDetect
     members = json.loads(line)
     assert members.pop("stream_id") == "call-1"
     assert members.pop("file") == "a.wav"
-    message.ClearField("checkpoint")  # between the client and the servers
+    message.ClearField("checkpoint")  # internal to the exchange of checkpoints
     assert json_format.ParseDict(members, pb.StreamingDetectResponse()) == message
 
 
 def field_of(message: Any, name: str) -> Any:
-    """What the contract calls a field of an event, in the client's units."""
+    """Returns the contract's value of an event's field, in the client's units."""
     names = message.DESCRIPTOR.fields_by_name
     base = name.removesuffix("_seconds")
     name = next(base + end for end in ("", "_duration", "_offset") if base + end in names)

@@ -49,7 +49,7 @@ def test_nothing_is_lost(tmp_path: Path, suffix: str, subtype: str, encoding: st
     if encoding == "linear16":
         samples /= 32768
     expected, _ = soundfile.read(path, dtype="float64")
-    # decoders round otherwise, and differ in what of a codec's last block is audio
+    # decoders round differently, and differ about the padding of a codec's last block
     lossy = suffix in ("ogg", "mp3") or subtype == "GSM610"
     assert abs(len(samples) - len(expected)) <= (320 if lossy else 0)
     assert recording.seconds == pytest.approx(0.7, abs=0.01)
@@ -142,7 +142,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, write: object, message: str) 
 
 @pytest.fixture
 def nobody() -> Iterator[None]:
-    """Root may read everything: is someone else meanwhile."""
+    """Drops root's rights for the block, since root can read everything."""
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)

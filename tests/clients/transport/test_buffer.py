@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from dfd.clients.audio import AudioFormat
 from dfd.clients.transport.buffer import AudioBuffer
 
-FORMAT = AudioFormat(sample_rate_hz=8000)  # two bytes a frame
+FORMAT = AudioFormat(sample_rate_hz=8000)  # two bytes per frame
 
 
 def frames(count: int) -> bytes:
@@ -120,7 +120,7 @@ def test_audio_that_another_server_needs_is_kept_beyond_the_limit() -> None:
         assert buffer.take(1 << 20) is not None
     buffer.acknowledge(12_000)
     buffer.rewind()
-    assert buffer.start == 16_000  # four seconds back, of the six that were sent
+    assert buffer.start == 16_000  # the last four of the six seconds that were sent
     assert buffer.dropped == 0
 
 

@@ -1,4 +1,4 @@
-"""Why a server does not answer, by what real ones do to a client that does not suit them."""
+"""The reasons why a server does not answer, with real servers that do not fit the client."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ def closed_port() -> int:
 
 @asynccontextmanager
 async def listening(cert: Issued | None, client_ca: Issued | None = None) -> AsyncIterator[str]:
-    """A gRPC server of TLS, or of plain text; it knows no method."""
+    """Starts a gRPC server with TLS or plain text that has no methods."""
     server = grpc.aio.server()
     if cert is None:
         port = server.add_insecure_port("localhost:0")

@@ -1,4 +1,4 @@
-"""Who sends too fast is read more slowly, and nobody else."""
+"""Fast senders are read more slowly, and the others are not affected."""
 
 import pytest
 
@@ -27,12 +27,12 @@ def paces(clock: Clock, by_stream: int = 1000, by_peer: int = 3000) -> Paces:
 
 def test_a_stream_is_limited_to_its_rate_after_a_burst(clock: Clock) -> None:
     take = paces(clock).of_stream("ipv4:127.0.0.1:5", 0.0)
-    assert take(936) == 0.0  # a second's worth, with what the message costs
+    assert take(936) == 0.0  # a second's worth, with the cost of the message
     assert take(936) == pytest.approx(1.0)
     clock.now += 1.0
     assert take(936) == pytest.approx(1.0)
     clock.now += 60.0
-    assert take(936) == 0.0  # quiet is no credit for more than one burst
+    assert take(936) == 0.0  # silence gives credit for at most one burst
     assert take(936) == pytest.approx(1.0)
 
 
@@ -55,7 +55,7 @@ def test_the_streams_of_an_address_share_its_rate(clock: Clock) -> None:
     assert one(2936) == 0.0
     assert two(2936) == pytest.approx(1.0)
     assert other(2936) == 0.0
-    # a new stream does not begin anew
+    # a new stream does not start with a new burst
     assert all_.of_stream("ipv4:10.0.0.7:3", 9000.0)(0) > 0.9
     assert all_.of_peer("unix:")(10**9) == 0.0
 

@@ -38,7 +38,7 @@ def test_one_address_cannot_take_all_slots() -> None:
         assert refused(shares, "ipv4:10.0.0.7:4") == "PEER_FULL"
         assert refused(shares, "ipv4:10.0.0.8:4") == ""
     assert refused(shares, "ipv4:10.0.0.7:4") == ""
-    for number in range(9):  # this machine may take all
+    for number in range(9):  # this machine may use all slots
         assert refused(shares, f"ipv4:127.0.0.1:{number}") == ""
 
 

@@ -19,7 +19,7 @@ needs_openssl = pytest.mark.skipif(
 
 
 def certify(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate signed by itself for this machine."""
+    """Makes a self-signed certificate for this machine."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "

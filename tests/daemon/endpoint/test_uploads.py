@@ -23,7 +23,7 @@ async def test_uploads_are_admitted_in_order() -> None:
 
     waiting = [asyncio.create_task(later("large", 6)), asyncio.create_task(later("small", 1))]
     await asyncio.sleep(0)
-    assert order == []  # the small one would fit, and waits for its turn
+    assert order == []  # the small one would fit, but waits for its turn
     done.set()
     await asyncio.gather(first, *waiting)
     assert order == ["large", "small"]
@@ -35,7 +35,7 @@ async def test_unneeded_memory_goes_to_the_next_upload_at_once() -> None:
         shrink(4)
         async with asyncio.timeout(5), uploads.room(6):
             pass
-        shrink(9)  # it never grows
+        shrink(9)  # a reservation never grows
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01), uploads.room(7):
                 pass

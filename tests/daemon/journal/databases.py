@@ -1,4 +1,4 @@
-"""Databases that a journal can lie in: SQLite, and a PostgreSQL of the test's own."""
+"""Databases for a journal: SQLite, and PostgreSQL started by the test."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """A server on a socket in a folder of its own; its URL."""
+    """Starts a server on a socket in its own folder; yields its URL."""
     found = shutil.which("initdb") or (str(PROGRAMS[-1] / "initdb") if PROGRAMS else None)
     if found is None:
         pytest.skip("no PostgreSQL: apt-get install postgresql")

@@ -28,9 +28,9 @@ def alert(at: float, *, cleared: bool = False, channel: int = 0) -> Alert:
 
 
 def seconds_of(clip: Clip) -> tuple[float, float]:
-    """Where on the time line a clip begins and ends, by its samples."""
+    """Returns start and end of a clip on the time line, from its samples."""
     steps = np.diff(clip.samples)
-    assert (steps >= 0).all()  # no sample twice, none out of place
+    assert (steps >= 0).all()  # no sample twice, none out of order
     return clip.samples[0] / 32767 * 60, clip.samples[-1] / 32767 * 60
 
 
@@ -40,7 +40,7 @@ def test_a_clip_has_the_audio_before_and_after_the_alert(tmp_path: Path) -> None
     for start in range(0, 18, 2):
         clips.window(window(start, start + 4))
     path = clips.alert("call/7", alert(20.0))
-    assert clips.alert("call/7", alert(20.0)) == path  # one clip for one moment
+    assert clips.alert("call/7", alert(20.0)) == path  # one clip for simultaneous alerts
     assert made == []
     for start in range(18, 30, 2):
         clips.window(window(start, start + 4))

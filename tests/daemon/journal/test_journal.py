@@ -14,7 +14,7 @@ from tests.daemon.journal.test_store import call
 
 
 class FailingStore(Store):
-    """A database that is full, or slow, while the test says so."""
+    """A database that is full or slow while the test wants it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), create=True)
@@ -72,7 +72,7 @@ async def test_records_that_the_database_rejected_are_written_later(
     assert not await journal.kept(journal.put([call("a")]))
     assert journal.down
     assert metrics.value("dfd_journal_up") == 0
-    # nobody waits for a journal that is down
+    # nothing waits for a failing journal
     assert journal.put([call("b")]).result() is False
     store.full = False
     async with asyncio.timeout(10):

@@ -71,7 +71,7 @@ def test_records_are_written_once_and_read_back(journal: str) -> None:
         Entry("dfd_calls", {"end": "client_done", "ended_at": NOON}, call="a"),
     ]
     store.write(entries)
-    store.write(entries)  # a commit that was not answered is tried again
+    store.write(entries)  # an unanswered commit is tried again
     (found,) = store.calls(Query())
     assert found["stream_id"] == "stream-a"
     assert (found["started_at"], found["end"]) == ("2026-05-01T12:00:00.000+00:00", "client_done")
@@ -85,7 +85,7 @@ def test_records_are_written_once_and_read_back(journal: str) -> None:
 
 
 def detail(of: str) -> list[Entry]:
-    """How a call was judged, its scores and a clip of its."""
+    """Details of a call: how it was judged, its scores and a clip."""
     clip = {"clip": f"/clips/{of}.flac", "written_at": NOON, "seconds": 12.0, "sha256": "ab" * 32}
     points = [[4.0, 0.9, 0.8, 0.7], [6.0, None, 0.8, 0.7]]
     return [

@@ -1,4 +1,4 @@
-"""A daemon of several processes as a process of its own, on a classifier that does as it is bid."""
+"""A daemon of several processes, with a classifier that the test controls."""
 
 import contextlib
 import json
@@ -24,9 +24,9 @@ from dfd.errors import UserError
 from tests.daemon.harness import FakeDetector, make_spec
 
 ROOT = Path(__file__).parents[3]
-# while this file is there no window is scored
+# while this file exists no window is scored
 GATE = "DFD_TEST_GATE"
-# a window that holds this sample, louder than any noise here, ends the instance's process
+# a window with this sample, louder than any noise here, kills the instance's process
 FATAL = 32700 / 32768
 
 _MAIN = """
@@ -88,7 +88,7 @@ def load_named(options: ServeOptions) -> FakeDetector:
 
 
 class SupervisorProcess:
-    """Starts at once; `end` it."""
+    """Starts at once; call `end` at the end."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class SupervisorProcess:
         self.log.extend(iter(self.process.stderr.readline, ""))
 
     def figures(self) -> dict[tuple[str, str], float]:
-        """The whole page, by names and labels."""
+        """Returns the whole page, by names and labels."""
         with urllib.request.urlopen(self.metrics_url, timeout=20) as answer:
             text = answer.read().decode()
         return {
@@ -138,28 +138,28 @@ class SupervisorProcess:
         }
 
     def figure(self, name: str, **labels: str) -> float:
-        """One figure of the page; 0 where it is not there."""
+        """Returns one figure of the page; 0 if it is missing."""
         return self.figures().get((name, str(sorted(labels.items()))), 0.0)
 
     def children(self, role: str = "") -> list[psutil.Process]:
-        """The processes of a role, by their number."""
+        """Returns the processes of a role by number."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            with contextlib.suppress(psutil.NoSuchProcess):  # it is dying
+            with contextlib.suppress(psutil.NoSuchProcess):  # the process is ending
                 words = child.cmdline()
                 if words and words[-1].startswith(f"dfd-{role}"):
                     found[words[-1]] = child
         return [found[name] for name in sorted(found)]
 
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
-        """Waits; fails where it takes too long."""
+        """Waits for a condition, with a time limit."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "".join(self.log[-30:])
             time.sleep(0.02)
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Its exit status; nothing is left of it."""
+        """Ends it, and checks that no process is left; returns its exit status."""
         children = self.children() if self.process.poll() is None else []
         self.process.send_signal(number)
         status = self.process.wait(90)

@@ -1,4 +1,4 @@
-"""What callers hold is counted over all workers, also where these race or die."""
+"""The usage of callers is counted over all workers, even if these race or die."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def descriptor() -> Iterator[int]:
 def test_slots_are_shared_by_all_workers(descriptor: int) -> None:
     one, other = (SharedLedger(descriptor, 2, worker) for worker in (0, 1))
     assert [one.take("a", 2), other.take("a", 2), one.take("a", 2)] == [True, True, False]
-    assert other.take("b", 1)  # another name has its own
+    assert other.take("b", 1)  # another name has its own count
     other.leave("a")
     assert one.take("a", 2)
     one.clear_worker(0)

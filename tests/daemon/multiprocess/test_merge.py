@@ -39,7 +39,7 @@ def test_counters_are_added_and_states_are_not() -> None:
 
 
 def test_the_merged_page_has_the_metrics_of_each_process() -> None:
-    """Each metric once, with its help and its type."""
+    """Each metric occurs once, with its help and its type."""
     metrics = Metrics()
     alone = generate_latest(metrics.registry).decode().splitlines()
     heads = [line for line in alone if line.startswith("# ")]

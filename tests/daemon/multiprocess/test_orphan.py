@@ -1,4 +1,4 @@
-"""A process that hangs ends soon after its supervisor did."""
+"""A hung process ends soon after its supervisor."""
 
 import socket
 import subprocess

@@ -42,6 +42,6 @@ async def test_records_of_one_loop_iteration_are_one_write() -> None:
         got = await asyncio.get_running_loop().sock_recv(theirs, 1000)
         assert [number for number, _ in FORM.iter_unpack(got)] == [0, 1, 2]
         link.say(FORM.pack(9, 0.0))
-        link.close()  # after what was said
+        link.close()  # after the previous messages
         got = await asyncio.get_running_loop().sock_recv(theirs, 1000)
         assert [number for number, _ in FORM.iter_unpack(got)] == [9]

@@ -25,7 +25,7 @@ SCORED, SHED, FAILED = WindowStatus.SCORED, WindowStatus.SHED, WindowStatus.FAIL
 
 @dataclass
 class Instance:
-    """An instance with a classifier that can be held, and the worker's end of it."""
+    """An instance with a classifier that can be paused, and the worker's end of its connection."""
 
     detector: FakeDetector
     scheduler: Scheduler
@@ -33,12 +33,12 @@ class Instance:
 
     @property
     def lengths(self) -> list[int]:
-        """Of the windows that ran, without the silence that filled up a batch."""
+        """Returns the lengths of windows that ran, without padding of batches."""
         return [length for batch in self.detector.batches for length in batch if length < N]
 
 
 class Bench:
-    """One worker and as many instances as are added."""
+    """One worker and any number of instances."""
 
     def __init__(self, slots: int, queue_limit: int, instances: int) -> None:
         self.descriptor = WindowSlots.allocate(slots, N)
@@ -75,7 +75,7 @@ class Bench:
         return instance
 
     async def kill(self, number: int = 0) -> None:
-        """The instance is gone, and its answers with it."""
+        """Removes the instance with its pending answers."""
         instance = self.instances.pop(number)
         assert instance.connection is not None
         transport = instance.connection._link._transport
@@ -92,7 +92,7 @@ class Bench:
         lane: int = 0,
         samples: Samples | None = None,
     ) -> asyncio.Future[Outcome]:
-        """Windows are told apart by their length."""
+        """Submits a window; windows are identified by their length."""
         if samples is None:
             samples = np.full(length, 0.25, np.float32)
         at = self.remote.clock() + due
@@ -168,7 +168,7 @@ async def test_windows_beyond_the_slots_wait(bench: Make) -> None:
     assert statuses(outcomes) == [SCORED] * 8
     assert sorted(instance.lengths) == list(range(10, 18))
     assert set(instance.lengths[:3]) == {10, 11, 12}
-    assert instance.lengths[3] == 17  # the one due first of those that waited
+    assert instance.lengths[3] == 17  # the window with the earliest due time
     assert b.metrics.value("dfd_queue_length") == 0
 
 
@@ -294,7 +294,7 @@ async def test_a_closed_stream_is_never_run(bench: Make) -> None:
     b.remote.close_lane(b.lanes[0])
     assert gone.result().status is SHED
     assert b.lanes[0].tasks == set()
-    await b.until(lambda: b.shared.load(0) == 2)  # the instance gave its slot back
+    await b.until(lambda: b.shared.load(0) == 2)  # the instance returned its slot
     instance.detector.gate.set()
     assert statuses(await asyncio.gather(first, stays)) == [SCORED] * 2
     assert instance.lengths == [10, 12]

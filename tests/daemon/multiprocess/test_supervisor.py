@@ -1,4 +1,4 @@
-"""The daemon as its own processes: what it promises when one of them dies."""
+"""The daemon as several processes, and what happens when one of them dies."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ SCORED, FAILED = pb.WindowResult.STATUS_SCORED, pb.WindowResult.STATUS_FAILED
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts fronts that end with the test, whatever it did."""
+    """Starts fronts that end with the test in any case."""
     with contextlib.ExitStack() as stack:
 
         def begin(**options: Any) -> SupervisorProcess:
@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 class Call:
-    """A stream on a connection of its own, sent by hand."""
+    """A stream on its own connection, sent by hand."""
 
     def __init__(self, daemon: SupervisorProcess, wait: bool = True) -> None:
         own = [("grpc.use_local_subchannel_pool", 1)]
@@ -89,7 +89,7 @@ class Call:
             error: Any = raised
             try:
                 self.failure = unpack(error)
-            except KeyError:  # gRPC's own, when the connection is lost
+            except KeyError:  # gRPC's own status, when the connection is lost
                 self.failure = Failure(error.code(), "", "", None)
         with self._more:
             self._requests.append(None)
@@ -121,7 +121,7 @@ def health(daemon: SupervisorProcess) -> int:
 
 
 def test_the_front_serves_until_it_is_told_to_end(start: Start) -> None:
-    """Two workers, two instances; signals, drain, log, and nothing left behind."""
+    """Two workers, two instances; signals, draining, the log, and no leftovers."""
     daemon = start(workers=2, device="cpu,cpu", grace_seconds=20.0)
     assert len(daemon.children("worker")) == len(daemon.children("instance")) == 2
     assert health(daemon) == health_pb2.HealthCheckResponse.SERVING
@@ -196,7 +196,7 @@ def test_a_dying_worker_loses_only_its_own_streams(start: Start) -> None:
     died = [call for call in calls if call.failure is not None]
     assert all(call.failure.code == grpc.StatusCode.UNAVAILABLE for call in died if call.failure)
     assert all(len(c.windows) >= 5 for c in calls if c.failure is None)
-    # nothing that the dead one counted or held is lost or kept
+    # the dead worker's counts are kept, and its slots are freed
     assert daemon.figure("dfd_windows_total", status="scored") >= counted
     daemon.until(lambda: daemon.figure("dfd_stream_slots_free") == 10)
     again = [Call(daemon) for _ in range(10)]

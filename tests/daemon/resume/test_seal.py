@@ -12,7 +12,7 @@ from dfd.streaming.types import Window, WindowStatus
 from tests.streaming.helpers import LoudnessVad, linear16, mono, speech_like
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
-# the state is sealed when the tests are collected, long before they run
+# the state is sealed at collection, long before the tests run
 AGE = 86_400.0
 BINDING = Binding("call-7", "alice", "ab" * 32, "c0ffee")
 
@@ -79,13 +79,13 @@ def test_a_state_is_bound_to_its_stream(change: dict[str, str], why: str) -> Non
 def test_a_state_expires() -> None:
     closed = Seal((KEY,), 60.0, lambda: 1000.0).sign(BINDING, "", STATE)
     assert Seal((KEY,), 60.0, lambda: 1059.0).open(closed, BINDING).at == 1000.0
-    for now in (1061.0, 960.0):  # or its maker's clock is wrong
+    for now in (1061.0, 960.0):  # or the clock of its sender is wrong
         with pytest.raises(RefusedStateError, match="s old"):
             Seal((KEY,), 60.0, functools.partial(float, now)).open(closed, BINDING)
 
 
 def test_signed_content_that_is_no_state_is_refused() -> None:
-    """Another version of dfd, that has the key too."""
+    """As from another version of dfd that has the same key."""
     import hmac
     import zlib
 

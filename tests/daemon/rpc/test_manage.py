@@ -34,7 +34,7 @@ LOAD, ACTIVATE, ROLLBACK = (
 
 
 class Says(FakeDetector):
-    """Gives every window one score."""
+    """Gives every window the same score."""
 
     def __init__(self, llr: float, **facts: Any) -> None:
         super().__init__(make_spec(**facts))
@@ -60,7 +60,7 @@ async def refusal(h: Any, action: Any, **how: Any) -> tuple[str, str]:
 
 
 async def start(serve: Serve, **options: Any) -> Any:
-    """A daemon that would serve `fake`, and can load what is beside it."""
+    """Starts a daemon that serves `fake` and can load other models."""
     others = {
         "better": Says(5.0, name="better", version="2"),
         "nan": Says(np.nan, name="nan"),

@@ -9,7 +9,7 @@ def message(name: str) -> pb.StreamingDetectResponse:
 
 
 class Wire:
-    """Takes messages while it is open."""
+    """A wire that accepts messages while it is open."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -44,7 +44,9 @@ async def test_it_knows_how_long_a_message_has_been_waiting() -> None:
     box, wire = Outbox(), Wire()
     before = asyncio.get_running_loop().time()
     writing = asyncio.create_task(box.write_all(wire.write))
-    at_first = box.writing_since  # a name of its own, so that the attribute's type stays wide
+    at_first = (
+        box.writing_since
+    )  # a separate name, so that mypy does not narrow the attribute's type
     assert at_first is None
     box.put(message("a"))
     while box.writing_since is None:  # noqa: ASYNC110

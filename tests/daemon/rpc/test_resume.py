@@ -1,4 +1,4 @@
-"""Streams that go on with the state that a server gave."""
+"""Streams that resume with a state from a server."""
 
 import asyncio
 from pathlib import Path
@@ -33,13 +33,13 @@ def ask(**changes: Any) -> pb.StreamingDetectRequest:
 
 
 def goes_on(at: pb.Checkpoint, **changes: Any) -> list[pb.StreamingDetectRequest]:
-    """The rest of the stream, from a checkpoint on."""
+    """Returns the requests for the rest of the stream, from a checkpoint on."""
     rest = SPEECH[at.resume_offset :].tobytes()
     return [ask(resume_state=at.state, **changes), audio_request(rest, at.resume_offset)]
 
 
 def facts(got: Outcome) -> dict[int, tuple[Any, ...]]:
-    """What was said of each window, but for the time that it took."""
+    """Returns the results without their latencies."""
     return {
         w.sequence: (
             w.start_offset.ToNanoseconds(),
@@ -175,7 +175,7 @@ async def test_a_state_of_another_model_key_or_time_is_refused(
 
 
 async def test_a_draining_server_hands_over_the_whole_stream(serve: Serve) -> None:
-    """It cuts no last window, for there is another server that will."""
+    """It makes no last partial window, since another server continues the stream."""
     h = await serve(grace_seconds=1.0)
     whole = await h.converse([ask(), *chunks(SPEECH)])
     call = h.stub.StreamingDetect()

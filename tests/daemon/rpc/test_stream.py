@@ -78,7 +78,7 @@ async def test_any_chunking_gives_the_same_scores(connect: Connect, size: int) -
 
 
 async def test_results_come_while_the_client_waits(connect: Connect) -> None:
-    """Audio that is held for more is not held for long."""
+    """Audio that is held back for joining is not held for long."""
     h = await connect()
     call = h.stub.StreamingDetect()
     await call.write(config_request())
@@ -149,7 +149,7 @@ async def test_contiguous_offsets_are_not_gaps(connect: Connect) -> None:
 async def test_small_chunks_reach_the_core_in_few_pieces(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, activity: bool, longest: float
 ) -> None:
-    """As long as no window can be due and nobody wants to know of speech at once."""
+    """As long as no window can be due and activity events are off."""
     sizes: list[int] = []
     feed = StreamSession.feed
 

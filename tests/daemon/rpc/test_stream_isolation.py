@@ -1,4 +1,4 @@
-"""What one stream, or one window of it, may do to the others: nothing."""
+"""Isolation: one stream, or one of its windows, does not affect the others."""
 
 import asyncio
 
@@ -91,7 +91,7 @@ async def test_a_fault_while_resolving(serve: Serve, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_live_stream_is_shed_and_warned(serve: Serve) -> None:
-    """The device stands still while audio comes in real time."""
+    """The device is paused while audio arrives in real time."""
     spec = make_spec(window_samples=RATE, hop_samples=RATE // 4)
     h = await serve(FakeDetector(spec), deadline_seconds=0.3)
     call = h.stub.StreamingDetect()

@@ -1,4 +1,4 @@
-"""How the server refuses or ends a stream: every status, and the word for it."""
+"""How the server refuses or ends a stream: every status and reason."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ FAILED = pb.WindowResult.STATUS_FAILED
 
 
 def broken(requests: str) -> list[pb.StreamingDetectRequest]:
-    """Requests by a short name, each wrong in one way."""
+    """Returns requests by name, each with one mistake."""
     good = audio_request(noise(0.5).tobytes())
     floats = config_request()
     floats.config.audio_format.encoding = pb.AudioFormat.ENCODING_FLOAT32

@@ -8,7 +8,7 @@ async def test_a_timeout_is_reported_once() -> None:
     began: list[float | None] = [None]
     timers.when_overdue(lambda: began[0], 0.02, told.set)
     await asyncio.sleep(0.05)
-    assert not told.is_set()  # it was not going on
+    assert not told.is_set()  # it was not running
     began[0] = start = loop.time()
     async with asyncio.timeout(5):
         await told.wait()

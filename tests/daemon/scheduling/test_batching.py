@@ -43,7 +43,7 @@ async def test_the_queue_orders_counts_and_forgets() -> None:
     assert (len(queue), queue.lanes_waiting) == (4, 2)
     assert [queue.pop(), queue.pop(), queue.pop()] == [first, soon, tie]
     assert (len(queue), queue.lanes_waiting) == (1, 1)
-    queue.discard(first)  # it runs already
+    queue.discard(first)  # it is already running
     assert queue.pop() is later
     assert queue.pop() is None
     assert (len(queue), queue.lanes_waiting) == (0, 0)
@@ -60,7 +60,7 @@ async def test_the_stream_that_lost_least_gives_way_first() -> None:
     for lane in lanes:
         for due in (2.0, 4.0):
             queue.push(waiting(lane, due))
-    # six windows of a second each, three of them due after two seconds
+    # six windows that take a second each, three of them due after two seconds
     assert [task.lane for task in queue.pop_hopeless(0.0, 1.0)] == [lanes[2], lanes[2]]
     assert len(queue) == 4
     assert queue.pop_hopeless(0.0, 1.0) == []

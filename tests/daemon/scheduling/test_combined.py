@@ -23,7 +23,7 @@ WINDOW = np.zeros(8, np.float32)
 
 
 class ByHand:
-    """A scheduler whose windows are resolved by the test."""
+    """A scheduler whose windows the test resolves."""
 
     def __init__(self) -> None:
         self.open: list[Lane] = []
@@ -63,7 +63,7 @@ def scored(llr: float, queue: float = 0.1) -> Outcome:
 
 
 class Two:
-    """Two models by hand, put together."""
+    """Two scripted models in combination."""
 
     def __init__(self, how: str) -> None:
         self.a, self.b, self.metrics = ByHand(), ByHand(), Metrics()
@@ -124,7 +124,7 @@ async def test_a_late_member_delays_nothing_past_the_deadline() -> None:
     outcome = await asyncio.wait_for(future, 10.0)
     assert (outcome.status, outcome.spoof_llr) == (SCORED, -8.0)
     assert told(outcome) == [("a", SCORED, -2.0), ("b", SHED, None)]
-    two.b.say(scored(5.0))  # nobody waits for it any more
+    two.b.say(scored(5.0))  # its result is no longer awaited
     await settle()
 
 

@@ -20,7 +20,7 @@ N = 64
 
 
 class Bench:
-    """A scheduler on a classifier that can be held."""
+    """A scheduler with a classifier that can be paused."""
 
     def __init__(self, **options: Any) -> None:
         self.detector = FakeDetector(make_spec(window_samples=N))
@@ -41,7 +41,7 @@ class Bench:
         samples: Samples | None = None,
         channel: int = 0,
     ) -> asyncio.Future[Outcome]:
-        """Windows are told apart by their length."""
+        """Submits a window; windows are identified by their length."""
         if samples is None:
             samples = np.full(length, 0.25, np.float32)
         at = self.scheduler.clock() + due
@@ -50,7 +50,7 @@ class Bench:
         )
 
     async def hold(self) -> asyncio.Future[Outcome]:
-        """Occupies the device with one window until the gate opens."""
+        """Keeps the device busy with one window until the gate opens."""
         self.detector.gate.clear()
         first = self.submit(1, lane=7)
         self.scheduler.close_lane(Lane())  # wakes the worker
@@ -255,7 +255,7 @@ async def test_a_closed_stream_is_never_run(bench: Any) -> None:
     assert gone.result().status is WindowStatus.SHED
     assert b.lanes[0].tasks == set()
     assert b.metrics.value("dfd_queue_length") == 1
-    b.scheduler.close_lane(b.lanes[7])  # its window is in the device
+    b.scheduler.close_lane(b.lanes[7])  # its window is being scored
     assert first.result().status is WindowStatus.SHED
     b.detector.gate.set()
     assert (await stays).status is WindowStatus.SCORED

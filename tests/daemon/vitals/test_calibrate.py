@@ -1,4 +1,4 @@
-"""Capacity is measured by windows that have nothing in common."""
+"""Capacity is measured with windows that have nothing in common."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from tests.daemon.harness import FakeDetector, make_spec
 
 
 async def test_no_window_repeats_another() -> None:
-    # hops that windows share are computed once, so one window over and over would cost nothing
+    # shared hops are computed only once, so repeating one window would cost nothing
     spec = make_spec(batch_buckets=(1, 2, 4))
     seen: list[bytes] = []
     detector = FakeDetector(spec, before=lambda rows: seen.extend(row.tobytes() for row in rows))

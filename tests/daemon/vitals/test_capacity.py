@@ -8,7 +8,7 @@ from dfd.streaming.types import WindowStatus
 
 
 class Held:
-    """A capacity of 20 windows a second on a clock by hand; hops are 2 s, deadlines 3 s."""
+    """A capacity of 20 windows per second with a manual clock; hops are 2 s, deadlines 3 s."""
 
     def __init__(self, **how: object) -> None:
         self.now = 100.0
@@ -23,7 +23,7 @@ class Held:
         return self.capacity.enter(channels, hop_seconds, self.seconds_each)
 
     def fill(self) -> int:
-        """Lets in as many as may come at once."""
+        """Admits as many streams as possible at once."""
         count = 0
         while True:
             try:
@@ -39,7 +39,7 @@ def scored(queue_seconds: float = 0.0, size: int = 10, seconds: float = 0.5) -> 
 
 def test_starting_streams_count_for_more() -> None:
     held = Held()
-    assert held.fill() == 15  # of a window a second each, three quarters of 20
+    assert held.fill() == 15  # with a window per second each, three quarters of 20
     held.now += 4.0
     assert held.fill() == 7
     for _ in range(5):
@@ -61,7 +61,7 @@ def test_a_refusal_says_what_to_do() -> None:
 
 def test_channels_and_short_hops_count() -> None:
     held = Held()
-    held.enter(8, 0.8)  # 10 windows a second
+    held.enter(8, 0.8)  # 10 windows per second
     assert held.fill() == 5
 
 
@@ -80,7 +80,7 @@ def test_a_slower_device_has_less_capacity() -> None:
         held.rate.take(Kind.LIVE, scored(seconds=1.0))
     assert held.fill() == 7
     held = Held()
-    for _ in range(60):  # small passes tell as well
+    for _ in range(60):  # small passes count too
         held.rate.take(Kind.LIVE, scored(size=1, seconds=0.1))
     assert held.fill() == 7
 
@@ -138,7 +138,7 @@ def test_models_share_the_devices() -> None:
     held.capacity.enter(1, 2.0, lambda: dear.seconds_each)
     held.now += 4.0
     assert held.capacity.demand == pytest.approx(0.25)
-    assert held.fill() == 10  # of a twentieth each, where fifteen would be let in alone
+    assert held.fill() == 10  # of a twentieth each, where fifteen would be admitted alone
 
 
 def test_fast_small_passes_say_little_about_large_ones() -> None:
@@ -148,7 +148,7 @@ def test_fast_small_passes_say_little_about_large_ones() -> None:
         rate.observe(1, 0.0125)  # four times as fast as then
     assert rate.windows_per_second == pytest.approx(80.0, rel=0.01)
     rate = ServiceRate()
-    rate.calibrate(0.05, 10, 0.1)  # large ones are cheap: 100 a second
+    rate.calibrate(0.05, 10, 0.1)  # large ones are cheap: 100 per second
     for _ in range(100):
         rate.observe(1, 0.0125)
     assert rate.windows_per_second == pytest.approx(100.0)

@@ -12,7 +12,7 @@ SCORED, FAILED = Outcome(WindowStatus.SCORED, 0.0), Outcome(WindowStatus.FAILED)
 
 
 class ByHand:
-    """A scheduler whose windows are resolved by the test."""
+    """A scheduler whose windows the test resolves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -41,7 +41,7 @@ class ByHand:
 
 
 class Patient:
-    """A pulse with a deadline of 1 s over a scheduler by hand."""
+    """A pulse with a deadline of 1 s and a scheduler that the test controls."""
 
     def __init__(self) -> None:
         self.hand = ByHand()
@@ -56,7 +56,7 @@ class Patient:
 
     async def after(self, seconds: float) -> None:
         self.hand.now += seconds
-        await asyncio.sleep(0)  # whoever waits for a window hears of it
+        await asyncio.sleep(0)  # those who wait for a window learn of it
         self.pulse.look()
 
 
@@ -90,7 +90,7 @@ async def test_a_model_that_fails_and_recovers() -> None:
     patient.hand.waiting[1].set_result(FAILED)
     await patient.after(0.1)
     assert patient.told == [False]
-    patient.hand.waiting[2].set_result(FAILED)  # it is tried again and again
+    patient.hand.waiting[2].set_result(FAILED)  # the probe is repeated
     await patient.after(0.1)
     patient.hand.waiting[3].set_result(SCORED)
     await patient.after(0.1)

@@ -9,7 +9,7 @@ from tests.daemon.harness import stream_config
 
 
 class Session:
-    """Says nothing of any channel but that it is there."""
+    """A session whose channels have no results."""
 
     def standing_alerts(self) -> list[core.Alert]:
         return []

@@ -17,7 +17,7 @@ FAST = pb.WatchStreamsRequest(min_interval=Duration(nanos=100_000_000))
 
 
 class Watch:
-    """A watcher that keeps the last state of each stream."""
+    """A watcher that keeps the latest state of each stream."""
 
     def __init__(self, client: Client, **how: Any) -> None:
         self._call = client.stub.WatchStreams(FAST, **how)
@@ -25,7 +25,7 @@ class Watch:
         self.streams: dict[str, pb.WatchedStream] = {}
 
     async def until(self, condition: Any) -> Any:
-        """Reads until the condition gives something."""
+        """Reads until the condition returns something."""
         async with asyncio.timeout(30):
             while not (found := self.answers and condition()):
                 answer = await self._call.read()
@@ -57,7 +57,7 @@ class Watch:
 
 @contextlib.asynccontextmanager
 async def open_stream(client: Client, stream_id: str) -> AsyncIterator[Any]:
-    """A running stream with a window's worth of audio."""
+    """Opens a stream and sends a window's worth of audio."""
     call = client.stub.StreamingDetect()
     await call.write(config_request(stream_id=stream_id, labels={"caller": "Ann"}))
     assert (await call.read()).HasField("started")
@@ -115,7 +115,7 @@ async def test_a_watcher_that_does_not_read_blocks_nothing(serve: Serve) -> None
     h = await serve()
     stalled = h.stub.WatchStreams(FAST)
     await stalled.read()
-    # far more than the connection holds for a client that does not read
+    # far more than the connection buffers for a client that does not read
     labels = {str(number): "x" * 900 for number in range(8)}
     audio = chunks(noise(3.0), size=RATE)
     for number in range(40):

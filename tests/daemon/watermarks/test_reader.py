@@ -1,4 +1,4 @@
-"""The process that reads watermarks, and what waits for it."""
+"""The process that reads watermarks, and its queue."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ SCHEMES = named("perth") if perth.INSTALLED else ()
 
 async def test_excess_windows_are_left_unread_and_counted() -> None:
     metrics = Metrics()
-    reader = WatermarkReader(SCHEMES, metrics)  # nothing reads yet
+    reader = WatermarkReader(SCHEMES, metrics)  # the process has not started reading
     first = reader.submit(speech(RATE, 1.0), RATE, rank=0)
     later = [reader.submit(speech(RATE, 1.0), RATE, rank=1) for _ in range(64)]
     assert [future.done() for future in later].count(True) == 1
@@ -58,5 +58,5 @@ async def test_a_dead_process_is_restarted(
     process.send_signal(signal.SIGKILL)
     await process.wait()
     async with asyncio.timeout(60):
-        assert await reader.submit(marked, RATE, 0) is None  # the one that found it dead
+        assert await reader.submit(marked, RATE, 0) is None  # the request that found it dead
         assert await reader.submit(marked, RATE, 0) == said

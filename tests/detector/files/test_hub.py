@@ -1,4 +1,4 @@
-"""Hub ids, from a cache as the hub's library lays it out and from a hub on this machine."""
+"""Hub ids, from a cache in the layout of the hub's library and from a hub on this machine."""
 
 import hashlib
 import http.server
@@ -21,14 +21,14 @@ FILES = ("config.json", "preprocessor_config.json", "model.safetensors", "dfd.js
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and nobody to ask."""
+    """An empty cache, and no network."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return tmp_path / "hub"
 
 
 def lay_out(cache: Path, folder: Path, names: tuple[str, ...] = FILES) -> Path:
-    """Puts a model where a download would have put it; gives its folder."""
+    """Puts a model where a download would put it; returns its folder."""
     place = cache / "models--org--model"
     snapshot = place / "snapshots" / COMMIT
     for part in (place / "refs", place / "blobs", snapshot):
@@ -47,7 +47,7 @@ def test_cached_files_need_no_network(model: str, cache: Path, folder: Path) -> 
     lay_out(cache, folder)
     read = read_checkpoint(model)
     assert read.card.name == "org/model"
-    assert read.card.window_samples == 4_000  # dfd.json was heard
+    assert read.card.window_samples == 4_000  # dfd.json was used
     assert read.weights_sha256 == read_checkpoint(str(folder)).weights_sha256
 
 
@@ -106,7 +106,7 @@ class Hub:
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self, *, head: bool) -> None:
                 if not self.path.startswith("/org/model/resolve/"):
-                    self.send_error(404)  # the library asks for other things too
+                    self.send_error(404)  # the library requests other files too
                     return
                 revision, name = self.path.split("/")[4:6]
                 path = hub.folder / name
@@ -140,7 +140,7 @@ class Hub:
 
 
 def serve_from(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What HF_ENDPOINT does at the start of a process."""
+    """Does what HF_ENDPOINT does at the start of a process."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", url)
     template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"

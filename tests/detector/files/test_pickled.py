@@ -18,7 +18,7 @@ ONE = {"a.weight": torch.ones(2, 3)}
 
 
 class Code:
-    """Writes a file when it is unpickled by a careless reader."""
+    """Writes a file if it is unpickled by an unsafe reader."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -164,7 +164,7 @@ def test_any_damage_is_one_sentence(zipped: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        # an operand that the reader does not know, of a storage that is not there, of a version
+        # an unknown operand, a missing storage, a version
         b"\x80\x02\x8d.",
         b"\x80\x02X\x02\x00\x00\x00ab\x94.",
         b"\x80\x02]q\x00(K\x01K\x02",

@@ -47,7 +47,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, url: str, sha256: str | None) -> None:
-    """Gives AASIST another place to be fetched from."""
+    """Makes AASIST be fetched from another address."""
     aasist = replace(catalogue.DETECTORS[0], url=url, sha256=sha256)
     monkeypatch.setattr(catalogue, "DETECTORS", (aasist, *catalogue.DETECTORS[1:]))
 

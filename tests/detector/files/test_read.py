@@ -50,7 +50,7 @@ def test_a_folder_with_several_checkpoints_is_refused(two_stage: Path, tmp_path:
 
 
 def tampered(folder: Path) -> Path:
-    """A copy of the bundled folder whose first weight is another."""
+    """A copy of the bundled folder with another first weight."""
     copy = Path(shutil.copytree(bundled_folder(), folder / "copy"))
     path = copy / "model.safetensors"
     tensors = load_file(path)

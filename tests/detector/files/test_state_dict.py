@@ -32,7 +32,7 @@ def load(path: Path, **overrides: Any) -> Detector:
 
 @pytest.fixture
 def copied(two_stage: Path, tmp_path: Path) -> Path:
-    """System A's checkpoint, for the test to spoil."""
+    """A copy of system A's checkpoint that the test may damage."""
     shutil.copytree(two_stage.parent, tmp_path / "a")
     return tmp_path / "a" / two_stage.name
 
@@ -44,7 +44,7 @@ def edit(path: Path, change: Callable[[Tensors], object]) -> None:
 
 
 def plain(model: Any, path: Path, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log-odds of whole windows by the authors' own module, filled from their file."""
+    """Computes log-odds of whole windows by the authors' own module, loaded from their file."""
     content = torch.load(path, weights_only=False)
     model.load_state_dict(content.get("model_state_dict", content))
     with torch.no_grad():

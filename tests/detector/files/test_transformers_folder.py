@@ -18,7 +18,7 @@ Tensors = dict[str, Tensor]
 
 @pytest.fixture
 def broken(folder: Path, tmp_path: Path) -> Path:
-    """A copy of the checkpoint, for the test to spoil."""
+    """A copy of the checkpoint that the test may damage."""
     return Path(shutil.copytree(folder, tmp_path / "model"))
 
 

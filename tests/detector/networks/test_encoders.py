@@ -1,4 +1,4 @@
-"""Backbones that torchaudio does not have, against transformers' own forward pass."""
+"""Backbones that torchaudio does not have, compared with transformers' own forward pass."""
 
 import json
 from pathlib import Path
@@ -83,11 +83,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def save(folder: Path, kind: str, seed: int = 1, **changes: Any) -> Any:
-    """Writes random weights as transformers does; returns its model, ready to score."""
+    """Writes random weights as transformers does; returns its model."""
     name, sizes = KINDS[kind]
     config = getattr(transformers, f"{name}Config")(**(COMMON | sizes | changes))
     model = getattr(transformers, f"{name}ForSequenceClassification")(config)
-    # as trained ones are: no zeros, no ones
+    # like trained ones: no zeros, no ones
     state = random_state(model, seed, spread=2.0)
     computed = {name for name in state if name.endswith("inv_freq")}
     model.load_state_dict({n: v for n, v in state.items() if n not in computed}, strict=False)
@@ -104,7 +104,7 @@ def save(folder: Path, kind: str, seed: int = 1, **changes: Any) -> Any:
 
 
 def expected(folder: Path, model: Any, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """transformers' log-odds of windows, each alone and as long as it is."""
+    """Returns transformers' log-odds of windows, each alone and without padding."""
     load: Any = transformers.AutoFeatureExtractor
     extractor = load.from_pretrained(folder)
     scores = []
@@ -121,7 +121,7 @@ def expected(folder: Path, model: Any, windows: NDArray[np.float32]) -> NDArray[
 def noise() -> NDArray[np.float32]:
     generator = np.random.default_rng(3)
     windows = generator.normal(0.0, 0.1, (len(LENGTHS), WINDOW)).astype(np.float32)
-    # each with a colour of its own
+    # each with a different spectrum
     for number, window in enumerate(windows):
         window[1:] += (number / 4.0) * window[:-1]
     return windows
@@ -132,7 +132,7 @@ def test_scores_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
     model = save(tmp_path, kind)
     windows = noise()
     wanted = expected(tmp_path, model, windows)
-    assert np.ptp(wanted) > 0.1  # they hear the difference
+    assert np.ptp(wanted) > 0.1  # the scores differ
     detector = load_detector(
         str(tmp_path), device="cpu", precision="fp32", batch_buckets=(1, 2, 4), warm=False
     )
@@ -165,7 +165,7 @@ def test_frames_can_be_joined_by_their_maximum(kind: str, tmp_path: Path) -> Non
     model.projector.register_forward_hook(lambda _, __, out: projected.append(out))
     expected(tmp_path, model, windows)
     with torch.no_grad():
-        # the last half-filled pair of filterbanks is one that transformers masks
+        # transformers masks the last, incomplete pair of filterbanks
         most = [
             model.classifier(out[0, : _pairs(length) if "bert" in kind else None].amax(dim=0))
             for out, length in zip(projected, LENGTHS, strict=True)

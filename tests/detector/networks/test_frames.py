@@ -41,7 +41,7 @@ def test_a_laid_out_network_scores_as_before(
 def test_a_channel_with_little_energy_is_normalised_exactly(
     make_folder: MakeFolder,
 ) -> None:
-    """A filter for high tones, on a loud low one: float32 statistics would be wrong."""
+    """A filter for high tones on a loud low tone: statistics in float32 would be wrong."""
     network = scoring_network(make_folder(feat_extract_norm="group"))
     conv = network.feature_extractor.conv_layers[0].conv
     conv.weight.copy_(torch.tensor([1.0, -3.0, 3.0, -1.0] + [0.0] * 6).expand(16, 1, 10))

@@ -59,7 +59,7 @@ def test_an_int8_network_scores_nearly_as_before(
         expected = network(windows, lengths)
         scores = found(windows, lengths)
     assert not torch.equal(scores, expected)
-    # The last window is silent: with the norm over time it is nothing but rounding.
+    # The last window is silent: with a norm over time only rounding errors are left.
     np.testing.assert_allclose(scores[:7], expected[:7], atol=0.06)
 
 

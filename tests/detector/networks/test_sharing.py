@@ -12,7 +12,7 @@ from tests.detector.conftest import CARD, MakeFolder, needs_int8, scoring_networ
 
 pytestmark = pytest.mark.slow
 
-# 64 samples a frame: the window is a multiple of it, and so is the hop
+# 64 samples per frame: window and hop are multiples of it
 WINDOW, HOP = 4096, 2048
 RAW: dict[str, Any] = {
     "card": {**CARD, "window_samples": WINDOW, "hop_samples": HOP},
@@ -22,7 +22,7 @@ RAW: dict[str, Any] = {
 
 
 def stream(windows: int, seed: int) -> torch.Tensor:
-    """Successive windows (windows, WINDOW) of one stream."""
+    """Makes consecutive windows (windows, WINDOW) of one stream."""
     generator = torch.Generator().manual_seed(seed)
     samples = torch.randn(WINDOW + (windows - 1) * HOP, generator=generator)
     return samples.unfold(0, WINDOW, HOP)
@@ -41,7 +41,7 @@ def test_sharing_does_not_change_scores(precision: str, make_folder: MakeFolder)
     assert isinstance(shared, SharedFrames)
     streams = [stream(5, seed).numpy() for seed in (1, 2)]
     whole = np.full(2, WINDOW, np.int64)
-    # In 8 bits a difference in the last place of a float may turn one step into the next.
+    # In 8 bits a difference in the last bit of a float may change a code by one.
     near = 1e-5 if precision == "fp32" else 5e-3
     for index in range(5):
         batch = np.stack([windows[index] for windows in streams])

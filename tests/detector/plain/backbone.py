@@ -38,7 +38,7 @@ _REST = {
 
 
 def make_backbone(folder: Path, **changes: Any) -> Any:
-    """A tiny Wav2Vec2 of transformers; its config.json is put into the folder."""
+    """Makes a tiny Wav2Vec2 of transformers, and writes its config.json into the folder."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     torch.manual_seed(5)
@@ -51,7 +51,7 @@ def make_backbone(folder: Path, **changes: Any) -> Any:
 
 
 def fairseq_state(model: Any, prefix: str) -> dict[str, Tensor]:
-    """Its tensors as fairseq's would be saved, with what pre-training leaves beside them."""
+    """Returns its tensors under fairseq's names, with leftovers of pre-training."""
     grouped = model.config.feat_extract_norm == "group"
     state = {}
     for name, value in model.state_dict().items():

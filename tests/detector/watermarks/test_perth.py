@@ -1,4 +1,4 @@
-"""Perth's watermark, read here and by its own package."""
+"""Perth's watermark, read by dfd and by its own package."""
 
 import zipfile
 from pathlib import Path

@@ -29,7 +29,7 @@ SIZES = AasistSizes(70, 129, WIDTHS, GraphSizes(24, 24, 32, RATIOS, (2.0, 2.0, 1
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
-    """AASIST-L's tensors as published, random: with the norms that nothing reads."""
+    """Makes random tensors of AASIST-L, including the norms that are not used."""
     tensors = random_state(Aasist(SIZES))
     for block in range(1, 6):
         width = WIDTHS[block][0]
@@ -141,7 +141,7 @@ def detector(name: str) -> Detector:
 
 @pytest.fixture(scope="module")
 def rows(name: str) -> list[dict[str, str]]:
-    """Three recordings, one of them shorter than a window."""
+    """Three recordings, one of which is shorter than a window."""
     with (CHECKPOINTS / "expected.tsv").open() as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["checkpoint"] == name]
     short = [r for r in rows if soundfile.info(CORPUS / r["file"]).frames < 64_600]

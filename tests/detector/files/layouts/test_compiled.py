@@ -1,4 +1,4 @@
-"""Every layout compiled: scores are those of its plain eager form, in batches and singly."""
+"""Every compiled layout scores like its eager form, in batches and singly."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_compiled_is_eager(layout: str, tmp_path: Path) -> None:
     size = detector.spec.window_samples
     noise = np.random.default_rng(6).standard_normal((2, size)).astype(np.float32)
     windows, lengths = 0.3 * noise, np.array([size, size // 2])
-    # TorchScript optimises at the second run
+    # TorchScript optimises in the second run
     found = [detector.score(windows, lengths) for _ in range(2)][-1]
     short = windows[1, : size // 2]
     if detector.spec.padding == "repeat":

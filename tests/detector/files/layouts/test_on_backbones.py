@@ -1,4 +1,4 @@
-"""The published heads on backbones under fairseq's names, against transformers and plain heads."""
+"""The published heads on backbones under fairseq's names, compared with plain implementations."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ def samples() -> Tensor:
 
 
 def states_of(model: Any, samples: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The last states (B, T, hidden), and all (embedding first)."""
+    """Returns the last states (B, T, hidden), and all of them (embedding first)."""
     with torch.no_grad():
         found = model(samples, output_hidden_states=True)
     return found.last_hidden_state, found.hidden_states
@@ -175,7 +175,7 @@ def test_sls(tmp_path: Path) -> None:
     path = save(fairseq_state(model, "ssl_model.model.") | head, tmp_path)
     checkpoint = read(path)
     assert (checkpoint.layout, checkpoint.card.window_samples) == ("sls", 64_600)
-    # the last of transformers' hidden states is normed, fairseq's is not
+    # the last of transformers' hidden states is normalised, fairseq's is not
     with torch.no_grad():
         before = model.encoder.layers[-1](layers[-2])
     before = before[0] if isinstance(before, tuple) else before

@@ -21,7 +21,7 @@ def rawnet2_state() -> dict[str, Tensor]:
     widths = [(4, 4), (4, 4), (4, 8), (8, 8), (8, 8), (8, 8)]
     network = RawNet2(RawNet2Sizes(4, 1_025, widths, hidden=6, layers=2, inner=5))
     state = {published_name(name): value for name, value in random_state(network).items()}
-    for block in range(1, 6):  # there and not read
+    for block in range(1, 6):  # present but not used
         for part in ("weight", "bias", "running_mean", "running_var"):
             state[f"block{block}.0.bn1.{part}"] = torch.ones(widths[block][0])
     return state
