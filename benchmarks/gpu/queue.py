@@ -17,8 +17,8 @@ from dfd.benchmarks.gpu.notes import Part, start
 from dfd.benchmarks.gpu.timing import seconds_of
 from dfd.clients.runs.latency import percentiles_ms
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.scheduling.batching import Kind
-from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.scheduling.batching import Kind, SchedulerOptions
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.detector import Detector, load_detector
 from dfd.streaming.types import WindowStatus
 

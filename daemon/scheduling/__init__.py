@@ -1,7 +1,8 @@
 """The dynamic batcher: groups the windows of all streams into batches for one device.
 
     contract     the interface of a model for streams, wherever it runs
-    scheduler    one queue, earliest due first, one worker; `batching` holds its data
+    scheduler    one queue, earliest due first, one worker; `batching` holds its data,
+                 `sizes` chooses how many windows run at once
     passes       forward passes on the device, given up where they hang
     device       the one thread that touches the device
     local        all of it in this process, from a loader to scores

@@ -12,8 +12,24 @@ from dfd.streaming.types import Samples, Score, WindowStatus
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
-# A larger bucket is used if at least this part of it is filled.
-_WORTH_PADDING = 0.75
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerOptions:
+    """How windows are batched.
+
+    Attributes:
+        window_samples: window length of the classifier.
+        batch_buckets: the batch sizes to run, ascending.
+        max_queue_delay_seconds: how long the first of an incomplete batch waits.
+        queue_limit: windows that may wait; beyond it live ones are shed.
+        batch_timeout_seconds: a forward pass that takes longer is given up.
+    """
+
+    window_samples: int
+    batch_buckets: tuple[int, ...] = (1, 2, 4, 8, 16)
+    max_queue_delay_seconds: float = 0.02
+    queue_limit: int = 4096
+    batch_timeout_seconds: float = 60.0
 
 
 class Kind(IntEnum):
@@ -234,17 +250,3 @@ class DueQueue:
         self._length -= 1
         task.lane.waiting -= 1
         self._lanes -= task.lane.waiting == 0
-
-
-def choose_bucket(waiting: int, buckets: tuple[int, ...]) -> int:
-    """Returns the batch size to run for a number of waiting windows.
-
-    Only warmed sizes are ever run. A batch is padded to the next size if that is nearly filled;
-    otherwise the largest size that can be filled is used, since on most devices an empty row
-    costs as much as a full one.
-    """
-    filled = [size for size in buckets if size <= waiting]
-    for size in buckets:
-        if size > waiting and (not filled or waiting >= _WORTH_PADDING * size):
-            return size
-    return filled[-1]

@@ -8,9 +8,10 @@ from dataclasses import replace
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.scheduling.batching import SchedulerOptions
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.device import DeviceThread
-from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.daemon.scheduling.trio import (
     NOTHING_BEFORE,
     NOTHING_LOADED,

@@ -11,48 +11,18 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, Part
-from dfd.daemon.scheduling.batching import (
-    DueQueue,
-    Kind,
-    Lane,
-    Outcome,
-    Task,
-    choose_bucket,
-)
+from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, SchedulerOptions, Task
 from dfd.daemon.scheduling.device import DeviceThread
 from dfd.daemon.scheduling.passes import ForwardPasses
+from dfd.daemon.scheduling.sizes import BatchSizes
 from dfd.detector.spec import Scorer
 from dfd.errors import UserError
 from dfd.streaming.types import Samples, WindowStatus
 
 _RESTART_DELAY_SECONDS = 0.05
-# share that a forward pass may take of the deadline of the window due first
-_PASS_SHARE = 0.25
-# weight of the latest pass in the estimated time of one window
-_SMOOTHING = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerOptions:
-    """How windows are batched.
-
-    Attributes:
-        window_samples: window length of the classifier.
-        batch_buckets: the batch sizes to run, ascending.
-        max_queue_delay_seconds: how long the first of an incomplete batch waits.
-        queue_limit: windows that may wait; beyond it live ones are shed.
-        batch_timeout_seconds: a forward pass that takes longer is given up.
-    """
-
-    window_samples: int
-    batch_buckets: tuple[int, ...] = (1, 2, 4, 8, 16)
-    max_queue_delay_seconds: float = 0.02
-    queue_limit: int = 4096
-    batch_timeout_seconds: float = 60.0
 
 
 class Scheduler:
@@ -85,7 +55,7 @@ class Scheduler:
             metrics,
             on_hung,
         )
-        self._seconds_each = 0.0
+        self._sizes = BatchSizes(options.batch_buckets)
         self._queue = DueQueue()
         self._queue_length = Part(metrics.queue_length)
         self._lanes = 0
@@ -125,7 +95,7 @@ class Scheduler:
             batch_buckets: its batch sizes; None keeps those of the old one.
         """
         if batch_buckets is not None:
-            self.options = replace(self.options, batch_buckets=batch_buckets)
+            self._sizes.buckets = batch_buckets
         return self._passes.switch_to(scorer, device)
 
     def open_lane(self) -> Lane:
@@ -221,7 +191,7 @@ class Scheduler:
             waiting = len(self._queue)
             if waiting:
                 left = self._opened_at + self.options.max_queue_delay_seconds - self.clock()
-                full = waiting >= self.options.batch_buckets[-1]
+                full = waiting >= self._sizes.buckets[-1]
                 if full or left <= 0.0 or self._queue.lanes_waiting >= self._lanes:
                     return
                 timer = loop.call_later(left, self._wake.set)
@@ -230,21 +200,14 @@ class Scheduler:
             else:
                 await self._wake.wait()
 
-    def _size(self) -> int:
-        """Returns the batch size to run, which leaves most of a window's deadline for waiting."""
-        size = choose_bucket(len(self._queue), self.options.batch_buckets)
-        longest = _PASS_SHARE * self._queue.allowance
-        smaller = [b for b in self.options.batch_buckets if b * self._seconds_each <= longest]
-        return min(size, max(smaller, default=self.options.batch_buckets[0]))
-
     def _take_batch(self, batch: list[Task]) -> None:
         """Takes the windows due first, shedding those that are late."""
-        now = self.clock()
-        size = self._size() if self._queue else 0
-        if size and self._seconds_each > 0.0:
+        now, waiting = self.clock(), len(self._queue)
+        size = self._sizes.choose(waiting, self._queue.allowance) if waiting else 0
+        if size and (each := self._sizes.seconds_each) > 0.0:
             # whatever its position, a window is done when its whole batch is
-            done_at = now + (size - 1) * self._seconds_each
-            self._give_up(self._queue.pop_hopeless(done_at, self._seconds_each), WindowStatus.SHED)
+            hopeless = self._queue.pop_hopeless(now + (size - 1) * each, each)
+            self._give_up(hopeless, WindowStatus.SHED)
         while len(batch) < size and (task := self._queue.pop()) is not None:
             if task.late(now):
                 self._give_up([task], WindowStatus.SHED)
@@ -291,8 +254,7 @@ class Scheduler:
         self._metrics.batch_done(len(windows), compute)
         if (tracing := self._metrics.tracing) is not None:
             tracing.batch(compute, (task.trace for task in live), len(windows))
-        each = compute / len(windows)
-        self._seconds_each += _SMOOTHING * (each - self._seconds_each)
+        self._sizes.took(compute, len(windows))
         for task, llr in zip(live, llrs.tolist(), strict=False):
             queued = started_at - task.arrived_at
             if math.isfinite(llr):

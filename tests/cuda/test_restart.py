@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.scheduling.batching import Kind, Outcome
+from dfd.daemon.scheduling.batching import Kind, Outcome, SchedulerOptions
 from dfd.daemon.scheduling.device import DeviceThread
-from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.detector import Detector, load_detector
 from dfd.streaming.types import WindowStatus
 

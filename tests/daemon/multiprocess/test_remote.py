@@ -14,8 +14,8 @@ from dfd.daemon.metrics import Metrics
 from dfd.daemon.multiprocess.instance import WorkerConnection
 from dfd.daemon.multiprocess.memory import SharedCounts, WindowSlots
 from dfd.daemon.multiprocess.remote import RemoteScheduler
-from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
-from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.scheduling.batching import Kind, Lane, Outcome, SchedulerOptions
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.streaming.types import Samples, WindowStatus
 from tests.daemon.harness import POISON, FakeDetector, make_spec
 

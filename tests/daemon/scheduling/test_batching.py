@@ -1,28 +1,8 @@
 import asyncio
 
 import numpy as np
-import pytest
 
-from dfd.daemon.scheduling.batching import (
-    DueQueue,
-    Kind,
-    Lane,
-    Outcome,
-    Task,
-    choose_bucket,
-)
-
-
-@pytest.mark.parametrize(
-    ("waiting", "size"),
-    [(1, 1), (2, 2), (3, 4), (4, 4), (5, 4), (6, 8), (7, 8), (8, 8), (11, 8), (12, 16), (99, 16)],
-)
-def test_a_bucket_is_filled_or_nearly_full(waiting: int, size: int) -> None:
-    assert choose_bucket(waiting, (1, 2, 4, 8, 16)) == size
-
-
-def test_the_smallest_bucket_takes_the_remainder() -> None:
-    assert choose_bucket(1, (4, 8)) == 4
+from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, Task
 
 
 async def test_the_queue_orders_counts_and_forgets() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
-from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.scheduling.batching import Kind, Lane, Outcome, SchedulerOptions
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.streaming.types import Samples, WindowStatus
 from tests.daemon.harness import POISON, FakeDetector, make_spec
 

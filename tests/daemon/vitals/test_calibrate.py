@@ -3,7 +3,8 @@
 import numpy as np
 
 from dfd.daemon.metrics import Metrics
-from dfd.daemon.scheduling.scheduler import Scheduler, SchedulerOptions
+from dfd.daemon.scheduling.batching import SchedulerOptions
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.daemon.vitals.calibrate import calibrate
 from dfd.daemon.vitals.rate import ServiceRate
 from tests.daemon.harness import FakeDetector, make_spec
