@@ -46,8 +46,9 @@ def command() -> None:
     default="bundled",
     show_default=True,
     help="As for dfd serve; or, with random weights, wav2vec2-base, wav2vec2-base-layer-norm,"
-    " wav2vec2-xls-r-300m, aasist, aasist-l, rawnet2, rawgat-st, or on XLS-R 300M ssl-aasist, sls,"
-    " nes2net-x, antideepfake.",
+    " wav2vec2-xls-r-300m, hubert-base, wavlm-base, unispeech-sat-base, data2vec-audio-base,"
+    " wav2vec2-conformer-base, wav2vec2-bert-4-layers, aasist, aasist-l, rawnet2, rawgat-st, or on"
+    " XLS-R 300M ssl-aasist, sls, nes2net-x, antideepfake.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -144,6 +145,7 @@ def model(
 @click.option("--engine", help="As for dfd serve.")
 @click.option("--threads", type=click.IntRange(1), help="As for dfd serve.")
 @click.option("--workers", type=click.IntRange(1), help="As for dfd serve.")
+@click.option("--watermarks", metavar="SCHEMES", help="As for dfd serve.")
 @click.option(
     "--budget-seconds",
     type=click.FloatRange(0, min_open=True),

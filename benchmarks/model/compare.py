@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dfd.benchmarks.model import figures, peak
 from dfd.benchmarks.model.entrants import Entrants, ModelOptions
+from dfd.benchmarks.model.families import FAMILIES, write_family
 from dfd.benchmarks.model.networks import SIZES, write_random
 from dfd.benchmarks.model.peers import Contestant
 from dfd.benchmarks.model.published import PUBLISHED, write_published
@@ -186,12 +187,16 @@ def _first_windows(
 @contextmanager
 def _folder(model: str) -> Iterator[Path]:
     """Yields the model's folder; for a known size, a temporary one with random weights."""
-    if os.path.exists(model) or not (model in SIZES or model in PUBLISHED):
+    writers: dict[str, Callable[[str, Path], Path]] = {
+        **dict.fromkeys(SIZES, write_random),
+        **dict.fromkeys(PUBLISHED, write_published),
+        **dict.fromkeys(FAMILIES, write_family),
+    }
+    if os.path.exists(model) or model not in writers:
         yield find_model(model)
         return
     with tempfile.TemporaryDirectory(prefix="dfd-bench-") as made:
-        write = write_random if model in SIZES else write_published
-        yield write(model, Path(made) / model)
+        yield writers[model](model, Path(made) / model)
 
 
 def _noise(windows: int, samples: int) -> NDArray[np.float32]:

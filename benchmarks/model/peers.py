@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dfd.benchmarks.model.families import takes_samples
 from dfd.detector import engines
 from dfd.detector.engines.target import Target
 from dfd.detector.files.read import read_checkpoint
@@ -77,7 +78,7 @@ def make_peer(
 
 def _eager(folder: Path, device: torch.device) -> Contestant:
     """Runs the uncompiled network as it was read, for models that transformers does not have."""
-    if (folder / "config.json").exists():
+    if (folder / "config.json").exists() and takes_samples(folder):
         raise PeerMissingError("use the peer transformers, which runs this model")
     network = read_checkpoint(str(folder)).network.to(device)
 
@@ -93,6 +94,8 @@ def _transformers(name: str, folder: Path, device: torch.device, precision: str)
         raise PeerMissingError("pip install 'dfd[train]'")
     if not (folder / "config.json").exists():
         raise PeerMissingError("the model is not in the transformers format")
+    if not takes_samples(folder):
+        raise PeerMissingError("it takes filterbanks there: use the peer eager")
     from transformers.utils import logging
 
     from dfd.detector.with_transformers import load_classifier

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dfd.benchmarks.model.families import FAMILIES
 from dfd.benchmarks.model.published import PUBLISHED, write_published
 from dfd.detector.files.read import read_checkpoint
 from tests.clients.command import dfd_here
@@ -22,7 +23,7 @@ def test_a_small_network_has_its_published_size(name: str, thousands: int, tmp_p
 
 def test_every_layout_that_the_command_names_exists() -> None:
     shown = "".join(dfd_here("bench", "model", "--help").out.split())  # folded at hyphens too
-    for name in PUBLISHED:
+    for name in (*PUBLISHED, *FAMILIES):
         assert name in shown
 
 
