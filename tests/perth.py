@@ -1,4 +1,4 @@
-"""Recordings marked by Perth's own package.
+"""Marks recordings with Perth's own package.
 
 The package needs librosa for one thing, resampling to its rate and back, which librosa leaves to
 soxr, and an old setuptools to find its own folder. If these are missing, stand-ins here do the same
@@ -37,7 +37,7 @@ def _resource_filename(package: str, name: str) -> str:
 
 @contextlib.contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Puts the stand-ins in place of missing modules, and takes them away again."""
+    """Puts the stand-ins in place of missing modules, and removes them afterwards."""
     added = []
     for name, member in (("librosa", _resample), ("pkg_resources", _resource_filename)):
         if name not in sys.modules and (
@@ -49,7 +49,7 @@ def _stand_ins() -> Iterator[None]:
             added.append(name)
     try:
         yield
-    finally:  # transformers asks for librosa by name when it is imported
+    finally:  # transformers looks for librosa by name when it is imported
         for name in added:
             del sys.modules[name]
 
@@ -64,7 +64,7 @@ def _marker() -> Any:
 
 
 def marked(samples: Samples, sample_rate_hz: int) -> Samples:
-    """The same speech with Perth's watermark in it, as long as it was."""
+    """Returns the same speech with Perth's watermark, at the same length."""
     made = np.zeros_like(samples)
     found = _marker().apply_watermark(samples, sample_rate=sample_rate_hz)
     made[: len(found)] = found[: len(samples)]
@@ -72,6 +72,6 @@ def marked(samples: Samples, sample_rate_hz: int) -> Samples:
 
 
 def read_by_its_own(samples: Samples, sample_rate_hz: int) -> float:
-    """What the package itself reads, unrounded."""
+    """Returns the package's own reading, unrounded."""
     found = _marker().get_watermark(samples, sample_rate=sample_rate_hz, round=False)
     return float(np.mean(found))

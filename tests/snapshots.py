@@ -9,7 +9,7 @@ UPDATE = "--update-snapshots"
 
 
 def check(request: pytest.FixtureRequest, path: Path, screens: Mapping[str, str]) -> None:
-    """Compares screens with a file of them.
+    """Compares screens with those in a file.
 
     Args:
         request: of the test, which knows whether to write the file.

@@ -1,4 +1,4 @@
-"""The path that docs/architecture.md leads a newcomer along is there."""
+"""The path that docs/architecture.md describes exists in the code."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ STEPS = sorted(set(re.findall(r"`([\w/]+\.py)`\s+`([\w.]+)`", PAGE)))
 
 
 def names(path: Path) -> set[str]:
-    """Functions, classes and methods of a module."""
+    """Returns the functions, classes and methods of a module."""
     found = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -37,7 +37,7 @@ def test_each_step_exists(path: str, name: str) -> None:
 
 
 def folders() -> list[tuple[str, str]]:
-    """Each folder that the table of rooms names, with its room."""
+    """Returns each folder in the table of rooms, with its room."""
     found = []
     for row in re.findall(r"^\| (`\w+/`.*)$", PAGE, re.M):
         rooms, contents = row.split("|")[:2]

@@ -1,4 +1,4 @@
-"""The pinned packages: each runs on every Python that dfd promises."""
+"""The pinned packages run on every Python that dfd supports."""
 
 import re
 from importlib.metadata import PackageNotFoundError, metadata
@@ -17,7 +17,7 @@ def test_every_python_can_have_them() -> None:
     for name, version in PINS:
         try:
             installed = metadata(name)
-        except PackageNotFoundError:  # of an extra that the checks do not need
+        except PackageNotFoundError:  # part of an extra that the checks do not need
             continue
         wanted = SpecifierSet(installed["Requires-Python"] or "")
         if missing := [python for python in PYTHONS if python not in wanted]:

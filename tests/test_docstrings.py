@@ -1,4 +1,4 @@
-"""What the linter cannot hold of the convention for docstrings (CONTRIBUTING.md, Style)."""
+"""Rules for docstrings that the linter cannot check (CONTRIBUTING.md, Style)."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """Where each docstring of the rooms stands, and what it says."""
+    """Yields the place and the text of each docstring of the rooms."""
     for room in set(ROOMS) - {"v1"}:
         for path in sorted((ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Dataclasses and messages of the contract know each other's fields."""
+"""Dataclasses and the contract's messages have matching fields."""
 
 from dataclasses import fields
 from typing import Any
@@ -17,7 +17,7 @@ from dfd.streaming import options
 from dfd.streaming import types as core
 from dfd.v1 import detection_pb2 as pb
 
-# dataclass, the message that it is read from or written to, and what each has beyond the other
+# dataclass, its message, and the fields that only one of them has
 PAIRS: list[tuple[type, type[Message], set[str], set[str]]] = [
     (ev.Alert, pb.Alert, {"proto"}, set()),
     (Calibration, pb.Calibration, set(), set()),

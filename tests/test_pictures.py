@@ -1,4 +1,4 @@
-"""Pictures in the docs are what the program draws now, of the model that comes with it."""
+"""Pictures in the docs match the current program and the bundled model."""
 
 import importlib.util
 import json

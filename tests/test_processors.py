@@ -1,4 +1,4 @@
-"""Threads follow the quota of the container, by either version of control groups."""
+"""The number of threads follows the container's quota, in both versions of control groups."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def tree(root: Path, groups: str, files: dict[str, str]) -> Path:
             },
             0.5,
         ),
-        # the name is that of outside, the folder the container's own
+        # the name is that outside the container, the folder that inside
         ("0::/docker/abc\n", {"sys/fs/cgroup/cpu.max": "300000 100000\n"}, 3.0),
         (
             "4:memory:/a\n3:cpu,cpuacct:/a\n0::/\n",
@@ -100,7 +100,7 @@ def test_workers_0_means_all_usable_processors() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        daemon = Daemon("--workers", "0")  # it inherits what this thread may use
+        daemon = Daemon("--workers", "0")  # it inherits the affinity of this thread
     finally:
         os.sched_setaffinity(0, before)
     with daemon:

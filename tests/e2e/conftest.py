@@ -1,4 +1,4 @@
-"""The real daemon on the bundled model, by its command, and speech to send it."""
+"""The real daemon with the bundled model, started by its command, and speech for it."""
 
 import os
 import re
@@ -33,7 +33,7 @@ class Daemon:
 
 
 def run_dfd(*arguments: str | Path, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
-    """Runs the command `dfd` as a user does; never checks its status."""
+    """Runs the command `dfd` as a user does; does not check its status."""
     command = [DFD, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
@@ -41,7 +41,7 @@ def run_dfd(*arguments: str | Path, timeout: float = 240.0) -> subprocess.Comple
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Daemon]:
     command = [DFD, "serve", "--port", "0", "--metrics-port", "0", "--log-level", "warning"]
-    # however busy the machine, nothing is shed
+    # nothing is shed, however busy the machine is
     command += ["--deadline-seconds", "60"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -56,7 +56,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Recordings of a machine's voice, made here."""
+    """Makes recordings of a synthetic voice."""
     folder = tmp_path_factory.mktemp("speech")
     paths = [folder / f"synthetic-{number}.wav" for number in range(len(SENTENCES))]
     for path, sentence in zip(paths, SENTENCES, strict=True):
@@ -67,7 +67,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def human() -> list[Path]:
-    """Recordings of a person."""
+    """Returns recordings of a person."""
     if not LIBRIVOX.is_dir():
         pytest.skip("no human recordings: apt-get install pocketsphinx-testdata")
     return sorted(LIBRIVOX.glob("*.wav"))

@@ -1,4 +1,4 @@
-"""Every example runs, against the real daemon."""
+"""Every example runs with the real daemon."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_the_receiver_refuses_unsigned_requests() -> None:
 
 
 class Asterisk(socketserver.StreamRequestHandler):
-    """Enough of a manager interface: it answers as Asterisk 20 does, and keeps what it was told."""
+    """A minimal manager interface that answers as Asterisk 20 does, and records the actions."""
 
     told: list[dict[str, str]]
 

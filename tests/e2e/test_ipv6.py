@@ -1,4 +1,4 @@
-"""Daemon, clients and bridges speak IPv6, alone and beside IPv4."""
+"""Daemon, clients and bridges support IPv6, alone and together with IPv4."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ async def test_a_call_by_audiosocket(daemon: Daemon, tmp_path: Path) -> None:
             writer.write(Frame(0x10, content[at : at + 320]).encode())
         writer.write(Frame(Kind.HANGUP, b"").encode())
         await until(lambda: summed_up(events))
-        await reader.read()  # the silence that it sends, to the end
+        await reader.read()  # the silence that it sends, until the end
         writer.close()
         assert await running.stop() == 0
 

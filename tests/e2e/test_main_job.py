@@ -1,4 +1,4 @@
-"""The main job by its commands: recordings in, scores and alerts out."""
+"""The main use by its commands: recordings in, scores and alerts out."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def replay(daemon: Daemon, files: list[Path], *options: str) -> Report:
 
 
 def scores(report: Report) -> dict[tuple[str, int], list[float]]:
-    """Of each channel of each file: the probability of every window, cumulative and mean."""
+    """Returns all probabilities of each channel of each file: windows, cumulative and mean."""
     return {
         (entry["file"], entry["channel"]): [
             *(w["window"]["spoof_probability"] for w in entry["windows"] if w["window"]),

@@ -1,4 +1,4 @@
-"""The wheel and the sdist: built from a copy of the checkout, used without it."""
+"""The wheel and the sdist, built from a copy of the checkout and used without it."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds dfd from the wheel; what dfd needs is where this Python has it."""
+    """Installs dfd from the wheel into a folder; its dependencies are those of this Python."""
     target = tmp_path_factory.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     command += ["--disable-pip-version-check", "--target", str(target), str(built[1])]
@@ -49,7 +49,7 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def without_checkout(target: Path | None = None) -> dict[str, str]:
-    """The environment of a process that finds dfd in `target` first."""
+    """Returns the environment of a process that imports dfd from `target`."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return environment if target is None else environment | {"PYTHONPATH": str(target)}
 
@@ -61,7 +61,7 @@ def test_both_contain_every_module_and_its_data(built: tuple[Path, Path]) -> Non
         for room in rooms
         for path in room.resolve().rglob("*")
         if path.suffix in (".py", ".pyi", ".proto", ".html", ".safetensors", ".json")
-        and path.parent.name != "kept"  # reports to compare with, for work on a checkout
+        and path.parent.name != "kept"  # reports for comparison, needed only in a checkout
     }
     assert len(rooms) > 8
     sdist, wheel = built

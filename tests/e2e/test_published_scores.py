@@ -1,4 +1,4 @@
-"""AASIST as published: `dfd detect`, and `dfd serve` with `dfd replay`, give its authors' scores.
+"""The published AASIST has its authors' scores in `dfd detect` and in `dfd serve`.
 
 What its authors' code gives to recordings of the corpus lies beside the weights; most of them
 are Opus, which was decoded by libsndfile, at 16 kHz.
@@ -28,14 +28,14 @@ MODEL = CHECKPOINTS / "AASIST.pth"
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, float]:
-    """P(spoof) by path, most of them of Opus files; DFD_SCORES says of how many."""
+    """Returns P(spoof) by path, mostly of Opus files; DFD_SCORES sets how many."""
     with (CHECKPOINTS / "expected.tsv").open(encoding="utf-8") as file:
         rows = [
             row for row in csv.DictReader(file, delimiter="\t") if row["checkpoint"] == "AASIST"
         ]
     rows.sort(key=lambda row: not row["file"].endswith(".opus"))
     found = {}
-    count = int(os.environ.get("DFD_SCORES", "4"))  # each takes a second of a core
+    count = int(os.environ.get("DFD_SCORES", "4"))  # each takes a second of CPU
     for row in [*rows[: count - count // 4], *rows[-(count // 4) :]]:
         log_odds = float(row["logit_spoof"]) - float(row["logit_bonafide"])
         found[str(CORPUS / row["file"])] = 1.0 / (1.0 + math.exp(-log_odds))
@@ -55,7 +55,7 @@ def test_without_a_daemon(expected: dict[str, float]) -> None:
 
 
 def test_through_a_daemon(expected: dict[str, float]) -> None:
-    # never shed: whoever else runs here must not decide what is scored
+    # never shed, so that other load on the machine does not change the scores
     with local_daemon(["--model", str(MODEL), "--deadline-seconds", "600"]) as address:
         lines = run("replay", "--json", "--speed", "max", "--server", address, *expected)
     entries = lines[-1]["report"]["files"]

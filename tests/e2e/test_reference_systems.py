@@ -1,4 +1,4 @@
-"""Reference systems A, B and C through the real daemon, against their authors' own arithmetic.
+"""Reference systems A, B and C through the real daemon, compared with their authors' code.
 
 The checkpoints are tiny and have random weights; tests/detector/test_true_sizes.py has the
 true sizes.
@@ -35,13 +35,13 @@ from tests.e2e.conftest import DFD, run_dfd
 pytestmark = pytest.mark.slow
 
 RATE = 16_000
-# shorter than a window, one window to the sample, and a tail that is in no whole window
+# shorter than a window, exactly one window, and with a remainder that is in no full window
 SECONDS = (1.7, 4.0, 9.3)
 
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Samples]:
-    """Noise of changing loudness with silence in it: no window but is scored, speech or not."""
+    """Makes noise of changing loudness with silence in it; every window is scored."""
     folder = tmp_path_factory.mktemp("recordings")
     generator = np.random.default_rng(11)
     made: dict[Path, Samples] = {}
@@ -59,7 +59,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Samples]:
 
 @contextmanager
 def served(model: Path | str, *options: str, **environment: str) -> Iterator[str]:
-    """The address of a daemon on a model."""
+    """Starts a daemon with a model; yields its address."""
     words = ["--port", "0", "--no-metrics", "--device", "cpu", "--precision", "fp32"]
     words += ["--max-batch-size", "2", "--log-level", "warning"]
     process = subprocess.Popen(
@@ -80,7 +80,7 @@ def served(model: Path | str, *options: str, **environment: str) -> Iterator[str
 
 
 def replayed(address: str, paths: list[Path]) -> dict[Path, dict[str, Any]]:
-    """What the daemon said of each recording."""
+    """Returns the daemon's result for each recording."""
     done = run_dfd("replay", "--server", address, "--speed", "max", "--json", *paths)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]

@@ -1,4 +1,4 @@
-"""The documentation is a site without a broken link, and what it shows is up to date."""
+"""The documentation builds as a site without broken links, and is up to date."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The stubs as a package of their own, `dfd-proto`."""
+"""The stubs as a separate package, `dfd-proto`."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.conftest import ROOT, Daemon
 
 pytestmark = pytest.mark.slow
-# Everything that a client without dfd has to do: connect and ask.
+# A complete client without dfd: it connects and asks.
 ASK = """
 import sys
 sys.path += {paths!r}
@@ -29,7 +29,7 @@ assert not {{"numpy", "click", "torch"}} & set(sys.modules)
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package installed from a copy of `proto/`."""
+    """Installs the package from a copy of `proto/` into a folder."""
     folder = tmp_path_factory.mktemp("stubs")
     copy, target = folder / "proto", folder / "installed"
     not_copied = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
@@ -49,7 +49,7 @@ def test_it_contains_the_contract_and_typed_stubs(target: Path) -> None:
 def test_a_program_without_dfd_asks_a_daemon(target: Path, daemon: Daemon, tmp_path: Path) -> None:
     libraries = sysconfig.get_path("purelib")
     code = ASK.format(paths=[str(target), libraries], target=str(target), address=daemon.address)
-    # -I and -S: neither the checkout nor an editable install of it is found
+    # -I and -S, so that neither the checkout nor an editable install is found
     asked = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""What is installed is what was locked, and can be listed."""
+"""What is installed matches the lock, and can be listed."""
 
 import importlib.util
 import json

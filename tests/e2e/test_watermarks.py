@@ -1,4 +1,4 @@
-"""A recording that Perth's own package marked, through `dfd serve` and `dfd replay`."""
+"""A recording marked by Perth's own package, through `dfd serve` and `dfd replay`."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The public data sets in their exact form, a handful of made-up recordings each."""
+"""The public data sets in their exact format, with a few synthetic recordings each."""
 
 from collections.abc import Sequence
 from pathlib import Path

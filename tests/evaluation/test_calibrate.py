@@ -10,7 +10,7 @@ from tests.offline.loudness import SPEC
 
 
 def calls(count: int, mean: float, seed: int, windows: int = 6) -> list[Call]:
-    """Calls whose windows' log-odds vary from call to call and within each."""
+    """Makes calls whose windows' log-odds vary between and within calls."""
     generator = np.random.default_rng(seed)
     made = []
     for _ in range(count):
@@ -54,7 +54,7 @@ def test_both_sides_give_a_calibration_that_adds_up() -> None:
     assert fitted.calibration is not None
     assert fitted.scale_interval is not None
     assert fitted.scale_interval[0] < fitted.calibration.scale < fitted.scale_interval[1]
-    # even odds lie half-way between the sides
+    # even odds are half-way between the two kinds
     middle = -fitted.calibration.offset / fitted.calibration.scale
     assert middle == pytest.approx(2.0, abs=0.6)
     assert fitted.correlation is not None

@@ -1,4 +1,4 @@
-"""What `dfd calibrate` promises of one half of the corpus' people, held against the other."""
+"""The statement of `dfd calibrate` from half of the human voices, tested on the other half."""
 
 import csv
 import random
@@ -19,7 +19,7 @@ SOURCES = (
     "flashspeech/flashspeech.github.io",
     "KurdishBLARK/BD-4SK-ASR",
 )
-# of clips of 4 s without a pause between them, so that a few of a hundred alarm
+# for clips of 4 s without pauses, so that a few of a hundred raise an alert
 PER_HOUR = 40.0
 
 pytestmark = [
@@ -43,7 +43,7 @@ class Rethresholded:
 
 
 def alarms(path: str, detector: Rethresholded) -> bool:
-    """Whether a recording raises an alert, as a stream."""
+    """Returns whether a recording raises an alert as a stream."""
     raised = False
     for recording in open_recordings(path):
         found = recording.audio_format
@@ -75,4 +75,4 @@ def test_the_other_half_alarms_as_often_as_stated() -> None:
     said = f"{count} of {len(others)}; {low} to {high} stated from {len(ours)}; {threshold}"
     print(said)
     assert low <= count <= high, said
-    assert high < 0.25 * len(others), said  # or the interval says nothing
+    assert high < 0.25 * len(others), said  # otherwise the interval says nothing

@@ -1,4 +1,4 @@
-"""What a bridge makes of the bytes of a stranger beyond one message."""
+"""A bridge's handling of untrusted bytes beyond single messages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _DIGEST = digest.Authenticator({"alice": "secret"}, algorithms=("MD5", "SHA-256"
 
 
 def payloads(data: bytes) -> None:
-    """Payloads of one codec, which the first byte names; each after its length in a byte."""
+    """Decodes payloads of one codec, given by the first byte; each follows its length in a byte."""
     decoder = make_decoder(_KINDS[data[0] % len(_KINDS)] if data else _KINDS[0])
     for payload in _parts(data[1:]):
         decoder.decode(payload)
 
 
 def call(data: bytes) -> None:
-    """The packets of one RTP call, 20 ms apart, each after its length in a byte."""
+    """Handles the packets of one RTP call, 20 ms apart, each after its length in a byte."""
     taker = RtpCall("call", _CODECS, {})
     now = 0.0
     for packet in _parts(data):
@@ -39,7 +39,7 @@ def call(data: bytes) -> None:
 
 
 def request(data: bytes) -> None:
-    """A SIP request with its body: credentials, offer, answer, and the recording's metadata."""
+    """Handles a SIP request with its body: credentials, offer, answer and metadata."""
     message = messages.parse(data)
     if not isinstance(message, Request):
         return
@@ -52,7 +52,7 @@ def request(data: bytes) -> None:
 
 
 def offer(data: bytes) -> None:
-    """A session description, the keys in it and which of its lines are taken."""
+    """Parses a session description with its keys, and chooses its lines."""
     lines = offers.parse(data.decode("utf-8", "replace"))
     for line in lines:
         srtp.choose(line.cryptos)
@@ -60,7 +60,7 @@ def offer(data: bytes) -> None:
 
 
 def credentials(data: bytes) -> None:
-    """The value of Authorization."""
+    """Parses the value of Authorization."""
     _DIGEST.check(data.decode("utf-8", "surrogateescape"), "INVITE", 0.0)
 
 
@@ -73,12 +73,12 @@ def _parts(data: bytes) -> Iterator[bytes]:
 
 
 def joined(*parts: bytes) -> bytes:
-    """Each after its length."""
+    """Joins parts, each after its length."""
     return b"".join(bytes([len(one)]) + one for one in parts)
 
 
 def seed_call() -> bytes:
-    """Speech, a lost packet, an event, another codec."""
+    """Makes speech, a lost packet, an event and another codec."""
 
     def packet(sequence: int, kind: int = 0, stamp: int | None = None) -> bytes:
         at = 160 * sequence if stamp is None else stamp
@@ -89,7 +89,7 @@ def seed_call() -> bytes:
 
 
 def seed_request() -> bytes:
-    """A SIPREC session with both parts of its body."""
+    """Makes a SIPREC session with both parts of its body."""
     sdp = (
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
         "m=audio 5004 RTP/SAVP 0 96\r\na=rtpmap:96 opus/48000/2\r\na=sendonly\r\na=label:1\r\n"
@@ -113,6 +113,6 @@ def seed_request() -> bytes:
 
 
 def seed_offer() -> bytes:
-    """The description of that session."""
+    """Makes the description of that session."""
     raw = seed_request()
     return raw[raw.index(b"v=0") : raw.index(b"\r\n\r\n--b\r\nContent-Type: application/rs")]

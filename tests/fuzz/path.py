@@ -1,4 +1,4 @@
-"""The way of a request through the daemon, as a function of the bytes of a stranger.
+"""The path of a request through the daemon, as a function of untrusted bytes.
 
 Messages of one stream stand behind one another, each after its length in two bytes.
 """
@@ -18,13 +18,13 @@ from dfd.v1 import detection_pb2 as pb
 
 _SPEC = NoopDetector().spec
 _CHANNELS = 2
-# of one stream; a gap may be a day long, and each day costs the same
+# of one stream; a gap may last a day, and each day costs the same
 _MOST_SECONDS = 600.0
 _LENGTH = struct.Struct(">H")
 
 
 def config(data: bytes) -> None:
-    """The first message of a stream, up to what `started` says of it."""
+    """Handles the first message of a stream, up to the answer `started`."""
     said = requests.parse(pb.StreamingDetectConfig, data)
     requests.check_identity(said)
     options = requests.session_options(said, _SPEC, _CHANNELS)
@@ -32,7 +32,7 @@ def config(data: bytes) -> None:
 
 
 def recording(data: bytes) -> None:
-    """The one message of `Detect`."""
+    """Handles the message of `Detect`."""
     said = requests.parse(pb.DetectRequest, data)
     options = requests.session_options(said, _SPEC, _CHANNELS)
     session = StreamSession(options)
@@ -42,7 +42,7 @@ def recording(data: bytes) -> None:
 
 
 def stream(data: bytes) -> None:
-    """A stream from its configuration to its summary, each window scored as it comes."""
+    """Handles a stream from its configuration to its summary, with each window scored at once."""
     messages = _messages(data)
     first = requests.parse(pb.StreamingDetectRequest, next(messages, b"")).config
     requests.check_identity(first)
@@ -73,7 +73,7 @@ def _messages(data: bytes) -> Iterator[bytes]:
 
 
 def _tell(session: StreamSession, found: list[core.FeedEvent]) -> None:
-    """Scores the windows, spoofs and people in turns, and writes what the client is told."""
+    """Scores the windows, alternately as spoof and bona fide, and builds the responses."""
     for event in found:
         if isinstance(event, core.StreamWarning):
             to_message(pb.Warning, event).SerializeToString()
@@ -98,12 +98,12 @@ def _end(session: StreamSession) -> None:
 
 
 def seed_config() -> bytes:
-    """With everything that can be said, said."""
+    """Makes a configuration in which everything is set."""
     return _config().SerializeToString()
 
 
 def seed_recording() -> bytes:
-    """Two channels of mu-law."""
+    """Makes two channels of mu-law."""
     said = _config()
     return pb.DetectRequest(
         audio_format=said.audio_format, vad=said.vad, audio=bytes(range(256)) * 8
@@ -111,7 +111,7 @@ def seed_recording() -> bytes:
 
 
 def seed_stream() -> bytes:
-    """A second of audio, a gap, and some more."""
+    """Makes a second of audio, a gap, and some more audio."""
     hum = b"\x00\x80" * 400
     said = [
         pb.StreamingDetectRequest(config=_config()),

@@ -1,4 +1,4 @@
-"""What takes bytes of strangers: for each a function, the errors it may raise, and seeds.
+"""The parsers of untrusted bytes: a function for each, the errors it may raise, and seeds.
 
 Anything else that a function raises is a mistake. `scripts/fuzz` lets atheris search for it;
 `test_targets` spoils the seeds a little in every run of the tests.
@@ -114,7 +114,7 @@ def _framer(data: bytes) -> None:
 
 
 def _lines(dialect: Callable[[], Dialect]) -> Callable[[bytes], None]:
-    """Messages of one connection, a line each; one that is not UTF-8 is a binary message."""
+    """Handles messages of one connection, one per line; those that are not UTF-8 are binary."""
 
     def run(data: bytes) -> None:
         taker = dialect()

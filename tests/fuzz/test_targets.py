@@ -1,4 +1,4 @@
-"""Each parser takes what is right, and refuses by its own error what was spoilt."""
+"""Each parser accepts valid input, and refuses damaged input with its own error."""
 
 import base64
 import random
@@ -8,7 +8,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-# what `scripts/fuzz` found worth keeping, by `scripts/keep-corpus.py`
+# inputs that `scripts/fuzz` found, stored by `scripts/keep-corpus.py`
 CORPUS = Path(__file__).parent / "corpus"
 RUNS = dict.fromkeys(("ogg", "stream", "detect", "rtp-call"), 300)
 RUNS |= {"recording": 60, "recording-pipe": 100, "payloads": 500}

@@ -1,4 +1,4 @@
-"""A scorer for the tests of recordings: loud audio is spoof."""
+"""A scorer for tests of recordings, for which loud audio is spoof."""
 
 from dataclasses import replace
 
@@ -30,14 +30,14 @@ SPEC = ModelSpec(
 
 
 class LoudnessDetector:
-    """Keeps the size of each batch."""
+    """Scores by loudness; records the size of each batch."""
 
     def __init__(self, **facts: object) -> None:
         self.spec = replace(SPEC, **facts)  # type: ignore[arg-type]
         self.batches: list[int] = []
 
     def score(self, windows: Samples, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """LLRs by power."""
+        """Returns LLRs by power."""
         assert windows.shape == (len(lengths), self.spec.window_samples)
         self.batches.append(len(windows))
         power = (windows.astype(np.float64) ** 2).sum(axis=1) / np.maximum(lengths, 1)

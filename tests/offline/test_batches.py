@@ -10,7 +10,7 @@ from tests.streaming.helpers import silence
 
 
 class Shapes:
-    """Scores a window by its length; keeps the shape of each batch."""
+    """Scores a window by its length; records the shape of each batch."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, int]] = []

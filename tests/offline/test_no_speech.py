@@ -1,4 +1,4 @@
-"""What a telephone line carries besides speech: the bundled model raises no alert on it."""
+"""The bundled model raises no alert on what a telephone line carries besides speech."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from dfd.streaming.types import Encoding, Samples
 RATE = 16_000
 SECONDS = 40
 KEYS = [(row, column) for row in (697, 770, 852, 941) for column in (1209, 1336, 1477)]
-# of a tune on hold: C, E, G, C
+# hold music: C, E, G, C
 CHORD_HZ = (261.6, 329.6, 392.0, 523.3)
 
 
@@ -34,7 +34,7 @@ def dialled(generator: np.random.Generator) -> Samples:
 
 
 def modem(generator: np.random.Generator) -> Samples:
-    """Bell 202: 1,200 bits a second, each at 1,200 or 2,200 Hz, the phase running on."""
+    """Makes Bell 202: 1,200 bits per second, each at 1,200 or 2,200 Hz, with continuous phase."""
     bits = np.repeat(generator.integers(2, size=SECONDS * 1_200), RATE // 1_200)
     phase = np.cumsum(2 * np.pi * np.where(bits, 1_200, 2_200) / RATE)
     return np.sin(phase).astype(np.float32)
@@ -70,7 +70,7 @@ SOUNDS = {
 
 @pytest.fixture(scope="module")
 def every_window() -> Detector:
-    """The bundled model, which scores windows whatever speech there is in them."""
+    """Loads the bundled model, set to score windows without speech too."""
     return load_detector(
         threads=1, batch_buckets=(4,), overrides=ModelOverrides(min_speech_seconds=0.0)
     )

@@ -1,4 +1,4 @@
-"""One recording, one number: whoever asks for it."""
+"""A recording has the same score, whichever part of dfd scores it."""
 
 from collections.abc import Iterator
 
@@ -46,6 +46,6 @@ def test_windows_are_scored_in_the_largest_batches() -> None:
     (track,) = score_recording(
         chunks(CALLS["long"]), AudioFormat(Encoding.FLOAT32, 16_000), detector
     )
-    # nothing is scored but windows, provisional ones too, three at once
+    # only windows are scored, including provisional ones, three at once
     assert max(detector.batches) == 3
     assert sum(detector.batches) > track.windows == 14

@@ -12,15 +12,15 @@ MODEL = ModelTraits(evidence_correlation=1.0)
 
 
 def scores(*llrs: float) -> WindowScores:
-    """Of windows full of speech, on the grid."""
+    """Makes scores of windows full of speech, on the grid."""
     spans = [Span(32_000 * at, 32_000 * at + 64_000, 4.0) for at in range(len(llrs))]
     return WindowScores(spans, np.array(llrs))
 
 
 def test_the_score_is_the_cumulative_one() -> None:
-    # full correlation: the mean, weighted by the speech that a window is the first to cover
+    # full correlation: the mean, weighted by the new speech of each window
     assert scores(1.0, 4.0).score(MODEL) == pytest.approx((4 * 1.0 + 2 * 4.0) / 6)
-    # no correlation: the sum over 6 s, which is one window and a half
+    # no correlation: the sum over 6 s, which are one and a half windows
     free = replace(MODEL, evidence_correlation=0.0)
     assert scores(1.0, 4.0).score(free) == pytest.approx(1.5 * 2.0)
 

@@ -1,4 +1,4 @@
-"""Recordings of every odd kind, made by libav and by hand."""
+"""Recordings of every unusual kind, made with libav and by hand."""
 
 import struct
 from fractions import Fraction
@@ -14,19 +14,19 @@ RATE = 16_000
 
 
 def tone(seconds: float, rate: int = RATE, hertz: float = 440.0) -> npt.NDArray[np.int16]:
-    """A sine of half scale, (frames,)."""
+    """Makes a sine at half scale, (frames,)."""
     time = np.arange(round(seconds * rate)) / rate
     return np.asarray(np.round(16384 * np.sin(2 * np.pi * hertz * time)), np.int16)
 
 
 def noise(seconds: float) -> npt.NDArray[np.int16]:
-    """What no codec makes small, (frames,)."""
+    """Makes noise that no codec compresses well, (frames,)."""
     made = np.random.default_rng(3).normal(0, 3000, round(seconds * RATE))
     return made.astype(np.int16)
 
 
 def encode(path: Path, codec: str, *tracks: npt.NDArray[np.int16], rate: int = RATE) -> Path:
-    """Writes mono tracks in the container that the suffix names."""
+    """Writes mono tracks in the container of the suffix."""
     if codec == "vorbis":
         soundfile.write(path, tracks[0], rate, format="OGG", subtype="VORBIS")
         return path
@@ -62,12 +62,12 @@ def many_channels(path: Path, samples: npt.NDArray[np.int16]) -> Path:
 
 
 def two_tracks(path: Path) -> Path:
-    """One second and two seconds."""
+    """Writes a track of one second and one of two."""
     return encode(path, "pcm_s16le", tone(1.0), tone(2.0, hertz=880.0))
 
 
 def wav(samples: npt.NDArray[np.int16], riff: int | None = None, data: int | None = None) -> bytes:
-    """A mono WAV file whose header gives these sizes; the true ones where None."""
+    """Makes a mono WAV file whose header has these sizes; None means the true ones."""
     content = samples.tobytes()
     riff = 36 + len(content) if riff is None else riff
     data = len(content) if data is None else data

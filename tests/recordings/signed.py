@@ -1,4 +1,4 @@
-"""Recordings with a C2PA manifest, signed by a certificate that is made here."""
+"""Makes recordings with a C2PA manifest, signed by a certificate made for the test."""
 
 import datetime
 import importlib.util
@@ -12,7 +12,7 @@ MICROPHONE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 
 
 def sign(plain: Path, signed: Path, source: str = MACHINE, program: str = "Example TTS") -> Path:
-    """Writes a copy that says, signed, how it was made."""
+    """Writes a copy with a signed manifest of how it was made."""
     import c2pa
 
     actions = {"actions": [{"action": "c2pa.created", "digitalSourceType": source}]}
@@ -28,7 +28,7 @@ def sign(plain: Path, signed: Path, source: str = MACHINE, program: str = "Examp
 
 
 def _certificates() -> tuple[bytes, bytes]:
-    """A signer's certificate with that of its authority, and the signer's key, as PEM."""
+    """Makes a signer's certificate with that of its authority, and the signer's key, as PEM."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec

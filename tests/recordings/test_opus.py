@@ -1,4 +1,4 @@
-"""Opus is decoded at the rate that was recorded, sample by sample as libsndfile does."""
+"""Opus is decoded at the recorded rate, to the same samples as with libsndfile."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ CASES = Path(__file__).parents[3] / "shared" / "cases"
 
 
 def read(path: Path | str) -> tuple[float, list[Finding]]:
-    """Seconds and findings of the first track."""
+    """Returns the seconds and findings of the first track."""
     recording = open_recording(path)
     reading = recording.read(4000)
     frames = sum(len(block) for block in reading)
@@ -64,7 +64,7 @@ def test_links_of_other_codecs_and_rates_are_converted_to_the_first(tmp_path: Pa
     samples = np.concatenate(list(reading))
     assert len(samples) / RATE == pytest.approx(4.5, abs=0.05)
     assert kinds(reading.findings) == {FindingKind.CHANGED}
-    # the tone goes on at its pitch in each link
+    # the tone keeps its pitch in each link
     for at in (0.5, 2.5, 3.5):
         part = samples[int(at * RATE) : int((at + 0.5) * RATE), 0]
         peak = np.abs(np.fft.rfft(part * np.hanning(len(part)))).argmax() * 2

@@ -1,4 +1,4 @@
-"""What the tests of the streaming core share."""
+"""Helpers for tests of the streaming core."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ RATE = 16_000
 
 
 class LoudnessVad:
-    """Speech is what is loud: makes it plain where the speech of a test lies."""
+    """Takes loud audio for speech, so that a test knows where speech is."""
 
     frame_samples = 320
 
@@ -33,7 +33,7 @@ class LoudnessVad:
 
 @functools.cache
 def tone(seconds: float, rate: int = RATE, amplitude: float = 0.5) -> Samples:
-    """Loud all along, and as wide as a telephone's band; made once, so read-only."""
+    """Makes loud sound as wide as a telephone's band; cached, so read-only."""
     time = np.arange(round(seconds * rate)) / rate
     both = np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 3_300 * time)
     return _kept(amplitude / 1.1 * both)
@@ -45,7 +45,7 @@ def silence(seconds: float, rate: int = RATE) -> Samples:
 
 @functools.cache
 def speech_like(seconds: float, rate: int = RATE, seed: int = 0) -> Samples:
-    """A buzz with formants and syllables, which WebRTC's detector takes for speech; read-only."""
+    """Makes a buzz with formants and syllables that WebRTC's VAD takes for speech; read-only."""
     rng = np.random.default_rng(seed)
     count = round(seconds * rate)
     time = np.arange(count) / rate
@@ -76,7 +76,7 @@ def loudness_session(options: SessionOptions | None = None) -> StreamSession:
 
 
 def chunked(content: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
-    """Cuts content by sizes in bytes, over and over."""
+    """Splits content into chunks of the given sizes in bytes, repeatedly."""
     at = 0
     while at < len(content):
         for size in sizes:
@@ -121,7 +121,7 @@ def window(
 
 
 def resolve_all(session: StreamSession, events: Sequence[FeedEvent], llr: float) -> list[Any]:
-    """Scores every window that may be scored with the same LLR."""
+    """Gives every window that is worth scoring the same LLR."""
     out: list[Any] = []
     for cut in windows_of(events):
         status = WindowStatus.SCORED if cut.scoreable else WindowStatus.INSUFFICIENT_SPEECH

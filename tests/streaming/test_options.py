@@ -149,7 +149,7 @@ def test_the_limits_themselves_are_allowed(rate: int, channels: int) -> None:
 
 
 def test_the_defaults_of_a_stream() -> None:
-    # docs/protocol.md and the command's help promise these
+    # docs/protocol.md and the command's help state these
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, 16_000))
     assert options.audio_format.channel_count == 1
     assert options.rolling_windows == 5

@@ -38,7 +38,7 @@ SHORT_MODEL = ModelTraits(window_samples=16_000, hop_samples=8_000)
 
 
 def facts(event: FeedEvent) -> Any:
-    """What two equal events have in common, samples included, bit for bit."""
+    """Returns what equal events have in common, including samples, bit for bit."""
     if isinstance(event, Window):
         return (
             event.channel,
@@ -80,7 +80,7 @@ def test_chunking_changes_no_bit(
     else:
         content = np.random.default_rng(0).integers(0, 256, frames.shape, np.uint8).tobytes()
     whole = run(StreamSession(options), [content])
-    # a larger one after the others, so that tiny ones alone do not take most of the time
+    # a larger chunk after the others, so that tiny ones do not take most of the time
     cuts = [size * frame_bytes for size in (*sizes, 2_000)]
     cut = run(StreamSession(options), chunked(content, cuts))
     assert windows_of(whole)
@@ -234,7 +234,7 @@ def test_an_hour_of_silence_is_allowed_and_inconclusive() -> None:
 
 
 def test_gaps_are_cleaner_than_splices() -> None:
-    """A gap keeps what follows where it was: the samples after it are those of no gap."""
+    """A gap keeps the position of what follows: the samples after it are the same as without it."""
     content = linear16(tone(6.0, 8_000))
     whole = run(loudness_session(mono(8_000)), [content])
     lossy = loudness_session(mono(8_000))
@@ -269,7 +269,7 @@ def test_quiet_audio_is_counted_at_the_declared_rate() -> None:
     assert session.quiet_frames == 4 * 8_000
     kept_back = linear16(tone(4.0, 8_000))[: 2 * (session.quiet_frames - 1)]
     assert windows_of(session.feed(kept_back)) == []
-    assert 1 <= session.quiet_frames <= 1_000  # what the resampler holds is still to come
+    assert 1 <= session.quiet_frames <= 1_000  # the samples in the resampler are still to come
 
 
 @pytest.mark.parametrize("refused", [False, True])

@@ -1,4 +1,4 @@
-"""A session that goes on with the state of another, as if it had never ended."""
+"""A session that resumes with the state of another, as if it had never ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -42,13 +42,13 @@ QUICK = AlertPolicy(rolling_threshold=0.7, cumulative_threshold=0.7, consecutive
 
 
 def score(window: Window) -> float:
-    """Something that hangs on the very samples, now spoof and now not."""
+    """Returns a score that depends on the samples, sometimes spoof and sometimes not."""
     return float(np.sin(np.abs(window.samples).sum() * 3.0)) * 3.0
 
 
 @dataclass
 class Told:
-    """What a session said of its windows and alerts, by name."""
+    """The results and alerts of a session, by name."""
 
     windows: dict[tuple[int, int], Any] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
@@ -100,7 +100,7 @@ def whole(options: SessionOptions, content: bytes) -> tuple[Told, list[ChannelSu
 def test_a_stream_moved_between_sessions_has_the_same_results(
     breaks: list[int], utterance: UtteranceScore, channels: int, talk: list[float]
 ) -> None:
-    """However often it is moved: windows, scores, alerts and summary are those of one session."""
+    """However often it is moved, windows, scores, alerts and summary are those of one session."""
     options = SessionOptions(
         AudioFormat(Encoding.LINEAR16, RATE, channels),
         replace(MODEL, utterance_score=utterance),
@@ -115,7 +115,7 @@ def test_a_stream_moved_between_sessions_has_the_same_results(
 
     told, session, at = Told(), start(options), 0
     for end in sorted(breaks):
-        # what comes after the break is cut and never resolved, as in a process that is killed
+        # windows after the break are cut but never resolved, as in a killed process
         cut = min(end * RATE // 1000 * frame, len(content))
         told.take(session, session.feed(content[at:cut]), always)
         state = session.state
@@ -125,14 +125,14 @@ def test_a_stream_moved_between_sessions_has_the_same_results(
 
     assert told.windows == expected.windows
     assert set(told.alerts) == set(expected.alerts)
-    if channels == 1:  # else one channel may be ahead of where all have come
+    if channels == 1:  # otherwise one channel may be ahead of the others
         assert told.alerts == expected.alerts
     for one, other in zip(session.summary(), summary, strict=True):
         assert one == other
 
 
 def test_channels_resume_from_their_common_position() -> None:
-    """One channel is judged far behind the other: what is ahead is judged again, not doubled."""
+    """One channel is judged far behind the other: windows ahead are judged again, not twice."""
     options = SessionOptions(AudioFormat(Encoding.LINEAR16, RATE, 2), MODEL)
     content = linear16(np.stack([speech_like(6.0), speech_like(6.0, seed=4)], axis=1))
     expected, summary = whole(options, content)
@@ -171,7 +171,7 @@ def test_only_audio_lost_in_between_is_a_gap() -> None:
 
 
 def test_an_active_alert_is_not_raised_again() -> None:
-    """It is known to stand, with its place and score, and it can be cleared."""
+    """It stays active, with its position and score, and it can be cleared."""
     options = mono(model=MODEL, alert_policy=AlertPolicy(cumulative_threshold=1.0, hysteresis=0.3))
     session = start(options)
     raised = [

@@ -254,7 +254,7 @@ def test_windows_come_in_order_of_their_end() -> None:
 def test_no_window_comes_out_of_quiet_audio(
     options: SessionOptions, signal: Samples, step: int
 ) -> None:
-    """As much as may be kept back is kept back, and every window comes with its last frame."""
+    """As much audio as possible is held back, and every window comes with its last frame."""
     subject, whole = track(options), track(options)
     got: list[FeedEvent] = []
     at = 0

@@ -20,7 +20,7 @@ TINY: dict[str, Any] = {
     "mask_time_length": 5,
     "layerdrop": 0.1,
 }
-# As the XLSR family: an extractor that takes an attention mask, norms before the layers.
+# as in the XLSR family: an extractor with an attention mask, norms before the layers
 LAYER_NORM: dict[str, Any] = {
     "feat_extract_norm": "layer",
     "conv_bias": True,
@@ -29,7 +29,7 @@ LAYER_NORM: dict[str, Any] = {
 
 
 def make_backbone(folder: Path, *, normalises: bool | None = None, **changes: Any) -> Path:
-    """Write a Wav2Vec2Model, and a preprocessor where `normalises` is said."""
+    """Writes a Wav2Vec2Model, and a preprocessor if `normalises` is set."""
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     torch.manual_seed(7)

@@ -37,5 +37,5 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def quiet() -> Talk:
-    """Bars and lines that go nowhere."""
+    """Progress bars and lines without output."""
     return silent_talk()[0]

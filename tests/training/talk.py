@@ -1,4 +1,4 @@
-"""A Talk that shows nothing and keeps what is said."""
+"""A Talk that shows nothing and records the messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -13,7 +13,7 @@ from dfd.training.scoring import TorchScorer, score_clips
 
 @pytest.fixture
 def ramps(tmp_path: Path) -> Clips:
-    """Three recordings of 10, 5 and 7 s whose level tells the window; the second is gone."""
+    """Makes three recordings of 10, 5 and 7 s whose level identifies the window; one is missing."""
     rows = []
     for index, seconds in enumerate((10, 5, 7)):
         wave = np.repeat(np.arange(seconds) / 64 + 0.25 * index, 16_000).astype(np.float32)
@@ -41,7 +41,7 @@ def test_scores_return_to_their_recordings(ramps: Clips, batch: int) -> None:
         workers=2,
         progress=told.append,
     )
-    # steady levels are no speech, so all windows are scored
+    # steady levels are not speech, so all windows are scored
     assert [found.llrs.tolist() for found in scores] == [[0, 2, 4, 6], [], [32, 34, 36]]
     assert sum(told) == 3
     assert set(ramps.unreadable) == {"1.wav"}

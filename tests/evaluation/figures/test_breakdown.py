@@ -67,7 +67,7 @@ def test_tandem_cost_of_each_attack() -> None:
         spoof=np.array([5.0, 0.5]),
         attacks=np.array(["tts:a", "tts:a"]),
     )
-    llrs = LLRS - 3.0 * LABELS  # worse, so that there is a cost
+    llrs = LLRS - 3.0 * LABELS  # a worse verifier, for which a cost is defined
     figures = evaluate(llrs, ROWS, FigureOptions(bootstrap_repeats=0, asv=asv))
     assert 0 < figures["pooled"]["min_tdcf"] < 1
     assert figures["by_system"]["tts:a"]["min_tdcf"] is not None

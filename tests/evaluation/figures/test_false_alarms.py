@@ -39,7 +39,7 @@ def test_no_more_calls_alarm_than_accepted() -> None:
 
 @pytest.mark.parametrize("wanted", [0.0, 1.0, 3.0])
 def test_intervals_hold_for_new_calls(wanted: float) -> None:
-    """Over many draws of a skewed kind of calls the intervals hold as often as they say."""
+    """Over many draws of skewed calls the intervals hold as often as stated."""
     generator = np.random.default_rng(7)
     draws, kept_share, kept_again = 1_000, 0, 0
     for _ in range(draws):

@@ -90,7 +90,7 @@ def test_the_interval_matches_plain_resampling() -> None:
 
 def test_costs_of_the_detection_cost_function() -> None:
     labels = np.array([0, 0, 0, 0, 1])
-    # alerting at 2 turns one in four people away, which costs 0.95 / 4; never alerting costs 0.5
+    # alerting at 2 rejects one in four people, which costs 0.95 / 4; never alerting costs 0.5
     assert metrics.min_dcf(np.array([0, 0, 0, 2, 2.0]), labels) == pytest.approx(0.95 / 4 / 0.5)
 
 

@@ -23,7 +23,7 @@ PERFECT_ASV = AsvErrors(threshold=0.0, miss=0.0, acceptance=0.0, spoof_miss=0.0)
 
 
 def test_weights_by_hand() -> None:
-    # a verifier without an error that lets every spoof in
+    # a verifier without errors that accepts every spoof
     first, second = weights(PERFECT_ASV)
     assert first == pytest.approx(0.9405)
     assert second == pytest.approx(0.5)
@@ -36,8 +36,8 @@ def test_weights_by_hand() -> None:
 def test_cost_by_hand() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1])
     scores = np.array([-3.0, -2.0, -1.0, 2.0, 1.0, 3.0])
-    # at 1.0 one in four people is turned away and no spoof gets in: 0.9405 / 4 over 0.5;
-    # at 3.0 nobody is turned away and half the spoofs get in: 0.5 / 2 over 0.5
+    # at 1.0 one in four people is rejected and no spoof accepted: 0.9405 / 4 over 0.5;
+    # at 3.0 nobody is rejected and half of the spoofs are accepted: 0.5 / 2 over 0.5
     assert min_tdcf(scores, labels, PERFECT_ASV) == pytest.approx(0.9405 / 4 / 0.5)
 
 
@@ -64,7 +64,7 @@ def test_asv_errors_by_hand() -> None:
 def brute_force(
     spoof_llrs: list[float], labels: list[int], asv: AsvScores, model: CostModel
 ) -> float:
-    """Every threshold tried, every trial counted, as the definition says."""
+    """Computes it by the definition: tries every threshold and counts every trial."""
     trials = sorted(
         [(score, 1) for score in asv.target] + [(score, 0) for score in asv.nontarget],
         key=lambda pair: pair[0],
@@ -83,12 +83,12 @@ def brute_force(
 
     costs, trivial = [], []
     humans, spoofs = labels.count(0), labels.count(1)
-    # here a higher countermeasure score speaks for bona fide, as in the field
+    # here a higher countermeasure score means bona fide, as is usual
     cm = [-llr for llr in spoof_llrs]
     for cut in [*sorted(set(cm)), max(cm) + 1]:
         turned_away = sum(s < cut for s, y in zip(cm, labels, strict=True) if y == 0) / humans
         let_in = sum(s >= cut for s, y in zip(cm, labels, strict=True) if y == 1) / spoofs
-        # both systems let a target through, or not
+        # both systems accept a target, or not
         missed = p_miss + turned_away * (1 - p_miss)
         cost = model.target_prior * (missed - p_miss)
         cost -= model.nontarget_prior * model.asv_acceptance_cost * p_accept * turned_away

@@ -1,4 +1,4 @@
-"""The HTML report on a telephone: nothing sticks out, and everything can be read."""
+"""The HTML report on a telephone: nothing overflows, and everything is legible."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 from dfd.cli.main import cli
 
 WIDTH = 360
-# px of CSS, below which text is not read on a telephone
+# CSS pixels below which text is not legible on a telephone
 SMALLEST = 8.0
 
 _MEASURE = """

@@ -34,7 +34,7 @@ def test_each_speaker_is_one_stream(rows: list[Recording], tmp_path: Path) -> No
 
     ticks: list[int] = []
     made = false_alerts(rows, tmp_path, count, louder, lambda: ticks.append(1))
-    # bona fide recordings only, those of one voice in one stream, each through the condition
+    # only bona fide recordings, one stream per voice, each with the condition applied
     assert streams == [[0.5, 0.6], [0.7], [0.8], []]
     assert len(ticks) == 6
     assert (made["alerts"], made["stream_count"], made["streams_that_alerted"]) == (4, 3, 3)

@@ -16,7 +16,7 @@ CLEAN = {"clean": lambda samples, _: samples}
 
 
 def peak_model(seen: list[int], **options: object) -> Model:
-    """Scores a window by its largest sample; keeps the batch sizes."""
+    """A model that scores a window by its largest sample, and records the batch sizes."""
 
     class Peak:
         def score(
@@ -32,7 +32,7 @@ def peak_model(seen: list[int], **options: object) -> Model:
 
 
 def write(folder: Path, name: str, *levels: float) -> Recording:
-    """Two seconds at each level."""
+    """Writes two seconds at each level."""
     wave = np.repeat(np.array(levels, np.float32), 32_000)
     soundfile.write(str(folder / name), wave, 16_000, subtype="FLOAT")
     return Recording(name, 0)
@@ -126,7 +126,7 @@ def test_decoding_ahead_is_bounded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("utterance_score", "windows", "score"),
     [
-        # no speech: a window counts by the part of it that is new, half a second of 2.5
+        # no speech: a window counts by its new part, half a second of 2.5
         (UtteranceScore.EVIDENCE, 2, (0.1 + 0.2 * 0.3) / 1.2),
         (UtteranceScore.MEAN, 2, 0.2),
         (UtteranceScore.FIRST, 1, 0.1),

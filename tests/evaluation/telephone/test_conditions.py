@@ -15,7 +15,7 @@ from dfd.evaluation.telephone.conditions import (
 from dfd.evaluation.telephone.room import DECAY_SECONDS, impulse_response, reverberate
 
 TIME = np.arange(24_000) / 16_000
-# voiced sound of 0.2 s, rests of 0.05 s: harmonics up to 3 kHz
+# voiced sounds of 0.2 s with pauses of 0.05 s: harmonics up to 3 kHz
 WAVE: FloatArray = (
     0.1 * sum(np.sin(2 * np.pi * 150 * k * TIME) / k for k in range(1, 20)) * (TIME % 0.25 < 0.2)
 ).astype(np.float32)
@@ -26,7 +26,7 @@ def generator() -> np.random.Generator:
 
 
 def spectrum(wave: FloatArray) -> np.ndarray:
-    """Log power in bands of 100 Hz up to 3 kHz."""
+    """Returns log power in bands of 100 Hz up to 3 kHz."""
     power = np.abs(np.fft.rfft(wave)) ** 2
     bands: np.ndarray = np.log(power[: 3000 * 3 // 2].reshape(30, -1).sum(axis=1))
     return bands

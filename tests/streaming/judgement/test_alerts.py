@@ -16,7 +16,7 @@ def score(probability: float) -> Score:
 
 
 def run(policy: AlertPolicy, probabilities: Iterable[float]) -> list[tuple[int, bool]]:
-    """The index of each alert and whether it was cleared; a window comes every 2 s."""
+    """Returns the index of each alert and whether it was cleared; windows are 2 s apart."""
     state = AlertState(Trigger.ROLLING, 0, policy)
     changes = []
     for index, probability in enumerate(probabilities):

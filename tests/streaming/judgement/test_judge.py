@@ -106,7 +106,7 @@ def test_a_track_without_audio() -> None:
 
 
 def test_quality_is_measured_on_each_sample_once() -> None:
-    """The half that clips is in both windows, and the quiet ends are each in one."""
+    """The clipped half is in both windows, and each quiet end is in one."""
     clipped, clean = np.full(2 * 16_000, 1.0, np.float32), tone(2.0)
     subject = judge()
     subject.resolve(

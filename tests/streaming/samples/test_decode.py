@@ -41,7 +41,7 @@ def test_float32_that_is_not_a_number_is_refused(value: float) -> None:
     assert caught.value.reason == "NON_FINITE_SAMPLES"
 
 
-# ITU-T G.711 tables 1a and 2a: the first, the middle and the last decision of each sign.
+# ITU-T G.711 tables 1a and 2a: first, middle and last decision value of each sign
 @pytest.mark.parametrize(
     ("code", "expected"),
     [(0x00, -32124), (0x7F, 0), (0x80, 32124), (0xFF, 0), (0xF0, 120), (0x70, -120)],

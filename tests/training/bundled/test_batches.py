@@ -43,7 +43,7 @@ def test_short_and_unreadable_recordings() -> None:
 
 
 def sources(*named: tuple[str, int, str]) -> Bank:
-    """A bank of recordings (source, label, system) whose samples are their row."""
+    """Makes a bank of recordings (source, label, system) whose samples are their row number."""
     rows = [Recording("f", label, source=source, system=system) for source, label, system in named]
     samples = np.repeat(np.arange(len(named), dtype=np.int16)[:, None], 100, axis=1)
     return Bank("a", rows, samples, np.full(len(named), 100))
@@ -69,7 +69,7 @@ def test_sources_and_systems_are_drawn_by_square_roots() -> None:
     bank = sources(("x", 0, ""), *large, *[("small", 1, "s")] * 4)
     drawn = Sampler([bank], 0, Drawing(root_sources=True)).draw(6000, 50)
     rows = (drawn.waves[1::2, 0] * 32768).round().long()
-    # 4 to 2 of sources, and within the large one 14 to 2 of systems by their roots
+    # sources 4 to 2, and within the large one systems 14 to 2, by square roots
     assert (rows >= 17).float().mean().item() == pytest.approx(1 / 3, abs=0.04)
     seldom = ((rows == 15) | (rows == 16)).float().mean().item()
     assert seldom == pytest.approx(2 / 3 * 2**0.5 / (2**0.5 + 14**0.5), abs=0.04)
@@ -131,7 +131,7 @@ def test_copies_are_spoofs_of_the_same_source(
     assert [row.source for row in made.recordings] == [r.source for r in rows if r.label == 0]
     assert {row.system for row in made.recordings} == {"copy:mel-phase", "copy:phase-vocoder"}
     assert made.kind == "copy"
-    # A second call finds everything rendered.
+    # a second call finds everything rendered
     again = copy_bank(rows, cache, tmp_path, options, 0, lambda: ticks.append(1))
     assert len(ticks) == 6
     assert np.array_equal(made.samples, again.samples)

@@ -28,6 +28,6 @@ def test_resembles_but_differs(name: str) -> None:
         assert made.dtype == np.float32
         assert np.isfinite(made).all()
         assert not np.allclose(made, wave, atol=1e-4)
-        # The envelope survives: most power stays below 2 kHz.
+        # the envelope survives: most power stays below 2 kHz
         power = np.abs(np.fft.rfft(made)) ** 2
         assert power[: power.size // 4].sum() > 0.8 * power.sum()

@@ -19,7 +19,7 @@ BY_HOPS = dataclasses.replace(
 
 
 def trained(options: NetworkOptions = SMALL) -> Network:
-    """A network whose normalisations have seen something, and whose gains are of both signs."""
+    """Makes a network whose norms have statistics, and gains of both signs."""
     torch.manual_seed(0)
     network = Network(options).train()
     with torch.no_grad():

@@ -24,7 +24,7 @@ WAVES[2, 15_000:] = 0.0
 LENGTHS = torch.tensor([24_000, 24_000, 15_000])
 
 
-# of whole windows, and by hops: a network on either, and the two together
+# networks on whole windows, by hops, and both together
 HOP_SAMPLES = BY_HOPS.hop_samples
 KINDS = {"window": ((SMALL,), 0), "hops": ((BY_HOPS, SMALL), HOP_SAMPLES)}
 
@@ -41,7 +41,7 @@ def model(kind: str) -> Any:
 
 
 def wanted_odds(kind: str) -> torch.Tensor:
-    """What the networks say in training, the second one heard by hops too."""
+    """Returns the networks' log-odds in training, those of the second one by hops too."""
     options, hop_samples = KINDS[kind]
     heard = [dataclasses.replace(one, hop_samples=hop_samples) for one in options]
     with torch.no_grad():

@@ -122,7 +122,7 @@ def test_the_best_evaluation_is_kept(
         kept[progress.step] = load_file(tmp_path / BEST)["classifier.weight"]
 
     standing, _ = run(recipe, base_backbone, clips, tmp_path, report=keep)
-    # 0.2 the second time is no better: patience ends there, before 0.1
+    # the second 0.2 is no improvement, so patience ends there, before 0.1
     assert list(kept) == [1, 2, 3, 4]
     assert (standing.best, standing.best_at) == (0.2, "stage top, step 2")
     assert not kept[1].equal(kept[2])
@@ -164,7 +164,7 @@ def test_class_weights_weight_the_loss(
     for weights in ((1.0, 1.0), (1.0, 1000.0)):
         recipe = dataclasses.replace(SMALL, stages=(stage,), class_weights=weights)
         model = build_classifier(load_backbone(str(base_backbone)), recipe, 5)
-        with torch.no_grad():  # says bona fide, whatever it hears
+        with torch.no_grad():  # predicts bona fide for any input
             head = model.classifier
             assert isinstance(head, torch.nn.Linear)
             head.weight.zero_()
@@ -188,7 +188,7 @@ def test_accumulation_is_a_larger_batch(
         _, seen = run(recipe, base_backbone, clips, tmp_path / str(batch))
         assert len(seen) == 1
         weights.append(load_file(tmp_path / str(batch) / BEST)["classifier.weight"])
-    # one step on all clips; batches of 5, 5 and 2 weigh the clips differently
+    # one step on all clips; batches of 5, 5 and 2 weight the clips differently
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
     assert not torch.allclose(weights[0], weights[2], atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The published figures, and that the network they describe has the published size."""
+"""The published figures, and the published sizes of their networks."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from dfd.training.weights.classifier import Classifier
 
 
 def at_true_size(recipe: FinetuneRecipe, **changes: Any) -> Classifier:
-    """The network without memory for its weights."""
+    """Makes the network without memory for its weights."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     config = Wav2Vec2Config(**changes)

@@ -1,4 +1,4 @@
-"""Each recipe from data to a folder that the detector loads and scores alike with."""
+"""Each recipe from data to a folder with which the detector scores the same."""
 
 import dataclasses
 import json

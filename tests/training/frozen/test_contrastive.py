@@ -12,7 +12,7 @@ OPTIONS = ContrastiveOptions(size=4, epochs=30, batch=32, learning_rate=1e-2)
 
 
 def embeddings(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The label is in the sign of one dimension out of 12, beside louder ones."""
+    """Makes embeddings with the label in the sign of one of 12 dimensions, beside louder ones."""
     draws = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     rows = draws.normal(size=(count, 12)) * 5.0 + 20.0

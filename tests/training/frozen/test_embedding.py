@@ -13,7 +13,7 @@ LENGTHS = torch.tensor([32_000, 9_123, 20_001, 500])
 
 
 def plain(folder: Path, wave: torch.Tensor) -> torch.Tensor:
-    """One recording through transformers alone."""
+    """Returns one recording's embedding by plain transformers."""
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     make: Any = Wav2Vec2Model

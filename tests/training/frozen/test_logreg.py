@@ -6,7 +6,7 @@ from dfd.training.frozen.logreg import fit_logistic, split_rows
 
 DRAWS = np.random.default_rng(0)
 LABELS = np.arange(400) % 2
-# one telling column of a large scale, one of a small scale, and noise
+# one informative column on a large scale, one on a small scale, and noise
 FEATURES = DRAWS.normal(size=(400, 6)) * [1000, 0.01, 1, 1, 1, 1]
 FEATURES[:, 0] += 1500 * LABELS + 5000
 

@@ -77,7 +77,7 @@ def test_the_linear_part_is_served_and_the_whole_is_kept(
 def test_the_detector_scores_as_the_regression(
     name: str, corpus: Path, xlsr_backbone: Path, tmp_path: Path
 ) -> None:
-    """The ranking of dev by the folder is that of results.json: recordings are one window."""
+    """The folder ranks dev as results.json does: recordings are one window."""
     train(small(name), corpus, xlsr_backbone, tmp_path)
     results = json.loads((tmp_path / "results.json").read_text())
     detector = load_detector(

@@ -45,7 +45,7 @@ def test_level_moves_the_first_mfcc_alone() -> None:
 
 
 def test_a_frame_by_hand() -> None:
-    """Centroid of one centred frame, by NumPy's transform."""
+    """The centroid of one centred frame, by NumPy's transform."""
     wave = noise(300)
     frame = np.zeros(2048)
     frame[1024 : 1024 + 300] = wave

@@ -9,7 +9,7 @@ from dfd.training.material.splits import Splits, corpus_splits, protocol_splits,
 
 
 def lay_out(corpus: Path, root: Path) -> Path:
-    """The corpus in the form of ASVspoof 2019 LA as it is unpacked."""
+    """Writes the corpus in the layout of the unpacked ASVspoof 2019 LA."""
     protocols = root / "ASVspoof2019_LA_cm_protocols"
     protocols.mkdir(parents=True)
     for split, ending in (("train", "train.trn"), ("dev", "dev.trl")):

@@ -89,7 +89,7 @@ def test_a_label_without_scores_is_one_line() -> None:
 
 
 def test_no_human_stream_reaches_the_thresholds() -> None:
-    # each recording is quiet by itself, one speaker's in a row are not
+    # single recordings raise no alert, but one speaker's in a row do
     rows = [Recording(f"{n}", 0, speaker=str(n // 4)) for n in range(80)]
     rows += [Recording(f"{n}", 1, system="tts", speaker="x") for n in range(80)]
     draws = np.random.default_rng(2)
