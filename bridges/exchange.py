@@ -203,7 +203,7 @@ class Call:
         self.end(word)
 
     def end(self, reason: str) -> None:
-        """The peer is gone."""
+        """Ends the call, because its peer has left."""
         if self not in self._exchange._calls:
             return
         self._exchange.leave(self)

@@ -55,7 +55,7 @@ class Metrics:
         self._values[name, label] += amount
 
     def get(self, name: str, label: str | None = None) -> float:
-        """A counter's value; without a label, the sum over its labels."""
+        """Returns a counter's value; without a label, the sum over its labels."""
         if label is not None:
             return self._values.get((name, label), 0.0)
         return sum(value for (one, _), value in self._values.items() if one == name)

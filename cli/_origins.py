@@ -16,7 +16,7 @@ def read_from(ctx: click.Context, path: Path) -> None:
 
 
 def origin(ctx: click.Context, parameter: click.Parameter) -> str:
-    """The flag, the environment variable, or the key and its file, as whoever set it knows it."""
+    """Returns where a value came from: the flag, the environment variable, or the key and file."""
     name = str(parameter.name)
     source = ctx.get_parameter_source(name)
     if source is ParameterSource.ENVIRONMENT:
@@ -32,12 +32,12 @@ def origin(ctx: click.Context, parameter: click.Parameter) -> str:
 
 
 def key(parameter: click.Parameter) -> str:
-    """An option's key in a TOML file."""
+    """Returns an option's key in a TOML file."""
     return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
 
 
 def blame(ctx: click.Context, error: click.BadParameter) -> None:
-    """Lets a wrong value name its environment variable or file, and not a flag nobody gave."""
+    """Makes an error name the environment variable or file of a value instead of an unused flag."""
     found = error.ctx or ctx
     if error.param is None:
         return
@@ -47,16 +47,16 @@ def blame(ctx: click.Context, error: click.BadParameter) -> None:
 
 
 def with_origins(ctx: click.Context, message: str) -> str:
-    """A message, and where those values came from that it is about but no flag gave."""
-    told = [
+    """Adds to a message where the values that it is about came from, unless from flags."""
+    origins = [
         origin(ctx, parameter)
         for parameter in ctx.command.params
         if ctx.get_parameter_source(str(parameter.name))
         in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
         and _is_about(message, parameter, ctx.params.get(str(parameter.name)))
     ]
-    told = [one for one in told if one not in message]
-    return f"{message} (set by {' and '.join(told)})" if told else message
+    origins = [one for one in origins if one not in message]
+    return f"{message} (set by {' and '.join(origins)})" if origins else message
 
 
 def _is_about(message: str, parameter: click.Parameter, value: Any) -> bool:

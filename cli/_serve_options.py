@@ -28,7 +28,7 @@ class _Words(click.ParamType[str]):
     envvar_list_splitter = ","
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Takes it as it is."""
+        """Accepts any text, without blanks around it."""
         return str(value).strip()
 
 

@@ -38,7 +38,7 @@ class Waits:
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
         self._depth = 0
-        # of waits within each other, in a pipe only the innermost is told
+        # in a pipe only the innermost of nested waits is reported
         self._told: list[threading.Event] = []
 
     @contextlib.contextmanager
@@ -50,7 +50,7 @@ class Waits:
             total: steps until the end; None is not known.
 
         Yields:
-            What is told of each step.
+            A function to call at each step.
         """
         shown = self._drawn if self._console.is_terminal else self._lines
         with shown(title, total) as tick:

@@ -162,7 +162,7 @@ def _evaluate(**values: Any) -> bool:
     trials = trials_of(lines=lines, **values)
     options = _run_options(trials, **values)
     if values["html_path"] is not None:
-        import jinja2  # noqa: F401 - told before the recordings are scored, and not after
+        import jinja2  # noqa: F401 - fails before the recordings are scored, not after
     waits = Waits("evaluate")
     if scores_in is not None and lines is not None:
         with waits.bar("working out the figures"):

@@ -83,12 +83,12 @@ class Started:
 
     @property
     def checkpoints(self) -> bool:
-        """Whether the server says, now and then, how the stream can go on elsewhere."""
+        """Whether the server sends checkpoints, with which the stream can continue elsewhere."""
         return self.proto.effective_config.checkpoints
 
     @property
     def resumed(self) -> bool:
-        """Whether the stream goes on with the evidence that was handed back."""
+        """Whether the stream continues with the evidence of the state that was sent back."""
         return self.proto.resumed
 
 

@@ -136,7 +136,7 @@ class DetectionStream:
         return self.send_nowait(content, sample_offset)
 
     def send_nowait(self, content: bytes, sample_offset: int | None = None) -> bool:
-        """Like `send`, without waiting, for callbacks in the event loop."""
+        """Sends audio like `send`, without waiting, for callbacks in the event loop."""
         if self._state.buffer.finished:
             raise ValueError("the stream was finished: open another one for more audio")
         if self._state.over:

@@ -64,7 +64,7 @@ def named(theme: bool | None) -> str:
 
 
 def heading(text: str, level: int = 1) -> ui.element:
-    """A heading."""
+    """Makes a heading."""
     with ui.element(f"h{level}") as made:
         ui.html(_escaped(text), sanitize=False, tag="span")
     return made

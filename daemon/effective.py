@@ -32,7 +32,7 @@ def effective_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[
 
 
 def changed_fields(options: ServeOptions, origins: Mapping[str, str]) -> dict[str, str]:
-    """What is not as it would be without a word; where all is, just that."""
+    """Returns the options that differ from their defaults, or a note that none does."""
     usual = ServeOptions()
     shown = effective_fields(options, origins)
     changed = {

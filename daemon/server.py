@@ -213,7 +213,7 @@ class Server:
         return True
 
     def _follow_changes(self, models: Sequence[ServedModel]) -> None:
-        """From now on a model that takes another's place is made known."""
+        """Starts to announce replacements of models."""
         for model, one in zip(models, self._source.replaceables, strict=True):
             self.runtime.replaceables[model.scheduler] = one
             one.on_change = functools.partial(self.runtime.change, model.scheduler)

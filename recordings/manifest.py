@@ -49,7 +49,7 @@ class Manifest:
     problems: tuple[str, ...]
 
     def fields(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the fields for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """The manifest of a file; None where there is none, or none that can be read here.
+    """Returns the manifest of a file; None if there is none, or it cannot be read.
 
     Args:
         path: a file that can be read more than once, no pipe.
@@ -112,7 +112,7 @@ def _manifest(store: Mapping[str, Any]) -> Manifest | None:
 
 
 def _sources(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """How it was made, by its actions."""
+    """Returns how it was made, from its actions."""
     for assertion in manifest.get("assertions") or ():
         data = assertion.get("data")
         actions = data.get("actions") if isinstance(data, dict) else None
@@ -123,6 +123,6 @@ def _sources(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _clean(text: object) -> str:
-    """Words of whoever made the file, fit for a screen."""
+    """Makes text from a file safe to print."""
     words = " ".join(str(text).split())
     return "".join(one if one.isprintable() else "?" for one in words)[:_LONGEST]

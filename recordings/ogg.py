@@ -1,4 +1,4 @@
-"""Chained Ogg: links put one behind the other, each a whole stream of its own.
+"""Chained Ogg: links one after the other, each of which is a complete stream.
 
 A decoder stops at the first link, or fails where a later one has another codec or rate, so each
 is given to a decoder of its own. Only page headers are looked at (RFC 3533, section 6).
@@ -37,7 +37,7 @@ class OggLinks:
         self.count = 0
 
     def next_link(self) -> bool:
-        """Goes on to the next link; False where there is none."""
+        """Moves to the next link; returns False if there is none."""
         while self.read(1 << 16):
             pass
         self._boundary = False
@@ -47,7 +47,7 @@ class OggLinks:
         return bool(self._buffer) or self._fill(1)
 
     def read(self, size: int) -> bytes:
-        """Bytes of this link; none at its end."""
+        """Returns bytes of this link; none at its end."""
         while not self._ready and not self._boundary and (page := self._page()):
             self._ready += page
         content = bytes(self._ready[:size])
@@ -55,7 +55,7 @@ class OggLinks:
         return content
 
     def _page(self) -> bytes:
-        """The next page of this link, or what stands between two; empty at the link's end."""
+        """Returns the next page of this link, or bytes between pages; empty at the link's end."""
         if not self._fill(_HEADER_BYTES):
             return self._take(len(self._buffer))
         if self._buffer[:4] != MAGIC:
@@ -85,7 +85,7 @@ class OggLinks:
         return content
 
     def _fill(self, size: int) -> bool:
-        """Whether so many bytes could be had."""
+        """Returns whether the buffer could be filled to this size."""
         while len(self._buffer) < size and not self._over:
             content = self._file.read1(max(size, _MOST_PAGE_BYTES))
             self.count += len(content)

@@ -1,4 +1,4 @@
-"""Opus at the rate that its audio was recorded at, by libopus.
+"""Decodes Opus at the rate at which its audio was recorded, with libopus.
 
 libav decodes Opus at 48 kHz whatever is in it, and bringing that to 16 kHz takes the top of the
 band with it: what a model hears then is not what its authors heard, whose readers (libsndfile's
@@ -31,7 +31,7 @@ _SKIP_NAME = "skip_samples"
 
 
 def native_rate(stream: Any) -> int | None:
-    """The rate to decode an Opus track at; None where libav is to decode it."""
+    """Returns the rate at which to decode an Opus track; None if libav should decode it."""
     context = stream.codec_context
     if context is None or context.name != "opus" or library() is None:
         return None
@@ -39,21 +39,21 @@ def native_rate(stream: Any) -> int | None:
     if len(head) < _HEAD.size or not hasattr(av.Packet, "get_sidedata"):
         return None
     magic, _, channels, _, declared, gain, family = _HEAD.unpack(head)
-    # of several coupled streams, and of a gain to be applied, libav knows more
+    # libav handles several coupled streams and gains
     if magic != _MAGIC or family or gain or channels not in (1, 2):
         return None
     return next((rate for rate in RATES_HZ if 0 < declared <= rate), None)
 
 
 class OpusDecoder:
-    """Packets of one track, one after the other.
+    """Decodes the packets of one track, one after the other.
 
     Args:
-        rate_hz: one that libopus decodes at.
+        rate_hz: a rate that libopus supports.
         channels: 1 or 2; libopus mixes as needed.
 
     Attributes:
-        left_out: samples at the start of the last packet that are not to be heard.
+        left_out: samples at the start of the last packet that were removed.
     """
 
     def __init__(self, rate_hz: int, channels: int) -> None:
@@ -72,7 +72,7 @@ class OpusDecoder:
         self._room = np.zeros((longest, channels), np.float32)
 
     def decode(self, packet: Any) -> npt.NDArray[np.float32]:
-        """Samples (N, channels) of a packet, without those that its container leaves out.
+        """Returns the samples (N, channels) of a packet, without those that its container removes.
 
         Raises:
             ValueError: if it is damaged.
@@ -99,7 +99,7 @@ class OpusDecoder:
 
 @functools.cache
 def library() -> Any:
-    """libopus; None where there is none."""
+    """Loads libopus; returns None if it is not installed."""
     folder = Path(av.__file__).parent
     beside = [*folder.parent.glob("av.libs/*opus*"), *folder.glob(".dylibs/*opus*")]
     for name in [*(str(path) for path in beside), ctypes.util.find_library("opus")]:

@@ -1,4 +1,4 @@
-"""Where the bytes of a recording come from: a file, a FIFO, or standard input."""
+"""Sources of a recording's bytes: a file, a FIFO, or standard input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ByteSource(Protocol):
     """What libav reads from; one that can seek has `seek` and `tell` too."""
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end."""
+        """Returns at most `size` bytes; none at the end."""
 
 
 def shown(path: str | os.PathLike[str]) -> str:

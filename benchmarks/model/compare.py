@@ -72,7 +72,7 @@ def run(
             "operations_per_window": count_operations(folder),
             "peak_flops": _peaks({FP32, *entrants.precisions}, device, options),
             "largest_difference_in_probability": {},
-            "compared_on": len(options.recordings) or "made-up signals",
+            "compared_on": len(options.recordings) or "synthetic signals",
             "missing": entrants.missing,
             "load_seconds": entrants.load_seconds,
         }

@@ -33,7 +33,7 @@ RECIPE = FrozenRecipe("frozen-logreg")
 
 
 def one_at_a_time(clips: Clips, embedder: Embedder) -> Features:
-    """Decodes a file, computes its features, and goes on to the next."""
+    """Decodes a file, computes its features, and continues with the next."""
     spectral, embeddings = [], []
     for row in range(len(clips.recordings)):
         wave = clips.read(row)

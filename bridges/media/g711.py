@@ -26,10 +26,10 @@ _ALAW = _alaw_table()
 
 
 def mulaw_samples(content: bytes) -> NDArray[np.int16]:
-    """Mu-law bytes to 16-bit samples."""
+    """Decodes mu-law bytes to 16-bit samples."""
     return _MULAW[np.frombuffer(content, np.uint8)]
 
 
 def alaw_samples(content: bytes) -> NDArray[np.int16]:
-    """A-law bytes to 16-bit samples."""
+    """Decodes A-law bytes to 16-bit samples."""
     return _ALAW[np.frombuffer(content, np.uint8)]

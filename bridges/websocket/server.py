@@ -254,7 +254,7 @@ def _source(connection: ServerConnection) -> str:
 
 
 def _only(headers: Headers, name: str) -> str:
-    """The value of a header that must stand there once and in ASCII; else empty, as if missing."""
+    """Returns a header's value; empty unless it occurs exactly once and is ASCII."""
     values = headers.get_all(name)
     return values[0] if len(values) == 1 and values[0].isascii() else ""
 

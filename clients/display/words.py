@@ -20,7 +20,7 @@ def probability(score: Score | None) -> str:
 
 
 def members(found: Sequence[ModelMember]) -> str:
-    """What a fusion adds up, or what a cascade asks one after the other."""
+    """Describes what a fusion adds up, or which models a cascade runs one after the other."""
     if any(one.weight for one in found):
         return " + ".join(f"{one.weight:.3g} x {one.name}" for one in found)
     return ", and where it is not sure ".join(one.name for one in found)
@@ -38,7 +38,7 @@ def calibration(found: Calibration | None) -> str:
 
 
 def alert(event: Alert, digits: int = 2) -> str:
-    """Why an alert was raised, or what is over."""
+    """Describes why an alert was raised or cleared."""
     if event.watermark is not None:
         return carries([event.watermark.scheme])
     score = f"{event.trigger} score {event.score.spoof_probability:.{digits}f}"
@@ -53,7 +53,7 @@ def scheme_name(scheme: str) -> str:
 
 
 def carries(schemes: Iterable[str]) -> str:
-    """Which watermarks were found; empty where none was."""
+    """Describes which watermarks were found; empty if there were none."""
     names = [scheme_name(scheme) for scheme in schemes]
     if not names:
         return ""

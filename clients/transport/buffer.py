@@ -49,7 +49,7 @@ class AudioBuffer:
         self.finished = False
 
     def __len__(self) -> int:
-        """Number of frames not yet sent."""
+        """Returns the number of frames not yet sent."""
         return self._unsent_frames
 
     @property
@@ -104,7 +104,7 @@ class AudioBuffer:
         return piece
 
     def keep(self, seconds: float) -> None:
-        """A server needs this much audio again where a stream goes on with its evidence."""
+        """Keeps at least this much sent audio, which a server needs again to resume the stream."""
         self._kept = max(self._kept, self._format.frames(seconds))
 
     def skip_to(self, frame: int) -> None:

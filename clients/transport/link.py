@@ -111,7 +111,7 @@ class Link:
         buffer = self._state.buffer
         if summary.end_reason is not ev.EndReason.SERVER_DRAINING:
             return False
-        # with checkpoints, the last window is cut by whoever hears the end
+        # with checkpoints, the server that receives the end makes the last window
         return self._checkpoints or not (buffer.finished and not len(buffer))
 
     async def _connect(self, attempts: int) -> ev.Summary:

@@ -1,4 +1,4 @@
-"""What lets a stream go on at another server as if nothing had happened."""
+"""Lets a stream continue at another server as if nothing had happened."""
 
 from dfd.clients import events as ev
 from dfd.v1 import detection_pb2 as pb
@@ -7,11 +7,11 @@ _AlertKey = tuple[ev.Trigger, int, bool, float]
 
 
 class Resumption:
-    """The last checkpoint, and what the caller was told since: it is not told again.
+    """The last checkpoint, and the events reported since, which must not be repeated.
 
     Attributes:
-        state: handed back to the next server; empty before the first checkpoint.
-        offset: the frame from which audio is to be sent again.
+        state: state to send to the next server; empty before the first checkpoint.
+        offset: the frame from which audio must be sent again.
     """
 
     def __init__(self) -> None:
@@ -24,16 +24,20 @@ class Resumption:
 
     @property
     def judged(self) -> bool:
-        """Whether the caller was told of anything that the next server should know."""
+        """Whether the caller has received anything that the next server should know."""
         return bool(self.state or self._windows or self._alerts)
 
     def take(self, checkpoint: pb.Checkpoint) -> None:
-        """Takes what a server gave."""
+        """Stores a server's checkpoint."""
         self.state, self.offset = checkpoint.state, checkpoint.resume_offset
-        self._alerts.clear()  # it knows of them
+        self._alerts.clear()  # the checkpoint includes them
 
     def begin(self, started: ev.Started) -> bool:
-        """A server took the stream; gives whether it knows all that the caller was told."""
+        """Notes that a server has accepted the stream.
+
+        Returns:
+            Whether it knows everything that the caller has received.
+        """
         whole = started.resumed or not self.judged
         self._again = started.resumed
         if not started.resumed:
@@ -44,7 +48,7 @@ class Resumption:
         return whole
 
     def is_news(self, event: ev.Event) -> bool:
-        """Whether the caller has not been told an event by the server before."""
+        """Returns whether an event is new to the caller."""
         match event:
             case ev.WindowResult():
                 news = not self._again or event.sequence > self._windows.get(event.channel, -1)

@@ -35,7 +35,7 @@ class Engine:
         self._detector = load_local(ServeOptions(**options))
 
     def spec(self) -> ModelSpec:
-        """The facts of the model."""
+        """Returns the properties of the model."""
         return self._detector.spec
 
     @serve.batch(max_batch_size=_CALLS_IN_A_PASS, batch_wait_timeout_s=_WAIT_SECONDS)

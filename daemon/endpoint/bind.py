@@ -23,7 +23,7 @@ def channel_options(options: ServeOptions, *, shared: bool = False) -> list[tupl
         ("grpc.max_send_message_length", -1),
         # one connection may carry all streams, and a few other calls
         ("grpc.max_concurrent_streams", options.max_streams + _BESIDE_STREAMS),
-        # those beyond are closed as soon as they are taken
+        # connections beyond the limit are closed as soon as they are accepted
         ("grpc.max_allowed_incoming_connections", options.connections_by_worker),
         ("grpc.so_reuseport", int(shared or options.handover)),
         # connections that never send anything, or have nothing to send

@@ -24,7 +24,7 @@ class JwtVerifier:
         issuer, audience: values that a token must contain.
 
     Raises:
-        UserError: if the file cannot be read or holds no keys, or PyJWT is missing.
+        UserError: if the file cannot be read or contains no keys, or PyJWT is missing.
     """
 
     def __init__(self, keys: Path, issuer: str, audience: str) -> None:

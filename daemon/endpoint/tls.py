@@ -47,7 +47,7 @@ class ServerTls:
         self._fresh = _read_all(*self._files)
 
     def _fetch(self) -> Any:
-        """Called by gRPC before each handshake; None means unchanged, which its stubs omit."""
+        """Returns the configuration for a handshake; None means unchanged, which the stubs omit."""
         fresh, self._fresh = self._fresh, None
         return fresh
 

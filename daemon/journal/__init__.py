@@ -1,4 +1,4 @@
-"""The record of what the daemon told its clients: streams, alerts and summaries in a database.
+"""The record of what the daemon sent its clients: streams, alerts and summaries in a database.
 
 address.py   the URL of the database, and how it may be shown
 entries.py   the rows to write

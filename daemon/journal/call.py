@@ -36,7 +36,7 @@ class JournalDownError(StatusError):
 
 
 def _trigger(event: core.Alert) -> str:
-    """What raised it; of a watermark with the scheme, within the column's 16 characters."""
+    """Returns the trigger, with a watermark's scheme, within the column's 16 characters."""
     found = event.watermark
     return event.trigger.value if found is None else f"mark:{found.scheme}"[:16]
 
@@ -71,11 +71,11 @@ class CallJournal:
 
     @property
     def call(self) -> str:
-        """Its key."""
+        """Key of the call."""
         return self._call
 
     def moved_from(self, call: str) -> None:
-        """Notes that another call, of a process that is gone perhaps, goes on as this one."""
+        """Records that another call, perhaps of a process that has ended, continues as this one."""
         values = {"ended_at": datetime.now(UTC), "end": "moved"}
         self._journal.put([Entry("dfd_calls", values, call=call)])
 

@@ -57,7 +57,7 @@ class ModelChanges:
         self._asked: dict[int, tuple[Process, asyncio.Future[Stepped | None]]] = {}
 
     def start(self, specs: Sequence[ModelSpec]) -> None:
-        """The models are warm, in the order of the options."""
+        """Takes the specs of the models, in the order of the options, when they are warm."""
         self._models = [
             _Model(spec, Sources(source), Standing(number, spec))
             for number, (source, spec) in enumerate(zip(self._options.models, specs, strict=True))
@@ -76,14 +76,14 @@ class ModelChanges:
         for model in self._models:
             worker.control.send(model.standing)
 
-    def heard(self, message: Stepped) -> None:
-        """An instance says what became of a step."""
+    def stepped(self, message: Stepped) -> None:
+        """Handles an instance's result of a step."""
         _, future = self._asked.get(message.number, (None, None))
         if future is not None and not future.done():
             future.set_result(message)
 
     def gone(self, one: Process) -> None:
-        """A process is gone, and answers nothing any more."""
+        """Handles the end of a process, from which no more answers come."""
         for process, future in self._asked.values():
             if process is one and not future.done():
                 future.set_result(None)

@@ -48,8 +48,8 @@ class Gatherer:
         gathering = asyncio.run_coroutine_threadsafe(self.figures(), self._loop)
         return gathering.result(2 * _SECONDS)
 
-    def heard(self, process: Process, message: Figures) -> None:
-        """Takes what a process answered."""
+    def answered(self, process: Process, message: Figures) -> None:
+        """Handles the figures of a process."""
         process.figures = message.families
         wait = self._waits.get(message.number)
         if wait is not None and not wait.done():

@@ -24,7 +24,7 @@ def end_with(other: socket.socket, seconds: float = _SECONDS) -> None:
 
 def _watch(descriptor: int, seconds: float) -> None:
     looking = select.poll()
-    looking.register(descriptor, 0)  # that it is closed is told unasked
+    looking.register(descriptor, 0)  # closing is reported without being requested
     looking.poll()
     threading.Event().wait(seconds)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""One process of a daemon as its supervisor sees it: started, connected, heard and ended."""
+"""One process of a daemon from its supervisor's side: start, connection, messages and end."""
 
 import asyncio
 import logging

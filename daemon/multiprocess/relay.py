@@ -17,25 +17,25 @@ class Relay:
         self._workers = workers
 
     def serving(self, worker: Process) -> None:
-        """A worker takes streams, which others may be waiting to see."""
+        """Handles a worker that now accepts streams, which others may be watching."""
         if self._watched_beside(worker):
             worker.control.send(Show(True))
 
     def watched(self, worker: Process, watched: bool) -> None:
-        """A worker has watchers, or none any more."""
+        """Handles the arrival of a worker's first watcher, or the end of its last."""
         worker.watched = watched
         for other in self._workers():
             if other is not worker:
                 other.control.send(Show(self._watched_beside(other)))
 
     def shown(self, worker: Process, message: Shown) -> None:
-        """A worker shows its streams."""
+        """Passes a worker's streams on to the watchers of others."""
         for other in self._workers():
             if other.watched and other is not worker:
                 other.control.send(message)
 
     def gone(self, worker: Process) -> None:
-        """A worker died, with its streams and its watchers."""
+        """Handles the death of a worker with its streams and watchers."""
         for other in self._workers():
             if other.watched and other is not worker:
                 other.control.send(Gone(worker.index))

@@ -30,13 +30,13 @@ class RemoteModel:
         self.on_change: Callable[[ModelSpec], None] = lambda _: None
 
     def stands(self, standing: Standing) -> None:
-        """The supervisor says which models the instances have warm."""
+        """Handles the supervisor's message about which models the instances have warm."""
         before, self._standing = self._standing, standing
         if before is not None and before.active != standing.active:
             self.on_change(standing.active)
 
     def managed(self, message: Managed) -> None:
-        """The supervisor says what became of a request."""
+        """Handles the supervisor's result of a request."""
         asked = self._asked.get(message.number)
         if asked is not None and not asked.done():
             asked.set_result(message.mistake)

@@ -226,9 +226,9 @@ class Supervisor:
             self._publish()
             self._relay.serving(one)
         elif isinstance(message, control.Figures):
-            self._gatherer.heard(one, message)
+            self._gatherer.answered(one, message)
         elif isinstance(message, control.Stepped):
-            self._changes.heard(message)
+            self._changes.stepped(message)
         elif isinstance(message, control.Manage):
             self._until_end(self._changes.manage(one, message), "manage")
         elif isinstance(message, control.Watched):
@@ -268,7 +268,7 @@ class Supervisor:
         self._changed.set()
 
     def _publish(self) -> None:
-        """What the supervisor itself knows better than any process."""
+        """Publishes the metrics that only the supervisor knows."""
         expected = self.options.workers + len(self.options.instances)
         complete = self._started and all(p.serving for p in self._all("worker"))
         complete = complete and len(self._processes) == expected and not self._ending

@@ -102,7 +102,7 @@ class Instances:
     async def connect(
         self, model: int, instance: int, spec: ModelSpec, link: socket.socket, memory: int
     ) -> None:
-        """There is an instance.
+        """Connects to a new instance.
 
         Args:
             model: its model, by its number.

@@ -65,7 +65,7 @@ class Checkpoints:
         )
 
     def alerted(self) -> None:
-        """Notes that the client was told of an alert, which must not be repeated elsewhere."""
+        """Notes that the client has received an alert, which must not be repeated elsewhere."""
         self._urgent = True
 
     def next(self, session: StreamSession, *, last: bool = False) -> pb.Checkpoint | None:

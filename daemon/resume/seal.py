@@ -27,7 +27,7 @@ _SKEW_SECONDS = 30.0
 
 
 class RefusedStateError(ValueError):
-    """A state that is refused; the message tells whoever runs the service why."""
+    """A state that is refused; the message gives the operator the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class End:
 
 
 def client_done() -> End:
-    """The client half-closed."""
+    """Ends a stream whose client half-closed."""
     return End("client_done", pb.StreamSummary.END_REASON_CLIENT_DONE)
 
 

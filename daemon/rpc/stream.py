@@ -219,7 +219,7 @@ class Stream(AudioRpc):
         limit = self._runtime.options.settle_timeout_seconds
         if end.error is not None:
             limit = min(limit, _SETTLE_SECONDS)
-        # a stream that goes on elsewhere has no last window here
+        # a stream that continues elsewhere has no last window here
         goes_on = end.goes_on and pipeline.session.keeps_state
         if not goes_on:
             pipeline.finish()
@@ -288,7 +288,7 @@ class Stream(AudioRpc):
         self._outbox.put(message, written, ready)
 
     def _checkpoint(self, *, last: bool = False) -> pb.Checkpoint | None:
-        """What the stream has come to, if it is told; what was shed to end in time is not in it."""
+        """Returns a checkpoint, if requested; None after windows were shed to end in time."""
         pipeline = self._pipeline
         if pipeline is None or self._checkpoints is None or pipeline.hurried:
             return None

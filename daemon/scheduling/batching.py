@@ -145,7 +145,7 @@ class DueQueue:
         self._lanes = 0
 
     def __len__(self) -> int:
-        """Number of waiting windows, without dead entries."""
+        """Returns the number of waiting windows, without dead entries."""
         return self._length
 
     @property

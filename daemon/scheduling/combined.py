@@ -17,7 +17,7 @@ from dfd.daemon.scheduling.contract import ServedModel
 from dfd.detector.fusion import Cascade, Fusion
 from dfd.streaming.types import Samples, WindowStatus
 
-# weight of the newest window in the share of windows that go on to the second model
+# weight of the newest window in the share of windows that are escalated to the second model
 _SMOOTHING = 0.02
 
 # outcomes by the number of the member that was asked; None if it has not answered yet

@@ -35,7 +35,7 @@ class Trio:
 
     @property
     def all(self) -> list[Loaded]:
-        """All that there are."""
+        """All warm models."""
         return [one for one in (self.active, self.waiting, self.previous) if one is not None]
 
 

@@ -111,7 +111,7 @@ class Capacity:
         return Hold(leave)
 
     def why_not(self, more: float) -> str | None:
-        """What speaks against so much more of the devices' time; None: nothing."""
+        """Returns why this much more of the devices' time is not available; None if it is."""
         if not self._streams:
             return None  # there is nobody to slow down
         if self._clock() - self._long_wait_at < self._deadline_seconds:

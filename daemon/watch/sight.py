@@ -38,7 +38,7 @@ class Summarising(Protocol):
     """The part of a session that watchers need."""
 
     def standing_alerts(self) -> list[core.Alert]:
-        """Raised and not cleared, of all channels."""
+        """Returns the active alerts of all channels."""
 
     def alerts_raised(self) -> dict[int, int]:
         """Alerts so far, cleared ones included, by channel."""
@@ -99,7 +99,7 @@ class Sight:
         self._channels = {
             channel: _Channel(alerts_raised=raised.get(channel, 0)) for channel in config.channels
         }
-        for alert in session.standing_alerts():  # of a stream that goes on
+        for alert in session.standing_alerts():  # of a resumed stream
             self._channels[alert.channel].active[alert.trigger] = alert
         self._summaries: list[pb.ChannelSummary] = []
         self._change: pb.WatchedStream | None = None

@@ -50,7 +50,7 @@ def model_message(spec: ModelSpec) -> pb.ModelInfo:
 
 
 def limits_message(options: ServeOptions) -> pb.Limits:
-    """The server's limits for the wire; a time of 0 is no limit, which stays unset."""
+    """Converts the server's limits to a message; a time of 0 means no limit and stays unset."""
     message = to_message(pb.Limits, options)
     if not options.idle_timeout_seconds:
         message.ClearField("idle_timeout")

@@ -44,7 +44,7 @@ def server_warning(reason: str, message: str, offset_seconds: float) -> pb.Warni
 
 
 def log_fields(summary: core.ChannelSummary) -> dict[str, object]:
-    """What a stream says of one channel, as short as a line of the log wants it."""
+    """Returns the fields of a channel's summary for a line of the log."""
     cumulative = summary.cumulative_score
     return {
         "channel": summary.channel,

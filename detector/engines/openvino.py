@@ -20,7 +20,7 @@ class WithLengths(nn.Module):
         self.network = network
 
     def forward(self, windows: Tensor, lengths: Tensor) -> Tensor:
-        """See `ScoringNetwork.forward`."""
+        """Scores a batch, like `ScoringNetwork.forward`."""
         scores: Tensor = self.network(windows, lengths)
         return scores
 

@@ -32,7 +32,7 @@ class Scheme:
     weights: Path
 
     def __str__(self) -> str:
-        """The scheme as `named` takes it."""
+        """Returns the scheme in the form that `named` takes."""
         return self.name if self.name == PERTH else f"{self.name}={self.weights}"
 
 
@@ -65,7 +65,7 @@ def named(words: str) -> tuple[Scheme, ...]:
 
 
 def weights_of(scheme: str) -> Path:
-    """Returns where the weights of a scheme are if nobody says: its package, or a cache.
+    """Returns the default place of a scheme's weights: its package, or a cache.
 
     Raises:
         UserError: if they are not there.

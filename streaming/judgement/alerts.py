@@ -58,7 +58,7 @@ class AlertState:
         return self.standing is not None
 
     def memory(self) -> AlertMemory:
-        """The state needed to continue elsewhere."""
+        """Returns the state needed to continue elsewhere."""
         standing = self.standing
         return AlertMemory(
             self._run,

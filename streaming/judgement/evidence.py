@@ -175,7 +175,7 @@ class Evidence:
         self.peak_rolling = state.peak_rolling
 
     def state(self) -> EvidenceState:
-        """The state so far."""
+        """Returns the state so far."""
         return EvidenceState(
             recent=tuple(self._recent),
             total=self._total.state(),

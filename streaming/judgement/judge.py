@@ -64,7 +64,7 @@ class Judge:
         self._watermarks = WatermarkReadings(rate, None if state is None else state.watermarks)
 
     def state(self) -> JudgeState:
-        """The state so far."""
+        """Returns the state so far."""
         return JudgeState(
             evidence=self._evidence.state(),
             alerts=tuple(alert.memory() for alert in self._alerts),

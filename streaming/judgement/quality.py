@@ -29,7 +29,7 @@ class SignalQuality:
         self._clipped = state.clipped
 
     def state(self) -> QualityState:
-        """The state so far, with bands rounded to four digits."""
+        """Returns the state so far, with bands rounded to four digits."""
         bands = tuple(float(f"{power:.4g}") for power in self._bands)
         return QualityState(self._samples, self._clipped, bands)
 

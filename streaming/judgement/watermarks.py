@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dfd.streaming.state import WatermarkState
 from dfd.streaming.types import Watermark, Window
 
-# read without a break at first, and then one window in so many seconds
+# the first windows are all read, and then one window in this many seconds
 FIRST_READINGS = 4
 LATER_SECONDS = 20.0
 # judged together
@@ -57,7 +57,7 @@ class WatermarkReadings:
         self.asked = state.asked
 
     def state(self) -> WatermarkState:
-        """The state so far."""
+        """Returns the state so far."""
         latest = {scheme: tuple(readings) for scheme, readings in self._latest.items()}
         return WatermarkState(self.asked, self._next_start, latest, self.found)
 

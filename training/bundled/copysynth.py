@@ -72,7 +72,7 @@ def griffin_lim(samples: FloatArray, generator: np.random.Generator) -> FloatArr
 
 
 def mel_phase(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """A mel-smoothed magnitude with the original phase, blurred: a nearly perfect vocoder."""
+    """Resynthesises with a mel-smoothed magnitude and the blurred original phase."""
     size, hop = 1024, 256
     window = torch.hann_window(size)
     spectrum = torch.stft(torch.from_numpy(samples), size, hop, window=window, return_complex=True)
@@ -122,7 +122,7 @@ def linear_prediction(samples: FloatArray, generator: np.random.Generator) -> Fl
 
 
 def phase_vocoder(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """A phase vocoder (Flanagan and Golden 1966) stretches time, and then undoes it."""
+    """Stretches time with a phase vocoder (Flanagan and Golden 1966), and reverses it."""
     from scipy.signal import resample
 
     size, hop = int(generator.choice([512, 1024])), 128

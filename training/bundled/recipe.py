@@ -87,13 +87,13 @@ class Recipe:
     from_first_teacher: bool = False
 
     def shortened(self, steps: int) -> Recipe:
-        """The same recipe with at most `steps` for each network."""
+        """Returns the same recipe with at most `steps` for each network."""
         fit = replace(self.fit, steps=min(steps, self.fit.steps))
         teachers = tuple(teacher.shortened(steps) for teacher in self.teachers)
         return replace(self, fit=fit, teachers=teachers)
 
     def phase(self, step: int) -> Phase:
-        """The phase that `step` (from 0) belongs to; the last one never ends."""
+        """Returns the phase that `step` (from 0) belongs to; the last one never ends."""
         return next((p for p in self.phases if step < p.until_step), self.phases[-1])
 
 
@@ -201,7 +201,7 @@ class JoinedRecipe:
     hop_samples: int = 32_000
 
     def shortened(self, steps: int) -> JoinedRecipe:
-        """The same recipe with at most `steps` for each network."""
+        """Returns the same recipe with at most `steps` for each network."""
         return replace(self, members=tuple(one.shortened(steps) for one in self.members))
 
     @property
