@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dfd.cli._errors import PlainVerb
+from dfd.cli._fitted import alarms, sentences
 from dfd.cli._model import model_options, model_overrides
 from dfd.cli._outputs import OutputFile, json_option, require_folder
 from dfd.cli._waiting import Waits
@@ -179,52 +180,8 @@ def _fit_fusion(models: str, load: _Load, files: _Sides, wanted: float) -> _Outc
         f"{name} {weight:.3g} ({fitted.intervals[name][0]:.3g} to {fitted.intervals[name][1]:.3g})"
         for name, weight in fitted.weights.items()
     )
-    lines = [f"Weights: {counted}, 95 %.", *_alarms(fitted.judged, wanted)]
+    lines = [f"Weights: {counted}, 95 %.", *alarms(fitted.judged, wanted)]
     return _Outcome(fitted, fusion_fields(fitted), lines)
-
-
-def sentences(fitted: Fitted, wanted: float) -> list[str]:
-    """States what was fitted, and what the recordings can and cannot support."""
-    said = _alarms(fitted, wanted)
-    if fitted.calibration is None:
-        kept = "there are none" if not fitted.machines else f"{fitted.machines} are too few"
-        said.append(
-            f"No calibration: it also takes synthetic calls, and {kept}. "
-            "Scores are combined as before."
-        )
-    else:
-        one, other = fitted.scale_interval, fitted.offset_interval
-        assert one is not None
-        assert other is not None
-        said.append(
-            f"Calibration: LLR = {fitted.calibration.scale:.3g} x log-odds "
-            f"{fitted.calibration.offset:+.3g} (scale {one[0]:.3g} to {one[1]:.3g}, offset "
-            f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for synthetic speech like this."
-        )
-    return said
-
-
-def _alarms(fitted: Fitted, wanted: float) -> list[str]:
-    """States the threshold, and how often it is wrong."""
-    found = fitted.threshold
-    low, high = found.per_hour
-    said = [
-        f"{found.calls} human calls, {found.hours:.2f} h: alerts from P(spoof) "
-        f"{found.value:.4g}, which {found.alarms} of them reach.",
-        f"On such calls expect {low:.2g} to {high:.2g} false alarms an hour, and of "
-        f"{found.calls} more calls {found.again[0]} to {found.again[1]} with one (95 %).",
-    ]
-    if high > wanted:
-        said.append(
-            f"This does not prove a rate below {wanted:g} an hour: that takes more human calls."
-        )
-    if fitted.missed is not None and fitted.missed_interval is not None:
-        least, most = fitted.missed_interval
-        said.append(
-            f"Of {fitted.machines} synthetic calls, {fitted.missed:.0%} raise no alert "
-            f"({least:.0%} to {most:.0%}, 95 %)."
-        )
-    return said
 
 
 def _complain(words: str) -> None:

@@ -24,6 +24,6 @@ From the port to the device and back:
                  how it is configured, and where each value came from; `model_choice` has the
                  models and devices, `validation` refuses impossible values
 
-`runtime` holds what the RPCs of one process share. Everything except the device thread and
-the metrics page belongs to one event loop.
+`runtime` holds what the RPCs of one process share, `background` ends the tasks beside them.
+Everything except the device thread and the metrics page belongs to one event loop.
 """

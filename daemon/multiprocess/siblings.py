@@ -1,9 +1,9 @@
 """Sharing of streams between workers, so that a watcher of one sees the streams of all."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 
+from dfd.daemon import background
 from dfd.daemon.multiprocess.channel import ControlChannel
 from dfd.daemon.multiprocess.control import Shown, Watched
 from dfd.daemon.watch.roster import Roster, Watcher
@@ -60,10 +60,7 @@ class Siblings:
 
     async def close(self) -> None:
         """Stops sending."""
-        if self._showing is not None:
-            self._showing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._showing
+        await background.end(self._showing)
 
     def _watched(self, watched: bool) -> None:
         self._running.clear()

@@ -6,12 +6,12 @@ fails alone; the worker is monitored and restarted.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 
+from dfd.daemon import background
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics, Part
 from dfd.daemon.scheduling.batching import DueQueue, Kind, Lane, Outcome, SchedulerOptions, Task
@@ -72,10 +72,7 @@ class Scheduler:
 
     async def stop(self) -> None:
         """Stops the worker; windows that are still waiting are reported as shed."""
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+        await background.end(self._supervisor)
         self._give_up(self._running, WindowStatus.SHED)
         while (task := self._queue.pop()) is not None:
             self._give_up([task], WindowStatus.SHED)

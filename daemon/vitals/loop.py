@@ -1,9 +1,10 @@
 """How busy the event loop is, and what one stream costs it."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
+
+from dfd.daemon import background
 
 _TICK_SECONDS = 0.25
 _SMOOTHING = 0.3
@@ -38,10 +39,7 @@ class LoopLoad:
 
     async def stop(self) -> None:
         """Stops sampling."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await background.end(self._task)
 
     async def _run(self) -> None:
         while True:

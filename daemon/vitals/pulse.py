@@ -5,11 +5,11 @@ settled by a probe window of the daemon's own: if it comes back scored and in ti
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import numpy as np
 
+from dfd.daemon import background
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.streaming.types import WindowStatus
@@ -56,10 +56,7 @@ class Pulse:
 
     async def stop(self) -> None:
         """Stops checking."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await background.end(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -3,9 +3,10 @@
 `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` have their usual meaning. Only the files
 that are needed are fetched; what is in the cache is used without a network.
 
-Files are fetched one by one and not by `snapshot_download`, which takes patterns: which weights are
-needed (one file, the parts that an index names, pickled ones if there are no others) is known only
-on the way.
+Files are fetched one by one and not by `snapshot_download`, for two reasons. It takes patterns,
+while which weights are needed (one file, the parts that an index names, pickled ones if there are
+no others) is known only on the way. And without a network it may return an incomplete folder of
+the cache, while this names the missing file and says how to bring it.
 """
 
 import re
@@ -87,29 +88,28 @@ class _Repo:
 
     def file(self, name: str) -> Path:
         """Fetches a file; returns its path in the cache."""
-        from huggingface_hub import hf_hub_download
-
         try:
-            path = hf_hub_download(
-                self.name, name, revision=self._revision, local_files_only=self.cached_only
-            )
+            return self._fetched(name)
         except Exception as error:
             raise self._explained(name, error) from None
-        return Path(path)
 
     def optional(self, name: str) -> Path | None:
         """Fetches a file that need not exist."""
-        from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
         try:
-            path = hf_hub_download(
-                self.name, name, revision=self._revision, local_files_only=self.cached_only
-            )
+            return self._fetched(name)
         except EntryNotFoundError:
             return None
         except Exception as error:
             raise self._explained(name, error) from None
+
+    def _fetched(self, name: str) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        path = hf_hub_download(
+            self.name, name, revision=self._revision, local_files_only=self.cached_only
+        )
         return Path(path)
 
     def _answers(self) -> bool:
@@ -124,9 +124,7 @@ class _Repo:
             if error.response.status_code < 500:
                 raise self._explained(name, error) from None
             return False
-        except (
-            Exception
-        ):  # exceptions of the underlying HTTP library, which changes with the hub's version
+        except Exception:  # of the HTTP library, which is another one in each release of the hub's
             return False
         return True
 

@@ -1,0 +1,32 @@
+import asyncio
+
+import pytest
+
+from dfd.daemon import background
+
+
+async def test_a_task_has_ended_when_it_is_told_to() -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("ended")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await background.end(task)
+    assert steps == ["ended"]
+    await background.end(task)
+    await background.end(None)
+
+
+async def test_its_fault_is_not_lost() -> None:
+    async def work() -> None:
+        raise ValueError("broken")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    with pytest.raises(ValueError, match="broken"):
+        await background.end(task)
