@@ -16,7 +16,7 @@ CALLS = 4
 
 
 class _Call:
-    """A stream in real time, on a connection of its own, with all that it was told."""
+    """A real-time stream on its own connection, with its responses."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._over = threading.Event()

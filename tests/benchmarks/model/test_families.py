@@ -1,4 +1,4 @@
-"""transformers' families, made small: measured beside transformers, or their own eager form."""
+"""Small models of transformers' families, measured next to transformers or their eager form."""
 
 import json
 from pathlib import Path

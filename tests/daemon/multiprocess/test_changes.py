@@ -139,7 +139,7 @@ def test_processes_that_start_later_take_the_active_model(daemon: SupervisorProc
     assert {tuple(manage(daemon, _ACTION.ACTION_UNSPECIFIED)) for _ in range(5)} == {
         ("better", "", "fake")
     }
-    # also the one beside it
+    # the other one too
     assert manage(daemon, ROLLBACK) == ["fake", "better", ""]
     assert judged(daemon) == {-5.0}
 

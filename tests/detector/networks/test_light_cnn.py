@@ -92,7 +92,7 @@ def test_a_window_too_short_for_the_head_is_refused(tmp_path: Path) -> None:
         tmp_path, LightCnnConfig((Branch((Stage(2, frame_stride=30), Stage(2, frame_taps=4))),))
     )
     (tmp_path / "dfd.json").write_text(json.dumps(CARD))
-    with pytest.raises(UserError, match=r"gives fewer than 93 frames; window_samples has"):
+    with pytest.raises(UserError, match=r"gives fewer than 93 frames; window_samples must"):
         read(tmp_path)
 
 

@@ -68,7 +68,7 @@ def _conv(state: Tensors, name: str, x: Tensor) -> Tensor:
 
 
 def _res2net(state: Tensors, name: str, x: Tensor, dilation: int) -> Tensor:
-    """One Res2Net on (C, T): each column beside the last part goes through the same filter."""
+    """One Res2Net on (C, T): each column goes with the last part through the same filter."""
     y = norm(state, f"{name}.bn1", _conv(state, f"{name}.conv1", x).relu(), 0)
     width = state[f"{name}.convs.0.weight"].shape[0]
     parts = torch.split(y, width, 0)
