@@ -6,7 +6,7 @@ from dfd.daemon.lifecycle import Ending, serve_until_signal
 from dfd.daemon.load import load_model
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.garbage import settle_memory
-from dfd.daemon.scheduling.trio import Loader
+from dfd.daemon.scheduling.model_slots import Loader
 from dfd.daemon.server import LAST_WORDS_SECONDS, Server
 
 

@@ -37,7 +37,7 @@ from dfd.daemon.runtime import DrainPlan, Runtime
 from dfd.daemon.scheduling.contract import ModelSource, ServedModel
 from dfd.daemon.scheduling.lineup import check_lineup, line_up
 from dfd.daemon.scheduling.local import LocalModels
-from dfd.daemon.scheduling.trio import Loader
+from dfd.daemon.scheduling.model_slots import Loader
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.tracing import Tracing
 from dfd.daemon.vitals.capacity import Capacity

@@ -14,9 +14,9 @@ from dfd.bridges.calls import ProtocolError, call_name
 from dfd.bridges.log import logger
 from dfd.bridges.sip import offers
 from dfd.bridges.sip.asked import (
+    accepted_lines,
     body_of,
     caller_of,
-    heard_of,
     labels_of,
     lines_of,
     party_labels,
@@ -180,14 +180,14 @@ class Agent:
         body = body_of(request)
         labels = labels_of(request, user, self.rules.label_headers)
         lines = [] if body.sdp is None else lines_of(body.sdp)
-        heard = heard_of(lines, self.rules.srtp_only) if lines else []
-        labels |= party_labels(body, heard)
+        accepted = accepted_lines(lines, self.rules.srtp_only) if lines else []
+        labels |= party_labels(body, accepted)
         if not lines and self.rules.srtp_only:
             raise RefusedError(488, "a call without an offer, although only SRTP is accepted")
         siprec = body.metadata is not None or "siprec" in request.require
         media = self.owner.open(Incoming(call_name(request.call_id), way, labels, siprec))
         try:
-            sdp = media.change(lines, heard) if lines else media.describe()
+            sdp = media.change(lines, accepted) if lines else media.describe()
         except Exception:
             media.end("no answer")
             raise
@@ -246,9 +246,9 @@ class Agent:
         sdp = b""
         if body.sdp is not None:
             lines = lines_of(body.sdp)
-            heard = heard_of(lines, self.rules.srtp_only, dialog.media.rate_hz)
-            sdp = dialog.media.change(lines, heard)
-            dialog.media.name(party_labels(body, heard))
+            accepted = accepted_lines(lines, self.rules.srtp_only, dialog.media.rate_hz)
+            sdp = dialog.media.change(lines, accepted)
+            dialog.media.name(party_labels(body, accepted))
         elif request.method == "INVITE":
             sdp = dialog.media.describe()
         dialog.offered = body.sdp is None and request.method == "INVITE"

@@ -16,7 +16,7 @@ OFFERED = {0: Codec("PCMU", 8000), 8: Codec("PCMA", 8000)}
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AcceptedLine:
     """An accepted line of the offer.
 
     Attributes:
@@ -46,7 +46,7 @@ def select(
     srtp_only: bool = False,
     rate_hz: int | None = None,
     most: int = MAX_CHANNELS,
-) -> list[Heard]:
+) -> list[AcceptedLine]:
     """Chooses lines and codecs: all accepted lines have one rate, since they become one stream.
 
     Args:
@@ -68,10 +68,10 @@ def select(
     if not usable:
         raise ProtocolError(_why(lines, srtp_only))
     rate = rate_hz or _common_rate([line for _, line, _ in usable])
-    heard: list[Heard] = []
+    accepted: list[AcceptedLine] = []
     for index, line, keys in usable:
         choice = _pick(line, rate)
-        if choice is None or len(heard) >= most:
+        if choice is None or len(accepted) >= most:
             continue
         number, codec = choice
         beside = {
@@ -79,10 +79,10 @@ def select(
             for kind, one in line.codecs.items()
             if not one.is_audio and one.clock_rate_hz == codec.clock_rate_hz
         }
-        heard.append(Heard(index, line, number, codec, {number: codec, **beside}, keys))
-    if not heard:
+        accepted.append(AcceptedLine(index, line, number, codec, {number: codec, **beside}, keys))
+    if not accepted:
         raise ProtocolError(f"no codec of the new offer has the rate of the call, {rate} Hz")
-    return heard
+    return accepted
 
 
 def _common_rate(lines: Sequence[Line]) -> int:
@@ -115,7 +115,7 @@ def _why(lines: Sequence[Line], srtp_only: bool) -> str:
 
 def write(
     lines: Sequence[Line],
-    heard: Mapping[int, tuple[Heard, int]],
+    accepted: Mapping[int, tuple[AcceptedLine, int]],
     host: str,
     session: tuple[int, int],
 ) -> bytes:
@@ -123,7 +123,7 @@ def write(
 
     Args:
         lines: lines of the offer; each has a line in the answer.
-        heard: the accepted lines, by position, with their ports.
+        accepted: the accepted lines, by position, with their ports.
         host: address for media.
         session: number and version of the description.
     """
@@ -136,25 +136,25 @@ def write(
         "t=0 0",
     ]
     for index, line in enumerate(lines):
-        if index not in heard:
+        if index not in accepted:
             formats = " ".join(line.formats) or "0"
             rows.append(f"m={line.kind} 0 {line.protocol} {formats}")
             continue
-        rows += _taken(line, *heard[index])
+        rows += _taken(line, *accepted[index])
     return ("\r\n".join(rows) + "\r\n").encode()
 
 
-def _taken(line: Line, heard: Heard, port: int) -> list[str]:
-    numbers = " ".join(map(str, heard.codecs))
+def _taken(line: Line, accepted: AcceptedLine, port: int) -> list[str]:
+    numbers = " ".join(map(str, accepted.codecs))
     rows = [f"m={line.kind} {port} {line.protocol} {numbers}"]
-    for number, codec in heard.codecs.items():
+    for number, codec in accepted.codecs.items():
         rows.append(f"a=rtpmap:{number} {_written(codec)}")
         if codec.name == "TELEPHONE-EVENT":
             rows.append(f"a=fmtp:{number} 0-15")
     if line.label:
         rows.append(f"a=label:{line.label}")
-    if heard.keys is not None:
-        rows.append(f"a=crypto:{heard.keys.answer()}")
+    if accepted.keys is not None:
+        rows.append(f"a=crypto:{accepted.keys.answer()}")
     if line.rtcp_mux:
         rows.append("a=rtcp-mux")
     rows.append("a=recvonly" if line.sends else "a=inactive")
@@ -164,8 +164,8 @@ def _taken(line: Line, heard: Heard, port: int) -> list[str]:
 def offer(port: int, host: str, session: tuple[int, int]) -> bytes:
     """Makes the offer to a peer that makes none itself."""
     line = Line("audio", port, "RTP/AVP", ("0", "8"), codecs=OFFERED)
-    heard = Heard(0, line, 0, OFFERED[0], OFFERED, None)
-    return write([line], {0: (heard, port)}, host, session)
+    accepted = AcceptedLine(0, line, 0, OFFERED[0], OFFERED, None)
+    return write([line], {0: (accepted, port)}, host, session)
 
 
 def _written(codec: Codec) -> str:

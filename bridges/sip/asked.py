@@ -41,9 +41,9 @@ def lines_of(sdp: str) -> list[offers.Line]:
         raise RefusedError(400, str(error)) from None
 
 
-def heard_of(
+def accepted_lines(
     lines: list[offers.Line], srtp_only: bool, rate_hz: int | None = None
-) -> list[answers.Heard]:
+) -> list[answers.AcceptedLine]:
     """Selects what to accept of an offer.
 
     Raises:
@@ -56,7 +56,7 @@ def heard_of(
         raise RefusedError(488, str(error), headers=warning) from None
 
 
-def party_labels(body: Bodies, heard: list[answers.Heard]) -> Mapping[str, str]:
+def party_labels(body: Bodies, accepted: list[answers.AcceptedLine]) -> Mapping[str, str]:
     """Makes labels from SIPREC metadata: who is on which channel.
 
     Raises:
@@ -69,7 +69,7 @@ def party_labels(body: Bodies, heard: list[answers.Heard]) -> Mapping[str, str]:
     except ProtocolError as error:
         raise RefusedError(400, str(error)) from None
     labels = {"siprec_session": told.session_id} if told.session_id else {}
-    for channel, one in enumerate(heard):
+    for channel, one in enumerate(accepted):
         party = told.parties.get(one.line.label)
         if party is not None:
             labels[f"channel_{channel}"] = str(party)

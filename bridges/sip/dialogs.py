@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sipmessage import URI, CSeq, Request, Via
 
-from dfd.bridges.sip.answers import Heard
+from dfd.bridges.sip.answers import AcceptedLine
 from dfd.bridges.sip.messages import new_tag
 from dfd.bridges.sip.offers import Line
 from dfd.bridges.sip.transactions import Transaction
@@ -63,7 +63,7 @@ class Media(Protocol):
 
     rate_hz: int | None
 
-    def change(self, lines: Sequence[Line], heard: Sequence[Heard]) -> bytes:
+    def change(self, lines: Sequence[Line], accepted: Sequence[AcceptedLine]) -> bytes:
         """Handles an offer; returns the answer.
 
         Raises:

@@ -16,7 +16,7 @@ from dfd.bridges.rtp import rtcp
 from dfd.bridges.rtp.packets import is_rtcp, parse
 from dfd.bridges.rtp.tally import Tally
 from dfd.bridges.sip import answers
-from dfd.bridges.sip.answers import Heard, audio_rate
+from dfd.bridges.sip.answers import AcceptedLine, audio_rate
 from dfd.bridges.sip.dialogs import Incoming, RefusedError
 from dfd.bridges.sip.offers import Line
 from dfd.bridges.sip.peers import Network, within
@@ -39,7 +39,7 @@ class _Line:
     codecs: dict[int, Codec]
     channel: int = 0
     port: PortPair | None = None
-    heard: Heard | None = None
+    accepted: AcceptedLine | None = None
     unprotector: Unprotector | None = None
     source: tuple[str, int] | None = None
     when: float = 0.0
@@ -107,20 +107,20 @@ class CallMedia:
         """Whether the peer has put the call on hold."""
         return bool(self._lines) and all(line.held for line in self._lines.values())
 
-    def change(self, lines: Sequence[Line], heard: Sequence[Heard]) -> bytes:
+    def change(self, lines: Sequence[Line], accepted: Sequence[AcceptedLine]) -> bytes:
         """Handles an offer; returns the answer."""
-        taken = {one.index: self._take(one) for one in heard}
+        taken = {one.index: self._take(one) for one in accepted}
         for index, line in self._lines.items():
             line.held = index not in taken or not lines[index].sends
         watched = self._watched
         if watched is None or any(line.channel < 0 for line in taken.values()):
-            self._watch(heard)
+            self._watch(accepted)
         self._version += 1
         self._said = answers.write(
             lines,
             {
                 one.index: (one, line.port.number)
-                for one in heard
+                for one in accepted
                 if (line := taken[one.index]).port is not None
             },
             self.place.address,
@@ -190,24 +190,27 @@ class CallMedia:
     def _began(self) -> bool:
         return self._watched is not None and self._watched.began
 
-    def _take(self, heard: Heard) -> _Line:
+    def _take(self, accepted: AcceptedLine) -> _Line:
         """Makes the line for an accepted one, with its port."""
-        rate = audio_rate(heard.codec)
-        line = self._lines.get(heard.index)
+        rate = audio_rate(accepted.codec)
+        line = self._lines.get(accepted.index)
         if line is None:
-            line = _Line(heard.index, {}, channel=-1, port=self._port(heard.index))
-            self._lines[heard.index] = line
+            line = _Line(accepted.index, {}, channel=-1, port=self._port(accepted.index))
+            self._lines[accepted.index] = line
         self.rate_hz = rate
         line.codecs.clear()
-        line.codecs.update(heard.codecs)
-        old, line.heard = line.heard, heard
-        if heard.keys is None:
+        line.codecs.update(accepted.codecs)
+        old, line.accepted = line.accepted, accepted
+        if accepted.keys is None:
             line.unprotector = None
-        elif line.unprotector is None or line.unprotector.keys.key != heard.keys.key:
-            line.unprotector = Unprotector(heard.keys)
-        if old is None or (old.line.host, old.line.port) != (heard.line.host, heard.line.port):
+        elif line.unprotector is None or line.unprotector.keys.key != accepted.keys.key:
+            line.unprotector = Unprotector(accepted.keys)
+        if old is None or (old.line.host, old.line.port) != (
+            accepted.line.host,
+            accepted.line.port,
+        ):
             line.source = None
-        self._sources.add(heard.line.host or "")
+        self._sources.add(accepted.line.host or "")
         return line
 
     def _port(self, index: int) -> PortPair:
@@ -221,11 +224,11 @@ class CallMedia:
             )
         return pair
 
-    def _watch(self, heard: Sequence[Heard]) -> None:
+    def _watch(self, accepted: Sequence[AcceptedLine]) -> None:
         """Begins a stream, or another one if lines were added to a call."""
         if self._watched is not None:
             self.call.handle(self._watched.end("another line"))
-        self._start([self._lines[one.index] for one in heard])
+        self._start([self._lines[one.index] for one in accepted])
 
     def _start(self, lines: Sequence[_Line]) -> None:
         assert self.rate_hz is not None

@@ -59,8 +59,8 @@ class Line:
     def usable(self) -> bool:
         """Whether it can be accepted at all, apart from keys."""
         known = self.protocol in ("RTP/AVP", "RTP/AVPF") or (self.secure and bool(self.cryptos))
-        heard = any(codec.is_audio for codec in self.codecs.values())
-        return self.kind == "audio" and self.port > 0 and known and heard
+        audio = any(codec.is_audio for codec in self.codecs.values())
+        return self.kind == "audio" and self.port > 0 and known and audio
 
 
 def parse(text: str) -> list[Line]:

@@ -16,7 +16,7 @@ from dfd.daemon.logs import log
 from dfd.daemon.multiprocess.control import Manage, Managed, Sources, Standing, Step, Stepped, Verb
 from dfd.daemon.multiprocess.process import Process
 from dfd.daemon.options import ServeOptions
-from dfd.daemon.scheduling.trio import NOTHING_BEFORE, NOTHING_LOADED
+from dfd.daemon.scheduling.model_slots import NOTHING_BEFORE, NOTHING_LOADED
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 

@@ -15,7 +15,7 @@ from dfd.daemon.multiprocess.channel import ControlChannel
 from dfd.daemon.multiprocess.control import Begin
 from dfd.daemon.multiprocess.ledger import SharedLedger
 from dfd.daemon.multiprocess.memory import SharedCounts
-from dfd.daemon.scheduling.trio import Loader
+from dfd.daemon.scheduling.model_slots import Loader
 
 
 def main() -> None:

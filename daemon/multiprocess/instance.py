@@ -28,8 +28,8 @@ from dfd.daemon.multiprocess.steps import Steps
 from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.scheduling.garbage import settle_memory
 from dfd.daemon.scheduling.local import LocalModel
+from dfd.daemon.scheduling.model_slots import Loader, options_beside
 from dfd.daemon.scheduling.scheduler import Scheduler
-from dfd.daemon.scheduling.trio import Loader, options_beside
 from dfd.daemon.tracing import Tracing
 from dfd.errors import UserError
 from dfd.streaming.types import WindowStatus

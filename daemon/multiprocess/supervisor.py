@@ -99,7 +99,7 @@ class Supervisor:
         check_lineup(options, specs[:: len(options.devices)])
         self._changes.start(specs[:: len(options.devices)])
         self._started = True
-        self._until_end(keep_watch(self._at_work, options.watchdog_seconds), "watchdog")
+        self._until_end(keep_watch(self._responsive, options.watchdog_seconds), "watchdog")
         for worker in self._all("worker"):
             self._changes.greet(worker)
             for instance in self._all("instance"):
@@ -161,7 +161,7 @@ class Supervisor:
     def _all(self, role: str) -> list[Process]:
         return [p for p in self._processes.values() if p.role == role]
 
-    def _at_work(self) -> list[Process]:
+    def _responsive(self) -> list[Process]:
         """Returns the processes that can answer at once; loading a model may block its process."""
         return [p for p in self._processes.values() if p.serving or p.spec is not None]
 
@@ -191,7 +191,7 @@ class Supervisor:
         """Hears a process to its end, and starts another in its place."""
         try:
             while (got := await one.control.receive()) is not None:
-                self._hear(one, got[0])
+                self._handle(one, got[0])
             status = await one.process.wait()
         finally:
             one.kill()
@@ -208,7 +208,7 @@ class Supervisor:
         await asyncio.sleep(self._delays.after(one, self._loop.time()))
         await self._spawn(one.role, one.index)
 
-    def _hear(self, one: Process, message: control.ControlMessage) -> None:
+    def _handle(self, one: Process, message: control.ControlMessage) -> None:
         one.unanswered = 0
         if isinstance(message, control.Warm):
             one.spec = message.spec

@@ -11,15 +11,15 @@ from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.batching import SchedulerOptions
 from dfd.daemon.scheduling.contract import ServedModel
 from dfd.daemon.scheduling.device import DeviceThread
-from dfd.daemon.scheduling.scheduler import Scheduler
-from dfd.daemon.scheduling.trio import (
+from dfd.daemon.scheduling.model_slots import (
     NOTHING_BEFORE,
     NOTHING_LOADED,
     Loaded,
     Loader,
-    Trio,
+    ModelSlots,
     load_beside,
 )
+from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
@@ -54,8 +54,8 @@ class LocalModel:
         self._on_hung = on_hung or self._reload_soon
         self._reloading: asyncio.Task[None] | None = None
         self._scheduler: Scheduler | None = None
-        self._trio: Trio | None = None
-        self._before: Trio | None = None
+        self._slots: ModelSlots | None = None
+        self._before: ModelSlots | None = None
         self.on_change: Callable[[ModelSpec], None] = lambda _: None
 
     @property
@@ -65,9 +65,9 @@ class LocalModel:
         return self._scheduler
 
     @property
-    def _now(self) -> Trio:
-        assert self._trio is not None
-        return self._trio
+    def _now(self) -> ModelSlots:
+        assert self._slots is not None
+        return self._slots
 
     async def start(self) -> ServedModel:
         """Loads the model and starts the scheduler.
@@ -78,7 +78,7 @@ class LocalModel:
         options = self._options
         detector = await self._device.run(lambda: self._load(options))
         spec = detector.spec
-        self._trio = Trio(Loaded(detector, self._device, options))
+        self._slots = ModelSlots(Loaded(detector, self._device, options))
         self._scheduler = scheduler = Scheduler(
             detector,
             SchedulerOptions(
@@ -112,7 +112,7 @@ class LocalModel:
             return
         self._metrics.scheduler_restarts.inc()
         self.scheduler.switch_to(detector, device).close()
-        self._trio = replace(self._now, active=Loaded(detector, device, hung.options))
+        self._slots = replace(self._now, active=Loaded(detector, device, hung.options))
         log(logging.WARNING, "model reloaded")
 
     @property
@@ -175,7 +175,7 @@ class LocalModel:
         now = self._now
         if now.waiting is None:
             raise UserError(NOTHING_LOADED)
-        self._change(Trio(now.waiting, None, now.active))
+        self._change(ModelSlots(now.waiting, None, now.active))
 
     def try_roll_back(self) -> None:
         """Switches back to the previous model; the one that it replaces can be activated again.
@@ -186,7 +186,7 @@ class LocalModel:
         now = self._now
         if now.previous is None:
             raise UserError(NOTHING_BEFORE)
-        self._change(Trio(now.previous, now.active, None))
+        self._change(ModelSlots(now.previous, now.active, None))
 
     async def restore(self, waiting: str | None, previous: str | None) -> None:
         """Loads what lay beside the model in a process that this one takes the place of.
@@ -195,9 +195,9 @@ class LocalModel:
             UserError: as `try_load`.
         """
         if previous is not None:
-            self._trio = replace(self._now, previous=await self._load_beside(previous))
+            self._slots = replace(self._now, previous=await self._load_beside(previous))
         if waiting is not None:
-            self._trio = replace(self._now, waiting=await self._load_beside(waiting))
+            self._slots = replace(self._now, waiting=await self._load_beside(waiting))
 
     def keep(self) -> None:
         """Confirms the last change, and releases the model that it made needless."""
@@ -208,13 +208,13 @@ class LocalModel:
     def undo(self) -> None:
         """Takes the last change back, unless it was confirmed."""
         if self._before is not None:
-            tried, self._trio, self._before = self._now, self._before, None
-            self._switch(tried.active, self._trio.active)
-            self._release(tried, self._trio)
+            tried, self._slots, self._before = self._now, self._before, None
+            self._switch(tried.active, self._slots.active)
+            self._release(tried, self._slots)
 
-    def _change(self, to: Trio) -> None:
+    def _change(self, to: ModelSlots) -> None:
         self.keep()
-        self._before, self._trio = self._now, to
+        self._before, self._slots = self._now, to
         self._switch(self._before.active, to.active)
 
     def _switch(self, old: Loaded, new: Loaded) -> None:
@@ -224,7 +224,7 @@ class LocalModel:
             old.device = self.scheduler.switch_to(new.detector, new.device, buckets)
 
     @staticmethod
-    def _release(old: Trio, new: Trio) -> None:
+    def _release(old: ModelSlots, new: ModelSlots) -> None:
         """Closes the models that are no longer among those to be kept warm."""
         for one in old.all:
             if all(one is not other for other in new.all):
@@ -239,10 +239,10 @@ class LocalModel:
             self._reloading.cancel()
         self.keep()
         device = self._device
-        if self._trio is not None:
-            device = self._trio.active.device
-            for one in self._trio.all:
-                if one is not self._trio.active:
+        if self._slots is not None:
+            device = self._slots.active.device
+            for one in self._slots.all:
+                if one is not self._slots.active:
                     one.device.close()
         if self._scheduler is not None:
             await self._scheduler.stop()

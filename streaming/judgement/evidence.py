@@ -28,7 +28,7 @@ _EMPTY = PoolState()
 _NOTHING = EvidenceState((), _EMPTY, 0.0, 0, 0, None, None, None)
 
 
-class Heard(Protocol):
+class WindowSpan(Protocol):
     """What evidence needs to know about a window."""
 
     @property
@@ -193,7 +193,7 @@ class Evidence:
         count = self._windows or self._provisional_windows
         return self._probability_sum / count if count else None
 
-    def add(self, window: Heard, spoof_llr: float) -> Score:
+    def add(self, window: WindowSpan, spoof_llr: float) -> Score:
         """Adds the LLR of the track's next scored window; returns the window's own score."""
         score = Score(spoof_llr, window.speech_seconds)
         if window.provisional:

@@ -7,7 +7,7 @@ import pytest
 from sipmessage import Message, Request, Response
 
 from dfd.bridges.sip.agent import Agent, AgentRules
-from dfd.bridges.sip.answers import Heard, write
+from dfd.bridges.sip.answers import AcceptedLine, write
 from dfd.bridges.sip.dialogs import Incoming, RefusedError
 from dfd.bridges.sip.messages import parse
 from dfd.bridges.sip.offers import Line
@@ -24,9 +24,9 @@ class FakeMedia:
     answers: int = 0
     ended: str = ""
 
-    def change(self, lines: Sequence[Line], heard: Sequence[Heard]) -> bytes:
+    def change(self, lines: Sequence[Line], accepted: Sequence[AcceptedLine]) -> bytes:
         self.changes.append([one.direction for one in lines])
-        return write(lines, {one.index: (one, 30000) for one in heard}, "127.0.0.1", (1, 1))
+        return write(lines, {one.index: (one, 30000) for one in accepted}, "127.0.0.1", (1, 1))
 
     def describe(self) -> bytes:
         return b"v=0\r\nm=audio 30000 RTP/AVP 0 8\r\n"

@@ -26,7 +26,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Trio:
+class ModelSlots:
     """The models that are warm: the one that scores, and what it can be replaced with."""
 
     active: Loaded
@@ -93,6 +93,6 @@ def _check_fits(detector: LoadedModel, spec: ModelSpec) -> None:
     new = detector.spec
     if (new.sample_rate_hz, new.window_samples) != (spec.sample_rate_hz, spec.window_samples):
         raise UserError(
-            f"{new.name} hears {new.window_samples} samples at {new.sample_rate_hz} Hz, and streams"
+            f"{new.name} takes {new.window_samples} samples at {new.sample_rate_hz} Hz, and streams"
             f" are cut for {spec.window_samples} at {spec.sample_rate_hz} Hz: restart with it"
         )
