@@ -27,6 +27,7 @@ def compile_first_good(
     *,
     tolerance: float,
     keep: bool,
+    measured: bool = False,
     threads: int | None = None,
 ) -> tuple[str, Compiled]:
     """Compiles for the first precision that scores synthetic signals as float32 does.
@@ -38,6 +39,7 @@ def compile_first_good(
         engine: the engine that runs it.
         tolerance: largest accepted difference in probability.
         keep: whether the one precision was requested: if it differs more, only warn.
+        measured: whether int8 was compared by the model's maker, and need not be here.
         threads: number of threads, for an engine that has its own.
 
     Returns:
@@ -47,10 +49,9 @@ def compile_first_good(
         UserError: if the one precision gives no finite score.
     """
     network = checkpoint.network
-    if wanted == (FP32,):
-        return FP32, compile_network(
-            network, _target(checkpoint, device, FP32, threads=threads), engine
-        )
+    if wanted == (FP32,) or (wanted == (INT8,) and measured):
+        target = _target(checkpoint, device, wanted[0], threads=threads)
+        return wanted[0], compile_network(network, target, engine)
     network.to(device)
     reference = probabilities(network, checkpoint, device)
     attempts = [(name, whole) for name in wanted for whole in _forms(name)]

@@ -185,8 +185,9 @@ def load_detector(
     Args:
         model: as for `read_checkpoint`: `bundled`, a folder, a checkpoint file or a hub id.
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` (half precision if the hardware benefits), `fp32`, `bf16`, `fp16`, or
-            `int8` on CPUs with 8-bit instructions.
+        precision: `auto` (half precision if the hardware benefits, int8 if the model's card says
+            that it was measured), `fp32`, `bf16`, `fp16`, or `int8` on CPUs with 8-bit
+            instructions.
         batch_buckets: batch sizes to prepare; None means 1 to 64 on a GPU, and on a CPU 1 to 16, 4
             or 2, depending on the size of the network.
         threads: torch's CPU threads, for the whole process; None leaves torch's choice.
@@ -209,6 +210,10 @@ def load_detector(
         batch_buckets = check_buckets(batch_buckets)
     checkpoint = read_checkpoint(model, overrides)
     wanted = tuple(name for name in wanted if runs_in(checkpoint.network, name))
+    measured = checkpoint.card.int8 and precisions.has_int8(place_on)
+    if precision == precisions.AUTO and measured and engines.runs(runner, precisions.INT8):
+        # its maker has compared the two, on more than synthetic signals
+        wanted = (precisions.INT8,)
     if not wanted:
         raise UserError(
             f"{model} runs in fp32 only, because of its layout, {checkpoint.layout}: "
@@ -232,6 +237,7 @@ def load_detector(
         runner,
         tolerance=tolerance,
         keep=precision != precisions.AUTO,
+        measured=measured,
         threads=threads,
     )
     if chosen != wanted[0]:

@@ -32,6 +32,7 @@ KEYS = frozenset(
         "error_rates",
         "calibrated_on",
         "fusion",
+        "int8",
     }
 )
 
@@ -62,7 +63,8 @@ class ModelCard:
     """A model's own window, calibration and thresholds; `ModelSpec` describes each field.
 
     `spoof_label` is the output that means spoof, by label or number; None if the card leaves it to
-    the model's other files. `text` is the card for people, in Markdown.
+    the model's other files. `text` is the card for people, in Markdown. `int8` says that its
+    figures were measured in int8 too; `auto` then uses it on CPUs that have instructions for it.
     """
 
     name: str
@@ -83,6 +85,7 @@ class ModelCard:
     error_rates: ErrorRates | None = None
     text: str = ""
     fusion: FusionSpec | None = None
+    int8: bool = False
 
 
 def card_path(weights: Path) -> Path:
@@ -157,6 +160,7 @@ def read_card(
         error_rates=_error_rates(fields),
         text=_text(folder),
         fusion=_fusion(fields, overrides),
+        int8=fields.flag("int8", False),
     )
 
 

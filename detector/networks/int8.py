@@ -25,6 +25,7 @@ from dfd.detector.networks.frames import (
     FrameLayer,
     Position,
 )
+from dfd.detector.networks.light_cnn import LightCnn
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.errors import UserError
 
@@ -32,7 +33,7 @@ from dfd.errors import UserError
 _HEADROOM = 1.1
 # Positions of a convolution that are computed together: they fit in a core's cache.
 _CHUNK = 200
-_LEVELS = 255
+LEVELS = 255
 # Added to a float32, it leaves the rounded value in the lowest bits: 1.5 * 2**23.
 _ROUNDING = 12_582_912.0
 # The code of zero in the input of a convolution. The input comes from a GELU, which is never below
@@ -51,8 +52,8 @@ class Grid:
     def over(cls, lowest: float, highest: float) -> "Grid":
         """Returns a grid that covers a range, and represents zero exactly."""
         low, high = min(lowest, 0.0) * _HEADROOM, max(highest, 0.0) * _HEADROOM
-        scale = max((high - low) / _LEVELS, 1e-12)
-        return cls(scale, min(_LEVELS, max(0, round(-low / scale))))
+        scale = max((high - low) / LEVELS, 1e-12)
+        return cls(scale, min(LEVELS, max(0, round(-low / scale))))
 
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +132,7 @@ class QuantizedConvStep(nn.Module):
         self.normed = step.normed
         self.outputs = step.dense.weight.size(0)
         self.zero = _CONV_ZERO
-        self.span = _LEVELS - _CONV_ZERO
+        self.span = LEVELS - _CONV_ZERO
         self.chunk = _CHUNK
 
     def forward(self, x: Tensor) -> Tensor:
@@ -214,7 +215,7 @@ class QuantizedPosition(nn.Module):
         return nn.functional.gelu(y.transpose(1, 2))
 
 
-def to_grid(x: Tensor, scale: float, zero: int, top: int = _LEVELS) -> Tensor:
+def to_grid(x: Tensor, scale: float, zero: int, top: int = LEVELS) -> Tensor:
     """Converts float32 to uint8 codes from 0 to `top`."""
     return rounded((x * (1.0 / scale)).clamp_(float(-zero), float(top - zero)), zero)
 
@@ -239,13 +240,16 @@ def quantize(
         extractor: whether the convolutions after the first are included.
 
     Raises:
-        UserError: if there is nothing to replace.
+        UserError: if there is nothing to replace, and no light CNN, which has convolutions of
+            its own to replace (`light_cnn_int8`).
     """
+    if not any(isinstance(module, (Dense, Position)) for module in network.modules()):
+        if isinstance(network.head, LightCnn):
+            return network
+        raise UserError("this model cannot run in int8: use --precision auto or fp32")
     with _watched(network) as ranges, torch.inference_mode():
         for window in windows:
             network(torch.from_numpy(window[None]), None)
-    if not ranges:
-        raise UserError("this model cannot run in int8: use --precision auto or fp32")
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
     convolutions: Any = network.feature_extractor
     if extractor and isinstance(convolutions, FrameExtractor):

@@ -183,7 +183,7 @@ class BranchLayers(nn.Module):
         self.stages = nn.ModuleList()
         maps = 1
         for stage in branch.stages:
-            self.stages.append(_StageLayer(stage, maps))
+            self.stages.append(StageLayer(stage, maps))
             maps = stage.maps
         self.by_frame = branch.pooling == STATISTICS
         # TorchScript reads attributes, not globals
@@ -227,7 +227,9 @@ class BranchLayers(nn.Module):
         return logits
 
 
-class _StageLayer(nn.Module):
+class StageLayer(nn.Module):
+    """One stage."""
+
     def __init__(self, stage: Stage, maps: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
@@ -245,6 +247,7 @@ class _StageLayer(nn.Module):
         self.feature_pool = stage.feature_pool
 
     def forward(self, x: Tensor) -> Tensor:
+        """Takes (B, C, T, F), maps last in memory, to (B, C', T', F'), likewise."""
         x = self.conv(x)
         x = largest(x, self.frame_pool, 2)
         x = largest(x, self.feature_pool, 3)

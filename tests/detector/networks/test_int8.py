@@ -4,11 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from dfd.detector import load_detector
 from dfd.detector import precision as precisions
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.int8 import Grid, QuantizedConvStep, QuantizedDense, quantize, rounded
+from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
 from tests.detector.conftest import WINDOW, MakeFolder, needs_int8, scoring_network
@@ -63,10 +66,21 @@ def test_an_int8_network_scores_nearly_as_before(
     np.testing.assert_allclose(scores[:7], expected[:7], atol=0.06)
 
 
+class _Mean(nn.Module):
+    def measure(self, states: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+        return states.mean(dim=1)
+
+    def judge(self, sums: torch.Tensor) -> torch.Tensor:
+        return sums.mean(dim=1)[:, :2]
+
+
 @needs_int8
 def test_a_model_that_cannot_run_in_int8_is_refused() -> None:
+    network = read_checkpoint("bundled").network
+    assert isinstance(network, ScoringNetwork)
+    network.head = _Mean()
     with pytest.raises(UserError, match="cannot run in int8"):
-        load_detector(precision="int8", warm=False)
+        quantize(lay_out(network), probe_signals(WINDOW, 16_000)[0])
 
 
 def test_int8_is_refused_without_instructions(

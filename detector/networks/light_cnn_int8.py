@@ -1,0 +1,152 @@
+"""A light CNN with its convolutions in 8-bit integers, for CPUs that have them.
+
+Weights are symmetric with a scale for each map; what goes into a convolution is 8 bits without sign
+on one grid, which was seen when the network ran on sample windows. The first convolution, which
+sees the spectrogram, stays in float32, as do pooling, the statistics over frames and the layers
+behind them. A convolution over one place is a product, which applies GELU and writes the next
+convolution's 8-bit input at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dfd.detector.networks.int8 import LEVELS, Grid, quantize_weight
+from dfd.detector.networks.light_cnn import LightCnn, StageLayer, largest
+from dfd.detector.networks.scoring import ScoringNetwork
+
+
+class QuantizedStage(nn.Module):
+    """Stands for `StageLayer`; takes float32 or, already on its grid, uint8.
+
+    Args:
+        stage: what it stands for.
+        grid: of the input.
+        output: of the output, which then is uint8; None gives float32. Only where the stage is a
+            product: convolution over one place, and no pooling.
+    """
+
+    def __init__(self, stage: StageLayer, grid: Grid, output: Grid | None) -> None:
+        super().__init__()
+        conv = stage.conv
+        assert conv.bias is not None
+        codes, scale = quantize_weight(conv.weight)
+        self.strides, self.padding = list(conv.stride), list(conv.padding)
+        self.packed = torch.ops.onednn.qconv_prepack(
+            codes, scale, grid.scale, grid.zero, self.strides, self.padding, [1, 1], 1, None
+        )
+        self.packed_product = torch.ops.onednn.qlinear_prepack(codes.flatten(1), None)
+        self.register_buffer("weight_scale", scale)
+        self.register_buffer("weight_zero", torch.zeros(len(scale), dtype=torch.int32))
+        self.register_buffer("bias", conv.bias.detach().float())
+        self.scale, self.zero = grid.scale, grid.zero
+        # what is cut off to a whole number is half above it
+        self.register_buffer("shift", torch.tensor(grid.zero + 0.5))
+        self.inverse, self.top = 1.0 / grid.scale, float(LEVELS)
+        self.product = is_product(stage)
+        self.out_scale = 1.0 if output is None else output.scale
+        self.out_zero = 0 if output is None else output.zero
+        self.out_dtype = torch.float32 if output is None else torch.uint8
+        self.frame_pool = stage.frame_pool
+        self.feature_pool = stage.feature_pool
+
+    weight_scale: Tensor
+    weight_zero: Tensor
+    bias: Tensor
+    shift: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes (B, C, T, F), maps last in memory, to (B, C', T', F'), likewise."""
+        # as it lies in memory
+        x = x.permute(0, 2, 3, 1)
+        if x.dtype != torch.uint8:
+            x = torch.add(self.shift, x, alpha=self.inverse).clamp_(0.0, self.top)
+            # twice as fast as straight to eight bits
+            x = x.to(torch.int32).to(torch.uint8)
+        if self.product:
+            made: Tensor = torch.ops.onednn.qlinear_pointwise(
+                x,
+                self.scale,
+                self.zero,
+                self.packed_product,
+                self.weight_scale,
+                self.weight_zero,
+                self.bias,
+                self.out_scale,
+                self.out_zero,
+                self.out_dtype,
+                "gelu",
+                [],
+                "none",
+            )
+            return made.permute(0, 3, 1, 2)
+        y: Tensor = torch.ops.onednn.qconv2d_pointwise(
+            x.permute(0, 3, 1, 2),
+            self.scale,
+            self.zero,
+            self.packed,
+            self.weight_scale,
+            self.weight_zero,
+            self.bias,
+            self.strides,
+            self.padding,
+            [1, 1],
+            1,
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "",
+        )
+        y = largest(largest(y, self.frame_pool, 2), self.feature_pool, 3)
+        return nn.functional.gelu(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def is_product(stage: StageLayer) -> bool:
+    """Whether a stage is a matrix product and GELU, place by place."""
+    one_place = stage.conv.kernel_size == (1, 1) and stage.conv.stride == (1, 1)
+    return one_place and stage.frame_pool == stage.feature_pool == 1
+
+
+def quantize_light_cnn(network: ScoringNetwork, windows: NDArray[np.float32]) -> None:
+    """Replaces the convolutions of a light CNN behind the first of each branch by 8-bit ones.
+
+    Args:
+        network: on the CPU, in float32; its head, a `LightCnn`, is changed.
+        windows: float32 (B, N), sample windows that show the ranges.
+    """
+    head: Any = network.head
+    assert isinstance(head, LightCnn)
+    with _watched(head) as ranges, torch.inference_mode():
+        for window in windows:
+            network(torch.from_numpy(window[None]), None)
+    for branch in head.branches:
+        stages = list(branch.stages)
+        grids = [Grid.over(*ranges[stage]) for stage in stages]
+        for index in range(1, len(stages)):
+            last = index + 1 == len(stages)
+            output = None if last or not is_product(stages[index]) else grids[index + 1]
+            branch.stages[index] = QuantizedStage(stages[index], grids[index], output)
+
+
+@contextmanager
+def _watched(head: nn.Module) -> Iterator[dict[nn.Module, tuple[float, float]]]:
+    """Lowest and highest input of every stage while the context lasts."""
+    ranges: dict[nn.Module, tuple[float, float]] = {}
+
+    def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        low, high = (float(value) for value in torch.aminmax(inputs[0]))
+        seen = ranges.get(module, (low, high))
+        ranges[module] = (min(low, seen[0]), max(high, seen[1]))
+
+    with ExitStack() as hooks:
+        for module in head.modules():
+            if isinstance(module, StageLayer):
+                hooks.callback(module.register_forward_pre_hook(watch).remove)
+        yield ranges
