@@ -243,7 +243,10 @@ def quantize(
         UserError: if there is nothing to replace, and no light CNN, which has convolutions of
             its own to replace (`light_cnn_int8`).
     """
-    if not any(isinstance(module, (Dense, Position)) for module in network.modules()):
+    transformer: Any = network.transformer
+    convolutions: Any = network.feature_extractor
+    convolves = isinstance(convolutions, FrameExtractor)
+    if not (convolves or transformer.adds_position or len(transformer.layers)):
         if isinstance(network.head, LightCnn):
             return network
         raise UserError("this model cannot run in int8: use --precision auto or fp32")
@@ -251,11 +254,9 @@ def quantize(
         for window in windows:
             network(torch.from_numpy(window[None]), None)
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
-    convolutions: Any = network.feature_extractor
-    if extractor and isinstance(convolutions, FrameExtractor):
+    if extractor and convolves:
         steps: Any = convolutions.steps
         convolutions.steps = nn.ModuleList(QuantizedConvStep(step) for step in steps)
-    transformer: Any = network.transformer
     if transformer.adds_position:
         transformer.pos_conv_embed = QuantizedPosition(
             transformer.pos_conv_embed, grids[transformer.pos_conv_embed]
