@@ -107,30 +107,31 @@ def test_only_the_first_convolution_of_a_branch_is_left(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the bundled model, whose card says nothing of int8."""
+    """A copy of the bundled model, whose card says that it was measured in int8."""
     copied = tmp_path / "model"
     shutil.copytree(bundled_folder(), copied)
     card = json.loads((copied / "dfd.json").read_text())
-    del card["int8"]
-    (copied / "dfd.json").write_text(json.dumps(card))
+    (copied / "dfd.json").write_text(json.dumps({**card, "int8": True}))
     return copied
 
 
 @needs_int8
 def test_auto_takes_int8_where_the_card_says_that_it_was_measured(folder: Path) -> None:
-    assert load_detector(device="cpu", warm=False).spec.precision == "int8"
-    assert load_detector(str(folder), device="cpu", warm=False).spec.precision != "int8"
+    assert load_detector(str(folder), device="cpu", warm=False).spec.precision == "int8"
+    assert load_detector(device="cpu", warm=False).spec.precision != "int8"
 
 
 def test_auto_takes_fp32_where_the_cpu_has_no_instructions(
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "cpu_flags", frozenset)
-    assert load_detector(device="cpu", warm=False).spec.precision == "fp32"
+    assert load_detector(str(folder), device="cpu", warm=False).spec.precision == "fp32"
 
 
-def test_an_engine_without_int8_runs_fp32() -> None:
+def test_an_engine_without_int8_runs_fp32(folder: Path) -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'dfd[onnx]'")
     pytest.importorskip("onnx", reason="pip install 'dfd[onnx]'")
-    detector = load_detector(device="cpu", engine="onnx", batch_buckets=(1,), warm=False)
+    detector = load_detector(
+        str(folder), device="cpu", engine="onnx", batch_buckets=(1,), warm=False
+    )
     assert detector.spec.precision != "int8"
