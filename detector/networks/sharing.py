@@ -192,7 +192,7 @@ class SharedHops:
             else:
                 missing.setdefault(key, row)
         if missing:
-            unheard = hops[list(missing.values())].split(_HOPS_AT_ONCE)
+            unheard = torch.split(hops[list(missing.values())], _HOPS_AT_ONCE)
             made = torch.cat([self._compiled.measure(some, None) for some in unheard])
             self._cache.update(zip(missing, made.unbind(0), strict=True))
         parts: dict[int, Tensor] = {}
