@@ -144,12 +144,12 @@ def refusal(place: str, *more: str, name: str = "bundled") -> str:
     return line
 
 
-def test_a_server_that_is_away_at_the_start_is_said() -> None:
+def test_a_missing_server_is_reported_at_the_start() -> None:
     said = refusal(f"127.0.0.1:{free_port()}")
     assert re.match(r"dfd serve: no Triton server answers at 127\.0\.0\.1:\d+: start ", said)
 
 
-def test_a_model_that_the_server_does_not_have_is_said(server: ModelServer) -> None:
+def test_a_model_that_the_server_does_not_have_is_reported(server: ModelServer) -> None:
     said = refusal(server.place, name="other")
     assert f"the Triton server at {server.place} has no model other that is ready" in said
     assert "dfd export" in said
@@ -168,7 +168,9 @@ def test_a_model_of_ones_own_is_not_served_there(exported: Path) -> None:
     ],
     ids=["shape", "facts", "broken"],
 )
-def test_a_model_that_does_not_fit_is_said(old: str, new: str, said: str, repository: Path) -> None:
+def test_a_model_that_does_not_fit_is_reported(
+    old: str, new: str, said: str, repository: Path
+) -> None:
     config = repository / "bundled" / "config.pbtxt"
     assert old in config.read_text()
     config.write_text(config.read_text().replace(old, new))

@@ -148,7 +148,7 @@ def certificate(folder: Path, name: str) -> x509.Certificate:
     return made
 
 
-def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on(
+def test_new_connections_get_a_renewed_certificate_and_old_ones_continue(
     tmp_path: Path,
 ) -> None:
     def trusting(made: x509.Certificate) -> grpc.Channel:

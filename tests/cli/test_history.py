@@ -91,7 +91,7 @@ def test_filters(journal: Path, options: tuple[str, ...], keys: str) -> None:
     assert "".join(json.loads(line)["call"] for line in result.stdout.splitlines()) == keys
 
 
-def test_purge_deletes_what_is_old(journal: Path) -> None:
+def test_purge_deletes_old_calls(journal: Path) -> None:
     assert run("purge", "--journal", journal, "--before", "30d", input="n\n").exit_code == 1
     result = run("purge", "--before", "30d", "--yes", env={"DFD_SERVE_JOURNAL": str(journal)})
     assert result.stdout == "1 call deleted\n"

@@ -5,7 +5,7 @@ import pytest
 from dfd.daemon import background
 
 
-async def test_a_task_has_ended_when_it_is_told_to() -> None:
+async def test_stopping_a_task_waits_for_its_end() -> None:
     steps: list[str] = []
 
     async def work() -> None:

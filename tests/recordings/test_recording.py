@@ -127,7 +127,7 @@ def test_sizes_that_were_never_filled_in(tmp_path: Path, riff: int | None, data:
     assert read(path) == (2.0, [])
 
 
-def test_a_wav_file_that_ends_early_gives_what_it_promised(tmp_path: Path) -> None:
+def test_a_wav_file_that_ends_early_states_its_promised_length(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav(tone(2.0), data=2 * 3 * RATE))
     seconds, (finding,) = read(path)

@@ -28,7 +28,7 @@ def test_windows_are_on_the_grid_of_hops() -> None:
     assert not any(w.final or w.provisional for w in windows_of(events))
 
 
-def test_a_window_holds_its_samples() -> None:
+def test_a_window_contains_its_samples() -> None:
     samples = tone(10.0) * np.linspace(0.5, 1.0, 10 * RATE, dtype=np.float32)
     for cut in windows_of(written(track(), samples)):
         assert np.array_equal(cut.samples, samples[cut.start_sample : cut.end_sample])

@@ -4,7 +4,7 @@ from dfd.benchmarks.serve.ramp import largest_held
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 7, 25, 130, 199])
-def test_the_largest_number_that_holds_is_found(capacity: int) -> None:
+def test_the_largest_number_within_the_budget_is_found(capacity: int) -> None:
     held, steps = largest_held(
         lambda streams: streams,
         lambda streams: streams <= capacity,

@@ -66,7 +66,7 @@ async def test_a_call_without_media_is_ended_from_this_side(daemon: ScriptedServ
         assert bye.method == "BYE"
 
 
-async def test_a_bridge_that_closes_says_goodbye(daemon: ScriptedServer) -> None:
+async def test_a_closing_bridge_ends_its_calls(daemon: ScriptedServer) -> None:
     async with serving(daemon) as (server, caller, _sink):
         await caller.call(OFFER)
         stopping = asyncio.create_task(server.stop())
@@ -76,7 +76,7 @@ async def test_a_bridge_that_closes_says_goodbye(daemon: ScriptedServer) -> None
         await stopping
 
 
-async def test_media_from_another_address_is_not_believed(daemon: ScriptedServer) -> None:
+async def test_media_from_another_address_is_ignored(daemon: ScriptedServer) -> None:
     content = mulaw(voice(0.5))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.2", 0))
@@ -93,7 +93,7 @@ async def test_media_from_another_address_is_not_believed(daemon: ScriptedServer
     assert len(heard(daemon, "call-1")) == 2 * len(content)
 
 
-async def test_a_line_that_is_added_begins_another_stream(daemon: ScriptedServer) -> None:
+async def test_an_added_line_starts_another_stream(daemon: ScriptedServer) -> None:
     content = payloads(mulaw(voice(0.6)))
     async with serving(daemon) as (_, caller, sink):
         answer = await caller.call(OFFER)
@@ -133,7 +133,7 @@ async def test_tcp_in_pieces_and_two_requests_at_once(daemon: ScriptedServer) ->
         assert (await caller.ask(request("OPTIONS", call="other"))).code == 200
 
 
-async def test_a_hundred_strangers_harm_no_call(daemon: ScriptedServer) -> None:
+async def test_a_hundred_unknown_callers_affect_no_call(daemon: ScriptedServer) -> None:
     content = mulaw(voice(0.5))
     async with serving(daemon) as (_, caller, sink):
         answer = await caller.call(OFFER)
@@ -176,7 +176,7 @@ NOTHING: dict[str, object] = {
         ({"allow": ("x",)}, "not an address"),
     ],
 )
-def test_options_that_make_no_sense(wrong: dict[str, object], words: str) -> None:
+def test_invalid_options(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         plan_sip(**{"listen": "127.0.0.1:0", **NOTHING, **wrong})  # type: ignore[arg-type]
 

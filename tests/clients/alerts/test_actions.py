@@ -45,7 +45,7 @@ def test_it_clears_when_both_are_below() -> None:
     assert acted(told) == [(ROLLING, False, 0), (CUMULATIVE, True, 0), (ROLLING, False, 0)]
 
 
-def test_an_alert_repeated_after_a_reconnection_is_no_new_action() -> None:
+def test_an_alert_repeated_after_a_reconnection_is_not_a_new_action() -> None:
     assert acted([alert(ROLLING), alert(ROLLING), alert(CUMULATIVE)]) == [(ROLLING, False, 0)]
 
 

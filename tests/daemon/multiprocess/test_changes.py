@@ -72,7 +72,7 @@ def models(daemon: SupervisorProcess) -> set[str]:
     return {name for name in names if any(f"'{name}'" in labels for labels in infos)}
 
 
-def test_all_processes_change_and_running_streams_go_on(daemon: SupervisorProcess) -> None:
+def test_all_processes_switch_and_running_streams_continue(daemon: SupervisorProcess) -> None:
     calls = [Call(daemon) for _ in range(6)]
     for call in calls:
         call.send(*chunks(noise(4.0)))

@@ -84,7 +84,7 @@ def test_a_state_expires() -> None:
             Seal((KEY,), 60.0, functools.partial(float, now)).open(closed, BINDING)
 
 
-def test_signed_content_that_is_no_state_is_refused() -> None:
+def test_signed_content_that_is_not_a_state_is_refused() -> None:
     """As from another version of dfd that has the same key."""
     import hmac
     import zlib

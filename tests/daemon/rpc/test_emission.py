@@ -48,7 +48,7 @@ def test_where_windows_are_not_wanted_the_checkpoint_goes_alone() -> None:
     assert message == pb.StreamingDetectResponse(checkpoint=CHECKPOINT)
 
 
-def test_speech_is_told_only_on_request_and_warnings_always() -> None:
+def test_speech_is_reported_only_on_request_and_warnings_always() -> None:
     speech = Emission(SpeechActivity(0, True, 1.5), None, 0.0)
     assert speech.response(config(), None) is None
     message = speech.response(config(activity=True), None)

@@ -55,7 +55,7 @@ async def test_a_batch_does_not_wait_for_an_ended_stream(bench: Any) -> None:
         await future
 
 
-async def test_the_earliest_due_goes_first(bench: Any) -> None:
+async def test_the_window_due_first_is_scored_first(bench: Any) -> None:
     b = bench(batch_buckets=(1, 2))
     first = await b.hold()
     dues = {10: 9.0, 11: 3.0, 12: 7.0, 13: 1.0, 14: 5.0}

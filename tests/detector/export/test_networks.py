@@ -119,7 +119,7 @@ def test_half_precision_is_close(tmp_path: Path) -> None:
         (("nowhere",), "no model folder or file nowhere"),
     ],
 )
-def test_what_cannot_be_exported_is_said(
+def test_what_cannot_be_exported_is_reported(
     arguments: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
     result = export(*arguments, "--out", tmp_path / "out")

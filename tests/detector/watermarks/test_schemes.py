@@ -20,7 +20,7 @@ def test_an_empty_list_names_no_scheme() -> None:
     assert schemes.named("") == schemes.named(" , ") == ()
 
 
-def test_an_unknown_scheme_is_refused_with_what_there_is() -> None:
+def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
     message = "sonar is not a watermark that can be read: use perth, audioseal"
     with pytest.raises(UserError, match=message):
         schemes.named("sonar")

@@ -74,7 +74,7 @@ def test_every_reason_is_given() -> None:
     )
 
 
-def test_telephone_band_is_no_complaint() -> None:
+def test_telephone_band_causes_no_complaint() -> None:
     assert decide(facts(0.9, bandwidth_hz=3_000.0)) == (Verdict.SPOOF, ())
 
 

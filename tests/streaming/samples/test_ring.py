@@ -13,7 +13,7 @@ Step = tuple[bool, int]
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 120)), max_size=12),
     data=st.data(),
 )
-def test_reads_what_a_plain_array_holds(
+def test_reads_the_same_as_a_plain_array(
     capacity: int, steps: list[Step], data: st.DataObject
 ) -> None:
     ring = RingBuffer(capacity)

@@ -81,7 +81,7 @@ def test_seeds_repeat() -> None:
     assert not torch.equal(run(3, AugmentOptions()), run(4, AugmentOptions()))
 
 
-def test_narrow_band_removes_what_lies_above() -> None:
+def test_narrow_band_removes_frequencies_above_it() -> None:
     options = dataclasses.replace(chances(0.0), narrow_band_chance=1.0)
     power = torch.fft.rfft(run(0, options)[0]).abs().pow(2).numpy()
     hertz = np.linspace(0, 8000, power.size)
