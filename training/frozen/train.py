@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,13 @@ from dfd.evaluation.figures import metrics
 from dfd.evaluation.score_files import write_scores
 from dfd.streaming.options import PROVISIONAL_SECONDS
 from dfd.training.frozen.contrastive import Projection, centroid_scores, fit_projection
-from dfd.training.frozen.embedding import Embedder
-from dfd.training.frozen.features import Features, extract
 from dfd.training.frozen.folding import fold
-from dfd.training.frozen.logreg import LinearModel, fit_logistic, split_rows
+from dfd.training.frozen.logreg import LinearModel, fit_logistic
+from dfd.training.frozen.parts import Parts, make_parts
 from dfd.training.frozen.recipe import FrozenRecipe
 from dfd.training.frozen.saved import FrozenModel
-from dfd.training.material.clips import Clips
 from dfd.training.material.scan import scan_splits, tell_unreadable
-from dfd.training.material.splits import Splits, require_both
+from dfd.training.material.splits import Splits
 from dfd.training.run.options import RunOptions
 from dfd.training.run.progress import Talk
 from dfd.training.run.tracking import Tracker
@@ -38,35 +35,6 @@ IntArray = npt.NDArray[np.int64]
 
 KINDS = ("all", "embeddings", "spectral")
 SCORING_BATCH = 16
-
-
-@dataclass(frozen=True)
-class Part:
-    """Recordings that something is measured on: features (N, ...) and labels (N,)."""
-
-    clips: Clips
-    features: Features
-    labels: IntArray
-
-
-@dataclass(frozen=True)
-class Parts:
-    """`fitted`, `held_out` from the same split, and `dev`; `dev` is None if they are from dev."""
-
-    fitted: Part
-    held_out: Part
-    dev: Part | None
-
-    @property
-    def judged(self) -> dict[str, Part]:
-        """The parts that figures are measured on, by name."""
-        parts = {"held_out": self.held_out}
-        return parts if self.dev is None else {**parts, "dev": self.dev}
-
-    @property
-    def calibrating(self) -> Part:
-        """The part to calibrate on: dev, or the one held out of it."""
-        return self.held_out if self.dev is None else self.dev
 
 
 def run(
@@ -88,7 +56,7 @@ def run(
     """
     backbone = load_backbone(backbone_name)
     train, dev = scan_splits(splits, options.workers, talk)
-    parts = _parts(recipe, backbone, train, dev, options, talk)
+    parts = make_parts(recipe, backbone, train, dev, options, talk)
     seed, workers = options.seed, options.workers
     results: dict[str, Any] = {}
     models: dict[str, LinearModel] = {}
@@ -128,48 +96,6 @@ def run(
     for name, figures in results.items():
         told += [f"{name}: " + ", ".join(_told(figures))]
     return "\n".join(told)
-
-
-def _parts(
-    recipe: FrozenRecipe,
-    backbone: Backbone,
-    train: Clips,
-    dev: Clips,
-    options: RunOptions,
-    talk: Talk,
-) -> Parts:
-    embedder = Embedder(backbone)
-    whole: dict[str, Part] = {}
-    wanted = {"train": train, "dev": dev} if recipe.fit_on == "train" else {"dev": dev}
-    for split, clips in wanted.items():
-        with talk.bar(f"features of {split}", len(clips.recordings)) as tick:
-            features = extract(
-                clips,
-                embedder,
-                recipe,
-                device=options.device,
-                workers=options.workers,
-                folder=options.cache,
-                identity=backbone.sha256,
-                progress=tick,
-            )
-        usable = np.flatnonzero(features.usable)
-        require_both([clips.recordings[row] for row in usable], f"{split}, decoded")
-        whole[split] = _rows(Part(clips, features, clips.labels), usable)
-    embedder.release()
-    source = whole[recipe.fit_on]
-    fitted, held_out = split_rows(source.labels, recipe.held_out, options.seed)
-    other = whole["dev"] if recipe.fit_on == "train" else None
-    return Parts(_rows(source, fitted), _rows(source, held_out), other)
-
-
-def _rows(part: Part, rows: IntArray) -> Part:
-    clips = part.clips
-    return Part(
-        Clips([clips.recordings[row] for row in rows], clips.root, clips.lengths[rows]),
-        Features(part.features.spectral[rows], part.features.embeddings[rows]),
-        part.labels[rows],
-    )
 
 
 def _contrast(
