@@ -1,4 +1,4 @@
-"""`dfd console`: a web page that shows the daemon's streams."""
+"""`dfd console`: a web page that shows the streams of one or several daemons."""
 
 import itertools
 import os
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dfd.cli._connection import connection, server_options
+from dfd.cli._connection import connections, servers_options
 from dfd.cli._errors import Verb
 from dfd.errors import UserError
 
@@ -25,12 +25,13 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
     cls=Verb,
     examples=(
         "dfd console",
+        "dfd console --server node-1:50051 --server node-2:50051 --journal calls.sqlite",
         "dfd console --host 0.0.0.0 --console-token-file viewers.token --console-cert cert.pem"
         " --console-key key.pem",
     ),
     read_on="docs/console.md",
 )
-@server_options
+@servers_options
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to serve the page on."
 )
@@ -67,8 +68,10 @@ def command(
 ) -> None:
     """Serve a web page: your microphone live, a file, all calls, the model.
 
-    The page is a client of the daemon that --server names. If other machines can reach it, viewers
-    need a token, and browsers allow the microphone only over HTTPS or on this machine.
+    The page is a client of the daemons that --server names: it lists the streams of all, and the
+    first is the one that scores your microphone and files and whose model is shown. If other
+    machines can reach it, viewers need a token, and browsers allow the microphone only over HTTPS
+    or on this machine.
     """
     import asyncio
     import logging
@@ -92,7 +95,7 @@ def command(
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     options = ConsoleOptions(
-        connection=connection(**others),
+        connections=connections(**others),
         host=host,
         port=port,
         token=token,

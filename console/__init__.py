@@ -2,7 +2,7 @@
 
 server.py     combines the pages, the microphone's web socket and access control, and serves them
 access.py     access control: a token, and no cross-site requests
-hub.py        one connection to the daemon for all viewers: its streams, its models
+hub.py        one connection to each daemon for all viewers: its streams, its models
 frame.py      the common frame of all pages: navigation, dark and light, styles
 live.py       the browser's microphone
 files.py      a recording, uploaded or synthesised on the spot

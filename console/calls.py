@@ -56,7 +56,7 @@ def build(hub: Hub, *, history: bool) -> None:
                 if history:
                     ui.link("History", "/calls/history").classes("plain")
             table = (
-                ui.table(rows=[], columns=_COLUMNS, row_key="key", pagination=50)
+                ui.table(rows=[], columns=_columns(hub), row_key="key", pagination=50)
                 .props(
                     'flat dense wrap-cells binary-state-sort table-header-style="text-align:left"'
                 )
@@ -74,7 +74,9 @@ def build(hub: Hub, *, history: bool) -> None:
             running = list(hub.streams.streams.values())
             alerted = sum(stream.alerted for stream in running)
             said = f"{len(running)} running, {alerted} with an alert."
-            counts.show(hub.trouble or said, "bad" if hub.trouble or alerted else "")
+            if hub.trouble:
+                said = f"{said} {hub.trouble}" if hub.reached else hub.trouble
+            counts.show(said, "bad" if hub.trouble or alerted else "")
             streams = running + (list(hub.streams.ended.values())[::-1] if ended.value else [])
             table.rows = rows(hub, streams, text.value or "")
             table.update()
@@ -83,6 +85,14 @@ def build(hub: Hub, *, history: bool) -> None:
         text.on_value_change(refresh)
         ended.on_value_change(refresh)
         refresh()
+
+
+def _columns(hub: Hub) -> list[dict[str, Any]]:
+    """Returns the columns; one for the node if there are several."""
+    if len(hub.servers) == 1:
+        return _COLUMNS
+    node = {"name": "node", "label": "Node", "field": "node", "align": "left", "sortable": True}
+    return [_COLUMNS[0], node, *_COLUMNS[1:]]
 
 
 def rows(hub: Hub, streams: Iterable[WatchedStream], text: str) -> list[dict[str, Any]]:
@@ -98,6 +108,7 @@ def _row(hub: Hub, stream: WatchedStream) -> dict[str, Any]:
     return {
         "key": stream.key,
         "stream": stream.stream_id,
+        "node": hub.place(stream.key),
         "labels": ", ".join(f"{name}={value}" for name, value in sorted(stream.labels.items())),
         "seconds": round(stream.audio_seconds, 1),
         "length": words.clock(stream.audio_seconds),
@@ -146,9 +157,9 @@ def build_one(hub: Hub, key: str) -> None:
             audio = stream.audio_format
             shape = f"{audio.encoding}, {audio.sample_rate_hz} Hz" if audio else "unknown format"
             started = stream.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-            said = (
-                f"Since {started} from {stream.peer}, {shape}, judged by {stream.model}. {labels}"
-            )
+            node = hub.place(key)
+            judge = f"{stream.model} at {node}" if node else stream.model
+            said = f"Since {started} from {stream.peer}, {shape}, judged by {judge}. {labels}"
             frame.Text(said, "dfd-soft").wrap()
         plots = []
         for channel in stream.channels:

@@ -28,7 +28,8 @@ class ConsoleOptions:
     """How the console is served.
 
     Attributes:
-        connection: how to reach the daemon.
+        connections: how to reach the daemons; streams of all are listed, and the first is the one
+            that viewers talk to.
         host, port: address of the page; port 0 picks a free one.
         token: token that viewers need; None admits everyone who can reach the port.
         tls_cert, tls_key: PEM files; browsers allow the microphone only on pages that are encrypted
@@ -36,7 +37,7 @@ class ConsoleOptions:
         history: reads finished calls; None shows none.
     """
 
-    connection: Connection
+    connections: tuple[Connection, ...]
     host: str = "127.0.0.1"
     port: int = 8080
     token: str | None = field(default=None, repr=False)

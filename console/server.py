@@ -88,7 +88,7 @@ async def serve(options: ConsoleOptions, announce: Callable[[str], None]) -> Non
     Raises:
         UserError: if the port is unavailable, or a PEM file cannot be read.
     """
-    hub = Hub(options.connection)
+    hub = Hub(options.connections)
     listening = _bind(options.host, options.port)
 
     @contextlib.asynccontextmanager

@@ -98,6 +98,7 @@ RUNS: dict[str, How] = {
     "dfd watch --server node-1:50051 --server node-2:50051": How(until="began", call=True),
     "dfd watch --json --alerts-only | jq -r '.streams[] | .stream_id'": How(until="snapshot"),
     "dfd console": _PAGE,
+    "dfd console --server node-1:50051 --server node-2:50051 --journal calls.sqlite": _PAGE,
     "dfd console --host 0.0.0.0 --console-token-file viewers.token --console-cert cert.pem"
     " --console-key key.pem": _PAGE,
     "dfd report call-1041 --output case-17.html": How(call=True),
