@@ -15,9 +15,10 @@ from dfd.daemon.scheduling.load import load_local
 from dfd.detector.spec import ModelSpec
 
 DEPLOYMENT = "Engine"
-# calls of daemons that may share a pass, and how long the first one waits for others
+# Calls of daemons that may share a pass. None waits for others: a daemon has already waited with
+# its own windows, and what arrives during a pass shares the next one.
 _CALLS_IN_A_PASS = 8
-_WAIT_SECONDS = 0.005
+_WAIT_SECONDS = 0.0
 # calls that wait at a replica, beyond which another replica is worth its while
 _WANTED_CALLS = 2.0
 
@@ -41,6 +42,9 @@ class Engine:
     @serve.batch(max_batch_size=_CALLS_IN_A_PASS, batch_wait_timeout_s=_WAIT_SECONDS)
     async def score(self, batches: list[Batch]) -> list[NDArray[np.float32]]:
         """Scores the batches of several daemons in one pass, each to LLRs (B,)."""
+        if len(batches) == 1:
+            # as it lies in the object store, without a copy
+            return [await asyncio.to_thread(self._detector.score, *batches[0])]
         windows = np.concatenate([windows for windows, _ in batches])
         lengths = np.concatenate([lengths for _, lengths in batches])
         llrs = await asyncio.to_thread(self._detector.score, windows, lengths)
@@ -73,6 +77,8 @@ def build(arguments: dict[str, str]) -> serve.Application:
         Engine,
         name=DEPLOYMENT,
         ray_actor_options=resources,
+        # no line of Serve's own log for each batch
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
         max_ongoing_requests=4 * _CALLS_IN_A_PASS,
         health_check_period_s=1.0,
         health_check_timeout_s=10.0,
