@@ -95,7 +95,8 @@ class RetryPolicy:
         first_delay_seconds, max_delay_seconds: the delay doubles from one to the other; each
             delay is drawn from its upper half, and is never shorter than the server's `RetryInfo`.
         answer_seconds: a server that does not answer the first message within this is lost.
-        summary_seconds: a server that is silent for this long after the last audio is lost.
+        summary_seconds: a server that is silent for this long after the last audio, or while it
+            accepts no audio of a stream that is not live, is lost.
         stall_seconds: a server that accepts no audio of a live stream for this long is lost.
     """
 

@@ -232,6 +232,11 @@ class ServeOptions(ModelChoice):
         return -(-self.max_connections // self.workers)
 
     @property
+    def upload_bytes_by_worker(self) -> int:
+        """The share of a worker, which holds at least one recording."""
+        return max(self.upload_bytes // self.workers, self.max_recording_bytes)
+
+    @property
     def multiprocess(self) -> bool:
         """Whether several processes serve: workers on one port, an instance for each device."""
         return self.workers > 1 or len(self.devices) > 1

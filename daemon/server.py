@@ -97,8 +97,8 @@ class Server:
             auth=self._secrets.auth,
             seal=self._secrets.seal,
             shares=Shares(options, None if shared is None else shared.ledger),
-            paces=Paces(options),
-            uploads=Uploads(options.upload_bytes),
+            paces=Paces(options, None if shared is None else shared.ledger),
+            uploads=Uploads(options.upload_bytes_by_worker),
             capacity=Capacity(
                 time.monotonic,
                 options.deadline_seconds,

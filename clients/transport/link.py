@@ -55,7 +55,8 @@ class Link:
         self._options = options
         self._retry = retry
         self._state = state
-        self._stall_seconds = retry.stall_seconds if live else None
+        self._live = live
+        self._stall_seconds = retry.stall_seconds if live else retry.summary_seconds
         self._limits_bytes = _DEFAULT_CHUNK_BYTES
         self._judged: dict[int, int] = {}
         self._resumption = Resumption()
@@ -212,7 +213,7 @@ class Link:
         """Sends audio as it arrives, until the audio ends.
 
         Raises:
-            DetectionError: if a live stream's server took nothing for too long.
+            DetectionError: if the server took nothing for too long.
         """
         state, expected = self._state, 0
         while True:
@@ -233,12 +234,30 @@ class Link:
             if piece.start != expected:
                 audio.sample_offset = piece.start
             expected = piece.end
-            try:
-                async with asyncio.timeout(self._stall_seconds):
-                    await write(call, pb.StreamingDetectRequest(audio=audio))
-            except TimeoutError:
-                message = f"the server accepted no audio for {self._stall_seconds:g} s"
-                raise DetectionError("UNAVAILABLE", "STALLED", message) from None
+            await self._send(call, pb.StreamingDetectRequest(audio=audio))
+
+    async def _send(self, call: StreamCall, request: pb.StreamingDetectRequest) -> None:
+        """Sends a message, for which the server may have to make room first.
+
+        A live stream's audio cannot wait; any other waits for as long as the server says something.
+
+        Raises:
+            DetectionError: if it waited for too long.
+        """
+        limit, loop = self._stall_seconds, asyncio.get_running_loop()
+        writing = asyncio.ensure_future(write(call, request))
+        began = loop.time()
+        try:
+            while not writing.done():
+                since = began if self._live else max(began, self._reading_since or loop.time())
+                left = since + limit - loop.time()
+                if left <= 0.0:
+                    message = f"the server accepted no audio for {limit:g} s"
+                    raise DetectionError("UNAVAILABLE", "STALLED", message)
+                await asyncio.wait([writing], timeout=left)
+            writing.result()
+        finally:
+            writing.cancel()
 
     async def _next(self, call: StreamCall) -> object:
         self._reading_since = asyncio.get_running_loop().time()

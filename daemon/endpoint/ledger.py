@@ -19,6 +19,19 @@ class Ledger(Protocol):
     def spent(self, name: str, day: int) -> int:
         """Returns what was spent on a day."""
 
+    def pay(self, name: str, seconds: float, now: float) -> float:
+        """Adds to what time has to pay for; returns until when it does.
+
+        Args:
+            name: who used it.
+            seconds: how long time takes to pay for it.
+            now: on a monotonic clock that is the same for every process on this machine.
+        """
+
+
+# beyond this many names those that time has paid for are forgotten
+_PAYING = 1024
+
 
 class OwnLedger:
     """The ledger of a daemon of one process."""
@@ -26,6 +39,7 @@ class OwnLedger:
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
+        self._paid: dict[str, float] = {}
         self._day = 0
 
     def take(self, name: str, limit: int) -> bool:
@@ -54,6 +68,14 @@ class OwnLedger:
         """Returns what was spent on a day."""
         self._roll(day)
         return self._spent[name]
+
+    def pay(self, name: str, seconds: float, now: float) -> float:
+        """Adds to what time has to pay for; returns until when it does."""
+        if len(self._paid) >= _PAYING and name not in self._paid:
+            self._paid = {name: until for name, until in self._paid.items() if until > now}
+        until = max(self._paid.get(name, now), now) + seconds
+        self._paid[name] = until
+        return until
 
     def _roll(self, day: int) -> None:
         if day != self._day:

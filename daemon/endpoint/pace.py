@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from dfd.daemon.endpoint.address import host_of, is_loopback
+from dfd.daemon.endpoint.ledger import Ledger, OwnLedger
 from dfd.daemon.options import ServeOptions
 
 # this much may arrive at once after a pause, in seconds at the limit
@@ -15,8 +16,6 @@ _BURST_SECONDS = 1.0
 _MESSAGE_BYTES = 64
 # in multiples of real time: the limit per stream never holds up a declared format
 _LIVE = 2.0
-# beyond this many addresses the quiet ones are forgotten
-_PEERS = 1024
 
 Take = Callable[[int], float]
 
@@ -29,11 +28,6 @@ class Pace:
         self._clock = clock
         self._paid_until = clock()
 
-    @property
-    def quiet(self) -> bool:
-        """Whether everything that was taken has been paid for by time."""
-        return self._paid_until <= self._clock()
-
     def take(self, size_bytes: int) -> float:
         """Counts a message; returns the seconds to wait before reading another."""
         now = self._clock()
@@ -42,22 +36,38 @@ class Pace:
 
 
 class Paces:
-    """The budgets of one process; belongs to one event loop."""
+    """The budgets of streams and addresses; belongs to one event loop.
 
-    def __init__(self, options: ServeOptions, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        options: the limits.
+        ledger: where addresses are counted; None means in this process alone.
+        clock: monotonic, the same for every process on this machine.
+    """
+
+    def __init__(
+        self,
+        options: ServeOptions,
+        ledger: Ledger | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._by_stream = options.max_stream_bytes_per_second
         self._by_peer = options.max_peer_bytes_per_second
         self._clock = clock
-        self._peers: dict[str, Pace] = {}
+        self._ledger = OwnLedger() if ledger is None else ledger
 
     def of_peer(self, peer: str) -> Take:
         """Returns the counter for a peer's messages; those from this machine are not counted."""
         host = host_of(peer)
         if is_loopback(host):
             return lambda _: 0.0
-        if len(self._peers) >= _PEERS:
-            self._peers = {host: pace for host, pace in self._peers.items() if not pace.quiet}
-        return self._peers.setdefault(host, Pace(self._by_peer, self._clock)).take
+
+        def take(size_bytes: int) -> float:
+            now = self._clock()
+            seconds = (size_bytes + _MESSAGE_BYTES) / self._by_peer
+            until = self._ledger.pay(f"peer {host}", seconds, now)
+            return max(0.0, until - now - _BURST_SECONDS)
+
+        return take
 
     def of_stream(self, peer: str, live_bytes_per_second: float) -> Take:
         """Returns the counter for a stream's messages, for the stream itself and its peer.

@@ -11,8 +11,9 @@ from dfd.daemon.multiprocess.memory import allocate, locked
 
 # A name's row is one of the `_REACH` rows that follow the place of its digest.
 _ROWS, _REACH = 8192, 64
-_NAME, _DAY, _SPENT, _HELD = range(4)
+_NAME, _DAY, _SPENT, _PAID, _HELD = range(5)
 _CELL_BYTES = 8
+_NANOSECONDS = 1e9
 
 
 class SharedLedger:
@@ -33,6 +34,7 @@ class SharedLedger:
         self._rows: NDArray[np.int64] = cells.reshape(_ROWS, _HELD + workers)
         self._own = OwnLedger()
         self._today = 0
+        self._now = 0.0
 
     @staticmethod
     def allocate(workers: int) -> int:
@@ -81,6 +83,17 @@ class SharedLedger:
             shared = 0 if row is None or row[_DAY] != day else int(row[_SPENT])
         return shared + self._own.spent(name, day)
 
+    def pay(self, name: str, seconds: float, now: float) -> float:
+        """Adds to what time has to pay for; returns until when it does."""
+        self._now = now
+        with locked(self._descriptor):
+            row = self._row(name, make=True)
+            if row is not None:
+                until = max(int(row[_PAID]), int(now * _NANOSECONDS))
+                row[_PAID] = until + int(seconds * _NANOSECONDS)
+                return float(row[_PAID]) / _NANOSECONDS
+        return self._own.pay(name, seconds, now)
+
     def clear_worker(self, worker: int) -> None:
         """Gives back everything that a worker held that is gone."""
         with locked(self._descriptor):
@@ -108,5 +121,6 @@ class SharedLedger:
         return None
 
     def _needed(self, row: NDArray[np.int64]) -> bool:
-        """Returns whether a place is held under the name, or something was spent today."""
-        return bool(row[_HELD:].any() or (row[_SPENT] and row[_DAY] >= self._today))
+        """Returns whether a name holds a place, has spent something today, or still pays for it."""
+        paying = row[_PAID] > self._now * _NANOSECONDS
+        return bool(row[_HELD:].any() or paying or (row[_SPENT] and row[_DAY] >= self._today))

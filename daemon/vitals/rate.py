@@ -1,9 +1,12 @@
 """How many windows per second the device can score, estimated from its forward passes."""
 
+import math
+
 from dfd.daemon.scheduling.batching import Kind, Outcome
 
-# weight of the newest pass
-_SMOOTHING = 0.1
+# Passes count for as long as the device takes them, and are forgotten after so many seconds of its
+# work. Single passes differ much, and whoever waits to be let in comes when the fastest was last.
+_SECONDS = 2.0
 
 
 class ServiceRate:
@@ -22,13 +25,14 @@ class ServiceRate:
     def __init__(self, devices: int = 1) -> None:
         self._devices = devices
         self._reference: tuple[float, int, float] | None = None
-        self._slowdown = 1.0
-        self._shown = 0.0
+        # of the latest seconds of work: their number, windows, and seconds when it was idle
+        self._worked = self._windows = self._expected = 0.0
 
     def calibrate(self, one_seconds: float, size: int, seconds: float) -> None:
         """Sets the reference durations: a pass with one window, and one of the largest size."""
         self._reference = (one_seconds, size, max(seconds, 1e-9))
-        self._slowdown = 1.0
+        self._worked = self._expected = _SECONDS
+        self._windows = _SECONDS * size / self._reference[2]
 
     @property
     def seconds_each(self) -> float | None:
@@ -42,15 +46,17 @@ class ServiceRate:
             self.observe(outcome.batch_size, outcome.compute_seconds)
 
     def observe(self, size: int, seconds: float) -> None:
-        """Takes a pass into account."""
+        """Takes one window of a pass into account."""
         if self._reference is None:
             return
         one, largest, most = self._reference
         share = (size - 1) / max(1, largest - 1)
-        expected = one + (most - one) * min(1.0, share)
-        slowdown = max(1.0, seconds / max(expected, 1e-9))
-        self._slowdown += _SMOOTHING * (slowdown - self._slowdown)
-        self._shown += _SMOOTHING * (size / max(seconds, 1e-9) - self._shown)
+        seconds = max(seconds, 1e-9)
+        expected = min(seconds, one + (most - one) * min(1.0, share))
+        kept = math.exp(-seconds / size / _SECONDS)
+        self._worked = kept * self._worked + seconds / size
+        self._expected = kept * self._expected + expected / size
+        self._windows = kept * self._windows + 1.0
 
     @property
     def windows_per_second(self) -> float | None:
@@ -58,4 +64,5 @@ class ServiceRate:
         if self._reference is None:
             return None
         _, size, seconds = self._reference
-        return self._devices * max(size / (seconds * self._slowdown), self._shown)
+        as_measured = size / seconds * self._expected / self._worked
+        return self._devices * max(as_measured, self._windows / self._worked)

@@ -271,6 +271,26 @@ async def test_a_server_that_never_answers() -> None:
                 pass
 
 
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_server_that_takes_no_more_audio(live: bool) -> None:
+    retry = RetryPolicy(reconnect_seconds=0.0, stall_seconds=0.3, summary_seconds=0.3)
+    async with (
+        ScriptedServer(Script(read_delay=60.0)) as server,
+        AsyncDetectionClient(server.address, retry=retry) as client,
+        client.stream(FORMAT, live=live) as stream,
+    ):
+
+        async def talk() -> None:
+            while await stream.send(64 * SECOND):  # noqa: ASYNC110 - it sends
+                await asyncio.sleep(0.0)
+
+        talking = asyncio.create_task(talk())
+        with pytest.raises(DetectionError, match="accepted no audio"):
+            async for _ in stream:
+                pass
+        await talking
+
+
 async def test_a_wrong_token_is_not_retried() -> None:
     async with ScriptedServer(Script(token="right")) as server:
         async with AsyncDetectionClient(server.address, token="wrong") as client:

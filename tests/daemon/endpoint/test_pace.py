@@ -2,6 +2,7 @@
 
 import pytest
 
+from dfd.daemon.endpoint.ledger import OwnLedger
 from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.options import ServeOptions
 
@@ -21,7 +22,7 @@ def clock() -> Clock:
 def paces(clock: Clock, by_stream: int = 1000, by_peer: int = 3000) -> Paces:
     return Paces(
         ServeOptions(max_stream_bytes_per_second=by_stream, max_peer_bytes_per_second=by_peer),
-        clock,
+        clock=clock,
     )
 
 
@@ -65,4 +66,5 @@ def test_quiet_addresses_are_forgotten(clock: Clock) -> None:
     for number in range(5000):
         all_.of_peer(f"ipv4:10.0.{number // 256}.{number % 256}:1")(1)
         clock.now += 1.0
-    assert len(all_._peers) <= 1025
+    assert isinstance(all_._ledger, OwnLedger)
+    assert len(all_._ledger._paid) <= 1025

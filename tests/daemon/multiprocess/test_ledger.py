@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.multiprocess.ledger import SharedLedger
+from dfd.daemon.options import ServeOptions
 
 TAKE = """
 import sys
@@ -44,6 +46,23 @@ def test_usage_is_counted_per_day(descriptor: int) -> None:
     assert one.spent("a", 6) == one.spent("b", 5) == 0
     other.spend("a", 3, 6)
     assert one.spent("a", 6) == 3
+
+
+def test_bytes_of_an_address_are_those_of_all_workers(descriptor: int) -> None:
+    options = ServeOptions(max_stream_bytes_per_second=10_000, max_peer_bytes_per_second=3000)
+    one, other = (
+        Paces(options, SharedLedger(descriptor, 2, worker), lambda: 1000.0) for worker in (0, 1)
+    )
+    assert one.of_peer("ipv4:10.0.0.7:1")(2936) == 0.0
+    assert other.of_peer("ipv4:10.0.0.7:2")(2936) == pytest.approx(1.0)
+    assert other.of_peer("ipv4:10.0.0.8:2")(2936) == 0.0
+
+
+def test_a_name_that_time_has_paid_for_makes_room(descriptor: int) -> None:
+    ledger = SharedLedger(descriptor, 2, 0)
+    for number in range(20_000):
+        assert ledger.pay(f"peer {number}", 0.5, float(number)) == number + 0.5
+    assert not ledger._own._paid
 
 
 def test_racing_processes_never_take_a_slot_twice(descriptor: int) -> None:

@@ -144,14 +144,38 @@ def test_models_share_the_devices() -> None:
 def test_fast_small_passes_say_little_about_large_ones() -> None:
     rate = ServiceRate()
     rate.calibrate(0.05, 10, 0.5)  # while the machine was busy
-    for _ in range(100):
+    for _ in range(1000):
         rate.observe(1, 0.0125)  # four times as fast as then
     assert rate.windows_per_second == pytest.approx(80.0, rel=0.01)
     rate = ServiceRate()
     rate.calibrate(0.05, 10, 0.1)  # large ones are cheap: 100 per second
-    for _ in range(100):
+    for _ in range(1000):
         rate.observe(1, 0.0125)
     assert rate.windows_per_second == pytest.approx(100.0)
-    for _ in range(100):
+    for _ in range(400):
         rate.observe(10, 0.4)
     assert rate.windows_per_second == pytest.approx(25.0, rel=0.01)
+
+
+def test_one_fast_pass_lets_nobody_in() -> None:
+    held = Held()
+    for _ in range(5):
+        held.now += 4.0
+        held.fill()
+    for _ in range(40):  # as long as others took as before, the mean is what counts
+        for seconds in (0.1, 0.9):
+            for _ in range(10):
+                held.rate.take(Kind.LIVE, scored(seconds=seconds))
+    for _ in range(10):
+        held.rate.take(Kind.LIVE, scored(seconds=0.1))
+    assert held.fill() <= 1
+
+
+def test_what_is_faster_for_seconds_lets_others_in() -> None:
+    held = Held()
+    for _ in range(5):
+        held.now += 4.0
+        held.fill()
+    for _ in range(400):
+        held.rate.take(Kind.LIVE, scored(seconds=0.25))
+    assert held.fill() >= 10
