@@ -12,6 +12,7 @@ import numpy as np
 
 from dfd.errors import UserError
 from dfd.recordings.decoder import (
+    MOST_SOURCE_RATE_HZ,
     Block,
     TrackDecoder,
     is_integer,
@@ -56,6 +57,8 @@ class Recording:
         rate, channels = codec.sample_rate or 0, codec.channels or 0
         if rate < 1 or channels < 1:
             raise UserError(f"{name} holds no audio: name a recording with audio in it")
+        if rate > MOST_SOURCE_RATE_HZ:
+            raise UserError(f"{name} names a rate of {rate} Hz: it is damaged; export it again")
         self.path, self.name = found.path, name
         self.track, self.track_count = track, len(opened.tracks)
         self.integer = is_integer(stream)
