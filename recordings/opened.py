@@ -36,7 +36,7 @@ class Opened:
 
     @property
     def tracks(self) -> list[Any]:
-        """The audio tracks of the present link."""
+        """The audio tracks of the current link."""
         return list(self.container.streams.audio)
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ def client_done() -> End:
 
 
 def raised(error: Exception) -> End:
-    """The reader, the writer or the core raised an exception."""
+    """Ends a stream in which the reader, the writer or the core raised an exception."""
     if isinstance(error, StreamError):
         error = from_stream_error(error)
     if isinstance(error, JournalDownError):
@@ -59,12 +59,12 @@ def raised(error: Exception) -> End:
 
 
 def draining(error: StatusError) -> End:
-    """The server is shutting down and waits no longer."""
+    """Ends a stream because the server is shutting down and waits no longer."""
     return End("draining", pb.StreamSummary.END_REASON_SERVER_DRAINING, error, goes_on=True)
 
 
 def idle(seconds: float) -> End:
-    """The client sent nothing for too long."""
+    """Ends a stream whose client sent nothing for too long."""
     error = StatusError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "IDLE_TIMEOUT",
@@ -74,7 +74,7 @@ def idle(seconds: float) -> End:
 
 
 def not_reading(seconds: float) -> End:
-    """The client read no responses for too long."""
+    """Ends a stream whose client read no responses for too long."""
     error = StatusError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "CLIENT_NOT_READING",
@@ -84,7 +84,7 @@ def not_reading(seconds: float) -> End:
 
 
 def too_long(seconds: float) -> End:
-    """The stream reached the longest allowed duration."""
+    """Ends a stream that reached the longest allowed duration."""
     error = StatusError(
         grpc.StatusCode.ABORTED,
         "MAX_DURATION",

@@ -59,7 +59,7 @@ class Turns:
         return max(map(len, self._waiting.values()), default=0)
 
     def add(self, turn: Turn) -> None:
-        """Puts a window behind the others of its channel."""
+        """Adds a window after the others of its channel."""
         self._waiting[turn.window.channel].append(turn)
 
     def take(self, channel: int) -> Iterator[tuple[Turn, Outcome]]:

@@ -1,6 +1,6 @@
 """Models as files that other servers run.
 
-    facts       what a daemon must know of an exported model, as JSON; without torch
+    facts       what a daemon must know about an exported model, as JSON; without torch
     networks    a checkpoint as a TorchScript or ONNX file
     repository  such a file as a model repository of NVIDIA Triton
 

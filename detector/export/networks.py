@@ -1,4 +1,4 @@
-"""A checkpoint as a file that needs nothing of dfd to run."""
+"""Writes a checkpoint as a file that runs without dfd."""
 
 import warnings
 from pathlib import Path

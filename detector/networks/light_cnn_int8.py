@@ -1,4 +1,4 @@
-"""A light CNN with its convolutions in 8-bit integers, for CPUs that have them.
+"""A light CNN with its convolutions in 8-bit integers, for CPUs that support them.
 
 Weights are symmetric with a scale for each map; what goes into a convolution is 8 bits without sign
 on one grid, which was seen when the network ran on sample windows. The first convolution, which
@@ -109,7 +109,7 @@ class QuantizedStage(nn.Module):
 
 
 def is_product(stage: StageLayer) -> bool:
-    """Whether a stage is a matrix product and GELU, place by place."""
+    """Returns whether a stage is a matrix product and GELU at each position."""
     one_place = stage.conv.kernel_size == (1, 1) and stage.conv.stride == (1, 1)
     return one_place and stage.frame_pool == stage.feature_pool == 1
 
@@ -137,7 +137,7 @@ def quantize_light_cnn(network: ScoringNetwork, windows: NDArray[np.float32]) ->
 
 @contextmanager
 def _watched(head: nn.Module) -> Iterator[dict[nn.Module, tuple[float, float]]]:
-    """Lowest and highest input of every stage while the context lasts."""
+    """Records the lowest and highest input of every stage during the context."""
     ranges: dict[nn.Module, tuple[float, float]] = {}
 
     def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

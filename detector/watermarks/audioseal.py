@@ -1,4 +1,4 @@
-"""AudioSeal: a watermark that its detector finds in every sample by itself.
+"""AudioSeal: a watermark that its detector finds in each sample separately.
 
 The weights are a file of AudioSeal's authors, `detector_base.pth`, which is read as tensors; its
 package is not needed. The network, SEANet's encoder and a layer that goes back to the rate of the
