@@ -20,6 +20,7 @@ from tests.detector.checkpoints import CHECKPOINTS, CORPUS, needs_checkpoints
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),  # DFD_SCORES=20 takes as many seconds on an idle core
     needs_checkpoints,
     pytest.mark.skipif(library() is None, reason="no libopus here: install libopus0"),
 ]
