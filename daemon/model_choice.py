@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
-from dfd.daemon.engine_address import EngineAddress, is_remote
+from dfd.daemon.engine_address import RAY, EngineAddress, is_remote
 from dfd.daemon.validation import require, require_choice, require_counts
 from dfd.detector.fusion import terms
 from dfd.detector.overrides import ModelOverrides
@@ -59,10 +59,23 @@ class ModelChoice(ModelOverrides):
         )
         require_choice(self, "precision", PRECISIONS)
         if is_remote(self.engine):
-            EngineAddress.parse(self.engine)
+            self._check_remote(EngineAddress.parse(self.engine))
         else:
             require_choice(self, "engine", ENGINES, ", ray://auto or triton://HOST:PORT/MODEL")
         require_counts(self, "threads")
+
+    def _check_remote(self, address: EngineAddress) -> None:
+        """Refuses what a model that was loaded elsewhere could only ignore."""
+        overrides = self.overrides
+        name = next(
+            (f.name for f in fields(overrides) if getattr(overrides, f.name) is not None), ""
+        )
+        where = "serve run" if address.scheme == RAY else "dfd export"
+        require(
+            not name,
+            f"{name.replace('_', ' ')} has no effect on a model that {address.scheme}:// serves; "
+            f"give it to {where} in its place",
+        )
 
     @property
     def overrides(self) -> ModelOverrides:

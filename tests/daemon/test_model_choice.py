@@ -39,6 +39,14 @@ def test_every_model_has_an_instance_on_every_device() -> None:
         ({"cascade": ("a+b+c",)}, "a cascade has two models"),
         ({"cascade_from": 1.0}, "cascade from is 1.0; use a probability"),
         ({"window_seconds": 0.1}, "the model's window is 0.1 s"),
+        (
+            {"engine": "triton://here:8001/bundled", "hop_seconds": 1.0},
+            "hop seconds has no effect on a model that triton:// serves; give it to dfd export",
+        ),
+        (
+            {"engine": "ray://auto", "alert_threshold": 0.5},
+            "alert threshold has no effect on a model that ray:// serves; give it to serve run",
+        ),
     ],
 )
 def test_impossible_options_are_refused(values: dict[str, Any], message: str) -> None:
