@@ -219,10 +219,12 @@ def _score(
 
 def _own(fuse: str) -> str:
     """Returns the model of a fusion whose card gets the weights."""
+    from dfd.detector.files.bundled import BUNDLED
     from dfd.detector.fusion import terms
 
     models = terms(fuse)
-    return next((name for name in models if Path(name).expanduser().exists()), models[0])
+    existing = next((name for name in models if Path(name).expanduser().exists()), None)
+    return existing or next((name for name in models if name != BUNDLED), models[0])
 
 
 def _card_path(model: str, card: Path | None) -> Path:

@@ -23,6 +23,8 @@ from tests.chaos.daemon import RATE, Daemon, audio, config
 # which is enough for 40 streams with a hop of 2 s
 WINDOW_SECONDS = 0.05
 HELD = 40
+# callers on one connection, fewer than the server allows there
+CALLS_EACH = 100
 
 
 @dataclass
@@ -89,9 +91,15 @@ async def talk(call: Any, began: float, until: float) -> None:
 async def offer(port: int, callers: int, seconds: float) -> list[Told]:
     told = [Told() for _ in range(callers)]
     until = time.monotonic() + seconds
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = DetectionServiceStub(channel)
-        await asyncio.gather(*(caller(stub, one, until) for one in told))
+    async with contextlib.AsyncExitStack() as stack:
+        stubs = []
+        for _ in range(-(-callers // CALLS_EACH)):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options)
+            stubs.append(DetectionServiceStub(await stack.enter_async_context(channel)))
+        await asyncio.gather(
+            *(caller(stubs[number // CALLS_EACH], one, until) for number, one in enumerate(told))
+        )
     return told
 
 

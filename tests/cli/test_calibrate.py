@@ -96,7 +96,7 @@ def test_a_dry_run_writes_nothing(people: Path, tmp_path: Path) -> None:
         ([], "bundled is not a file or folder of yours: copy it"),
         (["--dry-run"], "1 human calls were scored: a threshold needs at least 20"),
         (["--fuse", "bundled"], "'bundled' does not name different models: write them as a+b"),
-        (["--fuse", "bundled+noop"], "bundled is not a file or folder of yours: copy it"),
+        (["--fuse", "bundled+no.pth"], "no.pth is not a file or folder of yours: copy it"),
     ],
 )
 def test_an_impossible_request_is_one_sentence(

@@ -130,6 +130,9 @@ RUNS: dict[str, How] = {
     ),
     "dfd calibrate --model AASIST.pth --people calls/people": How(need=checkpoint),
     "dfd calibrate --model AASIST.pth --people people --machines machines": How(need=checkpoint),
+    "dfd calibrate --fuse bundled+AASIST.pth --people people --machines machines": How(
+        skip="takes calibrated models and twenty calls of each kind: tests/cli/test_calibrate.py"
+    ),
     "dfd bench compare before.json after.json": _COMPARES,
     "dfd bench compare --json before.json after.json": _COMPARES,
     "dfd bench core": _LONG,
