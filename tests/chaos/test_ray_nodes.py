@@ -54,13 +54,7 @@ def windows(told: list[events.Event]) -> list[events.WindowResult]:
 
 async def test_no_window_is_lost_with_a_node(cluster: Cluster, recordings: list[Recording]) -> None:
     with Daemon(
-        *ENGINE,
-        "--min-speech-seconds",
-        "0",
-        "--deadline-seconds",
-        "6",
-        model="bundled",
-        environment=cluster.environment,
+        *ENGINE, "--deadline-seconds", "6", model="bundled", environment=cluster.environment
     ) as front:
         running = [
             asyncio.create_task(streamed(front.address, one, pace=1.0)) for one in recordings
