@@ -74,7 +74,7 @@ class ModelChoice(ModelOverrides):
         require(
             not name,
             f"{name.replace('_', ' ')} has no effect on a model that {address.scheme}:// serves; "
-            f"give it to {where} in its place",
+            f"pass it to {where} instead",
         )
 
     @property

@@ -125,7 +125,7 @@ async def test_admitted_streams_lose_nothing(times: int, tmp_path: Path) -> None
 
 @pytest.mark.skipif(
     "DFD_TEST_OVERLOAD" not in os.environ,
-    reason="takes a quiet machine: DFD_TEST_OVERLOAD=N offers N streams to the bundled model",
+    reason="needs an idle machine: set DFD_TEST_OVERLOAD=N to offer N streams to the bundled model",
 )
 @pytest.mark.timeout(300)
 async def test_streams_of_the_bundled_model_lose_little() -> None:

@@ -43,7 +43,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Starts a Ray cluster of one node; yields the environment in which it is found."""
-    pytest.importorskip("ray", reason="no cluster to score on: pip install 'dfd[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
     quick = tmp_path_factory.mktemp("quick")
     # jsonschema would import a grammar that takes seconds, and Ray's agent has fifteen
     (quick / "rfc3987_syntax.py").write_text("raise ImportError\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("ray", reason="no cluster to score on: pip install 'dfd[ray]'")
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
 
 from dfd.clients import Recording, events, open_recording
 from dfd.clients.events import WindowStatus

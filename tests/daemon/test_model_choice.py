@@ -41,11 +41,11 @@ def test_every_model_has_an_instance_on_every_device() -> None:
         ({"window_seconds": 0.1}, "the model's window is 0.1 s"),
         (
             {"engine": "triton://here:8001/bundled", "hop_seconds": 1.0},
-            "hop seconds has no effect on a model that triton:// serves; give it to dfd export",
+            "hop seconds has no effect on a model that triton:// serves; pass it to dfd export",
         ),
         (
             {"engine": "ray://auto", "alert_threshold": 0.5},
-            "alert threshold has no effect on a model that ray:// serves; give it to serve run",
+            "alert threshold has no effect on a model that ray:// serves; pass it to serve run",
         ),
     ],
 )

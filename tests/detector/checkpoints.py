@@ -13,8 +13,8 @@ CORPUS = Path(os.environ.get("DFD_CORPUS", _SHARED / "corpus"))
 
 needs_checkpoints = pytest.mark.skipif(
     not (CHECKPOINTS / "AASIST.pth").exists() or not (CORPUS / "dev").exists(),
-    reason="the published weights and the corpus are not here: "
-    "name them by DFD_CHECKPOINTS and DFD_CORPUS",
+    reason="needs the published weights and the corpus: "
+    "set DFD_CHECKPOINTS and DFD_CORPUS to their folders",
 )
 
 

@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(
         not (CORPUS / "manifest.tsv").exists(),
-        reason="the corpus is not here: name it by DFD_CORPUS",
+        reason="needs the labelled corpus: set DFD_CORPUS to its folder",
     ),
 ]
 

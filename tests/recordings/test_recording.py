@@ -271,7 +271,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
 )
 def test_cases(name: str, seconds: float) -> None:
     if not (CASES / name).exists():
-        pytest.skip("the cases are not here: put them into ../shared/cases")
+        pytest.skip(f"{name} is not in {CASES}; the tests above make such files")
     heard, findings = read(CASES / name)
     assert heard == pytest.approx(seconds, abs=0.05)
     assert findings == []
