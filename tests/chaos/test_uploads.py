@@ -5,6 +5,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from dfd.daemon.endpoint.bind import UNREAD_BYTES
 from dfd.v1 import detection_pb2 as pb
 from tests.chaos.daemon import Daemon, config, judged
 from tests.chaos.raw import DETECT, RawClient, frame
@@ -42,10 +43,21 @@ def test_recordings_beyond_the_memory_limit_wait_unread() -> None:
         with RawClient(daemon.port) as first, RawClient(daemon.port) as second:
             taken = first.push(first.call(DETECT), data[: 6 * MIB], 10.0)
             assert taken == 6 * MIB
-            # there is room for one; of the other only what the connection itself buffers is read
-            assert second.push(second.call(DETECT), data, 0.5) < 5 * MIB
+            # there is room for one; of others only what a call may send before it is read
+            assert second.push(second.call(DETECT), data, 0.5) == UNREAD_BYTES
             daemon.until(lambda: daemon.figure("dfd_errors_total", reason="UPLOAD_TIMEOUT") == 2)
         daemon.until(lambda: daemon.figure("dfd_streams_active") == 0)
         with daemon.stub() as stub:
             stub.Detect(recording(MIB), timeout=30)
         assert judged(daemon)[-1].HasField("summary")
+
+
+def test_what_waits_unread_does_not_grow_with_the_speed_of_the_link() -> None:
+    limits = ("--max-recording-bytes", str(8 * MIB), "--upload-bytes", str(8 * MIB))
+    data = frame(recording(8 * MIB - 100).SerializeToString())
+    with Daemon(*limits) as daemon, RawClient(daemon.port) as first:
+        assert first.push(first.call(DETECT), data[: 6 * MIB], 10.0) == 6 * MIB
+        with RawClient(daemon.port) as second:
+            # gRPC's estimate of a link doubles with each burst that it carries
+            for _ in range(4):
+                assert second.push(second.call(DETECT), data, 0.5) == UNREAD_BYTES
