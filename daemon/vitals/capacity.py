@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import grpc
 
@@ -102,11 +103,14 @@ class Capacity:
             )
         self._demand[seconds_each] += rate
         self._streams += 1
-        self._young.append((self._clock() + _YOUNG_SECONDS, seconds_each, young))
+        start = (self._clock() + _YOUNG_SECONDS, seconds_each, young)
+        self._young.append(start)
 
         def leave() -> None:
             self._demand[seconds_each] -= rate
             self._streams -= 1
+            with suppress(ValueError):  # it is not young any more
+                self._young.remove(start)
 
         return Hold(leave)
 

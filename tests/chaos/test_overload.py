@@ -1,106 +1,19 @@
 """More streams than the machine can handle: admitted ones lose nothing."""
 
 import asyncio
-import contextlib
 import os
 import statistics
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
-import grpc.aio
-import numpy as np
 import pytest
 
-from dfd.clients.transport.rpc import CallEndedError, write
-from dfd.v1 import detection_pb2 as pb
-from dfd.v1.detection_pb2_grpc import DetectionServiceStub
-from tests.chaos.daemon import RATE, Daemon, audio, config
+from tests.chaos.callers import HELD, WINDOW_SECONDS, Told, offer
+from tests.chaos.daemon import Daemon
 
-# the device of this test takes 50 ms for each window in any batch: 20 windows per second,
-# which is enough for 40 streams with a hop of 2 s
-WINDOW_SECONDS = 0.05
-HELD = 40
-# callers on one connection, fewer than the server allows there
-CALLS_EACH = 100
-
-
-@dataclass
-class Told:
-    """The responses to one caller, over all its attempts."""
-
-    refusals: set[grpc.StatusCode] = field(default_factory=set)
-    without_time: int = 0
-    scored: int = 0
-    shed: int = 0
-    failed: int = 0
-    late: list[float] = field(default_factory=list)
-
-    @property
-    def admitted(self) -> bool:
-        return self.scored + self.shed > 0
-
-
-async def caller(stub: Any, told: Told, until: float) -> None:
-    """Streams in real time until the end; if refused, waits as requested and tries again."""
-    while time.monotonic() < until:
-        call = stub.StreamingDetect()
-        try:
-            # grpc.aio's own write would overwrite the status of a call that is refused at once
-            with contextlib.suppress(CallEndedError):
-                await write(call, config())
-            started = await call.read()
-            assert started.HasField("started")
-        except grpc.aio.AioRpcError as error:
-            told.refusals.add(error.code())
-            details = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
-            told.without_time += b"RetryInfo" not in details
-            await asyncio.sleep(1.0)
-            continue
-        began = time.monotonic()
-        talking = asyncio.create_task(talk(call, began, until))
-        while (answer := await call.read()) is not grpc.aio.EOF:
-            if answer.HasField("window"):
-                take(told, answer.window, time.monotonic() - began)
-        await talking
-        return
-
-
-def take(told: Told, window: pb.WindowResult, at: float) -> None:
-    told.scored += window.status == pb.WindowResult.STATUS_SCORED
-    told.shed += window.status == pb.WindowResult.STATUS_SHED
-    told.failed += window.status == pb.WindowResult.STATUS_FAILED
-    if window.status == pb.WindowResult.STATUS_SCORED and not window.final:
-        told.late.append(at - window.end_offset.ToMilliseconds() / 1000)
-
-
-async def talk(call: Any, began: float, until: float) -> None:
-    sent = 0
-    chunk, noise = audio(0.2), np.random.default_rng(id(call))
-    while (now := time.monotonic()) < until:
-        # all streams have different audio, since shared hops would be computed only once
-        chunk.audio.content = noise.integers(-3000, 3000, RATE // 5, np.int16).tobytes()
-        await call.write(chunk)
-        sent += 1
-        await asyncio.sleep(max(0.0, began + 0.2 * sent - now))
-    await call.done_writing()
-
-
-async def offer(port: int, callers: int, seconds: float) -> list[Told]:
-    told = [Told() for _ in range(callers)]
-    until = time.monotonic() + seconds
-    async with contextlib.AsyncExitStack() as stack:
-        stubs = []
-        for _ in range(-(-callers // CALLS_EACH)):
-            options = [("grpc.use_local_subchannel_pool", 1)]
-            channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options)
-            stubs.append(DetectionServiceStub(await stack.enter_async_context(channel)))
-        await asyncio.gather(
-            *(caller(stubs[number // CALLS_EACH], one, until) for number, one in enumerate(told))
-        )
-    return told
+# seconds: a window, and how long there is too much load
+WINDOW, BUSY = 4.0, 8.0
 
 
 @pytest.mark.parametrize("times", [2, 5])
@@ -155,3 +68,31 @@ async def test_if_too_many_are_admitted_all_lose_equally(tmp_path: Path) -> None
     assert max(shares) - min(shares) < 0.4
     # results come in time, within the pass that a window is in
     assert late[int(0.99 * len(late))] < 3.0 + 3.0
+
+
+@pytest.mark.parametrize("admission", ["measured", "fixed"])
+async def test_when_load_falls_all_is_as_before_within_a_window(
+    admission: str, tmp_path: Path
+) -> None:
+    environment = {"DFD_TEST_WINDOW_SECONDS": str(WINDOW_SECONDS)}
+    more = ("--admission", admission)
+    with Daemon(*more, fault=tmp_path / "fault", environment=environment) as daemon:
+        fallen = time.monotonic() + BUSY
+        stayed, left, came = await asyncio.gather(
+            offer(daemon.port, 5, 2 * BUSY),
+            offer(daemon.port, 2 * HELD, BUSY - 0.1, after=0.1),
+            offer(daemon.port, 1, BUSY - 2.0, after=BUSY),
+        )
+    lost = [at - fallen for one in stayed + came for at in one.shed_at]
+    waited = came[0].admitted_at - fallen
+    late = max(came[0].late)
+    print(len([one for one in left if one.refusals]), waited, late, sorted(lost)[-3:])
+    # there was too much
+    if admission == "measured":
+        assert any(one.refusals for one in left)
+    else:
+        assert sum(one.shed for one in left) > 0.1 * sum(one.scored for one in left)
+    assert max(lost, default=0.0) <= WINDOW
+    assert waited <= WINDOW
+    assert came[0].scored >= 2
+    assert late < 3.0

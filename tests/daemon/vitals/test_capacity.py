@@ -179,3 +179,12 @@ def test_what_is_faster_for_seconds_lets_others_in() -> None:
     for _ in range(400):
         held.rate.take(Kind.LIVE, scored(seconds=0.25))
     assert held.fill() >= 10
+
+
+def test_starting_streams_that_leave_count_no_longer() -> None:
+    held = Held()
+    holds = [held.enter(1, 2.0) for _ in range(15)]
+    assert held.fill() == 0
+    for hold in holds[1:]:
+        hold.leave()
+    assert held.fill() == 14
