@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.chaos.callers import HELD, WINDOW_SECONDS, Told, offer
+from tests.chaos.callers import HELD, WINDOW_SECONDS, offer
 from tests.chaos.daemon import Daemon
 
 # seconds: a window, and how long there is too much load
