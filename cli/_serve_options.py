@@ -98,7 +98,8 @@ OPTIONS = (
     _option("precision", "Number format of the model's arithmetic.", click.Choice(PRECISIONS)),
     _option(
         "engine",
-        "Backend that runs the model: here, in a Ray cluster (ray://auto, ray://local or"
+        "Backend that runs the model: here (auto: the fastest installed one, measured at the first"
+        " start with a model), in a Ray cluster (ray://auto, ray://local or"
         " ray://HOST:PORT, with /APPLICATION), or on a Triton server (triton://HOST:PORT/MODEL,"
         " written by dfd export).",
         _Engine(ENGINES),

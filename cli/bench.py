@@ -55,7 +55,8 @@ def command() -> None:
     "--precision",
     "precisions",
     multiple=True,
-    help="Precision to measure. May be repeated.  [default: fp32, and any that is faster here]",
+    help="Precision to measure; auto: what dfd serve would take. May be repeated.  [default: fp32,"
+    " and any that is faster here]",
 )
 @click.option(
     "--engine",
@@ -63,7 +64,8 @@ def command() -> None:
     multiple=True,
     default=("torchscript",),
     show_default=True,
-    help="Engine of dfd to measure. May be repeated. Peers are measured as well.",
+    help="Engine of dfd to measure; auto: the fastest installed one, as dfd serve finds it. May be"
+    " repeated. Peers are measured as well.",
 )
 @click.option(
     "--peer",

@@ -10,11 +10,11 @@ from dfd.cli._connection import connection, server_options
 from dfd.cli._errors import PlainVerb, Verb
 from dfd.cli._groups import VerbGroup
 from dfd.cli._model import model_overrides, override_options
+from dfd.cli._model_speed import speed_here
 from dfd.cli._outputs import json_option
 from dfd.cli._waiting import Waits
 
 _READ_ON = "docs/reference-systems.md"
-_MEASURED_SECONDS = 2.0
 
 
 @click.group("models", cls=VerbGroup)
@@ -35,7 +35,8 @@ def command() -> None:
 @click.option(
     "--measure",
     is_flag=True,
-    help="Measure the windows per second of those that have been fetched.",
+    help="Measure the windows per second of those that have been fetched, instead of showing what"
+    " was measured on this machine before.",
 )
 def list_command(as_json: bool, measure: bool) -> None:
     """List the known detectors: source, licence, size, published figures, whether fetched.
@@ -52,14 +53,10 @@ def list_command(as_json: bool, measure: bool) -> None:
     for one in DETECTORS:
         path = pulled.find(one.name)
         row = dataclasses.asdict(one) | {"here": None if path is None else str(path)}
-        if measure and path is not None:
-            with Waits("models list").bar(f"measuring {one.name}"):
-                row["windows_per_second"] = _windows_per_second(one.name)
+        if path is not None:
+            row |= speed_here(one.name, measure)
         rows.append(row)
-    bundled = None
-    if measure:
-        with Waits("models list").bar(f"measuring {BUNDLED}"):
-            bundled = _windows_per_second(BUNDLED)
+    bundled = speed_here(BUNDLED, measure).get("windows_per_second")
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
@@ -195,28 +192,6 @@ def _manage(action: str, *, served: str, as_json: bool, source: str = "", **wher
             click.echo(f"{name}: {model.name} {model.version}, {model.device}, {model.precision}")
 
 
-def _windows_per_second(model: str) -> float:
-    """Measures how many full windows a detector scores per second here, one at a time."""
-    import time
-
-    import numpy as np
-
-    from dfd.detector import load_detector
-
-    detector = load_detector(model, batch_buckets=(1,))
-    size = detector.spec.window_samples
-    window = (0.1 * np.random.default_rng(0).standard_normal((1, size))).astype(np.float32)
-    length = np.array([size])
-    detector.score(window, length)
-    count, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < _MEASURED_SECONDS or count < 1:
-        # a new window each time, because frames shared by two windows are cached
-        window = np.roll(window, 7)
-        detector.score(window, length)
-        count += 1
-    return round(count / elapsed, 2)
-
-
 def _print_table(rows: list[dict[str, Any]], bundled: float | None) -> None:
     from dfd.clients.display.tables import Column, fitted, result_console
 
@@ -246,7 +221,8 @@ def _print_table(rows: list[dict[str, Any]], bundled: float | None) -> None:
             column.add(cell)
     for speed in (bundled, *(row.get("windows_per_second") for row in rows)):
         speeds.add("" if speed is None else f"{speed:g}")
-    shown = columns if bundled is None else (*columns, speeds)
+    measured = bundled is not None or any("windows_per_second" in row for row in rows)
+    shown = (*columns, speeds) if measured else columns
     console = result_console()
     caption = (
         "EER %: as published, on the test sets named; dfd's own figures of the bundled model are"

@@ -13,6 +13,8 @@ from dfd.detector.overrides import ModelOverrides
 _BUNDLED = "bundled"
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 ENGINES = ("auto", "torchscript", "openvino", "onnx")
+# "auto" without measuring, which would disturb running streams
+KNOWN = "known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,8 @@ class ModelChoice(ModelOverrides):
         cascade: pairs such as "a+b", in which b scores the windows that a is not sure of.
         cascade_from: P(spoof) of the first model from which the second is asked.
         device: "auto", "cpu", "cuda" or "cuda:N"; several are separated by commas.
-        precision, engine, threads: as for `dfd.detector.load_detector`.
+        precision, threads: as for `dfd.detector.load_detector`.
+        engine: likewise, or the address of a remote one.
 
     Raises:
         UserError: if a value is impossible.
@@ -60,7 +63,7 @@ class ModelChoice(ModelOverrides):
         require_choice(self, "precision", PRECISIONS)
         if is_remote(self.engine):
             self._check_remote(EngineAddress.parse(self.engine))
-        else:
+        elif self.engine != KNOWN:
             require_choice(self, "engine", ENGINES, ", ray://auto or triton://HOST:PORT/MODEL")
         require_counts(self, "threads")
 
@@ -112,6 +115,11 @@ class ModelChoice(ModelOverrides):
     def instances(self) -> tuple[Self, ...]:
         """The options of all instances: every model on every device."""
         return tuple(self.of(model, device) for model in self.models for device in self.devices)
+
+    @property
+    def beside_streams(self) -> Self:
+        """The options for loading a model while streams run."""
+        return replace(self, engine=KNOWN) if self.engine == "auto" else self
 
     def of(self, model: str, device: str | None = None) -> Self:
         """Returns the options for a single model, on one device or on all."""

@@ -50,42 +50,88 @@ def compile_first_good(
     """
     network = checkpoint.network
     if wanted == (FP32,) or (wanted == (INT8,) and measured):
-        target = _target(checkpoint, device, wanted[0], threads=threads)
+        target = target_of(checkpoint, device, wanted[0], threads=threads)
         return wanted[0], compile_network(network, target, engine)
-    network.to(device)
-    reference = probabilities(network, checkpoint, device)
+    comparison = Comparison(checkpoint, device, tolerance)
     attempts = [(name, whole) for name in wanted for whole in _forms(name)]
     for name, whole in attempts:
-        target = _target(checkpoint, device, name, whole_int8=whole, threads=threads)
+        target = target_of(checkpoint, device, name, whole_int8=whole, threads=threads)
         compiled = compile_network(copy.deepcopy(network), target, engine)
         if name == FP32:
             return name, compiled
         said = name if whole else f"{name} in the transformer only"
-        difference = float(np.abs(probabilities(compiled, checkpoint, device) - reference).max())
-        _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", said, difference)
-        if difference <= tolerance:
-            return name, compiled
         if name == INT8 and whole:
+            if comparison.difference(compiled, said) <= tolerance:
+                return name, compiled
             _LOGGER.info("int8 changes scores too much: the convolutions are left in fp32")
-        elif not keep or (name, whole) != attempts[-1]:
+        elif comparison.accepts(compiled, said, keep=keep and (name, whole) == attempts[-1]):
+            return name, compiled
+    raise AssertionError("fp32 is always good")
+
+
+class Comparison:
+    """Compares compiled networks with the plain one in float32, on synthetic signals.
+
+    Args:
+        checkpoint: the model; its network is moved to the device and must not be converted.
+        device: the device to run on.
+        tolerance: largest accepted difference in probability.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, tolerance: float) -> None:
+        self._checkpoint, self._device = checkpoint, device
+        self._tolerance = tolerance
+        self._reference: NDArray[np.float64] | None = None
+
+    def difference(self, compiled: Compiled, said: str) -> float:
+        """Returns the largest difference in probability; NaN if a score is not finite.
+
+        Args:
+            compiled: the compiled network.
+            said: what the log calls it.
+        """
+        if self._reference is None:
+            self._checkpoint.network.to(self._device)
+            plain = self._checkpoint.network
+            self._reference = probabilities(plain, self._checkpoint, self._device)
+        found = probabilities(compiled, self._checkpoint, self._device)
+        difference = float(np.abs(found - self._reference).max())
+        _LOGGER.info("%s: largest difference in probability from fp32 is %.4f", said, difference)
+        return difference
+
+    def accepts(self, compiled: Compiled, said: str, *, keep: bool = False) -> bool:
+        """Returns whether it may be used, and logs the reason if it may not.
+
+        Args:
+            compiled: the compiled network.
+            said: what the log calls it.
+            keep: whether it was requested: if it differs more, only warn.
+
+        Raises:
+            UserError: if it was requested and gives no finite score.
+        """
+        difference = self.difference(compiled, said)
+        if difference <= self._tolerance:
+            return True
+        if not keep:
             _LOGGER.warning(
                 "%s differs from fp32 by up to %.4f in probability, more than %.4f: not used",
                 said,
                 difference,
-                tolerance,
+                self._tolerance,
             )
-        elif np.isfinite(difference):
-            _LOGGER.warning(
-                "%s differs from fp32 by up to %.4f in probability; it was requested and is kept",
-                said,
-                difference,
-            )
-            return name, compiled
-        else:
+            return False
+        if not np.isfinite(difference):
             raise UserError(
-                f"{name} gives no finite score with this model: use --precision auto or fp32"
+                f"{said.split()[0]} gives no finite score with this model: "
+                "use --precision auto or fp32"
             )
-    raise AssertionError("fp32 is always good")
+        _LOGGER.warning(
+            "%s differs from fp32 by up to %.4f in probability; it was requested and is kept",
+            said,
+            difference,
+        )
+        return True
 
 
 def _forms(precision: str) -> tuple[bool, ...]:
@@ -93,7 +139,7 @@ def _forms(precision: str) -> tuple[bool, ...]:
     return (True, False) if precision == INT8 else (True,)
 
 
-def _target(
+def target_of(
     checkpoint: Checkpoint,
     device: torch.device,
     precision: str,
@@ -101,6 +147,15 @@ def _target(
     whole_int8: bool = True,
     threads: int | None = None,
 ) -> Target:
+    """Returns what a model is compiled for.
+
+    Args:
+        checkpoint: the model.
+        device: the device to run on.
+        precision: the number format.
+        whole_int8: whether int8 includes the convolutions.
+        threads: number of threads, for an engine that has its own.
+    """
     card = checkpoint.card
     samples, _ = probe_signals(card.window_samples, card.sample_rate_hz, _RANGES_DRAW)
     return Target(

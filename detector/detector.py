@@ -5,19 +5,16 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dfd import __version__
 from dfd.detector import engines
 from dfd.detector import precision as precisions
-from dfd.detector.agreement import compile_first_good
 from dfd.detector.buckets import check_buckets, default_buckets, split
+from dfd.detector.compiling import compile_model
 from dfd.detector.devices import (
-    hardware,
     out_of_memory,
     prepare_device,
     release_cache,
@@ -26,21 +23,17 @@ from dfd.detector.devices import (
 )
 from dfd.detector.engines.target import Compiled
 from dfd.detector.files.bundled import BUNDLED
-from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.network import largest_batch, runs_in
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.padding import padded
 from dfd.detector.spec import ModelSpec
-from dfd.detector.start_cache import recall, remember
 from dfd.detector.transfer import Download, Transfer
 from dfd.errors import UserError
 
 # TorchScript profiles the first run and optimises on the second; on a GPU its fused kernels are
 # compiled for each shape, on a CPU the other shapes only need a first run.
 _WARM_RUNS = 3
-
-_REFUSED = "precisions refused"
 
 _LOGGER = logging.getLogger("dfd.detector")
 
@@ -170,7 +163,7 @@ def load_detector(
     batch_buckets: Sequence[int] | None = None,
     threads: int | None = None,
     beside_streams: bool = False,
-    engine: str = engines.AUTO,
+    engine: str = engines.KNOWN,
     tolerance: float = precisions.TOLERANCE,
     warm: bool = True,
     overrides: ModelOverrides | None = None,
@@ -193,7 +186,9 @@ def load_detector(
         threads: torch's CPU threads, for the whole process; None leaves torch's choice.
         beside_streams: whether a daemon's streams need cores of this machine too: without
             `threads` a small network then leaves half of the cores to them.
-        engine: what runs the network: `auto`, `torchscript`, `openvino` or `onnx`.
+        engine: what runs the network: `torchscript`, `openvino`, `onnx`, `auto` (the fastest on
+            this CPU; if that is not remembered from an earlier load, it is measured, which may take
+            a minute), or `known` (the fastest if that is remembered, otherwise TorchScript).
         tolerance: largest difference in probability from fp32 that `auto` accepts.
         warm: if False, each batch size has its first run in `score`.
         overrides: properties that override the model's own.
@@ -225,50 +220,33 @@ def load_detector(
     if threads is None and beside_streams and place_on.type == "cpu":
         threads = threads_beside_streams(parameters)
     prepare_device(place_on, threads)
-    conditions = _conditions(checkpoint, place_on, runner, tolerance)
-    refused: list[str] = []
-    if precision == precisions.AUTO:
-        refused = recall(_REFUSED, conditions) or []
-        wanted = tuple(name for name in wanted if name not in refused)
-    chosen, compiled = compile_first_good(
+    result = compile_model(
         checkpoint,
         place_on,
         wanted,
-        runner,
+        engine,
+        buckets=buckets,
+        threads=threads,
         tolerance=tolerance,
         keep=precision != precisions.AUTO,
         measured=measured,
-        threads=threads,
     )
-    if chosen != wanted[0]:
-        remember(_REFUSED, conditions, [*refused, *wanted[: wanted.index(chosen)]])
     spec = checkpoint.spec(
-        device=str(place_on), precision=chosen, engine=runner, batch_buckets=buckets
+        device=str(place_on),
+        precision=result.precision,
+        engine=result.engine,
+        batch_buckets=buckets,
     )
-    detector = Detector(compiled, spec, place_on, checkpoint.least_samples)
+    detector = Detector(result.compiled, spec, place_on, checkpoint.least_samples)
     if warm:
         detector.warm()
     _LOGGER.info(
-        "model %s %s (sha256 %s) on %s in %s",
+        "model %s %s (sha256 %s) on %s in %s by %s",
         spec.name,
         spec.version,
         spec.weights_sha256,
         spec.device,
         spec.precision,
+        spec.engine,
     )
     return detector
-
-
-def _conditions(
-    checkpoint: Checkpoint, device: torch.device, engine: str, tolerance: float
-) -> dict[str, Any]:
-    """Returns everything on which the agreement of a precision with fp32 depends."""
-    return {
-        "weights": checkpoint.weights_sha256,
-        "window_samples": checkpoint.card.window_samples,
-        "normalize": checkpoint.card.normalize,
-        "engine": engine,
-        "tolerance": tolerance,
-        "device": hardware(device),
-        "versions": [__version__, torch.__version__],
-    }

@@ -2,11 +2,13 @@
 
 It is one small JSON file in the user's cache folder, which may be deleted at any time:
 `$DFD_CACHE_DIR`, `$XDG_CACHE_HOME/dfd` or `~/.cache/dfd`. If it cannot be read or written, nothing
-is cached.
+is cached; if it is not what was written, a warning says that it is ignored.
 """
 
 import contextlib
+import functools
 import json
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 
 # A file that grows beyond this is started again.
 _MOST_ENTRIES = 256
+
+_LOGGER = logging.getLogger("dfd.detector")
 
 
 def recall(topic: str, conditions: dict[str, Any]) -> Any:
@@ -34,6 +38,8 @@ def remember(topic: str, conditions: dict[str, Any], found: Any) -> None:
         entries = {}
     entries[_key(topic, conditions)] = found
     path = _path()
+    if path is None:
+        return
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
@@ -42,20 +48,39 @@ def remember(topic: str, conditions: dict[str, Any], found: Any) -> None:
         os.replace(beside, path)
 
 
-def _path() -> Path:
+def _path() -> Path | None:
+    """Returns the file; None if this user has no home folder."""
     named = os.environ.get("DFD_CACHE_DIR")
     if named:
         return Path(named) / "models.json"
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path("~/.cache").expanduser()) / "dfd" / "models.json"
+    with contextlib.suppress(RuntimeError):
+        folder = Path(home) if home else Path("~/.cache").expanduser()
+        return folder / "dfd" / "models.json"
+    return None
 
 
 def _entries() -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError, RuntimeError):
-        found = json.loads(_path().read_text())
-        if isinstance(found, dict):
-            return found
+    path = _path()
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except OSError:
+        return {}
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    _warn_once(path)
     return {}
+
+
+@functools.cache
+def _warn_once(path: Path) -> None:
+    _LOGGER.warning(
+        "%s is damaged and is ignored: what earlier starts found here is found again", path
+    )
 
 
 def _key(topic: str, conditions: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dfd.benchmarks.model.peers import Contestant, PeerMissingError, make_peer
 from dfd.detector import Detector, load_detector
-from dfd.detector.precision import FP32, fast_precisions, has_int8
+from dfd.detector.precision import AUTO, FP32, fast_precisions, has_int8
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
@@ -23,7 +23,9 @@ class ModelOptions:
     Attributes:
         model: as `load_detector` takes it, or one of `networks.SIZES` for random weights.
         precisions: precisions of dfd's own engines; empty means those that are faster here.
-        engines: dfd's own engines; the peers are separate.
+            "auto" is what `dfd serve` would take.
+        engines: dfd's own engines; the peers are separate. "auto" is the fastest of the installed
+            ones, as `dfd serve` finds it.
         peers: names from `peers.PEERS`.
         batches: batch sizes; empty means those that the daemon prepares for the model.
         most_batches: how many of the batch sizes to use at most, the smallest first.
@@ -82,12 +84,16 @@ class Entrants:
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """The requested precisions of dfd's own engines."""
-        return self._options.precisions or (
+        """The precisions that may be measured, but for "auto"."""
+        named = tuple(name for name in self._options.precisions if name != AUTO)
+        if named and len(named) == len(self._options.precisions):
+            return named
+        faster = (
             FP32,
             *fast_precisions(self._device),
             *(["int8"] if has_int8(self._device) else []),
         )
+        return tuple(dict.fromkeys((*named, *faster)))
 
     def own(self, late: Callable[[], bool]) -> Iterator[Contestant]:
         """Loads dfd's own, each when its turn comes.
@@ -100,7 +106,7 @@ class Entrants:
         """
         options = self._options
         for engine in options.engines:
-            for precision in self.precisions:
+            for precision in options.precisions or self.precisions:
                 name = f"{engine} {precision}"
                 if self.detectors and late():
                     self._leave_out(name)
@@ -123,9 +129,12 @@ class Entrants:
                         raise
                     self.missing[name] = str(reason)
                 else:
-                    self.detectors[engine, precision] = detector
+                    spec = detector.spec
+                    if AUTO in (engine, precision):
+                        self._tell(f"{name} is {spec.engine} {spec.precision}")
+                    self.detectors[engine, spec.precision] = detector
                     self.load_seconds[name] = round(time.monotonic() - began, 1)
-                    yield Contestant(engine, precision, _scorer(detector))
+                    yield Contestant(engine, spec.precision, _scorer(detector))
 
     def _leave_out(self, name: str) -> None:
         self.missing[name] = "no time was left: add --seconds, or leave others out"

@@ -102,7 +102,7 @@ class LocalModel:
         """Reloads the model in another thread, since the old one cannot be stopped."""
         device, hung = DeviceThread(), self._now.active
         try:
-            detector = await device.run(lambda: self._load(hung.options))
+            detector = await device.run(lambda: self._load(hung.options.beside_streams))
         except Exception:
             log(logging.ERROR, "the model could not be reloaded", exc_info=True)
             device.close()

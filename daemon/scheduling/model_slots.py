@@ -49,7 +49,7 @@ def options_beside(options: ServeOptions, source: str, spec: ModelSpec) -> Serve
     """
     rate = spec.sample_rate_hz
     return replace(
-        options,
+        options.beside_streams,
         model=source,
         window_seconds=spec.window_samples / rate,
         hop_seconds=spec.hop_samples / rate,

@@ -10,6 +10,7 @@ from dfd.daemon.scheduling.batching import Kind
 from dfd.daemon.scheduling.contract import WindowScheduler
 from dfd.daemon.vitals.rate import ServiceRate
 from dfd.detector.spec import ModelSpec
+from dfd.detector.speeds import remember_speed
 from dfd.streaming.types import Samples, WindowStatus
 
 # approximate limit for the whole measurement
@@ -17,7 +18,11 @@ _SECONDS = 3.0
 
 
 async def calibrate(
-    scheduler: WindowScheduler, spec: ModelSpec, rate: ServiceRate, devices: int = 1
+    scheduler: WindowScheduler,
+    spec: ModelSpec,
+    rate: ServiceRate,
+    devices: int = 1,
+    alone: bool = True,
 ) -> None:
     """Scores noise: single windows, then as many at once as one pass takes.
 
@@ -26,6 +31,8 @@ async def calibrate(
         spec: spec of their model.
         rate: receives the result.
         devices: number of devices.
+        alone: whether no other process measures them at the same time: the result is then kept
+            for `dfd models list`.
     """
     # a window of its own each time: a network may compute what windows have in common only once
     noise = np.random.default_rng(0)
@@ -62,6 +69,16 @@ async def calibrate(
     finally:
         scheduler.close_lane(lane)
     rate.calibrate(single, *largest)
+    if alone and spec.device == "cpu":
+        batch, seconds = largest
+        await asyncio.to_thread(
+            remember_speed,
+            spec.weights_sha256,
+            batch / max(seconds, 1e-9),
+            batch=batch,
+            engine=spec.engine,
+            precision=spec.precision,
+        )
     log(
         logging.INFO,
         "capacity measured",

@@ -64,7 +64,9 @@ class Vitals:
         options, spec, capacity = self._options, model.spec, self._capacity
         observed, rate = ObservedScheduler(model.scheduler), ServiceRate(len(options.devices))
         if capacity.measured:
-            await calibrate(model.scheduler, spec, rate, len(options.devices))
+            await calibrate(
+                model.scheduler, spec, rate, len(options.devices), alone=options.workers == 1
+            )
             observed.observers += [rate.take, capacity.observe]
 
         def changed(well: bool) -> None:

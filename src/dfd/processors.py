@@ -39,12 +39,17 @@ def cpu_quota(root: Path = _ROOT) -> float | None:
 
     Groups are nested, and each may have a limit; the smallest applies.
     """
-    found = [limit for folder in _folders(root) if (limit := _limit(folder)) is not None]
+    found = [limit for folder in group_folders(root) if (limit := _limit(folder)) is not None]
     return min(found, default=None)
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """Yields the folders with the limits of this process's group and of the group's ancestors."""
+def group_folders(root: Path = _ROOT, controller: str = "cpu") -> Iterator[Path]:
+    """Yields the folders with the limits of this process's group and of the group's ancestors.
+
+    Args:
+        root: root of the file system.
+        controller: what is limited, by the name of version 1: "cpu" or "memory".
+    """
     mounts = root / "sys/fs/cgroup"
     lines: list[str] = []
     with contextlib.suppress(OSError):
@@ -55,8 +60,10 @@ def _folders(root: Path) -> Iterator[Path]:
         controllers, _, name = rest.partition(":")
         if not controllers:  # version 2
             tops = (mounts, mounts / "unified")
-        elif "cpu" in controllers.split(","):
-            tops = (mounts / "cpu", mounts / "cpu,cpuacct", mounts / controllers)
+        elif controller in controllers.split(","):
+            tops = (mounts / controller, mounts / controllers)
+            if controller == "cpu":
+                tops = (*tops, mounts / "cpu,cpuacct")
         parts = PurePosixPath(name.lstrip("/")).parts
         for top in tops:
             # a container may see its own group as the top, whatever its name is outside

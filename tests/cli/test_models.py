@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from dfd.cli.main import cli
+from dfd.detector.files.bundled import WEIGHTS_SHA256
+from dfd.detector.files.digests import weights_sha256
+from dfd.detector.speeds import remember_speed
 from tests.detector.files.layouts.test_raw_waveform import rawnet2_state
 
 
@@ -29,6 +32,32 @@ def test_list() -> None:
     rows = [json.loads(line) for line in run("list", "--json").output.splitlines()]
     assert {"name", "page", "licence", "parameters", "eer", "eer_source", "tried"} <= set(rows[0])
     assert rows[0]["name"] == "aasist"
+
+
+def test_the_list_shows_what_was_measured_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFD_CACHE_DIR", str(tmp_path / "cache"))
+    assert "windows/s" not in run("list").output
+    remember_speed(WEIGHTS_SHA256, 123.4, batch=16, engine="torchscript", precision="fp32")
+    shown = run("list").output
+    assert "windows/s" in shown
+    assert "123.4" in shown
+    fetched = tmp_path / "models" / "aasist"
+    fetched.mkdir(parents=True)
+    (fetched / "aasist.pth").write_bytes(b"weights")
+    remember_speed(
+        weights_sha256("aasist"), 5.5, batch=1, engine="onnx", precision="fp32", device="cuda:0"
+    )
+    assert "5.5" not in run("list").output
+    remember_speed(weights_sha256("aasist"), 5.5, batch=1, engine="onnx", precision="fp32")
+    rows = [json.loads(line) for line in run("list", "--json").output.splitlines()]
+    (aasist,) = [row for row in rows if row["name"] == "aasist"]
+    assert aasist["windows_per_second"] == 5.5
+    assert (aasist["measured"]["engine"], aasist["measured"]["batch"]) == ("onnx", 1)
+    # other weights under the same name have not been measured
+    (fetched / "aasist.pth").write_bytes(b"other weights")
+    assert "5.5" not in run("list").output
 
 
 def test_inspect(tmp_path: Path) -> None:

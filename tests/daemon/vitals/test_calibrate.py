@@ -7,6 +7,7 @@ from dfd.daemon.scheduling.batching import SchedulerOptions
 from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.daemon.vitals.calibrate import calibrate
 from dfd.daemon.vitals.rate import ServiceRate
+from dfd.detector.speeds import known_speed
 from tests.daemon.harness import FakeDetector, make_spec
 
 
@@ -26,3 +27,6 @@ async def test_no_window_repeats_another() -> None:
     windows = [one for one in seen if np.frombuffer(one, np.float32).any()]  # without padding
     assert len(windows) == len(set(windows)) >= 3 + 4
     assert rate.windows_per_second is not None
+    speed = known_speed(spec.weights_sha256)
+    assert speed is not None
+    assert (speed.batch, speed.engine, speed.precision) == (4, spec.engine, spec.precision)
