@@ -39,7 +39,8 @@ def compile_first_good(
         engine: the engine that runs it.
         tolerance: largest accepted difference in probability.
         keep: whether the one precision was requested: if it differs more, only warn.
-        measured: whether int8 was compared by the model's maker, and need not be here.
+        measured: whether the first precision was compared before, by the model's maker or at an
+            earlier load, and need not be now.
         threads: number of threads, for an engine that has its own.
 
     Returns:
@@ -49,7 +50,7 @@ def compile_first_good(
         UserError: if the one precision gives no finite score.
     """
     network = checkpoint.network
-    if wanted == (FP32,) or (wanted == (INT8,) and measured):
+    if measured or wanted == (FP32,):
         target = target_of(checkpoint, device, wanted[0], threads=threads)
         return wanted[0], compile_network(network, target, engine)
     comparison = Comparison(checkpoint, device, tolerance)

@@ -10,7 +10,7 @@ from dfd.detector import engines
 from dfd.detector.agreement import compile_first_good
 from dfd.detector.devices import hardware
 from dfd.detector.engine_choice import choose_fastest
-from dfd.detector.engines.target import Compiled
+from dfd.detector.engines.target import INT8, Compiled
 from dfd.detector.files.checkpoint import Checkpoint
 from dfd.detector.start_cache import recall, remember
 
@@ -55,6 +55,7 @@ def compile_model(
         UserError: if the one precision gives no finite score.
     """
     runner = engines.choose(engine, device)
+    measured = measured and wanted == (INT8,)
     if engine in (engines.AUTO, engines.KNOWN):
         choice = choose_fastest(
             checkpoint,
@@ -69,8 +70,8 @@ def compile_model(
         if choice is not None and choice.compiled is not None:
             return Result(choice.engine, choice.precision, choice.compiled)
         if choice is not None:
-            runner, wanted = choice.engine, wanted[wanted.index(choice.precision) :]
-            wanted = tuple(name for name in wanted if engines.runs(runner, name))
+            # it was compared with float32 when it was measured
+            runner, wanted, measured = choice.engine, (choice.precision,), True
     conditions = _conditions(checkpoint, device, runner, tolerance)
     refused: list[str] = []
     if not keep:
