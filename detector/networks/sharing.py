@@ -19,8 +19,9 @@ from dfd.detector.networks.scoring import ScoringNetwork
 _CACHE_BYTES = 512 << 20
 # a hop takes some 500 bytes of sums, and each live stream needs its last one
 _KEPT_HOPS = 32_768
-# the maps of more than these leave a core's cache: a fifth slower
-_HOPS_AT_ONCE = 12
+# from 8 to 24 hops each costs the same; with 32 their maps leave a core's cache: a sixth slower. A
+# batch of sixteen windows with one new hop each stays whole.
+_HOPS_AT_ONCE = 16
 
 
 class CompiledFrames(Protocol):
