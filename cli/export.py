@@ -10,13 +10,8 @@ from dfd.cli._model import model_overrides, override_options
 from dfd.cli._outputs import json_option, require_folder, write_text
 from dfd.cli._waiting import Waits
 
-# format -> form of the file, and whether it lies in a repository of Triton
-_FORMATS = {
-    "triton": ("torchscript", True),
-    "triton-onnx": ("onnx", True),
-    "torchscript": ("torchscript", False),
-    "onnx": ("onnx", False),
-}
+# format -> form of the file; Triton's own format is the one that also runs on GPUs in half precision
+_FORMATS = {"triton": "torchscript", "torchscript": "torchscript", "onnx": "onnx"}
 _NEEDED_BYTES = 64 << 20
 
 
@@ -25,7 +20,7 @@ _NEEDED_BYTES = 64 << 20
     cls=PlainVerb,
     examples=(
         "dfd export bundled --out repository",
-        "dfd export --format onnx --out exported better.pt",
+        "dfd export --format onnx --file-only --out exported better.pt",
     ),
     read_on="docs/scaling.md",
 )
@@ -36,15 +31,20 @@ _NEEDED_BYTES = 64 << 20
     type=click.Choice(tuple(_FORMATS)),
     default="triton",
     show_default=True,
-    help="triton, triton-onnx: a model repository, for Triton's PyTorch or ONNX Runtime backend;"
-    " torchscript, onnx: the file alone, with its facts in dfd.json.",
+    help="torchscript: for Triton's PyTorch backend; onnx: for its ONNX Runtime backend; triton:"
+    " the same as torchscript.",
+)
+@click.option(
+    "--file-only",
+    is_flag=True,
+    help="Write no repository, but the file and its facts (dfd.json), for another server.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
     metavar="DIR",
-    help="Where to write: the repository, or the folder of the file.",
+    help="Where to write: the model repository, or the folder of the file.",
 )
 @click.option(
     "--precision",
@@ -72,6 +72,7 @@ _NEEDED_BYTES = 64 << 20
 def command(
     model: str,
     form: str,
+    file_only: bool,
     out: Path,
     precision: str,
     max_batch_size: int,
@@ -81,9 +82,9 @@ def command(
 ) -> None:
     """Write a model for NVIDIA Triton, or as TorchScript or ONNX.
 
-    MODEL is bundled, a checkpoint file, a folder, a hub id or a fetched model. A repository has
-    dynamic batching configured, and the facts with which dfd serve --engine triton://HOST:PORT/NAME
-    cuts windows and weighs scores.
+    MODEL is bundled, a checkpoint file, a folder, a hub id or a fetched model. What is written is a
+    model repository with dynamic batching configured, and the facts with which dfd serve --engine
+    triton://HOST:PORT/NAME cuts windows and weighs scores.
     """
     import json
 
@@ -91,7 +92,7 @@ def command(
     from dfd.detector.export.facts import FILE_NAME
     from dfd.detector.files.read import read_checkpoint
 
-    kind, is_repository = _FORMATS[form]
+    kind, is_repository = _FORMATS[form], not file_only
     require_folder(out, _NEEDED_BYTES)
     with Waits("export").bar(f"writing {model}"):
         checkpoint = read_checkpoint(model, model_overrides(others))

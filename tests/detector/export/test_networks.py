@@ -46,7 +46,9 @@ def loaded(path: str | Path) -> Any:
 
 def test_torchscript_scores_as_the_model(model: str, tmp_path: Path) -> None:
     windows, lengths, llrs = expected(model)
-    result = export("--format", "torchscript", model, "--out", tmp_path / "out", "--json")
+    result = export(
+        *("--format", "torchscript", "--file-only", model, "--out", tmp_path / "out", "--json")
+    )
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     facts = Facts.from_json((tmp_path / "out" / "dfd.json").read_text())
@@ -62,7 +64,7 @@ def test_onnx_scores_as_the_model(model: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'dfd[onnx]'")
     pytest.importorskip("onnx", reason="pip install 'dfd[onnx]'")
     windows, lengths, llrs = expected(model)
-    result = export("--format", "onnx", model, "--out", tmp_path / "out")
+    result = export("--format", "onnx", "--file-only", model, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     session = onnxruntime.InferenceSession(
         tmp_path / "out" / "model.onnx", providers=["CPUExecutionProvider"]
@@ -74,22 +76,35 @@ def test_onnx_scores_as_the_model(model: str, tmp_path: Path) -> None:
         assert calibration.apply(odds[:, 0]) == pytest.approx(llrs[:count], abs=1e-3)
 
 
-def test_a_repository_has_dynamic_batching_and_the_facts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("form", "backend", "file"),
+    [
+        ("triton", "pytorch", "model.pt"),
+        ("torchscript", "pytorch", "model.pt"),
+        ("onnx", "onnxruntime", "model.onnx"),
+    ],
+)
+def test_every_format_is_a_repository_with_dynamic_batching_and_the_facts(
+    form: str, backend: str, file: str, tmp_path: Path
+) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnx", reason="pip install 'dfd[onnx]'")
     config_pb2 = pytest.importorskip(
         "tritonclient.grpc.model_config_pb2", reason="pip install 'dfd[triton]'"
     )
     from google.protobuf import text_format
 
     result = export(
-        *("bundled", "--format", "triton-onnx", "--out", tmp_path),
+        *("bundled", "--format", form, "--out", tmp_path),
         *("--max-batch-size", "24", "--queue-delay-seconds", "0.004"),
     )
     assert result.exit_code == 0, result.stderr
-    assert (tmp_path / "bundled" / "1" / "model.onnx").is_file()
+    assert (tmp_path / "bundled" / "1" / file).is_file()
     config = text_format.Parse(
         (tmp_path / "bundled" / "config.pbtxt").read_text(), config_pb2.ModelConfig()
     )
-    assert (config.name, config.backend, config.max_batch_size) == ("bundled", "onnxruntime", 24)
+    assert (config.name, config.backend, config.max_batch_size) == ("bundled", backend, 24)
+    assert config.default_model_filename == file
     assert config.dynamic_batching.max_queue_delay_microseconds == 4000
     facts = Facts.from_json(config.parameters["dfd"].string_value)
     assert facts.spec.batch_buckets == (1, 2, 4, 8, 16, 24)
