@@ -74,13 +74,16 @@ def local_daemon(arguments: Sequence[str] = (), ready_seconds: float = 120.0) ->
 
 @contextlib.contextmanager
 def started_daemon(
-    arguments: Sequence[str] = (), ready_seconds: float = 120.0
+    arguments: Sequence[str] = (),
+    ready_seconds: float = 120.0,
+    command: Sequence[str] = (*DFD, *_SERVE),
 ) -> Iterator[StartedDaemon]:
     """Runs `dfd serve` on a free loopback port until the context ends.
 
     Args:
         arguments: arguments for `dfd serve`, such as its model.
         ready_seconds: how long it may take to start.
+        command: what to run instead, if it prints the same line when it is ready.
 
     Raises:
         UserError: if the daemon is not installed, or does not start.
@@ -93,7 +96,7 @@ def started_daemon(
     with _unwinding(), tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
         began = time.monotonic()
         process = subprocess.Popen(
-            [*DFD, *_SERVE, *arguments],
+            [*command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=log,
