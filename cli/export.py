@@ -10,7 +10,7 @@ from dfd.cli._model import model_overrides, override_options
 from dfd.cli._outputs import json_option, require_folder, write_text
 from dfd.cli._waiting import Waits
 
-# format -> form of the file; Triton's own format is the one that also runs on GPUs in half precision
+# format -> form of the file; the first is the one that also runs on GPUs in half precision
 _FORMATS = {"triton": "torchscript", "torchscript": "torchscript", "onnx": "onnx"}
 _NEEDED_BYTES = 64 << 20
 
