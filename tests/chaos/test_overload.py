@@ -36,15 +36,14 @@ async def test_admitted_streams_lose_nothing(times: int, tmp_path: Path) -> None
     assert p99 < 3.0
 
 
-@pytest.mark.skipif(
-    "DFD_TEST_OVERLOAD" not in os.environ,
-    reason="needs an idle machine: set DFD_TEST_OVERLOAD=N to offer N streams to the bundled model",
-)
+@pytest.mark.by_hand
 @pytest.mark.timeout(300)
 async def test_streams_of_the_bundled_model_lose_little() -> None:
+    """DFD_TEST_OVERLOAD streams are offered, more than the machine can score; it has to be idle."""
+    offered = int(os.environ.get("DFD_TEST_OVERLOAD", "250"))
     with Daemon(model="bundled") as daemon:
         print(daemon.until_logged("capacity measured"), os.getloadavg())
-        told = await offer(daemon.port, int(os.environ["DFD_TEST_OVERLOAD"]), 20.0)
+        told = await offer(daemon.port, offered, 20.0)
     admitted = [one for one in told if one.admitted]
     windows = sum(one.scored + one.shed for one in admitted)
     shed = sum(one.shed for one in admitted)

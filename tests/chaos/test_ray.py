@@ -18,6 +18,7 @@ from tests.chaos.daemon import Daemon
 from tests.chaos.paced import streamed
 from tests.deploy.proxies import free_port
 
+pytestmark = pytest.mark.by_hand
 SENTENCES = (
     "Please confirm the transfer of the whole amount to the new account before noon.",
     "Nobody has ever spoken this sentence, and still you can hear it very well indeed.",

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
-
 from dfd.clients import Recording, events, open_recording
 from dfd.clients.events import WindowStatus
 from tests.chaos.daemon import Daemon
 from tests.chaos.paced import streamed
 from tests.chaos.ray_nodes import Cluster, NotStartedError
 
+pytestmark = pytest.mark.by_hand
 STREAMS, SECONDS = 4, 24.0
 ENGINE = ("--engine", "ray://auto/dfd?replicas=2", "--admission", "fixed")
 
@@ -23,6 +22,7 @@ ENGINE = ("--engine", "ray://auto/dfd?replicas=2", "--admission", "fixed")
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A head that scores nothing, and two nodes with a replica each."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
     try:
         made = Cluster(tmp_path, cpus=0)
     except NotStartedError:

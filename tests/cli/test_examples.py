@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -27,7 +28,7 @@ from tests.cli.test_help import EXAMPLES
 from tests.clients.command import DFD, clean
 from tests.clients.pulse import VirtualMicrophone
 from tests.detector.authors import save_small_top_four
-from tests.detector.checkpoints import CHECKPOINTS
+from tests.detector.files.hub import Hub
 from tests.tiny_corpus import make_corpus
 
 pytestmark = pytest.mark.slow
@@ -37,11 +38,6 @@ _SECONDS = 240.0
 def extra(module: str, brings: str) -> Callable[[], None]:
     """Skips if a package is missing."""
     return lambda: pytest.importorskip(module, reason=f"pip install 'dfd[{brings}]'")
-
-
-def checkpoint() -> None:
-    if not (CHECKPOINTS / "AASIST.pth").is_file():
-        pytest.skip("needs AASIST.pth: set DFD_CHECKPOINTS to its folder")
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,8 @@ class How:
         microphone: whether it hears one.
         environment: beside what all have.
         need: skips where something is missing.
-        skip: why it cannot run in a test.
+        hub: whether organisation/model is on the hub.
+        fetches: whether it needs the network, so that it runs only by hand.
     """
 
     until: str = ""
@@ -70,14 +67,15 @@ class How:
     microphone: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     need: Callable[[], object] | None = None
-    skip: str = ""
+    hub: bool = False
+    fetches: bool = False
 
 
 FREE = ("--listen", "127.0.0.1:0")
 _BRIDGE = How(until="ready on", more=FREE)
 _NOOP = {"DFD_SERVE_MODEL": "noop"}
-_LONG = How(skip="measures for minutes; the quick example beside it runs")
-_FETCHES = How(skip="fetches from the network, which tests do not have")
+# measures for minutes, so it is interrupted after its first lines; another example is quick
+_LONG = How(until="load .* before|measured once|starting the daemon", statuses=(1,))
 _HEARS = How(until="rolling", statuses=(0, 1), microphone=True)
 _PAGE = How(until="ready on", more=("--port", "0"), need=extra("nicegui", "console"))
 _COMPARES = How(before=("dfd bench core --quick --report before.json", "cp before.json after.json"))
@@ -120,18 +118,16 @@ RUNS: dict[str, How] = {
     "dfd models activate --replace bundled": How(before=_LOADED),
     "dfd models rollback": How(before=(*_LOADED, "dfd models activate")),
     "dfd models rollback --server 10.0.0.5:50051": How(before=(*_LOADED, "dfd models activate")),
-    "dfd models pull aasist": _FETCHES,
-    "dfd models pull organisation/model": _FETCHES,
+    "dfd models pull aasist": How(fetches=True),
+    "dfd models pull organisation/model": How(hub=True),
     "dfd train --corpus corpus --out runs/mine": How(
         more=("--steps", "1", "--no-tensorboard"), need=extra("pyworld", "world")
     ),
     "dfd train --recipe frozen-logreg --corpus corpus --backbone bundled": How(
         more=("--set", "folds=3"), need=extra("sklearn", "train")
     ),
-    "dfd calibrate --model AASIST.pth --people calls/people": How(need=checkpoint),
-    "dfd calibrate --model AASIST.pth --people people --machines machines": How(need=checkpoint),
     "dfd calibrate --fuse bundled+AASIST.pth --people people --machines machines": How(
-        skip="takes calibrated models and twenty calls of each kind: tests/cli/test_calibrate.py"
+        before=("dfd calibrate --model AASIST.pth --people people --machines machines",)
     ),
     "dfd bench compare before.json after.json": _COMPARES,
     "dfd bench compare --json before.json after.json": _COMPARES,
@@ -158,10 +154,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"{number}.wav\t{'spoof' if number % 2 else 'bonafide'}")
     (made / "trials.tsv").write_text("\n".join(rows) + "\n")
     # a threshold needs twenty calls
+    noise = np.random.default_rng(0).standard_normal((20, 32000))
     for number in range(20):
-        for name in ("people", "machines", "calls/people"):
-            heard = (0.1 + number / 40) * spoken[:32000]
-            soundfile.write(made / name / f"{number}.wav", heard, 16000)
+        loud = 0.1 + number / 40
+        for name in ("people", "calls/people"):
+            soundfile.write(made / name / f"{number}.wav", loud * spoken[:32000], 16000)
+        spoofed = loud * (spoken[:32000] + 0.03 * noise[number])
+        soundfile.write(made / "machines" / f"{number}.wav", spoofed, 16000)
     make_corpus(made / "corpus")
     issued = issue(made, "cert")
     shutil.copy(issued.key_path, made / "key.pem")
@@ -173,9 +172,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = made / "small"
     small.mkdir()
     shutil.copy(save_small_top_four(small), made / "best.pt")
+    shutil.copy(made / "best.pt", made / "AASIST.pth")  # AASIST itself would take minutes
     shutil.copy(small / "config.json", made / "config.json")
-    if (CHECKPOINTS / "AASIST.pth").is_file():
-        shutil.copy(CHECKPOINTS / "AASIST.pth", made)
     return made
 
 
@@ -250,17 +248,28 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicr
     virtual.close()
 
 
+@pytest.fixture
+def hub(folder: Path) -> Iterator[dict[str, str]]:
+    """A hub with organisation/model; yields the settings of the hub's library."""
+    with Hub(bundled_folder(), name="organisation/model").serving() as url:
+        yield {"HF_ENDPOINT": url, "HF_HOME": str(folder / "hub"), "NO_PROXY": "127.0.0.1"}
+
+
 def test_the_table_names_existing_examples() -> None:
     assert set(RUNS) <= set(EXAMPLES)
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=pytest.mark.by_hand if RUNS.get(line, How()).fetches else ())
+        for line in EXAMPLES
+    ],
+)
 def test_an_example_runs(
     line: str, folder: Path, server: str, request: pytest.FixtureRequest
 ) -> None:
     how = RUNS.get(line, How())
-    if how.skip:
-        pytest.skip(how.skip)
     if how.need is not None:
         how.need()
     environment = clean() | {
@@ -278,6 +287,8 @@ def test_an_example_runs(
         request.addfinalizer(player.terminate)
     if how.call:
         request.getfixturevalue("call")
+    if how.hub:
+        environment |= request.getfixturevalue("hub")
     environment |= how.environment
     for first in how.before:
         subprocess.run(words_of(first, server), cwd=folder, env=environment, check=True)

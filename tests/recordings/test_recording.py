@@ -21,7 +21,6 @@ from dfd.recordings import (
 from tests.recordings.made import RATE, encode, many_channels, noise, tone, two_tracks, wav
 
 FOUND = Path(__file__).with_name("found")
-CASES = Path(__file__).parents[3] / "shared" / "cases"
 
 
 def read(path: Path | str) -> tuple[float, list[Finding]]:
@@ -263,15 +262,3 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
             ends["refused"] += 1
     assert ends["read"] > 20
     assert ends["refused"] > 20
-
-
-@pytest.mark.parametrize(
-    ("name", "seconds"),
-    [("human_then_machine.ogg", 21.4), ("size_zero.wav", 7.1), ("riff_ok_data0.wav", 7.1)],
-)
-def test_cases(name: str, seconds: float) -> None:
-    if not (CASES / name).exists():
-        pytest.skip(f"{name} is not in {CASES}; the tests above make such files")
-    heard, findings = read(CASES / name)
-    assert heard == pytest.approx(seconds, abs=0.05)
-    assert findings == []

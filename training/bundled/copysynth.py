@@ -188,7 +188,7 @@ def load_pyworld() -> Any:
             import pyworld
     except ImportError as error:
         raise UserError(
-            "copy synthesis by WORLD needs pyworld, built by a compiler: pip install 'dfd[world]'"
+            "copy synthesis by WORLD needs pyworld: pip install 'dfd[world]'"
         ) from error
     return pyworld
 

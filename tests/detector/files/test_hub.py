@@ -1,12 +1,8 @@
 """Hub ids, from a cache in the layout of the hub's library and from a hub on this machine."""
 
 import hashlib
-import http.server
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -14,8 +10,8 @@ from huggingface_hub import constants
 from dfd.detector.files.hub import is_hub_id
 from dfd.detector.files.read import read_checkpoint
 from dfd.errors import UserError
+from tests.detector.files.hub import COMMIT, Hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors", "dfd.json")
 
 
@@ -87,58 +83,6 @@ def test_invalid_ids(name: str) -> None:
     assert not is_hub_id(name)
 
 
-@dataclass
-class Hub:
-    """A hub on this machine.
-
-    Attributes:
-        refusal: status and X-Error-Code of every answer; None gives the files.
-        asked: paths of the files that were sent.
-    """
-
-    folder: Path
-    refusal: tuple[int, str] | None = None
-    asked: list[str] = field(default_factory=list)
-
-    def handler(self) -> type[http.server.BaseHTTPRequestHandler]:
-        hub = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self, *, head: bool) -> None:
-                if not self.path.startswith("/org/model/resolve/"):
-                    self.send_error(404)  # the library requests other files too
-                    return
-                revision, name = self.path.split("/")[4:6]
-                path = hub.folder / name
-                refusal = hub.refusal
-                if refusal is None and not path.exists():
-                    refusal = (404, "EntryNotFound")
-                if refusal is None and revision not in ("main", COMMIT):
-                    refusal = (404, "RevisionNotFound")
-                content = b"" if refusal else path.read_bytes()
-                self.send_response(200 if refusal is None else refusal[0])
-                if refusal is not None:
-                    self.send_header("X-Error-Code", refusal[1])
-                self.send_header("X-Repo-Commit", COMMIT)
-                self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if not head:
-                    hub.asked.append(name)
-                    self.wfile.write(content)
-
-            def do_HEAD(self) -> None:
-                self.answer(head=True)
-
-            def do_GET(self) -> None:
-                self.answer(head=False)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
-
-
 def serve_from(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Does what HF_ENDPOINT does at the start of a process."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -150,14 +94,9 @@ def serve_from(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     hub = Hub(folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), hub.handler())
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    serve_from(f"http://127.0.0.1:{server.server_port}", monkeypatch)
-    yield hub
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with hub.serving() as url:
+        serve_from(url, monkeypatch)
+        yield hub
 
 
 def test_only_needed_files_are_fetched_once(
