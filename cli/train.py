@@ -65,6 +65,12 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="(bundled) Most training steps of each network.",
 )
 @click.option(
+    "--encoder",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="(bundled) Whisper tiny's encoder, in ONNX or as model.safetensors of a detector that has"
+    " it.  [default: the bundled detector's]",
+)
+@click.option(
     "--backbone",
     metavar="FOLDER|HUB-ID",
     help="(reference) Pretrained Wav2Vec2, or bundled.  [default: the authors', from the hub]",
@@ -197,6 +203,7 @@ def _train_bundled(
             bar=waits.bar,
             report=report,
             resume=more["resume"],
+            encoder=more["encoder"],
         )
 
 

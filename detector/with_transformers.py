@@ -23,18 +23,26 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from dfd.detector.jsonfile import Fields
 from dfd.detector.networks.light_cnn import LightCnn, read_light_cnn
+from dfd.detector.networks.log_mel import LogMel
 from dfd.detector.networks.scoring import normalized
+from dfd.detector.networks.whisper_stem import WhisperStem, read_stem
 
 
 class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A Wav2Vec2 with a light CNN that classifies its last hidden states."""
+    """A Wav2Vec2 with a light CNN that classifies its last hidden states.
+
+    The first stages of Whisper's encoder may stand beside it (`networks.whisper_stem`).
+    """
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__(config)
         self.wav2vec2 = Wav2Vec2Model(config)
-        sizes = read_light_cnn(Fields(Path("config.json"), config.to_dict()), config.hidden_size)
+        fields = Fields(Path("config.json"), config.to_dict())
+        sizes = read_light_cnn(fields, config.hidden_size)
         self.hop_samples = sizes.hop_samples
         self.light_cnn = LightCnn(sizes, config.hidden_size)
+        stem = read_stem(fields, sizes.hop_samples)
+        self.whisper_stem = None if stem is None else WhisperStem(stem)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
@@ -58,8 +66,18 @@ class Wav2Vec2LightCnn(Wav2Vec2PreTrainedModel):  # type: ignore[no-untyped-call
         hops = torch.nn.functional.pad(input_values, [0, parts * hop - samples]).view(-1, hop)
         starts = torch.arange(parts, device=input_values.device) * hop
         counts = (lengths.unsqueeze(1) - starts).clamp(0, hop).view(-1)
-        sums = self.light_cnn.measure(*self._states(normalized(hops, counts), counts))
-        return SequenceClassifierOutput(logits=self.light_cnn.judge(sums.view(batch, parts, -1)))
+        waves = normalized(hops, counts)
+        sums = self.light_cnn.measure(*self._states(waves, counts))
+        logits = self.light_cnn.judge(sums.view(batch, parts, -1))
+        if self.whisper_stem is not None:
+            sums = self.whisper_stem.measure(waves, counts)
+            logits = logits + self.whisper_stem.judge(sums.view(batch, parts, -1))
+        return SequenceClassifierOutput(logits=logits)
+
+    def _init_weights(self, module: torch.nn.Module) -> None:
+        super()._init_weights(module)  # type: ignore[no-untyped-call]
+        if isinstance(module, LogMel):
+            module.settle()
 
     def _states(self, waves: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         backbone: Any = self.wav2vec2

@@ -39,6 +39,14 @@ from dfd.detector.networks.spectrogram import (
     SpectrogramOptions,
     read_spectrogram,
 )
+from dfd.detector.networks.whisper_stem import (
+    PREFIX as STEM_PREFIX,
+)
+from dfd.detector.networks.whisper_stem import (
+    StemScoringNetwork,
+    WhisperStem,
+    read_stem,
+)
 from dfd.detector.overrides import ModelOverrides
 from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
@@ -120,6 +128,8 @@ def read(
     shapes = {prefix + name: shape for name, shape in family.shapes(backbone).items()}
     own = head.weights.state_dict()
     shapes |= {head.prefix + name: value.shape for name, value in own.items()}
+    if head.stem is not None:
+        shapes |= {STEM_PREFIX + name: one.shape for name, one in head.stem.state_dict().items()}
     if weighted:
         shapes["layer_weights"] = torch.Size([config.num_hidden_layers + 1])
     matched = match_tensors(
@@ -137,8 +147,15 @@ def read(
     family.fill(backbone, own_names)
     head.weights.load_state_dict({name: matched[head.prefix + name] for name in own})
     head.weights.requires_grad_(False)
-    make: Any = partial(HopScoringNetwork, hop_samples=head.hop_samples)
-    network: ScoringNetwork = (make if head.hop_samples else ScoringNetwork)(
+    make: Any = ScoringNetwork
+    if head.hop_samples:
+        make = partial(HopScoringNetwork, hop_samples=head.hop_samples)
+    if head.stem is not None:
+        stem = {name: matched[STEM_PREFIX + name] for name in head.stem.state_dict()}
+        head.stem.load_state_dict(stem)
+        head.stem.requires_grad_(False)
+        make = partial(StemScoringNetwork, stem=head.stem, hop_samples=head.hop_samples)
+    network: ScoringNetwork = make(
         backbone,
         config,
         head.module,
@@ -193,6 +210,7 @@ class _Head:
         prefix: prefix of its tensors' names in the file.
         least_frames: the fewest frames that it needs.
         hop_samples: length of the hops that it processes one by one; 0 for whole windows.
+        stem: stands beside the backbone and this part, and takes the same hops.
     """
 
     module: nn.Module
@@ -200,6 +218,7 @@ class _Head:
     prefix: str
     least_frames: int
     hop_samples: int = 0
+    stem: WhisperStem | None = None
 
 
 def refuse_pooling(overrides: ModelOverrides | None, source: Path) -> None:
@@ -227,7 +246,10 @@ def _plain_head(
 def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
     sizes = read_light_cnn(fields, config.hidden_size)
     head = LightCnn(sizes, config.hidden_size)
-    return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames, sizes.hop_samples)
+    hop = sizes.hop_samples
+    found = read_stem(fields, hop)
+    stem = None if found is None else WhisperStem(found)
+    return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames, hop, stem)
 
 
 def _short_extractor(

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dfd.detector.networks.light_cnn import LightCnnConfig
+from dfd.detector.networks.whisper_stem import CONFIG_KEY, PREFIX, StemConfig, WhisperStem
 
 Samples = NDArray[np.float32]
 WINDOW, HOP = 64_000, 32_000
@@ -193,7 +195,7 @@ def save_transformers(
     return folder
 
 
-def save_light_cnn(folder: Path, sizes: LightCnnConfig) -> Path:
+def save_light_cnn(folder: Path, sizes: LightCnnConfig, stem: StemConfig | None = None) -> Path:
     """Makes a tiny Wav2Vec2 with a light CNN, as the bundled detector's recipe saves it."""
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
@@ -204,7 +206,8 @@ def save_light_cnn(folder: Path, sizes: LightCnnConfig) -> Path:
     config: Any = Wav2Vec2Config
     changes = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
     light_cnn = json.loads(json.dumps(asdict(sizes)))
-    model = Wav2Vec2LightCnn(config(**(SMALL | kept | changes), light_cnn=light_cnn))
+    beside = {} if stem is None else {CONFIG_KEY: asdict(stem)}
+    model = Wav2Vec2LightCnn(config(**(SMALL | kept | changes), light_cnn=light_cnn, **beside))
     shaken(model)
     with torch.no_grad():
         for branch in model.light_cnn.branches:
@@ -213,3 +216,12 @@ def save_light_cnn(folder: Path, sizes: LightCnnConfig) -> Path:
     extractor: Any = Wav2Vec2FeatureExtractor
     extractor(do_normalize=not sizes.hop_samples).save_pretrained(folder)
     return folder
+
+
+def save_stages(path: Path, sizes: StemConfig) -> Path:
+    """Makes the file of a detector with a stem that has random weights; nothing else is in it."""
+    torch.manual_seed(11)
+    stem = WhisperStem(sizes)
+    states = {name: 0.3 * torch.randn_like(value) for name, value in stem.state_dict().items()}
+    save_file({PREFIX + name: value for name, value in states.items()}, path)
+    return path

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache, FloatArray, level, resampled
@@ -23,6 +24,7 @@ from dfd.evaluation.telephone.codecs import opus, through_codec
 from dfd.training.bundled.batches import Bank
 from dfd.training.bundled.cache import ROW_SAMPLES
 from dfd.training.bundled.copysynth import METHODS
+from dfd.training.material.augment import AugmentOptions, Surroundings, augment
 from dfd.training.material.codecs import WEIGHTS, pick_codec
 from dfd.training.material.espeak import draw_sentence, draw_voice, speak
 
@@ -52,6 +54,15 @@ class BankOptions:
         ("lpc", 0.1),
         ("phase-vocoder", 0.15),
     )
+
+
+@dataclass(frozen=True)
+class AlteredOptions:
+    """How copies of recordings are altered: first by `augment`, then by a codec, each by chance."""
+
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    untouched_chance: float = 0.25
+    codec_chance: float = 0.6
 
 
 def codec_bank(
@@ -110,6 +121,42 @@ def copy_bank(
         for row, name in zip(rows, made, strict=True)
     ]
     return Bank("copy", spoofs, samples, cache.lengths[rows])
+
+
+def altered_bank(
+    recordings: Sequence[Recording],
+    cache: AudioCache,
+    folder: Path,
+    options: AlteredOptions,
+    surroundings: Surroundings,
+    copy: int = 0,
+    progress: Callable[[], None] | None = None,
+) -> Bank:
+    """Renders every recording of both classes once through noise, rooms, band limits and codecs."""
+
+    def render(
+        row: int, samples: FloatArray, generator: np.random.Generator
+    ) -> tuple[FloatArray, str]:
+        draws = torch.Generator().manual_seed(int(generator.integers(1 << 62)))
+        made = augment(
+            torch.from_numpy(samples)[None],
+            torch.tensor([samples.size]),
+            options.augment,
+            draws,
+            options.untouched_chance,
+            surroundings=surroundings,
+        )
+        altered = level(made[0].numpy())
+        if generator.random() >= options.codec_chance:
+            return altered, "no codec"
+        codec = pick_codec(generator)
+        return through_codec(altered, codec), codec.name
+
+    rows = list(range(len(recordings)))
+    around = (surroundings.noises.shape, surroundings.rooms.shape)
+    stem = folder / f"altered-{copy}-{_key(cache, (options, WEIGHTS, around))}"
+    samples, _ = _render(cache, rows, stem, (17, copy), render, progress)
+    return Bank("altered", recordings, samples, cache.lengths, clean=cache.samples)
 
 
 def spoken_bank(options: BankOptions, progress: Callable[[], None] | None = None) -> Bank:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,17 @@ import torch
 from torch import nn
 
 from dfd.detector.files.read import read_checkpoint
+from dfd.detector.networks.whisper_stem import WhisperStem
 from dfd.errors import UserError
 from dfd.evaluation.audio import SAMPLE_RATE_HZ, AudioCache
 from dfd.evaluation.corpus import Recording, read_manifest
 from dfd.evaluation.figures.breakdown import summary
 from dfd.training.bundled.banks import codec_bank, copy_bank, spoken_bank
 from dfd.training.bundled.batches import Bank, Sampler, bank_of
+from dfd.training.bundled.beside import Bar, Hops, Material, fit_stem, weigh, with_stem
 from dfd.training.bundled.cache import build_cache
 from dfd.training.bundled.copysynth import WORLD_METHODS, load_pyworld
+from dfd.training.bundled.encoder import read_stages
 from dfd.training.bundled.export import (
     SERVED,
     measure_serving,
@@ -36,9 +38,6 @@ from dfd.training.material.surroundings import read_surroundings
 from dfd.training.scoring import TorchScorer, score_beginnings
 from dfd.training.weights.serving import ServedAs
 
-# Opens a progress bar from a title and a number of steps; gives a function to call after each step.
-Bar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-
 
 def train(
     recipe: JoinedRecipe,
@@ -51,9 +50,13 @@ def train(
     bar: Bar,
     report: Callable[[Progress], None],
     resume: bool = False,
+    encoder: Path | None = None,
     served: ServedAs = SERVED,
 ) -> dict[str, Any]:
     """Runs `recipe` on `corpus` (`manifest.tsv` and the audio beside it) and writes to `out`.
+
+    `encoder` is the file with the pretrained stages of the recipe's stem; None means those of the
+    bundled detector.
 
     Returns:
         The content of `dfd.json` in the model folder, `out / "model"`.
@@ -62,6 +65,7 @@ def train(
         UserError: if something that the user can correct is wrong.
     """
     _require_tools(recipe)
+    stages = None if recipe.stem is None else read_stages(encoder, recipe.stem.stages)
     manifest = corpus / "manifest.tsv"
     surroundings = read_surroundings(corpus)
     dev_rows, dev_cache = _decoded(read_manifest(manifest, "dev"), corpus, cache_folder, bar)
@@ -94,7 +98,13 @@ def train(
         rows, cache = _decoded(rows, corpus, cache_folder, bar)
         banks = render_banks(member, rows, cache, cache_folder, bar)
         networks.append(fitted(member, out / member.name, banks))
-    return export(networks, recipe.hop_samples, dev_rows, dev_cache, out / "model", served)
+    stem = None
+    if recipe.stem is not None and stages is not None:
+        rows, cache = _decoded(read_manifest(manifest, "train"), corpus, cache_folder, bar)
+        hops = Hops(recipe.hop_samples, served.window_samples // recipe.hop_samples)
+        material = Material(rows, cache, surroundings, cache_folder)
+        stem = (fit_stem(recipe.stem, stages, material, hops, seed, bar), recipe.stem.weight)
+    return export(networks, recipe.hop_samples, dev_rows, dev_cache, out / "model", served, stem)
 
 
 def _require_tools(recipe: JoinedRecipe) -> None:
@@ -122,10 +132,19 @@ def export(
     dev_cache: AudioCache,
     folder: Path,
     served: ServedAs = SERVED,
+    stem: tuple[WhisperStem, float] | None = None,
 ) -> dict[str, Any]:
-    """Writes a model folder, calibrated on dev as it will be served; returns its `dfd.json`."""
+    """Writes a model folder, calibrated on dev as it will be served; returns its `dfd.json`.
+
+    `stem` stands beside the networks, with a weight that is relative to theirs.
+    """
     weights = [1 / len(networks)] * len(networks)
-    write_weights(written_out(networks, weights, hop_samples), folder)
+    model = written_out(networks, weights, hop_samples)
+    if stem is not None:
+        model = with_stem(model, stem[0])
+        write_weights(model, folder)
+        weigh(model, read_checkpoint(str(folder)).network, dev_cache, served, stem[1])
+    write_weights(model, folder)
     scorer = TorchScorer(read_checkpoint(str(folder)).network)
     facts = measure_serving(scorer, dev_rows, dev_cache, served)
     write_serving(facts, folder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from dfd.training.bundled.banks import BankOptions
+from dfd.training.bundled.banks import AlteredOptions, BankOptions
 from dfd.training.bundled.batches import Drawing
 from dfd.training.bundled.network import WIDE, NetworkOptions
+from dfd.training.bundled.stem import StemOptions
 from dfd.training.material.augment import AugmentOptions
 
 
@@ -193,16 +194,21 @@ PAIRED = Recipe(
 class JoinedRecipe:
     """Networks that are trained one after another, and whose log-odds are averaged.
 
-    They are served as branches of one network, which processes hops of `hop_samples`.
+    They are served as branches of one network, which processes hops of `hop_samples`. `stem` says
+    how a classifier behind a pretrained encoder joins them; None leaves it out.
     """
 
     name: str
     members: tuple[Recipe, ...]
     hop_samples: int = 32_000
+    stem: StemOptions | None = None
 
     def shortened(self, steps: int) -> JoinedRecipe:
         """Returns the same recipe with at most `steps` for each network."""
-        return replace(self, members=tuple(one.shortened(steps) for one in self.members))
+        stem = None
+        if self.stem is not None:
+            stem = replace(self.stem, steps=min(steps, self.stem.steps))
+        return replace(self, members=tuple(one.shortened(steps) for one in self.members), stem=stem)
 
     @property
     def parts(self) -> tuple[Recipe, ...]:
@@ -224,5 +230,6 @@ RECIPES = {
                 teachers=tuple(replace(one, editions=_FIRST) for one in TAUGHT.teachers),
             ),
         ),
+        stem=StemOptions(altered=AlteredOptions(PAIRED.augment)),
     )
 }

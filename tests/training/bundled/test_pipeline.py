@@ -6,18 +6,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
+from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.light_cnn import Branch, Stage
 from dfd.detector.networks.spectrogram import SpectrogramOptions
-from dfd.training.bundled.banks import BankOptions
+from dfd.detector.networks.whisper_stem import StemConfig, StemScoringNetwork
+from dfd.training.bundled.banks import AlteredOptions, BankOptions
 from dfd.training.bundled.batches import Batch, Drawing
 from dfd.training.bundled.loop import Progress, spoof_targets
 from dfd.training.bundled.network import NetworkOptions
 from dfd.training.bundled.pipeline import train
 from dfd.training.bundled.recipe import FitOptions, JoinedRecipe, Recipe
+from dfd.training.bundled.stem import StemOptions
+from tests.detector.authors import save_stages
+from tests.detector.reference import transformers_log_odds
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +54,14 @@ TINY = JoinedRecipe(
             TEACHER, name="other", drawing=Drawing(root_sources=True, paired_chance=0.5)
         ),
     ),
+    stem=StemOptions(
+        stages=StemConfig(states=12, heads=2, wide=20, hidden=1),
+        hidden=3,
+        members=2,
+        altered=AlteredOptions(codec_chance=0.0),
+        steps=20,
+        batch=8,
+    ),
 )
 
 
@@ -59,6 +74,7 @@ def run(
     corpus: Path,
     out: Path,
     cache: Path,
+    encoder: Path,
     *,
     report: Callable[[Progress], None] | None = None,
     resume: bool = False,
@@ -74,14 +90,23 @@ def run(
         bar=bar,
         report=report or seen.append,
         resume=resume,
+        encoder=encoder,
     )
     return seen
 
 
 @pytest.fixture(scope="session")
-def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert TINY.stem is not None
+    return save_stages(tmp_path_factory.mktemp("encoder") / "model.safetensors", TINY.stem.stages)
+
+
+@pytest.fixture(scope="session")
+def trained(
+    corpus: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
     cache, out = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("run")
-    seen = run(corpus, out, cache)
+    seen = run(corpus, out, cache, encoder)
     heard = [(entry.part, entry.step) for entry in seen if entry.dev]
     assert heard == [(part, step) for part in ("teacher", "tiny", "other") for step in (3, 6)]
     return out, cache
@@ -101,8 +126,25 @@ def test_writes_a_model_folder(trained: tuple[Path, Path]) -> None:
     assert [json.loads(line)["step"] for line in lines] == [3, 6]
 
 
+def test_puts_the_stem_beside_the_networks(
+    trained: tuple[Path, Path], encoder: Path, tmp_path: Path
+) -> None:
+    folder = trained[0] / "model"
+    network = read_checkpoint(str(folder)).network
+    assert isinstance(network, StemScoringNetwork)
+    assert network.stem.hidden.out_features == 6
+    stored = load_file(folder / "model.safetensors")
+    assert stored["whisper_stem.layer.wide.weight"].dtype == torch.float16
+    assert stored["whisper_stem.hidden.weight"].dtype == torch.float32
+    windows = np.random.default_rng(8).normal(size=(2, 64_000)).astype(np.float32)
+    expected = transformers_log_odds(folder, windows, (64_000, 40_000), mask=True)
+    with torch.no_grad():
+        found = network(torch.from_numpy(windows), torch.tensor([64_000, 40_000]))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
 def test_resumes_to_the_same_weights(
-    corpus: Path, trained: tuple[Path, Path], tmp_path: Path
+    corpus: Path, encoder: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     class StoppedError(Exception):
         pass
@@ -112,8 +154,8 @@ def test_resumes_to_the_same_weights(
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        run(corpus, tmp_path, trained[1], report=stop)
-    seen = run(corpus, tmp_path, trained[1], resume=True)
+        run(corpus, tmp_path, trained[1], encoder, report=stop)
+    seen = run(corpus, tmp_path, trained[1], encoder, resume=True)
     assert [(entry.part, entry.step) for entry in seen][:3] == [("tiny", at) for at in (4, 5, 6)]
     states = [
         torch.load(out / "tiny" / "checkpoint.pt", weights_only=True)["average"]
@@ -121,6 +163,9 @@ def test_resumes_to_the_same_weights(
     ]
     for name, value in states[0].items():
         assert torch.allclose(value, states[1][name], atol=1e-6), name
+    stems = [load_file(out / "model" / "model.safetensors") for out in (trained[0], tmp_path)]
+    for name, value in stems[0].items():
+        assert torch.allclose(value, stems[1][name], atol=1e-4), name
 
 
 def test_learns_from_its_teacher(corpus: Path, trained: tuple[Path, Path]) -> None:
