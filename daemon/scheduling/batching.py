@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import math
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -11,6 +12,10 @@ from dfd.streaming.types import Samples, Score, WindowStatus
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
+
+
+# A stream's share of lost windows is that of about the latest 16.
+_KEPT = 1.0 - 1.0 / 16.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +99,24 @@ class Lane:
     """The waiting windows of one stream; created by `Scheduler.open_lane`.
 
     Attributes:
-        judged, shed: counts of windows that no longer wait.
+        judged, shed: counts of windows that no longer wait, in which older ones count for less.
         near_alert: channels on which an alert is near or raised.
     """
 
     waiting: int = 0
-    judged: int = 0
-    shed: int = 0
+    judged: float = 0.0
+    shed: float = 0.0
     tasks: set["Task"] = field(default_factory=set)
     near_alert: set[int] = field(default_factory=set)
+
+    def note(self, shed: bool) -> None:
+        """Counts a window. What was long ago is forgotten: an old stream owes the others nothing."""
+        self.judged = self.judged * _KEPT + (not shed)
+        self.shed = self.shed * _KEPT + shed
+
+    def share_with(self, more: int) -> float:
+        """Returns the share of windows lost if so many more are."""
+        return (self.shed + more) / (self.shed + more + self.judged)
 
 
 @dataclass(slots=True, eq=False)
@@ -190,17 +204,21 @@ class DueQueue:
 
     @property
     def allowance(self) -> float:
-        """Returns the time that the window due first had on arrival; infinite if none is live."""
-        head = self._heap[0][2] if self._heap else None
-        live = head is not None and head.kind is Kind.LIVE
-        return head.due_at - head.arrived_at if head is not None and live else math.inf
+        """Returns the least time that a waiting live window had on arrival; infinite without."""
+        # patient windows are due first and leave no hint of what the live ones behind them allow
+        allowed = (
+            task.due_at - task.arrived_at
+            for _, _, task in self._heap
+            if task.queued and task.kind is Kind.LIVE
+        )
+        return min(allowed, default=math.inf)
 
     def pop_hopeless(self, now: float, seconds_each: float) -> list[Task]:
         """Removes and returns the live windows to give up now, so that the others are in time.
 
         If more windows are waiting than can be scored by their due times, some must be dropped. By
-        due time alone the same streams would lose windows each time, so windows are taken from
-        the streams that have lost the smallest share so far.
+        due time alone the same streams would lose windows each time, so one after the other is
+        taken from the stream that will have lost the smallest share of its latest windows.
 
         Args:
             now: time on the scheduler's clock.
@@ -218,9 +236,19 @@ class DueQueue:
             more = place - math.floor(max(0.0, task.due_at - now) / seconds_each)
             if task.kind is Kind.LIVE and more > too_many:
                 too_many, among = more, place
-        candidates = [task for task in waiting[:among] if task.kind is Kind.LIVE]
-        candidates.sort(key=lambda task: task.lane.shed / (1 + task.lane.shed + task.lane.judged))
-        hopeless = candidates[: min(too_many, len(waiting) - 1)]
+        candidates: defaultdict[Lane, deque[Task]] = defaultdict(deque)
+        for task in waiting[:among]:
+            if task.kind is Kind.LIVE:
+                candidates[task.lane].append(task)
+        shares = [(lane.share_with(1), place, lane) for place, lane in enumerate(candidates)]
+        heapq.heapify(shares)
+        hopeless: list[Task] = []
+        while shares and len(hopeless) < min(too_many, len(waiting) - 1):
+            _, place, lane = heapq.heappop(shares)
+            hopeless.append(candidates[lane].popleft())
+            if candidates[lane]:
+                lost = sum(task.lane is lane for task in hopeless)
+                heapq.heappush(shares, (lane.share_with(lost + 1), place, lane))
         for task in hopeless:
             self.discard(task)
         return hopeless

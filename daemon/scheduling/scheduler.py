@@ -259,13 +259,15 @@ class Scheduler:
             else:
                 outcome = Outcome(WindowStatus.FAILED, None, queued, compute, len(windows))
             self._metrics.queue_seconds.observe(queued)
-            task.lane.judged += 1
+            if task.kind is not Kind.EARLY:
+                task.lane.note(shed=False)
             self._resolve(task, outcome)
 
     def _give_up(self, tasks: Sequence[Task], status: WindowStatus) -> None:
         now = self.clock()
         for task in tasks:
-            task.lane.shed += status is WindowStatus.SHED
+            if task.kind is not Kind.EARLY and status is WindowStatus.SHED:
+                task.lane.note(shed=True)
             self._resolve(task, Outcome(status, queue_seconds=now - task.arrived_at))
 
     def _resolve(self, task: Task, outcome: Outcome) -> None:

@@ -24,7 +24,8 @@ class BatchSizes:
 
     def took(self, seconds: float, windows: int) -> None:
         """Notes how long a pass took."""
-        self.seconds_each += _SMOOTHING * (seconds / windows - self.seconds_each)
+        known = self.seconds_each or seconds / windows
+        self.seconds_each = known + _SMOOTHING * (seconds / windows - known)
 
     def choose(self, waiting: int, allowance: float) -> int:
         """Returns the size to run, which leaves most of a window's deadline for waiting.

@@ -64,7 +64,9 @@ async def test_if_too_many_are_admitted_all_lose_equally(tmp_path: Path) -> None
     shares = [one.shed / (one.scored + one.shed) for one in told]
     late = sorted(seconds for one in told for seconds in one.late)
     print(min(shares), max(shares), statistics.mean(shares), late[int(0.99 * len(late))])
-    assert max(shares) - min(shares) < 0.4
+    # a busy machine may lose a few more from one stream than from another
+    for one in told:
+        assert one.shed <= statistics.mean(shares) * (one.shed + one.scored) + 2.0
     # results come in time, within the pass that a window is in
     assert late[int(0.99 * len(late))] < 3.0 + 3.0
 

@@ -1,4 +1,5 @@
 import asyncio
+import math
 
 import numpy as np
 
@@ -52,6 +53,17 @@ async def test_nothing_is_shed_that_can_be_in_time() -> None:
         queue.push(waiting(Lane(), float(place)))
     assert queue.pop_hopeless(0.0, 1.0) == []
     assert len(queue.pop_hopeless(0.5, 1.0)) == 1
+
+
+async def test_a_patient_window_at_the_head_does_not_make_room_for_larger_passes() -> None:
+    queue = DueQueue()
+    queue.push(waiting(Lane(), 1.0, Kind.PATIENT))
+    assert queue.allowance == math.inf
+    live = waiting(Lane(), 3.0)
+    queue.push(live)
+    assert queue.allowance == 3.0
+    queue.discard(live)
+    assert queue.allowance == math.inf
 
 
 async def test_patient_windows_are_not_shed_and_one_is_always_left() -> None:
