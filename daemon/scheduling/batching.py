@@ -110,7 +110,7 @@ class Lane:
     near_alert: set[int] = field(default_factory=set)
 
     def note(self, shed: bool) -> None:
-        """Counts a window. What was long ago is forgotten: an old stream owes the others nothing."""
+        """Counts a window; of older ones ever less, so that an old stream owes others nothing."""
         self.judged = self.judged * _KEPT + (not shed)
         self.shed = self.shed * _KEPT + shed
 
