@@ -49,7 +49,7 @@ class Run:
                 queue.push(Task(lanes[number], AUDIO, at, at + DEADLINE, Kind.LIVE, 0, future))
             for task in queue.pop_hopeless(now + (PASS - 1) * WINDOW, WINDOW):
                 end(task, scored=False)
-            batch = [task for _ in range(PASS) if (task := queue.pop()) is not None]
+            batch = [one for _ in range(PASS) if (one := queue.pop()) is not None]
             for task in batch:
                 end(task, scored=not task.late(now))
             now = now + WINDOW * len(batch) if batch else due[0][0]
