@@ -60,3 +60,16 @@ def test_no_folder_is_missing(room: str) -> None:
 def test_each_room_is_named() -> None:
     rooms = {one.name for one in (ROOT / "src" / "dfd").iterdir() if one.is_symlink()} - {"v1"}
     assert {room for room in rooms if f"`{room}/`" not in PAGE} == set()
+
+
+def modules() -> list[Path]:
+    """Returns the modules written by hand in the rooms and beside them."""
+    rooms = [one.name for one in (ROOT / "src" / "dfd").iterdir() if one.name != "v1"]
+    folders = [ROOT / name for name in (*rooms, "tests", "scripts", "examples", "deploy")]
+    return [path for folder in folders for path in folder.rglob("*.py")]
+
+
+def test_no_module_has_more_than_300_lines() -> None:
+    lines = {str(path.relative_to(ROOT)): len(path.read_bytes().splitlines()) for path in modules()}
+    assert len(lines) > 900
+    assert {name: count for name, count in lines.items() if count > 300} == {}

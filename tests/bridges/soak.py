@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -29,14 +28,12 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
-from dfd.bridges.audiosocket.messages import Frame, Kind
-from tests.bridges.kit import voice
+from tests.bridges.callers import FRAME_SECONDS, Caller, play
 from tests.clients.command import DFD, clean
 from tests.clients.scripted import ScriptedServer
 
 # the bridge's command, whether or not `dfd` lists it
 BRIDGE = (sys.executable, "-m", "dfd", "bridge")
-FRAME_SECONDS = 0.02
 RATE = 8000
 
 
@@ -55,39 +52,6 @@ class Soak:
     def want(self, good: object, fault: str) -> None:
         if not good:
             self.faults.append(fault)
-
-
-class Caller(asyncio.Protocol):
-    """One call, from Asterisk's side of AudioSocket."""
-
-    def __init__(self) -> None:
-        self.name = str(uuid.uuid4())
-        self.transport: asyncio.Transport | None = None
-        self.sent_frames = 0
-        self.heard_bytes = 0
-        self.dropped = False
-        self.hung_up = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(Frame(Kind.UUID, uuid.UUID(self.name).bytes).encode())
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_bytes += len(data)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.dropped = self.dropped or not self.hung_up
-
-    def talk(self, frame: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(frame)
-            self.sent_frames += 1
-
-    def hang_up(self) -> None:
-        self.hung_up = True
-        if self.transport is not None:
-            self.transport.close()
 
 
 @contextlib.asynccontextmanager
@@ -112,22 +76,6 @@ async def program(*words: str, log: Path) -> AsyncIterator[tuple[asyncio.subproc
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-async def play(callers: list[Caller], seconds: float) -> None:
-    """Sends every call's frames by one clock, without drift."""
-    samples = voice(20.0).tobytes()
-    frames = [Frame(0x10, samples[at : at + 320]).encode() for at in range(0, len(samples), 320)]
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    for number in range(round(seconds / FRAME_SECONDS)):
-        delay = began + number * FRAME_SECONDS - loop.time()
-        if delay > 0:
-            await asyncio.sleep(delay)
-        elif number % 10 == 0:
-            await asyncio.sleep(0)
-        for shift, caller in enumerate(callers):
-            caller.talk(frames[(number + 37 * shift) % len(frames)])
 
 
 async def watch(process: psutil.Process, memory: list[float], every: float) -> None:

@@ -23,16 +23,15 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
-import psutil
 
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.chaos.daemon import RATE, Daemon, audio, config
+from tests.chaos.held import Held
 from tests.chaos.raw import RawClient, frame
 
 _CHUNK_SECONDS = 0.5
@@ -41,34 +40,6 @@ _WARM_SECONDS = 20.0
 # the daemon's timeouts for clients that are silent or do not read
 _PATIENCE_SECONDS = 5.0
 _OWN_CHANNEL = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-
-
-@dataclass(frozen=True)
-class Held:
-    """The resources that the daemon holds."""
-
-    mib: float
-    descriptors: int
-    threads: int
-    tasks: int
-
-    @classmethod
-    def by(cls, daemon: Daemon) -> Held:
-        """Reads them from the system, and the tasks from the daemon."""
-        one = psutil.Process(daemon.process.pid)
-        processes = [one, *one.children(recursive=True)]
-        return cls(
-            sum(p.memory_info().rss for p in processes) / (1 << 20),
-            sum(p.num_fds() for p in processes),
-            sum(p.num_threads() for p in processes),
-            int(daemon.figure("dfd_tasks")),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.mib:.0f} MiB, {self.descriptors} descriptors, {self.threads} threads, "
-            f"{self.tasks} tasks"
-        )
 
 
 class Soak:

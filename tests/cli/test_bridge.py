@@ -23,7 +23,8 @@ from tests.bridges.kit import until, voice
 from tests.bridges.real import BRIDGE
 from tests.bridges.websocket.test_forked import JAMBONZ
 from tests.clients.command import clean
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 
 
 def bridge_here(*words: object) -> tuple[int, str]:

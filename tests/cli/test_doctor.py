@@ -12,7 +12,8 @@ from dfd.cli.checks import machine, packages, serving
 from dfd.cli.checks.finding import Finding, Level, Wanted
 from dfd.clients.options import Connection
 from tests.clients.command import dfd_here
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 
 
 def wanted(**changes: Any) -> Wanted:

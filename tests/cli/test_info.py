@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 from tests.clients.command import dfd, dfd_here
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 
 
 async def test_what_a_server_offers() -> None:

@@ -16,7 +16,8 @@ import soundfile
 
 from tests.clients.command import DFD, clean, dfd
 from tests.clients.pulse import VirtualMicrophone
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 
 pytestmark = pytest.mark.slow
 

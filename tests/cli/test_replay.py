@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from tests.clients.command import DFD, clean, dfd, dfd_here
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 from tests.recordings.made import two_tracks
 
 

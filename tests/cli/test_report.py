@@ -11,7 +11,8 @@ from dfd.clients.options import AlertPolicy, StreamOptions, VadOptions
 from dfd.daemon.journal.entries import Entry
 from dfd.daemon.journal.store import Store
 from tests.clients.command import dfd, dfd_here
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 from tests.daemon.conftest import serve
 from tests.daemon.harness import RATE, Serve, noise
 from tests.daemon.journal.test_store import NOON, alert, call, summary

@@ -21,7 +21,8 @@ from dfd.v1 import detection_pb2 as pb
 from tests import snapshots
 from tests.cli.detecting import speech
 from tests.clients import said
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 from tests.offline.loudness import LoudnessDetector
 
 WIDTHS = (60, 80, 140)

@@ -17,7 +17,8 @@ SECOND = bytes(16000)
 def serve(pipe: Pipe, token: str) -> None:
     import asyncio
 
-    from tests.clients.scripted import Script, ScriptedServer
+    from tests.clients.scripted import ScriptedServer
+    from tests.clients.scripted_scores import Script
 
     async def main() -> None:
         async with ScriptedServer(Script(token=token)) as server:

@@ -8,7 +8,8 @@ import soundfile
 
 from dfd.recordings import read_manifest
 from tests.clients.command import dfd, dfd_here
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 from tests.recordings import signed
 
 needs_c2pa = pytest.mark.skipif(not signed.INSTALLED, reason=signed.REASON)

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from dfd.clients.runs.local_daemon import local_daemon
+from tests.bridges.baresip import AGENT, MODULES
 from tests.bridges.real import bridge, judged, need, programs, run, seconds, speak
 from tests.bridges.rtp.test_server import free_port
-from tests.bridges.test_real_sip import AGENT, MODULES
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 

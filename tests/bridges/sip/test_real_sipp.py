@@ -16,7 +16,8 @@ from tests.bridges.real import Bridge, bridge, need, run
 from tests.bridges.rtp.test_server import free_port
 from tests.bridges.sip import sipp
 from tests.bridges.sip.kit import line, offer, payloads
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 
 ONE, TWO = mulaw(voice(2.0, seed=1)), mulaw(voice(2.0, seed=2))
 

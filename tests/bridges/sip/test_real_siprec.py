@@ -20,10 +20,10 @@ import soundfile
 
 from dfd.clients.alerts.webhook import SIGNATURE_HEADER, verify
 from dfd.clients.runs.local_daemon import local_daemon
+from tests.bridges.baresip import MODULES, agent
 from tests.bridges.real import Bridge, bridge, need, programs, run, seconds, speak
 from tests.bridges.rtp.test_server import free_port
 from tests.bridges.sip.kit import Caller, multipart, request, tag
-from tests.bridges.test_real_sip import MODULES, agent
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 

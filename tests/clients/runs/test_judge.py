@@ -8,7 +8,8 @@ from dfd.clients.client import AsyncDetectionClient
 from dfd.clients.errors import DetectionError
 from dfd.clients.runs.judge import judge
 from dfd.clients.sources.recording import open_recording
-from tests.clients.scripted import Script, ScriptedServer
+from tests.clients.scripted import ScriptedServer
+from tests.clients.scripted_scores import Script
 
 
 @pytest.fixture

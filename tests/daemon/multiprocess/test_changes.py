@@ -10,8 +10,8 @@ import pytest
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.daemon.harness import chunks, noise, unpack
+from tests.daemon.multiprocess.call import Call
 from tests.daemon.multiprocess.process import SupervisorProcess
-from tests.daemon.multiprocess.test_supervisor import Call
 
 _ACTION = pb.ManageModelRequest.Action
 LOAD, ACTIVATE, ROLLBACK = (

@@ -10,17 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import Tensor
 
 from dfd.detector import Detector, ModelOverrides, load_detector
-from dfd.detector.files.layouts.linear_heads import find_head
 from dfd.detector.files.state_dict import read
-from dfd.detector.networks.head import LinearHead, MlpHead, ProjectedMeanHead
 from dfd.errors import UserError
 from tests.detector.authors import SMALL, TopFour, TwoStage
 from tests.detector.conftest import BUCKETS
-
-Tensors = dict[str, Tensor]
+from tests.detector.files.test_heads import Tensors
 
 
 def load(path: Path, **overrides: Any) -> Detector:
@@ -250,39 +246,6 @@ def test_a_window_of_less_than_a_frame(copied: Path) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | strides))
     with pytest.raises(UserError, match="gives not a single frame"):
         read(copied, ModelOverrides(window_seconds=0.25))
-
-
-def linear(name: str, inputs: int, outputs: int) -> Tensors:
-    return {f"{name}.weight": torch.ones(outputs, inputs), f"{name}.bias": torch.ones(outputs)}
-
-
-@pytest.mark.parametrize(
-    ("tensors", "kind"),
-    [
-        (linear("fc", 32, 2), LinearHead),
-        (linear("0", 32, 8) | linear("3", 8, 2), MlpHead),
-        (linear("b", 8, 2) | linear("a", 32, 8), MlpHead),
-        (linear("a", 32, 32) | linear("b", 32, 2), MlpHead),
-        (linear("m.projector", 32, 8) | linear("m.classifier", 8, 2), ProjectedMeanHead),
-    ],
-)
-def test_heads_are_recognised_by_their_shapes(tensors: Tensors, kind: type) -> None:
-    head = find_head(tensors, 32, Path("best.pt"))
-    assert type(head.module) is kind
-    assert sorted(head.names.values()) == sorted(tensors)
-
-
-@pytest.mark.parametrize(
-    "tensors",
-    [
-        linear("a", 32, 8) | linear("b", 9, 2),
-        linear("a", 32, 8) | linear("b", 8, 4) | linear("c", 4, 2),
-        linear("a", 32, 2) | linear("b", 32, 2),
-    ],
-)
-def test_other_heads_are_refused(tensors: Tensors) -> None:
-    with pytest.raises(UserError, match="its head is a "):
-        find_head(tensors, 32, Path("best.pt"))
 
 
 def test_leftovers_of_training_are_ignored_and_named(
