@@ -2,8 +2,9 @@
 
 Each change is tried in every instance, which keeps what it had warm meanwhile. Only if all have
 taken it the change is recorded, confirmed, and told to the workers; otherwise all take it back. An
-instance that does not confirm is killed. Whatever starts in the place of an instance is told
-what was recorded last, and so is every worker.
+instance that does not confirm is killed. If the client leaves while a model is loaded, the load is
+taken back too; the other changes take no time and are completed. Whatever starts in the place of
+an instance is told what was recorded last, and so is every worker.
 """
 
 import asyncio
@@ -13,7 +14,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dfd.daemon.logs import log
-from dfd.daemon.multiprocess.control import Manage, Managed, Sources, Standing, Step, Stepped, Verb
+from dfd.daemon.multiprocess.control import (
+    Manage,
+    Managed,
+    Sources,
+    Standing,
+    Step,
+    Stepped,
+    Verb,
+    Withdraw,
+)
 from dfd.daemon.multiprocess.process import Process
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.model_slots import NOTHING_BEFORE, NOTHING_LOADED
@@ -22,6 +32,7 @@ from dfd.errors import UserError
 
 # to load a model, which may be fetched first; and to take any other step
 _LOAD_SECONDS, _STEP_SECONDS = 600.0, 10.0
+_LEFT = "the client that asked for it left, so nothing was changed anywhere"
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +66,8 @@ class ModelChanges:
         self._models: list[_Model] = []
         self._numbers = itertools.count()
         self._asked: dict[int, tuple[Process, asyncio.Future[Stepped | None]]] = {}
+        # one for each request of a worker's client, done when that client has left
+        self._left: dict[tuple[Process, int, int], asyncio.Future[None]] = {}
 
     def start(self, specs: Sequence[ModelSpec]) -> None:
         """Takes the specs of the models, in the order of the options, when they are warm."""
@@ -87,33 +100,56 @@ class ModelChanges:
         for process, future in self._asked.values():
             if process is one and not future.done():
                 future.set_result(None)
+        for worker, model, number in self._left:
+            if worker is one:
+                self.withdraw(worker, Withdraw(number, model))
+
+    def withdraw(self, worker: Process, message: Withdraw) -> None:
+        """Handles that the client of a request has left."""
+        left = self._left.get((worker, message.model, message.number))
+        if left is not None and not left.done():
+            left.set_result(None)
 
     async def manage(self, worker: Process, asked: Manage) -> None:
         """Does what a worker's client asked for, and says what became of it."""
         mistake = None
+        key = worker, asked.model, asked.number
+        left = self._left[key] = asyncio.get_running_loop().create_future()
         try:
             model = self._models[asked.model]
             async with model.changing:
-                await self._change(asked.model, model, asked.verb, asked.source)
+                await self._change(asked, model, left)
         except UserError as error:
             mistake = str(error)
         except Exception:
             log(logging.ERROR, "the model could not be replaced", exc_info=True)
             mistake = "the model could not be replaced; see the log of the server"
+        finally:
+            del self._left[key]
+        if mistake is not None and left.done():
+            log(logging.WARNING, "change of a model withdrawn by its client", source=asked.source)
         worker.control.send(Managed(asked.number, asked.model, mistake))
 
-    async def _change(self, number: int, model: _Model, verb: Verb, source: str) -> None:
+    async def _change(self, asked: Manage, model: _Model, left: asyncio.Future[None]) -> None:
         """Tries a change everywhere, and confirms it or takes it back.
+
+        Args:
+            asked: the change.
+            model: what it changes.
+            left: done when nobody waits for it any more.
 
         Raises:
             UserError: if it was taken back; nothing has changed then.
         """
+        if left.done():
+            raise UserError(_LEFT)
+        number, verb, source = asked.model, asked.verb, asked.source
         sources, standing = _after(model, verb, source)
         every, taking = self._instances(number), self._ready(number)
         # going back is for when instances die of the new model, so it does not need all of them
         if verb is not Verb.ROLL_BACK and len(taking) < len(self._options.devices):
             raise UserError("a process of the model is starting; try again when it is ready")
-        answers = await self._all(taking, verb, source)
+        answers = await self._all(taking, verb, source, left if verb is Verb.LOAD else None)
         mistakes = _mistakes(answers, verb)
         found = [one.standing for one in answers.values() if one is not None]
         if not mistakes and len(set(map(_weights, found))) > 1:
@@ -145,9 +181,16 @@ class ModelChanges:
         return [one for one in self._instances(number) if one.spec is not None and one.end is None]
 
     async def _all(
-        self, instances: Iterable[Process], verb: Verb, source: str = ""
+        self,
+        instances: Iterable[Process],
+        verb: Verb,
+        source: str = "",
+        left: asyncio.Future[None] | None = None,
     ) -> dict[Process, Stepped | None]:
-        """Has instances take a step; None stands for those that did not answer."""
+        """Has instances take a step; None stands for those that did not answer.
+
+        They are not waited for any longer once `left` is done.
+        """
         asked: dict[Process, int] = {}
         for one in instances:
             number = asked[one] = next(self._numbers)
@@ -156,14 +199,28 @@ class ModelChanges:
         futures = [self._asked[number][1] for number in asked.values()]
         seconds = _LOAD_SECONDS if verb is Verb.LOAD else _STEP_SECONDS
         try:
-            if futures:
-                await asyncio.wait(futures, timeout=seconds)
+            await self._answered(futures, left, seconds)
         finally:
             answers = [self._asked.pop(number)[1] for number in asked.values()]
         return {
             one: answer.result() if answer.done() else None
             for one, answer in zip(asked, answers, strict=True)
         }
+
+    @staticmethod
+    async def _answered(
+        futures: Sequence[asyncio.Future[Stepped | None]],
+        left: asyncio.Future[None] | None,
+        seconds: float,
+    ) -> None:
+        if not futures:
+            return
+        every = asyncio.create_task(asyncio.wait(futures), name="dfd-steps")
+        try:
+            either = [every] if left is None else [every, left]
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            every.cancel()
 
     async def _confirm(self, instances: Sequence[Process], verb: Verb) -> None:
         """Has instances keep a change or take it back; kills those that do not say so."""

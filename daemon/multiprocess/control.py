@@ -146,6 +146,14 @@ class Manage:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """From a worker: the client that asked for a model to be replaced has left."""
+
+    number: int
+    model: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """From a worker: the port is bound."""
 
@@ -225,6 +233,7 @@ ControlMessage = (
     | Stepped
     | Standing
     | Manage
+    | Withdraw
     | Managed
     | Warm
     | Bound

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 
 from dfd.daemon.multiprocess.channel import ControlChannel
-from dfd.daemon.multiprocess.control import Manage, Managed, Standing, Verb
+from dfd.daemon.multiprocess.control import Manage, Managed, Standing, Verb, Withdraw
 from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
@@ -81,7 +81,11 @@ class RemoteModel:
         asked = self._asked[number] = asyncio.get_running_loop().create_future()
         self._control.send(Manage(number, self._model, verb, source))
         try:
+            # the supervisor has limits for every step, and a worker ends with it
             mistake = await asked
+        except asyncio.CancelledError:
+            self._control.send(Withdraw(number, self._model))
+            raise
         finally:
             del self._asked[number]
         if mistake is not None:

@@ -231,6 +231,8 @@ class Supervisor:
             self._changes.stepped(message)
         elif isinstance(message, control.Manage):
             self._until_end(self._changes.manage(one, message), "manage")
+        elif isinstance(message, control.Withdraw):
+            self._changes.withdraw(one, message)
         elif isinstance(message, control.Watched):
             self._relay.watched(one, message.watched)
         elif isinstance(message, control.Shown):

@@ -1,6 +1,8 @@
 """A model that hangs or fails while a file says so: `python -c "...; faults.main()" serve ...`."""
 
+import faulthandler
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,6 +18,8 @@ def main() -> None:
     from dfd.cli.main import main as dfd
     from dfd.daemon.scheduling.noop import NoopDetector
 
+    # SIGUSR1 shows what every thread is doing
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     path = Path(os.environ[FAULT])
     slow = float(os.environ.get("DFD_TEST_WINDOW_SECONDS", "0"))
     score = NoopDetector.score

@@ -21,6 +21,7 @@ class Held:
     @classmethod
     def by(cls, daemon: Daemon) -> Held:
         """Reads them from the system, and the tasks from the daemon."""
+        # a request to the metrics page has two threads while it is answered, so it comes last
         one = psutil.Process(daemon.process.pid)
         processes = [one, *one.children(recursive=True)]
         return cls(
@@ -29,6 +30,18 @@ class Held:
             sum(p.num_threads() for p in processes),
             int(daemon.figure("dfd_tasks")),
         )
+
+    def within(self, other: Held) -> bool:
+        """Returns whether it is no more than another, memory aside."""
+        return (
+            self.descriptors <= other.descriptors
+            and self.threads <= other.threads
+            and self.tasks <= other.tasks
+        )
+
+    def like(self, other: Held) -> bool:
+        """Returns whether it is the same as another, memory aside."""
+        return self.within(other) and other.within(self)
 
     def __str__(self) -> str:
         return (

@@ -73,15 +73,19 @@ class _Named(FakeDetector):
 def load_named(options: ServeOptions) -> FakeDetector:
     """Loads fake, better, or deadly (kills its process when the gate is there).
 
-    The second instance refuses `odd` and dies of `fatal`; `nan` is broken.
+    The second instance refuses `odd` and dies of `fatal`, and `slow` takes it as long as there is
+    a file of that name; `nan` is broken.
     """
     (name,) = options.models
     scores = {"fake": -5.0, "better": 5.0, "deadly": 1.0, "nan": np.nan, "odd": 2.0, "fatal": 3.0}
+    scores["slow"] = 4.0
     if name not in scores:
         raise UserError(f"there is no model {name}: name another")
     if sys.argv[-1] == "dfd-instance-1":
         if name == "odd":
             raise UserError("no memory is left for odd")
+        while name == "slow" and Path(os.environ[GATE]).with_name(name).exists():
+            time.sleep(0.02)
         if name == "fatal":
             os.kill(os.getpid(), signal.SIGKILL)
     return _Named(name, scores[name], options.device, Path(os.environ[GATE]))

@@ -123,6 +123,24 @@ def test_a_process_that_dies_of_a_model_changes_none(daemon: SupervisorProcess) 
     assert "no model to go back to" in refusal(daemon, ROLLBACK)
 
 
+def test_a_client_that_leaves_takes_its_load_back(daemon: SupervisorProcess) -> None:
+    slow = daemon.gate.with_name("slow")
+    slow.touch()
+    with grpc.insecure_channel(f"127.0.0.1:{daemon.port}") as channel:
+        request = pb.ManageModelRequest(action=LOAD, source="slow")
+        call = DetectionServiceStub(channel).ManageModel.future(request, timeout=60)
+        with pytest.raises(grpc.FutureTimeoutError):
+            call.result(timeout=1.0)
+        call.cancel()
+        daemon.until(lambda: any("withdrawn by its client" in line for line in daemon.log))
+    # the others do not wait for it, although it still loads
+    assert manage(daemon, LOAD, source="better") == ["fake", "better", ""]
+    slow.unlink()
+    assert manage(daemon, ACTIVATE) == ["better", "", "fake"]
+    assert judged(daemon) == {5.0}
+    assert daemon.figure("dfd_process_restarts_total", role="instance") == 0
+
+
 def _replace(daemon: SupervisorProcess, role: str) -> None:
     daemon.children(role)[0].kill()
     daemon.until(lambda: daemon.figure("dfd_process_restarts_total", role=role) == 1)
