@@ -12,6 +12,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dfd.daemon.logs import log
 from dfd.daemon.multiprocess.control import (
@@ -217,7 +218,7 @@ class ModelChanges:
             return
         every = asyncio.create_task(asyncio.wait(futures), name="dfd-steps")
         try:
-            either = [every] if left is None else [every, left]
+            either: list[asyncio.Future[Any]] = [every] if left is None else [every, left]
             await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             every.cancel()
