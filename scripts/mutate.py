@@ -88,6 +88,8 @@ def changed(value: float) -> list[float]:
     """Returns a number made larger and smaller."""
     if isinstance(value, int):
         return [max(value + 1, value * 3 // 2), min(value - 1, value * 2 // 3)]
+    if value == 0.0:
+        return [0.5, -0.5]
     return [value * 1.5, value / 1.5]
 
 

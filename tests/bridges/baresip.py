@@ -1,6 +1,11 @@
 """User agents of baresip, which play speech into a call."""
 
+import asyncio
+import socket
+import time
 from pathlib import Path
+
+from tests.bridges.sip.kit import request
 
 AGENT = """
 sip_listen 127.0.0.1:{port}
@@ -37,3 +42,20 @@ def agent(folder: Path, name: str, port: int, speech: Path) -> Path:
     (home / "accounts").write_text(account)
     (home / "contacts").touch()
     return home
+
+
+async def answers(port: int) -> None:
+    """Waits until the agent at a port answers, since baresip does not say when it listens."""
+    loop, end = asyncio.get_running_loop(), time.monotonic() + 30.0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.setblocking(False)
+        asking.bind(("127.0.0.1", 0))
+        while True:
+            try:
+                asking.connect(("127.0.0.1", port))
+                asking.send(request("OPTIONS", call=f"ready-{time.monotonic()}"))
+                await asyncio.wait_for(loop.sock_recv(asking, 65536), 0.2)
+                return
+            except OSError:  # nobody listens yet, or no answer came in time
+                assert time.monotonic() < end, "baresip does not answer"
+                await asyncio.sleep(0.05)

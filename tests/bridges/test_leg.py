@@ -74,7 +74,7 @@ async def test_a_daemon_that_restarts(daemon: ScriptedServer) -> None:
         await until(lambda: sink.of(ev.ConnectionLost))
         for _ in range(5):
             call.handle([CallAudio(SECOND)])
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
         await daemon.start()
         await until(lambda: sink.of(ev.Reconnected))
         call.handle([CallAudio(SECOND)])

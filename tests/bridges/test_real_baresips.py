@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from dfd.clients.runs.local_daemon import local_daemon
-from tests.bridges.baresip import AGENT, MODULES, agent
+from tests.bridges.baresip import AGENT, MODULES, agent, answers
 from tests.bridges.forking import Fork
 from tests.bridges.real import bridge, judged, need, programs, run, seconds, speak
 from tests.bridges.rtp.test_server import free_port
@@ -41,10 +41,10 @@ async def test_a_call_between_two_baresips(daemon: str, tmp_path: Path) -> None:
             answering = ("baresip", "-f", bob, "-t", lasts + 10)
             calling = ("baresip", "-f", ann, "-t", lasts, "-e", f"d {address}")
             with programs([answering]):
-                await asyncio.sleep(2)
+                await answers(callee)
                 with programs([calling]):
                     summaries = await running.summaries(2)
-        await asyncio.sleep(0.01)  # the fork's transports close
+        await asyncio.sleep(0)  # the fork's transports close
     coded = tmp_path / "coded.wav"
     run("ffmpeg", "-v", "error", "-i", speech, "-c:a", "pcm_mulaw", coded)
     expected = (await judged(daemon, coded)).cumulative_score

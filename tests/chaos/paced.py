@@ -16,7 +16,7 @@ async def streamed(address: str, recording: Recording, pace: float) -> list[even
         async def talk() -> None:
             for chunk in recording.chunks(0.1):
                 await stream.send(chunk)
-                await asyncio.sleep(0.1 / pace)
+                await asyncio.sleep(0.1 / pace)  # so many times real time
             await stream.finish()
 
         talking = asyncio.create_task(talk())

@@ -22,7 +22,7 @@ async def call(port: int, seconds: float) -> list[events.Event]:
         async def talk() -> None:
             for _ in range(round(seconds * 10)):
                 await stream.send(SECOND[: len(SECOND) // 10])
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # in real time
             await stream.finish()
 
         talking = asyncio.create_task(talk())
@@ -37,7 +37,7 @@ async def test_no_stream_is_lost_in_a_handover(more: tuple[str, ...]) -> None:
     with Daemon(*options) as old:
         port = old.port
         calls = [asyncio.create_task(call(port, 1.0 + n)) for n in range(10)]
-        await asyncio.sleep(1.0)
+        await asyncio.to_thread(old.until, lambda: old.figure("dfd_streams_active") == 10)
         with Daemon(*options, "--port", str(port)) as new:
             for _ in range(4):
                 calls.append(asyncio.create_task(call(port, 3.0)))
@@ -45,7 +45,7 @@ async def test_no_stream_is_lost_in_a_handover(more: tuple[str, ...]) -> None:
             old.process.send_signal(signal.SIGTERM)
             for _ in range(30):
                 calls.append(asyncio.create_task(call(port, 2.0)))
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # some come while the old daemon drains
             told = await asyncio.gather(*calls)
             assert old.process.wait(20) == 0
             ends = [end for one in told if isinstance(end := one[-1], events.Summary)]

@@ -99,7 +99,7 @@ def test_what_a_client_received_survives_a_kill(tmp_path: Path, processes: tuple
             callers = [Caller(daemon) for _ in range(STREAMS)]
             while not any(caller.told for caller in callers):
                 time.sleep(0.005)
-            time.sleep(chance.uniform(0.0, 0.6))
+            time.sleep(chance.uniform(0.0, 0.6))  # killed at any moment
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()
             for caller in callers:

@@ -106,7 +106,7 @@ def test_a_token_has_its_limits(tmp_path: Path, more: tuple[str, ...]) -> None:
         def hold() -> Any:
             yield config()
             while True:
-                time.sleep(0.05)
+                time.sleep(0.05)  # in real time, until cancelled
                 yield audio(0.05)
 
         held = stub.StreamingDetect(hold(), metadata=bearer("one"))

@@ -174,7 +174,8 @@ async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone
             while b'"window"' not in (line := await process.stdout.readline()):
                 assert line, "it ended before a window was scored"
             await server.kill()
-            await asyncio.sleep(0.5)
+            while b'"connection_lost"' not in (line := await process.stdout.readline()):
+                assert line
             await server.start()
             while b'"reconnected"' not in (line := await process.stdout.readline()):
                 assert line

@@ -1,4 +1,3 @@
-import asyncio
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -65,7 +64,8 @@ async def test_a_running_stream(serve: Serve) -> None:
         client.stream(sample_rate_hz=RATE, options=options) as stream,
     ):
         await stream.send(noise(3.0).tobytes())
-        await asyncio.sleep(0.2)
+        async for _ in stream:
+            break  # it has begun
         done = await dfd("report", "call-7", "--server", where, "--output", "-")
         unknown = await dfd("report", "call-8", "--server", where)
     assert done.status == 0

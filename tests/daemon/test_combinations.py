@@ -111,7 +111,7 @@ async def test_the_other_member_scores_windows_of_a_stalled_one(serve: Serve) ->
     await call.write(config_request(model="fake+dear"))
     for request in chunks(noise(3.0)):
         await call.write(request)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # in real time
     windows: list[pb.WindowResult] = []
     while not any(not window.provisional for window in windows):
         answer = await asyncio.wait_for(call.read(), 10.0)  # and the other one never answered

@@ -222,7 +222,7 @@ async def test_a_draining_node_hands_over_its_streams(
 
 async def until_ready(place: Connection) -> None:
     """Waits until both nodes are known to accept streams."""
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # HAProxy checks every 100 ms, and does not say what it has found
     async with AsyncDetectionClient(place) as client:
         assert (await client.server_info()).version
 

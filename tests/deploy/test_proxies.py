@@ -1,6 +1,7 @@
 """A proxy does not change a stream: its length, its pauses, its responses, its end."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,13 +88,15 @@ def test_a_pause_ends_by_the_daemons_timeout_with_its_reason(stub: Any) -> None:
     def requests() -> Iterator[pb.StreamingDetectRequest]:
         yield config()
         yield audio(1.0)
-        time.sleep(1.0)
+        time.sleep(1.0)  # less than the daemon waits
         yield audio(1.0)
-        time.sleep(30.0)
+        over.wait(30.0)
 
+    over = threading.Event()
     told: list[pb.StreamingDetectResponse] = []
     with pytest.raises(grpc.RpcError) as caught:
         told.extend(stub.StreamingDetect(requests(), timeout=60))
+    over.set()
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert " for 3 s; send silence" in str(caught.value.details())
     assert told[-1].summary.channels[0].audio_duration.ToSeconds() == 2
@@ -105,7 +108,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(stub: Any) -> None:
         yield config(model="another")
         for _ in range(100):
             yield audio(0.1)
-            time.sleep(0.02)
+            time.sleep(0.02)  # still sending when the refusal comes
 
     with pytest.raises(grpc.RpcError) as caught:
         list(stub.StreamingDetect(requests(), timeout=60))

@@ -87,7 +87,7 @@ async def test_media_from_another_address_is_ignored(daemon: ScriptedServer) -> 
                 packet = RtpPacket(0, number, number * 160, 9, False, b"\x80" * 160)
                 stranger.sendto(packet.encode(), ("127.0.0.1", port))
             await caller.speak(port, payloads(content))
-            await asyncio.sleep(0.3)
+            await until(lambda: len(heard(daemon, "call-1")) >= 2 * len(content))
             await caller.ask(request("BYE", to_tag=tag(answer), cseq=2))
             await until(lambda: sink.of(ev.Summary))
     assert len(heard(daemon, "call-1")) == 2 * len(content)
@@ -95,16 +95,17 @@ async def test_media_from_another_address_is_ignored(daemon: ScriptedServer) -> 
 
 async def test_an_added_line_starts_another_stream(daemon: ScriptedServer) -> None:
     content = payloads(mulaw(voice(0.6)))
+    spoken_bytes = 2 * sum(map(len, content))
     async with serving(daemon) as (_, caller, sink):
         answer = await caller.call(OFFER)
         await caller.speak(ports(answer)[0], content)
-        await asyncio.sleep(0.4)
+        await until(lambda: len(heard(daemon, "call-1")) >= spoken_bytes)
         both = offer(line(), line(40002))
         again = await caller.call(both, cseq=2, to_tag=tag(answer))
         assert ports(again)[0] == ports(answer)[0]
         for port in ports(again):
             await caller.speak(port, content, ssrc=port)
-        await asyncio.sleep(0.4)
+        await until(lambda: len(heard(daemon, "call-1-2")) >= 2 * spoken_bytes)
         await caller.ask(request("BYE", to_tag=tag(answer), cseq=3))
         await until(lambda: len(sink.of(ev.Summary)) == 2)
     assert {
@@ -121,7 +122,7 @@ async def test_tcp_in_pieces_and_two_requests_at_once(daemon: ScriptedServer) ->
         data = request("OPTIONS", transport="TCP") + request("OPTIONS", transport="TCP", cseq=2)
         for at in range(0, len(data), 50):
             writer.write(data[at : at + 50])
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # each piece arrives alone
         for number in (1, 2):
             answer = Message.parse(await reader.readuntil(b"\r\n\r\n"))
             assert answer.cseq.sequence == number
@@ -142,7 +143,7 @@ async def test_a_hundred_unknown_callers_affect_no_call(daemon: ScriptedServer) 
             stranger.send(b"\xff" * number)
             stranger.send(request("INVITE", call=f"x{number}", body="v=0\r\n"))
         await caller.speak(ports(answer)[0], payloads(content))
-        await asyncio.sleep(0.4)
+        await until(lambda: len(heard(daemon, "call-1")) >= 2 * len(content))
         bye = await caller.ask(request("BYE", to_tag=tag(answer), cseq=2))
         assert bye.code == 200
         await until(lambda: sink.of(ev.Summary))

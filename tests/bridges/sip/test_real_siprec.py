@@ -20,7 +20,7 @@ import soundfile
 
 from dfd.clients.alerts.webhook import SIGNATURE_HEADER, verify
 from dfd.clients.runs.local_daemon import local_daemon
-from tests.bridges.baresip import MODULES, agent
+from tests.bridges.baresip import MODULES, agent, answers
 from tests.bridges.real import Bridge, bridge, need, programs, run, seconds, speak
 from tests.bridges.rtp.test_server import free_port
 from tests.bridges.sip.kit import Caller, multipart, request, tag
@@ -202,11 +202,11 @@ async def test_one_human_and_one_machine_on_a_call(daemon: str, tmp_path: Path) 
             answering = ("baresip", "-f", bob, "-t", lasts + 15)
             calling = ("baresip", "-f", ann, "-t", lasts + 3, "-e", f"d sip:bob@127.0.0.1:{proxy}")
             with programs([answering]):
-                await asyncio.sleep(2)  # baresip does not say when it listens
+                await answers(callee)
                 with programs([calling]):
                     caller, to_tag = await recorded(engine, running)
                     with contextlib.closing(caller):
-                        await asyncio.sleep(lasts - 1)
+                        await asyncio.sleep(lasts - 1)  # both have spoken
                         bye = await caller.ask(request("BYE", to_tag=to_tag, cseq=2))
                         assert bye.code == 200
             (summary,) = await running.summaries(1)

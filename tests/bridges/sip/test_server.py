@@ -27,7 +27,7 @@ async def test_a_plain_call_is_received_to_the_sample(daemon: ScriptedServer) ->
         answer = await caller.call(offer(line(formats="0", direction="sendrecv")))
         assert "a=recvonly" in rows(answer)
         await caller.speak(ports(answer)[0], payloads(content))
-        await asyncio.sleep(0.3)
+        await until(lambda: len(heard(daemon, "call-1")) >= 2 * len(content))
         bye = await caller.ask(request("BYE", to_tag=tag(answer), cseq=2))
         assert bye.code == 200
         await until(lambda: sink.of(ev.Summary))
@@ -55,7 +55,7 @@ async def test_two_lines_of_siprec_are_two_channels(daemon: ScriptedServer) -> N
             for port, payload in ((first, left), (second, right)):
                 packet = RtpPacket(0, number, number * 160, port, False, payload)
                 caller.media.sendto(packet.encode(), ("127.0.0.1", port))
-            await asyncio.sleep(0.019)
+            await asyncio.sleep(0.019)  # real time, so that neither line is ahead
         assert (await caller.ask(request("BYE", to_tag=tag(answer), cseq=2))).code == 200
         await until(lambda: sink.of(ev.Summary))
     labels = sink.told[-1][2]["labels"]

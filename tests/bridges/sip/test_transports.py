@@ -50,7 +50,7 @@ async def test_a_call_over_ipv6(daemon: ScriptedServer) -> None:
             for number, payload in enumerate(payloads(content)):
                 packet = RtpPacket(0, number, number * 160, 7, False, payload)
                 phone.sendto(packet.encode(), ("::1", ports(answer)[0]))
-            await asyncio.sleep(0.3)
+            await until(lambda: len(heard(daemon, "call-1")) >= 2 * len(content))
             await ask(request("BYE", to_tag=tag(answer), cseq=2))
             await until(lambda: sink.of(ev.Summary))
             await server.stop()

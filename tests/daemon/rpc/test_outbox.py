@@ -65,7 +65,7 @@ async def test_it_reports_when_it_is_full() -> None:
         assert box.full == (name == "c")
         box.put(message(name))
     waiting = asyncio.create_task(box.until_room())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     assert not waiting.done()
     wire.open.set()
     await waiting

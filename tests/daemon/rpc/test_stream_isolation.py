@@ -104,7 +104,7 @@ async def test_a_live_stream_is_shed_and_warned(serve: Serve) -> None:
         if at == len(requests) - 5:
             h.detector.gate.set()
         await call.write(request)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # in real time
     await call.done_writing()
     got = await read_all(call)
     assert got.failure is None
@@ -120,7 +120,7 @@ async def test_a_fast_stream_is_slowed_and_never_shed(serve: Serve) -> None:
     h = await serve(deadline_seconds=0.2, queue_limit=1)
     h.detector.gate.clear()
     task = asyncio.create_task(h.converse([config_request(), *chunks(noise(40.0), 16000)]))
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(1.0)  # all 40 s would be waiting by now
     waiting = h.figure("dfd_queue_length")
     h.detector.gate.set()
     got = await task

@@ -146,7 +146,7 @@ async def test_a_client_that_the_server_slows_is_not_idle(serve: Serve) -> None:
     h = await serve(idle_timeout_seconds=0.3, deadline_seconds=1.0)
     h.detector.gate.clear()
     task = asyncio.create_task(h.converse([config_request(), *chunks(noise(30.0))]))
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(1.0)  # three times the timeout
     h.detector.gate.set()
     assert (await task).failure is None
 

@@ -93,6 +93,7 @@ class Two:
 
 
 async def settle() -> None:
+    """Lets the loop call whatever is due."""
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -131,7 +132,7 @@ async def test_a_late_member_delays_nothing_past_the_deadline() -> None:
 async def test_past_the_deadline_the_first_result_decides() -> None:
     two = Two("fusion")
     future = two.submit(due_in=0.0)
-    await asyncio.sleep(0.01)
+    await settle()
     assert not future.done()
     two.a.say(Outcome(FAILED))
     await settle()
@@ -144,7 +145,7 @@ async def test_a_patient_window_waits_for_all() -> None:
     two = Two("fusion")
     future = two.submit(Kind.PATIENT, due_in=0.0)
     two.a.say(scored(-2.0))
-    await asyncio.sleep(0.02)
+    await settle()
     assert not future.done()
     two.b.say(scored(1.0))
     assert (await future).spoof_llr == 1.0

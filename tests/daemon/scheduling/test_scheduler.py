@@ -73,7 +73,7 @@ async def test_a_live_window_past_its_due_time_is_dropped_before_the_pass(bench:
         b.submit(11, due=0.02, kind=Kind.PATIENT),
         b.submit(12),
     )
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # both deadlines pass
     b.detector.gate.set()
     outcomes = await asyncio.gather(late, fast, good)
     await first

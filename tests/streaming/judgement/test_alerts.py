@@ -2,12 +2,14 @@ import itertools
 import math
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfd.streaming.judgement.alerts import AlertState
+from dfd.streaming.judgement.alerts import AlertState, near_alert
 from dfd.streaming.options import AlertPolicy
-from dfd.streaming.types import Alert, Score, Trigger
+from dfd.streaming.types import Alert, Score, Trigger, WindowResult, WindowStatus
+from tests.streaming.helpers import window
 
 
 def score(probability: float) -> Score:
@@ -88,3 +90,13 @@ def test_raised_and_cleared_take_turns(
         assert after - before >= consecutive
         if cleared:
             assert 2.0 * (after - before) >= cool
+
+
+@pytest.mark.parametrize(("probability", "near"), [(0.39, False), (0.41, True)])
+@pytest.mark.parametrize("trigger", ["rolling", "cumulative"])
+def test_an_alert_is_near_from_half_of_its_threshold(
+    trigger: str, probability: float, near: bool
+) -> None:
+    scores = [score(probability) if name == trigger else None for name in ("rolling", "cumulative")]
+    result = WindowResult(window(), WindowStatus.SCORED, None, *scores)
+    assert near_alert(result, policy(cumulative_threshold=0.8)) is near

@@ -27,7 +27,7 @@ def test_provisional_windows_and_windows_without_speech_are_not_read() -> None:
     assert readings.wants(window(2.0, 6.0))
 
 
-@pytest.mark.parametrize(("seconds", "wanted"), [(3.0, True), (0.5, False)])
+@pytest.mark.parametrize(("seconds", "wanted"), [(3.0, True), (1.05, True), (0.95, False)])
 def test_a_short_recording_is_read_by_its_only_window(seconds: float, wanted: bool) -> None:
     assert WatermarkReadings(RATE).wants(replace(window(0.0, seconds), final=True)) is wanted
 
