@@ -16,8 +16,9 @@ from dfd.recordings.source import ByteSource
 Block = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 MOST_RATE_HZ = 48_000
-# No recording has more; a damaged header may, and converting from it takes minutes and gigabytes.
-MOST_SOURCE_RATE_HZ = 6_144_000
+# What telephony has at least, as the wire contract; and more than any recording has. A damaged
+# header may name other rates, from which converting takes hours, or minutes and gigabytes.
+LEAST_SOURCE_RATE_HZ, MOST_SOURCE_RATE_HZ = 8_000, 6_144_000
 # Playlists and other formats that make libav open further files or addresses are excluded.
 _FORMATS = """
     aac ac3 aiff amr amrnb amrwb ape asf au avi caf dsf dts eac3 flac flv gsm ircam loas matroska
@@ -136,7 +137,9 @@ class TrackDecoder:
                 yield block
             return
         for frame in packet.decode():
-            if frame.samples:
+            if not LEAST_SOURCE_RATE_HZ <= frame.sample_rate <= MOST_SOURCE_RATE_HZ:
+                self._bad(b"")  # of a later link, or the header is damaged
+            elif frame.samples:
                 self._place(frame, frame.samples, frame.sample_rate)
                 yield from self._converted(frame)
 
@@ -171,8 +174,6 @@ class TrackDecoder:
 
     def _convert(self, frame: Any) -> Iterator[Block]:
         shape = (frame.sample_rate, frame.layout.nb_channels)
-        if shape[0] > MOST_SOURCE_RATE_HZ:
-            raise ValueError("no recording has this rate")
         if shape != self._shape:
             yield from self._flush()
             if self._shape is not None or shape != self._declared:

@@ -12,6 +12,7 @@ import numpy as np
 
 from dfd.errors import UserError
 from dfd.recordings.decoder import (
+    LEAST_SOURCE_RATE_HZ,
     MOST_SOURCE_RATE_HZ,
     Block,
     TrackDecoder,
@@ -55,10 +56,15 @@ class Recording:
         if codec is None:
             raise UserError(f"{name} is in a codec that cannot be read here: convert it to WAV")
         rate, channels = codec.sample_rate or 0, codec.channels or 0
-        if rate < 1 or channels < 1:
+        if not rate or channels < 1:
             raise UserError(f"{name} holds no audio: name a recording with audio in it")
         if rate > MOST_SOURCE_RATE_HZ:
             raise UserError(f"{name} names a rate of {rate} Hz: it is damaged; export it again")
+        if rate < LEAST_SOURCE_RATE_HZ:
+            raise UserError(
+                f"{name} names a rate of {rate} Hz, too low for speech: export it again at"
+                f" {LEAST_SOURCE_RATE_HZ} Hz or more"
+            )
         self.path, self.name = found.path, name
         self.track, self.track_count = track, len(opened.tracks)
         self.integer = is_integer(stream)

@@ -36,7 +36,8 @@ def test_window_scores_are_only_written_on_request(tmp_path: Path) -> None:
     assert "window_scores" not in found
 
 
-def test_every_channel_is_a_track(tmp_path: Path) -> None:
+def test_every_channel_is_a_track(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # long names are folded
     spoken = speech(6.0)
     path = write(tmp_path / "a.wav", np.stack([spoken, 0.02 * spoken], axis=1))
     loud, quiet = objects(path)
