@@ -23,14 +23,14 @@ def named(rate: int) -> bytes:
 @pytest.mark.parametrize("rate", [0, 1, 100, 7_999, 6_144_001, 1 << 31, (1 << 32) - 1])
 def test_a_header_with_an_absurd_rate_is_one_sentence(tmp_path: Path, rate: int) -> None:
     (tmp_path / "a.wav").write_bytes(named(rate))
-    with pytest.raises(UserError, match="a.wav"):
+    with pytest.raises(UserError, match=r"a\.wav"):
         open_recording(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(("rate", "word"), [(1, "at 8000 Hz or more"), (6_144_001, "damaged")])
 def test_the_sentence_says_what_to_do(tmp_path: Path, rate: int, word: str) -> None:
     (tmp_path / "a.wav").write_bytes(named(rate))
-    with pytest.raises(UserError, match=f"{rate} Hz.*{word}"):
+    with pytest.raises(UserError, match=rf"{rate} Hz.*{word}"):
         open_recording(tmp_path / "a.wav")
 
 
