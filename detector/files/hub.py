@@ -3,10 +3,12 @@
 `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` have their usual meaning. Only the files
 that are needed are fetched; what is in the cache is used without a network.
 
-Files are fetched one by one and not by `snapshot_download`, for two reasons. It takes patterns,
-while which weights are needed (one file, the parts that an index names, pickled ones if there are
-no others) is known only on the way. And without a network it may return an incomplete folder of
-the cache, while this names the missing file and says how to bring it.
+Files are fetched one by one and not by `snapshot_download`, for two reasons, which tests show. It
+takes patterns, while which weights are needed (one file, the parts that an index names, pickled
+ones if there are no others) is known only on the way: with patterns for all of them a repository
+that has both formats is fetched twice over. And without a network it returns an incomplete folder
+of the cache, while this names the missing file and says how to bring it. Of this module's lines
+only `fetch` and `_fetched` would go; the sentences for the hub's errors would stay.
 """
 
 import re

@@ -279,3 +279,10 @@ def test_what_is_quiet_is_counted_to_the_end_of_the_window() -> None:
     early = track(mono(provisional_seconds=(1.0,)))
     early.write(silence(3.0))
     assert early.quiet_samples == RATE
+
+
+def test_a_track_continues_half_a_second_before_its_next_window() -> None:
+    subject = track()
+    assert subject.mark().position == 0
+    subject.write(tone(4.0))
+    assert (subject.mark().position, subject.mark().next_start) == (round(1.5 * RATE), 2 * RATE)

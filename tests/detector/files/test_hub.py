@@ -1,11 +1,12 @@
 """Hub ids, from a cache in the layout of the hub's library and from a hub on this machine."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, snapshot_download
 
 from dfd.detector.files.hub import is_hub_id
 from dfd.detector.files.read import read_checkpoint
@@ -64,6 +65,14 @@ def test_without_network_the_message_says_how_to_copy_the_folder(
         read_checkpoint("org/model")
 
 
+def test_the_hubs_own_library_returns_an_incomplete_folder(cache: Path, folder: Path) -> None:
+    """Why the files are fetched one by one: once this fails, `snapshot_download` may do."""
+    lay_out(cache, folder, tuple(name for name in FILES if name != "model.safetensors"))
+    found = Path(snapshot_download("org/model", local_files_only=True))
+    assert (found / "config.json").exists()
+    assert not (found / "model.safetensors").exists()
+
+
 def test_a_folder_of_that_name_comes_first(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +118,14 @@ def test_only_needed_files_are_fetched_once(
     assert len(hub.asked) == len(FILES)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert read_checkpoint("org/model").weights_sha256 == read.weights_sha256
+
+
+def test_weights_are_fetched_in_one_format_only(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    """Patterns cannot say this: whether there are others is known only on the way."""
+    hub.folder = Path(shutil.copytree(folder, tmp_path / "both"))
+    shutil.copy(hub.folder / "model.safetensors", hub.folder / "pytorch_model.bin")
+    read_checkpoint("org/model")
+    assert sorted(hub.asked) == sorted(FILES)
 
 
 @pytest.mark.parametrize(
