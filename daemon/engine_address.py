@@ -12,7 +12,9 @@ RAY, TRITON = "ray", "triton"
 SCHEMES = (RAY, TRITON)
 _CONNECT_SECONDS = 5.0
 # scheme -> arguments that its addresses may have
-_ARGUMENTS = {RAY: ("replicas", "cpus", "gpus"), TRITON: ()}
+LOCAL = "local"
+_FALLBACK = "fallback"
+_ARGUMENTS = {RAY: ("replicas", "cpus", "gpus", _FALLBACK), TRITON: ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class EngineAddress:
             the one that this machine belongs to, "local" for one that is started for this daemon
             alone.
         name: name of the application or model.
-        arguments: arguments for the application if it has to be deployed first.
+        arguments: what follows the question mark.
     """
 
     scheme: str
@@ -61,7 +63,22 @@ class EngineAddress:
                 f"the engine {text} has the unknown argument {unknown}; "
                 f"use {', '.join(allowed) or 'none'}"
             )
+        if arguments.get(_FALLBACK, LOCAL) != LOCAL:
+            raise UserError(
+                f"the engine {text} can fall back to {LOCAL} only: use {_FALLBACK}={LOCAL}, which "
+                "keeps the model loaded here too, or leave it out"
+            )
         return cls(parts.scheme, parts.netloc, name or "dfd", arguments)
+
+    @property
+    def deployment(self) -> dict[str, str]:
+        """The arguments for the application, if it has to be deployed first."""
+        return {name: value for name, value in self.arguments.items() if name != _FALLBACK}
+
+    @property
+    def fallback(self) -> str | None:
+        """What scores while the cluster is away."""
+        return self.arguments.get(_FALLBACK)
 
 
 def check_reachable(place: str) -> None:

@@ -8,6 +8,8 @@ from google.rpc import error_details_pb2, status_pb2
 from dfd.clients.errors import DetectionError
 
 _DETAILS = "grpc-status-details-bin"
+# gRPC's own words for a stream that was cut off; a server's statuses have a reason
+_CUT_OFF = "RST_STREAM"
 
 
 def from_call(
@@ -28,6 +30,9 @@ def from_call(
                     retry_after = max(0.0, delay.seconds + delay.nanos / 1e9)
         except DecodeError:
             continue
+    if code is grpc.StatusCode.INTERNAL and not reason and _CUT_OFF in (details or ""):
+        # a proxy, such as nginx, does that when the server behind it dies
+        code, details = grpc.StatusCode.UNAVAILABLE, f"a proxy lost the server ({details})"
     return DetectionError(code.name, reason, details or "the server gave no reason", retry_after)
 
 

@@ -61,7 +61,12 @@ def build(arguments: dict[str, str]) -> serve.Application:
     """
     options: dict[str, Any] = {key: _value(value) for key, value in arguments.items()}
     least, _, most = str(options.pop("replicas", 1)).partition("-")
-    resources = {"num_cpus": options.pop("cpus", 1), "num_gpus": options.pop("gpus", 0)}
+    resources: dict[str, Any] = {
+        "num_cpus": options.pop("cpus", 1),
+        "num_gpus": options.pop("gpus", 0),
+    }
+    # the model has a thread of its own, and Serve needs none more for each call
+    resources["runtime_env"] = {"env_vars": {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}}
     if "model" in options:
         options["model"] = tuple(str(options["model"]).split(","))
     scaling: dict[str, Any] = {"num_replicas": int(least)}

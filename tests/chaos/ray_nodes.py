@@ -45,14 +45,18 @@ class Cluster:
             temporary = f"/tmp/dfd-ray-{self.port}"
             self._temporary.append(temporary)
             with contextlib.suppress(NotStartedError):
-                self._start(
-                    *("--head", f"--port={self.port}", "--include-dashboard=false"),
-                    *(f"--temp-dir={temporary}", f"--num-cpus={cpus}"),
-                )
+                self.start_head(cpus)
                 self.environment["RAY_ADDRESS"] = f"127.0.0.1:{self.port}"
                 return
         self.close()
         raise NotStartedError
+
+    def start_head(self, cpus: int) -> subprocess.Popen[bytes]:
+        """Starts the head, or another in place of one that was killed."""
+        return self._start(
+            *("--head", f"--port={self.port}", "--include-dashboard=false"),
+            *(f"--temp-dir=/tmp/dfd-ray-{self.port}", f"--num-cpus={cpus}"),
+        )
 
     def add(self, cpus: int) -> subprocess.Popen[bytes]:
         """Starts another node."""

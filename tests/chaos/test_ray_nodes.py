@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes: one of them is killed, and the head."""
+"""A Ray cluster of several nodes: one of them is killed, or the head."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,22 +19,33 @@ STREAMS, SECONDS = 4, 24.0
 ENGINE = ("--engine", "ray://auto/dfd?replicas=2", "--admission", "fixed")
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A head that scores nothing, and two nodes with a replica each."""
+def running(folder: Path, cpus: int, nodes: int) -> Iterator[Cluster]:
+    """A head with so many processors, and further nodes with one each."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
     try:
-        made = Cluster(tmp_path, cpus=0)
+        made = Cluster(folder, cpus)
     except NotStartedError:
         pytest.skip("Ray's node does not start within its own time: this machine is too busy")
     try:
-        for _ in range(2):
+        for _ in range(nodes):
             made.add(cpus=1)
         yield made
     except NotStartedError:
         pytest.skip("Ray's node does not start within its own time: this machine is too busy")
     finally:
         made.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A head that scores nothing, and two nodes with a replica each."""
+    yield from running(tmp_path, cpus=0, nodes=2)
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster whose head is all of it."""
+    yield from running(tmp_path, cpus=2, nodes=0)
 
 
 @pytest.fixture
@@ -69,5 +80,29 @@ async def test_no_window_is_lost_with_a_node(cluster: Cluster, recordings: list[
     for told in found:
         assert isinstance(told[-1], events.Summary)
         assert told[-1].end_reason is events.EndReason.CLIENT_DONE
+        assert {one.status for one in windows(told)} == {WindowStatus.SCORED}
+        assert max(one.queue_seconds + one.compute_seconds for one in windows(told)) < 5.0
+
+
+async def test_a_daemon_scores_by_itself_when_the_head_is_gone(
+    lone: Cluster, recordings: list[Recording]
+) -> None:
+    """The head, and with it the node of the daemon and the replica, is killed in mid-stream."""
+    engine = ("--engine", "ray://auto/dfd?fallback=local", "--admission", "fixed")
+    with Daemon(*engine, model="bundled", environment=lone.environment) as front:
+        streams = [
+            asyncio.create_task(streamed(front.address, one, pace=1.0)) for one in recordings
+        ]
+        await asyncio.to_thread(
+            front.until, lambda: front.figure("dfd_windows_total", status="scored") >= STREAMS
+        )
+        (head,) = lone.nodes
+        await asyncio.to_thread(lone.kill, head)
+        found = await asyncio.gather(*streams)
+        assert front.logged("scoring on this machine until the Ray cluster answers")
+    for told in found:
+        assert isinstance(told[-1], events.Summary)
+        assert told[-1].end_reason is events.EndReason.CLIENT_DONE
+        assert not any(isinstance(event, events.ConnectionLost) for event in told)
         assert {one.status for one in windows(told)} == {WindowStatus.SCORED}
         assert max(one.queue_seconds + one.compute_seconds for one in windows(told)) < 5.0

@@ -29,12 +29,20 @@ def test_an_address_names_cluster_and_application(text: str, expected: EngineAdd
     [
         ("ray://", "is not an address"),
         ("beam://auto", "use ray://auto"),
-        ("ray://auto?replica=2", "unknown argument replica; use replicas, cpus, gpus"),
+        ("ray://auto?replica=2", "unknown argument replica; use replicas, cpus, gpus, fallback"),
+        ("ray://auto?fallback=cuda", "fall back to local only: use fallback=local"),
     ],
 )
 def test_an_invalid_address_is_refused_with_advice(text: str, why: str) -> None:
     with pytest.raises(UserError, match=why):
         ServeOptions(engine=text)
+
+
+def test_what_scores_meanwhile_is_not_an_argument_of_the_application() -> None:
+    address = EngineAddress.parse("ray://auto/dfd?replicas=2&fallback=local")
+    assert address.fallback == "local"
+    assert address.deployment == {"replicas": "2"}
+    assert EngineAddress.parse("ray://auto").fallback is None
 
 
 def test_a_local_engine_is_not_an_address() -> None:

@@ -1,4 +1,4 @@
-"""Several daemons behind Debian's HAProxy, with one journal: nodes end without losing streams."""
+"""Several daemons behind Debian's HAProxy or nginx, with one journal: nodes end, streams do not."""
 
 import asyncio
 import contextlib
@@ -16,10 +16,10 @@ import pytest
 
 from dfd.clients import AsyncDetectionClient, AudioFormat, Connection, events
 from dfd.clients.options import StreamOptions, VadOptions
-from tests.certificates import issue
+from tests.certificates import Issued, issue
 from tests.chaos.daemon import Daemon
 from tests.daemon.journal.databases import postgres
-from tests.deploy.proxies import free_port, haproxy
+from tests.deploy.proxies import free_port, haproxy, nginx
 
 AUDIO = AudioFormat(sample_rate_hz=16_000)
 TENTH = b"\x00\x08\x00\xf8" * 800
@@ -95,20 +95,38 @@ def node(journal: str, key: Path, port: int = 0) -> Daemon:
     )
 
 
-@contextlib.contextmanager
-def balancer(folder: Path, nodes: list[Daemon]) -> Iterator[Connection]:
-    """Runs HAProxy with the shipped file and a line for each node; yields its address."""
-    certificate, port = issue(folder, "proxy"), free_port()
+def haproxy_of(folder: Path, nodes: list[Daemon], port: int, certificate: Issued) -> list[str]:
+    """Writes the shipped file with a line for each node; returns the command."""
     command = haproxy(folder, certificate, port, 0)
-    path = folder / "haproxy.cfg"
-    text = path.read_text()
-    (line,) = [line for line in text.splitlines() if line.strip().startswith("server one")]
     lines = [
         f"    server n{number} 127.0.0.1:{one.port}"
         f" check port {metrics(one)} inter 100ms fall 2 rise 1"
         for number, one in enumerate(nodes)
     ]
+    replace_line(folder / "haproxy.cfg", "server one", lines)
+    return command
+
+
+def nginx_of(folder: Path, nodes: list[Daemon], port: int, certificate: Issued) -> list[str]:
+    """Writes the shipped file with the lines that docs/proxies.md gives for several nodes."""
+    command = nginx(folder, certificate, port, 1)
+    lines = ["    least_conn;", "    zone dfd 64k;"]
+    lines += [f"    server 127.0.0.1:{one.port} max_fails=1 fail_timeout=2s;" for one in nodes]
+    replace_line(folder / "dfd.conf", "server 127.0.0.1:1;", lines)
+    return command
+
+
+def replace_line(path: Path, start: str, lines: list[str]) -> None:
+    text = path.read_text()
+    (line,) = [line for line in text.splitlines() if line.strip().startswith(start)]
     path.write_text(text.replace(line, "\n".join(lines)))
+
+
+@contextlib.contextmanager
+def balancer(name: str, folder: Path, nodes: list[Daemon]) -> Iterator[Connection]:
+    """Runs a balancer in front of the nodes; yields its address."""
+    certificate, port = issue(folder, "proxy"), free_port()
+    command = {"haproxy": haproxy_of, "nginx": nginx_of}[name](folder, nodes, port, certificate)
     process = subprocess.Popen(command)
     try:
         yield Connection(server=f"localhost:{port}", tls_ca=certificate.cert_path)
@@ -166,12 +184,15 @@ def ends(journal: str) -> dict[str, list[str]]:
     return found
 
 
-async def test_a_dying_node_loses_no_stream(journal: str, key: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["haproxy", "nginx"])
+async def test_a_dying_node_loses_no_stream(
+    name: str, journal: str, key: Path, tmp_path: Path
+) -> None:
     """Its streams are back within 5 s with all evidence; those of other nodes are not affected."""
     calls = [Call(f"call-{number}") for number in range(6)]
     with contextlib.ExitStack() as stack:
         one, other = [stack.enter_context(node(journal, key)) for _ in range(2)]
-        place = stack.enter_context(balancer(tmp_path, [one, other]))
+        place = stack.enter_context(balancer(name, tmp_path, [one, other]))
         await until_ready(place)
         tasks = await started(calls, place)
         on_one, on_other = streams(one), streams(other)
@@ -197,13 +218,14 @@ async def test_a_dying_node_loses_no_stream(journal: str, key: Path, tmp_path: P
         }
 
 
+@pytest.mark.parametrize("name", ["haproxy", "nginx"])
 async def test_a_draining_node_hands_over_its_streams(
-    journal: str, key: Path, tmp_path: Path
+    name: str, journal: str, key: Path, tmp_path: Path
 ) -> None:
     calls = [Call(f"call-{number}") for number in range(4)]
     with contextlib.ExitStack() as stack:
         one, other = [stack.enter_context(node(journal, key)) for _ in range(2)]
-        place = stack.enter_context(balancer(tmp_path, [one, other]))
+        place = stack.enter_context(balancer(name, tmp_path, [one, other]))
         await until_ready(place)
         tasks = await started(calls, place)
         assert (streams(one), streams(other)) == (2, 2)

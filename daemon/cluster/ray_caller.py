@@ -1,0 +1,177 @@
+"""The process that is a member of the Ray cluster for a daemon: it calls the engine's replicas.
+
+It is not the daemon itself, because Ray ends every process whose node is gone, or whose head is
+gone for long; and Ray's threads stay out of the daemon.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+from dfd.daemon.cluster.messages import Answer, Begin, Ready, Request
+from dfd.daemon.engine_address import LOCAL, EngineAddress
+from dfd.daemon.options import ServeOptions
+from dfd.errors import UserError
+
+# A replica may have to be placed, loaded and warmed first.
+_READY_SECONDS = 300.0
+# A replica that dies takes its calls with it: for this long they are sent to another one.
+_RETRY_SECONDS = 5.0
+_RETRY_DELAY_SECONDS = 0.1
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # samples go with the call itself, not through the object store
+    "RAY_max_direct_call_object_size": str(32 << 20),
+    # calls are made in this process's own event loop, over a connection to the replica
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+}
+# of a cluster that is started for this daemon alone: what nobody looks at, and less haste
+_LOCAL_ENVIRONMENT = {
+    "RAY_enable_metrics_collection": "0",
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+}
+
+
+def main() -> None:
+    """Serves the daemon at the other end of a socket until it closes it."""
+    number = int(sys.argv[1])
+    os.set_inheritable(number, False)  # or processes of Ray would keep it open
+    connection: Connection[Any, Any] = Connection(number)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon drains first
+    begin: Begin = connection.recv()
+    alone = _LOCAL_ENVIRONMENT if begin.address.place == LOCAL else {}
+    for name, value in (_ENVIRONMENT | alone).items():
+        os.environ.setdefault(name, value)
+    try:
+        _deploy(begin.address, begin.options)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray has set its own
+        asyncio.run(_serve(connection, begin.address.name))
+    except UserError as error:
+        connection.send(error)
+    import ray
+
+    end: Any = ray.shutdown
+    end()
+
+
+def _deploy(address: EngineAddress, options: ServeOptions) -> None:
+    """Joins the cluster, and deploys the engine unless it is there.
+
+    Raises:
+        UserError: if there is no cluster.
+    """
+    _join(address)
+    from ray import serve
+
+    from dfd.daemon.cluster.ray_app import build
+
+    if address.name not in serve.status().applications:
+        arguments = {
+            "model": ",".join(options.models),
+            "device": options.device,
+            **({} if options.threads is None else {"threads": str(options.threads)}),
+            **address.deployment,
+        }
+        serve.run(build(arguments), name=address.name, route_prefix=None)
+
+
+async def _serve(connection: "Connection[Any, Any]", application: str) -> None:
+    """Waits for a replica, and calls the engine until the daemon closes the connection.
+
+    Raises:
+        UserError: if the engine does not become ready.
+    """
+    import ray
+    from ray import serve
+
+    from dfd.daemon.cluster.ray_app import DEPLOYMENT
+
+    handle: Any = serve.get_deployment_handle(DEPLOYMENT, app_name=application)
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            spec = await handle.spec.remote()
+    except Exception as error:
+        raise UserError(
+            f"the engine {application} of the cluster is not ready: "
+            f"{first_line(error)}; see serve status"
+        ) from None
+    connection.send(Ready(spec, ray.get_runtime_context().gcs_address))
+    await _Caller(connection, handle).run()
+
+
+def _join(address: EngineAddress) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address=address.place,
+            namespace="dfd",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            include_dashboard=False if address.place == LOCAL else None,
+        )
+    except ConnectionError as error:
+        raise UserError(
+            f"no Ray cluster answers at {address.place}: start one with ray start --head, or "
+            f"use ray://local ({first_line(error)})"
+        ) from None
+
+
+class _Caller:
+    """Answers the daemon's requests until it closes the connection."""
+
+    def __init__(self, connection: "Connection[Any, Any]", handle: Any) -> None:
+        self._connection = connection
+        self._handle = handle
+        self._ended = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._connection.fileno(), self._read)
+        await self._ended.wait()
+        loop.remove_reader(self._connection.fileno())
+
+    def _read(self) -> None:
+        try:
+            request: Request = self._connection.recv()
+        except (EOFError, OSError):
+            self._ended.set()
+            return
+        task = asyncio.create_task(self._answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            found: Any = await self._score(request)
+        except Exception as error:
+            found = first_line(error)
+        try:
+            self._connection.send(Answer(request.number, found))
+        except OSError:
+            self._ended.set()
+
+    async def _score(self, request: Request) -> Any:
+        from ray.exceptions import RayActorError
+
+        until = time.monotonic() + _RETRY_SECONDS
+        while True:
+            try:
+                return await self._handle.score.remote((request.windows, request.lengths))
+            except RayActorError:
+                if time.monotonic() >= until:
+                    raise
+                await asyncio.sleep(_RETRY_DELAY_SECONDS)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns what an error says, without its traceback."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
