@@ -2,7 +2,8 @@
 
 Requests reach the handlers as bytes, so that even what cannot be parsed gets a status
 with a reason. Every method is registered with a stream of requests, which is the same on the
-wire: otherwise grpc would read a whole single request before the handler could refuse it.
+wire: otherwise grpc would read a whole single request before the handler could refuse it. The same
+holds for responses, which grpc would write without a limit on the time.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from dfd.daemon.endpoint.auth import Right, Token
 from dfd.daemon.errors import StatusError, abort, internal
@@ -24,6 +26,7 @@ from dfd.daemon.rpc.manage import serve as manage
 from dfd.daemon.rpc.recording import Recording
 from dfd.daemon.rpc.stream import Stream
 from dfd.daemon.rpc.watch import serve as serve_watcher
+from dfd.daemon.rpc.writer import write_message
 from dfd.daemon.runtime import Runtime
 from dfd.daemon.wire import describe
 from dfd.daemon.wire.requests import ENCODINGS
@@ -40,6 +43,10 @@ REFUSALS = {
     *("SERVER_FULL", "OVERLOADED", "PEER_FULL", "TOKEN_FULL", "TOKEN_SPENT"),
 }
 
+# answers to GetServerInfo that are being written at once, far fewer than there may be RPCs, and how
+# long each may take
+_QUESTIONS, _INFO_SECONDS = 256, 5.0
+
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Answer = TypeVar("_Answer")
 
@@ -50,6 +57,7 @@ class DetectionService:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._refused = BoundedLog()
+        self._questions = 0
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Returns the handler to add to a gRPC server."""
@@ -57,10 +65,10 @@ class DetectionService:
             SERVICE,
             {
                 "StreamingDetect": grpc.stream_stream_rpc_method_handler(self.streaming_detect),
-                "Detect": grpc.stream_unary_rpc_method_handler(self.detect),
-                "GetServerInfo": grpc.stream_unary_rpc_method_handler(self.get_server_info),
+                "Detect": grpc.stream_stream_rpc_method_handler(self.detect),
+                "GetServerInfo": grpc.stream_stream_rpc_method_handler(self.get_server_info),
                 "WatchStreams": grpc.stream_stream_rpc_method_handler(self.watch_streams),
-                "ManageModel": grpc.stream_unary_rpc_method_handler(self.manage_model),
+                "ManageModel": grpc.stream_stream_rpc_method_handler(self.manage_model),
             },
         )
 
@@ -76,38 +84,27 @@ class DetectionService:
 
         await self._guarded(context, Right.DETECT, serve)
 
-    async def detect(self, _: object, context: _Context) -> bytes:
+    async def detect(self, _: object, context: _Context) -> None:
         """Scores a recording."""
 
-        async def serve(token: Token | None) -> bytes:
+        async def serve(token: Token | None) -> None:
             with self._place(context, token):
                 recording = Recording(self._runtime, context, token)
                 with self._charged(recording, token):
                     response = await recording.run()
-            return response.SerializeToString()
+                await self._answer(context, response, self._runtime.options.write_timeout_seconds)
 
-        return await self._guarded(context, Right.DETECT, serve) or b""
+        await self._guarded(context, Right.DETECT, serve)
 
-    async def get_server_info(self, _: object, context: _Context) -> bytes:
-        """Returns what this server offers."""
+    async def get_server_info(self, _: object, context: _Context) -> None:
+        """Tells what this server offers."""
 
-        async def serve(_: Token | None) -> bytes:
-            runtime = self._runtime
-            runtime.check_warm()
-            specs = [model.spec for model in runtime.models.values()]
-            return pb.GetServerInfoResponse(
-                version=runtime.version,
-                models=[describe.model_message(spec) for spec in specs],
-                encodings=ENCODINGS,
-                limits=describe.limits_message(runtime.options),
-                active_streams=runtime.admission.taken,
-                max_streams=runtime.admission.max_streams,
-                default_alert_policy=to_message(pb.AlertPolicy, default_policy(specs[0])),
-                model_cards=[spec.card_text for spec in specs],
-                watermarks=[scheme.name for scheme in named(runtime.options.watermarks)],
-            ).SerializeToString()
+        async def serve(_: Token | None) -> None:
+            with self._telling():
+                self._runtime.check_warm()
+                await self._answer(context, self._info(), _INFO_SECONDS)
 
-        return await self._guarded(context, Right.INFO, serve) or b""
+        await self._guarded(context, Right.INFO, serve)
 
     async def watch_streams(self, _: object, context: _Context) -> None:
         """Serves a watcher of all streams."""
@@ -117,14 +114,54 @@ class DetectionService:
 
         await self._guarded(context, Right.WATCH, serve)
 
-    async def manage_model(self, _: object, context: _Context) -> bytes:
+    async def manage_model(self, _: object, context: _Context) -> None:
         """Replaces a model while streams run."""
 
-        async def serve(token: Token | None) -> bytes:
+        async def serve(token: Token | None) -> None:
             who = None if token is None else token.name
-            return (await manage(self._runtime, context, who)).SerializeToString()
+            limit = self._runtime.options.write_timeout_seconds
+            await self._answer(context, await manage(self._runtime, context, who), limit)
 
-        return await self._guarded(context, Right.ADMIN, serve) or b""
+        await self._guarded(context, Right.ADMIN, serve)
+
+    @staticmethod
+    async def _answer(context: _Context, response: Message, limit_seconds: float) -> None:
+        await write_message(context, response.SerializeToString(), limit_seconds)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Holds one of the places for questions about the server.
+
+        Raises:
+            StatusError: with TOO_MANY_REQUESTS.
+        """
+        if self._questions >= _QUESTIONS:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "TOO_MANY_REQUESTS",
+                f"{_QUESTIONS} callers are being told about this server already; try again",
+                retry_seconds=self._runtime.options.retry_seconds,
+            )
+        self._questions += 1
+        try:
+            yield
+        finally:
+            self._questions -= 1
+
+    def _info(self) -> pb.GetServerInfoResponse:
+        runtime = self._runtime
+        specs = [model.spec for model in runtime.models.values()]
+        return pb.GetServerInfoResponse(
+            version=runtime.version,
+            models=[describe.model_message(spec) for spec in specs],
+            encodings=ENCODINGS,
+            limits=describe.limits_message(runtime.options),
+            active_streams=runtime.admission.taken,
+            max_streams=runtime.admission.max_streams,
+            default_alert_policy=to_message(pb.AlertPolicy, default_policy(specs[0])),
+            model_cards=[spec.card_text for spec in specs],
+            watermarks=[scheme.name for scheme in named(runtime.options.watermarks)],
+        )
 
     @contextlib.contextmanager
     def _place(self, context: _Context, token: Token | None) -> Iterator[None]:

@@ -6,7 +6,9 @@ callers can take up are bounded.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
 import grpc
@@ -19,8 +21,9 @@ SERVICE = "grpc.health.v1.Health"
 _Response = health_pb2.HealthCheckResponse
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _WATCHERS = 256
-# requests read at once, in all and from one address, and for how long
-_READING, _READING_BY_PEER, _READ_SECONDS = 16, 4, 5.0
+# calls read and answered at once, in all and from one address, and how long either may take
+_READING, _READING_BY_PEER, _SECONDS = 16, 4, 5.0
+_ABORT_SECONDS = 1.0
 
 
 class HealthServicer:
@@ -39,12 +42,13 @@ class HealthServicer:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def check(self, _: Any, context: _Context) -> Any:
+    async def check(self, _: Any, context: _Context) -> None:
         """Answers once."""
-        request = await self._read(context)
-        if request.service not in self._services:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
-        return _Response(status=self._status(request.service))
+        async with self._place(context):
+            request = await self._read(context)
+            if request.service not in self._services:
+                await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
+            await self._write(context, self._status(request.service))
 
     async def watch(self, _: Any, context: _Context) -> None:
         """Answers now and whenever the status changes."""
@@ -55,7 +59,9 @@ class HealthServicer:
             )
         self._watchers += 1
         try:
-            await self._watch(await self._read(context), context)
+            async with self._place(context):
+                request = await self._read(context)
+            await self._watch(request, context)
         finally:
             self._watchers -= 1
 
@@ -65,12 +71,13 @@ class HealthServicer:
             changed = self._changed
             status = self._status(request.service)
             if status != last:
-                await context.write(_Response(status=status))
+                await self._write(context, status)
                 last = status
             await changed.wait()
 
-    async def _read(self, context: _Context) -> Any:
-        """Reads the request, which is small and must arrive promptly."""
+    @contextlib.asynccontextmanager
+    async def _place(self, context: _Context) -> AsyncIterator[None]:
+        """Holds one of the places for calls that are read or answered."""
         host = host_of(context.peer())
         full = self._reading.total() >= _READING or self._reading[host] >= _READING_BY_PEER
         if full:
@@ -79,17 +86,34 @@ class HealthServicer:
             )
         self._reading[host] += 1
         try:
-            async with asyncio.timeout(_READ_SECONDS):
-                request = await context.read()
-        except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request arrived; send one")
+            yield
         finally:
             self._reading[host] -= 1
             if not self._reading[host]:
                 del self._reading[host]
+
+    async def _read(self, context: _Context) -> Any:
+        """Reads the request, which is small and must arrive promptly."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                request = await context.read()
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request arrived; send one")
         if request is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call contains no request")
         return request
+
+    async def _write(self, context: _Context, status: int) -> None:
+        """Writes a status, which the caller must read promptly."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                await context.write(_Response(status=status))
+        except TimeoutError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ABORT_SECONDS):
+                    await context.abort(
+                        grpc.StatusCode.DEADLINE_EXCEEDED, "the status was not read; read it"
+                    )
 
     def _status(self, service: str) -> int:
         if service not in self._services:
@@ -104,8 +128,8 @@ def add_health(server: grpc.aio.Server, servicer: HealthServicer) -> None:
         "response_serializer": _Response.SerializeToString,
     }
     methods = {
-        # registered as stream requests, which are the same on the wire, so that they are read here
-        "Check": grpc.stream_unary_rpc_method_handler(servicer.check, **ways),
+        # registered as streams, which are the same on the wire, so that both sides are ours
+        "Check": grpc.stream_stream_rpc_method_handler(servicer.check, **ways),
         "Watch": grpc.stream_stream_rpc_method_handler(servicer.watch, **ways),
     }
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, methods)])

@@ -192,6 +192,8 @@ class Supervisor:
         try:
             while (got := await one.control.receive()) is not None:
                 self._handle(one, got[0])
+            # one that no longer hears, yet does not end, must make room for another
+            await until_gone([one], _STOP_SECONDS)
             status = await one.process.wait()
         finally:
             one.kill()

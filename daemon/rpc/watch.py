@@ -6,8 +6,8 @@ import grpc
 import grpc.aio
 
 from dfd.daemon.errors import StatusError, invalid
-from dfd.daemon.rpc.ends import ClientGoneError, not_reading
 from dfd.daemon.rpc.reader import read_message
+from dfd.daemon.rpc.writer import write_message
 from dfd.daemon.runtime import Runtime
 from dfd.daemon.wire.requests import parse, seconds
 from dfd.v1 import detection_pb2 as pb
@@ -36,7 +36,9 @@ async def serve(runtime: Runtime, context: grpc.aio.ServicerContext[bytes, bytes
                 finally:
                     changed.cancel()
                 for answer in watcher.take():
-                    await _write(context, answer, options.write_timeout_seconds)
+                    await write_message(
+                        context, answer.SerializeToString(), options.write_timeout_seconds
+                    )
                     await asyncio.sleep(0)
                 await asyncio.wait((closed,), timeout=interval)
         finally:
@@ -71,19 +73,3 @@ async def _request(
     if raw is None:
         raise invalid("EMPTY_REQUEST", "the call contains no request; send one, which may be empty")
     return parse(pb.WatchStreamsRequest, raw)
-
-
-async def _write(
-    context: grpc.aio.ServicerContext[bytes, bytes],
-    answer: pb.WatchStreamsResponse,
-    limit_seconds: float,
-) -> None:
-    try:
-        async with asyncio.timeout(limit_seconds):
-            await context.write(answer.SerializeToString())
-    except TimeoutError:
-        error = not_reading(limit_seconds).error
-        assert error is not None
-        raise error from None
-    except grpc.aio.BaseError as error:
-        raise ClientGoneError from error

@@ -1,9 +1,15 @@
 """A client that does nothing occupies its slot for a limited time only."""
 
+import contextlib
+
+import grpc
 import pytest
 
-from tests.chaos.daemon import Daemon, audio, config, judged
-from tests.chaos.raw import RawClient, frame
+from dfd.v1 import detection_pb2 as pb
+from tests.chaos.daemon import RATE, Daemon, audio, config, judged
+from tests.chaos.raw import DETECT, RawClient, frame
+
+HEALTH, INFO = "/grpc.health.v1.Health/Check", "/dfd.v1.DetectionService/GetServerInfo"
 
 
 @pytest.mark.parametrize("half_closes", [False, True])
@@ -40,3 +46,34 @@ def test_clients_that_leave_or_do_not_read_cause_no_traceback() -> None:
         daemon.until(lambda: daemon.figure("dfd_streams_total") >= 40)
         daemon.until(lambda: daemon.figure("dfd_streams_active") == 0)
     assert daemon.logged("Traceback|grpc") == []
+
+
+@pytest.mark.parametrize("path", [HEALTH, INFO])
+def test_answers_that_nobody_reads_keep_nobody_out(path: str) -> None:
+    with Daemon() as daemon, contextlib.ExitStack() as stack, daemon.stub() as stub:
+        # more than there may be RPCs at once, on connections that stay
+        for _ in range(6):
+            client = stack.enter_context(RawClient(daemon.port, window=0))
+            client.receive(1.0)
+            for _ in range(300):
+                client.send(client.call(path), frame(b""), end=True)
+        assert judged(daemon)[-1].HasField("summary")
+
+        def answered() -> bool:
+            with contextlib.suppress(grpc.RpcError):
+                stub.GetServerInfo(pb.GetServerInfoRequest(), timeout=5)
+                return True
+            return False
+
+        daemon.until(answered)
+
+
+def test_a_recording_whose_result_nobody_reads_loses_its_slot() -> None:
+    message = pb.DetectRequest(audio_format=config().config.audio_format, audio=bytes(2 * RATE))
+    with Daemon("--write-timeout-seconds", "1") as daemon, RawClient(daemon.port, 0) as client:
+        stream = client.call(DETECT)
+        client.push(stream, frame(message.SerializeToString()), 10.0)
+        client.http.end_stream(stream)
+        client.flush()
+        daemon.until(lambda: daemon.figure("dfd_errors_total", reason="CLIENT_NOT_READING") == 1)
+        daemon.until(lambda: daemon.figure("dfd_streams_active") == 0)
