@@ -1,10 +1,10 @@
 """A light CNN with its convolutions in 8-bit integers, for CPUs that support them.
 
-Weights are symmetric with a scale for each map; what goes into a convolution is 8 bits without sign
-on one grid, which was seen when the network ran on sample windows. The first convolution, which
-sees the spectrogram, stays in float32, as do pooling, the statistics over frames and the layers
-behind them. A convolution over one place is a product, which applies GELU and writes the next
-convolution's 8-bit input at once.
+Weights are quantised symmetrically, with one scale per output channel. The input of a convolution
+is unsigned, with one scale and zero point for the range that was seen on sample windows. The first
+convolution of each branch, which takes the spectrogram, stays in float32, as do pooling, the
+statistics over frames and the layers after them. A pointwise convolution runs as a matrix product,
+which also applies GELU and writes the 8-bit input of the next convolution.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from dfd.detector.networks.scoring import ScoringNetwork
 
 
 class QuantizedStage(nn.Module):
-    """Stands for `StageLayer`; takes float32 or, already on its grid, uint8.
+    """Replaces a `StageLayer`; takes float32, or uint8 that is already quantised.
 
     Args:
-        stage: what it stands for.
-        grid: of the input.
-        output: of the output, which then is uint8; None gives float32. Only where the stage is a
-            product: convolution over one place, and no pooling.
+        stage: the layer to replace.
+        grid: scale and zero point of the input.
+        output: those of the output, which then is uint8; None gives float32. Only for a matrix
+            product: a pointwise convolution without pooling.
     """
 
     def __init__(self, stage: StageLayer, grid: Grid, output: Grid | None) -> None:
@@ -45,7 +45,7 @@ class QuantizedStage(nn.Module):
         self.register_buffer("weight_zero", torch.zeros(len(scale), dtype=torch.int32))
         self.register_buffer("bias", conv.bias.detach().float())
         self.scale, self.zero = grid.scale, grid.zero
-        # what is cut off to a whole number is half above it
+        # with half a step added, truncation rounds to the nearest
         self.register_buffer("shift", torch.tensor(grid.zero + 0.5))
         self.inverse, self.top = 1.0 / grid.scale, float(LEVELS)
         self.product = is_product(stage)
@@ -61,12 +61,12 @@ class QuantizedStage(nn.Module):
     shift: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes (B, C, T, F), maps last in memory, to (B, C', T', F'), likewise."""
-        # as it lies in memory
+        """Takes (B, C, T, F) to (B, C', T', F'), both with channels last in memory."""
+        # contiguous, since channels are last in memory
         x = x.permute(0, 2, 3, 1)
         if x.dtype != torch.uint8:
             x = torch.add(self.shift, x, alpha=self.inverse).clamp_(0.0, self.top)
-            # twice as fast as straight to eight bits
+            # twice as fast as converting to eight bits directly
             x = x.to(torch.int32).to(torch.uint8)
         if self.product:
             made: Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -110,12 +110,12 @@ class QuantizedStage(nn.Module):
 
 def is_product(stage: StageLayer) -> bool:
     """Returns whether a stage is a matrix product and GELU at each position."""
-    one_place = stage.conv.kernel_size == (1, 1) and stage.conv.stride == (1, 1)
-    return one_place and stage.frame_pool == stage.feature_pool == 1
+    pointwise = stage.conv.kernel_size == (1, 1) and stage.conv.stride == (1, 1)
+    return pointwise and stage.frame_pool == stage.feature_pool == 1
 
 
 def quantize_light_cnn(network: ScoringNetwork, windows: NDArray[np.float32]) -> None:
-    """Replaces the convolutions of a light CNN behind the first of each branch by 8-bit ones.
+    """Replaces all but the first convolution of each branch of a light CNN with 8-bit ones.
 
     Args:
         network: on the CPU, in float32; its head, a `LightCnn`, is changed.

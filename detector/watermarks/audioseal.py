@@ -1,9 +1,9 @@
 """AudioSeal: a watermark that its detector finds in each sample separately.
 
 The weights are a file of AudioSeal's authors, `detector_base.pth`, which is read as tensors; its
-package is not needed. The network, SEANet's encoder and a layer that goes back to the rate of the
-samples, takes audio of 16 kHz. The file may store convolutions whole or as direction and length,
-and under the names of several versions of the package.
+package is not needed. The network is SEANet's encoder with a layer that returns to the sample
+rate; it takes audio at 16 kHz. The file may store the weight of a convolution whole or as direction
+and length, under the names of any of several versions of the package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STRIDES = (2, 4, 5, 8)
 _HOP = 320  # the product of the strides
 _EDGE_TAPS, _INNER_TAPS = 7, 3
 _LAST = "head.weight"
-# their name -> ours; a convolution lies in two or three modules of its own
+# their name -> ours; their convolutions are wrapped in two or three modules
 _RENAMED = (
     (re.compile(r"^detector\.0\.model\."), "encoder."),
     (re.compile(r"^detector\.0\.reverse_convolution\."), "spread."),
@@ -79,7 +79,7 @@ class AudioSealReader(nn.Module):
     """Reads the share of samples that carry the mark, the confidence of AudioSeal's authors.
 
     Args:
-        bits: length of the message that a mark can carry, which is not read.
+        bits: length of the message that a mark can carry; the message is not read.
     """
 
     least_samples = _HOP
@@ -115,7 +115,7 @@ def load_audioseal(sample_rate_hz: int, path: Path | None = None) -> AudioSealRe
 
     Args:
         sample_rate_hz: rate of the samples that it will read.
-        path: path of the weights; None means where AudioSeal's package or the hub puts them.
+        path: path of the weights; None looks where AudioSeal's package or the hub puts them.
 
     Raises:
         UserError: if it cannot read this rate, or the weights are missing or belong to something
@@ -146,7 +146,7 @@ def load_audioseal(sample_rate_hz: int, path: Path | None = None) -> AudioSealRe
 
 
 def _best(content: object) -> object:
-    """Returns the part of a training checkpoint that has the model."""
+    """Returns the part of a training checkpoint that holds the best model."""
     if isinstance(content, dict) and isinstance(content.get("best_state"), dict):
         return content["best_state"]
     return content
@@ -160,7 +160,7 @@ def _name(theirs: str) -> str:
 
 
 def _whole(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Multiplies directions by their lengths."""
+    """Multiplies each direction by its length."""
     whole = {}
     for name, value in tensors.items():
         stem, _, kind = name.rpartition(".")

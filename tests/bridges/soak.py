@@ -129,7 +129,7 @@ async def run(soak: Soak, folder: Path) -> None:
             await daemon.enter_async_context(program(*serve, "--port", port_again, log=log))
             soak.report["daemon_away_seconds"] = round(time.monotonic() - killed, 1)
         await player
-        lived = time.monotonic() - began
+        elapsed = time.monotonic() - began
         busy = sum(watched.cpu_times()[:2]) - cpu
         sampler.cancel()
         soak.want(not any(one.dropped for one in callers), "a call was dropped")
@@ -139,8 +139,8 @@ async def run(soak: Soak, folder: Path) -> None:
         await asyncio.to_thread(finished, events, soak.calls)
         soak.report |= {
             "calls": soak.calls,
-            "seconds": round(lived, 1),
-            "bridge_cpu_of_one_core": round(busy / lived, 3),
+            "seconds": round(elapsed, 1),
+            "bridge_cpu_of_one_core": round(busy / elapsed, 3),
             "memory_mib": {
                 "after_a_tenth": round(memory[len(memory) // 10], 1),
                 "at_half": round(memory[len(memory) // 2], 1),
@@ -186,7 +186,7 @@ def account(soak: Soak, callers: list[Caller], events: Path) -> None:
     for line in events.read_text().splitlines():
         event = json.loads(line)
         told[event["stream_id"]].append(event)
-    lost_in_all, worst = 0.0, 0.0
+    total_lost, worst = 0.0, 0.0
     windows: defaultdict[str, int] = defaultdict(int)
     for caller in callers:
         mine = told[caller.name]
@@ -207,7 +207,7 @@ def account(soak: Soak, callers: list[Caller], events: Path) -> None:
             for kind in ("reconnected", "audio_lost")
             if kind in event
         )
-        lost_in_all += lost
+        total_lost += lost
         # A daemon that starts in the middle sees everything before as a gap; the rest was reported.
         begun = seconds(again[-1]["offset"]) if again else 0.0
         gap = seconds(channel["gap_duration"])
@@ -223,7 +223,7 @@ def account(soak: Soak, callers: list[Caller], events: Path) -> None:
     soak.want(growth < max(20.0, 0.15 * memory["after_a_tenth"]), f"memory grew by {growth} MiB")
     soak.report |= {
         "worst_time_line_error_seconds": round(worst, 4),
-        "lost_seconds_told": round(lost_in_all, 2),
+        "lost_seconds_told": round(total_lost, 2),
         "windows": dict(windows),
         "faults": soak.faults[:20],
     }

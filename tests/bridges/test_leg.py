@@ -133,7 +133,7 @@ async def test_a_daemon_that_is_not_running_yet(
 
 
 async def test_a_call_waits_for_a_full_daemon(daemon: ScriptedServer) -> None:
-    daemon.script.full_times = 3
+    daemon.script.refusals_when_full = 3
     async with exchange_to(daemon) as (exchange, sink):
         call = exchange.enter("test", "here")
         assert call is not None

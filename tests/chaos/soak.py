@@ -54,7 +54,7 @@ class Soak:
 
     def __init__(self, daemon: Daemon, streams: int, scored: float = 0.2, seed: int = 1) -> None:
         self._daemon = daemon
-        self._chance = random.Random(seed)
+        self._rng = random.Random(seed)
         self._scored = scored
         self._streams = streams
         self._threads = ThreadPoolExecutor(
@@ -77,12 +77,12 @@ class Soak:
                     raise result
 
     async def _call_again(self) -> None:
-        await asyncio.sleep(self._chance.uniform(0.0, 5.0))
+        await asyncio.sleep(self._rng.uniform(0.0, 5.0))
         names, weights = zip(*((name, weight) for name, (weight, _) in ENDS.items()), strict=True)
         while True:
-            (name,) = self._chance.choices(names, weights)
+            (name,) = self._rng.choices(names, weights)
             try:
-                await ENDS[name][1](self, self._chance.uniform(1.0, 20.0))
+                await ENDS[name][1](self, self._rng.uniform(1.0, 20.0))
             except grpc.aio.AioRpcError as error:
                 name = f"{name}: {error.code().name}"
             except asyncio.InvalidStateError:  # gRPC's error for writing to an ended call
@@ -90,19 +90,19 @@ class Soak:
             except (OSError, ConnectionError):
                 name = f"{name}: connection"
             self.ended[name] += 1
-            await asyncio.sleep(self._chance.uniform(0.0, 1.0))
+            await asyncio.sleep(self._rng.uniform(0.0, 1.0))
 
     @contextlib.asynccontextmanager
     async def _stub(self) -> AsyncIterator[Any]:
         """Makes a client on a shared connection, or on one that ends with the stream."""
-        if self._chance.random() < 0.5:
+        if self._rng.random() < 0.5:
             yield DetectionServiceStub(self._shared)
             return
         async with grpc.aio.insecure_channel(self._daemon.address, _OWN_CHANNEL) as own:
             yield DetectionServiceStub(own)
 
     async def _talk(self, call: Any, seconds: float) -> None:
-        hum = self._chance.random() < self._scored
+        hum = self._rng.random() < self._scored
         said = config()
         if not hum:
             said.config.vad.ClearField("min_speech_duration")

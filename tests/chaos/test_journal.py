@@ -92,14 +92,14 @@ def missing(told: list[tuple[str, Any]], kept: dict[str, dict[str, Any]]) -> lis
 @pytest.mark.parametrize("processes", [(), ("--workers", "2")], ids=["one process", "two workers"])
 def test_what_a_client_received_survives_a_kill(tmp_path: Path, processes: tuple[str, ...]) -> None:
     path = tmp_path / "journal.db"
-    chance = random.Random(7)
+    rng = random.Random(7)
     alerts = 0
     for _ in range(KILLS):
         with Daemon("--journal", str(path), "--log-level", "warning", *processes) as daemon:
             callers = [Caller(daemon) for _ in range(STREAMS)]
             while not any(caller.told for caller in callers):
                 time.sleep(0.005)
-            time.sleep(chance.uniform(0.0, 0.6))  # killed at any moment
+            time.sleep(rng.uniform(0.0, 0.6))  # killed at any moment
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()
             for caller in callers:

@@ -125,20 +125,20 @@ async def test_ten_streams_have_the_same_scores_although_a_replica_dies(
             *(streamed(local.address, one, pace=10.0) for one in recordings)
         )
     engine = ("--engine", "ray://auto/dfd?replicas=2", "--admission", "fixed")
-    with Daemon(*engine, model="bundled", environment=cluster) as front:
+    with Daemon(*engine, model="bundled", environment=cluster) as daemon:
         running = [
-            asyncio.create_task(streamed(front.address, one, pace=1.0)) for one in recordings
+            asyncio.create_task(streamed(daemon.address, one, pace=1.0)) for one in recordings
         ]
         await asyncio.to_thread(
-            front.until, lambda: front.figure("dfd_windows_total", status="scored") >= 10
+            daemon.until, lambda: daemon.figure("dfd_windows_total", status="scored") >= 10
         )
         port = cluster["RAY_ADDRESS"].rpartition(":")[2]
         both = replicas(port)
         assert len(both) == 2
         both[0].send_signal(signal.SIGKILL)
         found = await asyncio.gather(*running)
-        assert front.figure("dfd_windows_total", status="failed") == 0
-        assert front.figure("dfd_windows_total", status="shed") == 0
+        assert daemon.figure("dfd_windows_total", status="failed") == 0
+        assert daemon.figure("dfd_windows_total", status="shed") == 0
     for mine, wanted in zip(found, expected, strict=True):
         one, other = mine[-1], wanted[-1]
         assert isinstance(one, events.Summary)

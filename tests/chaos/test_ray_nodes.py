@@ -66,12 +66,12 @@ def windows(told: list[events.Event]) -> list[events.WindowResult]:
 async def test_no_window_is_lost_with_a_node(cluster: Cluster, recordings: list[Recording]) -> None:
     with Daemon(
         *ENGINE, "--deadline-seconds", "6", model="bundled", environment=cluster.environment
-    ) as front:
+    ) as daemon:
         running = [
-            asyncio.create_task(streamed(front.address, one, pace=1.0)) for one in recordings
+            asyncio.create_task(streamed(daemon.address, one, pace=1.0)) for one in recordings
         ]
         await asyncio.to_thread(
-            front.until, lambda: front.figure("dfd_windows_total", status="scored") >= STREAMS
+            daemon.until, lambda: daemon.figure("dfd_windows_total", status="scored") >= STREAMS
         )
         _, first, second = cluster.nodes
         assert [len(cluster.replicas(node)) for node in (first, second)] == [1, 1]

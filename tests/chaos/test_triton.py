@@ -55,7 +55,7 @@ def server(request: pytest.FixtureRequest, repository: Path) -> Iterator[ModelSe
         yield made
 
 
-def front(place: str, *more: str) -> Daemon:
+def daemon_on(place: str, *more: str) -> Daemon:
     return Daemon("--engine", f"triton://{place}/bundled", *more, model="bundled")
 
 
@@ -72,7 +72,7 @@ async def test_scores_are_those_of_the_local_engine(
 ) -> None:
     with Daemon(model="bundled") as local:
         wanted = await streamed(local.address, recording, pace=10.0)
-    with front(server.place) as remote:
+    with daemon_on(server.place) as remote:
         found = await asyncio.gather(
             *(streamed(remote.address, recording, pace=10.0) for _ in range(3))
         )
@@ -93,7 +93,7 @@ async def test_scores_are_those_of_the_local_engine(
 async def test_a_server_that_goes_away_fails_windows_until_it_is_back(
     server: ModelServer, recording: Recording
 ) -> None:
-    with front(server.place, "--deadline-seconds", "1") as remote:
+    with daemon_on(server.place, "--deadline-seconds", "1") as remote:
         ready = f"{remote.metrics_url.rpartition('/')[0]}/readyz"
         assert status_of(ready) == 200
         running = asyncio.create_task(streamed(remote.address, recording, pace=1.0))

@@ -37,13 +37,17 @@ Draw = Callable[[int | None, str, bool], str]
 
 
 def screens(
-    draw: Draw, *, research: bool = False, styled: bool = True, tidy: Callable[[str], str] = str
+    draw: Draw,
+    *,
+    research: bool = False,
+    styled: bool = True,
+    normalise: Callable[[str], str] = str,
 ) -> dict[str, str]:
     """Draws on every kind of terminal, and checks what is true on all of them."""
     drawn = {f"{width} columns": draw(width, "utf-8", True) for width in WIDTHS}
     drawn["a pipe"] = draw(None, "utf-8", True)
     drawn["80 columns, ASCII"] = draw(80, "ascii", True)
-    plain = {name: tidy(_STYLE.sub("", screen)) for name, screen in drawn.items()}
+    plain = {name: normalise(_STYLE.sub("", screen)) for name, screen in drawn.items()}
     assert not styled or _STYLE.search(drawn["80 columns"]), (
         "no styles: it was not drawn as on a terminal"
     )
@@ -51,7 +55,7 @@ def screens(
     assert drawn["80 columns, ASCII"].isascii()
     colourless = draw(80, "utf-8", False)
     assert not [one for one in _STYLE.findall(colourless) if _COLOUR.search(one)]
-    assert tidy(_STYLE.sub("", colourless)) == plain["80 columns"]
+    assert normalise(_STYLE.sub("", colourless)) == plain["80 columns"]
     for width in WIDTHS:
         for line in plain[f"{width} columns"].splitlines():
             assert len(line.rstrip()) <= width, line
@@ -104,7 +108,7 @@ async def test_replay(folder: Path, request: pytest.FixtureRequest) -> None:
     async with ScriptedServer(Script(alert_after=1.0)) as server:
         files = ("two-channels-of-one-call.wav", "b.wav")
         draw = run("replay", *files, "--server", server.address, "--speed", "max", "--summary")
-        drawn = await asyncio.to_thread(screens, draw, tidy=untimed)
+        drawn = await asyncio.to_thread(screens, draw, normalise=untimed)
     snapshots.check(request, KEPT / "replay.txt", drawn)
 
 
@@ -124,7 +128,7 @@ def untimed(screen: str) -> str:
 async def test_info(request: pytest.FixtureRequest) -> None:
     async with ScriptedServer() as server:
         draw = run("info", "--server", server.address)
-        drawn = await asyncio.to_thread(screens, draw, tidy=untimed)
+        drawn = await asyncio.to_thread(screens, draw, normalise=untimed)
     snapshots.check(request, KEPT / "info.txt", drawn)
 
 

@@ -83,8 +83,8 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
             code = grpc.StatusCode.UNAUTHENTICATED
             await self._abort(context, code, "BAD_TOKEN", "the token is not known: check it")
         self.attempts += 1
-        if script.full_times > 0:
-            script.full_times -= 1
+        if script.refusals_when_full > 0:
+            script.refusals_when_full -= 1
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
             await self._abort(
                 context, code, "SERVER_FULL", "the server is full", script.retry_seconds

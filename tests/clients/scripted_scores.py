@@ -16,7 +16,7 @@ class Script:
     """The server's behaviour."""
 
     token: str = ""
-    full_times: int = 0
+    refusals_when_full: int = 0
     retry_seconds: float = 0.1
     max_chunk_bytes: int = 1 << 20
     max_recording_bytes: int = 1 << 22

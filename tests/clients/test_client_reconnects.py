@@ -110,7 +110,7 @@ async def test_the_stream_moves_from_a_draining_server_to_the_next() -> None:
 
 
 async def test_a_full_server_is_retried_after_the_requested_delay() -> None:
-    script = Script(full_times=2, retry_seconds=0.2)
+    script = Script(refusals_when_full=2, retry_seconds=0.2)
     async with ScriptedServer(script) as server, AsyncDetectionClient(server.address) as client:
         began = asyncio.get_running_loop().time()
         async with client.stream(FORMAT) as stream:
@@ -120,7 +120,7 @@ async def test_a_full_server_is_retried_after_the_requested_delay() -> None:
 
 
 async def test_retrying_has_a_limit() -> None:
-    script = Script(full_times=100, retry_seconds=0.05)
+    script = Script(refusals_when_full=100, retry_seconds=0.05)
     retry = RetryPolicy(connect_seconds=0.3, first_delay_seconds=0.02)
     async with (
         ScriptedServer(script) as server,

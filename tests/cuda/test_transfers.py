@@ -21,12 +21,12 @@ def test_uploads_and_downloads_are_lossless(device: torch.device) -> None:
 def test_concurrent_transfers_do_not_mix(device: torch.device) -> None:
     transfer = Transfer(device)
     batches = [np.full((32, 64_000), float(number), np.float32) for number in range(12)]
-    under_way = []
+    pending = []
     for batch in batches:
         arrived = transfer.upload(batch)
         sums = arrived @ arrived.new_ones(64_000, 8)
-        under_way.append(transfer.download(sums.mean(dim=1) / 64_000))
-    for number, download in enumerate(under_way):
+        pending.append(transfer.download(sums.mean(dim=1) / 64_000))
+    for number, download in enumerate(pending):
         np.testing.assert_allclose(download.wait(), float(number), rtol=1e-3)
 
 

@@ -35,21 +35,21 @@ def test_found_input_is_accepted_or_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_input_is_accepted_or_refused(name: str) -> None:
-    target, chance = TARGETS[name], random.Random(name)
+    target, rng = TARGETS[name], random.Random(name)
     seeds = target.seeds()
     for _ in range(RUNS.get(name, 2000)):
-        spoilt = bytearray(chance.choice(seeds))
-        if chance.random() < 0.2:
-            del spoilt[chance.randrange(len(spoilt)) :]
-        for _ in range(chance.randrange(1, 6)):
-            at = chance.randrange(len(spoilt) + 1)
-            if chance.random() < 0.5 and at < len(spoilt):
-                spoilt[at] = chance.choice((0, 10, 34, 127, 128, 255, chance.randrange(256)))
+        damaged = bytearray(rng.choice(seeds))
+        if rng.random() < 0.2:
+            del damaged[rng.randrange(len(damaged)) :]
+        for _ in range(rng.randrange(1, 6)):
+            at = rng.randrange(len(damaged) + 1)
+            if rng.random() < 0.5 and at < len(damaged):
+                damaged[at] = rng.choice((0, 10, 34, 127, 128, 255, rng.randrange(256)))
             else:
-                spoilt[at:at] = spoilt[chance.randrange(len(spoilt) + 1) :][: chance.randrange(9)]
+                damaged[at:at] = damaged[rng.randrange(len(damaged) + 1) :][: rng.randrange(9)]
         try:
-            target.run(bytes(spoilt))
+            target.run(bytes(damaged))
         except target.refusals:
             pass
         except Exception as error:
-            raise AssertionError(f"{name} on {bytes(spoilt)!r}") from error
+            raise AssertionError(f"{name} on {bytes(damaged)!r}") from error

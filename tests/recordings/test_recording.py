@@ -241,20 +241,20 @@ def test_what_fuzzing_found_is_read_or_refused(path: Path) -> None:
 
 
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
-    chance = random.Random(5)
+    rng = random.Random(5)
     made = [
         encode(tmp_path / f"a.{suffix}", codec, noise(0.5)).read_bytes()
         for suffix, codec in (("wav", "pcm_s16le"), ("mp3", "libmp3lame"), ("ogg", "libopus"),
                               ("flac", "flac"), ("mka", "aac"))
     ]  # fmt: skip
-    path = tmp_path / "spoilt"
+    path = tmp_path / "damaged"
     ends: Counter[str] = Counter()
     for _ in range(200):
-        spoilt = bytearray(chance.choice(made))
-        span = chance.choice([64, 512, len(spoilt)])
-        for _ in range(chance.randrange(1, 12)):
-            spoilt[chance.randrange(span)] = chance.randrange(256)
-        path.write_bytes(spoilt)
+        damaged = bytearray(rng.choice(made))
+        span = rng.choice([64, 512, len(damaged)])
+        for _ in range(rng.randrange(1, 12)):
+            damaged[rng.randrange(span)] = rng.randrange(256)
+        path.write_bytes(damaged)
         try:
             reading = open_recording(path).read(RATE)
             ends["read"] += sum(1 for _ in reading) and 1

@@ -29,8 +29,8 @@ def test_each_has_a_peer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     runs, refuses = TRANSFORMERS, EAGER
     if not families.takes_samples(folder):
         runs, refuses = EAGER, TRANSFORMERS
-    contestant = make_peer(runs, folder, CPU, None)[0]
+    peer = make_peer(runs, folder, CPU, None)[0]
     windows = 0.1 * torch.randn(2, 16_000)
-    assert len(contestant.score(windows.numpy())) == 2  # type: ignore[arg-type]
+    assert len(peer.score(windows.numpy())) == 2  # type: ignore[arg-type]
     with pytest.raises(PeerMissingError):
         make_peer(refuses, folder, CPU, None)

@@ -153,18 +153,18 @@ async def test_a_port_is_locked_to_its_first_source(daemon: ScriptedServer, phon
     first = free_port()
     async with bridge(daemon, {"ports": (first, first + 2)}) as (exchange, sink, ports):
         assert ports == [first, first + 2]
-        phone, thief = phones(first), phones(first)
+        phone, intruder = phones(first), phones(first)
         content = mulaw(voice(1.0))
         sent = phone.packets(content)
         await phone.send(sent[:25])
         await until(lambda: exchange.calls_active)
-        await thief.send(thief.packets(mulaw(voice(0.5, seed=9))))
+        await intruder.send(intruder.packets(mulaw(voice(0.5, seed=9))))
         await phone.send(sent[25:])
         await phone.send([phone.goodbye()], first + 1)
         await until(lambda: sink.of(ev.Summary))
         assert only_stream(daemon) == mulaw_samples(content).tobytes()
         assert exchange.metrics.get("packets", "foreign") == 25
-        await thief.send(thief.packets(mulaw(voice(0.5, seed=9))))  # the port is free again
+        await intruder.send(intruder.packets(mulaw(voice(0.5, seed=9))))  # the port is free again
         await until(lambda: exchange.calls_active)
 
 

@@ -43,12 +43,12 @@ class FakeMedia:
 
 
 @dataclass
-class Bench:
+class AgentHarness:
     """An agent, its owner and its transport in one object."""
 
     rules: AgentRules = field(default_factory=AgentRules)
     full: bool = False
-    unwell: str = ""
+    daemon_trouble: str = ""
     host: str = "192.0.2.9"
     port: int = 5060
     local: tuple[str, int] = ("192.0.2.1", 5060)
@@ -65,7 +65,7 @@ class Bench:
         self.sent.append(data)
 
     def trouble(self) -> str:
-        return self.unwell
+        return self.daemon_trouble
 
     def open(self, incoming: Incoming) -> FakeMedia:
         if self.full:
@@ -102,105 +102,105 @@ class Bench:
 
 
 def test_an_answer_is_retransmitted_until_its_ack() -> None:
-    bench = Bench()
-    answer = bench.ask(request("INVITE", body=OFFER))
-    bench.later(4.0)
-    assert len(bench.sent) == 4  # at 0, 0.5, 1.5 and 3.5 s
-    assert set(bench.sent) == {bytes(answer)}
-    bench.tell(request("ACK", to_tag=tag(answer)))
-    bench.later(40.0)
-    assert len(bench.sent) == 4
-    assert bench.agent.calls == 1
+    harness = AgentHarness()
+    answer = harness.ask(request("INVITE", body=OFFER))
+    harness.later(4.0)
+    assert len(harness.sent) == 4  # at 0, 0.5, 1.5 and 3.5 s
+    assert set(harness.sent) == {bytes(answer)}
+    harness.tell(request("ACK", to_tag=tag(answer)))
+    harness.later(40.0)
+    assert len(harness.sent) == 4
+    assert harness.agent.calls == 1
 
 
 def test_a_call_without_an_ack_is_ended() -> None:
-    bench = Bench()
-    bench.ask(request("INVITE", body=OFFER))
-    bench.later(33.0)
-    assert bench.calls[0][1].ended == "no ACK"
-    assert bench.agent.calls == 0
-    bye = Message.parse(bench.sent[-1])
+    harness = AgentHarness()
+    harness.ask(request("INVITE", body=OFFER))
+    harness.later(33.0)
+    assert harness.calls[0][1].ended == "no ACK"
+    assert harness.agent.calls == 0
+    bye = Message.parse(harness.sent[-1])
     assert isinstance(bye, Request)
     assert bye.method == "BYE"
 
 
 def test_a_repeated_invite_is_answered_again_without_a_second_call() -> None:
-    bench = Bench()
+    harness = AgentHarness()
     data = request("INVITE", body=OFFER, branch="z9hG4bKsame")
-    first = bench.ask(data)
-    assert bytes(bench.ask(data)) == bytes(first)
-    assert len(bench.calls) == 1
+    first = harness.ask(data)
+    assert bytes(harness.ask(data)) == bytes(first)
+    assert len(harness.calls) == 1
 
 
 def test_a_call_that_arrives_on_two_paths_is_answered_once() -> None:
-    bench = Bench()
-    bench.ask(request("INVITE", body=OFFER))
-    assert bench.ask(request("INVITE", body=OFFER)).code == 482
+    harness = AgentHarness()
+    harness.ask(request("INVITE", body=OFFER))
+    assert harness.ask(request("INVITE", body=OFFER)).code == 482
 
 
 def test_a_refusal_is_retransmitted_until_its_ack() -> None:
-    bench = Bench(full=True)
-    answer = bench.ask(request("INVITE", body=OFFER, branch="z9hG4bKfull"))
+    harness = AgentHarness(full=True)
+    answer = harness.ask(request("INVITE", body=OFFER, branch="z9hG4bKfull"))
     assert answer.code == 503
-    bench.later(1.0)
-    assert len(bench.sent) == 2
-    bench.tell(request("ACK", to_tag=tag(answer), branch="z9hG4bKfull"))
-    bench.later(40.0)
-    assert len(bench.sent) == 2
+    harness.later(1.0)
+    assert len(harness.sent) == 2
+    harness.tell(request("ACK", to_tag=tag(answer), branch="z9hG4bKfull"))
+    harness.later(40.0)
+    assert len(harness.sent) == 2
 
 
 def test_cancel_is_matched_with_its_invite() -> None:
-    bench = Bench()
-    answer = bench.ask(request("INVITE", body=OFFER, branch="z9hG4bKone"))
-    cancelled = bench.ask(request("CANCEL", branch="z9hG4bKone"))
+    harness = AgentHarness()
+    answer = harness.ask(request("INVITE", body=OFFER, branch="z9hG4bKone"))
+    cancelled = harness.ask(request("CANCEL", branch="z9hG4bKone"))
     assert (cancelled.code, tag(cancelled)) == (200, tag(answer))
-    assert bench.ask(request("CANCEL", branch="z9hG4bKother")).code == 481
-    assert not bench.calls[0][1].ended  # it has been answered already
+    assert harness.ask(request("CANCEL", branch="z9hG4bKother")).code == 481
+    assert not harness.calls[0][1].ended  # it has been answered already
 
 
 def test_bye_ends_the_call_and_may_be_repeated() -> None:
-    bench = Bench()
-    answer = bench.call()
+    harness = AgentHarness()
+    answer = harness.call()
     data = request("BYE", to_tag=tag(answer), cseq=2)
-    assert bench.ask(data).code == 200
-    assert bench.calls[0][1].ended == "BYE"
-    assert bench.ask(data).code == 200
-    assert bench.ask(request("BYE", to_tag=tag(answer), cseq=3)).code == 481
+    assert harness.ask(data).code == 200
+    assert harness.calls[0][1].ended == "BYE"
+    assert harness.ask(data).code == 200
+    assert harness.ask(request("BYE", to_tag=tag(answer), cseq=3)).code == 481
 
 
 def test_hold_and_resume() -> None:
-    bench = Bench()
-    answer = bench.call()
+    harness = AgentHarness()
+    answer = harness.call()
     held = offer(line(direction="inactive"))
-    again = bench.ask(request("INVITE", body=held, to_tag=tag(answer), cseq=2))
+    again = harness.ask(request("INVITE", body=held, to_tag=tag(answer), cseq=2))
     assert again.code == 200
     assert "a=inactive" in again.body.decode()
-    back = bench.ask(request("UPDATE", body=OFFER, to_tag=tag(answer), cseq=3))
+    back = harness.ask(request("UPDATE", body=OFFER, to_tag=tag(answer), cseq=3))
     assert "a=recvonly" in back.body.decode()
-    assert bench.calls[0][1].changes == [["sendonly"], ["inactive"], ["sendonly"]]
+    assert harness.calls[0][1].changes == [["sendonly"], ["inactive"], ["sendonly"]]
 
 
 def test_an_old_sequence_number_is_refused() -> None:
-    bench = Bench()
-    answer = bench.call(call="call-1")
-    assert bench.ask(request("INVITE", body=OFFER, to_tag=tag(answer), cseq=1)).code == 500
+    harness = AgentHarness()
+    answer = harness.call(call="call-1")
+    assert harness.ask(request("INVITE", body=OFFER, to_tag=tag(answer), cseq=1)).code == 500
 
 
 def test_the_media_learn_of_another_party() -> None:
-    bench = Bench()
-    answer = bench.call()
+    harness = AgentHarness()
+    answer = harness.call()
     body, kind = multipart(offer(line(label="97")))
-    bench.ask(request("INVITE", body=body, kind=kind, to_tag=tag(answer), cseq=2))
-    assert bench.calls[0][1].labels["channel_0"] == "sip:bob@example.org"
+    harness.ask(request("INVITE", body=body, kind=kind, to_tag=tag(answer), cseq=2))
+    assert harness.calls[0][1].labels["channel_0"] == "sip:bob@example.org"
 
 
 def test_a_call_without_an_offer_gets_one() -> None:
-    bench = Bench()
-    answer = bench.ask(request("INVITE"))
+    harness = AgentHarness()
+    answer = harness.ask(request("INVITE"))
     assert answer.code == 200
     assert b"m=audio" in answer.body
-    bench.tell(request("ACK", to_tag=tag(answer), body=OFFER))
-    assert bench.calls[0][1].answers == 1
+    harness.tell(request("ACK", to_tag=tag(answer), body=OFFER))
+    assert harness.calls[0][1].answers == 1
 
 
 @pytest.mark.parametrize(
@@ -223,63 +223,63 @@ def test_a_call_without_an_offer_gets_one() -> None:
     ],
 )
 def test_each_refusal_has_its_status_code(data: bytes, code: int) -> None:
-    bench = Bench()
-    answer = bench.ask(data)
+    harness = AgentHarness()
+    answer = harness.ask(data)
     assert answer.code == code
     assert tag(answer)
-    assert bench.agent.calls == 0
-    assert all(media.ended for _, media in bench.calls)
+    assert harness.agent.calls == 0
+    assert all(media.ended for _, media in harness.calls)
 
 
 def test_an_expired_session_timer_ends_the_call() -> None:
-    bench = Bench()
+    harness = AgentHarness()
     more = ("Session-Expires: 90;refresher=uac", "Supported: timer")
-    answer = bench.ask(request("INVITE", body=OFFER, headers=more))
+    answer = harness.ask(request("INVITE", body=OFFER, headers=more))
     assert answer.headers["Session-Expires"] == "90;refresher=uac"
     assert answer.require == ["timer"]
-    bench.tell(request("ACK", to_tag=tag(answer)))
-    bench.later(60, 1)
-    bench.ask(request("UPDATE", to_tag=tag(answer), cseq=2, headers=more))
-    bench.later(80, 1)
-    assert bench.agent.calls == 1
-    bench.later(15, 1)
-    assert bench.calls[0][1].ended == "session timer"
+    harness.tell(request("ACK", to_tag=tag(answer)))
+    harness.later(60, 1)
+    harness.ask(request("UPDATE", to_tag=tag(answer), cseq=2, headers=more))
+    harness.later(80, 1)
+    assert harness.agent.calls == 1
+    harness.later(15, 1)
+    assert harness.calls[0][1].ended == "session timer"
 
 
 def test_our_bye_follows_the_routes_and_is_retransmitted() -> None:
-    bench = Bench()
+    harness = AgentHarness()
     routes = ("Record-Route: <sip:192.0.2.5;lr>",)
-    answer = bench.ask(request("INVITE", body=OFFER, headers=routes))
+    answer = harness.ask(request("INVITE", body=OFFER, headers=routes))
     assert answer.headers["Record-Route"] == "<sip:192.0.2.5;lr>"
-    bench.tell(request("ACK", to_tag=tag(answer)))
-    bench.agent.hang_up(bench.calls[0][1], "idle", bench.now)
-    bench.later(2.0)
-    bye = Message.parse(bench.sent[-1])
+    harness.tell(request("ACK", to_tag=tag(answer)))
+    harness.agent.hang_up(harness.calls[0][1], "idle", harness.now)
+    harness.later(2.0)
+    bye = Message.parse(harness.sent[-1])
     assert isinstance(bye, Request)
     assert str(bye.uri) == "sip:ann@127.0.0.1:5099"
     assert bye.headers["Route"] == "<sip:192.0.2.5;lr>"
     assert bye.to_address.parameters["tag"] == "caller"
     assert bye.from_address.parameters["tag"] == tag(answer)
-    count = len(bench.sent)
+    count = len(harness.sent)
     reply = Response(200, "OK")
     for name in ("Via", "From", "To", "Call-ID", "CSeq"):
         reply.headers.set(name, bye.headers[name])
-    bench.tell(bytes(reply))
-    bench.later(10.0)
-    assert len(bench.sent) == count
+    harness.tell(bytes(reply))
+    harness.later(10.0)
+    assert len(harness.sent) == count
 
 
 def test_options_report_the_state_of_the_bridge() -> None:
-    bench = Bench()
-    assert bench.ask(request("OPTIONS")).code == 200
-    bench.unwell = "the daemon refuses connections"
-    answer = bench.ask(request("OPTIONS"))
+    harness = AgentHarness()
+    assert harness.ask(request("OPTIONS")).code == 200
+    harness.daemon_trouble = "the daemon refuses connections"
+    answer = harness.ask(request("OPTIONS"))
     assert answer.code == 503
     assert "the daemon refuses connections" in answer.headers["Reason"]
 
 
 def test_a_body_without_metadata_affects_nothing_else() -> None:
-    bench = Bench()
+    harness = AgentHarness()
     body, kind = multipart(OFFER, "<recording")
-    assert bench.ask(request("INVITE", body=body, kind=kind)).code == 400
-    assert bench.call().code == 200
+    assert harness.ask(request("INVITE", body=body, kind=kind)).code == 400
+    assert harness.call().code == 200

@@ -7,7 +7,7 @@ import pytest
 from dfd.bridges.sip.agent import AgentRules
 from dfd.bridges.sip.digest import Authenticator
 from tests.bridges.sip.kit import request, tag
-from tests.bridges.sip.test_agent import OFFER, Bench
+from tests.bridges.sip.test_agent import OFFER, AgentHarness
 
 
 def answer_to(
@@ -85,25 +85,25 @@ def test_unterminated_quotes_are_parsed_quickly(checks: Authenticator) -> None:
 
 
 def test_a_call_is_challenged_and_then_accepted(checks: Authenticator) -> None:
-    bench = Bench(AgentRules(authenticator=checks))
-    refused = bench.ask(request("INVITE", body=OFFER))
+    harness = AgentHarness(AgentRules(authenticator=checks))
+    refused = harness.ask(request("INVITE", body=OFFER))
     assert refused.code == 401
     challenges = refused.headers.getlist("WWW-Authenticate")
     assert [one.partition("algorithm=")[2].partition(",")[0] for one in challenges] == [
         "SHA-256",
         "MD5",
     ]
-    bench.later(40.0)
-    assert len(bench.sent) == 1  # no state is kept for a challenge
-    bench.now = 101.0
-    bench.tell(request("ACK", to_tag=tag(refused)))
+    harness.later(40.0)
+    assert len(harness.sent) == 1  # no state is kept for a challenge
+    harness.now = 101.0
+    harness.tell(request("ACK", to_tag=tag(refused)))
     header = f"Authorization: {answer_to(challenges[1])}"
-    taken = bench.ask(request("INVITE", body=OFFER, cseq=2, headers=(header,)))
+    taken = harness.ask(request("INVITE", body=OFFER, cseq=2, headers=(header,)))
     assert taken.code == 200
-    assert bench.calls[0][0].labels["auth_user"] == "ann"
-    assert [word for word, _ in bench.refusals] == ["challenged"]
+    assert harness.calls[0][0].labels["auth_user"] == "ann"
+    assert [word for word, _ in harness.refusals] == ["challenged"]
     # requests within a call are not challenged again
-    assert bench.ask(request("BYE", to_tag=tag(taken), cseq=3)).code == 200
+    assert harness.ask(request("BYE", to_tag=tag(taken), cseq=3)).code == 200
 
 
 def test_passwords_are_not_in_any_repr(checks: Authenticator) -> None:

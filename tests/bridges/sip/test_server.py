@@ -63,16 +63,16 @@ async def test_two_lines_of_siprec_are_two_channels(daemon: ScriptedServer) -> N
     assert labels["channel_0"] == "Ann <sip:ann@example.org>"
     assert labels["channel_1"] == "sip:bob@example.org"
     assert labels["siprec_session"] == "hVpd7YQgRW2nD22h7q60JQ=="
-    line_ = np.frombuffer(heard(daemon, "call-1"), "<i2").reshape(-1, 2)
+    timeline = np.frombuffer(heard(daemon, "call-1"), "<i2").reshape(-1, 2)
     for channel, spoken in enumerate((one, two)):
         said = mulaw_samples(mulaw(spoken))
-        at = _find(line_[:, channel], said[:400])
+        at = _find(timeline[:, channel], said[:400])
         assert at < 0.1 * 8000
-        assert np.array_equal(line_[at : at + len(said), channel], said)
+        assert np.array_equal(timeline[at : at + len(said), channel], said)
 
 
-def _find(line_: np.ndarray, needle: np.ndarray) -> int:
-    for at in range(len(line_) - len(needle)):
-        if np.array_equal(line_[at : at + len(needle)], needle):
+def _find(timeline: np.ndarray, part: np.ndarray) -> int:
+    for at in range(len(timeline) - len(part)):
+        if np.array_equal(timeline[at : at + len(part)], part):
             return at
     raise AssertionError("it was not heard")

@@ -12,7 +12,7 @@ from dfd.bridges.sip.bodies import bodies_of
 from dfd.bridges.sip.framing import Framer
 from dfd.bridges.sip.messages import MAX_MESSAGE_BYTES, parse, respond, top_via
 from tests.bridges.sip.kit import METADATA, line, multipart, offer, request
-from tests.bridges.sip.test_agent import Bench
+from tests.bridges.sip.test_agent import AgentHarness
 
 BODY, KIND = multipart(offer(line(40000, label="96"), line(40002, label="97")))
 INVITE = request("INVITE", body=BODY, kind=KIND, headers=("Require: siprec",))
@@ -167,7 +167,7 @@ def test_hold_in_the_old_form() -> None:
     assert not one.sends
 
 
-ruins = st.binary(max_size=30)
+garbage = st.binary(max_size=30)
 
 
 @settings(max_examples=150, deadline=None)
@@ -177,20 +177,20 @@ def test_no_damaged_message_raises_an_exception(data: st.DataObject) -> None:
     chosen = data.draw(st.sampled_from([INVITE, request("OPTIONS"), request("BYE", to_tag="x")]))
     at = data.draw(st.integers(0, len(chosen)))
     to = data.draw(st.integers(at, min(len(chosen), at + 200)))
-    broken = chosen[:at] + data.draw(ruins) + chosen[to:]
-    bench = Bench()
+    broken = chosen[:at] + data.draw(garbage) + chosen[to:]
+    harness = AgentHarness()
     try:
         message = parse(broken)
     except ProtocolError:
         return
-    bench.agent.receive(message, bench, 1.0)
-    assert len(bench.sent) <= 1
-    if bench.sent:
-        assert bench.sent[0].startswith(b"SIP/2.0 ")
-        assert not bench.sent[0].startswith(b"SIP/2.0 500 Server")
-    bench.later(70.0, 1.0)
-    assert bench.agent.calls == 0
-    assert all(media.ended for _, media in bench.calls)
+    harness.agent.receive(message, harness, 1.0)
+    assert len(harness.sent) <= 1
+    if harness.sent:
+        assert harness.sent[0].startswith(b"SIP/2.0 ")
+        assert not harness.sent[0].startswith(b"SIP/2.0 500 Server")
+    harness.later(70.0, 1.0)
+    assert harness.agent.calls == 0
+    assert all(media.ended for _, media in harness.calls)
 
 
 @settings(max_examples=150, deadline=None)

@@ -69,9 +69,9 @@ def test_every_sample_is_at_its_position(sent: list[tuple[int, int, int]], skew:
     expected = np.zeros((2, 1000), np.uint8)
     ends = [0, 0]
     given_audio: list[CallAudio] = []
-    for number, (track, hole, count) in enumerate(sent):
-        ends[track] = max(ends[track] + hole, 0)
-        start = max(ends[track], tracks.end_of(track)) if hole == 0 else ends[track]
+    for number, (track, gap, count) in enumerate(sent):
+        ends[track] = max(ends[track] + gap, 0)
+        start = max(ends[track], tracks.end_of(track)) if gap == 0 else ends[track]
         content = bytes([1 + number]) * count
         before = tracks.late_frames
         given_audio += tracks.push(track, content, position=start)

@@ -73,21 +73,21 @@ def test_a_dead_instance_is_replaced(start: Start) -> None:
 
 def test_a_window_that_kills_instances_fails_alone_in_the_end(start: Start) -> None:
     daemon = start(workers=1)
-    ill, other = Call(daemon), Call(daemon)
+    poisoned, other = Call(daemon), Call(daemon)
     samples = noise(6.0)
     fatal_at = 4.5
     samples[int(fatal_at * RATE)] = int(FATAL * 32768)
-    ill.send(*chunks(samples))
+    poisoned.send(*chunks(samples))
     other.send(*chunks(noise(6.0)))
-    daemon.until(lambda: any(w.status == FAILED for w in ill.windows))
-    for call in (other, ill):
+    daemon.until(lambda: any(w.status == FAILED for w in poisoned.windows))
+    for call in (other, poisoned):
         call.finish()
         assert call.failure is None
     assert FAILED not in {w.status for w in other.windows}
     assert all(
         w.start_offset.ToTimedelta().total_seconds() <= fatal_at
         and fatal_at < w.end_offset.ToTimedelta().total_seconds()
-        for w in ill.windows
+        for w in poisoned.windows
         if w.status == FAILED
     )
 

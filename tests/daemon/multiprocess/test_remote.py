@@ -36,9 +36,9 @@ async def test_windows_of_several_streams_share_a_pass(make_pool: MakePool) -> N
 async def test_a_poisonous_window_fails_alone(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.add(max_queue_delay_seconds=20.0)
-    ill = np.full(20, POISON, np.float32)
+    poison = np.full(20, POISON, np.float32)
     futures = [pool.submit(10 + lane, lane=lane) for lane in range(3)]
-    outcomes = await asyncio.gather(*futures, pool.submit(samples=ill, lane=3))
+    outcomes = await asyncio.gather(*futures, pool.submit(samples=poison, lane=3))
     assert statuses(outcomes) == [SCORED] * 3 + [FAILED]
     assert outcomes[3].spoof_llr is None
 

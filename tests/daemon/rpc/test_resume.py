@@ -126,7 +126,7 @@ def turned(state: bytes, at: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "config", "why"),
+    ("damage", "config", "why"),
     [
         (lambda s: turned(s, 60), {}, "damaged or forged"),
         (lambda s: turned(s, 20), {}, "damaged or forged"),
@@ -140,12 +140,12 @@ def turned(state: bytes, at: int) -> bytes:
     ],
 )
 async def test_a_foreign_state_is_refused_without_side_effects(
-    serve: Serve, spoil: Any, config: dict[str, Any], why: str
+    serve: Serve, damage: Any, config: dict[str, Any], why: str
 ) -> None:
     h = await serve()
     whole = await h.converse([ask(), *chunks(SPEECH)])
     neighbour = asyncio.create_task(h.converse([ask(stream_id="other"), *chunks(SPEECH)]))
-    state = spoil(checkpoints(whole)[4].state)
+    state = damage(checkpoints(whole)[4].state)
     got = await h.converse([ask(resume_state=state, **config), *chunks(SPEECH)])
     assert not got.responses[0].started.resumed
     (warning,) = got.of("warning")

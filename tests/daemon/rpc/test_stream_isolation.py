@@ -58,10 +58,10 @@ async def test_an_internal_error_ends_only_its_own_stream(
         return feed(self, content, sample_offset)
 
     monkeypatch.setattr(StreamSession, "feed", faulty)
-    ill = config_request(stream_id="ill")
-    ill.config.hop_duration.FromMilliseconds(500)
+    failing = config_request(stream_id="ill")
+    failing.config.hop_duration.FromMilliseconds(500)
     got, other = await asyncio.gather(
-        h.converse([ill, *chunks(samples)]), h.converse([config_request(), *chunks(samples)])
+        h.converse([failing, *chunks(samples)]), h.converse([config_request(), *chunks(samples)])
     )
     assert got.failure is not None
     assert (got.failure.code, got.failure.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
@@ -132,21 +132,21 @@ async def test_a_fast_stream_is_slowed_and_never_shed(serve: Serve) -> None:
 
 async def test_a_client_that_does_not_read_slows_only_itself(connect: Connect) -> None:
     h = await connect()
-    deaf = h.stub.StreamingDetect()
+    unread = h.stub.StreamingDetect()
     config = config_request()
     config.config.hop_duration.FromMilliseconds(250)
 
     async def talk() -> None:
-        await deaf.write(config)
+        await unread.write(config)
         for request in chunks(noise(1.0), RATE) * 3000:
-            await deaf.write(request)
+            await unread.write(request)
 
     talking = asyncio.create_task(talk())
     try:
         got = await h.converse([config_request(), *chunks(noise(3.0))])
         assert got.failure is None
     finally:
-        deaf.cancel()
+        unread.cancel()
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
     await h.until(lambda: h.active == 0)

@@ -65,9 +65,9 @@ class Run:
 @pytest.mark.parametrize("within", [0.0, HOP])
 @pytest.mark.parametrize("times", [1.1, 1.5, 2.0, 5.0])
 async def test_no_stream_loses_more_than_its_share(times: float, within: float) -> None:
-    chance = random.Random(1)
+    rng = random.Random(1)
     streams = round(times * HELD)
-    run = Run([chance.uniform(0.0, within) for _ in range(streams)], 120.0)
+    run = Run([rng.uniform(0.0, within) for _ in range(streams)], 120.0)
     for since in np.arange(10.0, 100.0, 5.0):
         lost = run.lost(since)
         assert sum(lost) > 0
@@ -75,8 +75,8 @@ async def test_no_stream_loses_more_than_its_share(times: float, within: float) 
 
 
 async def test_a_stream_that_ran_well_for_long_loses_as_much_as_a_new_one() -> None:
-    chance = random.Random(2)
-    begins = [start + chance.uniform(0.0, HOP) for start in [0.0] * HELD + [600.0] * HELD]
+    rng = random.Random(2)
+    begins = [start + rng.uniform(0.0, HOP) for start in [0.0] * HELD + [600.0] * HELD]
     run = Run(begins, 700.0)
     assert sum(run.lost(500.0)) == 0
     # at first one or two windows of eight more, since new streams would lose one of their first two

@@ -144,15 +144,15 @@ def test_any_damage_is_one_sentence(zipped: bool, tmp_path: Path) -> None:
     content = {"model_state_dict": {"a.weight": torch.randn(8, 8)}, "epoch": 3}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
-    chance = random.Random(11)
+    rng = random.Random(11)
     said = []
     for _ in range(300):
-        spoilt = bytearray(whole)
-        if chance.random() < 0.3:
-            del spoilt[chance.randrange(5, len(spoilt)) :]
-        for _ in range(chance.randrange(1, 8)):
-            spoilt[chance.randrange(4, len(spoilt))] = chance.randrange(256)
-        path.write_bytes(spoilt)
+        damaged = bytearray(whole)
+        if rng.random() < 0.3:
+            del damaged[rng.randrange(5, len(damaged)) :]
+        for _ in range(rng.randrange(1, 8)):
+            damaged[rng.randrange(4, len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged)
         try:
             read_pickled(path)
         except UserError as error:

@@ -86,15 +86,15 @@ def brute_force(
     # here a higher countermeasure score means bona fide, as is usual
     cm = [-llr for llr in spoof_llrs]
     for cut in [*sorted(set(cm)), max(cm) + 1]:
-        turned_away = sum(s < cut for s, y in zip(cm, labels, strict=True) if y == 0) / humans
-        let_in = sum(s >= cut for s, y in zip(cm, labels, strict=True) if y == 1) / spoofs
+        rejected_share = sum(s < cut for s, y in zip(cm, labels, strict=True) if y == 0) / humans
+        accepted_share = sum(s >= cut for s, y in zip(cm, labels, strict=True) if y == 1) / spoofs
         # both systems accept a target, or not
-        missed = p_miss + turned_away * (1 - p_miss)
+        missed = p_miss + rejected_share * (1 - p_miss)
         cost = model.target_prior * (missed - p_miss)
-        cost -= model.nontarget_prior * model.asv_acceptance_cost * p_accept * turned_away
-        cost += model.spoof_prior * model.cm_acceptance_cost * p_spoof_in * let_in
+        cost -= model.nontarget_prior * model.asv_acceptance_cost * p_accept * rejected_share
+        cost += model.spoof_prior * model.cm_acceptance_cost * p_spoof_in * accepted_share
         costs.append(cost)
-        if (turned_away, let_in) in ((0.0, 1.0), (1.0, 0.0)):
+        if (rejected_share, accepted_share) in ((0.0, 1.0), (1.0, 0.0)):
             trivial.append(cost)
     trivial.append(model.target_prior * (1 - p_miss) - model.nontarget_prior * 10 * p_accept)
     trivial.append(model.spoof_prior * model.cm_acceptance_cost * p_spoof_in)

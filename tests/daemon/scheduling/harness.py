@@ -14,7 +14,7 @@ from tests.daemon.harness import FakeDetector, make_spec
 N = 64
 
 
-class Bench:
+class SchedulerHarness:
     """A scheduler with a classifier that can be paused."""
 
     def __init__(self, **options: Any) -> None:
