@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from dfd.daemon.cluster.messages import Answer, Begin, Ready, Request
-from dfd.daemon.engine_address import LOCAL, EngineAddress
+from dfd.daemon.engine_address import LOCAL, EngineAddress, check_reachable
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 
@@ -23,6 +23,8 @@ _READY_SECONDS = 300.0
 # A replica that dies takes its calls with it: for this long they are sent to another one.
 _RETRY_SECONDS = 5.0
 _RETRY_DELAY_SECONDS = 0.1
+# A call that is not answered for this long is given up if the head does not answer either.
+_DOUBT_SECONDS = 2.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # samples go with the call itself, not through the object store
@@ -101,8 +103,9 @@ async def _serve(connection: "Connection[Any, Any]", application: str) -> None:
             f"the engine {application} of the cluster is not ready: "
             f"{first_line(error)}; see serve status"
         ) from None
-    connection.send(Ready(spec, ray.get_runtime_context().gcs_address))
-    await _Caller(connection, handle).run()
+    head = ray.get_runtime_context().gcs_address
+    connection.send(Ready(spec, head))
+    await _Caller(connection, handle, head).run()
 
 
 def _join(address: EngineAddress) -> None:
@@ -127,9 +130,10 @@ def _join(address: EngineAddress) -> None:
 class _Caller:
     """Answers the daemon's requests until it closes the connection."""
 
-    def __init__(self, connection: "Connection[Any, Any]", handle: Any) -> None:
+    def __init__(self, connection: "Connection[Any, Any]", handle: Any, head: str) -> None:
         self._connection = connection
         self._handle = handle
+        self._head = head
         self._ended = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -150,8 +154,15 @@ class _Caller:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, request: Request) -> None:
+        scoring = asyncio.ensure_future(self._score(request))
+        while not (await asyncio.wait({scoring}, timeout=_DOUBT_SECONDS))[0]:
+            try:
+                await asyncio.to_thread(check_reachable, self._head)
+            except UserError:
+                # nothing is left to call, and Ray would wait for it
+                os._exit(1)
         try:
-            found: Any = await self._score(request)
+            found: Any = scoring.result()
         except Exception as error:
             found = first_line(error)
         try:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from dfd.clients import Recording, events, open_recording
+from dfd.clients import AsyncDetectionClient, AudioFormat, Recording, events, open_recording
 from dfd.clients.events import WindowStatus
+from dfd.clients.options import StreamOptions, VadOptions
 from tests.chaos.daemon import Daemon
 from tests.chaos.paced import streamed
 from tests.chaos.ray_nodes import Cluster, NotStartedError
@@ -106,3 +107,59 @@ async def test_a_daemon_scores_by_itself_when_the_head_is_gone(
         assert not any(isinstance(event, events.ConnectionLost) for event in told)
         assert {one.status for one in windows(told)} == {WindowStatus.SCORED}
         assert max(one.queue_seconds + one.compute_seconds for one in windows(told)) < 5.0
+
+
+async def test_streams_keep_their_evidence_until_another_head_is_there(lone: Cluster) -> None:
+    """Without a model of its own the daemon says so, and goes on with the next cluster."""
+    engine = ("--engine", "ray://auto", "--admission", "fixed")
+    enough = asyncio.Event()
+    with Daemon(*engine, model="bundled", environment=lone.environment) as front:
+
+        def count(status: str) -> float:
+            return front.figure("dfd_windows_total", status=status)
+
+        async def until(status: str, more_than: float) -> None:
+            await asyncio.to_thread(
+                front.until, lambda: stream.done() or count(status) > more_than, 90.0
+            )
+
+        stream = asyncio.create_task(endless(front.address, enough))
+        await until("scored", 1)
+        (head,) = lone.nodes
+        await asyncio.to_thread(lone.kill, head)
+        await until("failed", 0)
+        before = count("scored")
+        await asyncio.to_thread(lone.start_head, 2)
+        await until("scored", before)
+        enough.set()
+        told = await stream
+    assert isinstance(told[-1], events.Summary)
+    assert told[-1].end_reason is events.EndReason.CLIENT_DONE
+    assert not any(isinstance(event, events.ConnectionLost) for event in told)
+    statuses = [one.status for one in windows(told)]
+    assert WindowStatus.FAILED in statuses
+    assert statuses[0] is statuses[-1] is WindowStatus.SCORED
+    (channel,) = told[-1].channels
+    assert channel.windows_scored == statuses.count(WindowStatus.SCORED)
+    assert channel.windows_failed == statuses.count(WindowStatus.FAILED)
+
+
+async def endless(address: str, enough: asyncio.Event) -> list[events.Event]:
+    """Streams noise in real time until it is enough."""
+    noise = np.random.default_rng(0).integers(-3000, 3000, 1600, dtype="<i2").tobytes()
+    options = StreamOptions(vad=VadOptions(min_speech_seconds=0.0))
+    async with (
+        AsyncDetectionClient(address) as client,
+        client.stream(AudioFormat(sample_rate_hz=16_000), options=options) as stream,
+    ):
+
+        async def talk() -> None:
+            while not enough.is_set():
+                await stream.send(noise)
+                await asyncio.sleep(0.1)
+            await stream.finish()
+
+        talking = asyncio.create_task(talk())
+        told = [event async for event in stream]
+        await talking
+    return told
