@@ -16,18 +16,33 @@ def cpu_identity(root: Path = _ROOT) -> str:
     Args:
         root: root of the file system.
     """
+    model, flags = _processor(root)
+    known = sorted(flag for flag in flags if any(part in flag for part in _FLAGS))
+    return " ".join([model, *known])
+
+
+def has_flag(flag: str, root: Path = _ROOT) -> bool:
+    """Returns whether the processor has instructions, by Linux's name for them.
+
+    Args:
+        flag: the name, as in /proc/cpuinfo.
+        root: root of the file system.
+    """
+    return flag in _processor(root)[1]
+
+
+def _processor(root: Path) -> tuple[str, frozenset[str]]:
+    """Returns the model of the first processor, and its flags."""
     model, flags = platform.processor() or platform.machine(), ""
     with contextlib.suppress(OSError):
-        for line in (root / "proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+        first, _, _ = (root / "proc/cpuinfo").read_text("utf-8", "replace").partition("\n\n")
+        for line in first.splitlines():
             name, _, value = line.partition(":")
             if name.strip() == "model name":
                 model = value.strip()
             elif name.strip() in ("flags", "Features"):
-                known = (flag for flag in value.split() if any(part in flag for part in _FLAGS))
-                flags = " ".join(sorted(known))
-            if not name.strip() and flags:  # the next processor begins
-                break
-    return f"{model} {flags}".strip()
+                flags = value
+    return model, frozenset(flags.split())
 
 
 def free_memory(root: Path = _ROOT) -> int | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from dfd.detector.hardware import has_flag
 from dfd.detector.networks.frames import FrameExtractor, PlainFirstStep
 from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.scoring import ScoringNetwork
@@ -22,6 +23,8 @@ _KEPT_HOPS = 32_768
 # from 8 to 24 hops each costs the same; with 32 their maps leave a core's cache: a sixth slower. A
 # batch of sixteen windows with one new hop each stays whole.
 _HOPS_AT_ONCE = 16
+# with these instructions SHA-256 takes half as long as BLAKE2b, without them three times
+_HAS_SHA = has_flag("sha_ni")
 
 
 class CompiledFrames(Protocol):
@@ -212,4 +215,7 @@ class SharedHops:
 
 
 def _digest(samples: Tensor) -> bytes:
-    return hashlib.blake2b(samples.contiguous().numpy().data, digest_size=16).digest()
+    data = samples.contiguous().numpy().data
+    if _HAS_SHA:
+        return hashlib.sha256(data).digest()
+    return hashlib.blake2b(data, digest_size=16).digest()

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from dfd.detector.hardware import cpu_identity, free_memory
+from dfd.detector.hardware import cpu_identity, free_memory, has_flag
 
 CPUINFO = """processor\t: 0
 model name\t: Some Processor @ 2.50GHz
@@ -16,6 +16,9 @@ def test_a_processor_is_known_by_its_model_and_vector_instructions(tmp_path: Pat
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text(CPUINFO)
     assert cpu_identity(tmp_path) == "Some Processor @ 2.50GHz amx_int8 avx2 avx512f"
+    assert has_flag("sse2", tmp_path)
+    assert not has_flag("sse", tmp_path)
+    assert not has_flag("sha_ni", tmp_path / "nowhere")
 
 
 def test_this_processor_has_an_identity() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dfd.detector import load_detector
+from dfd.detector.networks import sharing
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.sharing import SharedFrames, shared_frames
 from tests.detector.conftest import CARD, MakeFolder, needs_int8, scoring_network
@@ -107,3 +108,16 @@ def test_common_frames_are_counted(make_folder: MakeFolder) -> None:
     assert frames > 0
     assert torch.allclose(before[:, -frames:], after[:, :frames], atol=1e-6)
     assert not torch.allclose(before[:, -frames - 1 : -1], after[:, :frames], atol=1e-2)
+
+
+@pytest.mark.parametrize("has_sha", [True, False])
+def test_different_samples_have_different_keys(
+    has_sha: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "_HAS_SHA", has_sha)
+    one = torch.zeros(100)
+    other = one.clone()
+    other[50] = 1e-6
+    assert sharing._digest(one) == sharing._digest(one.clone())
+    assert sharing._digest(one) != sharing._digest(other)
+    assert len(sharing._digest(one)) >= 16
