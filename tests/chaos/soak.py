@@ -200,22 +200,13 @@ def at_rest(daemon: Daemon, once: Held | None = None) -> Held:
     daemon.until(lambda: daemon.figure("dfd_streams_active") == 0, 90.0)
     time.sleep(_PATIENCE_SECONDS)
     found = Held.by(daemon)
-    # closing connections takes a moment, and gRPC ends surplus threads after 20 s without work
-    for _ in range(20 if once is None else 60):
+    # closing connections takes a moment
+    for _ in range(20):
         time.sleep(1.0)
         last, found = found, Held.by(daemon)
         if found.like(last) if once is None else found.within(once):
             break
     return found
-
-
-def threads(daemon: Daemon) -> str:
-    """Returns the names that the system has for the daemon's threads, with their number."""
-    names: collections.Counter[str] = collections.Counter()
-    for one in Path(f"/proc/{daemon.process.pid}/task").glob("*/comm"):
-        with contextlib.suppress(OSError):  # it has ended
-            names[one.read_text().strip()] += 1
-    return ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
 
 
 def soak(
@@ -235,7 +226,7 @@ def soak(
         with Daemon(*options, model=model, fault=Path(folder, "none")) as daemon:
             asyncio.run(Soak(daemon, streams, seed=7).run(warm_seconds))
             before = at_rest(daemon)
-            print(f"at rest before: {before} ({threads(daemon)})", flush=True)
+            print(f"at rest before: {before}", flush=True)
             callers = Soak(daemon, streams)
 
             async def look() -> None:
@@ -257,7 +248,7 @@ def soak(
 
             asyncio.run(both())
             after = at_rest(daemon, before)
-            print(f"at rest after: {after} ({threads(daemon)})", flush=True)
+            print(f"at rest after: {after}", flush=True)
             if after.threads > before.threads:
                 daemon.process.send_signal(signal.SIGUSR1)
                 daemon.until_logged("most recent call first")
