@@ -116,7 +116,7 @@ def fuse_option(command: _F) -> _F:
         "--fuse",
         metavar="A+B",
         help="Score with several models together, instead of --model: their calibrated LLRs are"
-        " added, with the weights in a card of theirs (dfd calibrate --fuse) or equal ones.",
+        " added, with the weights in one of their cards (dfd calibrate --fuse) or equal ones.",
     )(command)
 
 

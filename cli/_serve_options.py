@@ -61,16 +61,16 @@ OPTIONS = (
     _option("port", "Port to listen on; 0 takes a free one.", click.IntRange(0, 65535)),
     _option(
         "model",
-        f"{MODEL_HELP} May be repeated: streams choose by name, the first is for those that name"
-        " none.  [default: bundled]",
+        f"{MODEL_HELP} May be repeated: a stream chooses one by name; one that names none gets the"
+        " first.  [default: bundled]",
         _Words(),
         multiple=True,
         show_default=False,
     ),
     _option(
         "fuse",
-        "Combine models, a+b: their calibrated LLRs are added, with the weights in a card of"
-        " theirs (dfd calibrate --fuse), or equally. May be repeated.",
+        "Combine models, a+b: their calibrated LLRs are added, with the weights in one of their"
+        " cards (dfd calibrate --fuse) or equal ones. May be repeated.",
         _Words(),
         multiple=True,
         show_default=False,

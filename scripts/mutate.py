@@ -29,6 +29,7 @@ LIBRARIES = ("numpy", "scipy.signal", "soxr", "webrtcvad")
 # constants whose value makes no difference to results, and why
 EQUIVALENT = {
     "covered_until -> -1": "no window starts before 0",
+    "_NO_ALERTS -> -0.5": "no alert is raised before 0",
     "_BLOCK_SECONDS": "size of a block: the results are the same for any",
     "_LEAST_PROBABILITY": "keeps a logarithm finite; nothing depends on its value",
     "_SEGMENTS_PER_SECOND": "density of a spectrum's samples: any density gives the same band",

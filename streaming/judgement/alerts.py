@@ -6,7 +6,7 @@ from dfd.streaming.types import Alert, Score, Trigger, WindowResult
 
 # An alert is near from this part of its threshold on.
 _NEAR = 0.5
-_NOTHING = AlertMemory(0, 0.0, 0, None, None)
+_NO_ALERTS = AlertMemory(0, 0.0, 0, None, None)
 
 
 def near_alert(result: WindowResult, policy: AlertPolicy) -> bool:
@@ -34,7 +34,7 @@ class AlertState:
         trigger: Trigger,
         channel: int,
         policy: AlertPolicy,
-        memory: AlertMemory = _NOTHING,
+        memory: AlertMemory = _NO_ALERTS,
     ) -> None:
         self._trigger = trigger
         self._channel = channel

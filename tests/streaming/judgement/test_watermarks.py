@@ -4,7 +4,7 @@ import pytest
 
 from dfd.streaming.judgement.judge import Judge
 from dfd.streaming.judgement.watermarks import Reading, WatermarkReadings
-from dfd.streaming.types import Alert, Trigger, WindowStatus
+from dfd.streaming.types import Alert, Score, Trigger, WindowStatus
 from tests.streaming.helpers import RATE, mono, window
 from tests.streaming.judgement.test_judge import heard
 
@@ -74,3 +74,9 @@ def test_a_detection_is_a_separate_alert_without_effect_on_scores() -> None:
     summary = with_mark.summary(heard(4.0))
     assert summary.watermarks == (alert.watermark,)
     assert replace(summary, watermarks=()) == without.summary(heard(4.0))
+
+
+def test_a_detection_before_any_score_has_no_evidence() -> None:
+    (alert,) = Judge(0, mono()).add_reading(window(), MARK)
+    assert isinstance(alert, Alert)
+    assert alert.score == Score(0.0, 0.0)
