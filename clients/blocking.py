@@ -38,6 +38,7 @@ def _run(work: Coroutine[Any, Any, _T]) -> _T:
     """Runs work in the shared loop and waits for it; interrupting the wait cancels the work."""
     future = asyncio.run_coroutine_threadsafe(work, _shared_loop())
     try:
+        # the work has its own limits, and KeyboardInterrupt ends the wait
         return future.result()
     except BaseException:
         if not future.done():

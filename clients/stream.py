@@ -132,6 +132,7 @@ class DetectionStream:
         state = self._state
         while not self._live and state.buffer.full and not state.over:
             state.space.clear()
+            # the link makes room or ends the stream: each of its waits has a limit
             await state.space.wait()
         return self.send_nowait(content, sample_offset)
 
@@ -178,6 +179,7 @@ class DetectionStream:
         """
         state = self._state
         while not (state.over and state.events.empty()):
+            # no limit: a caller may be silent for hours, and the link ends the stream if it fails
             event = await state.events.get()
             if event is None:
                 break

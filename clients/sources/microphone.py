@@ -186,6 +186,7 @@ class Microphone:
             if self._ended:
                 return
             self._arrived.clear()
+            # PortAudio ends the stream if the device disappears; the user ends it otherwise
             await self._arrived.wait()
 
     # runs on PortAudio's thread

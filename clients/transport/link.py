@@ -223,6 +223,7 @@ class Link:
                     await half_close(call)
                     return
                 state.changed.clear()
+                # the caller's audio, which has no limit; a dead link is noticed by keep-alive
                 await state.changed.wait()
                 continue
             state.space.set()

@@ -73,6 +73,7 @@ class HealthServicer:
             if status != last:
                 await self._write(context, status)
                 last = status
+            # as long as the watcher's connection is alive; there are few places for watchers
             await changed.wait()
 
     @contextlib.asynccontextmanager

@@ -288,4 +288,5 @@ class Supervisor:
             if self._mistake is not None and not self._started:
                 raise UserError(self._mistake)
             self._changed.clear()
+            # callers set limits; at the start there is none, since a model may have to be fetched
             await self._changed.wait()

@@ -86,6 +86,7 @@ class Instances:
 
     async def start(self) -> list[ServedModel]:
         """Waits for an instance of each model."""
+        # no limit: loading may fetch a model; without one the supervisor gives up and ends all
         return list(await asyncio.gather(*self._met))
 
     async def stop(self) -> bool:

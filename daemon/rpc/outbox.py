@@ -63,6 +63,7 @@ class Outbox:
 
     async def until_room(self) -> None:
         """Waits until the queue has room."""
+        # the stream's timers end it if the client does not read
         await self._room.wait()
 
     async def write_all(self, write: Callable[[bytes], Awaitable[None]]) -> None:

@@ -198,6 +198,7 @@ class Pipeline:
         if self._fault is not None:
             raise self._fault
         self._progress.clear()
+        # windows that wait have due times, and the settling of a stream has a limit
         await self._progress.wait()
 
     def _take(self, events: Iterable[FeedEvent], now: float) -> None:
