@@ -60,7 +60,8 @@ def test_without_a_daemon(expected: dict[str, float]) -> None:
 
 def test_through_a_daemon(expected: dict[str, float]) -> None:
     # never shed, so that other load on the machine does not change the scores
-    with local_daemon(["--model", str(MODEL), "--deadline-seconds", "600"]) as address:
+    arguments = ["--model", str(MODEL), "--deadline-seconds", "600"]
+    with local_daemon(arguments, ready_seconds=_SECONDS_TO_START) as address:
         lines = run("replay", "--json", "--speed", "max", "--server", address, *expected)
     entries = lines[-1]["report"]["files"]
     found = {entry["file"]: entry["cumulative_spoof_probability"] for entry in entries}
