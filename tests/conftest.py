@@ -38,6 +38,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(autouse=True)
+def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets daemons of tests start without measuring which engine is the fastest."""
+    monkeypatch.setenv("DFD_SERVE_ENGINE", "torchscript")
+
+
+@pytest.fixture(autouse=True)
 def _denormals() -> Iterator[None]:
     """Resets the thread after each test: OpenVINO makes it flush denormals and leaves it so."""
     yield

@@ -5,7 +5,9 @@ import pytest
 
 from dfd.daemon.model_choice import ModelChoice
 from dfd.daemon.options import ServeOptions
+from dfd.daemon.scheduling.model_slots import options_beside
 from dfd.errors import UserError
+from tests.daemon.harness import make_spec
 
 
 def test_without_a_name_the_bundled_model_is_served() -> None:
@@ -52,3 +54,10 @@ def test_every_model_has_an_instance_on_every_device() -> None:
 def test_impossible_options_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         ModelChoice(**values)
+
+
+@pytest.mark.parametrize(("engine", "beside"), [("auto", "known"), ("onnx", "onnx")])
+def test_nothing_is_measured_while_streams_run(engine: str, beside: str) -> None:
+    options = ServeOptions(engine=engine)
+    assert options.beside_streams.engine == beside
+    assert options_beside(options, "another", make_spec()).engine == beside
