@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -87,16 +87,23 @@ def draining(retry_seconds: float) -> StatusError:
     )
 
 
-async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: StatusError) -> NoReturn:
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: StatusError) -> NoReturn:
     """Ends the RPC with the error's status, details and message."""
+    details = ((STATUS_DETAILS_KEY, error.status().SerializeToString()),)
+    await abort_with(context, error.code, error.message, details)
+
+
+async def abort_with(
+    context: grpc.aio.ServicerContext[Any, Any],
+    code: grpc.StatusCode,
+    message: str,
+    trailing_metadata: tuple[tuple[str, bytes], ...] = (),
+) -> NoReturn:
+    """Ends the RPC with a status, which a client that does not read cannot delay for long."""
     # the client has left meanwhile, or is not reading
     with contextlib.suppress(grpc.aio.BaseError, TimeoutError):
         async with asyncio.timeout(_ABORT_SECONDS):
-            await context.abort(
-                error.code,
-                error.message,
-                trailing_metadata=((STATUS_DETAILS_KEY, error.status().SerializeToString()),),
-            )
+            await context.abort(code, message, trailing_metadata=trailing_metadata)
     # grpc accepts only its own exception as the end of an aborted RPC, and raises it on every
     # further use of such an RPC
     await context.read()

@@ -16,6 +16,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from dfd.daemon.endpoint.address import host_of
+from dfd.daemon.errors import abort_with
 
 SERVICE = "grpc.health.v1.Health"
 _Response = health_pb2.HealthCheckResponse
@@ -23,7 +24,6 @@ _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _WATCHERS = 256
 # calls read and answered at once, in all and from one address, and how long either may take
 _READING, _READING_BY_PEER, _SECONDS = 16, 4, 5.0
-_ABORT_SECONDS = 1.0
 
 
 class HealthServicer:
@@ -110,11 +110,9 @@ class HealthServicer:
             async with asyncio.timeout(_SECONDS):
                 await context.write(_Response(status=status))
         except TimeoutError:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ABORT_SECONDS):
-                    await context.abort(
-                        grpc.StatusCode.DEADLINE_EXCEEDED, "the status was not read; read it"
-                    )
+            await abort_with(
+                context, grpc.StatusCode.DEADLINE_EXCEEDED, "the status was not read; read it"
+            )
 
     def _status(self, service: str) -> int:
         if service not in self._services:

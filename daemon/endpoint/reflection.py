@@ -9,6 +9,7 @@ import grpc.aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from dfd.daemon.endpoint.address import host_of
+from dfd.daemon.errors import abort_with
 
 # concurrent calls, in all and from one address, and the longest duration of one
 _CALLS, _CALLS_BY_PEER, _SECONDS = 16, 4, 30.0
@@ -36,8 +37,8 @@ class _Bounded:
                 async for answer in self._answers(requests, context):
                     await context.write(answer)
         except TimeoutError:
-            await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED, "the call took too long; try again"
+            await abort_with(
+                context, grpc.StatusCode.DEADLINE_EXCEEDED, "the call took too long; try again"
             )
         finally:
             self._calls[host] -= 1
