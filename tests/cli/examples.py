@@ -26,7 +26,7 @@ class How:
         environment: beside what all have.
         need: skips where something is missing.
         hub: whether organisation/model is on the hub.
-        fetches: whether it needs the network, so that it runs only by hand.
+        by_hand: whether it runs only if asked for: it needs the network, or a minute of CPU.
     """
 
     until: str = ""
@@ -39,7 +39,7 @@ class How:
     environment: dict[str, str] = field(default_factory=dict)
     need: Callable[[], object] | None = None
     hub: bool = False
-    fetches: bool = False
+    by_hand: bool = False
 
 
 FREE = ("--listen", "127.0.0.1:0")
@@ -104,10 +104,12 @@ RUNS: dict[str, How] = {
     "dfd models activate --replace bundled": How(before=_LOADED),
     "dfd models rollback": How(before=(*_LOADED, "dfd models activate")),
     "dfd models rollback --server 10.0.0.5:50051": How(before=(*_LOADED, "dfd models activate")),
-    "dfd models pull aasist": How(fetches=True),
+    "dfd models pull aasist": How(by_hand=True),
     "dfd models pull organisation/model": How(hub=True),
     "dfd train --corpus corpus --out runs/mine": How(
-        more=("--steps", "1", "--no-tensorboard"), need=extra("pyworld", "world")
+        more=("--steps", "1", "--no-tensorboard", "--encoder", "encoder.safetensors"),
+        need=extra("pyworld", "world"),
+        by_hand=True,
     ),
     "dfd train --recipe frozen-logreg --corpus corpus --backbone bundled": How(
         more=("--set", "folds=3"), need=extra("sklearn", "train")

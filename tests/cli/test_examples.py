@@ -21,13 +21,14 @@ import soundfile
 
 from dfd.clients import AsyncDetectionClient, StreamOptions, open_recording
 from dfd.detector.files.bundled import bundled_folder
+from dfd.detector.networks.whisper_stem import StemConfig
 from tests.certificates import issue
 from tests.cli.detecting import speech
 from tests.cli.examples import RUNS, How
 from tests.cli.test_help import EXAMPLES
 from tests.clients.command import DFD, clean
 from tests.clients.pulse import VirtualMicrophone
-from tests.detector.authors import save_small_top_four
+from tests.detector.authors import save_small_top_four, save_stages
 from tests.detector.files.hub import Hub
 from tests.tiny_corpus import make_corpus
 
@@ -68,6 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = made / "small"
     small.mkdir()
     shutil.copy(save_small_top_four(small), made / "best.pt")
+    save_stages(made / "encoder.safetensors", StemConfig())
     shutil.copy(made / "best.pt", made / "AASIST.pth")  # AASIST itself would take minutes
     shutil.copy(small / "config.json", made / "config.json")
     return made
@@ -158,7 +160,7 @@ def test_the_table_names_existing_examples() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param(line, marks=pytest.mark.by_hand if RUNS.get(line, How()).fetches else ())
+        pytest.param(line, marks=pytest.mark.by_hand if RUNS.get(line, How()).by_hand else ())
         for line in EXAMPLES
     ],
 )
