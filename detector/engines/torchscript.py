@@ -15,6 +15,8 @@ from dfd.detector.networks.light_cnn_int8 import quantize_light_cnn
 from dfd.detector.networks.network import Network
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.sharing import SharedFrames, SharedHops, shared_frames
+from dfd.detector.networks.whisper_stem import StemScoringNetwork
+from dfd.detector.networks.whisper_stem_int8 import quantize_stem
 from dfd.detector.precision import DTYPES
 
 
@@ -27,6 +29,8 @@ def compile_network(network: Network, target: Target) -> Compiled:
             quantize(network, target.samples, extractor=target.whole_int8)
             if isinstance(network.head, LightCnn):
                 quantize_light_cnn(network, target.samples)
+            if isinstance(network, StemScoringNetwork):
+                quantize_stem(network, target.samples)
         else:
             place(network, target.device, DTYPES[target.precision])
         frames = shared_frames(network, target.window_samples, target.hop_samples)

@@ -10,5 +10,6 @@ ssl_aasist, sls, nes2net  heads of published detectors on a backbone
 windows, network        classifiers without a backbone, and what all networks have in common
 frames, int8            the same networks with a fast memory layout, and in 8-bit integers
 spectrogram             a shortcut for convolutions that compute a spectrogram
+log_mel, whisper_stem   the first stages of Whisper's encoder, beside a backbone
 hops, sharing           windows processed hop by hop, and results shared by overlapping windows
 """

@@ -8,7 +8,7 @@ products (four times as fast as float32 with AVX-512 VNNI), fused with bias and 
 allows it; where another product follows, its 8-bit input is written directly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -250,7 +250,7 @@ def quantize(
         if isinstance(network.head, LightCnn):
             return network
         raise UserError("this model cannot run in int8: use --precision auto or fp32")
-    with _watched(network) as ranges, torch.inference_mode():
+    with watched(network) as ranges, torch.inference_mode():
         for window in windows:
             network(torch.from_numpy(window[None]), None)
     grids = {module: Grid.over(*seen) for module, seen in ranges.items()}
@@ -263,16 +263,21 @@ def quantize(
         )
     for layer in transformer.layers:
         assert isinstance(layer, FrameLayer)
-        layer.inputs = QuantizedDense(layer.inputs, grids[layer.inputs], None)
-        layer.output = QuantizedDense(layer.output, grids[layer.output], None)
-        narrow = grids[layer.narrow]
-        layer.wide = QuantizedDense(layer.wide, grids[layer.wide], narrow)
-        layer.narrow = QuantizedDense(layer.narrow, narrow, None)
+        quantize_layer(layer, grids)
     return network
 
 
+def quantize_layer(layer: Any, grids: Mapping[nn.Module, Grid]) -> None:
+    """Replaces the products of a transformer's layer, whose inputs have these grids."""
+    layer.inputs = QuantizedDense(layer.inputs, grids[layer.inputs], None)
+    layer.output = QuantizedDense(layer.output, grids[layer.output], None)
+    narrow = grids[layer.narrow]
+    layer.wide = QuantizedDense(layer.wide, grids[layer.wide], narrow)
+    layer.narrow = QuantizedDense(layer.narrow, narrow, None)
+
+
 @contextmanager
-def _watched(network: nn.Module) -> Iterator[dict[nn.Module, tuple[float, float]]]:
+def watched(network: nn.Module) -> Iterator[dict[nn.Module, tuple[float, float]]]:
     """Records the lowest and highest input of every product during the context."""
     ranges: dict[nn.Module, tuple[float, float]] = {}
 

@@ -18,8 +18,9 @@ from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.scoring import ScoringNetwork
 
 _CACHE_BYTES = 512 << 20
-# a hop takes some 500 bytes of sums, and each live stream needs its last one
+# each live stream needs its last hop, whose sums take 500 bytes, or 10 KB behind Whisper's stages
 _KEPT_HOPS = 32_768
+_KEPT_BYTES = 96 << 20
 # from 8 to 24 hops each costs the same; with 32 their maps leave a core's cache: a sixth slower. A
 # batch of sixteen windows with one new hop each stays whole.
 _HOPS_AT_ONCE = 16
@@ -150,12 +151,21 @@ class SharedHops:
         compiled: the network, on the CPU.
         hop_samples: length of a hop.
         kept: number of hops in the cache; the least recently used are removed first.
+        kept_bytes: size of the cache.
     """
 
-    def __init__(self, compiled: CompiledHops, *, hop_samples: int, kept: int = _KEPT_HOPS) -> None:
+    def __init__(
+        self,
+        compiled: CompiledHops,
+        *,
+        hop_samples: int,
+        kept: int = _KEPT_HOPS,
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
         self._compiled = compiled
         self._hop_samples = hop_samples
         self._kept = kept
+        self._kept_bytes = kept_bytes
         self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
         self.reused = 0
 
@@ -209,7 +219,7 @@ class SharedHops:
         known = [self._cache[key] if key else parts.get(row) for row, key in enumerate(keys)]
         shape = next(one for one in known if one is not None)
         sums = torch.stack([torch.zeros_like(shape) if one is None else one for one in known])
-        while len(self._cache) > self._kept:
+        while len(self._cache) > min(self._kept, self._kept_bytes // shape.nbytes):
             self._cache.popitem(last=False)
         return sums
 

@@ -24,6 +24,9 @@ TAPS = 3
 STRIDE = 4
 STAGES = 3
 VARIANCE_FLOOR = 1e-6
+# A hop with more than this share of its power in so few bands of each frame is a tone, not speech.
+TONE_BANDS = 10
+TONE_SHARE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class WhisperStem(nn.Module):
         # TorchScript reads attributes, not globals
         self.step, self.stride, self.taps = STEP, STRIDE, TAPS
         self.variance_floor = VARIANCE_FLOOR
+        self.tone_bands, self.tone_share = TONE_BANDS, TONE_SHARE
         self.log_mel = LogMel()
         states = config.states
         self.conv1: Any = _dense(TAPS * BANDS, states, gelu=True)
@@ -105,13 +109,17 @@ class WhisperStem(nn.Module):
         frames: Optional[Tensor] = None  # noqa: UP045
         if counts is not None:
             frames = torch.div(counts, self.step, rounding_mode="floor")
-        x = self.log_mel(waves, frames)
-        x = self.conv1(patches(nn.functional.pad(x, [0, 0, 1, 1]), self.taps, 1)[:, : x.size(1)])
+        mel = self.log_mel(waves, frames)
+        x = self.conv1(
+            patches(nn.functional.pad(mel, [0, 0, 1, 1]), self.taps, 1)[:, : mel.size(1)]
+        )
         places = (x.size(1) + self.stride - 1) // self.stride
         mask: Optional[Tensor] = None  # noqa: UP045
+        first = torch.ones([x.size(0), x.size(1), 1], device=x.device)
         valid = torch.ones([x.size(0), places, 1], device=x.device)
         if frames is not None:
-            x = x * valid_places(frames, x.size(1))
+            first = valid_places(frames, x.size(1))
+            x = x * first
             heard = torch.div(frames + self.stride - 1, self.stride, rounding_mode="floor")
             valid = valid_places(heard, places)
             mask = ((valid - 1.0) * 10_000.0).squeeze(2).unsqueeze(1).unsqueeze(1)
@@ -119,14 +127,22 @@ class WhisperStem(nn.Module):
         around = nn.functional.pad(x, [0, 0, 1, self.stride])[:, : places * self.stride]
         y = self.conv2(patches(around, self.taps, self.stride))
         z = self.layer(y + self.positions[:places], mask)
-        if frames is not None:
-            y, z = y * valid, z * valid
-        first = torch.full([x.size(0), 1], float(x.size(1)), device=x.device)
-        if frames is not None:
-            first = frames.to(x.dtype).unsqueeze(1)
-        sums = [x.sum(dim=1), y.sum(dim=1), z.sum(dim=1)]
-        squares = [(x * x).sum(dim=1), (y * y).sum(dim=1), (z * z).sum(dim=1)]
-        return torch.cat(sums + squares + [first, valid.sum(dim=1)], dim=1)
+        stages = [(x, first), (y, valid), (z, valid)]
+        # products are faster sums than sums, and leave out what does not count
+        sums = [torch.bmm(count.transpose(1, 2), one).squeeze(1) for one, count in stages]
+        squares = [torch.bmm(count.transpose(1, 2), one * one).squeeze(1) for one, count in stages]
+        found = torch.cat(sums + squares + [first.sum(dim=1), valid.sum(dim=1)], dim=1)
+        return found.masked_fill(self.is_tone(mel).unsqueeze(1), 0.0)
+
+    def is_tone(self, mel: Tensor) -> Tensor:
+        """Returns bool (M,): whether a hop of log-mel frames (M, T, BANDS) is tones or silence.
+
+        The stages know only speech, and so would take dialled digits or a ringing tone for a voice.
+        """
+        # what the spectrogram scaled, as power again; its padding and floor weigh nothing
+        power = torch.pow(10.0, 4.0 * mel - 4.0)
+        most = power.topk(self.tone_bands, dim=2)[0].sum(dim=2).sum(dim=1)
+        return most >= self.tone_share * power.sum(dim=2).sum(dim=1)
 
     @torch.jit.export
     def statistics(self, total: Tensor) -> Tensor:
@@ -143,9 +159,11 @@ class WhisperStem(nn.Module):
     @torch.jit.export
     def judge(self, sums: Tensor) -> Tensor:
         """Takes the sums (B, parts, S) of each window's parts to logits (B, columns)."""
-        x = self.hidden(self.statistics(sums.sum(dim=1)))
+        total = sums.sum(dim=1)
+        x = self.hidden(self.statistics(total))
         logits: Tensor = self.classifier(nn.functional.gelu(x))
-        return logits
+        # without speech there is nothing to say
+        return logits * (total[:, -1:] > 0.0)
 
 
 class StemLayer(nn.Module):

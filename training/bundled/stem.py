@@ -45,13 +45,13 @@ class StemOptions:
     members: int = 4
     copies: int = 1
     altered: AlteredOptions = field(default_factory=AlteredOptions)
-    altered_share: float = 0.35
-    steps: int = 1200
+    altered_share: float = 0.25
+    steps: int = 1000
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     dropout: float = 0.3
-    weight: float = 1.0
+    weight: float = 1.2
 
 
 def with_stages(config: StemConfig, stages: Mapping[str, Tensor]) -> WhisperStem:

@@ -162,6 +162,10 @@ def test_the_cache_of_hops_is_bounded(tmp_path: Path) -> None:
         assert len(few._cache) <= 3
     few(first, None)
     assert few.reused == 0
+    size = next(iter(few._cache.values())).nbytes
+    small = SharedHops(compiled._compiled, hop_samples=HOP, kept_bytes=3 * size)
+    small(torch.randn(4, WINDOW), None)
+    assert len(small._cache) == 3
 
 
 def test_a_window_shorter_than_its_last_hop(tmp_path: Path) -> None:
