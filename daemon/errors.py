@@ -1,7 +1,6 @@
 """How an RPC fails: a status, an `ErrorInfo` for machines and a message that says what to do."""
 
 import asyncio
-import contextlib
 from typing import Any, NoReturn
 
 import grpc
@@ -9,6 +8,7 @@ import grpc.aio
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from dfd.daemon.endpoint.unread import note_unread
 from dfd.streaming.types import StreamError
 
 DOMAIN = "dfd"
@@ -100,10 +100,13 @@ async def abort_with(
     trailing_metadata: tuple[tuple[str, bytes], ...] = (),
 ) -> NoReturn:
     """Ends the RPC with a status, which a client that does not read cannot delay for long."""
-    # the client has left meanwhile, or is not reading
-    with contextlib.suppress(grpc.aio.BaseError, TimeoutError):
+    try:
         async with asyncio.timeout(_ABORT_SECONDS):
             await context.abort(code, message, trailing_metadata=trailing_metadata)
+    except (TimeoutError, grpc.aio.BaseError):
+        # the client has left meanwhile, or does not read: the status waits behind a message, or
+        # grpc refuses it because of that
+        note_unread(context)
     # grpc accepts only its own exception as the end of an aborted RPC, and raises it on every
     # further use of such an RPC
     await context.read()

@@ -22,6 +22,7 @@ from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.endpoint.secrets import Secrets
 from dfd.daemon.endpoint.shares import Shares
+from dfd.daemon.endpoint.unread import UnreadRpcs
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import open_journal
@@ -146,6 +147,7 @@ class Server:
             check_weights(schemes)
             self.runtime.watermarks = WatermarkReader(schemes, self.metrics)
             self.runtime.watermarks.start()
+        UnreadRpcs().observe(asyncio.get_running_loop())
         server = grpc.aio.server(
             options=channel_options(options, shared=shared),
             maximum_concurrent_rpcs=most_rpcs(options),
