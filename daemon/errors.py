@@ -8,7 +8,7 @@ import grpc.aio
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from dfd.daemon.endpoint.unread import note_unread
+from dfd.daemon.unread import note_unread
 from dfd.streaming.types import StreamError
 
 DOMAIN = "dfd"

@@ -22,7 +22,6 @@ from dfd.daemon.endpoint.pace import Paces
 from dfd.daemon.endpoint.reflection import add_reflection
 from dfd.daemon.endpoint.secrets import Secrets
 from dfd.daemon.endpoint.shares import Shares
-from dfd.daemon.endpoint.unread import UnreadRpcs
 from dfd.daemon.endpoint.uploads import Uploads
 from dfd.daemon.journal.clipfolder import ClipFolder
 from dfd.daemon.journal.journal import open_journal
@@ -41,6 +40,7 @@ from dfd.daemon.scheduling.local import LocalModels
 from dfd.daemon.scheduling.model_slots import Loader
 from dfd.daemon.service import SERVICE, DetectionService
 from dfd.daemon.tracing import Tracing
+from dfd.daemon.unread import UnreadRpcs
 from dfd.daemon.vitals.capacity import Capacity
 from dfd.daemon.vitals.descriptors import keep_watch, raise_limit
 from dfd.daemon.vitals.vitals import Vitals

@@ -14,10 +14,10 @@ import socket
 from collections import Counter
 from collections.abc import Coroutine, Generator
 from typing import Any
+from urllib.parse import quote
 
 import grpc.aio
 
-from dfd.daemon.endpoint.address import host_of
 from dfd.daemon.logs import log
 
 # RPCs that have ended and are not read, on all connections of a process
@@ -87,7 +87,6 @@ def close_connection(peer: str) -> bool:
     Args:
         peer: as gRPC states it, such as `ipv4:192.0.2.1:40000` or `ipv6:%5B::1%5D:40000`.
     """
-    host, port = host_of(peer), peer.rpartition(":")[2]
     for name in os.listdir("/dev/fd"):
         try:
             copy = os.dup(int(name))
@@ -99,15 +98,17 @@ def close_connection(peer: str) -> bool:
             os.close(copy)
             continue
         with connection, contextlib.suppress(OSError):  # not connected
-            where = connection.getpeername()
-            if isinstance(where, tuple) and str(where[1]) == port and _host(where[0]) == host:
+            if _name(connection.getpeername()) == peer:
                 connection.shutdown(socket.SHUT_RDWR)
                 return True
     return False
 
 
-def _host(stated: str) -> str:
-    """Returns an address as gRPC states it: IPv4 clients of an IPv6 socket as IPv4."""
-    address = ipaddress.ip_address(stated)
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+def _name(where: Any) -> str:
+    """Returns an address as gRPC states it; IPv4 clients of an IPv6 socket as IPv4."""
+    if not isinstance(where, tuple):
+        return "unix:"
+    address = ipaddress.ip_address(where[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return f"ipv6:%5B{quote(str(address), safe=':')}%5D:{where[1]}"
+    return f"ipv4:{getattr(address, 'ipv4_mapped', None) or address}:{where[1]}"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dfd.daemon.endpoint import unread
-from dfd.daemon.endpoint.unread import UnreadRpcs, close_connection
+from dfd.daemon import unread
+from dfd.daemon.unread import UnreadRpcs, close_connection
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def test_the_connection_with_a_peer_is_closed(family: int, listening: str, to: s
             other.recv(1)
 
 
-@pytest.mark.parametrize("peer", ["ipv4:127.0.0.1:1", "unix:", "unix:/run/dfd.sock"])
+@pytest.mark.parametrize("peer", ["ipv4:127.0.0.1:1", "unix:"])
 def test_a_peer_that_is_not_connected_changes_nothing(peer: str) -> None:
     assert not close_connection(peer)
 
