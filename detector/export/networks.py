@@ -66,8 +66,7 @@ def check(checkpoint: Checkpoint, form: str, precision: str) -> None:
         raise UserError("exporting ONNX needs more packages: pip install 'dfd[onnx]'")
     if not runs_in(checkpoint.network, precision):
         raise UserError(
-            f"this model runs in fp32 only, because of its layout, {checkpoint.layout}: "
-            "use --precision fp32"
+            f"the network of this model does not run in {precision}: use --precision fp32"
         )
 
 

@@ -13,6 +13,7 @@ import torch
 from dfd.cli.main import cli
 from dfd.detector import load_detector
 from dfd.detector.agreement import probe
+from dfd.detector.export import networks
 from dfd.detector.export.facts import LENGTHS, SCORES, WINDOWS, Facts
 from dfd.detector.files.read import read_checkpoint
 from dfd.errors import UserError
@@ -125,11 +126,21 @@ def test_half_precision_is_close(tmp_path: Path) -> None:
     assert 1 / (1 + np.exp(-found)) == pytest.approx(1 / (1 + np.exp(-llrs)), abs=0.01)
 
 
+def test_half_precision_that_is_not_close_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "TOLERANCE", 1e-9)
+    result = export(save_small_top_four(tmp_path), "--out", tmp_path / "out", "--precision", "bf16")
+    assert result.exit_code == 2
+    assert "bf16 changes P(spoof) of this model by up to 0." in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("bundled", "--format", "onnx", "--precision", "fp16"), "fp32 only"),
-        (("bundled", "--precision", "bf16"), "bf16 changes P(spoof) of this model by up to 0."),
+        (("bundled", "--precision", "bf16"), "this model does not run in bf16"),
         (("bundled", "--precision", "fp16"), "use --precision fp32"),
         (("nowhere",), "no model folder or file nowhere"),
     ],
