@@ -105,9 +105,12 @@ def close_connection(peer: str) -> bool:
 
 
 def _name(where: Any) -> str:
-    """Returns an address as gRPC states it; IPv4 clients of an IPv6 socket as IPv4."""
+    """Returns an address as gRPC states it, IPv4 clients of an IPv6 socket as IPv4.
+
+    What has no address of its own, such as a Unix socket, has no name.
+    """
     if not isinstance(where, tuple):
-        return "unix:"
+        return ""
     address = ipaddress.ip_address(where[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
         return f"ipv6:%5B{quote(str(address), safe=':')}%5D:{where[1]}"

@@ -48,7 +48,10 @@ def test_the_connection_with_a_peer_is_closed(family: int, listening: str, to: s
 
 @pytest.mark.parametrize("peer", ["ipv4:127.0.0.1:1", "unix:"])
 def test_a_peer_that_is_not_connected_changes_nothing(peer: str) -> None:
-    assert not close_connection(peer)
+    one, other = socket.socketpair()
+    with one, other:
+        assert not close_connection(peer)
+        one.sendall(b".")
 
 
 async def test_the_peer_with_most_unread_calls_loses_its_connection(
