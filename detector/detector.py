@@ -211,7 +211,7 @@ def load_detector(
         wanted = (precisions.INT8,)
     if not wanted:
         raise UserError(
-            f"the network of {model} does not run in {precision}: use --precision auto or fp32"
+            f"the network of this model does not run in {precision}: use --precision auto or fp32"
         )
     parameters = sum(value.numel() for value in checkpoint.network.parameters())
     largest = largest_batch(checkpoint.network)
