@@ -20,7 +20,7 @@ from dfd.detector.networks.scoring import ScoringNetwork
 _CACHE_BYTES = 512 << 20
 # each live stream needs its last hop, whose sums take 500 bytes, or 10 KB behind Whisper's stages
 _KEPT_HOPS = 32_768
-_KEPT_BYTES = 96 << 20
+_KEPT_BYTES = 32 << 20
 # from 8 to 24 hops each costs the same; with 32 their maps leave a core's cache: a sixth slower. A
 # batch of sixteen windows with one new hop each stays whole.
 _HOPS_AT_ONCE = 16
