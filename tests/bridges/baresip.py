@@ -58,4 +58,4 @@ async def answers(port: int) -> None:
                 return
             except OSError:  # nobody listens yet, or no answer came in time
                 assert time.monotonic() < end, "baresip does not answer"
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # before the next question

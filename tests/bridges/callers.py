@@ -5,6 +5,7 @@ import uuid
 
 from dfd.bridges.audiosocket.messages import Frame, Kind
 from tests.bridges.kit import voice
+from tests.waiting import turns
 
 FRAME_SECONDS = 0.02
 
@@ -51,8 +52,8 @@ async def play(callers: list[Caller], seconds: float) -> None:
     for number in range(round(seconds / FRAME_SECONDS)):
         delay = began + number * FRAME_SECONDS - loop.time()
         if delay > 0:
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay)  # in real time
         elif number % 10 == 0:
-            await asyncio.sleep(0)
+            await turns()
         for shift, caller in enumerate(callers):
             caller.talk(frames[(number + 37 * shift) % len(frames)])

@@ -1,8 +1,6 @@
 """Helpers for tests of the bridges: speech, G.711 encoders, a scripted daemon."""
 
-import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
@@ -92,14 +90,6 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
         for one in caplog.records
         if one.name.startswith("dfd")
     ]
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Waits for a condition, with a long limit for slow machines."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

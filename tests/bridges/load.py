@@ -88,6 +88,7 @@ async def run(protocol: str, calls: int, seconds: float, folder: Path) -> dict[s
             for number in range(round(seconds / TICK)):
                 if number == warm:
                     busy, since = sum(watched.cpu_times()[:2]), time.monotonic()
+                # in real time
                 await asyncio.sleep(max(0.0, began + number * TICK - time.monotonic()))
                 await send(number)
             lasted = time.monotonic() - since

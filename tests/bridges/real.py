@@ -129,7 +129,7 @@ class Bridge:
             if len(found) >= count:
                 return found
             assert time.monotonic() < end, self.log.read_text()[-3000:]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # nothing announces a line of the file
 
 
 @contextlib.contextmanager

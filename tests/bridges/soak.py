@@ -81,7 +81,7 @@ async def program(*words: str, log: Path) -> AsyncIterator[tuple[asyncio.subproc
 async def watch(process: psutil.Process, memory: list[float], every: float) -> None:
     while True:
         memory.append(process.memory_info().rss / 2**20)
-        await asyncio.sleep(every)
+        await asyncio.sleep(every)  # how often to look
 
 
 async def run(soak: Soak, folder: Path) -> None:
@@ -120,11 +120,11 @@ async def run(soak: Soak, folder: Path) -> None:
         began, cpu = time.monotonic(), sum(watched.cpu_times()[:2])
         player = asyncio.create_task(play(callers, soak.seconds))
         if soak.restart:
-            await asyncio.sleep(soak.seconds / 2)
+            await asyncio.sleep(soak.seconds / 2)  # the calls go on meanwhile
             os.kill(served.pid, signal.SIGKILL)
             await daemon.aclose()
             killed = time.monotonic()
-            await asyncio.sleep(soak.away_seconds)
+            await asyncio.sleep(soak.away_seconds)  # the daemon is away for so long
             port_again = address.rpartition(":")[2]
             await daemon.enter_async_context(program(*serve, "--port", port_again, log=log))
             soak.report["daemon_away_seconds"] = round(time.monotonic() - killed, 1)
@@ -161,7 +161,7 @@ def finished(events: Path, calls: int) -> None:
     for _ in range(150):
         if events.read_text().count('"summary"') >= calls:
             return
-        time.sleep(0.2)
+        time.sleep(0.2)  # nothing announces the last line
 
 
 def scrape(log: Path) -> dict[str, float]:

@@ -109,7 +109,7 @@ async def test_a_bridge_with_a_daemon_is_healthy(daemon: ScriptedServer) -> None
             status, text = await asyncio.to_thread(page, port)
             if status == 200:
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # nothing announces that the daemon was reached
         assert (status, json.loads(text)["status"]) == (200, "ok")
 
 

@@ -9,8 +9,9 @@ from dfd.bridges.calls import CallAudio, CallEnded, CallNote, CallStarted, Reply
 from dfd.clients import events as ev
 from dfd.clients.audio import AudioFormat, Encoding
 from dfd.clients.options import StreamOptions
-from tests.bridges.kit import MemorySink, exchange_to, heard, until, voice
+from tests.bridges.kit import MemorySink, exchange_to, heard, voice
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import turns, until
 
 LINEAR = AudioFormat(Encoding.LINEAR16, 8000)
 STARTED = CallStarted("call-1", LINEAR, {"caller": "Ann"})
@@ -74,7 +75,7 @@ async def test_a_daemon_that_restarts(daemon: ScriptedServer) -> None:
         await until(lambda: sink.of(ev.ConnectionLost))
         for _ in range(5):
             call.handle([CallAudio(SECOND)])
-            await asyncio.sleep(0)
+            await turns()
         await daemon.start()
         await until(lambda: sink.of(ev.Reconnected))
         call.handle([CallAudio(SECOND)])
@@ -206,7 +207,7 @@ async def test_a_slow_daemon_is_reported_now_and_then(
         while len(sink.of(ev.AudioLost)) < 4:
             for _ in range(200):
                 call.handle([CallAudio(SECOND)])
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the daemon reads meanwhile
         call.end("done")
     assert caplog.text.count("too slow") == 1
     assert exchange.metrics.get("gap_seconds", "daemon") > 100

@@ -1,4 +1,3 @@
-import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from tests.bridges.baresip import AGENT, MODULES, agent, answers
 from tests.bridges.forking import Fork
 from tests.bridges.real import bridge, judged, need, programs, run, seconds, speak
 from tests.bridges.rtp.test_server import free_port
+from tests.waiting import turns
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ async def test_a_call_between_two_baresips(daemon: str, tmp_path: Path) -> None:
                 await answers(callee)
                 with programs([calling]):
                     summaries = await running.summaries(2)
-        await asyncio.sleep(0)  # the fork's transports close
+        await turns()  # the fork's transports close
     coded = tmp_path / "coded.wav"
     run("ffmpeg", "-v", "error", "-i", speech, "-c:a", "pcm_mulaw", coded)
     expected = (await judged(daemon, coded)).cumulative_score

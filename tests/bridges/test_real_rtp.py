@@ -26,6 +26,7 @@ from tests.bridges.real import (
     speak,
 )
 from tests.bridges.rtp.test_server import free_port
+from tests.waiting import turns
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 
@@ -188,7 +189,7 @@ async def test_a_bad_network(daemon: str, speech: Path, tmp_path: Path) -> None:
                   "-c:a", "pcm_mulaw", "-f", "rtp", f"rtp://127.0.0.1:{relay}"]  # fmt: skip
         with contextlib.closing(transport), programs([sender]):
             (summary,) = await running.summaries(1)
-        await asyncio.sleep(0)  # the transport closes
+        await turns()  # the transport closes
     assert network.dropped > 5
     channel = summary["summary"]["channels"][0]
     packets = sorted(network.passed.values(), key=lambda one: one.timestamp)

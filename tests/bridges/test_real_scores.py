@@ -22,12 +22,13 @@ from dfd.bridges.media.g711 import mulaw_samples
 from dfd.bridges.websocket.server import WebsocketOptions, WebsocketServer
 from dfd.clients import events as ev
 from dfd.clients.runs.local_daemon import local_daemon
-from tests.bridges.kit import MemorySink, Samples, exchange_to, mulaw, until
+from tests.bridges.kit import MemorySink, Samples, exchange_to, mulaw
 from tests.bridges.real import judged, speak
 from tests.bridges.websocket import test_twilio as tw
 from tests.bridges.websocket.test_audiohook import Genesys
 from tests.bridges.websocket.test_chan_websocket import PLAIN
 from tests.bridges.websocket.test_forked import JAMBONZ
+from tests.waiting import until
 
 pytest.importorskip("torch", reason="no daemon to start: pip install 'dfd[serve]'")
 

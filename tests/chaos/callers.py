@@ -59,7 +59,7 @@ async def caller(stub: Any, told: Told, until: float) -> None:
             told.refusals.add(error.code())
             details = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
             told.without_time += b"RetryInfo" not in details
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(1.0)  # as RetryInfo requests
             continue
         told.admitted_at = began = time.monotonic()
         talking = asyncio.create_task(talk(call, began, until))
@@ -89,14 +89,14 @@ async def talk(call: Any, began: float, until: float) -> None:
         chunk.audio.content = noise.integers(-3000, 3000, RATE // 5, np.int16).tobytes()
         await call.write(chunk)
         sent += 1
-        await asyncio.sleep(max(0.0, began + 0.2 * sent - now))
+        await asyncio.sleep(max(0.0, began + 0.2 * sent - now))  # in real time
     await call.done_writing()
 
 
 async def offer(port: int, callers: int, seconds: float, after: float = 0.0) -> list[Told]:
     """Returns what callers were told who came at once, or after some seconds."""
     told = [Told() for _ in range(callers)]
-    await asyncio.sleep(after)
+    await asyncio.sleep(after)  # the caller of this function asked for it
     until = time.monotonic() + seconds
     async with contextlib.AsyncExitStack() as stack:
         stubs = []

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000
@@ -139,10 +140,7 @@ class Daemon:
 
     def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Waits for a condition by polling."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "".join(self.log[-30:])
-            time.sleep(0.02)
+        wait_until(condition, seconds, lambda: "".join(self.log[-30:]), every=0.02)
 
     @contextmanager
     def stub(self) -> Iterator[Any]:

@@ -30,7 +30,7 @@ def main() -> None:
             raise RuntimeError("a device that is broken")
         began = path.stat().st_mtime_ns if fault else 0
         while fault == "hangs" and path.exists() and path.stat().st_mtime_ns == began:
-            time.sleep(0.01)
+            time.sleep(0.01)  # until the fault is taken back
         # a machine that is busy with something else
         time.sleep(slow * len(windows) * (2 if fault == "slower" else 1))
         return score(self, windows, lengths)

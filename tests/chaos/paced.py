@@ -3,6 +3,7 @@
 import asyncio
 
 from dfd.clients import AsyncDetectionClient, Recording, events
+from tests.waiting import paced
 
 
 async def streamed(address: str, recording: Recording, pace: float) -> list[events.Event]:
@@ -14,9 +15,8 @@ async def streamed(address: str, recording: Recording, pace: float) -> list[even
     ):
 
         async def talk() -> None:
-            for chunk in recording.chunks(0.1):
+            async for chunk in paced(recording.chunks(0.1), 0.1 / pace):
                 await stream.send(chunk)
-                await asyncio.sleep(0.1 / pace)  # so many times real time
             await stream.finish()
 
         talking = asyncio.create_task(talk())

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -34,6 +35,7 @@ from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.chaos.daemon import RATE, Daemon, audio, config
 from tests.chaos.held import Held
 from tests.chaos.raw import RawClient, frame
+from tests.waiting import paced
 
 _CHUNK_SECONDS = 0.5
 _TICK_SECONDS = 10.0
@@ -77,7 +79,7 @@ class Soak:
                     raise result
 
     async def _call_again(self) -> None:
-        await asyncio.sleep(self._rng.uniform(0.0, 5.0))
+        await asyncio.sleep(self._rng.uniform(0.0, 5.0))  # callers come one by one
         names, weights = zip(*((name, weight) for name, (weight, _) in ENDS.items()), strict=True)
         while True:
             (name,) = self._rng.choices(names, weights)
@@ -90,7 +92,7 @@ class Soak:
             except (OSError, ConnectionError):
                 name = f"{name}: connection"
             self.ended[name] += 1
-            await asyncio.sleep(self._rng.uniform(0.0, 1.0))
+            await asyncio.sleep(self._rng.uniform(0.0, 1.0))  # a caller's pause
 
     @contextlib.asynccontextmanager
     async def _stub(self) -> AsyncIterator[Any]:
@@ -110,9 +112,9 @@ class Soak:
         chunk = audio(_CHUNK_SECONDS)
         if not hum:
             chunk.audio.content = bytes(2 * round(_CHUNK_SECONDS * RATE))
-        for _ in range(round(seconds / _CHUNK_SECONDS)):
-            await call.write(chunk)
-            await asyncio.sleep(_CHUNK_SECONDS)
+        chunks = itertools.repeat(chunk, round(seconds / _CHUNK_SECONDS))
+        async for one in paced(chunks, _CHUNK_SECONDS):
+            await call.write(one)
 
     async def finish(self, seconds: float) -> None:
         """Ends properly."""
@@ -198,11 +200,11 @@ def at_rest(daemon: Daemon, once: Held | None = None) -> Held:
         once: what it held at rest before; it is given time to hold no more than that.
     """
     daemon.until(lambda: daemon.figure("dfd_streams_active") == 0, 90.0)
-    time.sleep(_PATIENCE_SECONDS)
+    time.sleep(_PATIENCE_SECONDS)  # the daemon gives up what is idle for so long
     found = Held.by(daemon)
     # closing connections takes a moment
     for _ in range(20):
-        time.sleep(1.0)
+        time.sleep(1.0)  # how often to look
         last, found = found, Held.by(daemon)
         if found.like(last) if once is None else found.within(once):
             break
@@ -232,7 +234,7 @@ def soak(
             async def look() -> None:
                 began = time.monotonic()
                 while True:
-                    await asyncio.sleep(tick)
+                    await asyncio.sleep(tick)  # how often to look
                     held = await asyncio.to_thread(Held.by, daemon)
                     active = int(await asyncio.to_thread(daemon.figure, "dfd_streams_active"))
                     print(
@@ -252,7 +254,7 @@ def soak(
             if after.threads > before.threads:
                 daemon.process.send_signal(signal.SIGUSR1)
                 daemon.until_logged("most recent call first")
-                time.sleep(1.0)
+                time.sleep(1.0)  # the rest of the traceback
                 print("".join(daemon.log[-300:]), flush=True)
             assert not daemon.logged("Traceback"), "".join(daemon.log)
     return before, after, callers.ended

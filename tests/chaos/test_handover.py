@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import pytest
 
 from dfd.clients import AsyncDetectionClient, events
 from tests.chaos.daemon import RATE, Daemon, served
+from tests.waiting import paced
 
 SECOND = b"\x00\x08\x00\xf8" * (RATE // 2)
 
@@ -20,9 +22,9 @@ async def call(port: int, seconds: float) -> list[events.Event]:
     async with AsyncDetectionClient(f"127.0.0.1:{port}") as client, client.stream() as stream:
 
         async def talk() -> None:
-            for _ in range(round(seconds * 10)):
-                await stream.send(SECOND[: len(SECOND) // 10])
-                await asyncio.sleep(0.1)  # in real time
+            tenth = SECOND[: len(SECOND) // 10]
+            async for chunk in paced(itertools.repeat(tenth, round(seconds * 10)), 0.1):
+                await stream.send(chunk)
             await stream.finish()
 
         talking = asyncio.create_task(talk())
@@ -37,15 +39,16 @@ async def test_no_stream_is_lost_in_a_handover(more: tuple[str, ...]) -> None:
     with Daemon(*options) as old:
         port = old.port
         calls = [asyncio.create_task(call(port, 1.0 + n)) for n in range(10)]
+
+        async def begin(count: int, seconds: float) -> None:
+            new = [seconds] * count
+            calls.extend([asyncio.create_task(call(port, n)) async for n in paced(new, 0.1)])
+
         await asyncio.to_thread(old.until, lambda: old.figure("dfd_streams_active") == 10)
         with Daemon(*options, "--port", str(port)) as new:
-            for _ in range(4):
-                calls.append(asyncio.create_task(call(port, 3.0)))
-                await asyncio.sleep(0.1)
+            await begin(4, 3.0)
             old.process.send_signal(signal.SIGTERM)
-            for _ in range(30):
-                calls.append(asyncio.create_task(call(port, 2.0)))
-                await asyncio.sleep(0.1)  # some come while the old daemon drains
+            await begin(30, 2.0)  # some while the old daemon drains
             told = await asyncio.gather(*calls)
             assert old.process.wait(20) == 0
             ends = [end for one in told if isinstance(end := one[-1], events.Summary)]

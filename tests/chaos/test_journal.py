@@ -98,7 +98,7 @@ def test_what_a_client_received_survives_a_kill(tmp_path: Path, processes: tuple
         with Daemon("--journal", str(path), "--log-level", "warning", *processes) as daemon:
             callers = [Caller(daemon) for _ in range(STREAMS)]
             while not any(caller.told for caller in callers):
-                time.sleep(0.005)
+                time.sleep(0.005)  # the callers' threads announce nothing
             time.sleep(rng.uniform(0.0, 0.6))  # killed at any moment
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()

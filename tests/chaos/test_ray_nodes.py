@@ -156,7 +156,7 @@ async def endless(address: str, enough: asyncio.Event) -> list[events.Event]:
         async def talk() -> None:
             while not enough.is_set():
                 await stream.send(noise)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # in real time
             await stream.finish()
 
         talking = asyncio.create_task(talk())

@@ -87,7 +87,7 @@ class ModelServer:
             except triton.InferenceServerException:
                 pass
             assert time.monotonic() < end, "the model server is not ready"
-            time.sleep(0.05)
+            time.sleep(0.05)  # before the next question
         client.close()
 
     def kill(self) -> None:

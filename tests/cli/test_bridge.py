@@ -19,12 +19,13 @@ from websockets.asyncio.client import connect
 from dfd.bridges.audiosocket.messages import Frame, Kind
 from dfd.cli.bridge import command
 from dfd.clients.alerts.webhook import SIGNATURE_HEADER, verify
-from tests.bridges.kit import until, voice
+from tests.bridges.kit import voice
 from tests.bridges.real import BRIDGE
 from tests.bridges.websocket.test_forked import JAMBONZ
 from tests.clients.command import clean
 from tests.clients.scripted import ScriptedServer
 from tests.clients.scripted_scores import Script
+from tests.waiting import turns, until
 
 
 def bridge_here(*words: object) -> tuple[int, str]:
@@ -72,7 +73,7 @@ async def bridge(log: Path, *words: object) -> AsyncIterator[Running]:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        await asyncio.sleep(0)
+        await turns()  # its transport closes
 
 
 @pytest.fixture

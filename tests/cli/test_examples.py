@@ -117,7 +117,7 @@ def call(request: pytest.FixtureRequest, server: str, folder: Path) -> Iterator[
                     with contextlib.closing(recording.chunks(0.1)) as chunks:
                         for chunk in chunks:
                             await live.send(chunk)
-                            await asyncio.sleep(0.1)
+                            await asyncio.sleep(0.1)  # in real time
                             if over.is_set():
                                 break
                 await live.finish()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from dfd.clients.runs.warming import when_warm
 from dfd.clients.server_info import ServerInfo
 from dfd.v1 import detection_pb2 as pb
 from tests.cli.serving import Daemon, Start, requests
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -112,22 +112,28 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
         ended.set()
 
 
+def listening(daemon: Daemon) -> str:
+    """Waits for the line that says where it listens, and returns it."""
+
+    def lines() -> list[str]:
+        assert daemon.process.poll() is None, daemon.errors
+        return [line for line in daemon.errors if "listening" in line]
+
+    wait_until(lines)
+    return lines()[0]
+
+
 def test_a_signal_while_the_model_is_loaded(start: Start) -> None:
     daemon = start("--no-metrics")
-    while not any("listening" in line for line in daemon.errors):
-        assert daemon.process.poll() is None, daemon.errors
-        time.sleep(0.02)
+    listening(daemon)
     assert daemon.end() == 0
 
 
 def test_a_client_waits_while_the_model_is_loaded(start: Start) -> None:
     """As `dfd replay` does, instead of giving up."""
     daemon = start("--no-metrics")
-    while not (said := [line for line in daemon.errors if "listening" in line]):
-        assert daemon.process.poll() is None, daemon.errors
-        time.sleep(0.02)
-    found = re.search(r"127\.0\.0\.1:\d+", said[0])
-    assert found, said
+    found = re.search(r"127\.0\.0\.1:\d+", listening(daemon))
+    assert found
 
     async def wait() -> ServerInfo:
         async with AsyncDetectionClient(found[0]) as client:

@@ -58,7 +58,7 @@ class VirtualMicrophone:
                 log = (folder / "pulse.log").read_text(errors="replace")
                 self._log.close()
                 pytest.skip(f"pulseaudio does not start here: {log[-300:]}")
-            time.sleep(0.1)
+            time.sleep(0.1)  # it does not say when it is ready
         self._pactl("set-default-sink", "wire")
         self._pactl("set-default-source", "wire.monitor")
 

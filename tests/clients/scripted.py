@@ -103,7 +103,7 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
         await self._admit(context)
         script = self.script
         if script.mute:
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # longer than any client waits
         config = (await anext(request_iterator)).config
         connection = Connection(config)
         self.connections.append(connection)
@@ -124,7 +124,7 @@ class ScriptedService(detection_pb2_grpc.DetectionServiceServicer):
         state = Judge(config, script)
         async for request in request_iterator:
             if script.read_delay:
-                await asyncio.sleep(script.read_delay)
+                await asyncio.sleep(script.read_delay)  # as a slow server
             assert request.WhichOneof("request") == "audio"
             assert len(request.audio.content) <= script.max_chunk_bytes
             connection.chunks.append(request.audio)

@@ -17,6 +17,7 @@ from dfd.errors import UserError
 from tests.clients.quick import FORMAT, SECOND, TENTH, rest
 from tests.clients.scripted import ScriptedServer
 from tests.clients.scripted_scores import Script
+from tests.waiting import turns, until
 
 
 async def test_ten_lines_are_enough() -> None:
@@ -44,7 +45,7 @@ async def test_a_pump_sends_and_receives_together() -> None:
     async def source() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield SECOND
-            await asyncio.sleep(0)
+            await turns()
 
     async with ScriptedServer() as server, AsyncDetectionClient(server.address) as client:
         events = [event async for event in client.stream_events(source(), FORMAT)]
@@ -118,8 +119,8 @@ async def test_a_server_that_takes_no_more_audio(live: bool) -> None:
     ):
 
         async def talk() -> None:
-            while await stream.send(64 * SECOND):  # noqa: ASYNC110 - it sends
-                await asyncio.sleep(0.0)
+            while await stream.send(64 * SECOND):
+                await turns()
 
         talking = asyncio.create_task(talk())
         with pytest.raises(DetectionError, match="accepted no audio"):
@@ -161,7 +162,7 @@ async def test_a_slow_server_never_blocks_a_live_source() -> None:
                 before = loop.time()
                 await stream.send(chunk)
                 assert loop.time() - before < 0.25
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # the connection works meanwhile
             assert stream.lost_seconds > 0
             script.read_delay = 0.0
             await stream.finish()
@@ -194,9 +195,7 @@ async def test_an_abandoned_stream_leaves_nothing_behind() -> None:
         for _ in range(20):
             async with client.stream(FORMAT) as stream:
                 await stream.send(SECOND)
-        async with asyncio.timeout(20):
-            while len(asyncio.all_tasks()) > before + 2:  # noqa: ASYNC110 - the server's own
-                await asyncio.sleep(0.01)
+        await until(lambda: len(asyncio.all_tasks()) <= before + 2)  # the server's own
 
 
 async def test_a_recording_in_one_call(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from dfd.clients.runs.local_daemon import started_daemon
 
 with started_daemon(["--model=noop"]) as daemon:
     print(daemon.address, flush=True)
-    time.sleep(120)
+    time.sleep(120)  # until it is terminated
 """
 
 

@@ -1,8 +1,7 @@
 """The console of several nodes: the streams of all in one list."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from tests.chaos.daemon import Daemon
 pytest.importorskip("nicegui", reason="no console: pip install 'dfd[console]'")
 from dfd.console import calls
 from dfd.console.hub import Hub
+from tests.waiting import until
 
 
 @contextlib.asynccontextmanager
@@ -30,12 +30,6 @@ async def call(server: str, name: str, path: Path) -> AsyncIterator[None]:
         for chunk in recording.chunks(1.0):
             await stream.send(chunk)
         yield
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30.0):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def test_streams_of_all_nodes_are_listed_with_their_node(tmp_path: Path) -> None:

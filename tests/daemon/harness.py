@@ -16,6 +16,7 @@ from dfd.daemon.server import Server
 from dfd.detector.spec import Calibration, ModelSpec
 from dfd.v1 import detection_pb2 as pb
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
+from tests.waiting import until
 
 RATE = 16_000
 # a window that contains this sample makes its whole batch fail
@@ -208,9 +209,7 @@ class Client:
         return outcome
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(condition)
 
     def figure(self, name: str, **labels: str) -> float:
         return self.served.figure(name, **labels)

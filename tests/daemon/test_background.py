@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from dfd.daemon import background
+from tests.waiting import turns
 
 
 async def test_stopping_a_task_waits_for_its_end() -> None:
@@ -15,7 +16,7 @@ async def test_stopping_a_task_waits_for_its_end() -> None:
             steps.append("ended")
 
     task = asyncio.create_task(work())
-    await asyncio.sleep(0)
+    await turns()
     await background.end(task)
     assert steps == ["ended"]
     await background.end(task)
@@ -27,6 +28,6 @@ async def test_its_fault_is_not_lost() -> None:
         raise ValueError("broken")
 
     task = asyncio.create_task(work())
-    await asyncio.sleep(0)
+    await turns()
     with pytest.raises(ValueError, match="broken"):
         await background.end(task)

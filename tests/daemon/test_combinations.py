@@ -25,6 +25,7 @@ from tests.daemon.harness import (
     read_all,
 )
 from tests.daemon.multiprocess.process import SupervisorProcess
+from tests.waiting import paced
 
 SCORED, SHED = pb.WindowResult.STATUS_SCORED, pb.WindowResult.STATUS_SHED
 FACTS: dict[str, Any] = {"calibration": Calibration(1.0, 0.5)}
@@ -109,9 +110,8 @@ async def test_the_other_member_scores_windows_of_a_stalled_one(serve: Serve) ->
     other.gate.clear()
     call = h.stub.StreamingDetect()
     await call.write(config_request(model="fake+dear"))
-    for request in chunks(noise(3.0)):
+    async for request in paced(chunks(noise(3.0)), 0.1):
         await call.write(request)
-        await asyncio.sleep(0.1)  # in real time
     windows: list[pb.WindowResult] = []
     while not any(not window.provisional for window in windows):
         answer = await asyncio.wait_for(call.read(), 10.0)  # and the other one never answered

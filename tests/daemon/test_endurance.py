@@ -44,14 +44,14 @@ def requests():
     yield config
     while True:
         yield audio
-        time.sleep(0.02)
+        time.sleep(0.02)  # five times real time
 channels = [grpc.insecure_channel(sys.argv[1], [("grpc.use_local_subchannel_pool", 1)])
             for _ in range(int(sys.argv[3]))]
 calls = [DetectionServiceStub(channel).StreamingDetect(requests()) for channel in channels]
 for call in calls:
     next(call)
 print("streaming", flush=True)
-time.sleep(600)
+time.sleep(600)  # until it is killed
 """
 
 

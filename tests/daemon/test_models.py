@@ -24,6 +24,7 @@ from tests.daemon.harness import (
     read_all,
 )
 from tests.daemon.multiprocess.process import SupervisorProcess
+from tests.waiting import paced
 
 # twice the window of the other model
 OTHER = make_spec(name="other", version="7", window_samples=4 * RATE, hop_samples=2 * RATE)
@@ -119,9 +120,8 @@ async def test_a_hanging_model_affects_no_stream_of_another(serve: Serve) -> Non
     other.gate.clear()
     hanging = h.stub.StreamingDetect()
     await hanging.write(config_request(model="other"))
-    for request in chunks(noise(2.0)):
+    async for request in paced(chunks(noise(2.0)), 0.1):  # otherwise nothing would be late
         await hanging.write(request)
-        await asyncio.sleep(0.09)  # nearly real time, since otherwise nothing would be late
     await h.until(lambda: not h.server.runtime.models["other"].well())
     assert h.server.well
     first = await h.converse([config_request(), *chunks(noise(6.0))])

@@ -60,7 +60,7 @@ async def test_the_peer_with_most_unread_calls_loses_its_connection(
     closed: list[str] = []
     monkeypatch.setattr(unread, "close_connection", closed.append)
     rpcs = UnreadRpcs(most=4)
-    tasks = [asyncio.create_task(asyncio.sleep(60)) for _ in range(6)]
+    tasks = [asyncio.create_task(asyncio.Event().wait()) for _ in range(6)]
     for task, peer in zip(tasks[:4], "abbc", strict=True):
         rpcs.add(task, peer)
     # one that is read at last counts no longer

@@ -89,7 +89,7 @@ def in_front(
                 break
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < end
-            time.sleep(0.02)
+            time.sleep(0.02)  # neither proxy says when it listens
         yield port, certificate, process
     finally:
         process.terminate()

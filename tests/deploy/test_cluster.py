@@ -53,6 +53,7 @@ class Call:
         began = time.monotonic()
         for number in range(round(SECONDS * 10)):
             yield TENTH
+            # in real time, from the start of the call
             await asyncio.sleep(max(0.0, began + number / 10 - time.monotonic()))
 
     def of(self, kind: type[E]) -> list[E]:
@@ -147,7 +148,7 @@ async def started(calls: list[Call], place: Connection) -> list[asyncio.Task[Non
     tasks = [asyncio.create_task(call.run(place)) for call in calls]
     async with asyncio.timeout(30):
         while any(len(call.of(events.WindowResult)) < 2 for call in calls):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # a call that fails is raised below
             for task in tasks:
                 if task.done():
                     task.result()

@@ -101,7 +101,7 @@ class Prometheus:
                 if found := condition():
                     return found
             assert time.monotonic() < end
-            time.sleep(0.2)
+            time.sleep(0.2)  # Prometheus announces nothing
 
     def value(self, query: str) -> float | None:
         result = self.ask("query", query=query)["result"]

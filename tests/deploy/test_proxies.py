@@ -16,6 +16,7 @@ from dfd.v1.detection_pb2_grpc import DetectionServiceStub
 from tests.certificates import issue
 from tests.chaos.daemon import RATE, Daemon, audio, config
 from tests.deploy.proxies import DEPLOY, haproxy, in_front, nginx, seconds
+from tests.waiting import wait_until
 
 NAMES = ["nginx", "haproxy"]
 
@@ -64,8 +65,8 @@ def test_a_long_stream_passes_and_results_arrive_meanwhile(stub: Any) -> None:
         yield config()
         for _ in range(70):  # 2.2 MB; nginx accepts 1 MB by default
             yield audio(1.0)
-        while not any(one.HasField("window") for one in heard):
-            time.sleep(0.01)  # results arrive during the request
+        # results arrive during the request
+        wait_until(lambda: any(one.HasField("window") for one in heard))
         first.append(time.monotonic())
         yield audio(1.0)
 

@@ -15,11 +15,12 @@ from websockets.asyncio.client import connect
 from dfd.bridges.audiosocket.messages import Frame, Kind
 from dfd.bridges.rtp.packets import RtpPacket
 from dfd.v1.detection_pb2_grpc import DetectionServiceStub
-from tests.bridges.kit import until, voice
+from tests.bridges.kit import voice
 from tests.bridges.websocket.test_forked import JAMBONZ
 from tests.chaos.daemon import Daemon, audio, config
 from tests.cli.test_bridge import bridge
 from tests.clients.command import DFD, clean
+from tests.waiting import until
 
 
 def _has_ipv6() -> bool:
@@ -105,6 +106,6 @@ async def test_a_call_by_rtp(daemon: Daemon, tmp_path: Path) -> None:
             for number in range(100):
                 packet = RtpPacket(0, number, 160 * number, 7, False, bytes([0xFF]) * 160)
                 sender.sendto(packet.encode(), ("::1", running.port))
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # four times real time
         assert await running.stop() == 0  # which ends the call
     assert summed_up(events)

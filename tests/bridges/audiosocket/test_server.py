@@ -11,8 +11,9 @@ from dfd.bridges.audiosocket.messages import HANGUP_FRAME, Frame, FrameReader, K
 from dfd.bridges.audiosocket.server import AudioSocketServer
 from dfd.bridges.exchange import Exchange
 from dfd.clients import events as ev
-from tests.bridges.kit import MemorySink, exchange_to, heard, mulaw, until, voice
+from tests.bridges.kit import MemorySink, exchange_to, heard, mulaw, voice
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import until
 
 RATES = [(0x10, 8000), (0x11, 12000), (0x12, 16000), (0x13, 24000), (0x14, 32000), (0x15, 44100)]
 

@@ -16,9 +16,10 @@ from dfd.bridges.media.g711 import mulaw_samples
 from dfd.bridges.rtp.packets import RtpPacket
 from dfd.bridges.rtp.server import RtpOptions, RtpServer
 from dfd.clients import events as ev
-from tests.bridges.kit import MemorySink, exchange_to, heard, logged, mulaw, until, voice
+from tests.bridges.kit import MemorySink, exchange_to, heard, logged, mulaw, voice
 from tests.bridges.rtp.test_rtcp import description, packet, sender_report
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import until
 
 
 class Phone:
@@ -42,6 +43,7 @@ class Phone:
     async def send(self, packets: list[bytes], port: int | None = None) -> None:
         for number, data in enumerate(packets):
             self.socket.sendto(data, ("127.0.0.1", port or self.port))
+            # faster than real time, but slow enough that no buffer on the way is full
             await asyncio.sleep(0.001 if number % 10 == 0 else 0)
 
     def goodbye(self) -> bytes:

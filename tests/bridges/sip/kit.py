@@ -13,6 +13,7 @@ from dfd.bridges.rtp.packets import RtpPacket
 from dfd.bridges.sip.agent import AgentRules
 from dfd.bridges.sip.server import SipOptions, SipServer
 from tests.bridges.kit import MemorySink, exchange_to
+from tests.waiting import turns
 
 numbers = itertools.count(1)
 
@@ -149,7 +150,7 @@ class Caller:
             packet = RtpPacket(kind, number, number * ticks, ssrc, False, payload)
             self.media.sendto(packet.encode(), ("127.0.0.1", port))
             if number % 20 == 19:
-                await asyncio.sleep(0)
+                await turns()
 
 
 @contextlib.asynccontextmanager

@@ -79,17 +79,17 @@ async def run(calls: int, seconds: float, core: int | None, folder: Path) -> dic
                 cwd=folder,
             )
             settled = calls / 10 + 5
-            await asyncio.sleep(settled)
+            await asyncio.sleep(settled)  # until all calls have begun
             most = metrics(page)["dfd_bridge_calls_active"]
             began, busy = asyncio.get_running_loop().time(), sum(watched.cpu_times()[:2])
             memory = [watched.memory_info().rss / 2**20]
             while asyncio.get_running_loop().time() - began < seconds - settled - 5:
-                await asyncio.sleep(2)
+                await asyncio.sleep(2)  # how often to look
                 memory.append(watched.memory_info().rss / 2**20)
             lasted = asyncio.get_running_loop().time() - began
             busy = sum(watched.cpu_times()[:2]) - busy
             status = await calling.wait()
-            await asyncio.sleep(3)
+            await asyncio.sleep(3)  # the last summaries
             counted = metrics(page)
             kept = [json.loads(row) for row in events.read_text().splitlines()]
     packets = {

@@ -12,9 +12,10 @@ from dfd.bridges.sip.peers import networks, within
 from dfd.bridges.sip.plan import plan_sip
 from dfd.clients import events as ev
 from dfd.errors import UserError
-from tests.bridges.kit import heard, mulaw, until, voice
+from tests.bridges.kit import heard, mulaw, voice
 from tests.bridges.sip.kit import Caller, line, offer, payloads, ports, request, serving, tag
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import until
 
 OFFER = offer(line())
 

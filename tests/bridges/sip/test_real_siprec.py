@@ -150,7 +150,7 @@ async def recorded(engine: RtpEngine, running: Bridge) -> tuple[Caller, str]:
         if sorted(names.values()) == ["callee", "caller"]:
             break
         assert time.monotonic() < end, "no call came to rtpengine"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # rtpengine announces no call
     copies = engine.ask("subscribe request", call_id=calls[0], flags=["all", "SIPREC"])
     labels = {label: names[one["tag"]] for label, one in copies["media-labels"].items()}
     parties = "".join(PARTY.format(name=name, label=label) for label, name in labels.items())

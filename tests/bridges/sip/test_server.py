@@ -1,12 +1,11 @@
 """The whole server over real sockets: calls with media, to a scripted daemon."""
 
-import asyncio
-
 import numpy as np
 
 from dfd.bridges.media.g711 import mulaw_samples
+from dfd.bridges.rtp.packets import RtpPacket
 from dfd.clients import events as ev
-from tests.bridges.kit import heard, mulaw, until, voice
+from tests.bridges.kit import heard, mulaw, voice
 from tests.bridges.sip.kit import (
     line,
     multipart,
@@ -19,6 +18,7 @@ from tests.bridges.sip.kit import (
     tag,
 )
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import paced, until
 
 
 async def test_a_plain_call_is_received_to_the_sample(daemon: ScriptedServer) -> None:
@@ -48,14 +48,12 @@ async def test_two_lines_of_siprec_are_two_channels(daemon: ScriptedServer) -> N
         first, second = ports(answer)
         assert [row for row in rows(answer) if "label" in row] == ["a=label:96", "a=label:97"]
         assert "+sip.srs" in answer.headers["Contact"]
-        pairs = zip(payloads(mulaw(one)), payloads(mulaw(two)), strict=True)
-        for number, (left, right) in enumerate(pairs):
-            from dfd.bridges.rtp.packets import RtpPacket
-
+        pairs = enumerate(zip(payloads(mulaw(one)), payloads(mulaw(two)), strict=True))
+        # in real time, so that neither line is ahead
+        async for number, (left, right) in paced(pairs, 0.019):
             for port, payload in ((first, left), (second, right)):
                 packet = RtpPacket(0, number, number * 160, port, False, payload)
                 caller.media.sendto(packet.encode(), ("127.0.0.1", port))
-            await asyncio.sleep(0.019)  # real time, so that neither line is ahead
         assert (await caller.ask(request("BYE", to_tag=tag(answer), cseq=2))).code == 200
         await until(lambda: sink.of(ev.Summary))
     labels = sink.told[-1][2]["labels"]

@@ -9,9 +9,10 @@ from dfd.bridges.rtp.packets import RtpPacket
 from dfd.bridges.sip.agent import AgentRules
 from dfd.bridges.sip.srtp import choose
 from dfd.clients import events as ev
-from tests.bridges.kit import heard, mulaw, until, voice
+from tests.bridges.kit import heard, mulaw, voice
 from tests.bridges.sip.kit import line, offer, payloads, ports, request, rows, serving, tag
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import until
 
 pylibsrtp = pytest.importorskip("pylibsrtp", reason="no SRTP: pip install 'dfd[bridge]'")
 KEY = bytes(range(30))

@@ -15,11 +15,12 @@ from dfd.bridges.sip.agent import AgentRules
 from dfd.bridges.sip.plan import plan_sip
 from dfd.bridges.sip.server import SipOptions, SipServer
 from dfd.clients import events as ev
-from tests.bridges.kit import exchange_to, heard, mulaw, until, voice
+from tests.bridges.kit import exchange_to, heard, mulaw, voice
 from tests.bridges.real import need
 from tests.bridges.sip.kit import line, offer, payloads, ports, request, rows, tag
 from tests.bridges.sip.test_limits import NOTHING
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import until
 
 
 async def test_a_call_over_ipv6(daemon: ScriptedServer) -> None:

@@ -14,12 +14,13 @@ from dfd.bridges.exchange import Exchange
 from dfd.bridges.websocket.server import WebsocketOptions, WebsocketServer
 from dfd.bridges.websocket.twilio import signature
 from dfd.clients import events as ev
-from tests.bridges.kit import MemorySink, exchange_to, heard, logged, mulaw, until, voice
+from tests.bridges.kit import MemorySink, exchange_to, heard, logged, mulaw, voice
 from tests.bridges.websocket import test_twilio as tw
 from tests.bridges.websocket.test_audiohook import Genesys
 from tests.bridges.websocket.test_chan_websocket import JSON as CHAN_JSON
 from tests.bridges.websocket.test_forked import JAMBONZ
 from tests.clients.scripted import ScriptedServer
+from tests.waiting import until
 
 Bridge = tuple[Exchange, MemorySink, str]
 

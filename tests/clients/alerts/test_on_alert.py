@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,10 @@ from dfd.clients.alerts.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, Webhoo
 from dfd.clients.alerts.worker import Workers
 from dfd.errors import UserError
 from tests.clients import said
+from tests.waiting import wait_until
 
 ALERT = said.alert()
 OTHER = said.warning()
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
 
 
 class Receiver:
@@ -41,7 +35,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.got.append((dict(self.headers), body))
-                time.sleep(receiver.delay)
+                time.sleep(receiver.delay)  # as a slow receiver
                 status = receiver.statuses.pop(0) if receiver.statuses else 200
                 self.send_response(status)
                 if status == 302:
@@ -94,7 +88,7 @@ def test_a_webhook_is_tried_again(receiver: Receiver, status: int) -> None:
     receiver.statuses = [status, status]
     sink = WebhookSink(receiver.url, "secret", first_delay_seconds=0.01)
     sink.emit("s-1", ALERT)
-    until(lambda: sink.workers.done)
+    wait_until(lambda: sink.workers.done)
     sink.close()
     assert len({headers[DELIVERY_HEADER] for headers, _ in receiver.got}) == 1
     assert len(receiver.got) == 3
@@ -107,7 +101,7 @@ def test_permanent_failures_are_not_retried(
     receiver.statuses = [status]
     sink = WebhookSink(receiver.url, "secret", first_delay_seconds=0.01)
     sink.emit("s-1", ALERT)
-    until(lambda: sink.workers.failed)
+    wait_until(lambda: sink.workers.failed)
     sink.close()
     assert len(receiver.got) == 1
     assert f"status {status}" in caplog.text
@@ -120,7 +114,7 @@ def test_an_unreachable_webhook_is_given_up(caplog: pytest.LogCaptureFixture) ->
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         sink = WebhookSink(url, "secret", attempts=3, first_delay_seconds=0.01)
         sink.emit("s-1", ALERT)
-        until(lambda: sink.workers.failed)
+        wait_until(lambda: sink.workers.failed)
         sink.close()
     assert "in 3 attempts" in caplog.text
 
@@ -139,7 +133,7 @@ def test_closing_does_not_wait_for_the_next_attempt(receiver: Receiver) -> None:
     receiver.statuses = [500] * 9
     sink = WebhookSink(receiver.url, "secret", first_delay_seconds=30.0)
     sink.emit("s-1", ALERT)
-    until(lambda: receiver.got)
+    wait_until(lambda: receiver.got)
     sink.close()
     assert sink.workers.failed == 1
 
@@ -191,7 +185,7 @@ def test_a_full_queue_drops_events_and_reports_it(caplog: pytest.LogCaptureFixtu
 
     workers = Workers("slow", wait, threads=1, backlog=1)
     assert workers.put("a")
-    until(lambda: workers._queue.empty())
+    wait_until(lambda: workers._queue.empty())
     assert workers.put("b")
     assert not workers.put("c")
     assert workers.dropped == 1
@@ -249,7 +243,7 @@ def test_a_webhook_on_loopback_bypasses_the_proxy(
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         sink = WebhookSink(receiver.url.replace("127.0.0.1", "localhost"), "s", timeout_seconds=3.0)
         sink.emit("s-1", ALERT)
-        until(lambda: receiver.got)
+        wait_until(lambda: receiver.got)
         sink.close()
         elsewhere = WebhookSink("http://dfd.example/", "s", attempts=1, timeout_seconds=3.0)
         elsewhere.emit("s-1", ALERT)

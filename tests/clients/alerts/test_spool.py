@@ -14,7 +14,8 @@ from dfd.clients.alerts.on_alert import on_alert
 from dfd.clients.alerts.spool import Spool
 from dfd.clients.alerts.webhook import DELIVERY_HEADER, WebhookSink
 from dfd.errors import UserError
-from tests.clients.alerts.test_on_alert import ALERT, Receiver, until
+from tests.clients.alerts.test_on_alert import ALERT, Receiver
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -35,13 +36,13 @@ def test_waiting_events_are_delivered_by_the_next_run(
     sink = WebhookSink(receiver.url, "secret", spool=Spool(tmp_path, receiver.url))
     sink.emit("s-1", ALERT)
     sink.emit("s-2", ALERT)
-    until(lambda: len(receiver.got) == 2)
+    wait_until(lambda: len(receiver.got) == 2)
     sink.close()
     assert "2 not delivered yet; they wait in" in caplog.text
     first = {headers[DELIVERY_HEADER] for headers, _ in receiver.got}
     receiver.got.clear()
     sink = WebhookSink(receiver.url, "secret", spool=Spool(tmp_path, receiver.url))
-    until(lambda: sink.workers.done == 2)
+    wait_until(lambda: sink.workers.done == 2)
     sink.close()
     assert sorted(streams(receiver)) == ["s-1", "s-2"]
     assert {headers[DELIVERY_HEADER] for headers, _ in receiver.got} == first
@@ -54,7 +55,7 @@ def test_delivery_is_retried_until_it_succeeds(receiver: Receiver, tmp_path: Pat
     receiver.statuses = [500, 429]
     sink = WebhookSink(receiver.url, "secret", spool=Spool(tmp_path, receiver.url))
     sink.emit("s-1", ALERT)
-    until(lambda: sink.workers.done)
+    wait_until(lambda: sink.workers.done)
     sink.close()
     assert len({headers[DELIVERY_HEADER] for headers, _ in receiver.got}) == 1
     assert len(receiver.got) == 3
@@ -66,7 +67,7 @@ def test_permanent_failures_are_given_up(
     receiver.statuses = [404]
     sink = WebhookSink(receiver.url, "secret", spool=Spool(tmp_path, receiver.url))
     sink.emit("s-1", ALERT)
-    until(lambda: sink.workers.failed)
+    wait_until(lambda: sink.workers.failed)
     sink.close()
     assert "status 404; an alert was not delivered" in caplog.text
     spool = Spool(tmp_path, receiver.url)
@@ -86,7 +87,7 @@ sink = WebhookSink(url, "secret", timeout_seconds=30, spool=Spool(Path(folder), 
 for number in range(50):
     sink.emit(f"s-{number}", ALERT)
 print("emitted", flush=True)
-time.sleep(60)
+time.sleep(60)  # until it is killed
 """
 
 
@@ -105,7 +106,7 @@ def test_a_kill_loses_nothing(receiver: Receiver, tmp_path: Path) -> None:
     try:
         spool = Spool(tmp_path, receiver.url)
         sink = WebhookSink(other.url, "secret", spool=spool)
-        until(lambda: sink.workers.done == 50)
+        wait_until(lambda: sink.workers.done == 50)
         sink.close()
         assert sorted(streams(other)) == sorted(f"s-{number}" for number in range(50))
     finally:
@@ -137,7 +138,7 @@ def test_a_command_is_run_by_the_next_run(tmp_path: Path) -> None:
     spool.add("{}")
     spool.close()
     sink = CommandSink(command, print, spool=Spool(tmp_path / "spool", command))
-    until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text() == "xx")
+    wait_until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text() == "xx")
     sink.close()
 
 
@@ -165,7 +166,7 @@ def test_an_unusable_spool_is_reported_and_replaced_by_memory(
     monkeypatch.setattr(spool, "add", full)
     sink = WebhookSink(receiver.url, "secret", spool=spool)
     sink.emit("s-1", ALERT)
-    until(lambda: sink.workers.done)
+    wait_until(lambda: sink.workers.done)
     sink.close()
     assert streams(receiver) == ["s-1"]
     assert ": database or disk is full" in caplog.text

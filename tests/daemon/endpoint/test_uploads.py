@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from dfd.daemon.endpoint.uploads import Uploads
+from tests.waiting import turns
 
 
 async def enter(uploads: Uploads, size: int, held: asyncio.Event, done: asyncio.Event) -> None:
@@ -22,7 +23,7 @@ async def test_uploads_are_admitted_in_order() -> None:
             order.append(name)
 
     waiting = [asyncio.create_task(later("large", 6)), asyncio.create_task(later("small", 1))]
-    await asyncio.sleep(0)
+    await turns()
     assert order == []  # the small one would fit, but waits for its turn
     done.set()
     await asyncio.gather(first, *waiting)
@@ -47,9 +48,9 @@ async def test_giving_up_waiting_lets_the_next_upload_pass() -> None:
     uploads = Uploads(10)
     async with uploads.room(5):
         large = asyncio.create_task(enter(uploads, 10, asyncio.Event(), asyncio.Event()))
-        await asyncio.sleep(0)
+        await turns()
         small = asyncio.create_task(enter(uploads, 5, held := asyncio.Event(), asyncio.Event()))
-        await asyncio.sleep(0)
+        await turns()
         assert not held.is_set()
         large.cancel()
         async with asyncio.timeout(5):

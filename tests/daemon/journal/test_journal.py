@@ -1,4 +1,3 @@
-import asyncio
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from dfd.daemon.journal.journal import Journal
 from dfd.daemon.journal.store import Query, Store
 from dfd.daemon.metrics import Metrics
 from tests.daemon.journal.test_store import call
+from tests.waiting import paced, until
 
 
 class FailingStore(Store):
@@ -63,6 +63,14 @@ async def test_waiting_records_share_a_commit(store: FailingStore, tmp_path: Pat
     assert len(keys(tmp_path / "journal.db")) == 100
 
 
+async def written(journal: Journal) -> None:
+    """Waits until the database takes records again."""
+    async for _ in paced(range(200), 0.05):
+        if await journal.kept(journal.put([])):
+            return
+    raise AssertionError("the database takes none")
+
+
 async def test_records_that_the_database_rejected_are_written_later(
     store: FailingStore, tmp_path: Path
 ) -> None:
@@ -75,9 +83,7 @@ async def test_records_that_the_database_rejected_are_written_later(
     # nothing waits for a failing journal
     assert journal.put([call("b")]).result() is False
     store.full = False
-    async with asyncio.timeout(10):
-        while not await journal.kept(journal.put([])):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await written(journal)
     await journal.close()
     assert keys(tmp_path / "journal.db") == {"a", "b"}
     assert metrics.value("dfd_journal_up") == 1
@@ -91,13 +97,9 @@ async def test_the_backlog_is_bounded(store: FailingStore, tmp_path: Path) -> No
     assert not await journal.kept(journal.put([call("first")]))
     for number in range(30):
         journal.put([call(str(number))])
-    async with asyncio.timeout(10):
-        while metrics.value("dfd_journal_entries_total", outcome="dropped") < 21:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(lambda: metrics.value("dfd_journal_entries_total", outcome="dropped") >= 21)
     store.full = False
-    async with asyncio.timeout(10):
-        while not await journal.kept(journal.put([])):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await written(journal)
     await journal.close()
     assert len(keys(tmp_path / "journal.db")) == 10
 

@@ -16,6 +16,7 @@ from dfd.daemon.scheduling.batching import Kind, Outcome, SchedulerOptions
 from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.streaming.types import Samples, WindowStatus
 from tests.daemon.harness import FakeDetector, make_spec
+from tests.waiting import until
 
 N = 64
 
@@ -96,9 +97,7 @@ class Pool:
         return self.remote.submit(self.lanes[lane], samples, due_at=at, kind=kind)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
+        await until(condition, every=0.002)
 
 
 MakePool = Callable[..., Pool]

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 from tests.daemon.harness import FakeDetector, make_spec
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 # while this file exists no window is scored
@@ -46,7 +47,7 @@ class _Watched(FakeDetector):
     def score(self, windows: NDArray[np.float32], lengths: NDArray[np.int64]) -> Any:
         gate = Path(os.environ[GATE])
         while gate.exists():
-            time.sleep(0.005)
+            time.sleep(0.005)  # until the test opens the gate
         if np.any(windows == FATAL):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().score(windows, lengths)
@@ -85,7 +86,7 @@ def load_named(options: ServeOptions) -> FakeDetector:
         if name == "odd":
             raise UserError("no memory is left for odd")
         while name == "slow" and Path(os.environ[GATE]).with_name(name).exists():
-            time.sleep(0.02)
+            time.sleep(0.02)  # until the test removes the file
         if name == "fatal":
             os.kill(os.getpid(), signal.SIGKILL)
     return _Named(name, scores[name], options.device, Path(os.environ[GATE]))
@@ -157,10 +158,7 @@ class SupervisorProcess:
 
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Waits for a condition, with a time limit."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "".join(self.log[-30:])
-            time.sleep(0.02)
+        wait_until(condition, seconds, lambda: "".join(self.log[-30:]), every=0.02)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ends it, and checks that no process is left; returns its exit status."""

@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 from dfd.daemon.multiprocess.records import RecordLink
+from tests.waiting import turns, until
 
 FORM = struct.Struct("<Id")
 
@@ -24,11 +25,9 @@ async def test_records_are_complete_however_they_are_split() -> None:
     loop = asyncio.get_running_loop()
     for at in range(0, len(content), 7):
         await loop.sock_sendall(theirs, content[at : at + 7])
-        await asyncio.sleep(0)
+        await turns()
     theirs.close()
-    async with asyncio.timeout(20):
-        while not lost:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await until(lambda: lost, every=0.001)
     assert records == [(number, number / 2) for number in range(5)]
     link.say(b"nobody hears this")
     link.close()

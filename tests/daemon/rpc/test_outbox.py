@@ -2,6 +2,7 @@ import asyncio
 
 from dfd.daemon.rpc.outbox import Outbox
 from dfd.v1 import detection_pb2 as pb
+from tests.waiting import turns, until
 
 
 def message(name: str) -> pb.StreamingDetectResponse:
@@ -27,8 +28,7 @@ async def test_urgent_messages_precede_all_but_the_first() -> None:
     box.put(message("a"))
     box.put_first(message("urgent"))
     writing = asyncio.create_task(box.write_all(wire.write))
-    while len(wire.names) < 3:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await until(lambda: len(wire.names) == 3, every=0.0)
     wire.open.clear()
     box.put(message("b"))
     box.put(message("c"))
@@ -49,8 +49,8 @@ async def test_it_knows_how_long_a_message_has_been_waiting() -> None:
     )  # a separate name, so that mypy does not narrow the attribute's type
     assert at_first is None
     box.put(message("a"))
-    while box.writing_since is None:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await until(lambda: box.writing_since is not None, every=0.0)
+    assert box.writing_since is not None
     assert before <= box.writing_since <= asyncio.get_running_loop().time()
     wire.open.set()
     box.close()
@@ -65,7 +65,7 @@ async def test_it_reports_when_it_is_full() -> None:
         assert box.full == (name == "c")
         box.put(message(name))
     waiting = asyncio.create_task(box.until_room())
-    await asyncio.sleep(0)
+    await turns()
     assert not waiting.done()
     wire.open.set()
     await waiting

@@ -18,6 +18,7 @@ from tests.daemon.harness import (
     noise,
     read_all,
 )
+from tests.waiting import paced
 
 SCORED = pb.WindowResult.STATUS_SCORED
 SHED = pb.WindowResult.STATUS_SHED
@@ -100,11 +101,10 @@ async def test_a_live_stream_is_shed_and_warned(serve: Serve) -> None:
     await call.write(config)
     requests = chunks(noise(3.0))
     h.detector.gate.clear()
-    for at, request in enumerate(requests):
+    async for at, request in paced(enumerate(requests), 0.1):
         if at == len(requests) - 5:
             h.detector.gate.set()
         await call.write(request)
-        await asyncio.sleep(0.1)  # in real time
     await call.done_writing()
     got = await read_all(call)
     assert got.failure is None

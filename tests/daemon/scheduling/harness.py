@@ -10,6 +10,7 @@ from dfd.daemon.scheduling.batching import Kind, Lane, Outcome, SchedulerOptions
 from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.streaming.types import Samples
 from tests.daemon.harness import FakeDetector, make_spec
+from tests.waiting import until
 
 N = 64
 
@@ -49,6 +50,5 @@ class SchedulerHarness:
         self.detector.gate.clear()
         first = self.submit(1, lane=7)
         self.scheduler.close_lane(Lane())  # wakes the worker
-        while self.metrics.value("dfd_queue_length"):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await until(lambda: not self.metrics.value("dfd_queue_length"))
         return first

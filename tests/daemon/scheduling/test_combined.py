@@ -17,6 +17,7 @@ from dfd.detector.fusion import Cascade, Fusion
 from dfd.detector.spec import FusionSpec, MemberSpec
 from dfd.streaming.types import Samples, WindowStatus
 from tests.daemon.harness import make_spec
+from tests.waiting import turns
 
 SCORED, FAILED, SHED = WindowStatus.SCORED, WindowStatus.FAILED, WindowStatus.SHED
 WINDOW = np.zeros(8, np.float32)
@@ -92,12 +93,6 @@ class Two:
         return future
 
 
-async def settle() -> None:
-    """Lets the loop call whatever is due."""
-    for _ in range(3):
-        await asyncio.sleep(0)
-
-
 def told(outcome: Outcome) -> list[tuple[str, WindowStatus, float | None]]:
     return [(one.model, one.status, one.spoof_llr) for one in outcome.members]
 
@@ -108,7 +103,7 @@ async def test_every_member_scores_and_their_llrs_are_added() -> None:
     assert [hand.asked[0][1:] for hand in (two.a, two.b)] == [two.a.asked[0][1:]] * 2
     assert two.a.asked[0][3] == 1
     two.b.say(scored(1.0, queue=0.5))
-    await settle()
+    await turns(3)
     assert not future.done()
     two.a.say(scored(-2.0))
     outcome = await future
@@ -126,16 +121,16 @@ async def test_a_late_member_delays_nothing_past_the_deadline() -> None:
     assert (outcome.status, outcome.spoof_llr) == (SCORED, -8.0)
     assert told(outcome) == [("a", SCORED, -2.0), ("b", SHED, None)]
     two.b.say(scored(5.0))  # its result is no longer awaited
-    await settle()
+    await turns(3)
 
 
 async def test_past_the_deadline_the_first_result_decides() -> None:
     two = Two("fusion")
     future = two.submit(due_in=0.0)
-    await settle()
+    await turns(3)
     assert not future.done()
     two.a.say(Outcome(FAILED))
-    await settle()
+    await turns(3)
     assert not future.done()
     two.b.say(scored(1.0))
     assert told(await future) == [("a", FAILED, None), ("b", SCORED, 1.0)]
@@ -145,7 +140,7 @@ async def test_a_patient_window_waits_for_all() -> None:
     two = Two("fusion")
     future = two.submit(Kind.PATIENT, due_in=0.0)
     two.a.say(scored(-2.0))
-    await settle()
+    await turns(3)
     assert not future.done()
     two.b.say(scored(1.0))
     assert (await future).spoof_llr == 1.0
@@ -202,7 +197,7 @@ async def test_other_windows_are_escalated_and_the_expensive_model_decides(first
     future = two.submit(channel=1)
     assert two.b.asked == []
     two.a.say(first)
-    await settle()
+    await turns(3)
     assert two.b.asked[0][1:] == two.a.asked[0][1:]
     two.b.say(scored(-3.0))
     outcome = await future
@@ -217,11 +212,11 @@ async def test_near_an_alert_all_windows_of_the_channel_are_escalated() -> None:
     two.lane.near_alert.add(1)
     two.submit(channel=0)
     two.a.say(scored(-9.0))
-    await settle()
+    await turns(3)
     assert two.b.asked == []
     two.submit(channel=1)
     two.a.say(scored(-9.0))
-    await settle()
+    await turns(3)
     assert len(two.b.asked) == 1
 
 
@@ -230,7 +225,7 @@ async def test_without_an_expensive_score_the_cheap_one_counts(late: Outcome | N
     two = Two("cascade")
     future = two.submit(due_in=0.05)
     two.a.say(scored(2.0))
-    await settle()
+    await turns(3)
     if late is not None:
         two.b.say(late)
     outcome = await asyncio.wait_for(future, 10.0)

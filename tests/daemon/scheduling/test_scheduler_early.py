@@ -3,6 +3,7 @@ from typing import Any
 
 from dfd.daemon.scheduling.batching import Kind, Lane
 from dfd.streaming.types import WindowStatus
+from tests.waiting import until
 
 
 async def test_early_windows_go_after_all_others(make_harness: Any) -> None:
@@ -41,8 +42,7 @@ async def test_an_early_window_in_a_pass_is_not_dropped(make_harness: Any) -> No
     harness.detector.gate.clear()
     early = harness.submit(10, kind=Kind.EARLY)
     harness.scheduler.close_lane(Lane())  # wakes the worker
-    while harness.metrics.value("dfd_queue_length"):  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
+    await until(lambda: not harness.metrics.value("dfd_queue_length"))
     whole = harness.submit(11)
     harness.detector.gate.set()
     assert [o.status for o in await asyncio.gather(early, whole)] == [WindowStatus.SCORED] * 2

@@ -7,6 +7,7 @@ from dfd.daemon.scheduling.batching import Kind, Lane, Outcome
 from dfd.daemon.vitals.observed import ObservedScheduler
 from dfd.daemon.vitals.pulse import Pulse
 from dfd.streaming.types import Samples, WindowStatus
+from tests.waiting import turns
 
 SCORED, FAILED = Outcome(WindowStatus.SCORED, 0.0), Outcome(WindowStatus.FAILED)
 
@@ -56,7 +57,7 @@ class Patient:
 
     async def after(self, seconds: float) -> None:
         self.hand.now += seconds
-        await asyncio.sleep(0)  # those who wait for a window learn of it
+        await turns()  # those who wait for a window learn of it
         self.pulse.look()
 
 
