@@ -17,12 +17,14 @@ from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.sharing import SharedFrames, SharedHops, shared_frames
 from dfd.detector.networks.whisper_stem import StemScoringNetwork
 from dfd.detector.networks.whisper_stem_int8 import quantize_stem
+from dfd.detector.networks.windows import put_channels_last
 from dfd.detector.precision import DTYPES
 
 
 def compile_network(network: Network, target: Target) -> Compiled:
     """Changes a network's layout, converts it to the precision and freezes it."""
     frames, stride = 0, 1
+    on_cpu = target.device.type == "cpu"
     if isinstance(network, ScoringNetwork):
         lay_out(network)
         if target.precision == INT8:
@@ -37,7 +39,8 @@ def compile_network(network: Network, target: Target) -> Compiled:
         stride = network.feature_extractor.stride
     else:
         network.to(target.device)
-    on_cpu = target.device.type == "cpu"
+        if on_cpu:
+            put_channels_last(network)
     shares = frames > 0 and on_cpu
     by_hops = network.hop_samples if isinstance(network, HopScoringNetwork) else 0
     with warnings.catch_warnings():
