@@ -36,4 +36,5 @@ def put_channels_last(network: WindowNetwork) -> None:
     """
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
-            part.to(memory_format=torch.channels_last)
+            weight = part.weight.detach().contiguous(memory_format=torch.channels_last)
+            part.weight = nn.Parameter(weight, requires_grad=False)

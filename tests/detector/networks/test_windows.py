@@ -14,8 +14,8 @@ def test_maps_with_channels_last_stay_so_and_score_the_same() -> None:
     plain = WindowNetwork(classifier, spoof_column=0)
     network = copy.deepcopy(plain)
     put_channels_last(network)
-    maps = []
-    encoder = network.classifier.encoder
+    maps: list[torch.Tensor] = []
+    encoder = network.classifier.get_submodule("encoder")
     encoder.register_forward_hook(lambda module, inputs, output: maps.append(output))
     samples = 0.1 * torch.randn(2, 8_000, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(network(samples, None), plain(samples, None), atol=1e-5, rtol=1e-5)
