@@ -30,17 +30,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("by_hand")]
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Uses an empty cache, not that of the user or of other tests."""
-    monkeypatch.setenv("DFD_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
-
-
-@pytest.fixture(autouse=True)
-def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets daemons of tests start without measuring which engine is the fastest."""
-    monkeypatch.setenv("DFD_SERVE_ENGINE", "torchscript")
+@pytest.fixture(scope="session", autouse=True)
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps away from the user's caches, and from measuring which engine is the fastest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DFD_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+        patch.setenv("DFD_SERVE_ENGINE", "torchscript")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -36,21 +36,27 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture
-def repository(exported: Path, tmp_path: Path) -> Path:
-    """A copy of it that may be changed."""
-    return Path(shutil.copytree(exported, tmp_path / "repository"))
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    path = tmp_path_factory.mktemp("recording") / "call.wav"
+    soundfile.write(path, speech(11.0), 16_000)
+    return open_recording(path)
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Recording:
-    soundfile.write(tmp_path / "call.wav", speech(11.0), 16_000)
-    return open_recording(tmp_path / "call.wav")
+@pytest.fixture(scope="module")
+def wanted(recording: Recording) -> list[events.Event]:
+    """What a daemon says that scores by itself."""
+    with Daemon(model="bundled") as local:
+        return asyncio.run(streamed(local.address, recording, pace=10.0))
 
 
-@pytest.fixture(params=SERVERS, ids=lambda kind: kind.__name__.lower())
-def server(request: pytest.FixtureRequest, repository: Path) -> Iterator[ModelServer]:
+@pytest.fixture(scope="module", params=SERVERS, ids=lambda kind: kind.__name__.lower())
+def server(
+    request: pytest.FixtureRequest, exported: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelServer]:
+    """A server of each kind, for all tests."""
     make: Callable[[Path, int], ModelServer] = request.param
+    repository = Path(shutil.copytree(exported, tmp_path_factory.mktemp("served") / "repository"))
     with make(repository, free_port()) as made:
         yield made
 
@@ -68,10 +74,8 @@ def llr(window: events.WindowResult) -> float | None:
 
 
 async def test_scores_are_those_of_the_local_engine(
-    server: ModelServer, recording: Recording
+    server: ModelServer, recording: Recording, wanted: list[events.Event]
 ) -> None:
-    with Daemon(model="bundled") as local:
-        wanted = await streamed(local.address, recording, pace=10.0)
     with daemon_on(server.place) as remote:
         found = await asyncio.gather(
             *(streamed(remote.address, recording, pace=10.0) for _ in range(3))
@@ -159,20 +163,31 @@ def test_a_model_of_ones_own_is_not_served_there(exported: Path) -> None:
     assert "leave out --model" in refusal("127.0.0.1:1", "--model", "noop")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("dims: [ 64000 ]", "dims: [ 32000 ]", r"windows__0 FP32 \(B, 32000\), and its facts want"),
-        ('key: "dfd"', 'key: "other"', "was not written by dfd"),
-        (r"\"window_samples\": 64000", r"\"window_samples\": \"x\"", "export it again"),
-    ],
-    ids=["shape", "facts", "broken"],
-)
-def test_a_model_that_does_not_fit_is_reported(
-    old: str, new: str, said: str, repository: Path
-) -> None:
-    config = repository / "bundled" / "config.pbtxt"
-    assert old in config.read_text()
-    config.write_text(config.read_text().replace(old, new))
+# by name: what is changed in the configuration, and what the daemon says of it
+MISFITS = {
+    "shape": (
+        "dims: [ 64000 ]",
+        "dims: [ 32000 ]",
+        r"windows__0 FP32 \(B, 32000\), and its facts want",
+    ),
+    "facts": ('key: "dfd"', 'key: "other"', "was not written by dfd"),
+    "broken": (r"\"window_samples\": 64000", r"\"window_samples\": \"x\"", "export it again"),
+}
+
+
+@pytest.fixture(scope="module")
+def misfits(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """A server of models that do not fit."""
+    repository = tmp_path_factory.mktemp("misfits")
+    for name, (old, new, _) in MISFITS.items():
+        config = Path(shutil.copytree(exported / "bundled", repository / name)) / "config.pbtxt"
+        text = config.read_text()
+        assert old in text
+        config.write_text(text.replace('name: "bundled"', f'name: "{name}"').replace(old, new))
     with Kserve(repository, free_port()) as served:
-        assert re.search(said, refusal(served.place))
+        yield served
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_a_model_that_does_not_fit_is_reported(name: str, misfits: ModelServer) -> None:
+    assert re.search(MISFITS[name][2], refusal(misfits.place, name=name))

@@ -6,6 +6,7 @@ batches. `Real` is NVIDIA's own server, from the wheel nvidia-pytriton (version 
 0.7.0), which brings Triton's Python backend alone: some lines of it run the same file.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -76,16 +77,14 @@ class ModelServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        (model,) = os.listdir(self._repository)
         client = triton.InferenceServerClient(self.place)
         end = time.monotonic() + 60.0
         while True:
             assert self.process.poll() is None, "the model server has ended"
-            try:
-                if client.is_model_ready(model, client_timeout=5.0):
+            with contextlib.suppress(triton.InferenceServerException):
+                models = os.listdir(self._repository)
+                if all(client.is_model_ready(one, client_timeout=5.0) for one in models):
                     break
-            except triton.InferenceServerException:
-                pass
             assert time.monotonic() < end, "the model server is not ready"
             time.sleep(0.05)  # before the next question
         client.close()
