@@ -1,6 +1,7 @@
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,8 +21,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(UPDATE, action="store_true", help="write the screens of tests anew")
 
 
+# Modules that take more than 20 s of a run of all tests. Started first, they end before the others.
+LONGEST = (
+    "cli/test_examples.py",
+    "detector/test_true_sizes.py",
+    "detector/files/layouts/test_compiled.py",
+    "e2e/test_reference_systems.py",
+    "bridges/test_real_scores.py",
+    "cli/test_bench.py",
+    "chaos/test_overload.py",
+    "deploy/test_cluster.py",
+    "chaos/test_triton.py",
+    "daemon/multiprocess/test_changes.py",
+    "bridges/test_real_rtp.py",
+    "chaos/test_truth.py",
+    "clients/test_real_daemon.py",
+    "cli/test_evaluate.py",
+    "console/test_pages.py",
+    "e2e/test_main_job.py",
+    "detector/export/test_networks.py",
+    "daemon/multiprocess/test_deaths.py",
+    "cli/test_listen.py",
+    "chaos/test_journal.py",
+    "deploy/test_proxies.py",
+    "e2e/test_examples.py",
+    "daemon/multiprocess/test_supervisor.py",
+    "daemon/journal/test_store.py",
+    "cli/test_serve_models.py",
+)
+
+
+def longest_first(item: pytest.Item) -> int:
+    """Sorts the longest modules before all others."""
+    name = item.path.relative_to(Path(__file__).parent).as_posix()
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the tests marked `by_hand`, unless `-m` names the mark."""
+    """Leaves out the tests marked `by_hand`, unless `-m` names the mark; orders parallel runs."""
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items.sort(key=longest_first)
     if "by_hand" in config.getoption("markexpr"):
         return
     left_out = [item for item in items if item.get_closest_marker("by_hand")]

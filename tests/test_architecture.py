@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 STEPS = sorted(set(re.findall(r"`([\w/]+\.py)`\s+`([\w.]+)`", PAGE)))
@@ -73,3 +75,8 @@ def test_no_module_has_more_than_300_lines() -> None:
     lines = {str(path.relative_to(ROOT)): len(path.read_bytes().splitlines()) for path in modules()}
     assert len(lines) > 900
     assert {name: count for name, count in lines.items() if count > 300} == {}
+
+
+def test_the_longest_tests_exist() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(LONGEST)) == len(LONGEST)
