@@ -57,6 +57,16 @@ class StatusError(Exception):
         return status_pb2.Status(code=number, message=self.message, details=details)
 
 
+def alone(error: StatusError) -> StatusError:
+    """Returns the error without traceback and causes.
+
+    Their frames refer to what was being judged, and grpc keeps the error of an aborted RPC in a
+    cycle: a recording that was refused would stay in memory until the next full collection.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def invalid(reason: str, message: str) -> StatusError:
     """Makes the error for a caller who broke the contract."""
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, reason, message)

@@ -17,7 +17,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from dfd.daemon.endpoint.auth import Right, Token
-from dfd.daemon.errors import StatusError, abort, internal
+from dfd.daemon.errors import StatusError, abort, alone, internal
 from dfd.daemon.lograte import BoundedLog
 from dfd.daemon.logs import log
 from dfd.daemon.rpc.audio import AudioRpc
@@ -198,7 +198,7 @@ class DetectionService:
             token = self._runtime.auth.check(context.invocation_metadata(), right)
             return await serve(token)
         except StatusError as error:
-            failure = error.with_traceback(None)  # no cycle with this frame
+            failure = alone(error)
         except ClientGoneError:
             return None
         except asyncio.CancelledError:

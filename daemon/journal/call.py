@@ -31,6 +31,10 @@ _TIMES_AND_COUNTS = [
 Ready = Callable[[], Awaitable[None]]
 
 
+def _nobody(_: str, __: str) -> None:
+    """Discards a warning after the end."""
+
+
 class JournalDownError(StatusError):
     """The journal is down, and nothing may be sent that it has not recorded."""
 
@@ -144,6 +148,8 @@ class CallJournal:
         channels: list[core.ChannelSummary],
     ) -> None:
         """Records the end, and the summary of a call whose client has left."""
+        # it refers to the call, whose audio is to be freed at once
+        self._warn = _nobody
         if not self._begun:
             return
         if not self._summed_up and channels:

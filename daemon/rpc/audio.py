@@ -51,6 +51,7 @@ class AudioRpc(ABC):
         self._token = token
         self._began_at = time.monotonic()
         self._pipeline: Pipeline | None = None
+        self._heard_seconds = 0.0
         self._journal: CallJournal | None = None
         self._trace: StreamTrace | None = None
         self._clips = None if runtime.clips is None else runtime.clips.call()
@@ -58,7 +59,9 @@ class AudioRpc(ABC):
     @property
     def audio_seconds(self) -> float:
         """Audio received so far, per channel."""
-        return 0.0 if self._pipeline is None else self._pipeline.session.audio_seconds
+        if self._pipeline is None:
+            return self._heard_seconds
+        return self._pipeline.session.audio_seconds
 
     @abstractmethod
     def warn(self, reason: str, message: str) -> None:
@@ -152,6 +155,8 @@ class AudioRpc(ABC):
             self._clips.close()
         if self._trace is not None:
             self._trace.end(name, reason, self.audio_seconds)
+        # whatever still refers to this RPC, its audio is freed now
+        self._heard_seconds, self._pipeline = self.audio_seconds, None
 
     @property
     def _token_name(self) -> str | None:

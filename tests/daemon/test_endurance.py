@@ -9,7 +9,6 @@ import signal
 import struct
 import subprocess
 import sys
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from google.protobuf.duration_pb2 import Duration
 
 from dfd.daemon.scheduling.scheduler import Scheduler
 from dfd.daemon.vitals.observed import ObservedScheduler
-from dfd.streaming.session import StreamSession
 from dfd.v1 import detection_pb2 as pb
 from tests.daemon.harness import (
     Harness,
@@ -95,31 +93,6 @@ async def test_a_hundred_clients_that_leave_during_a_stream(serve: Serve) -> Non
     assert h.figure("dfd_streams_active") == 0
     assert h.figure("dfd_queue_length") == 0
     assert (await h.converse([config_request(), *chunks(noise(3.0))])).failure is None
-
-
-async def test_the_audio_of_a_stream_is_freed_with_it(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is freed at once, without waiting for the garbage collector."""
-    sessions: list[weakref.ref[StreamSession]] = []
-    init = StreamSession.__init__
-
-    def note(self: StreamSession, *args: Any, **more: Any) -> None:
-        sessions.append(weakref.ref(self))
-        init(self, *args, **more)
-
-    h = await serve()
-    monkeypatch.setattr(StreamSession, "__init__", note)
-    gc.collect()
-    gc.disable()
-    try:
-        await h.converse([config_request(), *chunks(noise(3.0))])
-        await h.converse([config_request(), *chunks(noise(3.0)), config_request()])
-        await cancelled_clients(h, 3)
-        await h.until(lambda: not any(session() for session in sessions))
-    finally:
-        gc.enable()
-    assert len(sessions) == 5
 
 
 async def test_clients_that_are_killed(serve: Serve) -> None:
