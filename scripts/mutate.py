@@ -3,10 +3,10 @@
     python scripts/mutate.py                            all of streaming/
     python scripts/mutate.py streaming/judgement        a part of it
 
-A threshold is a number in a module's constant or in the default of a class's attribute. Each is
-made larger and smaller by a third or more, in a copy of the room. The module's own test runs first
-and, if it passes, all tests of the room. Changes that no test notices are listed, and the exit
-status is then 1.
+A threshold is a number in a module's constant, in the default of a class's attribute, or in the
+body of a function unless it is 0, 1 or -1. Each is made larger and smaller by a third or more, in a
+copy of the room. The module's own test runs first and, if it passes, all tests of the room. Changes
+that no test notices are listed, and the exit status is then 1.
 """
 
 import argparse
@@ -62,30 +62,36 @@ class Mutant:
 def mutants(path: Path) -> Iterator[Mutant]:
     """Yields the mutants of a module."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    for name, node in thresholds(tree):
+        assert isinstance(node.value, int | float)
+        assert node.end_col_offset is not None
+        columns = node.col_offset, node.end_col_offset
+        for other in changed(node.value):
+            if not EQUIVALENT.keys() & {name, f"{name} -> {other}"}:
+                yield Mutant(path, name, node.lineno, columns, repr(node.value), repr(other))
+
+
+def thresholds(tree: ast.Module) -> Iterator[tuple[str, ast.Constant]]:
+    """Yields each number that is a threshold, with the name of its constant or function."""
     for scope in ast.walk(tree):
-        if not isinstance(scope, ast.Module | ast.ClassDef):
-            continue
-        for statement in scope.body:
-            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
-                continue
-            target = (
-                statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
-            )
-            name = ast.unparse(target)
-            if name in EQUIVALENT:
-                continue
-            for node in ast.walk(statement.value):
-                if not isinstance(node, ast.Constant):
-                    continue
-                value = node.value
-                if not isinstance(value, int | float) or isinstance(value, bool):
-                    continue
-                assert node.end_col_offset is not None
-                columns = node.col_offset, node.end_col_offset
-                for other in changed(value):
-                    if f"{name} -> {other}" in EQUIVALENT:
-                        continue
-                    yield Mutant(path, name, node.lineno, columns, repr(value), repr(other))
+        if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in numbers(scope):
+                if node.value not in (0, 1, -1):
+                    yield scope.name, node
+        elif isinstance(scope, ast.Module | ast.ClassDef):
+            for statement in scope.body:
+                if isinstance(statement, ast.AnnAssign):
+                    yield from ((ast.unparse(statement.target), one) for one in numbers(statement))
+                elif isinstance(statement, ast.Assign):
+                    name = ast.unparse(statement.targets[0])
+                    yield from ((name, one) for one in numbers(statement.value))
+
+
+def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Yields the numbers in an expression or a statement."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            yield node
 
 
 def changed(value: float) -> list[float]:

@@ -41,3 +41,24 @@ def test_no_page_names_a_private_folder() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *Path(ROOT).glob("*/README.md")]
     for page in pages:
         assert not re.search(r"(?<!\w)/(home|root|Users)/", page.read_text()), page.name
+
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def test_files_named_exist() -> None:
+    rooms = "|".join(one.name for one in ROOT.iterdir() if one.is_dir() and one.name.isalpha())
+    for page in PAGES:
+        for name in re.findall(rf"`((?:{rooms})/[\w/.-]+\.\w+)[`:]", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_selections_of_tests_select_some() -> None:
+    """A renamed test leaves `pytest FILE -k WORD` in a page without a meaning."""
+    selections = []
+    for page in PAGES:
+        for name, word in re.findall(r"(tests/[\w/]+\.py)`? -k (\w+)", page.read_text()):
+            selections.append(word)
+            found = re.findall(r"^(?:async )?def (test_\w+)", (ROOT / name).read_text(), re.M)
+            assert [one for one in found if word in one], f"{page.name}: {name} -k {word}"
+    assert selections
