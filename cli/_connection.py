@@ -62,7 +62,7 @@ def servers_options(command: _F) -> _F:
         envvar="DFD_SERVER",
         default=(DEFAULT_SERVER,),
         multiple=True,
-        show_default=DEFAULT_SERVER,
+        show_default=True,
         show_envvar=True,
         help="Address of the daemon; repeat it for several.",
     )

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dfd.detector.overrides import PADDINGS, POOLINGS, UTTERANCE_SCORES, ModelOverrides
+from dfd.detector.overrides import (
+    PADDINGS,
+    POOLINGS,
+    PRECISIONS,
+    UTTERANCE_SCORES,
+    ModelOverrides,
+)
 
 if TYPE_CHECKING:
     from dfd.detector.spec import LoadedModel
@@ -108,6 +114,17 @@ def model_options(command: _F) -> _F:
     """Adds `--model` and the options that override its properties."""
     option = click.option("--model", default="bundled", show_default=True, help=MODEL_HELP)
     return option(override_options(command))
+
+
+def precision_option(default: str) -> Callable[[_F], _F]:
+    """Adds `--precision`."""
+    return click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=default,
+        show_default=True,
+        help="Number format of the model's arithmetic.",
+    )
 
 
 def fuse_option(command: _F) -> _F:

@@ -7,7 +7,7 @@ import click
 
 from dfd.cli._model import MODEL_HELP, OVERRIDES, WATERMARKS_HELP
 from dfd.daemon.engine_address import is_remote
-from dfd.daemon.model_choice import ENGINES, PRECISIONS
+from dfd.daemon.model_choice import ENGINES
 from dfd.daemon.options import (
     ADMISSIONS,
     JOURNAL_FAILURES,
@@ -15,6 +15,7 @@ from dfd.daemon.options import (
     LOG_LEVELS,
     ServeOptions,
 )
+from dfd.detector.overrides import PRECISIONS
 
 _DEFAULT = ServeOptions()
 _FILE = click.Path(path_type=Path)

@@ -82,7 +82,7 @@ _BATCH_SIZES = tuple(range(1, 17))
     " is a file or folder]",
 )
 @click.option("--dry-run", is_flag=True, help="Write no card.")
-@json_option("what was fitted")
+@json_option("the fitted values as JSON")
 def command(
     people: tuple[Path, ...],
     machines: tuple[Path, ...],

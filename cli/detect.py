@@ -16,6 +16,7 @@ from dfd.cli._model import (
     load_judge,
     model_options,
     model_overrides,
+    precision_option,
 )
 from dfd.cli._outputs import json_option
 from dfd.cli._waiting import Waits
@@ -50,7 +51,7 @@ def _complain(message: object) -> None:
 @model_options
 @fuse_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@precision_option("auto")
 @click.option(
     "--threshold",
     type=click.FloatRange(0.0, 1.0),

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfd.cli._errors import PlainVerb
-from dfd.cli._model import fuse_option, load_judge, model_options, model_overrides
+from dfd.cli._model import (
+    fuse_option,
+    load_judge,
+    model_options,
+    model_overrides,
+    precision_option,
+)
 from dfd.cli._outputs import OutputFile, json_option, report_option, write_text
 from dfd.cli._trials import PROTOCOLS, refuse_contradictions, trials_of
 from dfd.cli._waiting import Waits
@@ -64,7 +70,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @model_options
 @fuse_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--precision", default="fp32", show_default=True, help="auto, fp32, bf16 or fp16.")
+@precision_option("fp32")
 @click.option(
     "--seconds",
     type=click.FloatRange(0.5),

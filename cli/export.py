@@ -68,7 +68,7 @@ _NEEDED_BYTES = 64 << 20
     help="How long Triton lets a batch wait for those of other daemons.",
 )
 @override_options
-@json_option("what was written")
+@json_option("the model's name and file as JSON")
 def command(
     model: str,
     form: str,

@@ -119,7 +119,7 @@ def _running(action: str, *examples: str) -> Callable[[Callable[..., None]], cli
 
     def decorate(function: Callable[..., None]) -> click.Command:
         for option in (
-            json_option("the state of the model"),
+            json_option("the state of the model as JSON"),
             server_options,
             click.option(
                 "--replace",

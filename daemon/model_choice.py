@@ -7,11 +7,10 @@ from typing import Self
 from dfd.daemon.engine_address import RAY, EngineAddress, is_remote
 from dfd.daemon.validation import require, require_choice, require_counts
 from dfd.detector.fusion import terms
-from dfd.detector.overrides import ModelOverrides
+from dfd.detector.overrides import PRECISIONS, ModelOverrides
 
 # as `detector/files/bundled` has it, which would import torch
 _BUNDLED = "bundled"
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 ENGINES = ("auto", "torchscript", "openvino", "onnx")
 # "auto" without measuring, which would disturb running streams
 KNOWN = "known"

@@ -9,6 +9,8 @@ MASK, ZERO, REPEAT = "mask", "zero", "repeat"
 PADDINGS = (MASK, ZERO, REPEAT)
 POOLINGS = ("mean", "max")
 UTTERANCE_SCORES = ("evidence", "mean", "first")
+# what may be asked for; which of them a device has is decided by `detector.precision`
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 MIN_WINDOW_SECONDS = 0.25
 MAX_WINDOW_SECONDS = 60.0
 

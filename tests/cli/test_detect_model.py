@@ -21,7 +21,7 @@ from tests.cli.detecting import objects, run, speech, write
         (["--model", "/no/such/folder"], "there is no model folder or file /no/such/folder"),
         (["--device", "gpu"], '"gpu" is not a device'),
         (["--device", "cuda:99"], "cuda:99 was requested"),
-        (["--precision", "int4"], '"int4" is not a precision'),
+        (["--precision", "int4"], "Invalid value for '--precision': 'int4' is not one of"),
     ],
 )
 def test_a_bad_model_is_one_line(options: list[str], message: str, tmp_path: Path) -> None:
