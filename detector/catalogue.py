@@ -43,6 +43,11 @@ class PublicDetector:
     sha256: str | None = None
     hub_id: str | None = None
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether only a person can download it."""
+        return self.url is None and self.hub_id is None
+
 
 def _antideepfake(
     name: str, hub_id: str, parameters: int, in_the_wild: float, deepfake_eval: float

@@ -152,9 +152,9 @@ class _Repo:
             )
         if self.cached_only and isinstance(error, errors.LocalEntryNotFoundError):
             return UserError(
-                f"there is no folder {model}, the hub cannot be reached and its cache lacks "
-                f"{name} of a model of this name: on a machine with a network run `hf download "
-                f"{self.name} --local-dir FOLDER`, bring FOLDER here and name it as --model"
+                f"{model}: there is no such folder here, the hub's cache lacks {name}, and the hub "
+                f"cannot be reached: on a machine with a network run `hf download {self.name} "
+                "--local-dir FOLDER`, copy FOLDER here and name it as --model"
             )
         said = " ".join(str(error).split())
         return UserError(f"{model}: {name} cannot be fetched from the hub ({said})")

@@ -6,6 +6,7 @@ Namespace); these are read as empty stand-ins, since only the tensors are needed
 """
 
 import contextlib
+import logging
 import pickle
 import re
 import zipfile
@@ -57,6 +58,8 @@ _HARMLESS = (
 _CODE = re.compile(r"Unsupported global|Trying to |not an allowed")
 _STATE_KEYS = ("model_state_dict", "state_dict", "model", "model_state", "net", "network")
 
+_LOGGER = logging.getLogger("dfd.detector")
+
 
 class _StandIn:
     """Takes the place of a harmless object and discards its contents."""
@@ -103,6 +106,8 @@ def read_pickled(path: Path) -> Any:
 def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
     """Returns the tensors of a checkpoint by name, and whether a training checkpoint held them.
 
+    What else a training checkpoint holds (the optimiser, averaged copies) is ignored and logged.
+
     Raises:
         UserError: if it has no state dict, or one that contains anything but tensors.
     """
@@ -110,6 +115,9 @@ def state_of(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
     if isinstance(content, Mapping):
         for key in _STATE_KEYS:
             if isinstance(content.get(key), Mapping):
+                others = [str(name) for name in content if name != key]
+                if others:
+                    _LOGGER.info("%s: %s next to %s ignored", path, listed(others), key)
                 content, wrapped = content[key], True
                 break
     if not isinstance(content, Mapping) or not content:

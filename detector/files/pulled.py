@@ -60,18 +60,23 @@ def pull(
             return hub.fetch(name)
         known = ", ".join(one.name for one in DETECTORS)
         raise UserError(f"there is no public detector {name}: name a hub id or one of {known}")
+    if detector.by_hand:
+        raise by_hand(detector)
     if detector.hub_id is not None:
         return hub.fetch(detector.hub_id)
-    if detector.url is None:
-        raise UserError(
-            f"{name} can only be downloaded by hand: get it from {detector.page} and name the file "
-            "as --model"
-        )
     target = folder() / name / _file_name(detector)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         _download(detector, target, on_progress)
     return target
+
+
+def by_hand(detector: PublicDetector) -> UserError:
+    """Returns the sentence about a detector that only a person can download."""
+    return UserError(
+        f"{detector.name} has to be downloaded by hand: get it from {detector.page} and name the "
+        "file as --model"
+    )
 
 
 def _file_name(detector: PublicDetector) -> str:

@@ -85,7 +85,10 @@ def find_model(model: str) -> Path:
     fetched = pulled.find(model)
     if fetched is not None:
         return fetched
-    if named(model) is not None:
+    known = named(model)
+    if known is not None and known.by_hand:
+        raise pulled.by_hand(known)
+    if known is not None:
         raise UserError(f"{model} is not on this machine yet: run dfd models pull {model}")
     raise UserError(
         f"there is no model folder or file {model}: name an existing one, a hub id as "

@@ -211,4 +211,4 @@ def test_a_checkpoint_that_cannot_be_used_is_one_line(
         if line.startswith(f"dfd {verb}: ") and not line.endswith(" s so far")
     ]
     assert len(complaints) == 1
-    assert "best.pt has no Wav2Vec2" in complaints[0]
+    assert "best.pt has no layout that can be read" in complaints[0]

@@ -53,6 +53,8 @@ def without_leftovers(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Te
         path: path of the file, for the log.
     """
     plain = {_uncompiled(name): value for name, value in tensors.items()}
+    if plain.keys() != tensors.keys():
+        _LOGGER.info("%s: %s. of torch.compile left out of the names", path, _COMPILED)
     dropped = [name for name in plain if _is_leftover(name)]
     if not dropped or len(dropped) == len(plain):
         return plain

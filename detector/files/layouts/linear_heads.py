@@ -149,8 +149,9 @@ def backbone_prefix(names: Mapping[str, object], path: Path) -> str:
             f"{path} has {len(found)} backbones, under {listed(found)}: save only the classifier"
         )
     raise UserError(
-        f"{path} has no Wav2Vec2: no tensor's name ends in {_FIRST} "
-        f"(it has {listed(list(names))}); see dfd models for the layouts that can be read"
+        f"{path} has no layout that can be read: its tensors are {listed(list(names))}, and a "
+        f"classifier on a Wav2Vec2 would have one whose name ends in {_FIRST}; "
+        "docs/which-detector.md lists the layouts"
     )
 
 

@@ -103,7 +103,7 @@ def read_classifier(
         UserError: if tensors are missing or left over, or the card asks for something that the
             network cannot do.
     """
-    log_recognised(state, words)
+    log_recognised(state, f'{words}; under the prefix "{prefix}"' if prefix else words)
     matched = state.matched(
         classifier.state_dict(), prefix, unused=unused, source=words, published_name=published_name
     )

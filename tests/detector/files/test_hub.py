@@ -60,7 +60,7 @@ def test_without_network_the_message_says_how_to_copy_the_folder(
     lay_out(cache, folder, tuple(name for name in FILES if name != missing))
     with pytest.raises(
         UserError,
-        match=rf"cache lacks {missing} .* `hf download org/model --local-dir FOLDER`, bring",
+        match=rf"cache lacks {missing}, .* `hf download org/model --local-dir FOLDER`, copy",
     ):
         read_checkpoint("org/model")
 
@@ -135,7 +135,7 @@ def test_weights_are_fetched_in_one_format_only(hub: Hub, folder: Path, tmp_path
         (403, "GatedRepo", "org/model: access is granted on request: ask for it on the hub"),
         (404, "RevisionNotFound", "the hub has org/model, but not this revision"),
         (404, "EntryNotFound", "org/model has no config.json: it is not a classifier"),
-        (503, "", "the hub cannot be reached and its cache lacks config.json"),
+        (503, "", "the hub's cache lacks config.json, and the hub cannot be reached"),
     ],
 )
 def test_refusals_of_the_hub(status: int, code: str, message: str, hub: Hub) -> None:

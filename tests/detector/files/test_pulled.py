@@ -93,6 +93,8 @@ def test_without_a_network_it_says_what_to_do(
 
 def test_a_detector_to_download_by_hand(models: Path) -> None:
     with pytest.raises(UserError, match=r"by hand: get it from https://github\.com/TakHem"):
+        find_model("ssl-aasist")
+    with pytest.raises(UserError, match=r"by hand: get it from https://github\.com/TakHem"):
         pulled.pull("ssl-aasist")
     with pytest.raises(UserError, match="there is no public detector foo: name a hub id or one of"):
         pulled.pull("foo")

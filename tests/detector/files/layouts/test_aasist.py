@@ -92,6 +92,8 @@ def test_leftovers_of_training_are_ignored_and_named(
     with caplog.at_level(logging.INFO, "dfd.detector"):
         found = read(tmp_path / "last.ckpt").network(samples, None)
     assert "criterion.weight" in caplog.text
+    assert "epoch next to state_dict ignored" in caplog.text
+    assert f'under the prefix "{prefix}"' in caplog.text
     assert "left over from training and ignored" in caplog.text
     torch.testing.assert_close(found, read(save(state, tmp_path)).network(samples, None))
 
