@@ -9,11 +9,10 @@ and the median time of a call with one window.
 import argparse
 import statistics
 import time
-from collections import Counter
 
 import numpy as np
-import psutil
 
+from dfd.benchmarks.ray.processes import cpu_seconds
 from dfd.daemon.cluster.ray_engine import RayEngine
 from dfd.daemon.engine_address import EngineAddress
 from dfd.daemon.options import ServeOptions
@@ -22,22 +21,6 @@ from dfd.daemon.scheduling.noop import NOOP
 _ENGINE = "ray://local"
 _REST_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
-
-
-def cpu_seconds() -> Counter[str]:
-    """Returns the CPU time so far of this process and all below it, by what they are."""
-    found: Counter[str] = Counter()
-    me = psutil.Process()
-    for one in [me, *me.children(recursive=True)]:
-        try:
-            times, words = one.cpu_times(), one.cmdline()
-        except psutil.Error:
-            continue
-        name = (words or [one.name()])[0].split("/")[-1]
-        if "dfd.daemon.cluster.ray_caller" in " ".join(words):
-            name = "caller"
-        found["daemon" if one.pid == me.pid else name] += times.user + times.system
-    return found
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,9 +1,6 @@
 """What a daemon and the process that calls a cluster for it tell each other."""
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
 
 from dfd.daemon.engine_address import EngineAddress
 from dfd.daemon.options import ServeOptions
@@ -16,6 +13,22 @@ class Begin:
 
     address: EngineAddress
     options: ServeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Where one replica of the engine listens for daemons.
+
+    Attributes:
+        host, port: its address.
+        key: what daemons prove to know.
+        callers: how many daemons are connected.
+    """
+
+    host: str
+    port: int
+    key: bytes = field(repr=False)
+    callers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +45,12 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Windows to score."""
-
-    number: int
-    windows: NDArray[np.float32]
-    lengths: NDArray[np.int64]
+class Look:
+    """The daemon has lost a replica, and wants to know which there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The windows' LLRs, or why there are none."""
+class Found:
+    """The replicas that there are."""
 
-    number: int
-    found: NDArray[np.float32] | str
+    replicas: tuple[Replica, ...]

@@ -1,38 +1,31 @@
-"""The process that is a member of the Ray cluster for a daemon: it calls the engine's replicas.
+"""The process that is a member of the Ray cluster for a daemon: it deploys and finds the replicas.
 
 It is not the daemon itself, because Ray ends every process whose node is gone, or whose head is
 gone for long; and Ray's threads stay out of the daemon.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
-import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from dfd.daemon.cluster.messages import Answer, Begin, Ready, Request
+from dfd.daemon.cluster.messages import Begin, Found, Ready, Replica
+from dfd.daemon.cluster.ray_listener import first_line
 from dfd.daemon.engine_address import LOCAL, EngineAddress, check_reachable
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
 
 # A replica may have to be placed, loaded and warmed first.
 _READY_SECONDS = 300.0
-# A replica that dies takes its calls with it: for this long they are sent to another one.
-_RETRY_SECONDS = 5.0
-_RETRY_DELAY_SECONDS = 0.1
-# A call that is not answered for this long is given up if the head does not answer either.
+# how often the replicas are asked where they are, without being told to
+_LOOK_SECONDS = 5.0
+# Replicas that do not answer for this long are asked again, unless the head does not answer either.
 _DOUBT_SECONDS = 2.0
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # samples go with the call itself, not through the object store
-    "RAY_max_direct_call_object_size": str(32 << 20),
-    # calls are made in this process's own event loop, over a connection to the replica
-    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
-    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
-}
+_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 # of a cluster that is started for this daemon alone: what nobody looks at, and less haste
 _LOCAL_ENVIRONMENT = {
     "RAY_enable_metrics_collection": "0",
@@ -84,7 +77,7 @@ def _deploy(address: EngineAddress, options: ServeOptions) -> None:
 
 
 async def _serve(connection: "Connection[Any, Any]", application: str) -> None:
-    """Waits for a replica, and calls the engine until the daemon closes the connection.
+    """Waits for a replica, and says which there are until the daemon closes the connection.
 
     Raises:
         UserError: if the engine does not become ready.
@@ -105,7 +98,7 @@ async def _serve(connection: "Connection[Any, Any]", application: str) -> None:
         ) from None
     head = ray.get_runtime_context().gcs_address
     connection.send(Ready(spec, head))
-    await _Caller(connection, handle, head).run()
+    await _Lookout(connection, handle, head).run()
 
 
 def _join(address: EngineAddress) -> None:
@@ -127,62 +120,47 @@ def _join(address: EngineAddress) -> None:
         ) from None
 
 
-class _Caller:
-    """Answers the daemon's requests until it closes the connection."""
+class _Lookout:
+    """Tells the daemon where the replicas are, until it closes the connection."""
 
     def __init__(self, connection: "Connection[Any, Any]", handle: Any, head: str) -> None:
         self._connection = connection
         self._handle = handle
         self._head = head
-        self._ended = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._connection.fileno(), self._read)
-        await self._ended.wait()
+        while not self._ended:
+            self._wake.clear()
+            await self._look()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._wake.wait()
         loop.remove_reader(self._connection.fileno())
 
     def _read(self) -> None:
+        """Is told to look at once, or to end."""
         try:
-            request: Request = self._connection.recv()
+            self._connection.recv()
         except (EOFError, OSError):
-            self._ended.set()
-            return
-        task = asyncio.create_task(self._answer(request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._ended = True
+        self._wake.set()
 
-    async def _answer(self, request: Request) -> None:
-        scoring = asyncio.ensure_future(self._score(request))
-        while not (await asyncio.wait({scoring}, timeout=_DOUBT_SECONDS))[0]:
+    async def _look(self) -> None:
+        try:
+            asked = self._handle.broadcast("where")
+            told = await asked.results_async(timeout_s=_DOUBT_SECONDS, return_exceptions=True)
+        except Exception:  # none runs, or one does not answer
             try:
                 await asyncio.to_thread(check_reachable, self._head)
             except UserError:
-                # nothing is left to call, and Ray would wait for it
+                # nothing is left to ask, and Ray would wait for it
                 os._exit(1)
+            return
         try:
-            found: Any = scoring.result()
-        except Exception as error:
-            found = first_line(error)
-        try:
-            self._connection.send(Answer(request.number, found))
+            self._connection.send(Found(tuple(one for one in told if isinstance(one, Replica))))
         except OSError:
-            self._ended.set()
-
-    async def _score(self, request: Request) -> Any:
-        from ray.exceptions import RayActorError
-
-        until = time.monotonic() + _RETRY_SECONDS
-        while True:
-            try:
-                return await self._handle.score.remote((request.windows, request.lengths))
-            except RayActorError:
-                if time.monotonic() >= until:
-                    raise
-                await asyncio.sleep(_RETRY_DELAY_SECONDS)
-
-
-def first_line(error: BaseException) -> str:
-    """Returns what an error says, without its traceback."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+            self._ended = True

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd.daemon.cluster.ray_process import GoneError, RayProcess
+from dfd.daemon.cluster.ray_process import RayProcess
+from dfd.daemon.cluster.ray_replicas import Replicas
 from dfd.daemon.engine_address import LOCAL, EngineAddress, check_reachable
 from dfd.daemon.logs import log
 from dfd.daemon.options import ServeOptions
@@ -36,13 +37,15 @@ class RayEngine:
         if address.place not in ("auto", LOCAL):
             check_reachable(address.place)
         self._address, self._options = address, options
-        self._process: RayProcess | None = RayProcess(address, options)
+        self._process = RayProcess(address, options)
+        self._replicas = Replicas(lambda: self._process.look())
         spec, self._head = self._process.spec, self._process.head
         self._here = _own(spec, options) if address.fallback == LOCAL else None
         self.spec = replace(spec, engine=f"ray/{spec.engine}")
         self._resting_until = 0.0
         self._scored_here = False
         self._seconds = _PATIENCE_SECONDS if self._here else options.batch_timeout_seconds
+        threading.Thread(target=self._follow, name="dfd-ray", daemon=True).start()
 
     def score(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
@@ -50,18 +53,16 @@ class RayEngine:
         """Scores windows (B, N) of the given lengths to LLRs (B,).
 
         Raises:
-            TimeoutError: if no replica answers in time.
+            TimeoutError: if a replica does not answer in time.
             UserError: with what a replica raised, or what kept all replicas from answering.
         """
-        process, here = self._process, self._here
-        if process is not None and time.monotonic() >= self._resting_until:
+        here = self._here
+        if here is None:
+            return self._replicas.score(windows, lengths, self._seconds)
+        if time.monotonic() >= self._resting_until:
             try:
-                llrs = process.score(windows, lengths, self._seconds)
-            except GoneError:
-                self._lost(process)
+                llrs = self._replicas.score(windows, lengths, self._seconds)
             except (TimeoutError, UserError) as error:
-                if here is None:
-                    raise
                 self._resting_until = time.monotonic() + _PAUSE_SECONDS
                 log(logging.WARNING, "the Ray cluster does not answer", why=str(error))
             else:
@@ -69,41 +70,37 @@ class RayEngine:
                     self._scored_here = False
                     log(logging.WARNING, "the Ray cluster scores again")
                 return llrs
-        if here is None:
-            raise UserError("the Ray cluster is away: windows fail until it is back")
         if not self._scored_here:
             self._scored_here = True
             log(logging.WARNING, "scoring on this machine until the Ray cluster answers")
         return here.score(windows, lengths)
 
-    def _lost(self, process: RayProcess) -> None:
-        """Tries to join the cluster again, or the one that takes its place."""
-        log(logging.ERROR, "the Ray cluster, or this machine's node of it, is gone")
-        self._process = None
-        again = threading.Thread(
-            target=self._join_again, args=[process], name="dfd-ray", daemon=True
-        )
-        again.start()
-
-    def _join_again(self, lost: RayProcess) -> None:
-        lost.close()  # which may take seconds
-        place = self._address.place
+    def _follow(self) -> None:
+        """Keeps the list of replicas, and joins the cluster again, or the one in its place."""
         while True:
-            time.sleep(_AGAIN_SECONDS)
-            try:
-                if place != LOCAL:  # which brings its own
-                    check_reachable(self._head)
-                process = RayProcess(self._address, self._options)
-            except UserError as error:
-                log(logging.DEBUG, "no Ray cluster yet", why=str(error))
-                continue
+            self._process.follow(self._replicas.update)
+            if not self._process.close.alive:
+                return  # this daemon ends
+            log(logging.ERROR, "the Ray cluster, or this machine's node of it, is gone")
+            self._replicas.lost()
+            self._process.close()  # which may take seconds
+            process = self._joined_again()
             if process.spec.weights_sha256 != self.spec.weights_sha256:
                 log(logging.ERROR, "the Ray cluster serves another model now; restart this daemon")
                 process.close()
                 return
             self._head, self._process = process.head, process
             log(logging.WARNING, "joined the Ray cluster again", head=process.head)
-            return
+
+    def _joined_again(self) -> RayProcess:
+        while True:
+            time.sleep(_AGAIN_SECONDS)
+            try:
+                if self._address.place != LOCAL:  # which brings its own
+                    check_reachable(self._head)
+                return RayProcess(self._address, self._options)
+            except UserError as error:
+                log(logging.DEBUG, "no Ray cluster yet", why=str(error))
 
 
 def _own(spec: ModelSpec, options: ServeOptions) -> LoadedModel:

@@ -1,21 +1,18 @@
-"""The process that calls a Ray cluster, as the daemon sees it."""
+"""The process that is a member of a Ray cluster for the daemon, as the daemon sees it."""
 
 import contextlib
 import importlib.util
-import itertools
+import os
 import socket
 import subprocess
 import sys
 import threading
-import time
 import weakref
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dfd.daemon.cluster.messages import Answer, Begin, Ready, Request
+from dfd.daemon.cluster.messages import Begin, Found, Look, Ready, Replica
 from dfd.daemon.engine_address import EngineAddress
 from dfd.daemon.options import ServeOptions
 from dfd.errors import UserError
@@ -52,7 +49,6 @@ class RayProcess:
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self.close = weakref.finalize(self, _end, process, self._connection)
         self._lock = threading.Lock()
-        self._numbers = itertools.count()
         try:
             self._connection.send(Begin(address, options))
             said = self._receive(_START_SECONDS)
@@ -65,34 +61,24 @@ class RayProcess:
         assert isinstance(said, Ready)
         self.spec, self.head = said.spec, said.head
 
-    def score(
-        self, windows: NDArray[np.float32], lengths: NDArray[np.int64], seconds: float
-    ) -> NDArray[np.float32]:
-        """Scores windows (B, N) of the given lengths to LLRs (B,).
-
-        Raises:
-            GoneError: if the process has ended.
-            TimeoutError: if no replica answers in time.
-            UserError: with what a replica raised, or why none answers.
-        """
-        with self._lock:
-            number, until = next(self._numbers), time.monotonic() + seconds
+    def follow(self, update: Callable[[Sequence[Replica]], None]) -> None:
+        """Passes on which replicas there are, until the process has ended."""
+        while True:
             try:
-                self._connection.send(Request(number, windows, lengths))
-                while True:
-                    answer = self._receive(until - time.monotonic())
-                    # others belong to calls that were given up
-                    if isinstance(answer, Answer) and answer.number == number:
-                        break
-            except OSError as error:
-                raise GoneError from error
-        if isinstance(answer.found, str):
-            raise UserError(f"the Ray cluster does not score: {answer.found}")
-        return answer.found
+                said = self._receive(None)
+            except (GoneError, OSError):
+                return
+            if isinstance(said, Found):
+                update(said.replicas)
 
-    def _receive(self, seconds: float) -> object:
-        if not self._connection.poll(max(0.0, seconds)):
-            raise TimeoutError("no replica of the Ray cluster answers in time")
+    def look(self) -> None:
+        """Asks which replicas there are."""
+        with contextlib.suppress(OSError), self._lock:
+            self._connection.send(Look())
+
+    def _receive(self, seconds: float | None) -> object:
+        if not self._connection.poll(seconds):
+            raise TimeoutError
         try:
             said: object = self._connection.recv()
         except EOFError as error:
@@ -102,6 +88,9 @@ class RayProcess:
 
 def _end(process: "subprocess.Popen[bytes]", connection: "Connection[Any, Any]") -> None:
     with contextlib.suppress(OSError):
+        # closing alone would not wake the thread that reads, and the other side would not see it
+        with socket.socket(fileno=os.dup(connection.fileno())) as both:
+            both.shutdown(socket.SHUT_RDWR)
         connection.close()
     try:
         process.wait(_END_SECONDS)

@@ -6,10 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
+from tests.chaos.daemon import Daemon
 from tests.deploy.proxies import free_port
 
 ATTEMPTS = 3
@@ -109,6 +112,31 @@ class Cluster:
         self.nodes.clear()
         for temporary in self._temporary:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def running(folder: Path, cpus: int, nodes: int = 0) -> Iterator[Cluster]:
+    """A head with so many processors, and further nodes with one each; for fixtures."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
+    try:
+        made = Cluster(folder, cpus)
+    except NotStartedError:
+        pytest.skip("Ray's node does not start within its own time: this machine is too busy")
+    try:
+        for _ in range(nodes):
+            made.add(cpus=1)
+        yield made
+    except NotStartedError:
+        pytest.skip("Ray's node does not start within its own time: this machine is too busy")
+    finally:
+        made.close()
+
+
+def scores_for(daemon: Daemon, replica: psutil.Process) -> bool:
+    """Returns whether a daemon sends its windows to this replica."""
+    ours = {
+        one.laddr.port for one in psutil.Process(daemon.process.pid).net_connections() if one.raddr
+    }
+    return any(one.raddr.port in ours for one in replica.net_connections() if one.raddr)
 
 
 def _end(node: subprocess.Popen[bytes], how: signal.Signals) -> None:

@@ -13,28 +13,11 @@ from dfd.clients.events import WindowStatus
 from dfd.clients.options import StreamOptions, VadOptions
 from tests.chaos.daemon import Daemon
 from tests.chaos.paced import streamed
-from tests.chaos.ray_nodes import Cluster, NotStartedError
+from tests.chaos.ray_nodes import Cluster, running, scores_for
 
 pytestmark = pytest.mark.by_hand
 STREAMS, SECONDS = 4, 24.0
 ENGINE = ("--engine", "ray://auto/dfd?replicas=2", "--admission", "fixed")
-
-
-def running(folder: Path, cpus: int, nodes: int) -> Iterator[Cluster]:
-    """A head with so many processors, and further nodes with one each."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
-    try:
-        made = Cluster(folder, cpus)
-    except NotStartedError:
-        pytest.skip("Ray's node does not start within its own time: this machine is too busy")
-    try:
-        for _ in range(nodes):
-            made.add(cpus=1)
-        yield made
-    except NotStartedError:
-        pytest.skip("Ray's node does not start within its own time: this machine is too busy")
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -46,7 +29,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[Cluster]:
     """A cluster whose head is all of it."""
-    yield from running(tmp_path, cpus=2, nodes=0)
+    yield from running(tmp_path, cpus=2)
 
 
 @pytest.fixture
@@ -74,9 +57,10 @@ async def test_no_window_is_lost_with_a_node(cluster: Cluster, recordings: list[
         await asyncio.to_thread(
             daemon.until, lambda: daemon.figure("dfd_windows_total", status="scored") >= STREAMS
         )
-        _, first, second = cluster.nodes
-        assert [len(cluster.replicas(node)) for node in (first, second)] == [1, 1]
-        await asyncio.to_thread(cluster.kill, first)
+        _, *both = cluster.nodes
+        assert [len(cluster.replicas(node)) for node in both] == [1, 1]
+        (used,) = (node for node in both if scores_for(daemon, *cluster.replicas(node)))
+        await asyncio.to_thread(cluster.kill, used)
         found = await asyncio.gather(*running)
     for told in found:
         assert isinstance(told[-1], events.Summary)
