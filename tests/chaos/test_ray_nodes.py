@@ -128,6 +128,28 @@ async def test_streams_keep_their_evidence_until_another_head_is_there(lone: Clu
     assert channel.windows_failed == statuses.count(WindowStatus.FAILED)
 
 
+async def test_a_daemon_on_another_node_outlives_the_head(
+    cluster: Cluster, recordings: list[Recording]
+) -> None:
+    """The daemon names the head, and its own node and the replicas' stay when that is killed."""
+    engine = ("--engine", f"ray://127.0.0.1:{cluster.port}/dfd?replicas=2", "--admission", "fixed")
+    here = {name: value for name, value in cluster.environment.items() if name != "RAY_ADDRESS"}
+    with Daemon(*engine, "--deadline-seconds", "6", model="bundled", environment=here) as daemon:
+        streams = [
+            asyncio.create_task(streamed(daemon.address, one, pace=1.0)) for one in recordings
+        ]
+        await asyncio.to_thread(
+            daemon.until, lambda: daemon.figure("dfd_windows_total", status="scored") >= STREAMS
+        )
+        head, *_ = cluster.nodes
+        await asyncio.to_thread(cluster.kill, head)
+        found = await asyncio.gather(*streams)
+    for told in found:
+        assert isinstance(told[-1], events.Summary)
+        assert told[-1].end_reason is events.EndReason.CLIENT_DONE
+        assert {one.status for one in windows(told)} == {WindowStatus.SCORED}
+
+
 async def endless(address: str, enough: asyncio.Event) -> list[events.Event]:
     """Streams noise in real time until it is enough."""
     noise = np.random.default_rng(0).integers(-3000, 3000, 1600, dtype="<i2").tobytes()
