@@ -225,8 +225,9 @@ def test_a_stranger_holds_nobody_up(listener: Listener) -> None:
 
 def test_a_batch_that_is_too_large_ends_the_connection(listener: Listener) -> None:
     link = Link.connect(HOST, listener.port, listener.key)
-    with pytest.raises(LinkError):
+    with contextlib.suppress(LinkError):  # it may be closed before all is sent
         link.ask(0, np.zeros((5000, 1), np.float32), np.ones(5000, np.int64))
+    with pytest.raises(LinkError):
         link.answered(10.0)
     link.close()
 
