@@ -139,7 +139,7 @@ class DetectionService:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOO_MANY_REQUESTS",
-                f"{_QUESTIONS} callers are being told about this server already; try again",
+                f"{_QUESTIONS} such requests are being answered already; try again",
                 retry_seconds=self._runtime.options.retry_seconds,
             )
         self._questions += 1

@@ -97,7 +97,7 @@ def _port_range(text: str | None) -> tuple[int, int]:
         return 0, 0
     first, dash, last = text.partition("-")
     if not (dash and first.isdecimal() and last.isdecimal()):
-        raise UserError(f"{text!r} is not a range of ports: write such as 30000-31999")
+        raise UserError(f"{text!r} is not a range of ports: write one such as 30000-31999")
     if not 0 < int(first) < int(last) < 65536:
         raise UserError(f"{text!r} is not a range of ports between 1 and 65535")
     return int(first), int(last)

@@ -80,16 +80,25 @@ async def test_played_audio_is_analysed(
     assert "summary" in lines[-1]
 
 
+async def heard_a_window(
+    microphone: VirtualMicrophone, server: ScriptedServer
+) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
+    """Starts `dfd listen --json`, and returns it with its output after the first window."""
+    process = await asyncio.create_subprocess_exec(
+        *DFD, "listen", "--json", "--server", server.address,
+        env=clean(microphone.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b'"window"' not in (line := await process.stdout.readline()):
+            assert line, "it ended before a window was scored"
+    return process, process.stdout
+
+
 async def test_ctrl_c_ends_with_the_summary(microphone: VirtualMicrophone) -> None:
     async with ScriptedServer() as server:
-        process = await asyncio.create_subprocess_exec(
-            *DFD, "listen", "--json", "--server", server.address,
-            env=clean(microphone.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdout is not None
+        process, _ = await heard_a_window(microphone, server)
         async with asyncio.timeout(60):
-            while b'"window"' not in (line := await process.stdout.readline()):
-                assert line, "it ended before a window was scored"
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
@@ -165,19 +174,13 @@ async def test_ctrl_c_at_the_keyboard_leaves_the_border_intact(
 
 async def test_a_server_that_goes_away_for_a_while(microphone: VirtualMicrophone) -> None:
     async with ScriptedServer() as server:
-        process = await asyncio.create_subprocess_exec(
-            *DFD, "listen", "--json", "--server", server.address,
-            env=clean(microphone.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdout is not None
+        process, told = await heard_a_window(microphone, server)
         async with asyncio.timeout(60):
-            while b'"window"' not in (line := await process.stdout.readline()):
-                assert line, "it ended before a window was scored"
             await server.kill()
-            while b'"connection_lost"' not in (line := await process.stdout.readline()):
+            while b'"connection_lost"' not in (line := await told.readline()):
                 assert line
             await server.start()
-            while b'"reconnected"' not in (line := await process.stdout.readline()):
+            while b'"reconnected"' not in (line := await told.readline()):
                 assert line
             process.send_signal(signal.SIGINT)
             out, _ = await process.communicate()

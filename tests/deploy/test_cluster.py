@@ -185,15 +185,26 @@ def ends(journal: str) -> dict[str, list[str]]:
     return found
 
 
+@contextlib.contextmanager
+def two_nodes(
+    name: str, journal: str, key: Path, folder: Path
+) -> Iterator[tuple[Daemon, Daemon, Connection]]:
+    """Runs two daemons behind a balancer; yields them and its address."""
+    with (
+        node(journal, key) as one,
+        node(journal, key) as other,
+        balancer(name, folder, [one, other]) as place,
+    ):
+        yield one, other, place
+
+
 @pytest.mark.parametrize("name", ["haproxy", "nginx"])
 async def test_a_dying_node_loses_no_stream(
     name: str, journal: str, key: Path, tmp_path: Path
 ) -> None:
     """Its streams are back within 5 s with all evidence; those of other nodes are not affected."""
     calls = [Call(f"call-{number}") for number in range(6)]
-    with contextlib.ExitStack() as stack:
-        one, other = [stack.enter_context(node(journal, key)) for _ in range(2)]
-        place = stack.enter_context(balancer(name, tmp_path, [one, other]))
+    with two_nodes(name, journal, key, tmp_path) as (one, other, place):
         await until_ready(place)
         tasks = await started(calls, place)
         on_one, on_other = streams(one), streams(other)
@@ -224,9 +235,7 @@ async def test_a_draining_node_hands_over_its_streams(
     name: str, journal: str, key: Path, tmp_path: Path
 ) -> None:
     calls = [Call(f"call-{number}") for number in range(4)]
-    with contextlib.ExitStack() as stack:
-        one, other = [stack.enter_context(node(journal, key)) for _ in range(2)]
-        place = stack.enter_context(balancer(name, tmp_path, [one, other]))
+    with two_nodes(name, journal, key, tmp_path) as (one, other, place):
         await until_ready(place)
         tasks = await started(calls, place)
         assert (streams(one), streams(other)) == (2, 2)
