@@ -22,7 +22,8 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
             read.append(ipaddress.ip_network(text, strict=False))
         except ValueError:
             raise UserError(
-                f"{text!r} is not an address or a network: write one such as 192.0.2.7 or 192.0.2.0/24"
+                f"{text!r} is not an address or a network: write one such as 192.0.2.7 or"
+                " 192.0.2.0/24"
             ) from None
     return tuple(read)
 
