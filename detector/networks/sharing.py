@@ -166,7 +166,9 @@ class SharedHops:
         self._hop_samples = hop_samples
         self._kept = kept
         self._kept_bytes = kept_bytes
-        self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
+        # rows of one table: sums kept one by one would be views that hold their whole batch
+        self._table = torch.empty(0, 0)
+        self._rows: OrderedDict[bytes, int] = OrderedDict()
         self.reused = 0
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
@@ -176,7 +178,6 @@ class SharedHops:
             return self._compiled(windows, lengths)
         hops = windows.reshape(-1, self._hop_samples)
         keys = self._keys(hops, lengths)
-        # a hop without samples has no frames and adds nothing
         sums = self._found(hops, keys, lengths)
         return self._compiled.join(sums.view(batch, -1, sums.size(1)))
 
@@ -200,28 +201,50 @@ class SharedHops:
         for row, key in enumerate(keys):
             if key is None:
                 continue
-            if key in self._cache:
-                self._cache.move_to_end(key)
+            if key in self._rows:
+                self._rows.move_to_end(key)
                 self.reused += 1
             else:
                 missing.setdefault(key, row)
+        # places of the result, and what belongs there
+        parts: list[tuple[list[int] | Tensor, Tensor]] = []
         if missing:
             unheard = torch.split(hops[list(missing.values())], _HOPS_AT_ONCE)
             made = torch.cat([self._compiled.measure(some, None) for some in unheard])
-            self._cache.update(zip(missing, made.unbind(0), strict=True))
-        parts: dict[int, Tensor] = {}
+            number = {key: at for at, key in enumerate(missing)}
+            places = [row for row, key in enumerate(keys) if key in number]
+            parts.append((places, made[[number[key] for key in keys if key in number]]))
+        known = {row: self._rows[key] for row, key in enumerate(keys) if key and key in self._rows}
+        if known:
+            parts.append((list(known), self._table[list(known.values())]))
         if lengths is not None:
             counts = self._counts(hops, lengths)
             rows = ((counts > 0) & (counts < self._hop_samples)).nonzero()[:, 0]
             if len(rows):
-                some = self._compiled.measure(hops[rows], counts[rows])
-                parts = dict(zip(rows.tolist(), some.unbind(0), strict=True))
-        known = [self._cache[key] if key else parts.get(row) for row, key in enumerate(keys)]
-        shape = next(one for one in known if one is not None)
-        sums = torch.stack([torch.zeros_like(shape) if one is None else one for one in known])
-        while len(self._cache) > min(self._kept, self._kept_bytes // shape.nbytes):
-            self._cache.popitem(last=False)
+                parts.append((rows, self._compiled.measure(hops[rows], counts[rows])))
+        # a hop without samples has no frames and adds nothing
+        sums = parts[0][1].new_zeros(len(hops), parts[0][1].size(1))
+        for where, part in parts:
+            sums[where] = part
+        if missing:
+            self._keep(list(missing), made)
         return sums
+
+    def _keep(self, keys: list[bytes], made: Tensor) -> None:
+        """Keeps new sums in the place of those that were used least recently."""
+        if not self._table.numel():
+            row_bytes = made.size(1) * made.element_size()
+            rows = max(1, min(self._kept, self._kept_bytes // row_bytes))
+            # memory that was never written is not resident
+            with torch.inference_mode(False):
+                self._table = torch.empty(rows, made.size(1), dtype=made.dtype)
+        room = len(self._table)
+        keys, made = keys[-room:], made[-room:]
+        for key in keys:
+            full = len(self._rows) == room
+            row = self._rows.popitem(last=False)[1] if full else len(self._rows)
+            self._rows[key] = row
+        self._table[[self._rows[key] for key in keys]] = made
 
 
 def _digest(samples: Tensor) -> bytes:

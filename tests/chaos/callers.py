@@ -1,7 +1,10 @@
 """Callers that stream in real time, and a device that is too slow for many of them."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
+import statistics
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +45,54 @@ class Told:
 
     @property
     def admitted(self) -> bool:
-        return self.scored + self.shed > 0
+        return self.windows > 0
+
+    @property
+    def windows(self) -> int:
+        return self.scored + self.shed
+
+    @property
+    def lost(self) -> float:
+        """Share of the windows that were shed."""
+        return self.shed / self.windows
+
+
+@dataclass
+class Losses:
+    """What the streams that were admitted lost, all together and each."""
+
+    streams: int
+    windows: int
+    shed: int
+    shares: list[float]
+    late: list[float]
+
+    @classmethod
+    def of(cls, told: list[Told]) -> Losses:
+        admitted = [one for one in told if one.admitted]
+        return cls(
+            len(admitted),
+            sum(one.windows for one in admitted),
+            sum(one.shed for one in admitted),
+            sorted(one.lost for one in admitted),
+            sorted(seconds for one in admitted for seconds in one.late),
+        )
+
+    @property
+    def p99(self) -> float:
+        """Seconds from the end of a window within which 99 % of the results came."""
+        return self.late[int(0.99 * len(self.late))]
+
+    def __str__(self) -> str:
+        least, middle, most = (
+            100.0 * one for one in (self.shares[0], statistics.median(self.shares), self.shares[-1])
+        )
+        return (
+            f"{self.streams} streams admitted, {self.shed} of {self.windows} windows lost "
+            f"({100.0 * self.shed / self.windows:.1f} %), of one stream's at least {least:.1f}, "
+            f"in the median {middle:.1f}, at most {most:.1f} %; 99 % of results within "
+            f"{self.p99:.2f} s, half within {statistics.median(self.late):.2f} s"
+        )
 
 
 async def caller(stub: Any, told: Told, until: float) -> None:

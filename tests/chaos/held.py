@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests.chaos.daemon import Daemon
 
 # the system's name of the threads of gRPC's pool, and the most that there may be in a process
 _POOL, _MOST_IN_POOL = "event_engine", 12
+# Memory at rest may grow by the sums of hops that the bundled model keeps (32 MiB), and by what the
+# C library keeps of the memory of a hundred streams; while streams run, its lowest points may not
+# rise. 16 MiB is what 4 KiB kept of each stream come to in a quarter of half an hour.
+_REST_MIB, _RISE_MIB = 64.0, 16.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,44 @@ class Held:
         return (
             f"{self.mib:.0f} MiB, {self.descriptors} descriptors, {self.threads} threads and "
             f"{self.pool} of gRPC, {self.tasks} tasks"
+        )
+
+
+@dataclass
+class Course:
+    """What a soak showed.
+
+    Attributes:
+        before, after: what the daemon held at rest.
+        mib: its memory while streams ran.
+        ended: how many streams ended in which way.
+    """
+
+    before: Held
+    after: Held
+    mib: list[float]
+    ended: collections.Counter[str]
+
+    @property
+    def rise(self) -> float:
+        """By how much the lowest point of the last quarter is above that of the third."""
+        quarter = len(self.mib) // 4
+        if not quarter:
+            return 0.0
+        return min(self.mib[-quarter:]) - min(self.mib[-2 * quarter : -quarter])
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing grew that may not."""
+        grown = self.after.mib - self.before.mib
+        return self.after.within(self.before) and grown <= _REST_MIB and self.rise <= _RISE_MIB
+
+    def __str__(self) -> str:
+        grown = self.after.mib - self.before.mib
+        return (
+            f"at rest {grown:+.1f} MiB (allowed {_REST_MIB:+.0f}); lowest point of the "
+            f"last quarter {self.rise:+.1f} MiB from that of the third "
+            f"(allowed {_RISE_MIB:+.0f})"
         )
 
 

@@ -159,13 +159,33 @@ def test_the_cache_of_hops_is_bounded(tmp_path: Path) -> None:
     first = torch.randn(1, WINDOW)
     for windows in (first, torch.randn(1, WINDOW), torch.randn(1, WINDOW)):
         few(windows, None)
-        assert len(few._cache) <= 3
+        assert len(few._rows) <= 3
     few(first, None)
     assert few.reused == 0
-    size = next(iter(few._cache.values())).nbytes
+    size = few._table[0].nbytes
     small = SharedHops(compiled._compiled, hop_samples=HOP, kept_bytes=3 * size)
     small(torch.randn(4, WINDOW), None)
-    assert len(small._cache) == 3
+    assert len(small._rows) == 3
+    # what is kept holds nothing else
+    assert small._table.untyped_storage().nbytes() == 3 * size
+
+
+def test_the_hops_used_last_are_kept(tmp_path: Path) -> None:
+    folder = saved(tmp_path, BY_HOPS)
+    detector = load_detector(str(folder), precision="fp32", batch_buckets=(1,), warm=False)
+    compiled = detector._compiled
+    assert isinstance(compiled, SharedHops)
+    # a window has two hops, so there is room for two windows
+    few = SharedHops(compiled._compiled, hop_samples=HOP, kept=4)
+    network = read(folder).network
+    one, two, three = torch.randn(3, 1, WINDOW, generator=torch.Generator().manual_seed(5))
+    reused = [0, 0, 2, 2, 4, 4]
+    for windows, expected in zip((one, two, one, three, one, two), reused, strict=True):
+        with torch.no_grad():
+            torch.testing.assert_close(
+                few(windows, None), network(windows, None), atol=1e-4, rtol=0
+            )
+        assert few.reused == expected
 
 
 def test_a_window_shorter_than_its_last_hop(tmp_path: Path) -> None:
