@@ -126,7 +126,7 @@ def command(
                 lambda update: (write if as_json else show)(update, server),
                 lambda error: None if as_json else view.lost(error, server),
                 interval_seconds=interval,
-                patient=several is not None,
+                wait_for_server=several is not None,
             )
 
     async def named(work: Coroutine[None, None, None], where: Connection) -> None:

@@ -100,10 +100,10 @@ class WatchedStream:
 
     def matches(self, text: str) -> bool:
         """Returns whether every word of a text occurs in its id, peer or labels."""
-        said = [self.stream_id, self.peer]
-        said += [f"{name}={value}" for name, value in self.labels.items()]
-        whole = "\n".join(said).casefold()
-        return all(word in whole for word in text.casefold().split())
+        texts = [self.stream_id, self.peer]
+        texts += [f"{name}={value}" for name, value in self.labels.items()]
+        shown = "\n".join(texts).casefold()
+        return all(word in shown for word in text.casefold().split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +168,11 @@ class Several:
             else:
                 now[stream.key] = stream
         self._known[server] = now
-        told = {stream.key for stream in update.streams}
+        updated = {stream.key for stream in update.streams}
         gone = [
             replace(stream, end_reason=LOST)
             for key, stream in before.items()
-            if update.snapshot and key not in now and key not in told
+            if update.snapshot and key not in now and key not in updated
         ]
         return StreamsUpdate(False, (*gone, *update.streams))
 

@@ -40,9 +40,9 @@ def estimated_seconds(container: Any, stream: Any) -> float | None:
 
 
 def _matroska(container: Any, stream: Any) -> float | None:
-    said = stream.metadata.get("DURATION", "").split(":")
+    duration = stream.metadata.get("DURATION", "").split(":")
     try:
-        hours, minutes, seconds = (float(part) for part in said)
+        hours, minutes, seconds = (float(part) for part in duration)
     except ValueError:
         alone = len(container.streams) == 1 and container.duration is not None
         return container.duration / 1e6 if alone else None

@@ -181,7 +181,7 @@ class Reading:
         opened, recording = self._opened, self._recording
         if recording.track_count > 1 and recording.others_left:
             count = recording.track_count
-            self._say(FindingKind.LEFT, f"of {count} audio tracks only the first was read")
+            self._report(FindingKind.LEFT, f"of {count} audio tracks only the first was read")
         for self._links in itertools.count(1):
             began = self.seconds
             decoder = recording.decoder(opened.container, recording.track)
@@ -190,7 +190,7 @@ class Reading:
             if opened.links is None:
                 break
             if not opened.links.ended and self.seconds:
-                self._say(
+                self._report(
                     FindingKind.CUT, f"it breaks off at {self.seconds:.1f} s without an end mark"
                 )
             if not self._next_link(opened):
@@ -205,7 +205,7 @@ class Reading:
             try:
                 container = open_container(opened.links, self._recording.name)
             except UserError:
-                self._say(
+                self._report(
                     FindingKind.DAMAGED, f"what follows {self.seconds:.1f} s cannot be decoded"
                 )
                 continue
@@ -213,7 +213,9 @@ class Reading:
             tracks, wanted = opened.tracks, self._recording.track
             if wanted < len(tracks) and tracks[wanted].codec_context is not None:
                 return True
-            self._say(FindingKind.LEFT, f"the track is not in the part from {self.seconds:.1f} s")
+            self._report(
+                FindingKind.LEFT, f"the track is not in the part from {self.seconds:.1f} s"
+            )
         return False
 
     def _judge(self, decoder: TrackDecoder, began: float) -> None:
@@ -222,12 +224,12 @@ class Reading:
             self._bad += decoder.bad_packets
             many = "1 packet" if decoder.bad_packets == 1 else f"{decoder.bad_packets} packets"
             at = began + decoder.first_bad_seconds
-            self._say(FindingKind.DAMAGED, f"{many} from {at:.1f} s on cannot be decoded")
+            self._report(FindingKind.DAMAGED, f"{many} from {at:.1f} s on cannot be decoded")
         if decoder.missing_seconds:
             at, lost = began + decoder.first_hole_seconds, decoder.missing_seconds
-            self._say(FindingKind.DAMAGED, f"{lost:.2f} s are missing, the first at {at:.1f} s")
+            self._report(FindingKind.DAMAGED, f"{lost:.2f} s are missing, the first at {at:.1f} s")
         if decoder.changes:
-            self._say(
+            self._report(
                 FindingKind.CHANGED,
                 f"rate or channels change after {began:.1f} s and were converted to"
                 f" {self._recording.sample_rate_hz} Hz, {self._recording.channel_count} channel(s)",
@@ -243,12 +245,12 @@ class Reading:
             promised = self.seconds / share if share else None
         elif not is_short(promised, self.seconds) or self._links > 1:
             return
-        said = "more" if promised is None else f"{promised:.1f} s"
-        self._say(
-            FindingKind.CUT, f"the header promises {said} but only {self.seconds:.1f} s are there"
+        stated = "more" if promised is None else f"{promised:.1f} s"
+        self._report(
+            FindingKind.CUT, f"the header promises {stated} but only {self.seconds:.1f} s are there"
         )
 
-    def _say(self, kind: FindingKind, message: str) -> None:
+    def _report(self, kind: FindingKind, message: str) -> None:
         self.findings.append(Finding(kind, message))
 
 

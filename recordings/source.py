@@ -99,8 +99,8 @@ class Input:
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{self.name} does not exist: check the path") from None
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or error
-            raise UserError(f"{self.name} cannot be read: {said}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"{self.name} cannot be read: {reason}") from None
         if stat.S_ISDIR(found.st_mode):
             raise UserError(f"{self.name} is a folder: name the recordings in it")
         if not stat.S_ISREG(found.st_mode):

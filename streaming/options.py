@@ -240,7 +240,7 @@ class SessionOptions:
 
     @property
     def effective_hop_seconds(self) -> float:
-        """The effective hop; half the window if only the window was set."""
+        """The effective hop; the model's, scaled with the window, if only the window was set."""
         if self.hop_seconds is not None:
             return self.hop_seconds
         if self.window_seconds is not None:

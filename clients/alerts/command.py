@@ -21,12 +21,12 @@ class CommandSink:
     """Runs a command for every event, with the event's JSON line on standard input.
 
     Commands run one after another in a thread, so that audio is never held up. One that takes too
-    long is killed; alerts beyond a hundred waiting ones are dropped and reported to `complain`.
+    long is killed; alerts beyond a hundred waiting ones are dropped and reported to `on_error`.
 
     Args:
         command: split as a shell would, and run without one.
         timeout_seconds: the longest that one run may take.
-        complain: called with one line when something went wrong.
+        on_error: called with one line when something went wrong.
         spool: keeps events whose command has not run beyond the end of the process; a command
             that was running at that moment is run again.
 
@@ -37,7 +37,7 @@ class CommandSink:
     def __init__(
         self,
         command: str,
-        complain: Callable[[str], None],
+        on_error: Callable[[str], None],
         timeout_seconds: float = 30.0,
         spool: Spool | None = None,
     ) -> None:
@@ -51,7 +51,7 @@ class CommandSink:
         self._workers: Workers | SpooledWorkers
         if spool is None:
             self._workers = Workers(
-                "on alert", self._run, threads=1, backlog=_WAITING, complain=complain
+                "on alert", self._run, threads=1, backlog=_WAITING, on_error=on_error
             )
         else:
             self._workers = SpooledWorkers(
@@ -59,7 +59,7 @@ class CommandSink:
                 lambda delivery: self._run(delivery.line),
                 spool,
                 threads=1,
-                complain=complain,
+                on_error=on_error,
             )
 
     def emit(self, stream_id: str, event: Event, **more: object) -> None:

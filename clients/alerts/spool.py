@@ -73,8 +73,8 @@ class Spool:
                     if held:
                         self._take_over(path)
         except (OSError, sqlite3.Error) as error:
-            said = getattr(error, "strerror", None) or error
-            raise UserError(f"the spool {folder} cannot be used: {said}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"the spool {folder} cannot be used: {reason}") from None
 
     def add(self, line: str) -> Delivery:
         """Puts a line on disk.
@@ -118,14 +118,14 @@ class Spool:
             self._held.close()
 
     def _take_over(self, path: Path) -> None:
-        with contextlib.closing(_open(path)) as other, self._database as mine:
+        with contextlib.closing(_open(path)) as other, self._database as database:
             rows = other.execute("SELECT delivery, line, made_at, attempts FROM deliveries")
-            mine.executemany(
+            database.executemany(
                 "INSERT OR IGNORE INTO deliveries (delivery, line, made_at, attempts)"
                 " VALUES (?, ?, ?, ?)",
                 rows.fetchall(),
             )
-            mine.commit()
+            database.commit()
             other.execute("DELETE FROM deliveries")
             other.commit()
 
@@ -150,9 +150,9 @@ def _first_free(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
     raise OSError(0, f"{_MOST_FILES} processes are using it already")
 
 
-def _left_over(folder: Path, stem: str, mine: Path) -> list[Path]:
+def _left_over(folder: Path, stem: str, database: Path) -> list[Path]:
     name = re.compile(rf"{stem}\.\d+\.db")
-    return sorted(one for one in folder.iterdir() if name.fullmatch(one.name) and one != mine)
+    return sorted(one for one in folder.iterdir() if name.fullmatch(one.name) and one != database)
 
 
 def _lock(path: Path) -> IO[bytes] | None:

@@ -30,10 +30,10 @@ class SpooledWorkers:
     Args:
         name: name of the threads, also used in the log.
         work: makes one delivery. If it raises `LaterError` the delivery is retried at growing
-            intervals for a week; any other exception gives it up and is reported to `complain`.
+            intervals for a week; any other exception gives it up and is reported to `on_error`.
         spool: stores what is not done yet.
         threads: how many deliveries may run at once.
-        complain: called with one line when something went wrong.
+        on_error: called with one line when something went wrong.
 
     Attributes:
         dropped, failed, done: deliveries that found no room, were given up, succeeded.
@@ -46,12 +46,12 @@ class SpooledWorkers:
         spool: Spool,
         *,
         threads: int = 4,
-        complain: Callable[[str], None] = logger.error,
+        on_error: Callable[[str], None] = logger.error,
     ) -> None:
         self._name = name
         self._work = work
         self._spool = spool
-        self._complain = complain
+        self._on_error = on_error
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closing = False
@@ -74,14 +74,14 @@ class SpooledWorkers:
         with self._changed:
             if len(self._due) >= _MOST_WAITING:
                 self.dropped += 1
-                self._complain(
+                self._on_error(
                     f"{self._name}: {_MOST_WAITING} are waiting already; one alert was dropped"
                 )
                 return False
             try:
                 delivery = self._spool.add(line)
             except sqlite3.Error as error:
-                self._complain(
+                self._on_error(
                     f"{self._name}: cannot write to the spool {self._spool.folder}: {error}"
                 )
                 delivery = Delivery(0, f"{time.time_ns():032x}", line, time.time())
@@ -100,7 +100,7 @@ class SpooledWorkers:
         with self._changed:
             left = len(self._due) + self._busy
         if left:
-            self._complain(
+            self._on_error(
                 f"{self._name}: {left} not delivered yet; they wait in {self._spool.folder} for the"
                 " next run"
             )
@@ -140,7 +140,7 @@ class SpooledWorkers:
             delivery.number, delivery.delivery, delivery.line, delivery.made_at, attempts
         )
         if attempts == 1:
-            self._complain(
+            self._on_error(
                 f"{self._name}: {reason}; the alert is kept on disk and will be tried again"
             )
         with self._changed:
@@ -158,4 +158,4 @@ class SpooledWorkers:
             else:
                 self.failed += 1
         if problem is not None:
-            self._complain(f"{self._name}: {problem}")
+            self._on_error(f"{self._name}: {problem}")

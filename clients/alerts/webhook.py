@@ -37,10 +37,10 @@ def sign(secret: str | bytes, seconds: int, body: bytes) -> str:
 def verify(secret: str | bytes, header: str, body: bytes, max_age_seconds: float = 300.0) -> bool:
     """Checks, for a receiver, whether a header matches a body and is not too old."""
     fields = dict(part.partition("=")[::2] for part in header.split(","))
-    said = fields.get("t", "")
-    if not said.isdecimal() or abs(time.time() - int(said)) > max_age_seconds:
+    timestamp = fields.get("t", "")
+    if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > max_age_seconds:
         return False
-    return hmac.compare_digest(sign(secret, int(said), body), header)
+    return hmac.compare_digest(sign(secret, int(timestamp), body), header)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

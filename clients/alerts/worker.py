@@ -16,10 +16,10 @@ class Workers:
 
     Args:
         name: name of the threads, also used in the log.
-        work: handles one line of JSON; what it raises is reported to `complain`.
+        work: handles one line of JSON; what it raises is reported to `on_error`.
         threads: how many items may run at once.
         backlog: how many items may wait; more are dropped and counted.
-        complain: called with one line when something went wrong.
+        on_error: called with one line when something went wrong.
 
     Attributes:
         dropped: items that found no room.
@@ -34,11 +34,11 @@ class Workers:
         *,
         threads: int = 4,
         backlog: int = 1000,
-        complain: Callable[[str], None] = logger.error,
+        on_error: Callable[[str], None] = logger.error,
     ) -> None:
         self._name = name
         self._work = work
-        self._complain = complain
+        self._on_error = on_error
         self._queue: queue.Queue[str | None] = queue.Queue(backlog)
         self._lock = threading.Lock()
         self.dropped = 0
@@ -58,7 +58,7 @@ class Workers:
         except queue.Full:
             self.dropped += 1
             waiting = self._queue.maxsize
-            self._complain(f"{self._name}: {waiting} are waiting already; one alert was dropped")
+            self._on_error(f"{self._name}: {waiting} are waiting already; one alert was dropped")
             return False
         return True
 
@@ -80,7 +80,7 @@ class Workers:
             except Exception as error:
                 with self._lock:
                     self.failed += 1
-                self._complain(f"{self._name}: {error}")
+                self._on_error(f"{self._name}: {error}")
             else:
                 with self._lock:
                     self.done += 1

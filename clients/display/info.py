@@ -42,12 +42,12 @@ class _Rows:
             self.add("  made of", words.members(model.members))
         if model.layout:  # older servers do not send it
             least = model.min_speech_seconds
-            said = [
+            parts = [
                 "normalised" if model.normalize else "not normalised",
                 _PADDING.get(model.padding, model.padding),
                 f"scored from {least:g} s of speech on" if least else "scored even without speech",
             ]
-            self.add("  windows are", ", ".join(said))
+            self.add("  windows are", ", ".join(parts))
             self.add("  cumulative", _UTTERANCE.get(model.utterance_score, model.utterance_score))
             if model.calibration is not None:
                 self.add("  calibration", words.calibration(model.calibration))
@@ -96,8 +96,8 @@ def model_table(model: ModelInfo, policy: AlertPolicy, size: str) -> Table:
 def policy_words(policy: AlertPolicy) -> str:
     """Describes an alert policy in a few words."""
     pairs = (("rolling", policy.rolling_threshold), ("cumulative", policy.cumulative_threshold))
-    said = [f"{name} P {value:.2f}" for name, value in pairs if value is not None]
-    text = " or ".join(said) or "none"
+    parts = [f"{name} P {value:.2f}" for name, value in pairs if value is not None]
+    text = " or ".join(parts) or "none"
     if policy.consecutive_windows:
         text += f", {policy.consecutive_windows} windows in a row"
     if policy.hysteresis:

@@ -71,10 +71,10 @@ def summary_lines(
                 f" LLR {score.spoof_llr:.2f} (natural log)"
             )
         alert = channel.first_alert_seconds
-        said = "no alert" if alert is None else f"first alert at {words.clock(alert)}"
+        alerts = "no alert" if alert is None else f"first alert at {words.clock(alert)}"
         lines.append(
             f"{channel.audio_seconds:.1f} s heard, {channel.speech_seconds:.1f} s of it speech,"
-            f" {channel.windows_scored} windows scored, {said}"
+            f" {channel.windows_scored} windows scored, {alerts}"
         )
         if channel.gap_seconds or lost_seconds:
             lines.append(f"{max(channel.gap_seconds, lost_seconds):.1f} s of audio were lost")

@@ -47,7 +47,7 @@ class MeterState:
     last_status: ev.WindowStatus | None = None
     history: list[float | None] = field(default_factory=list)
     raised: dict[tuple[ev.Trigger, int], ev.Alert] = field(default_factory=dict)
-    stood: dict[tuple[ev.Trigger, int], ev.Alert] = field(default_factory=dict)
+    raised_before: dict[tuple[ev.Trigger, int], ev.Alert] = field(default_factory=dict)
     alerts: int = 0
     note: str = ""
     connected: bool = True
@@ -74,7 +74,7 @@ class MeterState:
                 self._window(event)
             case ev.Alert() if event.cleared:
                 self.raised.pop((event.trigger, event.channel), None)
-                self.stood.pop((event.trigger, event.channel), None)
+                self.raised_before.pop((event.trigger, event.channel), None)
             case ev.Alert():
                 self.raised[event.trigger, event.channel] = event
                 self.alerts += 1
@@ -83,7 +83,7 @@ class MeterState:
             case ev.ConnectionLost():
                 self.connected, self.speaking = False, False
                 self.note = f"connection lost, reconnecting: {event.message}"
-                self.stood = {**self.stood, **self.raised}
+                self.raised_before = {**self.raised_before, **self.raised}
                 self.raised.clear()
             case ev.Reconnected():
                 self.connected = True
@@ -91,7 +91,7 @@ class MeterState:
                 how = "evidence kept" if event.resumed else "evidence starts afresh"
                 self.note = f"reconnected, {event.lost_seconds:.1f} s lost; {how}"
                 if event.resumed:
-                    self.raised = dict(self.stood)
+                    self.raised = dict(self.raised_before)
             case ev.AudioLost():
                 self.lost_seconds += event.lost_seconds
                 self.note = f"the server is slow: {event.lost_seconds:.1f} s lost"
@@ -161,11 +161,11 @@ def render(state: MeterState, width: int = _WIDTH, marks: Marks = UNICODE) -> Re
 
 
 def _banner(state: MeterState) -> Text:
-    said = [
+    texts = [
         f"{words.alert(alert)} at {words.clock(alert.offset_seconds)}"
         for alert in state.raised.values()
     ]
-    return Text(" ALERT: " + "; ".join(said) + " ", style="bold white on red")
+    return Text(" ALERT: " + "; ".join(texts) + " ", style="bold white on red")
 
 
 def _style(score: ev.Score | None) -> str:

@@ -158,8 +158,8 @@ def _draw_scores(axes: Axes, replay: Replay, channel: int) -> None:
         if alert.channel == channel:
             color = "#27ae60" if alert.cleared else _SPOOF
             axes.axvline(alert.offset_seconds, color=color, linewidth=1.5)
-            said = "cleared" if alert.cleared else "ALERT"
-            axes.annotate(said, (alert.offset_seconds, 1.0), color=color, fontsize=8)
+            label = "cleared" if alert.cleared else "ALERT"
+            axes.annotate(label, (alert.offset_seconds, 1.0), color=color, fontsize=8)
     axes.plot([], [], color=_WINDOW, linewidth=3, alpha=0.5, label="windows")
     # beside the data, where it covers nothing
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)

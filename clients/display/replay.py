@@ -47,23 +47,25 @@ class ReplayView(InPlaceView):
         name = f"{short} at {words.clock(event_seconds(event))}"
         match event:
             case ev.Alert() if not event.cleared:
-                self._say(
+                self._print(
                     f"ALERT {name}: {words.alert(event)}",
                     "bold red",
                 )
             case ev.Alert():
-                self._say(f"cleared {name}: {event.trigger} score", "green")
+                self._print(f"cleared {name}: {event.trigger} score", "green")
             case ev.ConnectionLost():
-                self._say(f"{short}: connection lost, reconnecting: {event.message}", "red")
+                self._print(f"{short}: connection lost, reconnecting: {event.message}", "red")
             case ev.Reconnected():
                 how = "evidence kept" if event.resumed else "evidence starts afresh"
                 # its time is where sending starts again, earlier than what was shown last
-                self._say(f"{short}: reconnected, {event.lost_seconds:.1f} s lost, {how}", "yellow")
+                self._print(
+                    f"{short}: reconnected, {event.lost_seconds:.1f} s lost, {how}", "yellow"
+                )
             case ev.Summary() if self._live is None:
                 for channel in event.channels:
-                    self._say(f"{short}: {verdicts.verdict(channel, _rates(replay))}", "")
+                    self._print(f"{short}: {verdicts.verdict(channel, _rates(replay))}", "")
             case ev.WindowResult() if self._window_lines:
-                self._say(f"{name}: {_scores(event)}", "")
+                self._print(f"{name}: {_scores(event)}", "")
             case _:
                 pass
 
@@ -76,7 +78,7 @@ class ReplayView(InPlaceView):
     def _window_lines(self) -> bool:
         return self._live is None and len(self._replays) <= _WINDOW_LINES_UP_TO
 
-    def _say(self, line: str, style: str) -> None:
+    def _print(self, line: str, style: str) -> None:
         self._console.print(Text(line, style=style), soft_wrap=True)
 
     def _render(self) -> Group:

@@ -26,7 +26,7 @@ _REASONS = {
 _NAMES: dict[str, str] = {Verdict.SPOOF: "synthetic", Verdict.BONAFIDE: "human"}
 
 # of a channel without a summary
-CUT_OFF = "Not summed up: the daemon was stopped before the call ended"
+CUT_OFF = "No summary: the daemon was stopped before the call ended"
 
 # at or below this the evidence favours a person, as in the verdict
 _PERSON = 0.35
@@ -65,14 +65,14 @@ def rates_at(rates: Rates | None, threshold: float | None) -> Rates | None:
 
 
 def machine(rates: Rates | None) -> str:
-    """Returns what may be said if the threshold is reached."""
+    """Returns what may be claimed if the threshold is reached."""
     if rates is None:
         return "Sounds synthetic"
     return f"{_sureness(rates.false_alarm_rate) or 'Possibly'} synthetic"
 
 
 def person(rates: Rates | None) -> str:
-    """Returns what may be said if the evidence favours a person."""
+    """Returns what may be claimed if the evidence favours a person."""
     if rates is None:
         return "Sounds human"
     sure = _sureness(rates.miss_rate)
@@ -102,8 +102,8 @@ def so_far(spoof_probability: float, rates: Rates | None = None, threshold: floa
 def verdict(summary: ChannelSummary, rates: Rates | None = None) -> str:
     """Returns the verdict on a channel in words, with any watermarks found beside it."""
     found = words.carries(one.scheme for one in summary.watermarks)
-    said = _judged(summary, rates)
-    return f"{said}; {found}" if found else said
+    text = _judged(summary, rates)
+    return f"{text}; {found}" if found else text
 
 
 def _judged(summary: ChannelSummary, rates: Rates | None) -> str:
@@ -112,8 +112,8 @@ def _judged(summary: ChannelSummary, rates: Rates | None) -> str:
     if summary.verdict is Verdict.BONAFIDE:
         return person(rates)
     if summary.verdict is Verdict.INCONCLUSIVE:
-        said = [reason_words(reason) for reason in summary.inconclusive_reasons]
-        return "Cannot tell: " + (" and ".join(said) or "the server gave no reason")
+        reasons = [reason_words(reason) for reason in summary.inconclusive_reasons]
+        return "Cannot tell: " + (" and ".join(reasons) or "the server gave no reason")
     return "Unknown"
 
 

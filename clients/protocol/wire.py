@@ -14,16 +14,16 @@ _ENCODINGS = {
 
 
 def event(message: pb.StreamingDetectResponse) -> ev.ServerEvent | None:
-    """Converts what the server said; returns None for a kind that this client does not know yet."""
+    """Converts a response of the server; returns None for a kind that is not known yet."""
     match message.WhichOneof("response"):
         case "started":
             return _started(message.started)
         case "window":
             return window(message.window)
         case "speech_activity":
-            said = message.speech_activity
-            began = said.type == pb.SpeechActivity.TYPE_BEGIN
-            return from_message(ev.SpeechActivity, said, began=began)
+            activity = message.speech_activity
+            began = activity.type == pb.SpeechActivity.TYPE_BEGIN
+            return from_message(ev.SpeechActivity, activity, began=began)
         case "alert":
             return from_message(ev.Alert, message.alert)
         case "summary":

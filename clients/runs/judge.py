@@ -73,7 +73,7 @@ async def judge(
     options = options or StreamOptions(labels={"source": "recording"})
     vad = replace(options.vad or VadOptions(), activity_events=True)
     chunks, peaks = recording.chunks(_CHUNK_SECONDS), _Peaks(recording.audio_format)
-    told: list[ev.Event] = []
+    events: list[ev.Event] = []
     stream = client.stream(recording.audio_format, options=replace(options, vad=vad), live=False)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(chunks.close)
@@ -91,14 +91,14 @@ async def judge(
         sender = asyncio.create_task(send())
         try:
             async for event in stream:
-                told.append(event)  # noqa: PERF401
+                events.append(event)  # noqa: PERF401
         finally:
             if not stream.over:
                 sender.cancel()
             done = (await asyncio.gather(sender, return_exceptions=True))[0]
         if isinstance(done, Exception):
             raise done
-    summary = next(event for event in reversed(told) if isinstance(event, ev.Summary))
+    summary = next(event for event in reversed(events) if isinstance(event, ev.Summary))
     return Judgement(
         name=name or Path(recording.name).name,
         audio_format=recording.audio_format,
@@ -106,10 +106,10 @@ async def judge(
         sha256=await asyncio.to_thread(_sha256, recording),
         started=stream.started,
         summary=summary,
-        windows=[event for event in told if isinstance(event, ev.WindowResult)],
-        alerts=[event for event in told if isinstance(event, ev.Alert)],
-        warnings=[event for event in told if isinstance(event, ev.StreamWarning)],
-        speech=_stretches(told, chunks.seconds),
+        windows=[event for event in events if isinstance(event, ev.WindowResult)],
+        alerts=[event for event in events if isinstance(event, ev.Alert)],
+        warnings=[event for event in events if isinstance(event, ev.StreamWarning)],
+        speech=_stretches(events, chunks.seconds),
         peaks=peaks.values,
         findings=chunks.findings,
         manifest=await asyncio.to_thread(recording.manifest),
@@ -123,11 +123,11 @@ def _sha256(recording: Recording) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stretches(told: list[ev.Event], seconds: float) -> dict[int, list[tuple[float, float]]]:
+def _stretches(events: list[ev.Event], seconds: float) -> dict[int, list[tuple[float, float]]]:
     """Returns stretches of speech as start and end, by channel."""
     found: dict[int, list[tuple[float, float]]] = {}
     since: dict[int, float] = {}
-    for event in told:
+    for event in events:
         if not isinstance(event, ev.SpeechActivity):
             continue
         if event.began:

@@ -54,8 +54,8 @@ def _unwinding() -> Iterator[None]:
     def leave(number: int, _: Any) -> None:
         raise SystemExit(128 + number)
 
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
     signal.signal(signal.SIGTERM, leave)
@@ -93,19 +93,19 @@ def started_daemon(
             "no server answers and none can be started here: pip install 'dfd[serve]', or name"
             " one with --server"
         )
-    with _unwinding(), tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as log:
+    with _unwinding(), tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as log:
         began = time.monotonic()
         process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=log,
             start_new_session=True,  # Ctrl-C is meant for the client; the daemon ends after it
         )
         try:
             while time.monotonic() < began + ready_seconds and process.poll() is None:
-                said.seek(0)
-                first = said.readline()
+                output.seek(0)
+                first = output.readline()
                 if first.startswith(_READY) and first.endswith("\n"):
                     address = first.removeprefix(_READY).split()[0]
                     yield StartedDaemon(process.pid, address, time.monotonic() - began)

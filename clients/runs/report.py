@@ -60,8 +60,8 @@ def _model(model: ModelInfo) -> Report:
 
 def _entries(replay: Replay) -> list[Report]:
     if replay.summary is None:
-        said = str(replay.error) if replay.error is not None else "no summary arrived"
-        return [_common(replay, 0) | {"verdict": None, "error": said}]
+        error = str(replay.error) if replay.error is not None else "no summary arrived"
+        return [_common(replay, 0) | {"verdict": None, "error": error}]
     return [_common(replay, one.channel) | _channel(one) for one in replay.summary.channels]
 
 
@@ -88,17 +88,17 @@ def _common(replay: Replay, channel: int) -> Report:
 
 def _channel(summary: ev.ChannelSummary) -> Report:
     cumulative, peak = summary.cumulative_score, summary.peak_rolling_score
-    said: Report = {one.name: getattr(summary, one.name) for one in fields(summary)}
+    report: Report = {one.name: getattr(summary, one.name) for one in fields(summary)}
     for name in ("channel", "verdict", "inconclusive_reasons"):
-        del said[name]
-    del said["cumulative_score"], said["peak_rolling_score"]
+        del report[name]
+    del report["cumulative_score"], report["peak_rolling_score"]
     return {
         "verdict": summary.verdict.value,
         "inconclusive_reasons": list(summary.inconclusive_reasons),
         "cumulative_spoof_probability": cumulative and cumulative.spoof_probability,
         "cumulative_spoof_llr": cumulative and cumulative.spoof_llr,
         "peak_rolling_spoof_probability": peak and peak.spoof_probability,
-        **said,
+        **report,
         "watermarks": [found.scheme for found in summary.watermarks],
     }
 

@@ -18,7 +18,7 @@ async def follow(
     on_lost: Callable[[DetectionError], None] = lambda error: None,
     *,
     interval_seconds: float = 0.5,
-    patient: bool = False,
+    wait_for_server: bool = False,
 ) -> None:
     """Watches, and reconnects if the daemon is lost or full; ends when cancelled.
 
@@ -27,13 +27,13 @@ async def follow(
         on_update: called with every update.
         on_lost: called each time the daemon is lost, before the next attempt.
         interval_seconds: shortest time between two updates.
-        patient: wait also for a daemon that cannot be reached at first.
+        wait_for_server: wait also for a daemon that cannot be reached at first.
 
     Raises:
         DetectionError: if the server refused, or could not be reached at first.
     """
     policy = RetryPolicy()
-    backoff = Backoff(policy, float("inf") if patient else 0.0)
+    backoff = Backoff(policy, float("inf") if wait_for_server else 0.0)
     while True:
         try:
             async for update in client.watch(interval_seconds):

@@ -83,8 +83,8 @@ def check_address(server: str) -> None:
     if server.startswith("unix:"):
         return
     host, colon, port = server.rpartition(":")
-    good_host = bool(host) and "/" not in host and (":" not in host or host.startswith("["))
-    if not colon or not good_host or not port.isdecimal() or not 0 < int(port) < 65536:
+    valid_host = bool(host) and "/" not in host and (":" not in host or host.startswith("["))
+    if not colon or not valid_host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UserError(f"{server!r} is not an address: write HOST:PORT, such as localhost:50051")
 
 

@@ -61,7 +61,7 @@ class Link:
         self._judged: dict[int, int] = {}
         self._resumption = Resumption()
         self._checkpoints = False  # whether the server gives them
-        self._told_dropped = 0
+        self._reported_dropped = 0
         self._reading_since: float | None = None
         self._since: float | None = None  # when the server answered the current connection
 
@@ -91,8 +91,8 @@ class Link:
             except DetectionError as caught:
                 error = caught
             if self._since is not None:
-                lived = time.monotonic() - self._since
-                if not lost_before or lived > self._retry.max_delay_seconds:
+                connected_seconds = time.monotonic() - self._since
+                if not lost_before or connected_seconds > self._retry.max_delay_seconds:
                     backoff = Backoff(self._retry, self._retry.reconnect_seconds)
                 lost_before = True
             delay = backoff.next_delay(error)
@@ -135,7 +135,7 @@ class Link:
                 if fault is not None and not isinstance(fault, CallEndedError):
                     raise fault
                 if fault is None:
-                    await self._until_told(reader)
+                    await self._wait_for_summary(reader)
                 else:
                     await asyncio.wait([reader], timeout=_STATUS_SECONDS)
                 if not reader.done():
@@ -149,11 +149,11 @@ class Link:
             await asyncio.gather(*tasks, return_exceptions=True)
             call.cancel()
 
-    async def _until_told(self, reader: asyncio.Task[ev.Summary]) -> None:
+    async def _wait_for_summary(self, reader: asyncio.Task[ev.Summary]) -> None:
         """Waits for the summary for as long as the server keeps sending.
 
         Raises:
-            DetectionError: if it said nothing for too long.
+            DetectionError: if it sends nothing for too long.
         """
         limit, loop = self._retry.summary_seconds, asyncio.get_running_loop()
         ended = loop.time()
@@ -206,7 +206,7 @@ class Link:
     def _newly_dropped(self) -> float:
         """Returns the seconds of audio dropped since the last call."""
         dropped = self._state.buffer.dropped
-        lost, self._told_dropped = dropped - self._told_dropped, dropped
+        lost, self._reported_dropped = dropped - self._reported_dropped, dropped
         return self._format.seconds(lost)
 
     async def _write(self, call: StreamCall) -> None:

@@ -33,26 +33,27 @@ def diagnose(error: DetectionError, connection: Connection) -> Trouble:
     If a server closes an unencrypted connection without an answer, this checks whether it expects
     TLS, which takes a moment; nothing else is sent.
     """
-    server, said, low = connection.server, error.message.rstrip("."), error.message.lower()
+    server, message, low = connection.server, error.message.rstrip("."), error.message.lower()
     if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return Trouble(
             "token",
-            f"{server} refused: {said}; set DFD_TOKEN or --token-file to a token that it accepts",
+            f"{server} refused: {message}; set DFD_TOKEN or --token-file to a token that it"
+            " accepts",
         )
     if error.code == "RESOURCE_EXHAUSTED":
-        return Trouble(_word(error, "full"), f"{server} is full: {said}; try again later")
+        return Trouble(_word(error, "full"), f"{server} is full: {message}; try again later")
     if error.code == "UNIMPLEMENTED":
         return Trouble("version", f"what answers at {server} is not a daemon of this version")
     if error.reason:
-        return Trouble(error.reason.lower(), f"{server}: {said} ({error.reason})")
+        return Trouble(error.reason.lower(), f"{server}: {message} ({error.reason})")
     if error.code == "DEADLINE_EXCEEDED":
         return Trouble(
             "timeout", f"{server} did not answer in time: check whether it is overloaded"
         )
     if error.code != "UNAVAILABLE":
-        return Trouble("other", f"{server}: {said} ({error.code})")
+        return Trouble("other", f"{server}: {message} ({error.code})")
     if any(word in low for word in ("ssl", "tls", "handshake", "certificate", "hostname")):
-        return Trouble("tls", _encrypted(server, said, connection))
+        return Trouble("tls", _encrypted(server, message, connection))
     if any(word in low for word in ("dns", "name resolution", "resolve")):
         return Trouble("name", f"the name in {server} cannot be resolved: check --server")
     if "timed out" in low or "timeout" in low:
@@ -62,7 +63,7 @@ def diagnose(error: DetectionError, connection: Connection) -> Trouble:
     return Trouble(
         "refused",
         f"no server answers at {server}: start one with dfd serve, or name another with"
-        f" --server ({_last(said)})",
+        f" --server ({_last(message)})",
     )
 
 
@@ -105,9 +106,9 @@ def _closed(server: str, connection: Connection) -> Trouble:
     )
 
 
-def _encrypted(server: str, said: str, connection: Connection) -> str:
+def _encrypted(server: str, message: str, connection: Connection) -> str:
     """Explains why a TLS handshake failed."""
-    low = said.lower()
+    low = message.lower()
     if "wrong_version_number" in low or "http_request" in low:
         return (
             f"{server} does not use TLS but this client does: use --insecure if that is intended,"
@@ -120,16 +121,18 @@ def _encrypted(server: str, said: str, connection: Connection) -> str:
     if "hostname" in low:
         return f"the certificate of {server} is for another name: use that name with --server"
     if "certificate_verify_failed" in low:
-        ours = connection.tls_ca
-        whom = f"an authority in {ours}" if ours else "an authority that this machine trusts"
-        return f"the certificate of {server} is not signed by {whom}: name its own with --tls-ca"
-    return f"no encrypted connection to {server}: see --tls-ca and --insecure ({_last(said)})"
+        authority = connection.tls_ca
+        issuer = (
+            f"an authority in {authority}" if authority else "an authority that this machine trusts"
+        )
+        return f"the certificate of {server} is not signed by {issuer}: name its own with --tls-ca"
+    return f"no encrypted connection to {server}: see --tls-ca and --insecure ({_last(message)})"
 
 
 def _word(error: DetectionError, otherwise: str) -> str:
     return error.reason.lower() or otherwise
 
 
-def _last(said: str) -> str:
+def _last(message: str) -> str:
     """Returns the end of gRPC's long message, where the cause is."""
-    return said.rpartition(": ")[2]
+    return message.rpartition(": ")[2]

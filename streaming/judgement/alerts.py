@@ -6,6 +6,8 @@ from dfd.streaming.types import Alert, Score, Trigger, WindowResult
 
 # An alert is near from this part of its threshold on.
 _NEAR = 0.5
+# An alert can always be cleared, since a score can fall at least to this.
+_CLEARS_BELOW = 0.01
 _NO_ALERTS = AlertMemory(0, 0.0, 0, None, None)
 
 
@@ -43,8 +45,7 @@ class AlertState:
         self._threshold = (
             policy.rolling_threshold if trigger is Trigger.ROLLING else policy.cumulative_threshold
         )
-        # An alert can always be cleared, since a score can fall at least to this.
-        self._clear_below = max(self._threshold - policy.hysteresis, 0.01)
+        self._clear_below = max(self._threshold - policy.hysteresis, _CLEARS_BELOW)
         self._run = memory.run
         self._not_before = memory.not_before
         self.times_raised = memory.times_raised

@@ -139,7 +139,7 @@ def of_journal(journal: Path, stream_id: str) -> str:
 def test_an_interrupted_call(older_journal: Path) -> None:
     text = of_journal(older_journal, "cut-off")
     for word in (
-        "Not summed up",
+        "No summary",
         "300.00 s",
         "no end of this call",
         "cd" * 32,

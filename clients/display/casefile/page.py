@@ -98,7 +98,7 @@ def channel(
         "unsure" if summary is None else _COLOURS.get(summary.verdict, "unsure"),
         [] if summary is None else _facts(summary),
         pictures,
-        [(f"{at:.2f} s", said) for at, said in sorted(happened)],
+        [(f"{at:.2f} s", text) for at, text in sorted(happened)],
     )
 
 
@@ -121,9 +121,9 @@ def _facts(summary: ev.ChannelSummary) -> Facts:
 
 
 def _watermark(found: ev.Watermark) -> str:
-    said = words.carries([found.scheme])
+    text = words.carries([found.scheme])
     sure = f", confidence {found.confidence:.2f}" if found.confidence else ""  # not in a journal
-    return f"{said}: found at {found.offset_seconds:.1f} s{sure}"
+    return f"{text}: found at {found.offset_seconds:.1f} s{sure}"
 
 
 def _alert(alert: ev.Alert) -> str:

@@ -42,6 +42,11 @@ def test_an_alert_is_cleared_below_the_hysteresis_only() -> None:
     assert run(policy(), [0.9, 0.7, 0.61, 0.59]) == [(0, False), (3, True)]
 
 
+def test_an_alert_can_be_cleared_whatever_the_hysteresis() -> None:
+    low = policy(rolling_threshold=0.2, hysteresis=0.2)
+    assert run(low, [0.9, 0.1, 0.012, 0.008]) == [(0, False), (3, True)]
+
+
 def test_it_takes_consecutive_windows_to_raise() -> None:
     probabilities = [0.9, 0.9, 0.5, 0.9, 0.9, 0.9]
     assert run(policy(consecutive_windows=3), probabilities) == [(5, False)]
