@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from dfd.detector.engines import compile_network
 from dfd.detector.engines.target import FP32, INT8, Compiled, Target
 from dfd.detector.files.checkpoint import Checkpoint
+from dfd.detector.networks.network import Network
+from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.padding import padded
 from dfd.detector.signals import probe_signals
 from dfd.errors import UserError
@@ -54,14 +56,14 @@ def compile_first_good(
         target = target_of(checkpoint, device, wanted[0], threads=threads)
         return wanted[0], compile_network(network, target, engine)
     comparison = Comparison(checkpoint, device, tolerance)
-    attempts = [(name, whole) for name in wanted for whole in _forms(name)]
+    attempts = [(name, whole) for name in wanted for whole in _forms(name, network)]
     for name, whole in attempts:
         target = target_of(checkpoint, device, name, whole_int8=whole, threads=threads)
         compiled = compile_network(copy.deepcopy(network), target, engine)
         if name == FP32:
             return name, compiled
         said = name if whole else f"{name} in the transformer only"
-        if name == INT8 and whole:
+        if name == INT8 and (name, whole) != attempts[-1]:
             if comparison.difference(compiled, said) <= tolerance:
                 return name, compiled
             _LOGGER.info("int8 changes scores too much: the convolutions are left in fp32")
@@ -135,9 +137,13 @@ class Comparison:
         return True
 
 
-def _forms(precision: str) -> tuple[bool, ...]:
-    """Returns the forms to try: if int8 is too inaccurate, the convolutions stay in float32."""
-    return (True, False) if precision == INT8 else (True,)
+def _forms(precision: str, network: Network) -> tuple[bool, ...]:
+    """Returns the forms to try: if int8 is too inaccurate, the convolutions stay in float32.
+
+    A spectrogram in their place always does.
+    """
+    convolves = isinstance(network, ScoringNetwork) and network.short_extractor is None
+    return (True, False) if precision == INT8 and convolves else (True,)
 
 
 def target_of(

@@ -10,13 +10,9 @@ from dfd.detector.engines.target import INT8, Compiled, Target
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.int8 import quantize
-from dfd.detector.networks.light_cnn import LightCnn
-from dfd.detector.networks.light_cnn_int8 import quantize_light_cnn
 from dfd.detector.networks.network import Network
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.sharing import SharedFrames, SharedHops, shared_frames
-from dfd.detector.networks.whisper_stem import StemScoringNetwork
-from dfd.detector.networks.whisper_stem_int8 import quantize_stem
 from dfd.detector.networks.windows import put_channels_last
 from dfd.detector.precision import DTYPES
 
@@ -29,10 +25,6 @@ def compile_network(network: Network, target: Target) -> Compiled:
         lay_out(network)
         if target.precision == INT8:
             quantize(network, target.samples, extractor=target.whole_int8)
-            if isinstance(network.head, LightCnn):
-                quantize_light_cnn(network, target.samples)
-            if isinstance(network, StemScoringNetwork):
-                quantize_stem(network, target.samples)
         else:
             place(network, target.device, DTYPES[target.precision])
         frames = shared_frames(network, target.window_samples, target.hop_samples)

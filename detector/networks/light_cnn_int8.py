@@ -7,18 +7,13 @@ statistics over frames and the layers after them. A pointwise convolution runs a
 which also applies GELU and writes the 8-bit input of the next convolution.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dfd.detector.networks.int8 import LEVELS, Grid, quantize_weight
+from dfd.detector.networks.int8_products import LEVELS, Grid, quantize_weight
 from dfd.detector.networks.light_cnn import LightCnn, StageLayer, largest
-from dfd.detector.networks.scoring import ScoringNetwork
 
 
 class QuantizedStage(nn.Module):
@@ -114,39 +109,16 @@ def is_product(stage: StageLayer) -> bool:
     return pointwise and stage.frame_pool == stage.feature_pool == 1
 
 
-def quantize_light_cnn(network: ScoringNetwork, windows: NDArray[np.float32]) -> None:
-    """Replaces all but the first convolution of each branch of a light CNN with 8-bit ones.
+def quantize_light_cnn(head: LightCnn, grids: Mapping[nn.Module, Grid]) -> None:
+    """Replaces all but the first convolution of each branch with 8-bit ones.
 
     Args:
-        network: on the CPU, in float32; its head, a `LightCnn`, is changed.
-        windows: float32 (B, N), sample windows that show the ranges.
+        head: on the CPU, in float32; it is changed.
+        grids: grids of the stages' inputs.
     """
-    head: Any = network.head
-    assert isinstance(head, LightCnn)
-    with _watched(head) as ranges, torch.inference_mode():
-        for window in windows:
-            network(torch.from_numpy(window[None]), None)
     for branch in head.branches:
         stages = list(branch.stages)
-        grids = [Grid.over(*ranges[stage]) for stage in stages]
         for index in range(1, len(stages)):
             last = index + 1 == len(stages)
-            output = None if last or not is_product(stages[index]) else grids[index + 1]
-            branch.stages[index] = QuantizedStage(stages[index], grids[index], output)
-
-
-@contextmanager
-def _watched(head: nn.Module) -> Iterator[dict[nn.Module, tuple[float, float]]]:
-    """Records the lowest and highest input of every stage during the context."""
-    ranges: dict[nn.Module, tuple[float, float]] = {}
-
-    def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        low, high = (float(value) for value in torch.aminmax(inputs[0]))
-        seen = ranges.get(module, (low, high))
-        ranges[module] = (min(low, seen[0]), max(high, seen[1]))
-
-    with ExitStack() as hooks:
-        for module in head.modules():
-            if isinstance(module, StageLayer):
-                hooks.callback(module.register_forward_pre_hook(watch).remove)
-        yield ranges
+            output = None if last or not is_product(stages[index]) else grids[stages[index + 1]]
+            branch.stages[index] = QuantizedStage(stages[index], grids[stages[index]], output)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 AUTO_CLASS = "AutoModelForAudioClassification"
 MODELING = "modeling_light_cnn.py"
 
-SERVED = ServedAs("bundled", padding="mask", version="2026.11.8", trained_bandwidth_hz=3400.0)
+SERVED = ServedAs(
+    "bundled", padding="mask", version="2026.11.8", trained_bandwidth_hz=3400.0, int8=True
+)
 
 
 def joined(recordings: Sequence[Recording], cache: AudioCache) -> tuple[list[int], AudioCache]:

@@ -13,8 +13,8 @@ from dfd.detector.files.bundled import bundled_folder
 from dfd.detector.files.read import read_checkpoint
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.hops import HopScoringNetwork
-from dfd.detector.networks.int8 import Grid
-from dfd.detector.networks.light_cnn import Stage, StageLayer
+from dfd.detector.networks.int8_products import Grid, input_grids
+from dfd.detector.networks.light_cnn import LightCnn, Stage, StageLayer
 from dfd.detector.networks.light_cnn_int8 import QuantizedStage, quantize_light_cnn
 from dfd.detector.signals import probe_signals
 from tests.detector.conftest import needs_int8
@@ -39,7 +39,8 @@ def networks() -> tuple[HopScoringNetwork, HopScoringNetwork]:
     lay_out(network)
     whole = copy.deepcopy(network)
     ranges, _ = probe_signals(64_000, 16_000, 1)
-    quantize_light_cnn(network, ranges)
+    assert isinstance(network.head, LightCnn)
+    quantize_light_cnn(network.head, input_grids(network, ranges, (StageLayer,)))
     return whole, network
 
 
@@ -107,31 +108,28 @@ def test_only_the_first_convolution_of_a_branch_is_left(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the bundled model, whose card says that it was measured in int8."""
+    """A copy of the bundled model, whose card does not say that it was measured in int8."""
     copied = tmp_path / "model"
     shutil.copytree(bundled_folder(), copied)
     card = json.loads((copied / "dfd.json").read_text())
-    (copied / "dfd.json").write_text(json.dumps({**card, "int8": True}))
+    del card["int8"]
+    (copied / "dfd.json").write_text(json.dumps(card))
     return copied
 
 
 @needs_int8
 def test_auto_takes_int8_where_the_card_says_that_it_was_measured(folder: Path) -> None:
-    assert load_detector(str(folder), device="cpu", warm=False).spec.precision == "int8"
-    assert load_detector(device="cpu", warm=False).spec.precision != "int8"
+    assert load_detector(device="cpu", warm=False).spec.precision == "int8"
+    assert load_detector(str(folder), device="cpu", warm=False).spec.precision != "int8"
 
 
-def test_auto_takes_fp32_where_the_cpu_has_no_instructions(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_takes_fp32_where_the_cpu_has_no_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_flags", frozenset)
-    assert load_detector(str(folder), device="cpu", warm=False).spec.precision == "fp32"
+    assert load_detector(device="cpu", warm=False).spec.precision == "fp32"
 
 
-def test_an_engine_without_int8_runs_fp32(folder: Path) -> None:
+def test_an_engine_without_int8_runs_fp32() -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'dfd[onnx]'")
     pytest.importorskip("onnx", reason="pip install 'dfd[onnx]'")
-    detector = load_detector(
-        str(folder), device="cpu", engine="onnx", batch_buckets=(1,), warm=False
-    )
+    detector = load_detector(device="cpu", engine="onnx", batch_buckets=(1,), warm=False)
     assert detector.spec.precision != "int8"
