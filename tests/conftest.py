@@ -51,16 +51,19 @@ LONGEST = (
 )
 
 
-def longest_first(item: pytest.Item) -> int:
-    """Sorts the longest modules before all others."""
+def place(item: pytest.Item) -> int:
+    """Returns where the module of a test comes in a parallel run: the longest before all others."""
     name = item.path.relative_to(Path(__file__).parent).as_posix()
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the tests marked `by_hand`, unless `-m` names the mark; orders parallel runs."""
+    """Marks the longest as slow, orders parallel runs, and leaves out `by_hand` unless named."""
+    for item in items:
+        if place(item) < len(LONGEST):
+            item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):  # of pytest-xdist
-        items.sort(key=longest_first)
+        items.sort(key=place)
     if "by_hand" in config.getoption("markexpr"):
         return
     left_out = [item for item in items if item.get_closest_marker("by_hand")]

@@ -52,6 +52,11 @@ def test_vad_options_are_checked(options: dict[str, Any]) -> None:
     assert caught.value.reason == "INVALID_VAD_CONFIG"
 
 
+def test_values_up_to_the_limits_are_accepted() -> None:
+    assert VadOptions(aggressiveness=3, hangover_seconds=5.0).aggressiveness == 3
+    assert AlertPolicy(consecutive_windows=1000).consecutive_windows == 1000
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -61,6 +66,7 @@ def test_vad_options_are_checked(options: dict[str, Any]) -> None:
         {"hysteresis": 1.0},
         {"hysteresis": -0.1},
         {"consecutive_windows": 0},
+        {"consecutive_windows": 1001},
         {"cooldown_seconds": -1.0},
         {"cooldown_seconds": float("inf")},
     ],
