@@ -14,7 +14,8 @@ _CONNECT_SECONDS = 5.0
 # scheme -> arguments that its addresses may have
 LOCAL = "local"
 _FALLBACK = "fallback"
-_ARGUMENTS = {RAY: ("replicas", "cpus", "gpus", _FALLBACK), TRITON: ()}
+TLS = ("tls", "ca", "cert", "key")
+_ARGUMENTS = {RAY: ("replicas", "cpus", "gpus", _FALLBACK), TRITON: TLS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,21 @@ class EngineAddress:
                 f"the engine {text} can fall back to {LOCAL} only: use {_FALLBACK}={LOCAL}, which "
                 "keeps the model loaded here too, or leave it out"
             )
+        if arguments.get("tls", "on") != "on":
+            raise UserError(f"the engine {text} can have tls=on only: use it, or leave it out")
+        if ("cert" in arguments) is not ("key" in arguments):
+            raise UserError(f"the engine {text} needs both cert and key: give the files of both")
         return cls(parts.scheme, parts.netloc, name or "dfd", arguments)
 
     @property
     def deployment(self) -> dict[str, str]:
         """The arguments for the application, if it has to be deployed first."""
         return {name: value for name, value in self.arguments.items() if name != _FALLBACK}
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether a server is reached by TLS."""
+        return any(name in self.arguments for name in TLS)
 
     @property
     def fallback(self) -> str | None:

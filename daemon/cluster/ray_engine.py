@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -36,16 +37,14 @@ class RayEngine:
     def __init__(self, address: EngineAddress, options: ServeOptions) -> None:
         if address.place not in ("auto", LOCAL):
             check_reachable(address.place)
-        self._address, self._options = address, options
-        self._process = RayProcess(address, options)
-        self._replicas = Replicas(lambda: self._process.look())
-        spec, self._head = self._process.spec, self._process.head
-        self._here = _own(spec, options) if address.fallback == LOCAL else None
-        self.spec = replace(spec, engine=f"ray/{spec.engine}")
+        member = _Member(address, options)
+        weakref.finalize(self, member.leave)
+        self._replicas = member.replicas
+        self._here = _own(member.spec, options) if address.fallback == LOCAL else None
+        self.spec = replace(member.spec, engine=f"ray/{member.spec.engine}")
         self._resting_until = 0.0
         self._scored_here = False
         self._seconds = _PATIENCE_SECONDS if self._here else options.batch_timeout_seconds
-        threading.Thread(target=self._follow, name="dfd-ray", daemon=True).start()
 
     def score(
         self, windows: NDArray[np.float32], lengths: NDArray[np.int64]
@@ -75,16 +74,43 @@ class RayEngine:
             log(logging.WARNING, "scoring on this machine until the Ray cluster answers")
         return here.score(windows, lengths)
 
+
+class _Member:
+    """A membership of the cluster, which is renewed until it is left.
+
+    Attributes:
+        spec: the facts of the model.
+        replicas: those that the cluster has now.
+
+    Raises:
+        UserError: if there is no cluster, or its engine does not become ready.
+    """
+
+    def __init__(self, address: EngineAddress, options: ServeOptions) -> None:
+        self._address, self._options = address, options
+        self._process = RayProcess(address, options)
+        self.replicas = Replicas(lambda: self._process.look())
+        self.spec, self._head = self._process.spec, self._process.head
+        self._left = False
+        threading.Thread(target=self._follow, name="dfd-ray", daemon=True).start()
+
+    def leave(self) -> None:
+        """Ends it."""
+        self._left = True
+        self._process.close()
+
     def _follow(self) -> None:
         """Keeps the list of replicas, and joins the cluster again, or the one in its place."""
         while True:
-            self._process.follow(self._replicas.update)
-            if not self._process.close.alive:
-                return  # this daemon ends
+            self._process.follow(self.replicas.update)
+            if self._left or not self._process.close.alive:
+                return  # this daemon ends, or has another engine
             log(logging.ERROR, "the Ray cluster, or this machine's node of it, is gone")
-            self._replicas.lost()
+            self.replicas.lost()
             self._process.close()  # which may take seconds
             process = self._joined_again()
+            if process is None:
+                return
             if process.spec.weights_sha256 != self.spec.weights_sha256:
                 log(logging.ERROR, "the Ray cluster serves another model now; restart this daemon")
                 process.close()
@@ -92,8 +118,8 @@ class RayEngine:
             self._head, self._process = process.head, process
             log(logging.WARNING, "joined the Ray cluster again", head=process.head)
 
-    def _joined_again(self) -> RayProcess:
-        while True:
+    def _joined_again(self) -> RayProcess | None:
+        while not self._left:
             time.sleep(_AGAIN_SECONDS)
             try:
                 if self._address.place != LOCAL:  # which brings its own
@@ -101,6 +127,7 @@ class RayEngine:
                 return RayProcess(self._address, self._options)
             except UserError as error:
                 log(logging.DEBUG, "no Ray cluster yet", why=str(error))
+        return None
 
 
 def _own(spec: ModelSpec, options: ServeOptions) -> LoadedModel:

@@ -6,8 +6,9 @@ It is copied there, so it imports nothing of dfd.
 from typing import Any
 
 BATCHES = "batches"
-# batches that wait or run at a replica, beyond which another replica is worth its while
-_WANTED_BATCHES = 2.0
+# Batches that wait or run at a replica on average, beyond which another replica is added: with one
+# it is busy all the time, and a daemon has no second batch under way.
+_WANTED_BATCHES = 0.8
 
 
 def wanted(context: Any) -> tuple[float, dict[str, Any]]:

@@ -1,6 +1,9 @@
 """A model on a server of NVIDIA Triton, which a daemon calls with whole batches."""
 
 import logging
+import math
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,13 @@ from dfd.errors import UserError
 
 _BUNDLED = ("bundled",)
 _ASK_SECONDS = 10.0
+# how often the facts of a model that scores are read again, and how long that may take
+_CHECK_SECONDS = 5.0
+# gRPC does not say that the other side speaks TLS, or has another authority's certificate
+_TLS_ADVICE = {
+    False: "; if it was started with --grpc-use-ssl, add ?tls=on or ?ca=FILE to the address",
+    True: "; it needs --grpc-use-ssl and a certificate for this name, by an authority in ca=FILE",
+}
 # gRPC's own waits grow to two minutes, in which a server that is back is not tried
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -50,11 +60,15 @@ class TritonEngine:
             )
         self._triton: Any = triton
         self._name, self._place = address.name, address.place
-        self._client: Any = triton.InferenceServerClient(address.place, channel_args=_CHANNEL)
+        self._client: Any = triton.InferenceServerClient(
+            address.place, channel_args=_CHANNEL, **_tls(address)
+        )
+        self._encrypted = address.encrypted
         self._timeout_seconds = options.batch_timeout_seconds
         self._away = False
         configuration, metadata = self._ask()
         facts = self._facts(configuration)
+        self._weights, self._checked_at = facts.spec.weights_sha256, time.monotonic()
         self._check_shapes(facts.spec, metadata)
         self._least_samples = facts.least_samples
         self._most = max(1, configuration.max_batch_size)
@@ -69,6 +83,7 @@ class TritonEngine:
             UserError: if the server is away, or refuses the windows.
             TimeoutError: if it takes too long.
         """
+        self._check_again()
         batch, valid = padded(
             windows,
             lengths,
@@ -108,7 +123,31 @@ class TritonEngine:
             self._away = False
             log(logging.WARNING, "the Triton server scores again", server=self._place)
         scores: NDArray[np.float32] = answer.as_numpy(SCORES).reshape(-1)
+        if len(scores) != len(lengths):
+            raise UserError(
+                f"the model {self._name} of the Triton server at {self._place} gave {len(scores)} "
+                f"scores for {len(lengths)} windows: export it again"
+            )
         return scores
+
+    def _check_again(self) -> None:
+        """Makes sure, from time to time, that the server has not been given another model.
+
+        Raises:
+            UserError: if it has; windows fail until it has the one that this daemon knows.
+        """
+        if time.monotonic() < self._checked_at + _CHECK_SECONDS:
+            return
+        try:
+            now = self._facts(self._configuration(_CHECK_SECONDS)).spec.weights_sha256
+        except self._triton.InferenceServerException:
+            return  # scoring will say why
+        if now != self._weights:
+            raise UserError(
+                f"the Triton server at {self._place} serves another model {self._name} now: "
+                "restart this daemon, or export the one before again"
+            )
+        self._checked_at = time.monotonic()
 
     def _explained(self, error: Exception) -> Exception:
         """Returns what to raise for an error of the client library."""
@@ -116,8 +155,8 @@ class TritonEngine:
             return error
         if "DEADLINE_EXCEEDED" in str(error.status()):
             return TimeoutError(f"the Triton server at {self._place} takes too long")
-        self._away = True
-        if "UNAVAILABLE" in str(error.status()):
+        self._away, self._checked_at = True, -math.inf  # it may come back with another model
+        if "UNAVAILABLE" in str(error.status()) and not self._lives():
             return UserError(
                 f"the Triton server at {self._place} is away: windows fail until it is back"
             )
@@ -126,18 +165,28 @@ class TritonEngine:
             f"{error.message()}"
         )
 
+    def _lives(self) -> bool:
+        """Returns whether the server answers; of a model that was unloaded it says UNAVAILABLE."""
+        try:
+            return bool(self._client.is_server_live(client_timeout=_CHECK_SECONDS))
+        except self._triton.InferenceServerException:
+            return False
+
+    def _configuration(self, seconds: float) -> Any:
+        return self._client.get_model_config(self._name, client_timeout=seconds).config
+
     def _ask(self) -> tuple[Any, Any]:
         """Returns the configuration and the metadata of the model."""
         try:
-            configuration = self._client.get_model_config(
-                self._name, client_timeout=_ASK_SECONDS
-            ).config
+            configuration = self._configuration(_ASK_SECONDS)
             metadata = self._client.get_model_metadata(self._name, client_timeout=_ASK_SECONDS)
         except self._triton.InferenceServerException as error:
             if any(word in str(error.status()) for word in ("UNAVAILABLE", "DEADLINE_EXCEEDED")):
                 raise UserError(
-                    f"no Triton server answers at {self._place}: start tritonserver "
+                    f"no Triton server answers at {self._place}"
+                    f"{' by TLS' if self._encrypted else ''}: start tritonserver "
                     "--model-repository DIR, and name its gRPC port, usually 8001"
+                    f"{_TLS_ADVICE[self._encrypted]}"
                 ) from None
             raise UserError(
                 f"the Triton server at {self._place} has no model {self._name} that is ready: "
@@ -177,6 +226,31 @@ def _served(spec: ModelSpec, most: int, options: ServeOptions) -> ModelSpec:
     buckets = options.batch_buckets or spec.batch_buckets
     fitting = tuple(bucket for bucket in buckets if bucket <= most) or (most,)
     return replace(spec, engine=f"triton/{spec.engine}", batch_buckets=fitting)
+
+
+def _tls(address: EngineAddress) -> dict[str, Any]:
+    """Returns how the client library is told of TLS.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    if not address.encrypted:
+        return {}
+    files = {name: address.arguments.get(name) for name in ("ca", "cert", "key")}
+    for name, file in files.items():
+        try:
+            if file is not None:
+                Path(file).read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"{name}={file} of the engine's address cannot be read: {error.strerror or error}"
+            ) from None
+    return {
+        "ssl": True,
+        "root_certificates": files["ca"],
+        "certificate_chain": files["cert"],
+        "private_key": files["key"],
+    }
 
 
 def _tensors(shapes: dict[str, Any]) -> str:

@@ -103,8 +103,9 @@ class LocalModel:
         device, hung = DeviceThread(), self._now.active
         try:
             detector = await device.run(lambda: self._load(hung.options.beside_streams))
-        except Exception:
-            log(logging.ERROR, "the model could not be reloaded", exc_info=True)
+        except Exception as error:
+            why = {"why": str(error)} if isinstance(error, UserError) else {"exc_info": error}
+            log(logging.ERROR, "the model could not be reloaded", **why)
             device.close()
             return
         if self._now.active is not hung:  # another model took its place meanwhile

@@ -1,6 +1,6 @@
 """A small server of Triton's protocol, which really runs the exported TorchScript files.
 
-python -m tests.chaos.kserve REPOSITORY PORT
+python -m tests.chaos.kserve REPOSITORY PORT [CERTIFICATE KEY]
 """
 
 import queue
@@ -63,13 +63,27 @@ class Model:
 class Service(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     """What the client library asks for."""
 
-    def __init__(self, models: dict[str, Model]) -> None:
-        self._models = models
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._models = {folder.name: Model(folder) for folder in repository.iterdir()}
 
     def _model(self, name: str, context: grpc.ServicerContext) -> Model:
         if name not in self._models:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{name}'")
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"Request for unknown model: '{name}'")
         return self._models[name]
+
+    def ServerLive(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        return service_pb2.ServerLiveResponse(live=True)
+
+    def RepositoryModelLoad(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._models[request.model_name] = Model(self._repository / request.model_name)
+        return service_pb2.RepositoryModelLoadResponse()
+
+    def RepositoryModelUnload(  # noqa: N802
+        self, request: Any, context: grpc.ServicerContext
+    ) -> Any:
+        self._models.pop(request.model_name)
+        return service_pb2.RepositoryModelUnloadResponse()
 
     def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         return service_pb2.ModelReadyResponse(ready=request.name in self._models)
@@ -115,11 +129,15 @@ class Service(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[mi
 def main() -> None:
     """Serves until it is killed."""
     torch.set_num_threads(1)
-    models = {folder.name: Model(folder) for folder in Path(sys.argv[1]).iterdir()}
     options = [("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(16), options=options)
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Service(models), server)
-    server.add_insecure_port(f"127.0.0.1:{sys.argv[2]}")
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Service(Path(sys.argv[1])), server)
+    address = f"127.0.0.1:{sys.argv[2]}"
+    if len(sys.argv) > 3:
+        chain, key = (Path(file).read_bytes() for file in sys.argv[3:])
+        server.add_secure_port(address, grpc.ssl_server_credentials([(key, chain)]))
+    else:
+        server.add_insecure_port(address)
     server.start()
     server.wait_for_termination()
 

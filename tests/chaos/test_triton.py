@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -19,6 +20,7 @@ pytest.importorskip("tritonclient", reason="no client of Triton: pip install 'df
 from dfd.cli.main import cli
 from dfd.clients import Recording, events, open_recording
 from dfd.streaming.types import WindowStatus
+from tests.certificates import issue
 from tests.chaos.daemon import Daemon
 from tests.chaos.paced import streamed
 from tests.chaos.triton import SERVERS, Kserve, ModelServer
@@ -55,7 +57,7 @@ def server(
     request: pytest.FixtureRequest, exported: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModelServer]:
     """A server of each kind, for all tests."""
-    make: Callable[[Path, int], ModelServer] = request.param
+    make: Callable[..., ModelServer] = request.param
     repository = Path(shutil.copytree(exported, tmp_path_factory.mktemp("served") / "repository"))
     with make(repository, free_port()) as made:
         yield made
@@ -121,6 +123,82 @@ async def test_a_server_that_goes_away_fails_windows_until_it_is_back(
     assert WindowStatus.FAILED.name in {state.name for state in states}
     assert states[-1].name == WindowStatus.SCORED.name
     assert isinstance(told[-1], events.Summary)
+
+
+async def test_a_model_that_is_unloaded_or_replaced_fails_windows(
+    server: ModelServer, recording: Recording
+) -> None:
+    """Of an unloaded model the server says UNAVAILABLE, as a network does of a server."""
+    config = server.repository / "bundled" / "config.pbtxt"
+    mine = config.read_text()
+    sha256 = re.search(r"weights_sha256[^0-9a-f]+([0-9a-f]{64})", mine)
+    assert sha256 is not None
+
+    with daemon_on(server.place) as remote, server.client() as client:
+        ready = f"{remote.metrics_url.rpartition('/')[0]}/readyz"
+        running = asyncio.create_task(streamed(remote.address, recording, pace=1.0))
+        await asyncio.to_thread(
+            remote.until, lambda: remote.figure("dfd_windows_total", status="scored") >= 1
+        )
+        client.unload_model("bundled")
+        said = await asyncio.to_thread(remote.until_logged, "(batch|window) failed")
+        assert "does not score: Request for unknown model" in said
+        await asyncio.to_thread(remote.until, lambda: status_of(ready) == 503)
+
+        config.write_text(mine.replace(sha256[1], 64 * "0"))
+        client.load_model("bundled")
+        another = "serves another model bundled now: restart this daemon"
+        await asyncio.to_thread(remote.until_logged, another)
+        assert status_of(ready) == 503
+
+        config.write_text(mine)
+        client.unload_model("bundled")
+        client.load_model("bundled")
+        await asyncio.to_thread(remote.until, lambda: status_of(ready) == 200)
+        told = await running
+        assert not remote.logged("Traceback")
+    assert isinstance(told[-1], events.Summary)
+
+
+async def test_a_server_that_does_not_answer_is_given_up(
+    server: ModelServer, recording: Recording
+) -> None:
+    with daemon_on(server.place, "--batch-timeout-seconds", "1") as remote:
+        running = asyncio.create_task(streamed(remote.address, recording, pace=1.0))
+
+        def scored() -> float:
+            return remote.figure("dfd_windows_total", status="scored")
+
+        await asyncio.to_thread(remote.until, lambda: scored() >= 1)
+        server.hold(signal.SIGSTOP)
+        await asyncio.to_thread(remote.until_logged, "batch given up")
+        before = scored()
+        server.hold(signal.SIGCONT)
+        await asyncio.to_thread(remote.until, lambda: scored() > before)
+        told = await running
+        assert not remote.logged("Traceback")
+    assert isinstance(told[-1], events.Summary)
+    assert windows(told)[-1].status.name == "SCORED"
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.__name__.lower())
+async def test_samples_are_encrypted(
+    kind: Callable[..., ModelServer], recording: Recording, exported: Path, tmp_path: Path
+) -> None:
+    repository = Path(shutil.copytree(exported, tmp_path / "repository"))
+    mine, other = (issue(tmp_path, name) for name in ("mine", "other"))
+    with kind(repository, free_port(), mine) as server:
+        engine = f"triton://{server.place}/bundled?ca={mine.cert_path}"
+        with Daemon("--engine", engine, model="bundled") as remote:
+            told = await streamed(remote.address, recording, pace=10.0)
+        assert {one.status.name for one in windows(told)} == {"SCORED"}
+        assert "?tls=on or ?ca=FILE" in refusal(server.place)
+        assert "by an authority in ca=FILE" in refusal(
+            server.place, name=f"bundled?ca={other.cert_path}"
+        )
+    assert "ca=/none of the engine's address cannot be read: No such file" in refusal(
+        server.place, name="bundled?ca=/none"
+    )
 
 
 def status_of(url: str) -> int:

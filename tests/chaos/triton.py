@@ -21,6 +21,7 @@ from typing import Self
 import pytest
 from tritonclient import grpc as triton
 
+from tests.certificates import Issued
 from tests.chaos.daemon import ROOT
 
 # by DLPack, since the wheel's backend does not know arrays of numpy 2
@@ -56,15 +57,33 @@ _NO_LIBRARY = 127
 
 
 class ModelServer:
-    """A server of a repository, at one port whenever it runs."""
+    """A server of a repository, at one port whenever it runs.
 
-    def __init__(self, repository: Path, port: int) -> None:
-        self._repository, self._port = repository, port
+    Args:
+        repository: the models, which `load_model` of a client reads again.
+        issued: a certificate for "localhost" that signs itself, if it shall speak TLS.
+    """
+
+    def __init__(self, repository: Path, port: int, issued: Issued | None = None) -> None:
+        self.repository, self._port, self._issued = repository, port, issued
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def place(self) -> str:
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self._port}" if self._issued is None else f"localhost:{self._port}"
+
+    def client(self) -> triton.InferenceServerClient:
+        """Connects to it."""
+        if self._issued is None:
+            return triton.InferenceServerClient(self.place)
+        return triton.InferenceServerClient(
+            self.place, ssl=True, root_certificates=str(self._issued.cert_path)
+        )
+
+    def hold(self, signal_: signal.Signals) -> None:
+        """Stops it, so that it does not answer, or lets it go on."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal_)
 
     def start(self) -> None:
         """Starts it and waits until its model is ready."""
@@ -77,12 +96,12 @@ class ModelServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        client = triton.InferenceServerClient(self.place)
+        client = self.client()
         end = time.monotonic() + 60.0
         while True:
             assert self.process.poll() is None, "the model server has ended"
             with contextlib.suppress(triton.InferenceServerException):
-                models = os.listdir(self._repository)
+                models = os.listdir(self.repository)
                 if all(client.is_model_ready(one, client_timeout=5.0) for one in models):
                     break
             assert time.monotonic() < end, "the model server is not ready"
@@ -111,15 +130,16 @@ class Kserve(ModelServer):
     """The protocol, served by `tests.chaos.kserve`."""
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
-        module = ("-m", "tests.chaos.kserve")
-        return [sys.executable, *module, str(self._repository), str(self._port)], {}
+        command = [sys.executable, "-m", "tests.chaos.kserve", str(self.repository)]
+        tls = () if self._issued is None else (self._issued.cert_path, self._issued.key_path)
+        return [*command, str(self._port), *map(str, tls)], {}
 
 
 class Real(ModelServer):
     """NVIDIA's server; changes the repository to the one backend that the wheel has."""
 
-    def __init__(self, repository: Path, port: int) -> None:
-        super().__init__(repository, port)
+    def __init__(self, repository: Path, port: int, issued: Issued | None = None) -> None:
+        super().__init__(repository, port, issued)
         wheel = Path(os.environ.get("DFD_TRITON", ROOT / "build" / "triton"))
         self._home = wheel / "pytriton" / "tritonserver"
         self._libraries = wheel / "nvidia_pytriton.libs"
@@ -142,10 +162,16 @@ class Real(ModelServer):
         here = "127.0.0.1"
         command = [
             *(str(self._home / "bin" / "tritonserver"), "--model-repository"),
-            *(str(self._repository), "--backend-directory", str(self._backends)),
+            *(str(self.repository), "--backend-directory", str(self._backends)),
             *("--grpc-address", here, "--grpc-port", str(self._port)),
-            *("--allow-http=false", "--allow-metrics=false"),
+            *("--allow-http=false", "--allow-metrics=false", "--model-control-mode=explicit"),
+            *(f"--load-model={one}" for one in os.listdir(self.repository)),
         ]
+        if self._issued is not None:
+            command += [
+                *("--grpc-use-ssl=true", "--grpc-server-cert", str(self._issued.cert_path)),
+                *("--grpc-server-key", str(self._issued.key_path)),
+            ]
         packages = Path(triton.__file__).parents[2]
         return command, {
             "LD_LIBRARY_PATH": str(self._libraries),
@@ -154,4 +180,4 @@ class Real(ModelServer):
         }
 
 
-SERVERS: tuple[Callable[[Path, int], ModelServer], ...] = (Kserve, Real)
+SERVERS: tuple[Callable[..., ModelServer], ...] = (Kserve, Real)

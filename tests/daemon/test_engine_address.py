@@ -30,6 +30,9 @@ def test_an_address_names_cluster_and_application(text: str, expected: EngineAdd
         ("ray://", "is not an address"),
         ("beam://auto", "use ray://auto"),
         ("ray://auto?replica=2", "unknown argument replica; use replicas, cpus, gpus, fallback"),
+        ("triton://h:8001/m?tls=off", "can have tls=on only"),
+        ("triton://h:8001/m?cert=c.pem", "needs both cert and key"),
+        ("ray://auto?tls=on", "unknown argument tls"),
         ("ray://auto?fallback=cuda", "fall back to local only: use fallback=local"),
     ],
 )
@@ -43,6 +46,12 @@ def test_what_scores_meanwhile_is_not_an_argument_of_the_application() -> None:
     assert address.fallback == "local"
     assert address.deployment == {"replicas": "2"}
     assert EngineAddress.parse("ray://auto").fallback is None
+
+
+def test_a_server_is_reached_by_tls_if_the_address_says_so() -> None:
+    assert EngineAddress.parse("triton://h:8001/m?ca=/ca.pem").encrypted
+    assert EngineAddress.parse("triton://h:8001/m?tls=on").encrypted
+    assert not EngineAddress.parse("triton://h:8001/m").encrypted
 
 
 def test_a_local_engine_is_not_an_address() -> None:
