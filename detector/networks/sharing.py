@@ -213,7 +213,9 @@ class SharedHops:
             made = torch.cat([self._compiled.measure(some, None) for some in unheard])
             number = {key: at for at, key in enumerate(missing)}
             places = [row for row, key in enumerate(keys) if key in number]
-            parts.append((places, made[[number[key] for key in keys if key in number]]))
+            once = len(places) == len(number)
+            repeated = made if once else made[[number[key] for key in keys if key in number]]
+            parts.append((places, repeated))
         known = {row: self._rows[key] for row, key in enumerate(keys) if key and key in self._rows}
         if known:
             parts.append((list(known), self._table[list(known.values())]))
