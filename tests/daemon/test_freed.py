@@ -64,18 +64,26 @@ async def repeat(h: Harness) -> None:
     assert outcome.failure is not None
 
 
+async def send_too_much(h: Harness) -> None:
+    outcome = await h.converse(
+        [config_request(), *chunks(noise(3.0)), audio_request(bytes(50_000))]
+    )
+    assert outcome.failure is not None
+    assert outcome.failure.reason == "CHUNK_TOO_LARGE"
+
+
 async def leave(h: Harness) -> None:
     call = h.stub.StreamingDetect()
     await call.write(config_request())
     await call.read()
-    await call.write(audio_request(noise(2.0).tobytes()))
+    await call.write(audio_request(noise(1.0).tobytes()))
     call.cancel()
 
 
 async def fall_silent(h: Harness) -> None:
     call = h.stub.StreamingDetect()
     await call.write(config_request())
-    await call.write(audio_request(noise(2.0).tobytes()))
+    await call.write(audio_request(noise(1.0).tobytes()))
     failure = (await read_all(call)).failure
     assert failure is not None
     assert failure.code == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -111,6 +119,7 @@ async def refused(h: Harness, request: pb.DetectRequest) -> None:
         finish,
         lie,
         repeat,
+        send_too_much,
         leave,
         fall_silent,
         record,
@@ -127,7 +136,7 @@ async def test_audio_is_freed_with_its_call(
     held: Freed,
 ) -> None:
     kept = {"journal": str(tmp_path / "journal.db"), "evidence_clips": tmp_path} if journal else {}
-    h = await serve(idle_timeout_seconds=0.5, **kept)
+    h = await serve(idle_timeout_seconds=0.5, max_chunk_bytes=40_000, **kept)
     await end(h)
     assert held
     await h.until(lambda: h.active == 0 and not any(one() for one in held))
