@@ -121,7 +121,7 @@ def sinc(samples: Tensor, count: int, width: int) -> Tensor:
     window = 0.54 - 0.46 * torch.cos(2 * torch.pi * torch.arange(width) / (width - 1)).double()
     low_passes = [2 * edge / 16_000 * torch.sinc(2 * edge * taps / 16_000) for edge in edges]
     bands = torch.stack([window * (high - low) for low, high in itertools.pairwise(low_passes)])
-    return functional.conv1d(samples.view(1, 1, -1), bands.float()[:, None])[0]
+    return functional.conv1d(samples.view(1, 1, -1), bands.float().to(samples)[:, None])[0]
 
 
 def aasist(state: Tensors, samples: Tensor, ratios: tuple[float, float, float]) -> Tensor:

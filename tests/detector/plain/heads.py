@@ -124,7 +124,7 @@ def _wide(state: Tensors, name: str, x: Tensor) -> Tensor:
 
 def _gru(state: Tensors, layer: int, x: Tensor) -> Tensor:
     """One layer's states (T, hidden), from torch's documentation of the equations."""
-    hidden = torch.zeros(state[f"gru.weight_hh_l{layer}"].shape[1])
+    hidden = torch.zeros(state[f"gru.weight_hh_l{layer}"].shape[1]).to(x)
     states = []
     for frame in x:
         given = state[f"gru.weight_ih_l{layer}"] @ frame + state[f"gru.bias_ih_l{layer}"]
