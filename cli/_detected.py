@@ -19,6 +19,12 @@ from dfd.detector.spec import ModelSpec
 from dfd.offline.recording import TrackScores
 from dfd.recordings import Finding, Manifest
 
+_CAPTIONS = {
+    "evidence": "P: the evidence of all windows; mean P: the mean of the windows' P",
+    "mean": "P and mean P: the mean of the windows' P",
+    "first": "P and mean P: the P of the first window, by which the model's authors score",
+}
+
 
 def report(
     recording: Recording,
@@ -87,6 +93,7 @@ class Display:
 
     Attributes:
         rates: measured error rates of the model, which the table explains; None if unknown.
+        rule: how the model forms the cumulative score, which the table explains too.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class Display:
         self._rows: list[tuple[str, TrackScores]] = []
         self._manifests: dict[str, Manifest] = {}
         self.rates: Rates | None = None
+        self.rule = "evidence"
 
     def add(
         self, recording: Recording, findings: Sequence[Finding], tracks: list[TrackScores]
@@ -126,7 +134,7 @@ class Display:
         if not self._rows:
             return
         console = result_console()
-        console.print(_table(self._rows, self._threshold, console.width))
+        console.print(_table(self._rows, self._threshold, console.width, self.rule))
         console.print(rates_sentence(self.rates), highlight=False)
         found = {mark.scheme for _, track in self._rows for mark in track.summary.watermarks}
         if missing := [scheme for scheme in self._sought if scheme not in found]:
@@ -138,7 +146,7 @@ class Display:
                 _print_windows(console, path, track)
 
 
-def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int) -> Table:
+def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int, rule: str) -> Table:
     """Builds a table with a row for each channel of each recording."""
     columns = {
         "file": Column("file", least=12),
@@ -172,8 +180,7 @@ def _table(rows: list[tuple[str, TrackScores]], threshold: float, width: int) ->
             column.add(cells[name])
     several = any(track.summary.channel for _, track in rows)
     shown = [column for name, column in columns.items() if several or name != "channel"]
-    caption = "P: the evidence of all windows; mean P: the mean of the windows' P"
-    return fitted(shown, width, title="P: 1 is synthetic, 0 is human", caption=caption)
+    return fitted(shown, width, title="P: 1 is synthetic, 0 is human", caption=_CAPTIONS[rule])
 
 
 def _print_windows(console: Console, path: str, track: TrackScores) -> None:

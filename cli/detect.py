@@ -123,6 +123,7 @@ def command(
                         read_marks = Readers(schemes).read
             try:
                 display.rates = rates_of(detector.spec)
+                display.rule = detector.spec.utterance_score
                 for recording in recordings:
                     findings, tracks = _score(recording, detector, window_scores, read_marks)
                     display.add(recording, findings, tracks)

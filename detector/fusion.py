@@ -7,6 +7,7 @@ others are scaled up.
 """
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from dfd.errors import UserError
 
 FUSED, CASCADED = "+", "-then-"
 _LEAST_THRESHOLD = 1e-6
+_LOGGER = logging.getLogger("dfd.detector")
 
 
 def terms(text: str) -> tuple[str, ...]:
@@ -176,7 +178,15 @@ def load_fusion(text: str, load: Callable[[str], LoadedModel]) -> FusedDetector:
     Raises:
         UserError: if one cannot be loaded, or they cannot process the same windows.
     """
-    return FusedDetector([load(name) for name in terms(text)])
+    members = [load(name) for name in terms(text)]
+    fused = FusedDetector(members)
+    if raw := _raw([member.spec for member in members]):
+        _LOGGER.warning(
+            "%s adds scores that are not calibrated, those of %s: run dfd calibrate on each first",
+            fused.spec.name,
+            _listed(raw),
+        )
+    return fused
 
 
 def _stated(specs: Sequence[ModelSpec]) -> FusionSpec | None:
@@ -229,9 +239,14 @@ def _listed(specs: Sequence[ModelSpec]) -> str:
     return " and ".join(spec.name for spec in specs)
 
 
+def _raw(specs: Sequence[ModelSpec]) -> list[ModelSpec]:
+    """Returns those whose scores are not calibrated."""
+    return [spec for spec in specs if spec.calibration == Calibration()]
+
+
 def _warning(specs: Sequence[ModelSpec]) -> str:
     """Returns a warning about members whose scores are not likelihood ratios."""
-    raw = [spec for spec in specs if spec.calibration == Calibration()]
+    raw = _raw(specs)
     return f" Not calibrated: {_listed(raw)} (see dfd calibrate)." if raw else ""
 
 

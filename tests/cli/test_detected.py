@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,26 @@ def test_json_has_the_fields_of_file_based_systems(
 def test_window_scores_are_only_written_on_request(tmp_path: Path) -> None:
     (found,) = objects(write(tmp_path / "a.wav", speech(5.0)))
     assert "window_scores" not in found
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("evidence", "P: the evidence of all windows; mean P: the mean of the windows' P"),
+        ("mean", "P and mean P: the mean of the windows' P"),
+        ("first", "P and mean P: the P of the first window, by which the model's authors score"),
+    ],
+)
+def test_the_table_says_how_scores_are_formed(
+    rule: str,
+    said: str,
+    tmp_path: Path,
+    loudness: LoudnessDetector,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loudness, "spec", replace(loudness.spec, utterance_score=rule))
+    result = run(write(tmp_path / "a.wav", speech(9.0)))
+    assert said in " ".join(result.stdout.split())
 
 
 def test_every_channel_is_a_track(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,15 @@ def test_evidence_is_added_up_only_if_all_members_are_calibrated() -> None:
     assert "Not calibrated: b" in fused.card_text
 
 
+def test_scores_that_are_not_calibrated_are_added_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calibrated, raw = Fixed(2.0, name="a"), Fixed(1.0, name="b")
+    calibrated.spec = spec("a")
+    load_fusion("a+b", {"a": calibrated, "b": raw}.__getitem__)
+    assert "a+b adds scores that are not calibrated, those of b: run dfd calibrate" in caplog.text
+
+
 def test_models_of_other_rates_are_refused() -> None:
     with pytest.raises(UserError, match="a at 16000 Hz, b at 8000 Hz"):
         Fusion([spec("a"), spec("b", sample_rate_hz=8_000)])
