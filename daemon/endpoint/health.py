@@ -45,10 +45,10 @@ class HealthServicer:
     async def check(self, _: Any, context: _Context) -> None:
         """Answers once."""
         async with self._place(context):
-            request = await self._read(context)
-            if request.service not in self._services:
+            known = await self._read(context)
+            if not known:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
-            await self._write(context, self._status(request.service))
+            await self._write(context, self._status(known))
 
     async def watch(self, _: Any, context: _Context) -> None:
         """Answers now and whenever the status changes."""
@@ -60,16 +60,16 @@ class HealthServicer:
         self._watchers += 1
         try:
             async with self._place(context):
-                request = await self._read(context)
-            await self._watch(request, context)
+                known = await self._read(context)
+            await self._watch(known, context)
         finally:
             self._watchers -= 1
 
-    async def _watch(self, request: Any, context: _Context) -> None:
+    async def _watch(self, known: bool, context: _Context) -> None:
         last = None
         while True:
             changed = self._changed
-            status = self._status(request.service)
+            status = self._status(known)
             if status != last:
                 await self._write(context, status)
                 last = status
@@ -93,8 +93,12 @@ class HealthServicer:
             if not self._reading[host]:
                 del self._reading[host]
 
-    async def _read(self, context: _Context) -> Any:
-        """Reads the request, which is small and must arrive promptly."""
+    async def _read(self, context: _Context) -> bool:
+        """Returns whether the service asked about is known; the request must arrive promptly.
+
+        The request itself is not passed on: it may be as large as the port's limit allows, and
+        grpc keeps the frames of an aborted RPC until the next full collection.
+        """
         try:
             async with asyncio.timeout(_SECONDS):
                 request = await context.read()
@@ -102,7 +106,7 @@ class HealthServicer:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request arrived; send one")
         if request is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call contains no request")
-        return request
+        return request.service in self._services
 
     async def _write(self, context: _Context, status: int) -> None:
         """Writes a status, which the caller must read promptly."""
@@ -114,8 +118,8 @@ class HealthServicer:
                 context, grpc.StatusCode.DEADLINE_EXCEEDED, "the status was not read; read it"
             )
 
-    def _status(self, service: str) -> int:
-        if service not in self._services:
+    def _status(self, known: bool) -> int:
+        if not known:
             return int(_Response.SERVICE_UNKNOWN)
         return int(_Response.SERVING if self._serving else _Response.NOT_SERVING)
 

@@ -112,6 +112,21 @@ def test_large_messages_to_health_are_refused() -> None:
         daemon.until(lambda: health(daemon) == 1, 20)
 
 
+def test_what_health_was_asked_is_freed_at_once() -> None:
+    """Unknown names, one after the other; eight of them would exceed the limit."""
+    with Daemon() as daemon:
+        before = daemon.resident_mib
+        request = health_pb2.HealthCheckRequest(service="x" * (40 * MIB))
+        for _ in range(10):
+            with (
+                grpc.insecure_channel(daemon.address) as channel,
+                pytest.raises(grpc.RpcError) as caught,
+            ):
+                health_pb2_grpc.HealthStub(channel).Check(request, timeout=20)
+            assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert daemon.resident_mib - before < 300
+
+
 def health(daemon: Daemon) -> int:
     with grpc.insecure_channel(daemon.address) as channel:
         try:
