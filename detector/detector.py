@@ -15,6 +15,7 @@ from dfd.detector import precision as precisions
 from dfd.detector.buckets import check_buckets, default_buckets, split
 from dfd.detector.compiling import compile_model
 from dfd.detector.devices import (
+    one_thread,
     out_of_memory,
     prepare_device,
     release_cache,
@@ -203,7 +204,8 @@ def load_detector(
         wanted = tuple(name for name in wanted if engines.runs(runner, name))
     if batch_buckets is not None:
         batch_buckets = check_buckets(batch_buckets)
-    checkpoint = read_checkpoint(model, overrides)
+    with one_thread():
+        checkpoint = read_checkpoint(model, overrides)
     wanted = tuple(name for name in wanted if runs_in(checkpoint.network, name))
     measured = checkpoint.card.int8 and precisions.has_int8(place_on)
     if precision == precisions.AUTO and measured and engines.runs(runner, precisions.INT8):

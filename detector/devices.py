@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -70,6 +72,17 @@ def threads_beside_streams(parameters: int) -> int | None:
     if parameters > SMALL_NETWORK or "OMP_NUM_THREADS" in os.environ:
         return None
     return max(1, min(torch.get_num_threads(), processors.usable()) // 2)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes in one thread: for many small operations, whose threads would only wait."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def prepare_device(device: torch.device, threads: int | None) -> None:

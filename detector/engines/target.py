@@ -29,7 +29,7 @@ class Target:
         precision: "fp32", "bf16", "fp16" or "int8".
         window_samples: length N of the windows.
         hop_samples: distance between the starts of consecutive windows.
-        samples: float32 (M, N), sample windows for calibrating "int8".
+        samples: float32 (M, N), sample windows for calibrating "int8", and for tracing.
         whole_int8: whether "int8" includes the convolutions as well as the transformer.
         threads: number of threads, for an engine that has its own; None leaves its choice.
     """

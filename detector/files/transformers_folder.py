@@ -152,7 +152,7 @@ def read(
         make = partial(HopScoringNetwork, hop_samples=head.hop_samples)
     if head.stem is not None:
         stem = {name: matched[STEM_PREFIX + name] for name in head.stem.state_dict()}
-        head.stem.load_state_dict(stem)
+        head.stem.load_state_dict(stem, assign=True)
         head.stem.requires_grad_(False)
         make = partial(StemScoringNetwork, stem=head.stem, hop_samples=head.hop_samples)
     network: ScoringNetwork = make(
@@ -248,7 +248,9 @@ def _light_cnn_head(fields: Fields, config: BackboneConfig) -> _Head:
     head = LightCnn(sizes, config.hidden_size)
     hop = sizes.hop_samples
     found = read_stem(fields, hop)
-    stem = None if found is None else WhisperStem(found)
+    # all of its weights come from the file: on this device none are drawn before
+    with torch.device("meta"):
+        stem = None if found is None else WhisperStem(found)
     return _Head(head, head, _LIGHT_CNN_PREFIX, sizes.least_frames, hop, stem)
 
 

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from dfd import processors
-from dfd.detector.devices import prepare_device, resolve_device, threads_beside_streams
+from dfd.detector.devices import (
+    one_thread,
+    prepare_device,
+    resolve_device,
+    threads_beside_streams,
+)
 from dfd.errors import UserError
 
 
@@ -58,3 +63,12 @@ def test_a_small_network_leaves_half_the_cores(monkeypatch: pytest.MonkeyPatch) 
     assert threads_beside_streams(500_000) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads_beside_streams(500_000) is None
+
+
+def test_the_number_of_threads_comes_back_even_after_a_mistake() -> None:
+    torch.set_num_threads(2)
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    with pytest.raises(ZeroDivisionError), one_thread():
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == 2
