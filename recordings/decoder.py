@@ -32,9 +32,10 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 _MP3_HEADERS = (b"Xing", b"Info", b"VBRI")
 _MP3_HEADER_BYTES = 64
 _GAP_SECONDS = 0.05
-# PyAV reads the pointers to a frame's planes up to a null, which beyond this number need not be
-# there: it would read any memory, or crash. Such frames are packed into one plane first.
-_MOST_PLANES = 8
+# PyAV reads the pointers to a frame's planes up to a null. A frame has eight pointers itself, and
+# behind them there is no null, but the length of a plane: with eight planes or more it would read
+# any memory, or crash. Such frames are packed into one plane first.
+_MOST_PLANES = 7
 
 
 def open_container(source: ByteSource, name: str) -> Any:

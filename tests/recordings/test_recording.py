@@ -220,10 +220,11 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, sized: bool) -> None:
     assert grown < 20
 
 
-def test_more_channels_than_a_frame_has_planes_for(tmp_path: Path) -> None:
-    made = np.random.default_rng(1).integers(-9000, 9000, (12, 4000)).astype(np.int16)
+@pytest.mark.parametrize("channels", [7, 8, 9, 12])
+def test_as_many_channels_as_a_frame_has_planes_for_and_more(tmp_path: Path, channels: int) -> None:
+    made = np.random.default_rng(1).integers(-9000, 9000, (channels, 4000)).astype(np.int16)
     recording = open_recording(many_channels(tmp_path / "a.wv", made))
-    assert recording.channel_count == 12
+    assert recording.channel_count == channels
     read_back = np.concatenate(list(recording.read(1000))).T
     np.testing.assert_array_equal(read_back, made)
 
