@@ -107,7 +107,7 @@ class Exchange:
         labels = {**self.options.labels, **started.labels}
         context = LineContext(started.call_id, call.protocol, labels)
 
-        def tell(event: ev.Event) -> None:
+        def on_event(event: ev.Event) -> None:
             try:
                 self._sink.emit(stream_id, event, **context.beside(event))
             except Exception as error:
@@ -120,7 +120,7 @@ class Exchange:
                     error=str(error),
                 )
 
-        leg = Leg(self._client, started, stream_id, self.options, self.metrics, tell)
+        leg = Leg(self._client, started, stream_id, self.options, self.metrics, on_event)
         self._legs.add(leg)
         task = asyncio.create_task(self._forget(leg, started.call_id))
         self._waits.add(task)

@@ -46,7 +46,7 @@ class Leg:
         stream_id: id of the stream, across reconnections.
         options: limits.
         metrics: counters.
-        tell: called with every event.
+        on_event: called with every event.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Leg:
         stream_id: str,
         options: BridgeOptions,
         metrics: Metrics,
-        tell: Callable[[ev.Event], None],
+        on_event: Callable[[ev.Event], None],
     ) -> None:
         self.call_id = started.call_id
         self.stream_id = stream_id
@@ -68,7 +68,7 @@ class Leg:
         self._client = client
         self._options = options
         self._metrics = metrics
-        self._tell = tell
+        self._on_event = on_event
         labels = {**options.labels, **started.labels}
         self._stream_options = replace(options.stream, stream_id=stream_id, labels=labels)
         self._pending = bytearray()
@@ -215,7 +215,7 @@ class Leg:
             message=error.message,
         )
 
-    def _complain_of_loss(self, seconds: float) -> None:
+    def _log_loss(self, seconds: float) -> None:
         """Logs a line now, and then at most one every ten seconds."""
         self._lost_seconds += seconds
         now = asyncio.get_running_loop().time()
@@ -234,7 +234,7 @@ class Leg:
         match event:
             case ev.Summary():
                 self.summary = event
-                self._tell_verdict(event)
+                self._log_verdict(event)
             case ev.Alert():
                 metrics.add("alerts", label="cleared" if event.cleared else "raised")
                 self._log(
@@ -264,10 +264,10 @@ class Leg:
                 )
             case ev.AudioLost():
                 metrics.add("gap_seconds", event.lost_seconds, "daemon")
-                self._complain_of_loss(event.lost_seconds)
-        self._tell(event)
+                self._log_loss(event.lost_seconds)
+        self._on_event(event)
 
-    def _tell_verdict(self, summary: ev.Summary) -> None:
+    def _log_verdict(self, summary: ev.Summary) -> None:
         for one in summary.channels:
             score = one.cumulative_score
             self._log(

@@ -89,8 +89,8 @@ async def _serve(plan: Plan, settings: Settings, sinks: Sinks) -> None:
             except OSError as error:
                 raise UserError(f"the {plan.name} bridge cannot listen: {error}") from None
             # standard output may be reserved for events
-            told = sys.stderr if settings.events == "-" else sys.stdout
-            print(f"dfd bridge {plan.name} ready on {where}", file=told, flush=True)
+            output = sys.stderr if settings.events == "-" else sys.stdout
+            print(f"dfd bridge {plan.name} ready on {where}", file=output, flush=True)
             try:
                 await stop.wait()
             finally:

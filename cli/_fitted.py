@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 def sentences(fitted: Fitted, wanted: float) -> list[str]:
     """States what was fitted, and what the recordings can and cannot support."""
-    said = alarms(fitted, wanted)
+    lines = alarms(fitted, wanted)
     if fitted.calibration is None:
         kept = "there are none" if not fitted.machines else f"{fitted.machines} are too few"
-        said.append(
+        lines.append(
             f"No calibration: it also takes synthetic calls, and {kept}. "
             "Scores are combined as before."
         )
@@ -21,32 +21,32 @@ def sentences(fitted: Fitted, wanted: float) -> list[str]:
         one, other = fitted.scale_interval, fitted.offset_interval
         assert one is not None
         assert other is not None
-        said.append(
+        lines.append(
             f"Calibration: LLR = {fitted.calibration.scale:.3g} x log-odds "
             f"{fitted.calibration.offset:+.3g} (scale {one[0]:.3g} to {one[1]:.3g}, offset "
             f"{other[0]:+.3g} to {other[1]:+.3g}, 95 %); it holds for synthetic speech like this."
         )
-    return said
+    return lines
 
 
 def alarms(fitted: Fitted, wanted: float) -> list[str]:
     """States the threshold, and how often it is wrong."""
     found = fitted.threshold
     low, high = found.per_hour
-    said = [
+    lines = [
         f"{found.calls} human calls, {found.hours:.2f} h: alerts from P(spoof) "
         f"{found.value:.4g}, which {found.alarms} of them reach.",
         f"On such calls expect {low:.2g} to {high:.2g} false alarms an hour, and of "
         f"{found.calls} more calls {found.again[0]} to {found.again[1]} with one (95 %).",
     ]
     if high > wanted:
-        said.append(
+        lines.append(
             f"This does not prove a rate below {wanted:g} an hour: that takes more human calls."
         )
     if fitted.missed is not None and fitted.missed_interval is not None:
         least, most = fitted.missed_interval
-        said.append(
+        lines.append(
             f"Of {fitted.machines} synthetic calls, {fitted.missed:.0%} raise no alert "
             f"({least:.0%} to {most:.0%}, 95 %)."
         )
-    return said
+    return lines

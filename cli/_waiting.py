@@ -111,9 +111,9 @@ class Waits:
                 seconds = time.monotonic() - began
                 click.echo(f"dfd {self._verb}: {what}, {seconds:.0f} s so far", err=True)
 
-        def tick(count: float = 1, said: str = "", /) -> None:
+        def tick(count: float = 1, text: str = "", /) -> None:
             nonlocal done, note
-            done, note = done + count, said
+            done, note = done + count, text
 
         self._told.append(over)
         thread = threading.Thread(target=tell, daemon=True, name="waiting")

@@ -148,7 +148,7 @@ def _fit_one(model: str, load: _Load, files: _Sides, wanted: float) -> _Outcome:
     with waits.bar("loading the model"):
         detector = load(model)
     people, machines = _score(
-        files, partial(score_calls, detector=detector, on_finding=_complain), waits
+        files, partial(score_calls, detector=detector, on_finding=_warn), waits
     )
     with waits.bar("fitting"):
         fitted = fit(people, machines, detector.spec, wanted)
@@ -172,7 +172,7 @@ def _fit_fusion(models: str, load: _Load, files: _Sides, wanted: float) -> _Outc
         fused = load_fusion(models, checked)
         require_calibrated(specs)
     people, machines = _score(
-        files, partial(score_members, detector=fused, on_finding=_complain), waits
+        files, partial(score_members, detector=fused, on_finding=_warn), waits
     )
     with waits.bar("fitting"):
         fitted = fit_weights(people, machines, fused.spec, wanted)
@@ -184,7 +184,7 @@ def _fit_fusion(models: str, load: _Load, files: _Sides, wanted: float) -> _Outc
     return _Outcome(fitted, fusion_fields(fitted), lines)
 
 
-def _complain(words: str) -> None:
+def _warn(words: str) -> None:
     click.echo(f"dfd calibrate: {words}", err=True)
 
 

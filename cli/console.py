@@ -144,7 +144,7 @@ class _Journal:
 
 def _matches(call: dict[str, Any], text: str) -> bool:
     """Returns whether every word occurs in the call's id, address, token name or labels."""
-    said = [call["stream_id"], call["peer"] or "", call["token"] or ""]
-    said += [f"{name}={value}" for name, value in (call["labels"] or {}).items()]
-    whole = "\n".join(said).casefold()
-    return all(word in whole for word in text.casefold().split())
+    texts = [call["stream_id"], call["peer"] or "", call["token"] or ""]
+    texts += [f"{name}={value}" for name, value in (call["labels"] or {}).items()]
+    shown = "\n".join(texts).casefold()
+    return all(word in shown for word in text.casefold().split())

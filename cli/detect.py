@@ -36,7 +36,7 @@ _CHUNK_SECONDS = 1.0
 _BATCH_SIZES = tuple(range(1, 17))
 
 
-def _complain(message: object) -> None:
+def _warn(message: object) -> None:
     click.echo(f"dfd detect: {' '.join(str(message).split())}", err=True)
 
 
@@ -101,7 +101,7 @@ def command(
             try:
                 recordings = open_recordings(path)
             except UserError as error:
-                _complain(error)
+                _warn(error)
                 failed = True
                 continue
             if detector is None:
@@ -128,13 +128,13 @@ def command(
                     findings, tracks = _score(recording, detector, window_scores, read_marks)
                     display.add(recording, findings, tracks)
                     for finding in findings:
-                        _complain(f"{recording.name}: {finding}")
+                        _warn(f"{recording.name}: {finding}")
                         incomplete = incomplete or finding.kind.incomplete
             except UserError as error:
-                _complain(error)
+                _warn(error)
                 failed = True
             except StreamError as error:
-                _complain(f"{shown(path)}: {error}")
+                _warn(f"{shown(path)}: {error}")
                 failed = True
             tick(1, shown(path))
     display.close()

@@ -203,7 +203,7 @@ def _evaluate(**values: Any) -> bool:
             higher_means=higher_means,
         )
     _write(figures, values["report_path"], values["html_path"])
-    _tell(figures, as_json=values["as_json"])
+    _print_figures(figures, as_json=values["as_json"])
     return not figures["unreadable"]["files"] and not figures.get("incomplete", {}).get("count")
 
 
@@ -265,7 +265,7 @@ def _write(figures: dict[str, Any], report_path: Path | None, html_path: Path | 
         write_text(html_path, report(figures))
 
 
-def _tell(figures: dict[str, Any], *, as_json: bool) -> None:
+def _print_figures(figures: dict[str, Any], *, as_json: bool) -> None:
     """Prints the figures in brief, and the recordings that have none."""
     from dfd.clients.display.tables import result_console
     from dfd.evaluation.pages.text import lines_of

@@ -174,14 +174,14 @@ def _rows(calls: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Returns a row for each channel, or one row for a call without a summary."""
     for call in calls:
         for channel in call["channels"] or [{}]:
-            mine = [
+            of_call = [
                 alert
                 for alert in call["alerts"]
                 if not alert["cleared"] and alert["channel"] == channel.get("channel", 0)
             ]
-            triggers = dict.fromkeys(str(alert["trigger"]) for alert in mine)
+            triggers = dict.fromkeys(str(alert["trigger"]) for alert in of_call)
             marks = [name.removeprefix("mark:") for name in triggers if name.startswith("mark:")]
-            more = {"alerts": len(mine), "watermarks": marks, "labels": call["labels"] or {}}
+            more = {"alerts": len(of_call), "watermarks": marks, "labels": call["labels"] or {}}
             yield call | channel | more
 
 

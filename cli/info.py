@@ -74,9 +74,9 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool, verb: 
     from dfd.clients.server_info import Calibration, ModelInfo
 
     # the reader logs which tensors it found
-    said, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")
+    handler, logger = logging.StreamHandler(), logging.getLogger("dfd.detector")
     level = logger.level
-    logger.addHandler(said)
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         with Waits(verb).bar(f"reading the model {model}"):
@@ -84,7 +84,7 @@ def show_model(model: str, overrides: "ModelOverrides", *, as_json: bool, verb: 
 
             checkpoint = read_checkpoint(model, overrides)
     finally:
-        logger.removeHandler(said)
+        logger.removeHandler(handler)
         logger.setLevel(level)
     card = checkpoint.card
     info = ModelInfo(

@@ -131,7 +131,7 @@ def command(
 
         contexts: dict[str, LineContext] = {}
 
-        def told(stream_id: str, event: Any) -> None:
+        def on_event(stream_id: str, event: Any) -> None:
             context = contexts.setdefault(
                 stream_id, LineContext(stream_id, "microphone", options.labels)
             )
@@ -149,7 +149,7 @@ def command(
                 stop=stop,
                 seconds=seconds,
                 on_block=lambda block, elapsed: view.state.hear(block.content, elapsed),
-                on_event=told,
+                on_event=on_event,
             )
 
     with contextlib.ExitStack() as stack:

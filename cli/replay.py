@@ -201,13 +201,13 @@ def command(
                     else None
                 )
 
-                def told(replay: Any, event: Any) -> None:
+                def on_event(replay: Any, event: Any) -> None:
                     sinks.emit(replay.stream_id, event, file=replay.name)
                     view.event(replay, event)
                     if over is not None and isinstance(event, Summary):
                         over(1, replay.name)
 
-                await run(client, replays, options, told)
+                await run(client, replays, options, on_event)
 
     waits, began = Waits("replay"), time.monotonic()
     with sinks:

@@ -133,14 +133,14 @@ def command(
             if recipe == BUNDLED:
                 assert corpus is not None
                 _train_bundled(waits, corpus, out, target, more)
-                told = ""
+                summary = ""
             else:
-                told = _train_reference(waits, recipe, corpus, protocol, data, out, target, more)
+                summary = _train_reference(waits, recipe, corpus, protocol, data, out, target, more)
     finally:
         # The setting is global to the process, which may go on to do something else.
         torch.set_flush_denormal(False)
-    if told:
-        click.echo(told)
+    if summary:
+        click.echo(summary)
     click.echo(f"{out / 'model'}")
 
 

@@ -73,10 +73,10 @@ def build(hub: Hub, *, history: bool) -> None:
             seen.update(now)
             running = list(hub.streams.streams.values())
             alerted = sum(stream.alerted for stream in running)
-            said = f"{len(running)} running, {alerted} with an alert."
+            status = f"{len(running)} running, {alerted} with an alert."
             if hub.trouble:
-                said = f"{said} {hub.trouble}" if hub.reached else hub.trouble
-            counts.show(said, "bad" if hub.trouble or alerted else "")
+                status = f"{status} {hub.trouble}" if hub.reached else hub.trouble
+            counts.show(status, "bad" if hub.trouble or alerted else "")
             streams = running + (list(hub.streams.ended.values())[::-1] if ended.value else [])
             table.rows = rows(hub, streams, text.value or "")
             table.update()
@@ -128,9 +128,9 @@ def _score(score: Any) -> float:
 def _state(hub: Hub, stream: WatchedStream) -> str:
     if stream.alerted and not stream.end_reason:
         return "ALERT"
-    said = {verdicts.verdict(channel.summary, _rates(hub, stream)) for channel in stream.channels}
+    found = {verdicts.verdict(channel.summary, _rates(hub, stream)) for channel in stream.channels}
     ended = "Ended. " if stream.end_reason else ""
-    return ended + " / ".join(sorted(said))
+    return ended + " / ".join(sorted(found))
 
 
 def _rates(hub: Hub, stream: WatchedStream) -> verdicts.Rates | None:
@@ -159,8 +159,8 @@ def build_one(hub: Hub, key: str) -> None:
             started = stream.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
             node = hub.place(key)
             judge = f"{stream.model} at {node}" if node else stream.model
-            said = f"Since {started} from {stream.peer}, {shape}, judged by {judge}. {labels}"
-            frame.Text(said, "dfd-soft").wrap()
+            text = f"Since {started} from {stream.peer}, {shape}, judged by {judge}. {labels}"
+            frame.Text(text, "dfd-soft").wrap()
         plots = []
         for channel in stream.channels:
             with frame.panel():
@@ -176,8 +176,8 @@ def build_one(hub: Hub, key: str) -> None:
             if now is None or seen["version"] == hub.version:
                 return
             seen["version"] = hub.version
-            said = _state(hub, now)
-            state.show(said, "bad" if now.alerted else frame.colour(said))
+            text = _state(hub, now)
+            state.show(text, "bad" if now.alerted else frame.colour(text))
             raised = [one for channel in now.channels for one in channel.active_alerts]
             alert.visible(bool(raised))
             if raised:

@@ -114,7 +114,7 @@ def _joined(alerts: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
     found: dict[float, list[str]] = {}
     for at, word in alerts:
         found.setdefault(at, []).append(word)
-    return [(at, ", ".join(said)) for at, said in found.items()]
+    return [(at, ", ".join(names)) for at, names in found.items()]
 
 
 def _line(name: str, colour: str, pairs: Sequence[tuple[float, float | None]]) -> Options:
@@ -173,9 +173,9 @@ def bars(title: str, rows: Sequence[tuple[str, float]], unit: str) -> Options:
     """Draws a column of a table as horizontal bars."""
     names = [name for name, _ in rows][::-1]
     values = [value for _, value in rows][::-1]
-    said = "; ".join(f"{name}: {value:g}" for name, value in rows)
+    text = "; ".join(f"{name}: {value:g}" for name, value in rows)
     return {
-        "aria": {"enabled": True, "label": {"description": f"{title}, {unit}. {said}"}},
+        "aria": {"enabled": True, "label": {"description": f"{title}, {unit}. {text}"}},
         "animation": False,
         "grid": {"left": 8, "right": 40, "top": 8, "bottom": 28, "containLabel": True},
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},

@@ -70,12 +70,12 @@ def build(hub: Hub) -> None:
                     options = StreamOptions(labels={"source": "console", "file": name[:200]})
                     found = await judge(hub.client, recording, options, name=name, progress=advance)
                 except (UserError, DetectionError) as error:
-                    said = getattr(error, "message", "") or str(error)
-                    status.show(f"Not judged: {said.replace(str(path), name)}", "bad")
+                    reason = getattr(error, "message", "") or str(error)
+                    status.show(f"Not judged: {reason.replace(str(path), name)}", "bad")
                 else:
-                    said = [f"Judged {name}: {words.clock(found.seconds)} of audio."]
-                    said += [f"Incomplete: {one}." for one in found.findings]
-                    status.show(" ".join(said), "bad" if found.findings else "")
+                    notes = [f"Judged {name}: {words.clock(found.seconds)} of audio."]
+                    notes += [f"Incomplete: {one}." for one in found.findings]
+                    status.show(" ".join(notes), "bad" if found.findings else "")
                     with result:
                         _show(found)
                 finally:
@@ -117,8 +117,8 @@ def _show(found: Judgement) -> None:
         with frame.panel():
             if len(found.summary.channels) > 1:
                 frame.heading(f"Channel {channel.channel}", 2)
-            said = verdicts.verdict(channel, rates)
-            frame.Text(said, "dfd-verdict").show(said, frame.colour(said))
+            text = verdicts.verdict(channel, rates)
+            frame.Text(text, "dfd-verdict").show(text, frame.colour(text))
             frame.Text(verdicts.rates_sentence(rates), "dfd-soft")
             facts = frame.Facts("P(spoof)", "LLR", "speech", "windows", "first alert")
             score = channel.cumulative_score

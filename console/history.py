@@ -123,8 +123,8 @@ async def build_one(read: Reader, key: str) -> None:
             began = call.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
             labels = ", ".join(f"{name}: {value}" for name, value in sorted(call.labels.items()))
             end = call.end.replace("_", " ") or "no end known"
-            said = f"{began}, {words.clock(call.seconds)} from {call.peer}; {end}. {labels}"
-            frame.Text(said, "dfd-soft").wrap()
+            text = f"{began}, {words.clock(call.seconds)} from {call.peer}; {end}. {labels}"
+            frame.Text(text, "dfd-soft").wrap()
             model = f"{call.model} {call.model_version}, weights {call.weights_sha256[:16]}..."
             frame.Text(f"Judged by {model}", "dfd-soft").wrap()
             frame.report_button(lambda: sources.from_history(call))
@@ -138,10 +138,10 @@ def _channel(call: history.Call, channel: history.Channel, rates: verdicts.Rates
     with frame.panel():
         number = f"Channel {channel.number}" if len(call.channels) > 1 else "Time line"
         frame.heading(number, 2)
-        said = verdicts.CUT_OFF
+        text = verdicts.CUT_OFF
         if channel.summary is not None:
-            said = verdicts.verdict(channel.summary, rates)
-        frame.Text(classes="dfd-verdict").show(said, frame.colour(said))
+            text = verdicts.verdict(channel.summary, rates)
+        frame.Text(classes="dfd-verdict").show(text, frame.colour(text))
         facts = frame.Facts("P(spoof)", "LLR", "speech", "windows scored", "alerts")
         summary = channel.summary
         score = None if summary is None else summary.cumulative_score

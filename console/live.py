@@ -73,8 +73,8 @@ def build(hub: Hub, session: Session) -> None:
                 return
             seen["version"] = session.version
             _scores(state, facts)
-            said = _verdict(session)
-            verdict.show(said, frame.colour(said))
+            text = _verdict(session)
+            verdict.show(text, frame.colour(text))
             rates.show(verdicts.rates_sentence(state.rates) if session.started else "")
             raised = list(state.raised.values())
             alert.visible(bool(raised))
@@ -102,13 +102,13 @@ def build(hub: Hub, session: Session) -> None:
 
 
 def _scores(state: MeterState, facts: frame.Facts) -> None:
-    def said(score: Score | None) -> str:
+    def shown(score: Score | None) -> str:
         return words.probability(score)
 
     facts.show(
-        window=said(state.window),
-        rolling=said(state.rolling),
-        whole_stream=said(state.cumulative),
+        window=shown(state.window),
+        rolling=shown(state.rolling),
+        whole_stream=shown(state.cumulative),
         alerts=str(state.alerts),
     )
 

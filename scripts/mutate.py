@@ -32,6 +32,9 @@ EQUIVALENT = {
     "_NO_ALERTS -> -0.5": "no alert is raised before 0",
     "_BLOCK_SECONDS": "size of a block: the results are the same for any",
     "_LEAST_PROBABILITY": "keeps a logarithm finite; nothing depends on its value",
+    "_mulaw_table -> 384": "its first 256 entries, which are those used, stay as they are",
+    "_alaw_table -> 384": "as in the other table",
+    "_session": "the level from which ONNX Runtime logs",
     "_SEGMENTS_PER_SECOND": "density of a spectrum's samples: any density gives the same band",
 }
 

@@ -203,8 +203,8 @@ class _Port:
         if packet.payload_type not in self._options.codecs:
             metrics.add("packets", label="unknown_payload")
             source = f"{address[0]}:{address[1]}"
-            told = f"payload type {packet.payload_type} is in no session description given"
-            self._exchange.refuse(source, "payload", told)
+            reason = f"payload type {packet.payload_type} is in no session description given"
+            self._exchange.refuse(source, "payload", reason)
             return
         key = (address, packet.ssrc)
         before = self._candidates.pop(key, None)

@@ -65,12 +65,12 @@ def party_labels(body: Bodies, accepted: list[answers.AcceptedLine]) -> Mapping[
     if body.metadata is None:
         return {}
     try:
-        told = metadata.parse(body.metadata)
+        recording = metadata.parse(body.metadata)
     except ProtocolError as error:
         raise RefusedError(400, str(error)) from None
-    labels = {"siprec_session": told.session_id} if told.session_id else {}
+    labels = {"siprec_session": recording.session_id} if recording.session_id else {}
     for channel, one in enumerate(accepted):
-        party = told.parties.get(one.line.label)
+        party = recording.parties.get(one.line.label)
         if party is not None:
             labels[f"channel_{channel}"] = str(party)
     return labels

@@ -94,8 +94,8 @@ class Authenticator:
         else:
             return Verdict(wrong=True)
         expected = digest(f"{first}:{middle}:{second}")
-        said = fields.get("response", "").lower()
-        fits = hmac.compare_digest(expected.encode(), said.encode("utf-8", "replace"))
+        response = fields.get("response", "").lower()
+        fits = hmac.compare_digest(expected.encode(), response.encode("utf-8", "replace"))
         if password is None or not fits:
             return Verdict(wrong=True)
         if not self._fresh(nonce, now) or not self._counted(nonce, fields.get("nc", ""), qop):

@@ -90,13 +90,13 @@ class Forked:
         """Returns nothing, since nothing is held."""
         return []
 
-    def _start(self, said: Mapping[str, Any]) -> CallStarted:
+    def _start(self, message: Mapping[str, Any]) -> CallStarted:
         agreed = self._labels
-        rate = said.get("sampleRate", agreed.get("rate", self._rate_hz))
+        rate = message.get("sampleRate", agreed.get("rate", self._rate_hz))
         if isinstance(rate, str) and rate.endswith("k"):
             rate = rate[:-1] + "000"
         rate_hz = whole(rate, "sampleRate", 8000, 192_000)
-        mix = said.get("mixType", agreed.get("mix", ""))
+        mix = message.get("mixType", agreed.get("mix", ""))
         if mix:
             if not isinstance(mix, str) or mix not in _CHANNELS:
                 raise ProtocolError(f"the mix {mix!r:.60} is not mono, mixed or stereo")
@@ -109,11 +109,15 @@ class Forked:
             rate_hz = 48000
         self._format = AudioFormat(Encoding.LINEAR16, rate_hz, channels)
         call = next(
-            (said[key] for key in _CALL_KEYS if isinstance(said.get(key), str) and said[key]),
+            (
+                message[key]
+                for key in _CALL_KEYS
+                if isinstance(message.get(key), str) and message[key]
+            ),
             agreed.get("call_id", self._fallback_id),
         )
-        inner = said.get("metadata")
-        labels = labels_of(said, inner if isinstance(inner, dict) else {}, agreed)
+        inner = message.get("metadata")
+        labels = labels_of(message, inner if isinstance(inner, dict) else {}, agreed)
         return CallStarted(call_name(call), self._format, labels)
 
 

@@ -114,11 +114,11 @@ def certificate(wanted: Wanted) -> Iterator[Finding]:
     try:
         context.load_cert_chain(cert, key, password=lambda: "")
     except (OSError, ValueError) as error:
-        said = (getattr(error, "strerror", "") or str(error)).rstrip(".")
+        reason = (getattr(error, "strerror", "") or str(error)).rstrip(".")
         yield Finding(
             "certificate",
             Level.FAULT,
-            f"{cert} and {key} do not match, or are not PEM without a passphrase ({said})",
+            f"{cert} and {key} do not match, or are not PEM without a passphrase ({reason})",
             "create both again, the key unencrypted",
         )
         return

@@ -28,7 +28,7 @@ from dfd.evaluation.trials import (
 )
 
 # shown if the trials contain them
-_WHERE_TOLD = (BY_EDITION, BY_KIND, BY_LANGUAGE)
+_IF_STATED = (BY_EDITION, BY_KIND, BY_LANGUAGE)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -80,8 +80,10 @@ def evaluate(
     options = options or FigureOptions()
     labels = np.array([row.label for row in recordings], dtype=np.int64)
     figures: dict[str, Any] = {"pooled": pooled(llrs, labels, options)}
-    told = tuple(table for table in _WHERE_TOLD if any(getattr(r, table.field) for r in recordings))
-    tables = (BY_SOURCE, BY_SYSTEM, *told, *options.tables)
+    stated = tuple(
+        table for table in _IF_STATED if any(getattr(r, table.field) for r in recordings)
+    )
+    tables = (BY_SOURCE, BY_SYSTEM, *stated, *options.tables)
     for table in tables:
         figures[table.name] = breakdown(llrs, labels, recordings, table, options)
     figures["within_source_mean_eer"] = _mean_eer(figures["by_source"])
@@ -156,13 +158,13 @@ def breakdown(
         return {}
     relevant = names if table.against is Against.GROUP else names[~human]
     for name in sorted(set(relevant.tolist())):
-        mine = names == name
+        named = names == name
         if table.against is Against.ALL:
-            here = human | (mine & ~human)
+            here = human | (named & ~human)
         elif table.against is Against.SOURCE:
-            here = (human & np.isin(sources, sources[mine & ~human])) | (mine & ~human)
+            here = (human & np.isin(sources, sources[named & ~human])) | (named & ~human)
         else:
-            here = mine
+            here = named
         figures[name] = _group(scores[here], labels[here], options)
         if options.asv is not None and table.field == "system":
             figures[name]["min_tdcf"] = _attack_tdcf(scores[here], labels[here], options.asv, name)

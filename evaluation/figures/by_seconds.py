@@ -69,8 +69,8 @@ def point(seconds: float, scores: Scores, labels: IntArray, lengths: IntArray) -
         "mean_seconds_heard": float(np.minimum(lengths / SAMPLE_RATE_HZ, seconds).mean()),
     }
     for label, word in enumerate(("bonafide", "spoof")):
-        mine = scores[labels == label]
-        quartiles = np.quantile(mine, [0.25, 0.5, 0.75]).tolist() if mine.size else None
+        of_label = scores[labels == label]
+        quartiles = np.quantile(of_label, [0.25, 0.5, 0.75]).tolist() if of_label.size else None
         made[f"llr_quartiles_{word}"] = quartiles
     return made
 
