@@ -63,13 +63,31 @@ def pooled(figures: dict[str, Any]) -> None:
 
 
 def seconds(figures: dict[str, Any]) -> None:
-    """Prints equal error rates by seconds of audio."""
+    """Prints figures by seconds of audio: of recordings, and of streams of one speaker."""
+    missed = "missed % at 1 % of people alarmed"
     rows = [
-        [f"{point['seconds']:g}", percent(point["eer"])]
+        [f"{point['seconds']:g}", percent(point["eer"]), percent(point["miss_rate_at_1_percent"])]
         for point in figures["by_seconds"]
         if not point["all_there_is"] or point["seconds"] <= 4
     ]
-    table(["seconds heard", "EER %"], rows)
+    table(["seconds heard", "EER %", missed], rows)
+    rows = [
+        [
+            f"{point['seconds']:g}",
+            percent(point["eer"]),
+            percent(point["miss_rate_at_1_percent"]),
+            *(median(point[f"llr_quartiles_{word}"]) for word in ("bonafide", "spoof")),
+        ]
+        for point in figures.get("streams_by_seconds", {}).get("points", [])
+    ]
+    if rows:
+        heads = ["seconds heard", "EER % of the cumulative score", missed]
+        table([*heads, "median LLR, human", "median LLR, synthetic"], rows)
+
+
+def median(quartiles: list[float] | None) -> str:
+    """Formats the second of three quartiles; empty if there are none."""
+    return "" if quartiles is None else f"{quartiles[1]:.2f}"
 
 
 def groups(figures: dict[str, Any], key: str) -> None:

@@ -17,6 +17,8 @@ from dfd.streaming.options import ModelTraits
 
 SECONDS = (1.0, 2.0, 4.0, 8.0)
 STREAM_SECONDS = 32.0
+# share of bona fide that may be alarmed where the share of missed spoofs is stated
+FALSE_ALARMS = 0.01
 
 IntArray = npt.NDArray[np.int64]
 
@@ -62,6 +64,9 @@ def point(seconds: float, scores: Scores, labels: IntArray, lengths: IntArray) -
     made: dict[str, Any] = {
         "seconds": seconds,
         "eer": metrics.eer(scores, labels) if both else None,
+        "miss_rate_at_1_percent": (
+            metrics.miss_rate_at(FALSE_ALARMS, scores, labels) if both else None
+        ),
         "n_bonafide": int((labels == 0).sum()),
         "n_spoof": int((labels == 1).sum()),
         "heard_whole": int(whole.sum()),

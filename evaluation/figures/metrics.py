@@ -45,6 +45,13 @@ def eer(scores: FloatArray, labels: IntArray) -> float:
     return _crossing(false_alarm, miss)
 
 
+def miss_rate_at(false_alarm_limit: float, scores: FloatArray, labels: IntArray) -> float:
+    """Returns the least share of spoofs missed with at most this share of bona fide alarmed."""
+    _, false_alarm, miss = roc(scores, labels)
+    # 1 - 99 / 100 is a little more than 0.01
+    return float(miss[false_alarm <= false_alarm_limit + 1e-12].min())
+
+
 def eer_convex_hull(scores: FloatArray, labels: IntArray) -> float:
     """Returns the equal error rate on the lower convex hull of the ROC curve; at most `eer`."""
     _, false_alarm, miss = roc(scores, labels)

@@ -34,6 +34,7 @@ def test_a_point_counts_what_was_used() -> None:
     assert (made["eer"], made["n_bonafide"], made["n_spoof"]) == (0.0, 2, 2)
     assert (made["heard_whole"], made["all_there_is"]) == (2, False)
     assert made["mean_seconds_heard"] == 3.0
+    assert made["miss_rate_at_1_percent"] == 0.0
     assert made["llr_quartiles_spoof"] == [1.25, 1.5, 1.75]
     later = point(8.0, scores, labels, lengths)
     assert later["all_there_is"]
@@ -41,7 +42,7 @@ def test_a_point_counts_what_was_used() -> None:
 
 def test_one_label_has_no_eer() -> None:
     made = point(1.0, np.zeros(2), np.zeros(2, np.int64), np.full(2, SECOND))
-    assert made["eer"] is None
+    assert made["eer"] is made["miss_rate_at_1_percent"] is None
     assert made["llr_quartiles_spoof"] is None
 
 

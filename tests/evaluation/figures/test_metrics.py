@@ -36,6 +36,13 @@ def test_ties_carry_no_information() -> None:
     assert metrics.min_dcf(np.zeros(4), labels) == pytest.approx(1.0)
 
 
+def test_missed_where_few_people_are_alarmed() -> None:
+    human, spoof = np.arange(100.0), np.array([97.5, 98.5, 99.5])
+    scores, labels = np.concatenate([human, spoof]), np.repeat([0, 1], [100, 3])
+    found = [metrics.miss_rate_at(limit, scores, labels) for limit in (0.0, 0.01, 0.02)]
+    assert found == pytest.approx([2 / 3, 1 / 3, 0.0])
+
+
 def test_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="both"):
         metrics.eer(np.zeros(3), np.zeros(3, dtype=int))
