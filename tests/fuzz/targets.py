@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dfd.bridges.audiosocket.messages import FrameReader
 from dfd.bridges.calls import ProtocolError
 from dfd.bridges.rtp import packets, rtcp, sdp
@@ -33,7 +35,7 @@ from dfd.recordings.ogg import OggLinks
 from dfd.recordings.promises import wav_shortfall
 from dfd.streaming.types import StreamError
 from tests.fuzz import bridged, path
-from tests.recordings.made import encode, tone, wav
+from tests.recordings.made import encode, many_channels, tone, wav
 
 # what a pipe takes before anyone reads
 _PIPE_BYTES = 65_536
@@ -90,6 +92,13 @@ def _piped(data: bytes) -> None:
 def _recordings() -> list[bytes]:
     kinds = (("mp3", "libmp3lame"), ("ogg", "libopus"), ("flac", "flac"), ("mka", "aac"))
     return [wav(tone(0.2)), *_coded(*kinds)]
+
+
+def _files() -> list[bytes]:
+    """The same, and eight channels, for which libav goes back in the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        wide = many_channels(Path(folder, "a.wv"), np.tile(tone(0.1), (8, 1)))
+        return [*_recordings(), wide.read_bytes()]
 
 
 def _coded(*kinds: tuple[str, str]) -> list[bytes]:
@@ -174,7 +183,7 @@ TARGETS = {
     "config": Target(path.config, (StatusError,), lambda: [path.seed_config()]),
     "stream": Target(path.stream, (StatusError, StreamError), lambda: [path.seed_stream()]),
     "detect": Target(path.recording, (StatusError, StreamError), lambda: [path.seed_recording()]),
-    "recording": Target(_recording, (UserError,), _recordings),
+    "recording": Target(_recording, (UserError,), _files),
     "recording-pipe": Target(_piped, (UserError,), _recordings),
     "ogg": Target(_ogg, (), lambda: [2 * one for one in _coded(("ogg", "libopus"))]),
     "wav": Target(
