@@ -26,6 +26,13 @@ class Vad(Protocol):
         """Resets the state, as after a long gap."""
 
 
+def pcm16(samples: Samples) -> bytes:
+    """Converts float32 to little-endian 16-bit PCM; what exceeds full scale is clipped."""
+    scaled = samples * _INT16_SCALE
+    np.clip(scaled, -32768.0, 32767.0, out=scaled)
+    return scaled.astype("<i2").tobytes()
+
+
 class WebRtcVad:
     """WebRTC's Gaussian mixture detector (py-webrtcvad), 20 ms frames."""
 
@@ -46,9 +53,7 @@ class WebRtcVad:
 
     def speech(self, samples: Samples) -> NDArray[np.bool_]:
         """Classifies the next frames."""
-        scaled = samples * _INT16_SCALE
-        np.clip(scaled, -32768.0, 32767.0, out=scaled)
-        pcm = scaled.astype("<i2").tobytes()
+        pcm = pcm16(samples)
         size = 2 * self._frame_samples
         is_speech, rate = self._vad.is_speech, self._rate
         flags = [is_speech(pcm[at : at + size], rate) for at in range(0, len(pcm), size)]

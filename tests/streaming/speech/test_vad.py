@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfd.streaming.options import VadEngine, VadOptions
-from dfd.streaming.speech.vad import Vad, WebRtcVad, make_vad
+from dfd.streaming.speech.vad import Vad, WebRtcVad, make_vad, pcm16
 from tests.streaming.helpers import silence, speech_like
 
 _NO_SILERO = "no network for Silero's detector: pip install 'dfd[silero]'"
@@ -32,6 +32,11 @@ def whole_frames(vad: Vad, seconds: float) -> int:
 
 def test_silence_is_not_speech(vad: Vad) -> None:
     assert not vad.speech(silence(2.0)[: whole_frames(vad, 2.0)]).any()
+
+
+def test_what_exceeds_full_scale_is_clipped() -> None:
+    pcm = pcm16(np.array([2.0, -2.0, 0.9, -0.9], np.float32))
+    assert np.frombuffer(pcm, "<i2").tolist() == [32767, -32768, 29491, -29491]
 
 
 def test_a_voice_is_speech() -> None:
