@@ -4,6 +4,7 @@ from dfd.daemon.engine_address import TRITON, EngineAddress, is_remote
 from dfd.daemon.options import ServeOptions
 from dfd.daemon.scheduling.load import load_local
 from dfd.detector.spec import LoadedModel
+from dfd.errors import UserError
 
 
 def load_model(options: ServeOptions) -> LoadedModel:
@@ -18,7 +19,14 @@ def load_model(options: ServeOptions) -> LoadedModel:
     if address.scheme == TRITON:
         from dfd.daemon.cluster.triton_engine import TritonEngine
 
-        return TritonEngine(address, options)
-    from dfd.daemon.cluster.ray_engine import RayEngine
+        model: LoadedModel = TritonEngine(address, options)
+    else:
+        from dfd.daemon.cluster.ray_engine import RayEngine
 
-    return RayEngine(address, options)
+        model = RayEngine(address, options)
+    if options.precision not in ("auto", model.spec.precision):
+        raise UserError(
+            f"{options.engine} serves the model in {model.spec.precision}, where it was "
+            f"deployed or exported: leave out --precision {options.precision}"
+        )
+    return model

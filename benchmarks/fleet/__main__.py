@@ -1,16 +1,19 @@
 """`python -m dfd.benchmarks.fleet`: plans capacity, or simulates a fleet."""
 
 import json
+from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
-from dfd.benchmarks.fleet.costs import NodeKind, fit_pass_cost, plan
+from dfd.benchmarks.fleet.costs import NodeKind, fit_pass_cost, passes_of, plan
 from dfd.benchmarks.fleet.node import NodeOptions
 from dfd.benchmarks.fleet.simulation import FleetOptions, simulate
 
+_BATCH = 16
 # batch size and seconds of a pass, from `dfd bench model --batch 1,8,16 --threads 1`
 # (docs/performance.md)
-_PASSES = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
+_PASSES: Sequence[tuple[float, float]] = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
 
 
 @click.command()
@@ -59,9 +62,27 @@ _PASSES = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
     show_default=True,
     help="Cores of a node for everything but the classifier.",
 )
+@click.option(
+    "--report",
+    type=click.File(),
+    help="What `dfd bench model --threads 1 --report` wrote, for the time of a pass and the rate."
+    "  [default: of the bundled model]",
+)
+@click.option(
+    "--precision", default="int8", show_default=True, help="Which results of the report to take."
+)
+@click.option(
+    "--new-seconds",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="How much of each window is new to the model: a hop for the bundled one, else all of it.",
+)
 @click.option("--scorers", type=int, default=1, show_default=True, help="Scorers of a node.")
 @click.option(
-    "--rate", type=float, default=121.0, show_default=True, help="Windows per second of one scorer."
+    "--rate",
+    type=float,
+    help="Windows per second of one scorer.  [default: in batches of 16, beside the front]",
 )
 @click.option(
     "--price", type=float, default=0.08, show_default=True, help="Price of a node per hour."
@@ -83,20 +104,30 @@ def main(
     planned: int | None,
     front_ms: float,
     front_cores: float,
+    report: TextIO | None,
+    precision: str,
+    new_seconds: float,
     scorers: int,
-    rate: float,
+    rate: float | None,
     price: float,
     utilisation: float,
     spare_nodes: int,
 ) -> None:
-    """Simulates nodes that run dfd, or plans nodes for a number of streams; prints JSON."""
+    """Simulates nodes that run dfd, or plans nodes for a number of streams; prints JSON.
+
+    Both rest on one line through the time of passes of several sizes, times `--slowdown`.
+    """
+    passes = _PASSES
+    if report is not None:
+        passes = passes_of(json.load(report), precision, new_seconds)
+    cost = fit_pass_cost(passes)
     if planned is not None:
         kind = NodeKind(
             name="node",
             front_cores=front_cores,
             front_seconds=front_ms / 1000.0,
             scorers=scorers,
-            windows_per_second=rate,
+            windows_per_second=rate or _BATCH / (slowdown * cost.seconds(_BATCH)),
             price_per_hour=price,
         )
         found = plan(
@@ -107,9 +138,10 @@ def main(
             "nodes": found.nodes,
             "price_per_hour": round(found.price_per_hour, 2),
             "limit": kind.limit(2.0),
+            "windows_per_second": round(kind.windows_per_second, 1),
         }
     else:
-        node = NodeOptions(pass_cost=fit_pass_cost(_PASSES), slowdown=slowdown, jitter=jitter)
+        node = NodeOptions(pass_cost=cost, slowdown=slowdown, jitter=jitter)
         result = simulate(
             FleetOptions(
                 nodes=nodes,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,32 @@ class PassCost:
         return self.fixed_seconds + windows * self.window_seconds
 
 
-def fit_pass_cost(measured: Sequence[tuple[int, float]]) -> PassCost:
+def passes_of(
+    report: dict[str, Any], precision: str, new_seconds: float
+) -> list[tuple[float, float]]:
+    """Returns windows and seconds of the passes that `dfd bench model` measured by TorchScript.
+
+    Args:
+        report: what it wrote with `--report`; its windows are new from end to end.
+        precision: which of its results.
+        new_seconds: how much of each window of a stream is new to the model: a hop, if the model
+            keeps what it has made of the rest, else the whole window.
+
+    Raises:
+        ValueError: if the report has no such results.
+    """
+    share = report["window_seconds"] / new_seconds
+    found = [
+        (share * one["batch"], one["batch"] / one["windows_per_second"])
+        for one in report["results"]
+        if one["engine"] == "torchscript" and one["precision"] == precision
+    ]
+    if not found:
+        raise ValueError(f"the report has no results of torchscript in {precision}")
+    return found
+
+
+def fit_pass_cost(measured: Sequence[tuple[float, float]]) -> PassCost:
     """Fits a line through passes of several batch sizes by least squares.
 
     Args:

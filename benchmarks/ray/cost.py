@@ -75,7 +75,10 @@ class Used:
 
     def line(self) -> str:
         """Returns the medians in words."""
-        found = (f"{n}: {statistics.median(used):.1f} ms" for n, used in self.each.items())
+        found = (
+            f"{n}: {statistics.median(used):.1f} ms" if used else f"{n}: not held"
+            for n, used in self.each.items()
+        )
         return f"{statistics.median(self.rest):.3f} cores at rest; beyond it, {', '.join(found)}"
 
 
@@ -102,7 +105,9 @@ def measure(
                 for name, now in cpu_seconds(pid).items()
             }
             each = sum(parts.values()) / (streams * seconds)
-            used.each.setdefault(streams, []).append(each)
+            held = used.each.setdefault(streams, [])
+            if report["windows"].keys() == {"scored"}:  # a shed window costs nothing
+                held.append(each)
             latency = report["latency_ms"] or {}
             yield (
                 f"{way:<7} {streams} streams: {each:5.1f} ms of CPU per stream and second "

@@ -19,6 +19,7 @@ from dfd.clients.display.marks import UNICODE, Marks, marks_of
 from dfd.clients.display.tables import Column, fitted, result_width
 from dfd.clients.errors import DetectionError
 from dfd.clients.events import Verdict
+from dfd.clients.transport.trouble import cause
 from dfd.clients.watching import (
     ScorePoint,
     StreamList,
@@ -139,7 +140,8 @@ class WatchView:
 
     def lost(self, error: DetectionError, server: str = "") -> None:
         """Reports that a daemon cannot be reached at the moment."""
-        message = f"{server}: {error.message}" if server else error.message
+        why = cause(error.message) if error.code == "UNAVAILABLE" else error.message
+        message = f"{server}: {why}" if server else why
         if self._live is None and server not in self._trouble:
             self._console.print(Text(f"no server, reconnecting: {message}"), soft_wrap=True)
         self._trouble[server] = message

@@ -63,7 +63,7 @@ def diagnose(error: DetectionError, connection: Connection) -> Trouble:
     return Trouble(
         "refused",
         f"no server answers at {server}: start one with dfd serve, or name another with"
-        f" --server ({_last(message)})",
+        f" --server ({cause(message)})",
     )
 
 
@@ -126,13 +126,13 @@ def _encrypted(server: str, message: str, connection: Connection) -> str:
             f"an authority in {authority}" if authority else "an authority that this machine trusts"
         )
         return f"the certificate of {server} is not signed by {issuer}: name its own with --tls-ca"
-    return f"no encrypted connection to {server}: see --tls-ca and --insecure ({_last(message)})"
+    return f"no encrypted connection to {server}: see --tls-ca and --insecure ({cause(message)})"
 
 
 def _word(error: DetectionError, otherwise: str) -> str:
     return error.reason.lower() or otherwise
 
 
-def _last(message: str) -> str:
-    """Returns the end of gRPC's long message, where the cause is."""
+def cause(message: str) -> str:
+    """Returns the end of gRPC's long message about a connection, where the cause is."""
     return message.rpartition(": ")[2]

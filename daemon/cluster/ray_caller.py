@@ -66,10 +66,13 @@ def _deploy(address: EngineAddress, options: ServeOptions) -> None:
 
     from dfd.daemon.cluster.ray_app import build
 
+    if address.place == LOCAL:  # and no one calls it from outside
+        serve.start(proxy_location="Disabled")
     if address.name not in serve.status().applications:
         arguments = {
             "model": ",".join(options.models),
             "device": options.device,
+            "precision": options.precision,
             **({} if options.threads is None else {"threads": str(options.threads)}),
             **address.deployment,
         }

@@ -237,6 +237,13 @@ def test_a_model_that_the_server_does_not_have_is_reported(server: ModelServer) 
     assert "dfd export" in said
 
 
+def test_a_precision_that_the_model_does_not_have_is_reported(server: ModelServer) -> None:
+    said = refusal(server.place, "--precision", "bf16")
+    assert said.endswith(
+        "serves the model in fp32, where it was deployed or exported: leave out --precision bf16"
+    )
+
+
 def test_a_model_of_ones_own_is_not_served_there(exported: Path) -> None:
     assert "leave out --model" in refusal("127.0.0.1:1", "--model", "noop")
 

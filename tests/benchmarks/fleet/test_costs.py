@@ -1,6 +1,6 @@
 import pytest
 
-from dfd.benchmarks.fleet.costs import NodeKind, PassCost, fit_pass_cost, plan
+from dfd.benchmarks.fleet.costs import NodeKind, PassCost, fit_pass_cost, passes_of, plan
 
 
 def kind(**changes: float) -> NodeKind:
@@ -18,6 +18,22 @@ def test_a_line_through_passes_of_several_sizes() -> None:
     assert cost.fixed_seconds == pytest.approx(0.003)
     assert cost.window_seconds == pytest.approx(0.005)
     assert cost.seconds(4) == pytest.approx(0.023)
+
+
+def test_passes_of_a_report_count_what_is_new_to_the_model() -> None:
+    results = [
+        {"engine": "torchscript", "precision": "int8", "batch": 1, "windows_per_second": 50.0},
+        {"engine": "torchscript", "precision": "int8", "batch": 4, "windows_per_second": 100.0},
+        {"engine": "torchscript", "precision": "fp32", "batch": 1, "windows_per_second": 30.0},
+        {"engine": "openvino", "precision": "int8", "batch": 1, "windows_per_second": 20.0},
+    ]
+    report = {"window_seconds": 4.0, "results": results}
+    assert passes_of(report, "int8", 2.0) == [(2.0, 0.02), (8.0, 0.04)]
+    ((windows, seconds),) = passes_of(report, "fp32", 4.0)
+    assert windows == 1.0
+    assert seconds == pytest.approx(1 / 30)
+    with pytest.raises(ValueError, match="no results of torchscript in bf16"):
+        passes_of(report, "bf16", 4.0)
 
 
 def test_noise_never_gives_a_cost_of_zero() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_tally_without_windows_has_no_percentiles() -> None:
     assert Tally().shed_share == 0.0
 
 
-def test_the_command_writes_json() -> None:
+def test_the_command_writes_json(tmp_path: Path) -> None:
     import json
 
     from click.testing import CliRunner
@@ -58,6 +59,21 @@ def test_the_command_writes_json() -> None:
     from dfd.benchmarks.fleet.__main__ import main
 
     told = json.loads(CliRunner().invoke(main, ["--plan", "1000", "--rate", "100"]).output)
-    assert told == {"streams_each": 120, "nodes": 11, "price_per_hour": 0.88, "limit": "scoring"}
+    assert told == {
+        "streams_each": 120,
+        "nodes": 11,
+        "price_per_hour": 0.88,
+        "limit": "scoring",
+        "windows_per_second": 100.0,
+    }
+    results = [
+        {"engine": "torchscript", "precision": "fp32", "batch": batch, "windows_per_second": 40.0}
+        for batch in (1, 8)
+    ]
+    report = tmp_path / "model.json"
+    report.write_text(json.dumps({"window_seconds": 4.0, "results": results}))
+    given = ["--plan", "1000", "--report", str(report), "--precision", "fp32", "--slowdown", "1"]
+    told = json.loads(CliRunner().invoke(main, given).output)
+    assert told["windows_per_second"] == 80.0  # half of each window is new
     run = ["--nodes", "2", "--streams", "40", "--seconds", "8", "--kill-at", "4"]
     assert json.loads(CliRunner().invoke(main, run).output)["moved"] == 20
