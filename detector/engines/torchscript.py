@@ -10,9 +10,11 @@ from dfd.detector.engines.target import INT8, Compiled, Target
 from dfd.detector.networks.frames import lay_out
 from dfd.detector.networks.hops import HopScoringNetwork
 from dfd.detector.networks.int8 import quantize
+from dfd.detector.networks.log_mel import FourierLogMel
 from dfd.detector.networks.network import Network
 from dfd.detector.networks.scoring import ScoringNetwork
 from dfd.detector.networks.sharing import SharedFrames, SharedHops, shared_frames
+from dfd.detector.networks.whisper_stem import StemScoringNetwork
 from dfd.detector.networks.windows import put_channels_last
 from dfd.detector.precision import DTYPES
 
@@ -23,6 +25,8 @@ def compile_network(network: Network, target: Target) -> Compiled:
     on_cpu = target.device.type == "cpu"
     if isinstance(network, ScoringNetwork):
         lay_out(network)
+        if on_cpu and isinstance(network, StemScoringNetwork):
+            network.stem.log_mel = FourierLogMel()
         if target.precision == INT8:
             quantize(network, target.samples, extractor=target.whole_int8)
         else:

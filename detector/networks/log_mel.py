@@ -57,6 +57,19 @@ class LogMel(nn.Module):
             frames: (B,), number of valid frames of each; the others are zero. None means all.
         """
         count = waves.size(1) // self.step
+        power = nn.functional.linear(self.power(waves, count), self.bands)
+        found = torch.log10(power.clamp(min=self.least_power))
+        if frames is None:
+            loudest = found.amax(dim=2).amax(dim=1).unsqueeze(1).unsqueeze(2)
+            return (torch.maximum(found, loudest - self.range) + 4.0) / 4.0
+        valid = valid_places(frames, count)
+        silent = math.log10(self.least_power)
+        loudest = found.masked_fill(valid == 0.0, silent).amax(dim=2).amax(dim=1)
+        loudest = loudest.unsqueeze(1).unsqueeze(2)
+        return (torch.maximum(found, loudest - self.range) + 4.0) / 4.0 * valid
+
+    def power(self, waves: Tensor, count: int) -> Tensor:
+        """Returns the power (B, count, bins) of the first frames of waveforms (B, N)."""
         ends = [self.middle, (count + 2) * self.step - self.middle - waves.size(1)]
         rows = patches(nn.functional.pad(waves, ends).unsqueeze(2), self.taps, self.step)
         rows = rows[:, :count]
@@ -67,16 +80,24 @@ class LogMel(nn.Module):
         odd = after[:, :, 1:] - before
         real = nn.functional.linear(even, self.cosines)
         imaginary = nn.functional.linear(odd, self.sines)
-        power = nn.functional.linear(real * real + imaginary * imaginary, self.bands)
-        found = torch.log10(power.clamp(min=self.least_power))
-        if frames is None:
-            loudest = found.amax(dim=2).amax(dim=1).unsqueeze(1).unsqueeze(2)
-            return (torch.maximum(found, loudest - self.range) + 4.0) / 4.0
-        valid = valid_places(frames, count)
-        silent = math.log10(self.least_power)
-        loudest = found.masked_fill(valid == 0.0, silent).amax(dim=2).amax(dim=1)
-        loudest = loudest.unsqueeze(1).unsqueeze(2)
-        return (torch.maximum(found, loudest - self.range) + 4.0) / 4.0 * valid
+        return real * real + imaginary * imaginary
+
+
+class FourierLogMel(LogMel):
+    """The same by a fast Fourier transform, which formats for other servers do not have."""
+
+    window: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(TAPS), persistent=False)
+
+    def power(self, waves: Tensor, count: int) -> Tensor:
+        """Returns the power (B, count, bins) of the first frames of waveforms (B, N)."""
+        rows = nn.functional.pad(waves, [self.middle, self.middle]).unfold(1, self.taps, self.step)
+        found = torch.fft.rfft(rows[:, :count] * self.window)
+        real, imaginary = torch.real(found), torch.imag(found)
+        return real * real + imaginary * imaginary
 
 
 def valid_places(counts: Tensor, places: int) -> Tensor:

@@ -182,3 +182,16 @@ def test_invalid_sizes(changes: dict[str, int], hop_samples: int, said: str) -> 
     sizes = {"states": 12, "heads": 2, "wide": 20, "places": 4} | changes
     with pytest.raises(UserError, match=said):
         read_stem(Fields(Path("config.json"), {"whisper_stem": sizes}), hop_samples)
+
+
+@pytest.mark.filterwarnings(r"ignore:`torch\.jit:DeprecationWarning")
+def test_tones_are_told_from_noise_and_a_loud_tone_from_a_masked_one(stem: WhisperStem) -> None:
+    time = torch.arange(SECOND) / SECOND
+    tone, noise = torch.sin(2 * torch.pi * 700 * time), torch.randn(SECOND)
+    # one frame in four looked at: noise in the others is heard all the same
+    bursts = noise * (torch.arange(SECOND) % 640 < 160)
+    waves = torch.stack([tone, tone + 1e-3 * noise, tone + 0.3 * noise, noise, tone + 0.3 * bursts])
+    mel = stem.log_mel(normalized(waves, None), None)
+    wanted = [True, True, False, False, False]
+    assert stem.is_tone(mel).tolist() == wanted
+    assert torch.jit.script(stem).is_tone(mel).tolist() == wanted
