@@ -17,14 +17,22 @@ from tests.waiting import paced
 SECOND = b"\x00\x08\x00\xf8" * (RATE // 2)
 
 
-async def call(port: int, seconds: float) -> list[events.Event]:
-    """A call in real time by the public client, on its own connection."""
+async def call(port: int, seconds: float, until: asyncio.Event | None = None) -> list[events.Event]:
+    """A call in real time by the public client, on its own connection.
+
+    Args:
+        port: that of the daemon.
+        seconds: how long it lasts.
+        until: it lasts longer if this has not happened yet.
+    """
     async with AsyncDetectionClient(f"127.0.0.1:{port}") as client, client.stream() as stream:
 
         async def talk() -> None:
             tenth = SECOND[: len(SECOND) // 10]
-            async for chunk in paced(itertools.repeat(tenth, round(seconds * 10)), 0.1):
-                await stream.send(chunk)
+            async for number in paced(itertools.count(1), 0.1):
+                await stream.send(tenth)
+                if number >= seconds * 10 and (until is None or until.is_set()):
+                    break
             await stream.finish()
 
         talking = asyncio.create_task(talk())
@@ -38,7 +46,10 @@ async def test_no_stream_is_lost_in_a_handover(more: tuple[str, ...]) -> None:
     options = ("--handover", "--grace-seconds", "5", *more)
     with Daemon(*options) as old:
         port = old.port
-        calls = [asyncio.create_task(call(port, 1.0 + n)) for n in range(10)]
+        ended = asyncio.Event()
+        calls = [asyncio.create_task(call(port, 1.0 + n)) for n in range(8)]
+        # these outlast the old daemon, however long the new one takes to start
+        calls += [asyncio.create_task(call(port, 1.0, ended)) for _ in range(2)]
 
         async def begin(count: int, seconds: float) -> None:
             new = [seconds] * count
@@ -49,12 +60,13 @@ async def test_no_stream_is_lost_in_a_handover(more: tuple[str, ...]) -> None:
             await begin(4, 3.0)
             old.process.send_signal(signal.SIGTERM)
             await begin(30, 2.0)  # some while the old daemon drains
+            assert await asyncio.to_thread(old.process.wait, 30) == 0
+            ended.set()
             told = await asyncio.gather(*calls)
-            assert old.process.wait(20) == 0
             ends = [end for one in told if isinstance(end := one[-1], events.Summary)]
             assert len(ends) == len(told)
             assert {end.end_reason for end in ends} == {events.EndReason.CLIENT_DONE}
-            # those that outlasted the old daemon's grace continued at the new one
+            # those that outlasted the old daemon continued at the new one
             lost = [e for one in told for e in one if isinstance(e, events.ConnectionLost)]
             assert lost
             assert await asyncio.to_thread(served, new)
