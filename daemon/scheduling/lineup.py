@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from dfd.daemon.logs import log
 from dfd.daemon.metrics import Metrics
@@ -13,13 +14,17 @@ from dfd.detector.spec import ModelSpec
 from dfd.errors import UserError
 
 
-def _check_names(specs: Sequence[ModelSpec]) -> None:
-    names = [spec.name for spec in specs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(
-            f"two models are called {twice}: give one another name in the dfd.json beside it"
-        )
+def _check_names(sources: Sequence[str], specs: Sequence[ModelSpec]) -> None:
+    named: dict[str, str] = {}
+    for source, spec in zip(sources, specs, strict=True):
+        other = named.setdefault(spec.name, source)
+        if other != source:
+            path = Path(source)
+            card = f"{path.stem}.dfd.json beside it" if path.is_file() else "its dfd.json"
+            raise UserError(
+                f"{other} and {source} are both called {spec.name}: give one another name, by "
+                f'"name" in its card (for {source} {card})'
+            )
 
 
 def check_lineup(options: ServeOptions, specs: Sequence[ModelSpec]) -> None:
@@ -39,7 +44,8 @@ def check_lineup(options: ServeOptions, specs: Sequence[ModelSpec]) -> None:
     for text in options.cascade:
         first, second = (by_name[name] for name in options.members_of(text))
         combined.append(Cascade(first, second, options.cascade_from).spec)
-    _check_names([*specs, *combined])
+    sources = (*options.models, *options.fuse, *options.cascade)
+    _check_names(sources, [*specs, *combined])
 
 
 def line_up(

@@ -46,9 +46,12 @@ def test_every_model_has_an_instance_on_every_device() -> None:
     ]
 
 
-def test_two_models_of_one_name_are_refused() -> None:
-    with pytest.raises(UserError, match=r"two models are called fake: .* dfd\.json"):
-        check_lineup(ServeOptions(model=("a", "b")), [make_spec()] * 2)
+def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.pth").touch()
+    for other, card in (("b", r"its dfd\.json"), (f"{tmp_path}/b.pth", r"b\.dfd\.json beside it")):
+        said = rf'a and {other} are both called fake: .* "name" .* \(for {other} {card}\)'
+        with pytest.raises(UserError, match=said):
+            check_lineup(ServeOptions(model=("a", other)), [make_spec()] * 2)
 
 
 async def test_streams_choose_by_name(serve: Serve) -> None:
@@ -188,7 +191,7 @@ async def test_a_duplicate_name_ends_the_start(serve: Serve) -> None:
     )
     await server.bind()
     try:
-        with pytest.raises(UserError, match="two models are called fake"):
+        with pytest.raises(UserError, match="a and b are both called fake"):
             await server.warm()
     finally:
         await server.stop()
