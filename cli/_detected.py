@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dfd.clients.display.tables import Column, fitted, number, result_console, verdict_text
 from dfd.clients.display.verdicts import Rates, rates_sentence
+from dfd.clients.display.words import scheme_name
 from dfd.clients.sources.recording import Recording
 from dfd.detector.spec import ModelSpec
 from dfd.offline.recording import TrackScores
@@ -138,7 +139,8 @@ class Display:
         console.print(rates_sentence(self.rates), highlight=False)
         found = {mark.scheme for _, track in self._rows for mark in track.summary.watermarks}
         if missing := [scheme for scheme in self._sought if scheme not in found]:
-            console.print(f"No watermark of {', '.join(missing)} was found.", highlight=False)
+            names = " or ".join(scheme_name(scheme) for scheme in missing)
+            console.print(f"No {names} watermark was found.", highlight=False)
         for name, manifest in self._manifests.items():
             console.print(f"{name}: {manifest}", highlight=False, markup=False, soft_wrap=True)
         if self._window_scores:

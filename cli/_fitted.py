@@ -29,19 +29,26 @@ def sentences(fitted: Fitted, wanted: float) -> list[str]:
     return lines
 
 
+def _rate(value: float) -> str:
+    return f"{value:.0f}" if value >= 10.0 else f"{value:.2g}"
+
+
 def alarms(fitted: Fitted, wanted: float) -> list[str]:
     """States the threshold, and how often it is wrong."""
+    from dfd.evaluation.figures.false_alarms import hours_without_alarms
+
     found = fitted.threshold
     low, high = found.per_hour
     lines = [
         f"{found.calls} human calls, {found.hours:.2f} h: alerts from P(spoof) "
         f"{found.value:.4g}, which {found.alarms} of them reach.",
-        f"On such calls expect {low:.2g} to {high:.2g} false alarms an hour, and of "
+        f"On such calls expect {_rate(low)} to {_rate(high)} false alarms an hour, and of "
         f"{found.calls} more calls {found.again[0]} to {found.again[1]} with one (95 %).",
     ]
     if high > wanted:
         lines.append(
-            f"This does not prove a rate below {wanted:g} an hour: that takes more human calls."
+            f"This does not prove a rate below {wanted:g} an hour: "
+            f"{_rate(hours_without_alarms(wanted))} h of human calls without an alert would."
         )
     if fitted.missed is not None and fitted.missed_interval is not None:
         least, most = fitted.missed_interval

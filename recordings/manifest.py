@@ -58,7 +58,7 @@ class Manifest:
         if self.problems:
             return f"{by}, which does not hold: {', '.join(self.problems)}"
         made = "says that a machine made it" if self.synthetic else "says nothing of a machine"
-        return f"{by}, signed by {signer}: {made}"
+        return f"{by}, signed by {signer} (not checked who that is): {made}"
 
 
 def read_manifest(path: Path) -> Manifest | None:

@@ -6,6 +6,7 @@ the share of future calls of the same kind that do then follows Beta(k + 1, n - 
 This accounts for choosing the threshold on the same calls, so that no second set is needed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,14 @@ def choose_threshold(
         per_hour=(low * rate, high * rate),
         again=(fewest, most),
     )
+
+
+def hours_without_alarms(per_hour: float) -> float:
+    """Returns how many hours of calls, none of which raises an alert, show that fewer than this do.
+
+    The limit of `Threshold.per_hour` for many calls.
+    """
+    return -math.log((1.0 - CONFIDENCE) / 2.0) / per_hour
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:

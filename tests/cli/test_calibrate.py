@@ -50,6 +50,7 @@ def test_a_card_is_written_and_read(people: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert f"{LEAST_PEOPLE} human calls" in result.stdout
     assert "No calibration: it also takes synthetic calls" in result.stdout
+    assert "h of human calls without an alert would." in result.stdout
     after = json.loads((model / "dfd.json").read_text())
     assert after["calibrated_on"]["calls_of_people"] == LEAST_PEOPLE
     assert after["calibration"] == before["calibration"]

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from dfd.evaluation.figures.false_alarms import alarm_level, choose_threshold, share_interval
+from dfd.evaluation.figures.false_alarms import (
+    alarm_level,
+    choose_threshold,
+    hours_without_alarms,
+    share_interval,
+)
 from dfd.streaming.judgement.alerts import AlertState
 from dfd.streaming.options import AlertPolicy
 from dfd.streaming.types import Score, Trigger
@@ -52,6 +57,14 @@ def test_intervals_hold_for_new_calls(wanted: float) -> None:
         kept_again += found.again[0] <= int((again >= found.value).sum()) <= found.again[1]
     assert kept_share / draws >= 0.93
     assert kept_again / draws >= 0.93
+
+
+def test_so_many_hours_without_an_alarm_show_a_rate() -> None:
+    hours = hours_without_alarms(0.5)
+    assert hours == pytest.approx(7.4, abs=0.1)
+    levels = np.full(100_000, 0.01)
+    found = choose_threshold(levels, hours, wanted_per_hour=0.0)
+    assert found.per_hour[1] == pytest.approx(0.5, rel=1e-3)
 
 
 def test_the_interval_of_a_share() -> None:
