@@ -11,9 +11,15 @@ from dfd.benchmarks.fleet.node import NodeOptions
 from dfd.benchmarks.fleet.simulation import FleetOptions, simulate
 
 _BATCH = 16
-# batch size and seconds of a pass, from `dfd bench model --batch 1,8,16 --threads 1`
-# (docs/performance.md)
-_PASSES: Sequence[tuple[float, float]] = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 176))
+# Windows with one new hop each, and seconds of a pass, of the bundled 2026.11.8 in int8:
+# dfd bench model --batch 1,2,4,8 --threads 1 --cpu-time --peer none --precision int8
+# (docs/scaling.md)
+_PASSES: Sequence[tuple[float, float]] = (
+    (2, 1 / 70.0),
+    (4, 2 / 80.3),
+    (8, 4 / 85.5),
+    (16, 8 / 87.1),
+)
 
 
 @click.command()
@@ -30,9 +36,9 @@ _PASSES: Sequence[tuple[float, float]] = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 
 @click.option(
     "--slowdown",
     type=float,
-    default=1.45,
+    default=1.3,
     show_default=True,
-    help="Factor on the time of each pass.",
+    help="Factor on the time of each pass, for the front's work beside it.",
 )
 @click.option(
     "--jitter", type=float, default=0.35, show_default=True, help="Spread of the time of a pass."
@@ -51,7 +57,7 @@ _PASSES: Sequence[tuple[float, float]] = ((1, 1 / 119), (8, 8 / 168), (16, 16 / 
 @click.option(
     "--front-ms",
     type=float,
-    default=2.2,
+    default=2.0,
     show_default=True,
     help="CPU milliseconds per second of a stream, without the classifier.",
 )
