@@ -30,6 +30,7 @@ LONGEST = (
     "bridges/test_real_scores.py",
     "cli/test_bench.py",
     "chaos/test_overload.py",
+    "chaos/test_soak.py",
     "deploy/test_cluster.py",
     "chaos/test_triton.py",
     "daemon/multiprocess/test_changes.py",
