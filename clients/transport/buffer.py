@@ -132,6 +132,11 @@ class AudioBuffer:
         if self._live:
             self._drop_oldest()
 
+    def forget(self) -> None:
+        """Forgets all audio, as the stream is over; what was counted stays."""
+        self._sent.clear()
+        self._unsent.clear()
+
     def _drop_oldest(self) -> None:
         while self._unsent_frames > self._bound + self._kept and len(self._unsent) > 1:
             frames = self._unsent.popleft().frames

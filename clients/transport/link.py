@@ -75,6 +75,8 @@ class Link:
             if not state.opened.done():
                 state.opened.set_exception(error)
         finally:
+            # the error's frames refer to the stream, which so lives on until the next collection
+            state.buffer.forget()
             state.end()
 
     async def _keep(self) -> None:

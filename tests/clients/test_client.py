@@ -1,4 +1,7 @@
 import asyncio
+import gc
+import random
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -149,6 +152,22 @@ async def test_an_internal_error_is_final_and_reported() -> None:
             await rest(client.stream_events([TENTH] * 100, FORMAT))
     assert caught.value.code == "INTERNAL"
     assert len(server.connections) == 1
+
+
+async def test_the_audio_of_a_failed_stream_is_freed_at_once() -> None:
+    """Without the garbage collector, although the error's frames still refer to the stream."""
+    script = Script(abort_after=1.0, abort_code=grpc.StatusCode.INTERNAL)
+    chunk = random.Random(1).randbytes(len(TENTH))
+    before = sys.getrefcount(chunk)
+    gc.disable()
+    try:
+        async with ScriptedServer(script) as server, AsyncDetectionClient(server.address) as client:
+            with pytest.raises(DetectionError, match="SCRIPTED"):
+                await rest(client.stream_events((chunk for _ in range(100)), FORMAT))
+        # but for the piece that was being sent
+        assert sys.getrefcount(chunk) <= before + 1
+    finally:
+        gc.enable()
 
 
 async def test_a_slow_server_never_blocks_a_live_source() -> None:
