@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dfd.errors import UserError
 from dfd.recordings.opus import RATES_HZ, OpusDecoder, native_rate
-from dfd.recordings.source import ByteSource
+from dfd.recordings.source import ByteSource, Counted
 
 Block = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
@@ -47,6 +47,11 @@ def open_container(source: ByteSource, name: str) -> Any:
     try:
         return av.open(source, options=_OPTIONS)
     except (av.FFmpegError, ValueError):
+        if isinstance(source, Counted):
+            raise UserError(
+                f"{name} is not audio that can be read from a pipe here: name the file itself, or"
+                " convert it to WAV or FLAC"
+            ) from None
         raise UserError(
             f"{name} is not an audio file that can be read here: name a recording, or convert it to"
             " WAV or FLAC"

@@ -174,7 +174,10 @@ class Reading:
     def _nothing(self) -> str:
         name = self._recording.name
         if self._bad:
-            return f"{name} cannot be decoded: it is damaged; export it again"
+            said = "it is damaged; export it again"
+            if not self._recording.again:
+                said = "it is damaged, or no pipe can carry it (M4A): name the file itself"
+            return f"{name} cannot be decoded: {said}"
         return f"{name} holds no audio: name a recording with audio in it"
 
     def _decoded(self) -> Iterator[Block]:

@@ -160,6 +160,22 @@ def test_a_fifo_is_read_once(tmp_path: Path, content: bytes) -> None:
         recording.read(RATE)
 
 
+@pytest.mark.parametrize("suffix", ["m4a", "wv"])
+def test_what_a_pipe_cannot_carry_is_not_called_damaged(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "m4a":
+        encode(path, "aac", noise(9.0))  # more than libav keeps to go back in
+    else:
+        many_channels(path, np.tile(tone(9.0), (8, 1)))
+    assert read(path)[0] == pytest.approx(9.0, abs=0.1)
+    pipe = io.BufferedReader(io.BytesIO(path.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
+    with pytest.raises(UserError, match=r"pipe.*: name the file itself"):
+        list(open_recording("-").read(RATE))
+
+
 def test_a_truncated_file_through_a_pipe_is_reported(tmp_path: Path) -> None:
     content = wav(tone(2.0), data=2 * 4 * RATE)
     program = "import sys; from dfd.recordings import open_recording\n"
