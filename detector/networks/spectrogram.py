@@ -101,11 +101,14 @@ class Spectrogram(nn.Module):
 
     These are between -2 and 3; the last `SPARE_FEATURES` are zero. Nothing is learnt.
 
-    Frames overlap, so each hop of samples is multiplied once with every part of the filters that
-    can cover it. The last phase of a band is computed from the other two.
+    The first phase of a band is symmetric, so it needs only the sums of the samples on both sides
+    of the middle. The second is a multiple of the first and an antisymmetric part, which needs only
+    their differences, and the third follows from the other two: a third of the products.
     """
 
-    parts: Tensor
+    symmetric: Tensor
+    antisymmetric: Tensor
+    second: Tensor
     third: Tensor
 
     def __init__(self, options: SpectrogramOptions) -> None:
@@ -113,15 +116,18 @@ class Spectrogram(nn.Module):
         self.options = options
         # TorchScript reads attributes, not globals
         self.taps, self.hop = options.taps, options.hop_samples
-        self.count = options.bands
         self.spare = SPARE_FEATURES
-        self.overlap = -(-options.taps // options.hop_samples)
         bank = filter_bank(options).view(options.bands, PHASES, options.taps) * RECTIFIER_GAIN
-        # the first phase of every band, then the second: what is added up is contiguous
-        kept = bank[:, :2].transpose(0, 1).reshape(2 * options.bands, options.taps)
-        missing = self.overlap * self.hop - self.taps
-        parts = nn.functional.pad(kept, [0, missing]).view(-1, self.overlap, self.hop)
-        self.register_buffer("parts", parts.transpose(0, 1).contiguous(), persistent=False)
+        # the second half of the window, with a middle sample that both halves have if taps are odd
+        self.reach = (options.taps + 1) // 2
+        even = (0.5 * (bank + bank.flip(2)))[:, :, -self.reach :]
+        odd = (0.5 * (bank - bank.flip(2)))[:, :, -self.reach :]
+        if options.taps % 2:
+            even[:, :, 0] *= 0.5
+        second = (even[:, 1] * even[:, 0]).sum(1) / (even[:, 0] * even[:, 0]).sum(1)
+        self.register_buffer("symmetric", even[:, 0].contiguous(), persistent=False)
+        self.register_buffer("antisymmetric", odd[:, 1].contiguous(), persistent=False)
+        self.register_buffer("second", second, persistent=False)
         # the third phase of each band as a combination of the first two: (2, bands)
         phases = bank.double().transpose(1, 2)
         third = torch.linalg.lstsq(phases[:, :, :2], phases[:, :, 2:]).solution[:, :, 0]
@@ -140,16 +146,14 @@ class Spectrogram(nn.Module):
         """Returns compressed magnitudes (B, frames, bands)."""
         samples = waves.size(1)
         frames = (samples - self.taps) // self.hop + 1
-        hops = frames + self.overlap - 1
-        rows = nn.functional.pad(waves, [0, hops * self.hop - samples])
-        rows = rows.reshape(waves.size(0), hops, self.hop)
-        swings = nn.functional.linear(rows[:, :frames], self.parts[0])
-        for part in range(1, self.overlap):
-            swings = swings + nn.functional.linear(rows[:, part : part + frames], self.parts[part])
-        first, second = swings[:, :, : self.count], swings[:, :, self.count :]
-        halves = gelu(swings)
-        magnitude = halves[:, :, : self.count] + halves[:, :, self.count :]
-        magnitude = magnitude + gelu(first * self.third[0] + second * self.third[1])
+        rows = nn.functional.pad(waves, [0, max(0, self.taps - samples)])
+        rows = rows.unfold(1, self.taps, self.hop)[:, :frames]
+        after, before = rows[:, :, -self.reach :], rows[:, :, : self.reach].flip(2)
+        first = nn.functional.linear(after + before, self.symmetric)
+        second = nn.functional.linear(after - before, self.antisymmetric)
+        second = second.addcmul_(first, self.second)
+        magnitude = gelu(first).add_(gelu(second))
+        magnitude = magnitude.add_(gelu(first * self.third[0] + second * self.third[1]))
         total = torch.full_like(magnitude, self.constant)
         for gain, weight in zip(self.gains, self.weights):  # noqa: B905 - TorchScript
             total = total.add(gelu(magnitude.mul(gain).add_(self.offset)), alpha=weight)
