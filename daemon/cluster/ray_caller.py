@@ -66,6 +66,7 @@ def _deploy(address: EngineAddress, options: ServeOptions) -> None:
 
     from dfd.daemon.cluster.ray_app import build
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if address.place == LOCAL:  # and no one calls it from outside
         serve.start(proxy_location="Disabled")
     if address.name not in serve.status().applications:
