@@ -7,7 +7,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-import grpc
 import grpc.aio
 
 from dfd.clients import events as ev
@@ -75,7 +74,7 @@ class Link:
             if not state.opened.done():
                 state.opened.set_exception(error)
         finally:
-            # the error's frames refer to the stream, which so lives on until the next collection
+            # the error's frames keep the stream alive until the next garbage collection
             state.buffer.forget()
             state.end()
 
