@@ -47,8 +47,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 
 @pytest.fixture(scope="module")
 def wanted(recording: Recording) -> list[events.Event]:
-    """What a daemon says that scores by itself."""
-    with Daemon(model="bundled") as local:
+    """What a daemon says that scores by itself, in the precision that is exported."""
+    with Daemon("--precision", "fp32", model="bundled") as local:
         return asyncio.run(streamed(local.address, recording, pace=10.0))
 
 

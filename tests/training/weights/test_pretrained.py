@@ -47,7 +47,7 @@ def test_a_hub_id_without_network_says_to_copy_the_folder(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(UserError, match="bring FOLDER here and name it as --backbone") as caught:
+    with pytest.raises(UserError, match="copy FOLDER here and name it as --backbone") as caught:
         load_backbone("nobody/wav2vec2-none")
     assert "\n" not in str(caught.value)
 
