@@ -181,7 +181,8 @@ class TritonEngine:
             configuration = self._configuration(_ASK_SECONDS)
             metadata = self._client.get_model_metadata(self._name, client_timeout=_ASK_SECONDS)
         except self._triton.InferenceServerException as error:
-            if any(word in str(error.status()) for word in ("UNAVAILABLE", "DEADLINE_EXCEEDED")):
+            status = str(error.status())
+            if "DEADLINE_EXCEEDED" in status or ("UNAVAILABLE" in status and not self._lives()):
                 raise UserError(
                     f"no Triton server answers at {self._place}"
                     f"{' by TLS' if self._encrypted else ''}: start tritonserver "

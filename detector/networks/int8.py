@@ -58,7 +58,6 @@ class QuantizedConvStep(nn.Module):
         self.kernel, self.stride = step.kernel, step.stride
         self.product = RowDense(Dense(step.dense.weight, step.dense.bias), _CONV_ZERO)
         self.norm = step.norm
-        self.normed = step.normed
         self.outputs = step.dense.weight.size(0)
         self.chunk = _CHUNK
 
@@ -84,7 +83,7 @@ class QuantizedConvStep(nn.Module):
     def places(self, seen: Tensor) -> Tensor:
         """Takes the inputs of positions (M, kernel C) to their outputs (M, C')."""
         y: Tensor = self.product(seen)
-        return nn.functional.gelu(self.norm(y) if self.normed else y)
+        return nn.functional.gelu(self.norm(y))
 
 
 class QuantizedPosition(nn.Module):
