@@ -199,6 +199,8 @@ def probabilities(
     whole = lengths == card.window_samples
     with torch.inference_mode():
         for rows, counts in ((whole, None), (~whole, lengths[~whole])):
+            if not rows.any():  # short ones are repeated to the full length for some models
+                continue
             batch = torch.from_numpy(windows[rows]).to(device)
             valid = None if counts is None else torch.from_numpy(counts).to(device)
             odds[rows] = compiled(batch, valid).float().cpu().numpy()

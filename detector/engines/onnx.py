@@ -46,10 +46,13 @@ def compile_network(network: Network, target: Target) -> Compiled:
 class _Runner:
     def __init__(self, session: Any) -> None:
         self._session = session
+        # a network that does not look at the lengths has no such input
+        self._names = [one.name for one in session.get_inputs()]
 
     def __call__(self, windows: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
             lengths = torch.full([len(windows)], windows.shape[1])
         given = {"windows": windows.numpy(), "lengths": lengths.numpy()}
-        scores: Tensor = torch.from_numpy(self._session.run(None, given)[0])
+        taken = {name: given[name] for name in self._names}
+        scores: Tensor = torch.from_numpy(self._session.run(None, taken)[0])
         return scores

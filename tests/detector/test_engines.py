@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dfd.detector import engines, load_detector
+from dfd.detector.engines.target import Target
 from dfd.errors import UserError
 
 from .conftest import WINDOW, MakeFolder
@@ -37,6 +38,33 @@ def test_every_engine_scores_like_torchscript(
         load_detector(folder, **options).score(windows, whole),
         atol=1e-3,
     )
+
+
+class Means(torch.nn.Module):
+    """A network that does not look at the lengths, like those that see a window repeated."""
+
+    def forward(self, windows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        return windows.mean(dim=1)
+
+
+@pytest.mark.parametrize("engine", [engines.OPENVINO, engines.ONNX])
+def test_every_engine_runs_a_network_without_lengths(
+    engine: str, windows: NDArray[np.float32]
+) -> None:
+    if not engines.is_installed(engine):
+        pytest.skip(f"the engine is not installed: pip install 'dfd[{engine}]'")
+    network: Any = Means()
+    target = Target(
+        device=CPU,
+        precision="fp32",
+        window_samples=WINDOW,
+        hop_samples=WINDOW // 2,
+        samples=windows,
+    )
+    compiled = engines.compile_network(network, target, engine)
+    for lengths in (None, torch.tensor(LENGTHS)):
+        found = compiled(torch.from_numpy(windows), lengths)
+        np.testing.assert_allclose(found, windows.mean(axis=1), atol=1e-6)
 
 
 def test_auto_is_torchscript() -> None:
