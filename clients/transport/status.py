@@ -10,6 +10,8 @@ from dfd.clients.errors import DetectionError
 _DETAILS = "grpc-status-details-bin"
 # gRPC's own words for a stream that was cut off; a server's statuses have a reason
 _CUT_OFF = "RST_STREAM"
+# gRPC's own words where it lost the status; a call that we cancelled says "Locally cancelled"
+_LOST = "CANCELLED"
 
 
 def from_call(
@@ -33,6 +35,9 @@ def from_call(
     if code is grpc.StatusCode.INTERNAL and not reason and _CUT_OFF in (details or ""):
         # a proxy, such as nginx, does that when the server behind it dies
         code, details = grpc.StatusCode.UNAVAILABLE, f"a proxy lost the server ({details})"
+    if code is grpc.StatusCode.CANCELLED and not reason and details == _LOST:
+        # in a burst of refusals, where the first message fails before the refusal is read
+        code, details = grpc.StatusCode.UNAVAILABLE, "the server ended the call, and why was lost"
     return DetectionError(code.name, reason, details or "the server gave no reason", retry_after)
 
 

@@ -109,7 +109,7 @@ def test_a_read_only_root_without_a_temporary_folder(tmp_path: Path) -> None:
     command += [sys.executable, "-m", "dfd", "detect", str(path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     if done.returncode in (1, 77) and "dfd" not in done.stderr:
-        pytest.skip("needs the right to mount")
+        pytest.skip("mounting a read-only file system needs root")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["utterance_duration_sec"] == 5.0
 

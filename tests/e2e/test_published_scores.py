@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(_SECONDS_TO_START + _SECONDS_EACH * COUNT),
     needs_checkpoints,
-    pytest.mark.skipif(library() is None, reason="no libopus here: install libopus0"),
+    pytest.mark.skipif(library() is None, reason="no libopus: apt-get install libopus0"),
 ]
 MODEL = CHECKPOINTS / "AASIST.pth"
 

@@ -16,6 +16,17 @@ def test_a_call_that_a_proxy_cut_off_may_be_tried_again() -> None:
     assert "a proxy lost the server" in error.message
 
 
+def test_a_call_whose_status_was_lost_may_be_tried_again() -> None:
+    error = from_call(grpc.StatusCode.CANCELLED, "CANCELLED", grpc.aio.Metadata())
+    assert (error.code, error.retryable) == ("UNAVAILABLE", True)
+    assert error.message == "the server ended the call, and why was lost"
+
+
+def test_a_call_that_was_cancelled_here_may_not() -> None:
+    details = "Locally cancelled by application!"
+    assert not from_call(grpc.StatusCode.CANCELLED, details, grpc.aio.Metadata()).retryable
+
+
 @pytest.mark.parametrize("details", ["boom", None])
 def test_other_internal_errors_may_not(details: str | None) -> None:
     assert not from_call(grpc.StatusCode.INTERNAL, details, None).retryable
