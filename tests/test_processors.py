@@ -75,7 +75,7 @@ def group() -> Iterator[Path]:
         path.mkdir()
         (path / "cpu.cfs_quota_us").write_text("50000")
     except OSError:
-        pytest.skip("needs root and control groups of version 1 to make one")
+        pytest.skip("needs root and control groups of version 1, to make a group")
     yield path
     path.rmdir()
 

@@ -114,19 +114,22 @@ class Cluster:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+_TOO_SLOW = "Ray's node does not start within its own time limit: run this on an idle machine"
+
+
 def running(folder: Path, cpus: int, nodes: int = 0) -> Iterator[Cluster]:
     """A head with so many processors, and further nodes with one each; for fixtures."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'dfd[ray]'")
     try:
         made = Cluster(folder, cpus)
     except NotStartedError:
-        pytest.skip("Ray's node does not start within its own time: this machine is too busy")
+        pytest.skip(_TOO_SLOW)
     try:
         for _ in range(nodes):
             made.add(cpus=1)
         yield made
     except NotStartedError:
-        pytest.skip("Ray's node does not start within its own time: this machine is too busy")
+        pytest.skip(_TOO_SLOW)
     finally:
         made.close()
 

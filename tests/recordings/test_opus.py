@@ -11,7 +11,7 @@ from dfd.recordings import Recording, open_recording, opus
 from tests.recordings.made import encode, noise, tone
 
 needs_libopus = pytest.mark.skipif(
-    opus.library() is None, reason="no libopus here: install libopus0"
+    opus.library() is None, reason="no libopus: apt-get install libopus0"
 )
 
 
