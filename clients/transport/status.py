@@ -37,7 +37,8 @@ def from_call(
         code, details = grpc.StatusCode.UNAVAILABLE, f"a proxy lost the server ({details})"
     if code is grpc.StatusCode.CANCELLED and not reason and details == _LOST:
         # in a burst of refusals, where the first message fails before the refusal is read
-        code, details = grpc.StatusCode.UNAVAILABLE, "the server ended the call, and why was lost"
+        code = grpc.StatusCode.UNAVAILABLE
+        details = "the server ended the call, and gRPC lost the reason"
     return DetectionError(code.name, reason, details or "the server gave no reason", retry_after)
 
 

@@ -120,7 +120,7 @@ class Link:
             self._connection.send_bytes(_ANSWER.pack(number, scored) + content)
 
     def answered(self, seconds: float) -> tuple[int, NDArray[np.float32] | str] | None:
-        """Waits for an answer so long; returns None if there is none.
+        """Waits up to `seconds` for an answer; returns None if none came.
 
         Raises:
             LinkError: if the connection is gone.

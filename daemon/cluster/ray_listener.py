@@ -39,7 +39,7 @@ class Listener:
 
     Attributes:
         host, port: where it listens.
-        key: what daemons prove to know.
+        key: the secret that daemons must prove they know.
     """
 
     def __init__(self, score: Score, host: str) -> None:

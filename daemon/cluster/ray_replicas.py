@@ -17,7 +17,7 @@ from dfd.errors import UserError
 # A replica that dies takes a batch with it: for this long it is sent to others.
 _RETRY_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
-# A batch that takes so many replicas with it is not given to another one.
+# A batch during which this many replicas were lost is not given to another one.
 _MOST_LOST = 3
 
 

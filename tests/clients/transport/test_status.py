@@ -19,7 +19,7 @@ def test_a_call_that_a_proxy_cut_off_may_be_tried_again() -> None:
 def test_a_call_whose_status_was_lost_may_be_tried_again() -> None:
     error = from_call(grpc.StatusCode.CANCELLED, "CANCELLED", grpc.aio.Metadata())
     assert (error.code, error.retryable) == ("UNAVAILABLE", True)
-    assert error.message == "the server ended the call, and why was lost"
+    assert error.message == "the server ended the call, and gRPC lost the reason"
 
 
 def test_a_call_that_was_cancelled_here_may_not() -> None:
